@@ -1,1 +1,6 @@
 //! The sync engine of Indelible: schema, policy, admission, merge, history and protocol, without I/O.
+
+pub mod id;
+pub mod pointer;
+pub mod principal;
+pub mod time;
