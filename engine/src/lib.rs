@@ -1,6 +1,9 @@
 //! The sync engine of Indelible: schema, policy, admission, merge, history and protocol, without I/O.
 
 pub mod id;
+pub mod limits;
 pub mod pointer;
 pub mod principal;
+pub mod protocol;
 pub mod time;
+pub mod violation;

@@ -1,0 +1,51 @@
+//! Bounds on what untrusted input may ask for.
+//!
+//! Invariant: every bound has a name with its unit and a default; whatever takes bytes from outside
+//! takes a [`Limits`] with them.
+//! Must never know: where the numbers are configured.
+
+use serde::{Deserialize, Serialize};
+
+/// What one frame, proposal, change or entity may hold at most. The server tells its clients these
+/// numbers, so that they split their proposals accordingly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Bytes of a frame from a client.
+    pub frame_bytes_max: usize,
+    /// Bytes of an entity's saved document.
+    pub entity_bytes_max: usize,
+    /// Changes in one proposal.
+    pub changes_per_proposal_max: usize,
+    /// Operations in one change.
+    pub operations_per_change_max: usize,
+    /// How deep objects may lie in one another.
+    pub nesting_max: usize,
+    /// Dependencies that one change names.
+    pub dependencies_max: usize,
+    /// Shortest actor id, in bytes.
+    pub actor_bytes_min: usize,
+    /// Longest actor id, in bytes.
+    pub actor_bytes_max: usize,
+    /// Actor ids that one principal may use in one epoch of an entity.
+    pub actors_per_principal_max: usize,
+    /// Bytes of a change's message.
+    pub message_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: 1 << 20,
+            entity_bytes_max: 8 << 20,
+            changes_per_proposal_max: 1_000,
+            operations_per_change_max: 10_000,
+            nesting_max: 32,
+            dependencies_max: 256,
+            actor_bytes_min: 16,
+            actor_bytes_max: 32,
+            actors_per_principal_max: 256,
+            message_bytes_max: 1_024,
+        }
+    }
+}
