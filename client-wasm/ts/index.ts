@@ -1,0 +1,3 @@
+// The npm package `indelible`.
+
+export { loadCore } from './load.js'
