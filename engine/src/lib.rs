@@ -1,6 +1,7 @@
 //! The sync engine of Indelible: schema, policy, admission, merge, history and protocol, without I/O.
 
 pub mod id;
+pub mod ledger;
 pub mod limits;
 pub mod pointer;
 pub mod principal;

@@ -1,0 +1,18 @@
+//! The record: entries and refusals, their one encoding, and the hash chains through them.
+//!
+//! Invariant: a record has exactly one encoding (canonical CBOR: definite lengths, shortest
+//! integers, sorted sets), and decoding refuses every other, so that a hash stands for a record.
+//! Must never know: where records are stored, who may read them, what a change in them does.
+
+mod chain;
+mod codec;
+mod entry;
+mod refusal;
+
+pub use chain::{Chain, ChainError, verify_chain};
+pub use codec::RecordError;
+pub use entry::{Claimed, Entry, EntryDraft, EntryKind, Sealed, decode};
+pub use refusal::{
+    REFUSAL_BYTES_MAX, RefusalDraft, RefusalRecord, SealedRefusal, decode_refusal,
+    verify_refusal_chain,
+};
