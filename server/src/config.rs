@@ -1,0 +1,182 @@
+//! Every setting of the server, with its unit and its default.
+//!
+//! Invariant: a number that bounds anything has its one home here (or, if the engine needs it too,
+//! in [`Limits`]); no other module writes such a number down.
+//! Must never know: command lines, environment variables, who reads the settings.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indelible_engine::limits::Limits;
+
+/// The settings of one server.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The directory that holds the store and, unless `token_key` names another, the key file.
+    pub data: PathBuf,
+    /// Where the schema comes from.
+    pub schema: SchemaPlace,
+    /// A key file other than the one in the data directory.
+    pub token_key: Option<PathBuf>,
+    /// Whether an address that others can reach is meant.
+    pub exposure: Exposure,
+    /// Whether the conveniences of development are on.
+    pub mode: Mode,
+    /// Origins, besides the server's own, whose pages may connect: `https://example.org`.
+    pub allow_origins: Vec<String>,
+    /// What untrusted input may ask for.
+    pub limits: Limits,
+    /// How connections are held.
+    pub connections: ConnectionSettings,
+    /// How commits are made.
+    pub commit: CommitSettings,
+    /// How much of what policy refused is kept.
+    pub refusals: RefusalSettings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000),
+            data: PathBuf::from("indelible-data"),
+            schema: SchemaPlace::Demo,
+            token_key: None,
+            exposure: Exposure::LoopbackOnly,
+            mode: Mode::Production,
+            allow_origins: Vec::new(),
+            limits: Limits::default(),
+            connections: ConnectionSettings::default(),
+            commit: CommitSettings::default(),
+            refusals: RefusalSettings::default(),
+        }
+    }
+}
+
+/// Where the schema files lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaPlace {
+    /// The demo schema and its content, built into the binary.
+    Demo,
+    /// A folder with one JSON file per kind, and initial content under `content/`.
+    Folder(PathBuf),
+}
+
+/// Who may be able to reach the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// Only this machine: any other address is refused.
+    LoopbackOnly,
+    /// Anybody: the operator said so.
+    Public,
+}
+
+/// What the server is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Tokens are the only way to sign in.
+    Production,
+    /// Pages on this machine may sign in with a name and a role. Loopback addresses only.
+    Development,
+}
+
+/// How connections are held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionSettings {
+    /// How long a client may take to say hello.
+    pub handshake_timeout: Duration,
+    /// How often a silent connection is pinged; one that misses two is closed.
+    pub ping_interval: Duration,
+    /// Bytes that may wait to be sent on one connection.
+    pub send_queue_bytes_max: usize,
+    /// How long a connection whose queue is full may take to read anything before it is closed.
+    pub stuck_timeout: Duration,
+    /// Entities that one connection may have open.
+    pub open_entities_max: usize,
+    /// Proposals of one connection that may wait for their answer.
+    pub proposals_in_flight_max: usize,
+    /// How long connections may take to finish when the server stops.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for ConnectionSettings {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(20),
+            send_queue_bytes_max: 2 << 20,
+            stuck_timeout: Duration::from_secs(20),
+            open_entities_max: 1_000,
+            proposals_in_flight_max: 64,
+            shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How commits are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitSettings {
+    /// Requests that share one transaction at most.
+    pub requests_per_transaction_max: usize,
+    /// How long requests are gathered, counted from the first, as long as more keep coming.
+    pub gather_max: Duration,
+    /// Requests that may wait; whoever brings more waits for room.
+    pub queue_requests_max: usize,
+    /// Below this many free bytes on the data directory's disk, nothing is written any more.
+    pub disk_free_bytes_min: u64,
+}
+
+impl Default for CommitSettings {
+    fn default() -> Self {
+        Self {
+            requests_per_transaction_max: 256,
+            gather_max: Duration::from_millis(2),
+            queue_requests_max: 1_024,
+            disk_free_bytes_min: 128 << 20,
+        }
+    }
+}
+
+/// How much of what policy refused is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusalSettings {
+    /// Refusals kept in full per principal, entity and epoch; the rest is only counted.
+    pub kept_per_principal_max: u64,
+}
+
+impl Default for RefusalSettings {
+    fn default() -> Self {
+        Self {
+            kept_per_principal_max: 1_000,
+        }
+    }
+}
+
+/// How long a token lives unless something else is asked for.
+pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_secs(8 * 60 * 60);
+
+/// How long a token may live at most.
+pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// How far the clocks of who issues and who checks a token may be apart.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(10);
+
+/// Bytes of a token, above which it is not even looked at.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
+
+/// Bytes of a principal's id.
+pub const PRINCIPAL_ID_BYTES_MAX: usize = 128;
+
+/// Bytes of a principal's display name.
+pub const PRINCIPAL_NAME_BYTES_MAX: usize = 128;
+
+/// Bytes of a role's name.
+pub const ROLE_BYTES_MAX: usize = 64;
+
+/// Roles that one principal may have.
+pub const ROLES_MAX: usize = 64;
+
+/// Memory that the store may use for caching pages, in bytes.
+pub const STORE_CACHE_BYTES: usize = 256 << 20;
