@@ -1,2 +1,60 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask serve`, `cargo xtask build`, `cargo xtask test`.
+//!
+//! This crate owns how the parts of the repository are built and checked together. It brings what
+//! they need by itself and does nothing that is already done. It has no dependencies, so that the
+//! first command of a newcomer starts in seconds, and it knows nothing of what the parts do.
+
+mod build;
+mod checks;
+mod deny;
+mod npm;
+mod run;
+mod serve;
+mod stamp;
+mod system;
+mod wasm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use run::{Failure, Outcome};
+use workspace::Workspace;
+
+const HELP: &str = "\
+Developer commands of Indelible.
+
+  cargo xtask serve [OPTIONS]   build what is missing or stale, then serve the demo on
+                                http://127.0.0.1:4000 (data in ./indelible-data);
+                                OPTIONS go to `indelible serve`
+  cargo xtask build             only build: the binary and the npm package
+  cargo xtask test [STEP…]      run everything that CI runs, or only the steps named
+                   --long       include the tests that take many minutes
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    match dispatch(&command, &rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nerror: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: &str, rest: &[String]) -> Outcome {
+    let workspace = Workspace::locate()?;
+    match command {
+        "serve" => serve::serve(&workspace, rest),
+        "build" if rest.is_empty() => build::everything(&workspace),
+        "build" => Err(Failure::new("`cargo xtask build` takes no arguments")),
+        "test" => checks::test(&workspace, rest),
+        "" | "help" | "--help" | "-h" => {
+            eprint!("{HELP}");
+            Ok(())
+        }
+        other => Err(Failure::new(format!("unknown command `{other}`\n\n{HELP}"))),
+    }
+}

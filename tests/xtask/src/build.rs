@@ -1,0 +1,93 @@
+//! The products, in the order in which they need each other: WASM, npm package, pages, server.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::npm::{CLIENT, PAGES};
+use crate::run::{Outcome, run, say};
+use crate::stamp::Stamp;
+use crate::wasm;
+use crate::workspace::Workspace;
+
+/// `cargo xtask build`.
+pub(crate) fn everything(workspace: &Workspace) -> Outcome {
+    let start = Instant::now();
+    web(workspace)?;
+    server(workspace)?;
+    let seconds = start.elapsed().as_secs_f32();
+    say(format!(
+        "built {} in {seconds:.1} s",
+        workspace.release_binary().display()
+    ));
+    say(format!(
+        "      {}",
+        workspace.path("client-wasm/dist").display()
+    ));
+    Ok(())
+}
+
+/// All that the server embeds.
+pub(crate) fn web(workspace: &Workspace) -> Outcome {
+    client(workspace)?;
+    pages(workspace)
+}
+
+/// The npm package, in `client-wasm/dist/`.
+pub(crate) fn client(workspace: &Workspace) -> Outcome {
+    wasm::build(workspace)?;
+    let sources = [
+        "ts",
+        "ts/wasm",
+        "package.json",
+        "package-lock.json",
+        "tsconfig.json",
+    ];
+    let inputs: Vec<PathBuf> = sources
+        .into_iter()
+        .chain(["tsconfig.build.json"])
+        .map(|source| workspace.path("client-wasm").join(source))
+        .collect();
+    let stamp = Stamp::take(workspace.state().join("client"), &inputs)?;
+    let folder = workspace.path("client-wasm/dist");
+    if stamp.is_fresh(&[
+        folder.join("index.js"),
+        folder.join("wasm/indelible_bg.wasm"),
+    ]) {
+        return Ok(());
+    }
+    CLIENT.install(workspace)?;
+    say("building the npm package");
+    run(&mut CLIENT.script(workspace, "build"))?;
+    stamp.keep()
+}
+
+/// The pages, in `server/console/dist/`.
+pub(crate) fn pages(workspace: &Workspace) -> Outcome {
+    let inputs = [
+        workspace.path("server/console"),
+        workspace.path("client-wasm/dist"),
+    ];
+    let stamp = Stamp::take(workspace.state().join("pages"), &inputs)?;
+    if stamp.is_fresh(&[workspace.path("server/console/dist/assets")]) {
+        return Ok(());
+    }
+    PAGES.install(workspace)?;
+    say("building the pages");
+    run(&mut PAGES.script(workspace, "build"))?;
+    stamp.keep()
+}
+
+fn server(workspace: &Workspace) -> Outcome {
+    // Cargo knows best whether anything is to do; the first time, it says what it compiles.
+    if !workspace.release_binary().exists() {
+        say("compiling the server (the first time takes some minutes)");
+    }
+    let mut cargo = workspace.cargo();
+    run(cargo.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "indelible-server",
+    ]))
+}

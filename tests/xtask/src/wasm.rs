@@ -1,0 +1,154 @@
+//! The client's Rust core as WASM: toolchain, build, bindings, shrinking.
+//!
+//! The toolchain is rustup's where the target can be fetched, otherwise Debian's compiler, which
+//! brings the sources of the standard library and builds it along (`-Z build-std`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::npm::CLIENT;
+use crate::run::{Outcome, output, run, say, succeeds};
+use crate::stamp::Stamp;
+use crate::system;
+use crate::workspace::Workspace;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const PROFILE: &str = "wasm-release";
+const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
+const DEBIAN_PARTS: [&str; 4] = [
+    "/usr/bin/rustc",
+    "/usr/bin/cargo",
+    "/usr/lib/rustlib/src/rust",
+    "/usr/bin/wasm-ld-22",
+];
+
+/// Makes `client-wasm/ts/wasm/`: the module and its bindings.
+pub(crate) fn build(workspace: &Workspace) -> Outcome {
+    let sources = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "engine/Cargo.toml",
+        "engine/src",
+        "client-wasm/Cargo.toml",
+        "client-wasm/src",
+        "client-wasm/package-lock.json",
+        "tests/xtask/src/wasm.rs",
+    ];
+    let inputs: Vec<PathBuf> = sources
+        .iter()
+        .map(|source| workspace.path(source))
+        .collect();
+    let stamp = Stamp::take(workspace.state().join("wasm"), &inputs)?;
+    let folder = workspace.path("client-wasm/ts/wasm");
+    let products = [
+        folder.join("indelible.js"),
+        folder.join("indelible_bg.wasm"),
+    ];
+    if stamp.is_fresh(&products) {
+        return Ok(());
+    }
+    CLIENT.install(workspace)?;
+    let module = compile(workspace)?;
+    // A new lock file or a comment often leaves the module as it was.
+    let inputs = [
+        module.clone(),
+        workspace.path("client-wasm/package-lock.json"),
+    ];
+    let module_stamp = Stamp::take(workspace.state().join("bindings"), &inputs)?;
+    if !module_stamp.is_fresh(&products) {
+        bind(workspace, &module, &folder)?;
+        module_stamp.keep()?;
+    }
+    stamp.keep()
+}
+
+fn compile(workspace: &Workspace) -> Outcome<PathBuf> {
+    let folder = workspace.target.join("wasm");
+    let mut cargo = if rustup_has_target() {
+        workspace.cargo()
+    } else if debian_has_parts() {
+        debian_cargo(workspace)
+    } else if succeeds(Command::new("rustup").args(["target", "add", TARGET])) {
+        say(format!("added the target {TARGET} with rustup"));
+        workspace.cargo()
+    } else {
+        system::install(&DEBIAN_PACKAGES, "compiling to WASM")?;
+        debian_cargo(workspace)
+    };
+    say("compiling the client to WASM (the first time takes about two minutes)");
+    cargo.args([
+        "build",
+        "--locked",
+        "--package",
+        "indelible-client",
+        "--lib",
+    ]);
+    cargo.args(["--target", TARGET, "--profile", PROFILE]);
+    run(cargo.env("CARGO_TARGET_DIR", &folder))?;
+    Ok(folder
+        .join(TARGET)
+        .join(PROFILE)
+        .join("indelible_client.wasm"))
+}
+
+fn rustup_has_target() -> bool {
+    output(Command::new("rustc").args(["--print", "sysroot"])).is_some_and(|root| {
+        Path::new(&root)
+            .join("lib/rustlib")
+            .join(TARGET)
+            .join("lib")
+            .is_dir()
+    })
+}
+
+fn debian_has_parts() -> bool {
+    DEBIAN_PARTS.iter().all(|part| Path::new(part).exists())
+}
+
+fn debian_cargo(workspace: &Workspace) -> Command {
+    let [rustc, cargo, _, linker] = DEBIAN_PARTS;
+    let mut command = workspace.foreign_cargo(cargo);
+    command
+        .env("RUSTC", rustc)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+    // Debian's compiler is a stable one; building the standard library is not a stable feature.
+    command
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args(["-Z", "build-std=std,panic_abort"]);
+    command
+}
+
+fn bind(workspace: &Workspace, module: &Path, folder: &Path) -> Outcome {
+    say("writing the JavaScript bindings");
+    let mut cargo = workspace.cargo();
+    cargo.args([
+        "run",
+        "--locked",
+        "--package",
+        "xtask",
+        "--features",
+        "bindings",
+    ]);
+    cargo.args(["--bin", "bindings", "--"]);
+    run(cargo.arg(module).arg(folder).arg("indelible"))?;
+    let bound = folder.join("indelible_bg.wasm");
+    let before = kilobytes(&bound);
+    let mut shrink = Command::new(workspace.path("client-wasm/node_modules/.bin/wasm-opt"));
+    shrink.args([
+        "-Oz",
+        "--strip-debug",
+        "--strip-producers",
+        "--strip-target-features",
+    ]);
+    run(shrink.arg(&bound).arg("-o").arg(&bound))?;
+    say(format!(
+        "shrank the module from {before} to {} KB",
+        kilobytes(&bound)
+    ));
+    Ok(())
+}
+
+fn kilobytes(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |data| data.len() / 1024)
+}
