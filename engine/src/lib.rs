@@ -1,5 +1,6 @@
 //! The sync engine of Indelible: schema, policy, admission, merge, history and protocol, without I/O.
 
+pub mod change;
 pub mod id;
 pub mod ledger;
 pub mod limits;

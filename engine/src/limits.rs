@@ -29,8 +29,14 @@ pub struct Limits {
     pub actor_bytes_max: usize,
     /// Actor ids that one principal may use in one epoch of an entity.
     pub actors_per_principal_max: usize,
+    /// Actors that one change refers to, besides its own.
+    pub other_actors_max: usize,
     /// Bytes of a change's message.
     pub message_bytes_max: usize,
+    /// Predecessors that all operations of one change name together.
+    pub predecessors_per_change_max: usize,
+    /// Bytes of a map key.
+    pub key_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -45,7 +51,10 @@ impl Default for Limits {
             actor_bytes_min: 16,
             actor_bytes_max: 32,
             actors_per_principal_max: 256,
+            other_actors_max: 4_096,
             message_bytes_max: 1_024,
+            predecessors_per_change_max: 65_536,
+            key_bytes_max: 1_024,
         }
     }
 }

@@ -1,0 +1,298 @@
+//! Untrusted bytes → a checked Automerge change.
+//!
+//! Automerge takes any change chunk at its word: 81 bytes can hold a million operations, an actor
+//! index out of range panics. So [`parse`] reads the chunk itself first, run by run and without
+//! expanding any, and hands it to Automerge only when every count, length, index and column fits.
+//! At the end the change is encoded again and must give the same bytes: a hash then stands for one
+//! sequence of operations, and nothing can hide in an unusual encoding.
+//!
+//! Invariant: [`parse`] panics for no input, takes time linear in the input and memory bounded by
+//! the input and [`Limits`]; a [`ParsedChange`] is in Automerge's own encoding.
+//! Must never know: documents, policies, whether what a change refers to exists.
+
+mod actors;
+mod chunk;
+mod columns;
+mod reader;
+
+use std::fmt;
+
+use automerge::legacy::OpId;
+use automerge::{ActorId, Change, ChangeHash, ExpandedChange};
+
+pub use self::actors::{ActorClass, client_actor, genesis_actor, server_actor};
+pub use crate::limits::Limits;
+pub use automerge::legacy::Op;
+
+use crate::id::Hash;
+
+/// One past the largest operation counter that a change may reach. Automerge counts in 32 bits and
+/// panics beyond; half of that leaves room for what others add on top.
+pub const OPERATION_COUNTER_END: u64 = 1 << 31;
+
+/// Why bytes are not a change that can be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// The bytes do not begin as an Automerge chunk.
+    #[error("not an Automerge chunk")]
+    NotAChunk,
+    /// The chunk is a document, a compressed change or a bundle.
+    #[error("chunk of type {0}, when only plain changes (1) are taken")]
+    ChunkType(u8),
+    /// The chunk ends before, or goes on after, where it says.
+    #[error("the chunk does not have the length that it says")]
+    Length,
+    /// The checksum is not that of the content.
+    #[error("wrong checksum")]
+    Checksum,
+    /// Something ends too early, is not a number, or a number is not in its shortest form.
+    #[error("malformed {0}")]
+    Malformed(&'static str),
+    /// Something is longer, larger or more than is allowed.
+    #[error("{found} {what}, when {max} are allowed")]
+    TooMany {
+        /// Of what there is too much.
+        what: Bounded,
+        /// How much there is; a lower bound when counting stopped.
+        found: u64,
+        /// How much is allowed.
+        max: u64,
+    },
+    /// The dependencies are not sorted, or one comes twice.
+    #[error("dependencies out of order")]
+    DependencyOrder,
+    /// The actor id has another length than is allowed.
+    #[error("an actor id of {0} bytes")]
+    ActorLength(usize),
+    /// The actor id is one that Automerge derives from another for itself.
+    #[error("a derived actor id")]
+    ActorDerived,
+    /// The actors that the change refers to are not sorted, or one comes twice.
+    #[error("other actors out of order")]
+    ActorOrder,
+    /// The sequence number is none that an actor can reach.
+    #[error("impossible sequence number {0}")]
+    Seq(u64),
+    /// The operation counters are none that a document can reach.
+    #[error("impossible operation counter {0}")]
+    OperationCounter(u64),
+    /// The message is not text.
+    #[error("the message is not UTF-8")]
+    MessageEncoding,
+    /// The bytes after the columns are not exactly one author footer, or not at an actor's first
+    /// change.
+    #[error("bytes after the columns that are not an author footer of a first change")]
+    Footer,
+    /// A column that is unknown, compressed, or out of order.
+    #[error("unexpected column {0}")]
+    UnexpectedColumn(u64),
+    /// A column does not describe as many rows as there are operations.
+    #[error("column {column} has {found} rows instead of {expected}")]
+    Rows {
+        /// The name of the column.
+        column: &'static str,
+        /// How many rows it describes; a lower bound when counting stopped.
+        found: u64,
+        /// How many it should describe.
+        expected: u64,
+    },
+    /// A column holds a value that cannot stand there.
+    #[error("impossible value in column {0}")]
+    ColumnValue(&'static str),
+    /// The change does nothing.
+    #[error("no operations")]
+    NoOperations,
+    /// An operation names its predecessors out of order, or one twice.
+    #[error("predecessors of operation {0} out of order")]
+    PredecessorOrder(usize),
+    /// Automerge does not take the change.
+    #[error("unreadable operations: {0}")]
+    Automerge(String),
+    /// The change is not encoded as Automerge encodes it.
+    #[error("not in canonical encoding")]
+    NotCanonical,
+}
+
+/// What [`ChangeError::TooMany`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounded {
+    /// Operations of the change.
+    Operations,
+    /// Dependencies of the change.
+    Dependencies,
+    /// Actors that the change refers to, besides its own.
+    Actors,
+    /// Predecessors of all operations together.
+    Predecessors,
+    /// Bytes of the message.
+    MessageBytes,
+    /// Bytes of a map key or of a mark's name.
+    KeyBytes,
+    /// Bytes of the author in the footer.
+    AuthorBytes,
+}
+
+impl fmt::Display for Bounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Operations => "operations",
+            Self::Dependencies => "dependencies",
+            Self::Actors => "other actors",
+            Self::Predecessors => "predecessors",
+            Self::MessageBytes => "bytes of message",
+            Self::KeyBytes => "bytes of map key",
+            Self::AuthorBytes => "bytes of author",
+        })
+    }
+}
+
+impl ChangeError {
+    /// A stable name of this error, for answers and tests.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAChunk => "not-a-chunk",
+            Self::ChunkType(_) => "chunk-type",
+            Self::Length => "chunk-length",
+            Self::Checksum => "checksum",
+            Self::Malformed(_) => "malformed-change",
+            Self::TooMany { what, .. } => match what {
+                Bounded::Operations => "too-many-operations",
+                Bounded::Dependencies => "too-many-dependencies",
+                Bounded::Actors => "too-many-actors",
+                Bounded::Predecessors => "too-many-predecessors",
+                Bounded::MessageBytes => "message-too-long",
+                Bounded::KeyBytes => "key-too-long",
+                Bounded::AuthorBytes => "author-too-long",
+            },
+            Self::DependencyOrder => "dependency-order",
+            Self::ActorLength(_) => "actor-length",
+            Self::ActorDerived => "actor-derived",
+            Self::ActorOrder => "actor-order",
+            Self::Seq(_) => "impossible-seq",
+            Self::OperationCounter(_) => "impossible-counter",
+            Self::MessageEncoding => "message-encoding",
+            Self::Footer => "author-footer",
+            Self::UnexpectedColumn(_) => "unexpected-column",
+            Self::Rows { .. } => "column-rows",
+            Self::ColumnValue(_) => "column-value",
+            Self::NoOperations => "no-operations",
+            Self::PredecessorOrder(_) => "predecessor-order",
+            Self::Automerge(_) => "unreadable-operations",
+            Self::NotCanonical => "not-canonical",
+        }
+    }
+}
+
+/// A change whose structure is sound. What it refers to may still not exist.
+#[derive(Debug, Clone)]
+pub struct ParsedChange {
+    raw: Change,
+    expanded: ExpandedChange,
+}
+
+impl ParsedChange {
+    /// Automerge's change.
+    pub fn raw(&self) -> &Change {
+        &self.raw
+    }
+
+    /// Automerge's change.
+    pub fn into_raw(self) -> Change {
+        self.raw
+    }
+
+    /// The chunk, as it came.
+    pub fn bytes(&self) -> &[u8] {
+        self.raw.raw_bytes()
+    }
+
+    /// The hash by which other changes name this one.
+    pub fn hash(&self) -> Hash {
+        self.raw.hash().into()
+    }
+
+    /// The actor that made the change.
+    pub fn actor(&self) -> &ActorId {
+        self.raw.actor_id()
+    }
+
+    /// Which change of its actor this is, from 1.
+    pub fn seq(&self) -> u64 {
+        self.raw.seq()
+    }
+
+    /// The counter of the first operation.
+    pub fn start_op(&self) -> u64 {
+        self.raw.start_op().get()
+    }
+
+    /// The counter of the last operation.
+    pub fn max_op(&self) -> u64 {
+        self.raw.max_op()
+    }
+
+    /// The hashes of the changes it was made upon, sorted.
+    pub fn deps(&self) -> &[ChangeHash] {
+        self.raw.deps()
+    }
+
+    /// The message.
+    pub fn message(&self) -> Option<&str> {
+        self.raw.message()
+    }
+
+    /// The time that the author claims, in whatever unit the author used.
+    pub fn time(&self) -> i64 {
+        self.raw.timestamp()
+    }
+
+    /// The author that a footer claims.
+    pub fn claimed_author(&self) -> Option<&[u8]> {
+        self.expanded
+            .author
+            .as_ref()
+            .map(|author| author.as_bytes())
+    }
+
+    /// The operations; at least one. The one at `index` has the id `(start_op + index, actor)`.
+    pub fn ops(&self) -> &[Op] {
+        &self.expanded.operations
+    }
+
+    /// The id of the operation at `index`.
+    pub fn op_id(&self, index: usize) -> OpId {
+        OpId::new(self.start_op() + index as u64, self.actor())
+    }
+}
+
+/// Reads one plain change chunk that nobody has checked.
+///
+/// # Errors
+///
+/// [`ChangeError`], whose [`code`](ChangeError::code) is stable.
+pub fn parse(bytes: &[u8], limits: &Limits) -> Result<ParsedChange, ChangeError> {
+    let body = chunk::open(bytes)?;
+    let operations = chunk::check_body(body, limits)?;
+    let raw = Change::try_from(bytes).map_err(|e| ChangeError::Automerge(e.to_string()))?;
+    if raw.len() as u64 != operations {
+        return Err(ChangeError::Rows {
+            column: columns::ACTION,
+            found: raw.len() as u64,
+            expected: operations,
+        });
+    }
+    let expanded = raw.decode();
+    for (index, op) in expanded.operations.iter().enumerate() {
+        // Automerge's encoder would panic on these, so they are found before it is asked.
+        if !op.pred.iter().is_sorted_by(|a, b| a < b) {
+            return Err(ChangeError::PredecessorOrder(index));
+        }
+    }
+    if Change::from(expanded.clone()).raw_bytes() != bytes {
+        return Err(ChangeError::NotCanonical);
+    }
+    Ok(ParsedChange { raw, expanded })
+}
+
+#[cfg(test)]
+mod tests;
