@@ -1,0 +1,476 @@
+//! The store in one file, `indelible.redb`, with the embedded database redb.
+//!
+//! Invariant: every write transaction is durable (two-phase commit with quick repair: opening after
+//! a crash does not walk the file) and leaves entries and caches in step. Nothing of redb is in a
+//! signature of this module.
+//! Must never know: what is in entries beyond what the layout in `keys` needs.
+
+use std::fs::OpenOptions;
+use std::ops::Bound;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use ::redb::{
+    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    Table, TableDefinition, WriteTransaction,
+};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq};
+
+use super::keys::{self, damaged, split_number};
+use super::values::{read_count, read_head, read_snapshot, read_tail, stored};
+
+use super::{
+    Append, Appended, Conflict, Head, Place, RefusalCount, Scope, Snapshot, Store, StoreError,
+    StoreResult, Stored, Tail,
+};
+use crate::config::{RefusalSettings, STORE_CACHE_BYTES};
+
+/// The file's name in the data directory.
+pub const STORE_FILE: &str = "indelible.redb";
+
+/// The version of keys and values, noted in `meta`.
+pub const STORE_FORMAT: u32 = 1;
+
+/// The version of what is derived from entries; another one is made again at opening.
+pub const CACHE_FORMAT: u32 = 1;
+
+mod writer;
+
+use writer::Writer;
+
+type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+type Writing<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
+type Reading = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+const ENTRIES: Definition = TableDefinition::new("entries");
+const REFUSALS: Definition = TableDefinition::new("refusals");
+const REFUSAL_COUNTS: Definition = TableDefinition::new("refusal-counts");
+const HEADS: Definition = TableDefinition::new("heads");
+const REFUSAL_HEADS: Definition = TableDefinition::new("refusal-heads");
+const GLOBAL: Definition = TableDefinition::new("global");
+const PROPOSALS: Definition = TableDefinition::new("proposals");
+const CHANGES: Definition = TableDefinition::new("changes");
+const EFFECTS: Definition = TableDefinition::new("effects");
+const SNAPSHOTS: Definition = TableDefinition::new("snapshots");
+const META: Definition = TableDefinition::new("meta");
+
+const TABLES: [Definition; 11] = [
+    ENTRIES,
+    REFUSALS,
+    REFUSAL_COUNTS,
+    HEADS,
+    REFUSAL_HEADS,
+    GLOBAL,
+    PROPOSALS,
+    CHANGES,
+    EFFECTS,
+    SNAPSHOTS,
+    META,
+];
+
+const META_FORMAT: &[u8] = b"format";
+const META_CACHES: &[u8] = b"caches";
+const META_TAIL: &[u8] = b"tail";
+
+/// The store of one data directory.
+#[derive(Debug)]
+pub struct RedbStore {
+    dir: PathBuf,
+    refusals: RefusalSettings,
+    database: RwLock<Option<Database>>,
+}
+
+impl RedbStore {
+    /// Opens the store in a data directory, which must exist; makes it if it is not there.
+    ///
+    /// # Errors
+    /// When another process has it, a newer version wrote it, or it cannot be read.
+    pub fn open(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
+        let database = open_file(dir)?;
+        let store = Self {
+            dir: dir.to_owned(),
+            refusals,
+            database: RwLock::new(Some(database)),
+        };
+        if store.prepare()? == Caches::Stale {
+            tracing::info!("making the store's indexes again");
+            store.rebuild_caches()?;
+        }
+        Ok(store)
+    }
+
+    /// Makes the tables of a new store, or checks the format of an existing one.
+    fn prepare(&self) -> StoreResult<Caches> {
+        let txn = self.begin_write()?;
+        for table in TABLES {
+            txn.open_table(table).map_err(backend("open"))?;
+        }
+        let mut caches = Caches::Current;
+        {
+            let mut meta = txn.open_table(META).map_err(backend("open"))?;
+            match format_of(&meta, META_FORMAT)? {
+                None => put(&mut meta, META_FORMAT, &STORE_FORMAT.to_be_bytes())?,
+                Some(found) if found > STORE_FORMAT => {
+                    return Err(StoreError::TooNew {
+                        path: self.dir.join(STORE_FILE),
+                        found,
+                        known: STORE_FORMAT,
+                    });
+                }
+                Some(_) if format_of(&meta, META_CACHES)? != Some(CACHE_FORMAT) => {
+                    caches = Caches::Stale;
+                }
+                Some(_) => {}
+            }
+            if caches == Caches::Current {
+                put(&mut meta, META_CACHES, &CACHE_FORMAT.to_be_bytes())?;
+            }
+        }
+        txn.commit().map_err(backend("commit"))?;
+        Ok(caches)
+    }
+
+    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin_write(&self) -> StoreResult<WriteTransaction> {
+        let database = self.database();
+        let database = database.as_ref().ok_or(StoreError::Closed)?;
+        let mut txn = database.begin_write().map_err(backend("begin writing"))?;
+        txn.set_quick_repair(true);
+        Ok(txn)
+    }
+
+    /// Reads at one point in time. The database stays open until `read` is done.
+    fn read<T>(&self, read: impl FnOnce(&Reader) -> StoreResult<T>) -> StoreResult<T> {
+        let database = self.database();
+        let database = database.as_ref().ok_or(StoreError::Closed)?;
+        read(&Reader(
+            database.begin_read().map_err(backend("begin reading"))?,
+        ))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Caches {
+    Current,
+    Stale,
+}
+
+fn open_file(dir: &Path) -> StoreResult<Database> {
+    let path = dir.join(STORE_FILE);
+    // The file is made here so that it is private from the first moment.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(backend("open"))?;
+    let opened = Database::builder()
+        .set_cache_size(STORE_CACHE_BYTES)
+        .create(&path);
+    opened.map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
+            path: dir.to_owned(),
+        },
+        error => backend("open")(error),
+    })
+}
+
+fn backend<E>(action: &'static str) -> impl FnOnce(E) -> StoreError
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    move |error| StoreError::Backend {
+        action,
+        source: error.into(),
+    }
+}
+
+fn format_of(
+    meta: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    name: &[u8],
+) -> StoreResult<Option<u32>> {
+    let Some(value) = get(meta, name)? else {
+        return Ok(None);
+    };
+    let bytes = value
+        .try_into()
+        .map_err(|_| damaged("a version that is no number"))?;
+    Ok(Some(u32::from_be_bytes(bytes)))
+}
+
+fn get(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8],
+) -> StoreResult<Option<Vec<u8>>> {
+    let found = table.get(key).map_err(backend("read"))?;
+    Ok(found.map(|value| value.value().to_vec()))
+}
+
+fn put(table: &mut Writing<'_>, key: &[u8], value: &[u8]) -> StoreResult<()> {
+    table.insert(key, value).map_err(backend("write")).map(drop)
+}
+
+/// One point in time.
+struct Reader(ReadTransaction);
+
+impl Reader {
+    fn table(&self, definition: Definition) -> StoreResult<Reading> {
+        self.0.open_table(definition).map_err(backend("open"))
+    }
+
+    fn get(&self, definition: Definition, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
+        get(&self.table(definition)?, key)
+    }
+
+    /// Calls `each` for the keys from `from` up to but without `to`, until it returns false.
+    fn scan(
+        &self,
+        definition: Definition,
+        (from, to): (Bound<&[u8]>, &[u8]),
+        mut each: impl FnMut(&[u8], &[u8]) -> StoreResult<bool>,
+    ) -> StoreResult<()> {
+        // An empty or reversed range is nothing, where `range` might take offence.
+        if matches!(from, Bound::Included(from) | Bound::Excluded(from) if from >= to) {
+            return Ok(());
+        }
+        let table = self.table(definition)?;
+        let range = (from, Bound::Excluded(to));
+        for item in table.range::<&[u8]>(range).map_err(backend("read"))? {
+            let (key, value) = item.map_err(backend("read"))?;
+            if !each(key.value(), value.value())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Up to `limit` things made of the keys from `from` up to but without `to`.
+    fn collect<T>(
+        &self,
+        definition: Definition,
+        range: (&[u8], &[u8]),
+        limit: usize,
+        mut make: impl FnMut(&[u8], &[u8]) -> StoreResult<T>,
+    ) -> StoreResult<Vec<T>> {
+        let mut made = Vec::new();
+        if limit > 0 {
+            self.scan(
+                definition,
+                (Bound::Included(range.0), range.1),
+                |key, value| {
+                    made.push(make(key, value)?);
+                    Ok(made.len() < limit)
+                },
+            )?;
+        }
+        Ok(made)
+    }
+}
+
+impl Store for RedbStore {
+    fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Conflict>>> {
+        let txn = self.begin_write()?;
+        let mut outcomes = Vec::with_capacity(requests.len());
+        {
+            let mut writer = Writer::open(&txn)?;
+            let mut tail = writer.tail()?;
+            for request in requests {
+                outcomes.push(writer.append(request, &mut tail, self.refusals)?);
+            }
+            tail.appends += 1;
+            writer.put_tail(&tail)?;
+        }
+        txn.commit().map_err(backend("commit"))?;
+        Ok(outcomes)
+    }
+
+    fn tail(&self) -> StoreResult<Tail> {
+        self.read(|reader| read_tail(reader.get(META, META_TAIL)?.as_deref()))
+    }
+
+    fn head(&self, entity: &EntityId) -> StoreResult<Option<Head>> {
+        self.read(|reader| {
+            reader
+                .get(HEADS, &keys::entity(entity))?
+                .as_deref()
+                .map(read_head)
+                .transpose()
+        })
+    }
+
+    fn heads(
+        &self,
+        scope: Scope<'_>,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(EntityId, Head)>> {
+        let ranges = match scope {
+            Scope::All => vec![(Vec::new(), vec![u8::MAX])],
+            Scope::Kind(kind) => keys::kind_ranges(kind).to_vec(),
+        };
+        let after = after
+            .map(|entity| keys::after_all(&keys::entity(entity)))
+            .unwrap_or_default();
+        self.read(|reader| {
+            let mut heads = Vec::new();
+            for (from, to) in &ranges {
+                let from = from.max(&after);
+                heads.extend(reader.collect(
+                    HEADS,
+                    (from, to),
+                    limit - heads.len(),
+                    |key, value| Ok((keys::split_entity(key)?.0, read_head(value)?)),
+                )?);
+            }
+            Ok(heads)
+        })
+    }
+
+    fn entry(&self, place: &Place) -> StoreResult<Option<Stored>> {
+        self.read(|reader| {
+            reader
+                .get(ENTRIES, &keys::place(place))?
+                .as_deref()
+                .map(stored)
+                .transpose()
+        })
+    }
+
+    fn entries(&self, from: &Place, limit: usize) -> StoreResult<Vec<Stored>> {
+        let end = keys::after_all(&keys::epoch(&from.entity, from.epoch));
+        self.read(|reader| {
+            let range = (&keys::place(from)[..], &end[..]);
+            reader.collect(ENTRIES, range, limit, |_, value| stored(value))
+        })
+    }
+
+    fn feed(&self, after: GlobalSeq, limit: usize) -> StoreResult<Vec<Stored>> {
+        self.read(|reader| {
+            let range = (&keys::global(after.next())[..], &[u8::MAX; 9][..]);
+            let places = reader.collect(GLOBAL, range, limit, |_, place| Ok(place.to_vec()))?;
+            let entries = reader.table(ENTRIES)?;
+            let entry = |place: Vec<u8>| {
+                let value = get(&entries, &place)?;
+                stored(&value.ok_or_else(|| damaged("the global order names no entry"))?)
+            };
+            places.into_iter().map(entry).collect()
+        })
+    }
+
+    fn snapshot(&self, entity: &EntityId, epoch: Epoch) -> StoreResult<Option<Snapshot>> {
+        let prefix = keys::epoch(entity, epoch);
+        self.read(|reader| {
+            let range = (&prefix[..], &keys::after_all(&prefix)[..]);
+            Ok(reader
+                .collect(SNAPSHOTS, range, usize::MAX, read_snapshot)?
+                .pop())
+        })
+    }
+
+    fn effects(&self, from: &Place, limit: usize) -> StoreResult<Vec<(Seq, Vec<u8>)>> {
+        let end = keys::after_all(&keys::epoch(&from.entity, from.epoch));
+        self.read(|reader| {
+            let range = (&keys::place(from)[..], &end[..]);
+            reader.collect(EFFECTS, range, limit, |key, value| {
+                Ok((keys::split_place(key)?.seq, value.to_vec()))
+            })
+        })
+    }
+
+    fn proposal(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Place>> {
+        self.read(|reader| {
+            let place = reader.get(PROPOSALS, &keys::proposal(principal, proposal))?;
+            place.as_deref().map(keys::split_place).transpose()
+        })
+    }
+
+    fn change(&self, entity: &EntityId, epoch: Epoch, change: Hash) -> StoreResult<Option<Seq>> {
+        self.read(|reader| {
+            let seq = reader.get(CHANGES, &keys::change(entity, epoch, change))?;
+            seq.map(|seq| Ok(Seq(split_number(&seq)?.0))).transpose()
+        })
+    }
+
+    fn refusals(&self, entity: &EntityId, from: u64, limit: usize) -> StoreResult<Vec<Stored>> {
+        let prefix = keys::entity(entity);
+        let end = keys::after_all(&prefix);
+        let mut found = Vec::new();
+        self.read(|reader| {
+            reader.scan(REFUSALS, (Bound::Included(&prefix), &end), |key, value| {
+                // The seq of this table's places is the number of the refusal.
+                if found.len() < limit && keys::split_place(key)?.seq.0 >= from {
+                    found.push(stored(value)?);
+                }
+                Ok(found.len() < limit)
+            })
+        })?;
+        Ok(found)
+    }
+
+    fn refusal_count(
+        &self,
+        entity: &EntityId,
+        epoch: Epoch,
+        principal: &str,
+    ) -> StoreResult<RefusalCount> {
+        let key = keys::refusal_count(entity, epoch, principal);
+        self.read(|reader| read_count(reader.get(REFUSAL_COUNTS, &key)?.as_deref()))
+    }
+
+    fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
+        self.read(|reader| reader.get(META, &note_key(name)))
+    }
+
+    fn set_note(&self, name: &str, value: &[u8]) -> StoreResult<()> {
+        let txn = self.begin_write()?;
+        put(
+            &mut txn.open_table(META).map_err(backend("open"))?,
+            &note_key(name),
+            value,
+        )?;
+        txn.commit().map_err(backend("commit"))
+    }
+
+    fn disk_free_bytes(&self) -> StoreResult<u64> {
+        let disk = rustix::fs::statvfs(&self.dir)
+            .map_err(|error| backend("ask for free space")(std::io::Error::from(error)))?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn reopen(&self) -> StoreResult<()> {
+        let mut database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The old one holds the lock on the file until it is dropped.
+        drop(database.take());
+        *database = Some(open_file(&self.dir)?);
+        Ok(())
+    }
+
+    fn rebuild_caches(&self) -> StoreResult<()> {
+        let txn = self.begin_write()?;
+        self.read(|reader| {
+            let mut writer = Writer::open(&txn)?;
+            let mut tail = Tail {
+                appends: writer.tail()?.appends + 1,
+                ..Tail::START
+            };
+            writer.clear_caches()?;
+            writer.index_entries(reader, &mut tail)?;
+            writer.index_refusals(reader, &mut tail)?;
+            writer.put_tail(&tail)?;
+            put(&mut writer.meta, META_CACHES, &CACHE_FORMAT.to_be_bytes())
+        })?;
+        txn.commit().map_err(backend("commit"))
+    }
+}
+
+fn note_key(name: &str) -> Vec<u8> {
+    format!("note/{name}").into_bytes()
+}
