@@ -5,6 +5,7 @@ pub mod id;
 pub mod ledger;
 pub mod limits;
 pub mod pointer;
+pub mod position;
 pub mod principal;
 pub mod protocol;
 pub mod time;
