@@ -1,0 +1,59 @@
+/** One entity to edit: its title, its state, its fields. */
+
+import type { IndelibleClient } from 'indelible';
+import { type ReactNode, useMemo } from 'react';
+import { Fields } from '../form/Fields.tsx';
+import type { Schema, Viewer } from '../form/schema.ts';
+import { entitySource, SourceProvider } from '../form/source.ts';
+import { useArrival, useStatus, useValue } from '../live/hooks.ts';
+import { useLanguage } from '../text/language.tsx';
+import { Refusal, StateLine } from './StateBar.tsx';
+
+interface Props {
+  readonly client: IndelibleClient;
+  readonly name: string;
+  readonly root: Schema;
+  readonly title: (value: object) => ReactNode;
+}
+
+export function EntityForm({ client, name, root, title }: Props) {
+  const { t } = useLanguage();
+  const entity = useMemo(() => client.entity(name), [client, name]);
+  const value = useValue(entity);
+  const status = useStatus(entity);
+  const { error } = useArrival(entity);
+  if (value === undefined) {
+    return error === null ? (
+      <p className="loading" role="status">
+        {t('state.loading')}
+      </p>
+    ) : (
+      <div className="notice" role="alert">
+        <h1>{t('load.failed')}</h1>
+        <p>{t('load.gone')}</p>
+        <p className="help">{error.message}</p>
+      </div>
+    );
+  }
+  const viewer = viewerOf(client, root, entity.mode === 'replica');
+  return (
+    <article className="entity" data-entity={name}>
+      <header className="entity-head">
+        <h1>{title(value)}</h1>
+        <StateLine status={status} />
+      </header>
+      <Refusal kind={entity.kind} root={root} status={status} />
+      {!viewer.mayEdit && <p className="notice">{t('load.viewonly')}</p>}
+      <SourceProvider value={entitySource(entity, value, root, viewer)}>
+        <Fields schema={root} path={[]} write="edit" />
+      </SourceProvider>
+    </article>
+  );
+}
+
+/** What the form may offer; the engine has the last word on every edit. */
+export function viewerOf(client: IndelibleClient, root: Schema, replica: boolean): Viewer {
+  const roles = client.principal?.roles ?? [];
+  const editors = root['x-indelible']?.edit ?? [];
+  return { roles, mayEdit: replica && roles.some((role) => editors.includes(role)) };
+}

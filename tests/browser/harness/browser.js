@@ -1,0 +1,146 @@
+/** Real Chromium, and the demo pages as a person uses them. */
+
+import { chromium } from 'playwright-core';
+import { until } from './until.js';
+
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('playwright-core').Browser} Browser */
+/** @typedef {import('./server.js').Server} Server */
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** @returns {Promise<Browser>} */
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env['CHROMIUM_BIN'] ?? '/usr/bin/chromium',
+    args: FLAGS,
+  });
+}
+
+/**
+ * Every person has a browser context of their own: nothing is shared between them.
+ *
+ * @param {Browser} browser
+ * @param {string} url
+ * @returns {Promise<Page>}
+ */
+async function openPage(browser, url) {
+  const context = await browser.newContext({ locale: 'en-GB' });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => console.error(`${url}: ${error.stack ?? error.message}`));
+  await page.goto(url);
+  // Gone after a reload: `stayed` looks for it.
+  await page.evaluate(() => Object.assign(window, { neverReloaded: true }));
+  return page;
+}
+
+/**
+ * @param {Browser} browser
+ * @param {Server} server
+ * @returns {Promise<Page>}
+ */
+export async function openSite(browser, server) {
+  const page = await openPage(browser, `${server.url}/demo/site`);
+  await page.locator('[data-live="live"]').waitFor();
+  return page;
+}
+
+/**
+ * Signs in by name and role, as the page offers it with `--dev`.
+ *
+ * @param {Browser} browser
+ * @param {Server} server
+ * @param {{ name: string, role?: string, at?: string }} person
+ * @returns {Promise<Page>}
+ */
+export async function openAdmin(browser, server, { name, role = 'editor', at = '#/settings' }) {
+  const page = await openPage(browser, `${server.url}/demo/admin${at}`);
+  await page.locator('#name').fill(name);
+  await page.locator('#role').selectOption(role);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('article.entity').waitFor();
+  return page;
+}
+
+/**
+ * The box of a field.
+ *
+ * @param {Page} page
+ * @param {string} pointer items of keyed lists by id
+ */
+export function field(page, pointer) {
+  return page.locator(`[name="${pointer}"]`);
+}
+
+/**
+ * The value that the page's own client holds.
+ *
+ * @param {Page} page
+ * @param {string} name
+ * @returns {Promise<any>}
+ */
+export function valueOn(page, name) {
+  return page.evaluate(async (entity) => {
+    const handle = window.indelible?.client.entity(entity);
+    return handle && (handle.value ?? (await handle.ready()));
+  }, name);
+}
+
+/**
+ * Everything that was done on this page is durable on the server.
+ *
+ * @param {Page} page
+ * @param {string} name
+ */
+export async function saved(page, name) {
+  await page.evaluate((entity) => window.indelible?.client.entity(entity).saved(), name);
+}
+
+/**
+ * What an edit that must not be possible throws.
+ *
+ * @param {Page} page
+ * @param {string} name
+ * @param {object} body
+ */
+export function refusedMerge(page, name, body) {
+  return page.evaluate(
+    ([entity, part]) => {
+      try {
+        window.indelible?.client.entity(entity).merge(part);
+        return null;
+      } catch (error) {
+        const { name: type, violations } = /** @type {import('indelible').PolicyError} */ (error);
+        return { type, violations };
+      }
+    },
+    /** @type {const} */ ([name, body]),
+  );
+}
+
+/**
+ * @param {Page} page
+ * @param {string} text
+ */
+export function shows(page, text) {
+  return until(`the page shows “${text}”`, () =>
+    page.evaluate((wanted) => document.body.innerText.includes(wanted), text),
+  );
+}
+
+/**
+ * @param {Page} page
+ * @returns {Promise<boolean>}
+ */
+export function stayed(page) {
+  return page.evaluate(() => 'neverReloaded' in window);
+}
