@@ -1,5 +1,5 @@
-import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
 
 // Builds the two demo pages into dist/, from where the server embeds them:
 // dist/demo/admin.html, dist/demo/site.html and hashed files under dist/assets/.
@@ -22,4 +22,4 @@ export default defineConfig({
       '/dev': 'http://127.0.0.1:4000',
     },
   },
-});
+})

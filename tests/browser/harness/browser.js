@@ -1,7 +1,7 @@
 /** Real Chromium, and the demo pages as a person uses them. */
 
-import { chromium } from 'playwright-core';
-import { until } from './until.js';
+import { chromium } from 'playwright-core'
+import { until } from './until.js'
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('playwright-core').Browser} Browser */
@@ -16,14 +16,14 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-];
+]
 
 /** @returns {Promise<Browser>} */
 export function launch() {
   return chromium.launch({
-    executablePath: process.env['CHROMIUM_BIN'] ?? '/usr/bin/chromium',
+    executablePath: process.env.INDELIBLE_CHROMIUM ?? '/usr/bin/chromium',
     args: FLAGS,
-  });
+  })
 }
 
 /**
@@ -34,13 +34,15 @@ export function launch() {
  * @returns {Promise<Page>}
  */
 async function openPage(browser, url) {
-  const context = await browser.newContext({ locale: 'en-GB' });
-  const page = await context.newPage();
-  page.on('pageerror', (error) => console.error(`${url}: ${error.stack ?? error.message}`));
-  await page.goto(url);
+  const context = await browser.newContext({ locale: 'en-GB' })
+  const page = await context.newPage()
+  page.on('pageerror', error => {
+    process.stderr.write(`${url}: ${error.stack ?? error.message}\n`)
+  })
+  await page.goto(url)
   // Gone after a reload: `stayed` looks for it.
-  await page.evaluate(() => Object.assign(window, { neverReloaded: true }));
-  return page;
+  await page.evaluate(() => Object.assign(window, { neverReloaded: true }))
+  return page
 }
 
 /**
@@ -49,9 +51,9 @@ async function openPage(browser, url) {
  * @returns {Promise<Page>}
  */
 export async function openSite(browser, server) {
-  const page = await openPage(browser, `${server.url}/demo/site`);
-  await page.locator('[data-live="live"]').waitFor();
-  return page;
+  const page = await openPage(browser, `${server.url}/demo/site`)
+  await page.locator('[data-live="live"]').waitFor()
+  return page
 }
 
 /**
@@ -63,12 +65,12 @@ export async function openSite(browser, server) {
  * @returns {Promise<Page>}
  */
 export async function openAdmin(browser, server, { name, role = 'editor', at = '#/settings' }) {
-  const page = await openPage(browser, `${server.url}/demo/admin${at}`);
-  await page.locator('#name').fill(name);
-  await page.locator('#role').selectOption(role);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.locator('article.entity').waitFor();
-  return page;
+  const page = await openPage(browser, `${server.url}/demo/admin${at}`)
+  await page.locator('#name').fill(name)
+  await page.locator('#role').selectOption(role)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.locator('article.entity').waitFor()
+  return page
 }
 
 /**
@@ -78,7 +80,7 @@ export async function openAdmin(browser, server, { name, role = 'editor', at = '
  * @param {string} pointer items of keyed lists by id
  */
 export function field(page, pointer) {
-  return page.locator(`[name="${pointer}"]`);
+  return page.locator(`[name="${pointer}"]`)
 }
 
 /**
@@ -89,10 +91,10 @@ export function field(page, pointer) {
  * @returns {Promise<any>}
  */
 export function valueOn(page, name) {
-  return page.evaluate(async (entity) => {
-    const handle = window.indelible?.client.entity(entity);
-    return handle && (handle.value ?? (await handle.ready()));
-  }, name);
+  return page.evaluate(async entity => {
+    const handle = window.indelible?.client.entity(entity)
+    return handle && (handle.value ?? (await handle.ready()))
+  }, name)
 }
 
 /**
@@ -102,7 +104,7 @@ export function valueOn(page, name) {
  * @param {string} name
  */
 export async function saved(page, name) {
-  await page.evaluate((entity) => window.indelible?.client.entity(entity).saved(), name);
+  await page.evaluate(entity => window.indelible?.client.entity(entity).saved(), name)
 }
 
 /**
@@ -116,15 +118,15 @@ export function refusedMerge(page, name, body) {
   return page.evaluate(
     ([entity, part]) => {
       try {
-        window.indelible?.client.entity(entity).merge(part);
-        return null;
+        window.indelible?.client.entity(entity).merge(part)
+        return null
       } catch (error) {
-        const { name: type, violations } = /** @type {import('indelible').PolicyError} */ (error);
-        return { type, violations };
+        const { name: type, violations } = /** @type {import('indelible').PolicyError} */ (error)
+        return { type, violations }
       }
     },
     /** @type {const} */ ([name, body]),
-  );
+  )
 }
 
 /**
@@ -133,8 +135,8 @@ export function refusedMerge(page, name, body) {
  */
 export function shows(page, text) {
   return until(`the page shows “${text}”`, () =>
-    page.evaluate((wanted) => document.body.innerText.includes(wanted), text),
-  );
+    page.evaluate(wanted => document.body.innerText.includes(wanted), text),
+  )
 }
 
 /**
@@ -142,5 +144,5 @@ export function shows(page, text) {
  * @returns {Promise<boolean>}
  */
 export function stayed(page) {
-  return page.evaluate(() => 'neverReloaded' in window);
+  return page.evaluate(() => 'neverReloaded' in window)
 }

@@ -5,28 +5,28 @@
  * Must never import `indelible`: that would be the client whose checks it is to get around.
  */
 
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import * as Automerge from '@automerge/automerge';
-import { decode, encode } from 'cborg';
-import WebSocket from 'ws';
-import { until } from './until.js';
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import * as Automerge from '@automerge/automerge'
+import { decode, encode } from 'cborg'
+import WebSocket from 'ws'
+import { until } from './until.js'
 
 /** @typedef {Record<string, any>} Fields */
 
 export class Forger {
   /** @type {{ name: string, fields: Fields }[]} */
-  #frames = [];
+  #frames = []
 
   /** @param {WebSocket} socket */
   constructor(socket) {
-    this.socket = socket;
-    socket.on('message', (data) => {
+    this.socket = socket
+    socket.on('message', data => {
       const frame = /** @type {Record<string, Fields>} */ (
         decode(new Uint8Array(/** @type {Buffer} */ (data)), { useMaps: false })
-      );
-      for (const [name, fields] of Object.entries(frame)) this.#frames.push({ name, fields });
-    });
+      )
+      for (const [name, fields] of Object.entries(frame)) this.#frames.push({ name, fields })
+    })
   }
 
   /**
@@ -34,12 +34,12 @@ export class Forger {
    * @param {string} token
    */
   static async connect(url, token) {
-    const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/sync`, 'indelible.v1');
-    const forger = new Forger(socket);
-    await once(socket, 'open');
-    forger.send('hello', { protocol: 1, token, client: 'forger' });
-    await forger.frame('welcome');
-    return forger;
+    const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/sync`, 'indelible.v1')
+    const forger = new Forger(socket)
+    await once(socket, 'open')
+    forger.send('hello', { protocol: 1, token, client: 'forger' })
+    await forger.frame('welcome')
+    return forger
   }
 
   /**
@@ -47,7 +47,7 @@ export class Forger {
    * @param {Fields} fields
    */
   send(name, fields) {
-    this.socket.send(encode({ [name]: fields }));
+    this.socket.send(encode({ [name]: fields }))
   }
 
   /**
@@ -61,9 +61,9 @@ export class Forger {
     return until(`a frame ${names}`, () => {
       const at = this.#frames.findIndex(
         ({ name, fields }) => [names].flat().includes(name) && fits(fields),
-      );
-      return at < 0 ? undefined : this.#frames.splice(at, 1)[0];
-    });
+      )
+      return at < 0 ? undefined : this.#frames.splice(at, 1)[0]
+    })
   }
 
   /**
@@ -71,9 +71,9 @@ export class Forger {
    * @returns {Promise<{ epoch: number, document: Uint8Array }>}
    */
   async open(entity) {
-    this.send('open', { entity, mode: 'replica' });
-    const { fields } = await this.frame('snapshot', (snapshot) => snapshot['entity'] === entity);
-    return { epoch: Number(fields['epoch']), document: fields['document'] };
+    this.send('open', { entity, mode: 'replica' })
+    const { fields } = await this.frame('snapshot', snapshot => snapshot.entity === entity)
+    return { epoch: Number(fields.epoch), document: fields.document }
   }
 
   /**
@@ -84,15 +84,15 @@ export class Forger {
    * @param {Uint8Array[]} changes
    */
   async propose(entity, epoch, changes) {
-    const id = new Uint8Array(randomBytes(16));
-    this.send('propose', { id, entity, epoch, changes });
-    return this.frame(['admitted', 'refused', 'error'], (answer) => equal(answer['id'], id));
+    const id = new Uint8Array(randomBytes(16))
+    this.send('propose', { id, entity, epoch, changes })
+    return this.frame(['admitted', 'refused', 'error'], answer => equal(answer.id, id))
   }
 
   async close() {
-    const closed = once(this.socket, 'close');
-    this.socket.close(1000);
-    await closed;
+    const closed = once(this.socket, 'close')
+    this.socket.close(1000)
+    await closed
   }
 }
 
@@ -101,12 +101,12 @@ export class Forger {
  * @param {Uint8Array} right
  */
 function equal(left, right) {
-  return left instanceof Uint8Array && Buffer.compare(left, right) === 0;
+  return left instanceof Uint8Array && Buffer.compare(left, right) === 0
 }
 
 /** An actor that nobody used before, in the range that clients may use. */
 export function freshActor() {
-  return `01${randomBytes(15).toString('hex')}`;
+  return `01${randomBytes(15).toString('hex')}`
 }
 
 /**
@@ -116,8 +116,8 @@ export function freshActor() {
  * @param {(draft: any) => void} edit
  */
 export function forge(document, edit) {
-  const base = Automerge.load(document, { actor: freshActor() });
-  return changeOf(base, edit);
+  const base = Automerge.load(document, { actor: freshActor() })
+  return changeOf(base, edit)
 }
 
 /**
@@ -127,10 +127,10 @@ export function forge(document, edit) {
  * @param {(draft: any) => void} edit
  */
 export function forgeOnGenesis(document, edit) {
-  const [genesis] = Automerge.getAllChanges(Automerge.load(document));
-  if (!genesis) throw new Error('the document has no genesis');
-  const [base] = Automerge.applyChanges(Automerge.init({ actor: freshActor() }), [genesis]);
-  return changeOf(base, edit);
+  const [genesis] = Automerge.getAllChanges(Automerge.load(document))
+  if (!genesis) throw new Error('the document has no genesis')
+  const [base] = Automerge.applyChanges(Automerge.init({ actor: freshActor() }), [genesis])
+  return changeOf(base, edit)
 }
 
 /**
@@ -139,10 +139,10 @@ export function forgeOnGenesis(document, edit) {
  * @returns {Uint8Array}
  */
 function changeOf(base, edit) {
-  const next = Automerge.change(base, { time: 0 }, edit);
-  const change = Automerge.getLastLocalChange(next);
-  if (!change) throw new Error('the edit changed nothing');
-  return change;
+  const next = Automerge.change(base, { time: 0 }, edit)
+  const change = Automerge.getLastLocalChange(next)
+  if (!change) throw new Error('the edit changed nothing')
+  return change
 }
 
 /**
@@ -151,5 +151,5 @@ function changeOf(base, edit) {
  * @param {string} value
  */
 export function scalar(value) {
-  return new Automerge.ImmutableString(value);
+  return new Automerge.ImmutableString(value)
 }

@@ -4,46 +4,46 @@
  * Knows the command line and the HTTP API, nothing of pages.
  */
 
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { until } from './until.js';
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { until } from './until.js'
 
-const root = fileURLToPath(new URL('../../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url))
 
 /** @returns {string} */
 function binary() {
-  const given = process.env['INDELIBLE_BIN'];
+  const given = process.env.INDELIBLE_BIN
   const candidates = given
     ? [given]
-    : ['release', 'debug'].map((profile) => join(root, 'target', profile, 'indelible'));
-  const found = candidates.find((path) => existsSync(path));
-  if (!found) throw new Error(`no server binary at ${candidates.join(' or ')}: build it first`);
-  return found;
+    : ['release', 'debug'].map(profile => join(root, 'target', profile, 'indelible'))
+  const found = candidates.find(path => existsSync(path))
+  if (!found) throw new Error(`no server binary at ${candidates.join(' or ')}: build it first`)
+  return found
 }
 
 /** @returns {Promise<number>} */
 async function freePort() {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  probe.close();
-  await once(probe, 'close');
-  return address.port;
+  const probe = createServer()
+  probe.listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  if (address === null || typeof address === 'string') throw new Error('no port was given')
+  probe.close()
+  await once(probe, 'close')
+  return address.port
 }
 
 export class Server {
   /** @type {import('node:child_process').ChildProcess | null} */
-  #process = null;
-  #log = '';
+  #process = null
+  #log = ''
 
   /**
    * @param {string} data
@@ -51,9 +51,9 @@ export class Server {
    * @param {string | undefined} schema
    */
   constructor(data, port, schema) {
-    this.data = data;
-    this.port = port;
-    this.schema = schema;
+    this.data = data
+    this.port = port
+    this.schema = schema
   }
 
   /**
@@ -61,52 +61,52 @@ export class Server {
    * @returns {Promise<Server>}
    */
   static async fresh({ schema } = {}) {
-    const data = await mkdtemp(join(tmpdir(), 'indelible-browser-'));
-    const server = new Server(data, await freePort(), schema);
-    await server.start();
-    return server;
+    const data = await mkdtemp(join(tmpdir(), 'indelible-browser-'))
+    const server = new Server(data, await freePort(), schema)
+    await server.start()
+    return server
   }
 
   get url() {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://127.0.0.1:${this.port}`
   }
 
   get log() {
-    return this.#log;
+    return this.#log
   }
 
   /** Starts the server, or starts it again on the same data and port. */
   async start() {
-    const words = ['serve', '--dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.data];
-    if (this.schema) words.push('--schema', this.schema);
-    const started = spawn(binary(), words, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#process = started;
+    const words = ['serve', '--dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.data]
+    if (this.schema) words.push('--schema', this.schema)
+    const started = spawn(binary(), words, { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#process = started
     for (const stream of [started.stdout, started.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        this.#log += text;
-      });
+      stream.setEncoding('utf8').on('data', text => {
+        this.#log += text
+      })
     }
     await until('the server is ready', async () => {
       if (started.exitCode !== null) {
-        throw new Error(`the server ended with ${started.exitCode}:\n${this.#log}`);
+        throw new Error(`the server ended with ${started.exitCode}:\n${this.#log}`)
       }
       return fetch(`${this.url}/readyz`).then(
-        (answer) => answer.ok,
+        answer => answer.ok,
         () => false,
-      );
-    });
+      )
+    })
   }
 
   /** Ends the process as a power cut would: nothing is finished, nothing is told. */
   async kill() {
-    await this.#end('SIGKILL');
+    await this.#end('SIGKILL')
   }
 
   /** Ends the process in order and deletes its data. Checks that it ends well. */
   async stop() {
-    const code = await this.#end('SIGTERM');
-    await rm(this.data, { recursive: true, force: true });
-    if (code !== 0) throw new Error(`the server ended with ${code}:\n${this.#log}`);
+    const code = await this.#end('SIGTERM')
+    await rm(this.data, { recursive: true, force: true })
+    if (code !== 0) throw new Error(`the server ended with ${code}:\n${this.#log}`)
   }
 
   /**
@@ -114,15 +114,15 @@ export class Server {
    * @returns {Promise<number | null>}
    */
   async #end(signal) {
-    const ending = this.#process;
-    if (ending === null) return 0;
-    this.#process = null;
+    const ending = this.#process
+    if (ending === null) return 0
+    this.#process = null
     if (ending.exitCode === null) {
-      const exit = once(ending, 'exit');
-      ending.kill(signal);
-      await exit;
+      const exit = once(ending, 'exit')
+      ending.kill(signal)
+      await exit
     }
-    return ending.exitCode;
+    return ending.exitCode
   }
 
   /**
@@ -133,9 +133,9 @@ export class Server {
    * @returns {Promise<string>}
    */
   async token(sub, role) {
-    const words = ['token', '--sub', sub, '--role', role, '--data', this.data];
-    const { stdout } = await promisify(execFile)(binary(), words);
-    return stdout.trim();
+    const words = ['token', '--sub', sub, '--role', role, '--data', this.data]
+    const { stdout } = await promisify(execFile)(binary(), words)
+    return stdout.trim()
   }
 
   /**
@@ -152,13 +152,13 @@ export class Server {
         ...headers,
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    const text = await answer.text();
+    })
+    const text = await answer.text()
     return {
       status: answer.status,
       /** The version that `?base=` takes. */
       version: (answer.headers.get('etag') ?? '').replace(/^W\//, '').replace(/^"|"$/g, ''),
       body: text === '' ? null : JSON.parse(text),
-    };
+    }
   }
 }

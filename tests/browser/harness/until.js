@@ -1,7 +1,7 @@
 /** Waiting for what must become true: polls a condition until a deadline, never just sleeps. */
 
-const DEADLINE_MS = 30_000;
-const POLL_MS = 40;
+const DEADLINE_MS = 30_000
+const POLL_MS = 40
 
 /**
  * Resolves with the first truthy answer of `condition`.
@@ -13,12 +13,12 @@ const POLL_MS = 40;
  * @returns {Promise<NonNullable<T>>}
  */
 export async function until(what, condition, deadlineMs = DEADLINE_MS) {
-  const deadline = performance.now() + deadlineMs;
-  let last;
+  const deadline = performance.now() + deadlineMs
+  let last
   for (;;) {
-    last = await condition();
-    if (last) return /** @type {NonNullable<T>} */ (last);
-    if (performance.now() > deadline) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    last = await condition()
+    if (last) return /** @type {NonNullable<T>} */ (last)
+    if (performance.now() > deadline) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, POLL_MS))
   }
 }

@@ -1,7 +1,7 @@
-import type { IndelibleClient } from 'indelible';
+import type { IndelibleClient } from 'indelible'
 
 declare global {
   interface Window {
-    indelible?: { readonly client: IndelibleClient };
+    indelible?: { readonly client: IndelibleClient }
   }
 }

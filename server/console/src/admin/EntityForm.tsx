@@ -1,27 +1,27 @@
 /** One entity to edit: its title, its state, its fields. */
 
-import type { IndelibleClient } from 'indelible';
-import { type ReactNode, useMemo } from 'react';
-import { Fields } from '../form/Fields.tsx';
-import type { Schema, Viewer } from '../form/schema.ts';
-import { entitySource, SourceProvider } from '../form/source.ts';
-import { useArrival, useStatus, useValue } from '../live/hooks.ts';
-import { useLanguage } from '../text/language.tsx';
-import { Refusal, StateLine } from './StateBar.tsx';
+import type { IndelibleClient } from 'indelible'
+import { type ReactNode, useMemo } from 'react'
+import { Fields } from '../form/Fields.tsx'
+import type { Schema, Viewer } from '../form/schema.ts'
+import { entitySource, SourceProvider } from '../form/source.ts'
+import { useArrival, useStatus, useValue } from '../live/hooks.ts'
+import { useLanguage } from '../text/language.tsx'
+import { Refusal, StateLine } from './StateBar.tsx'
 
 interface Props {
-  readonly client: IndelibleClient;
-  readonly name: string;
-  readonly root: Schema;
-  readonly title: (value: object) => ReactNode;
+  readonly client: IndelibleClient
+  readonly name: string
+  readonly root: Schema
+  readonly title: (value: object) => ReactNode
 }
 
 export function EntityForm({ client, name, root, title }: Props) {
-  const { t } = useLanguage();
-  const entity = useMemo(() => client.entity(name), [client, name]);
-  const value = useValue(entity);
-  const status = useStatus(entity);
-  const { error } = useArrival(entity);
+  const { t } = useLanguage()
+  const entity = useMemo(() => client.entity(name), [client, name])
+  const value = useValue(entity)
+  const status = useStatus(entity)
+  const { error } = useArrival(entity)
   if (value === undefined) {
     return error === null ? (
       <p className="loading" role="status">
@@ -33,9 +33,9 @@ export function EntityForm({ client, name, root, title }: Props) {
         <p>{t('load.gone')}</p>
         <p className="help">{error.message}</p>
       </div>
-    );
+    )
   }
-  const viewer = viewerOf(client, root, entity.mode === 'replica');
+  const viewer = viewerOf(client, root, entity.mode === 'replica')
   return (
     <article className="entity" data-entity={name}>
       <header className="entity-head">
@@ -48,12 +48,12 @@ export function EntityForm({ client, name, root, title }: Props) {
         <Fields schema={root} path={[]} write="edit" />
       </SourceProvider>
     </article>
-  );
+  )
 }
 
 /** What the form may offer; the engine has the last word on every edit. */
 export function viewerOf(client: IndelibleClient, root: Schema, replica: boolean): Viewer {
-  const roles = client.principal?.roles ?? [];
-  const editors = root['x-indelible']?.edit ?? [];
-  return { roles, mayEdit: replica && roles.some((role) => editors.includes(role)) };
+  const roles = client.principal?.roles ?? []
+  const editors = root['x-indelible']?.edit ?? []
+  return { roles, mayEdit: replica && roles.some(role => editors.includes(role)) }
 }

@@ -1,41 +1,41 @@
 /** Signing in: with a token, or by mere name where the server allows it. */
 
-import { type FormEvent, useEffect, useState } from 'react';
-import { LanguageToggle, useLanguage } from '../text/language.tsx';
-import { Logo } from '../text/Logo.tsx';
-import { looksLikeToken, offersNames, tokenFor } from './session.ts';
+import { type FormEvent, useEffect, useState } from 'react'
+import { Logo } from '../text/Logo.tsx'
+import { LanguageToggle, useLanguage } from '../text/language.tsx'
+import { looksLikeToken, offersNames, tokenFor } from './session.ts'
 
 interface Props {
-  readonly onToken: (token: string) => void;
-  readonly notice: string | null;
+  readonly onToken: (token: string) => void
+  readonly notice: string | null
 }
 
-type Way = 'name' | 'token';
+type Way = 'name' | 'token'
 
 export function SignIn({ onToken, notice }: Props) {
-  const { t } = useLanguage();
-  const [named, setNamed] = useState<boolean | null>(null);
-  const [way, setWay] = useState<Way>('token');
-  const [problem, setProblem] = useState<string | null>(notice);
+  const { t } = useLanguage()
+  const [named, setNamed] = useState<boolean | null>(null)
+  const [way, setWay] = useState<Way>('token')
+  const [problem, setProblem] = useState<string | null>(notice)
   useEffect(() => {
-    void offersNames().then((offered) => {
-      setNamed(offered);
-      if (offered) setWay('name');
-    });
-  }, []);
+    void offersNames().then(offered => {
+      setNamed(offered)
+      if (offered) setWay('name')
+    })
+  }, [])
 
   const submit = async (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const text = (name: string) => String(form.get(name) ?? '').trim();
+    event.preventDefault()
+    const form = new FormData(event.currentTarget)
+    const text = (name: string) => String(form.get(name) ?? '').trim()
     try {
-      const token = way === 'token' ? text('token') : await tokenFor(text('name'), text('role'));
-      if (looksLikeToken(token)) onToken(token);
-      else setProblem(t('sign-in.token.bad'));
+      const token = way === 'token' ? text('token') : await tokenFor(text('name'), text('role'))
+      if (looksLikeToken(token)) onToken(token)
+      else setProblem(t('sign-in.token.bad'))
     } catch (error) {
-      setProblem(t('sign-in.failed', { reason: (error as Error).message }));
+      setProblem(t('sign-in.failed', { reason: (error as Error).message }))
     }
-  };
+  }
 
   return (
     <div className="sign-in">
@@ -47,16 +47,21 @@ export function SignIn({ onToken, notice }: Props) {
         <h1>{t('sign-in')}</h1>
         <p className="lead">{t('sign-in.lead')}</p>
         {named && (
-          <div className="toggle wide" role="group" aria-label={t('sign-in')}>
-            {(['name', 'token'] as const).map((one) => (
-              <button key={one} type="button" aria-pressed={way === one} onClick={() => setWay(one)}>
+          <fieldset className="toggle wide" aria-label={t('sign-in')}>
+            {(['name', 'token'] as const).map(one => (
+              <button
+                key={one}
+                type="button"
+                aria-pressed={way === one}
+                onClick={() => setWay(one)}
+              >
                 {t(`sign-in.with-${one}`)}
               </button>
             ))}
-          </div>
+          </fieldset>
         )}
         {named !== null && (
-          <form onSubmit={(event) => void submit(event)}>
+          <form onSubmit={event => void submit(event)}>
             {way === 'name' ? <NameFields /> : <TokenField />}
             {problem !== null && (
               <p className="reason" role="alert">
@@ -70,21 +75,26 @@ export function SignIn({ onToken, notice }: Props) {
         )}
       </main>
     </div>
-  );
+  )
+}
+
+/** The page is for nothing but this box: whoever comes can type at once. */
+function focus(box: HTMLElement | null) {
+  box?.focus()
 }
 
 function NameFields() {
-  const { t } = useLanguage();
+  const { t } = useLanguage()
   return (
     <>
       <div className="field">
         <label htmlFor="name">{t('sign-in.name')}</label>
-        <input id="name" name="name" required maxLength={64} autoComplete="name" autoFocus />
+        <input ref={focus} id="name" name="name" required maxLength={64} autoComplete="name" />
       </div>
       <div className="field">
         <label htmlFor="role">{t('sign-in.role')}</label>
         <select id="role" name="role" defaultValue="editor">
-          {(['editor', 'admin', 'viewer'] as const).map((role) => (
+          {(['editor', 'admin', 'viewer'] as const).map(role => (
             <option key={role} value={role}>
               {t(`sign-in.role.${role}`)}
             </option>
@@ -92,20 +102,20 @@ function NameFields() {
         </select>
       </div>
     </>
-  );
+  )
 }
 
 function TokenField() {
-  const { t } = useLanguage();
-  const command = 'indelible token --sub alice --role editor';
+  const { t } = useLanguage()
+  const command = 'indelible token --sub alice --role editor'
   return (
     <div className="field">
       <label htmlFor="token">{t('sign-in.token')}</label>
-      <textarea id="token" name="token" required rows={4} spellCheck={false} autoFocus />
+      <textarea ref={focus} id="token" name="token" required rows={4} spellCheck={false} />
       <p className="help">
         {t('sign-in.token.help', { command: '' })}
         <code>{command}</code>
       </p>
     </div>
-  );
+  )
 }

@@ -1,57 +1,54 @@
 /** How far an entity is in step with the server, and what the server refused. */
 
-import type { SyncStatus, Violation } from 'indelible';
-import { useState } from 'react';
-import { labelOf } from '../form/labels.ts';
-import type { Schema } from '../form/schema.ts';
-import { explain } from '../form/violations.ts';
-import { type Language, type Translate, useLanguage } from '../text/language.tsx';
+import type { SyncStatus, Violation } from 'indelible'
+import { useState } from 'react'
+import { labelOf } from '../form/labels.ts'
+import type { Schema } from '../form/schema.ts'
+import { explain } from '../form/violations.ts'
+import { type Language, type Translate, useLanguage } from '../text/language.tsx'
 
 function sentence(status: SyncStatus, language: Language, t: Translate): string {
-  const n = status.pending;
+  const n = status.pending
   switch (status.state) {
     case 'connecting':
-      return t('state.connecting');
+      return t('state.connecting')
     case 'offline':
-      return n > 0 ? t('state.offline.n', { n }) : t('state.offline');
+      return n > 0 ? t('state.offline.n', { n }) : t('state.offline')
     case 'refused':
-      return t('state.refused');
+      return t('state.refused')
     case 'syncing':
-      return n > 1 ? t('state.saving.n', { n }) : t('state.saving');
+      return n > 1 ? t('state.saving.n', { n }) : t('state.saving')
     case 'synced':
       return status.lastSyncTime === null
         ? t('state.saved')
         : t('state.saved.at', {
-            time: new Date(status.lastSyncTime).toLocaleTimeString(language, { timeStyle: 'medium' }),
-          });
+            time: new Date(status.lastSyncTime).toLocaleTimeString(language, {
+              timeStyle: 'medium',
+            }),
+          })
   }
 }
 
 export function StateLine({ status }: { status: SyncStatus }) {
-  const { t, language } = useLanguage();
+  const { t, language } = useLanguage()
   return (
-    <p
-      className="state"
-      role="status"
-      data-state={status.state}
-      data-pending={status.pending}
-    >
+    <p className="state" role="status" data-state={status.state} data-pending={status.pending}>
       {sentence(status, language, t)}
     </p>
-  );
+  )
 }
 
 interface RefusalProps {
-  readonly kind: string;
-  readonly root: Schema;
-  readonly status: SyncStatus;
+  readonly kind: string
+  readonly root: Schema
+  readonly status: SyncStatus
 }
 
 export function Refusal({ kind, root, status }: RefusalProps) {
-  const { t } = useLanguage();
-  const [dismissed, setDismissed] = useState<readonly Violation[] | null>(null);
-  const { violations } = status;
-  if (violations.length === 0 || violations === dismissed) return null;
+  const { t } = useLanguage()
+  const [dismissed, setDismissed] = useState<readonly Violation[] | null>(null)
+  const { violations } = status
+  if (violations.length === 0 || violations === dismissed) return null
   return (
     <div className="refusal" role="alert">
       <p>{t('state.refused.lead')}</p>
@@ -60,31 +57,31 @@ export function Refusal({ kind, root, status }: RefusalProps) {
         {t('dismiss')}
       </button>
     </div>
-  );
+  )
 }
 
 interface ViolationsProps {
-  readonly kind: string;
-  readonly root: Schema;
-  readonly violations: readonly Violation[];
+  readonly kind: string
+  readonly root: Schema
+  readonly violations: readonly Violation[]
 }
 
 export function Violations({ kind, root, violations }: ViolationsProps) {
-  const { t, language } = useLanguage();
+  const { t, language } = useLanguage()
   return (
     <ul className="violations">
-      {violations.map((violation) => {
-        const names = violation.pointer.split('/').slice(1);
-        const last = names.at(-1);
-        const schema = (last !== undefined && root.properties?.[last]) || {};
+      {violations.map(violation => {
+        const names = violation.pointer.split('/').slice(1)
+        const last = names.at(-1)
+        const schema = (last !== undefined && root.properties?.[last]) || {}
         return (
           <li key={`${violation.change} ${violation.pointer} ${violation.rule}`}>
             <strong>{labelOf(kind, names, schema, language)}</strong>
             {' – '}
             {explain(violation, t)} <code>{violation.rule}</code>
           </li>
-        );
+        )
       })}
     </ul>
-  );
+  )
 }

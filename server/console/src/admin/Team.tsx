@@ -1,35 +1,35 @@
 /** The members of the team: find one, edit one, add one. */
 
-import { type IndelibleClient, type Item, PolicyError } from 'indelible';
-import { type FormEvent, useMemo, useState } from 'react';
-import { Fields } from '../form/Fields.tsx';
-import { Icon } from '../form/icons.tsx';
-import type { JsonObject } from '../form/path.ts';
-import type { Schema } from '../form/schema.ts';
-import { draftSource, SourceProvider } from '../form/source.ts';
-import { problemsOf, reasonOf } from '../form/violations.ts';
-import { useItems } from '../live/hooks.ts';
-import { initials } from '../text/initials.ts';
-import { useLanguage } from '../text/language.tsx';
-import { EntityForm } from './EntityForm.tsx';
-import { go } from './route.ts';
-import { Violations } from './StateBar.tsx';
+import { type IndelibleClient, type Item, PolicyError } from 'indelible'
+import { type FormEvent, useMemo, useState } from 'react'
+import { Fields } from '../form/Fields.tsx'
+import { Icon } from '../form/icons.tsx'
+import type { JsonObject } from '../form/path.ts'
+import type { Schema } from '../form/schema.ts'
+import { draftSource, SourceProvider } from '../form/source.ts'
+import { problemsOf, reasonOf } from '../form/violations.ts'
+import { useItems } from '../live/hooks.ts'
+import { initials } from '../text/initials.ts'
+import { useLanguage } from '../text/language.tsx'
+import { EntityForm } from './EntityForm.tsx'
+import { go } from './route.ts'
+import { Violations } from './StateBar.tsx'
 
 interface Member {
-  readonly name?: string;
-  readonly role?: string;
+  readonly name?: string
+  readonly role?: string
 }
 
 interface Props {
-  readonly client: IndelibleClient;
-  readonly root: Schema;
+  readonly client: IndelibleClient
+  readonly root: Schema
   /** The member's id, `new`, or nothing yet. */
-  readonly id: string | undefined;
+  readonly id: string | undefined
 }
 
 export function Team({ client, root, id }: Props) {
-  const { t } = useLanguage();
-  const adding = id === 'new';
+  const { t } = useLanguage()
+  const adding = id === 'new'
   return (
     <div className={`team${id === undefined ? '' : ' picked'}`}>
       <MemberList client={client} root={root} id={id} />
@@ -52,21 +52,23 @@ export function Team({ client, root, id }: Props) {
             client={client}
             name={`team/${id}`}
             root={root}
-            title={(value) => (value as Member).name || t('team.unnamed')}
+            title={value => (value as Member).name || t('team.unnamed')}
           />
         )}
       </div>
     </div>
-  );
+  )
 }
 
 function MemberList({ client, root, id }: Props) {
-  const { t, language } = useLanguage();
-  const collection = useMemo(() => client.collection<Member>('team'), [client]);
-  const { items, complete, error } = useItems(collection);
-  const [wanted, setWanted] = useState('');
-  const found = useMemo(() => search(items, wanted, language), [items, wanted, language]);
-  const mayCreate = client.principal?.roles.some((role) => root['x-indelible']?.create?.includes(role));
+  const { t, language } = useLanguage()
+  const collection = useMemo(() => client.collection<Member>('team'), [client])
+  const { items, complete, error } = useItems(collection)
+  const [wanted, setWanted] = useState('')
+  const found = useMemo(() => search(items, wanted, language), [items, wanted, language])
+  const mayCreate = client.principal?.roles.some(role =>
+    root['x-indelible']?.create?.includes(role),
+  )
   return (
     <nav className="members" aria-label={t('nav.team')}>
       <input
@@ -74,14 +76,14 @@ function MemberList({ client, root, id }: Props) {
         aria-label={t('team.search')}
         placeholder={t('team.search')}
         value={wanted}
-        onChange={(event) => setWanted(event.target.value)}
+        onChange={event => setWanted(event.target.value)}
       />
       {error !== null && <p className="reason">{error.message}</p>}
       {!complete && error === null && <p className="loading">{t('state.loading')}</p>}
       {complete && items.length === 0 && <p className="empty">{t('team.empty')}</p>}
       {items.length > 0 && found.length === 0 && <p className="empty">{t('team.none-found')}</p>}
       <ul>
-        {found.map((item) => (
+        {found.map(item => (
           <li key={item.id}>
             <a href={`#/team/${item.id}`} aria-current={item.id === id ? 'page' : undefined}>
               <span className="avatar" aria-hidden="true">
@@ -101,38 +103,38 @@ function MemberList({ client, root, id }: Props) {
         </a>
       )}
     </nav>
-  );
+  )
 }
 
 function search(items: readonly Item<Member>[], wanted: string, language: string): Item<Member>[] {
-  const text = wanted.trim().toLocaleLowerCase(language);
+  const text = wanted.trim().toLocaleLowerCase(language)
   return items
     .filter(({ value }) => (value.name ?? '').toLocaleLowerCase(language).includes(text))
-    .sort((a, b) => (a.value.name ?? '').localeCompare(b.value.name ?? '', language));
+    .sort((a, b) => (a.value.name ?? '').localeCompare(b.value.name ?? '', language))
 }
 
 function NewMember({ client, root }: { client: IndelibleClient; root: Schema }) {
-  const { t } = useLanguage();
-  const [value, setValue] = useState<JsonObject>({});
-  const [refusal, setRefusal] = useState<unknown>(null);
-  const [busy, setBusy] = useState(false);
-  const viewer = { roles: client.principal?.roles ?? [], mayEdit: true };
-  const source = draftSource({ kind: 'team', root, viewer }, value, setValue);
+  const { t } = useLanguage()
+  const [value, setValue] = useState<JsonObject>({})
+  const [refusal, setRefusal] = useState<unknown>(null)
+  const [busy, setBusy] = useState(false)
+  const viewer = { roles: client.principal?.roles ?? [], mayEdit: true }
+  const source = draftSource({ kind: 'team', root, viewer }, value, setValue)
 
   const create = async (event: FormEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    setRefusal(null);
+    event.preventDefault()
+    setBusy(true)
+    setRefusal(null)
     try {
-      const made = await client.create('team', value);
-      go(`#/${made.name}`);
+      const made = await client.create('team', value)
+      go(`#/${made.name}`)
     } catch (error) {
-      setRefusal(error);
-      setBusy(false);
+      setRefusal(error)
+      setBusy(false)
     }
-  };
+  }
   return (
-    <form className="entity" noValidate onSubmit={(event) => void create(event)}>
+    <form className="entity" noValidate onSubmit={event => void create(event)}>
       <header className="entity-head">
         <h1>{t('team.new')}</h1>
       </header>
@@ -158,5 +160,5 @@ function NewMember({ client, root }: { client: IndelibleClient; root: Schema }) 
         </a>
       </div>
     </form>
-  );
+  )
 }

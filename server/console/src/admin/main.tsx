@@ -1,58 +1,58 @@
 /** The backoffice of the demo: sign in, edit the settings and the team, see what is saved. */
 
-import '../style.css';
-import { useEffect, useState } from 'react';
-import { createRoot } from 'react-dom/client';
-import settings from '../../../demo/settings.json';
-import team from '../../../demo/team.json';
-import { Icon } from '../form/icons.tsx';
-import type { Schema } from '../form/schema.ts';
-import { useClientStatus } from '../live/hooks.ts';
-import { Fence } from '../text/Fence.tsx';
-import { LanguageProvider, LanguageToggle, useLanguage } from '../text/language.tsx';
-import { Logo } from '../text/Logo.tsx';
-import { EntityForm } from './EntityForm.tsx';
-import { type Route, useRoute } from './route.ts';
-import { end, resume, type Session, start } from './session.ts';
-import { SignIn } from './SignIn.tsx';
-import { Team } from './Team.tsx';
+import '../style.css'
+import { useEffect, useState } from 'react'
+import { createRoot } from 'react-dom/client'
+import settings from '../../../demo/settings.json'
+import team from '../../../demo/team.json'
+import { Icon } from '../form/icons.tsx'
+import type { Schema } from '../form/schema.ts'
+import { useClientStatus } from '../live/hooks.ts'
+import { Fence } from '../text/Fence.tsx'
+import { Logo } from '../text/Logo.tsx'
+import { LanguageProvider, LanguageToggle, useLanguage } from '../text/language.tsx'
+import { EntityForm } from './EntityForm.tsx'
+import { type Route, useRoute } from './route.ts'
+import { SignIn } from './SignIn.tsx'
+import { end, resume, type Session, start } from './session.ts'
+import { Team } from './Team.tsx'
 
-const SETTINGS = settings as Schema;
-const TEAM = team as Schema;
+const SETTINGS = settings as Schema
+const TEAM = team as Schema
 /** Codes with which the server, or the client for it, says that a token is no good. */
-const TOKEN_FAULTS = ['unauthorized', 'token', 'bad-token', 'token-expired'];
+const TOKEN_FAULTS = ['unauthorized', 'token', 'bad-token', 'token-expired']
 
 function Admin() {
-  const { t } = useLanguage();
-  const [session, setSession] = useState(resume);
-  const [notice, setNotice] = useState<string | null>(null);
+  const { t } = useLanguage()
+  const [session, setSession] = useState(resume)
+  const [notice, setNotice] = useState<string | null>(null)
   if (session === null) {
-    return <SignIn notice={notice} onToken={(token) => setSession(start(token))} />;
+    return <SignIn notice={notice} onToken={token => setSession(start(token))} />
   }
   const leave = (why: 'expired' | null) => {
-    end(session);
-    setNotice(why === 'expired' ? t('sign-in.expired') : null);
-    setSession(null);
-  };
-  return <Workspace session={session} leave={leave} />;
+    end(session)
+    setNotice(why === 'expired' ? t('sign-in.expired') : null)
+    setSession(null)
+  }
+  return <Workspace session={session} leave={leave} />
 }
 
 interface WorkspaceProps {
-  readonly session: Session;
-  readonly leave: (why: 'expired' | null) => void;
+  readonly session: Session
+  readonly leave: (why: 'expired' | null) => void
 }
 
 function Workspace({ session, leave }: WorkspaceProps) {
-  const { client } = session;
-  const { t } = useLanguage();
-  const route = useRoute();
-  const status = useClientStatus(client);
-  const barred = status.error !== null && TOKEN_FAULTS.includes(status.error.code);
+  const { client } = session
+  const { t } = useLanguage()
+  const route = useRoute()
+  const status = useClientStatus(client)
+  const barred = status.error !== null && TOKEN_FAULTS.includes(status.error.code)
   useEffect(() => {
-    if (barred) leave('expired');
-  }, [barred, leave]);
+    if (barred) leave('expired')
+  }, [barred, leave])
   const connection =
-    status.state === 'offline' || status.state === 'connecting' ? status.state : 'online';
+    status.state === 'offline' || status.state === 'connecting' ? status.state : 'online'
   return (
     <>
       <header className="top">
@@ -76,30 +76,35 @@ function Workspace({ session, leave }: WorkspaceProps) {
       </header>
       <main className="workspace">
         {route.page === 'settings' ? (
-          <EntityForm client={client} name="settings" root={SETTINGS} title={() => t('nav.settings')} />
+          <EntityForm
+            client={client}
+            name="settings"
+            root={SETTINGS}
+            title={() => t('nav.settings')}
+          />
         ) : (
           <Team client={client} root={TEAM} id={route.id} />
         )}
       </main>
     </>
-  );
+  )
 }
 
 function Tab({ page, route }: { page: Route['page']; route: Route }) {
-  const { t } = useLanguage();
+  const { t } = useLanguage()
   return (
     <a href={`#/${page}`} aria-current={route.page === page ? 'page' : undefined}>
       {t(`nav.${page}`)}
     </a>
-  );
+  )
 }
 
-const root = document.getElementById('root');
-if (root === null) throw new Error('the page has no #root');
+const root = document.getElementById('root')
+if (root === null) throw new Error('the page has no #root')
 createRoot(root).render(
   <LanguageProvider>
     <Fence>
       <Admin />
     </Fence>
   </LanguageProvider>,
-);
+)

@@ -5,34 +5,42 @@
  * Owns the walk over the schema. Knows no kind by name.
  */
 
-import { useLanguage } from '../text/language.tsx';
-import { Icon } from './icons.tsx';
-import { KeyedList } from './KeyedList.tsx';
-import { labelOf } from './labels.ts';
-import { LockedField } from './LockedField.tsx';
-import { MapFields } from './MapFields.tsx';
-import { type Path, pointer } from './path.ts';
-import { ScalarField } from './ScalarField.tsx';
-import { ScalarList } from './ScalarList.tsx';
-import { type Control, controlOf, lockOf, resolve, type Schema, type Write, writeOf } from './schema.ts';
-import { useSource } from './source.ts';
+import { useLanguage } from '../text/language.tsx'
+import { Icon } from './icons.tsx'
+import { KeyedList } from './KeyedList.tsx'
+import { LockedField } from './LockedField.tsx'
+import { labelOf } from './labels.ts'
+import { MapFields } from './MapFields.tsx'
+import { type Path, pointer } from './path.ts'
+import { ScalarField } from './ScalarField.tsx'
+import { ScalarList } from './ScalarList.tsx'
+import {
+  type Control,
+  controlOf,
+  lockOf,
+  resolve,
+  type Schema,
+  type Write,
+  writeOf,
+} from './schema.ts'
+import { useSource } from './source.ts'
 
 export interface FieldProps {
-  readonly schema: Schema;
-  readonly path: Path;
+  readonly schema: Schema
+  readonly path: Path
   /** The write rule inherited from above. */
-  readonly write: Write;
-  readonly required: boolean;
-  readonly label: string;
+  readonly write: Write
+  readonly required: boolean
+  readonly label: string
 }
 
 export function Fields({ schema, path, write }: Omit<FieldProps, 'required' | 'label'>) {
-  const { kind, root, viewer, isNew } = useSource();
-  const { t, language } = useLanguage();
+  const { kind, root, viewer, isNew } = useSource()
+  const { t, language } = useLanguage()
   const all = Object.entries(schema.properties ?? {}).map(([name, raw]) => {
-    const property = resolve(raw, root);
-    const rule = writeOf(property, write);
-    const propertyPath = [...path, name];
+    const property = resolve(raw, root)
+    const rule = writeOf(property, write)
+    const propertyPath = [...path, name]
     return {
       name,
       lock: lockOf(property, rule, viewer, isNew),
@@ -44,12 +52,12 @@ export function Fields({ schema, path, write }: Omit<FieldProps, 'required' | 'l
         label: labelOf(kind, propertyPath, property, language),
       },
       control: controlOf(property),
-    };
-  });
-  const open = all.filter((one) => one.lock === null);
-  const locked = all.filter((one) => one.lock !== null);
-  const simple = open.filter((one) => !isSection(one.control));
-  const sections = open.filter((one) => isSection(one.control));
+    }
+  })
+  const open = all.filter(one => one.lock === null)
+  const locked = all.filter(one => one.lock !== null)
+  const simple = open.filter(one => !isSection(one.control))
+  const sections = open.filter(one => isSection(one.control))
   return (
     <>
       {simple.length > 0 && (
@@ -75,15 +83,15 @@ export function Fields({ schema, path, write }: Omit<FieldProps, 'required' | 'l
         </section>
       )}
     </>
-  );
+  )
 }
 
 function isSection(control: Control): boolean {
-  return control === 'object' || control === 'keyed' || control === 'map';
+  return control === 'object' || control === 'keyed' || control === 'map'
 }
 
 function Field(props: FieldProps) {
-  const control = controlOf(props.schema);
+  const control = controlOf(props.schema)
   switch (control) {
     case 'object':
       return (
@@ -92,14 +100,14 @@ function Field(props: FieldProps) {
           {props.schema.description && <p className="help">{props.schema.description}</p>}
           <Fields schema={props.schema} path={props.path} write={props.write} />
         </fieldset>
-      );
+      )
     case 'keyed':
-      return <KeyedList {...props} />;
+      return <KeyedList {...props} />
     case 'map':
-      return <MapFields {...props} />;
+      return <MapFields {...props} />
     case 'list':
-      return <ScalarList {...props} />;
+      return <ScalarList {...props} />
     default:
-      return <ScalarField {...props} control={control} />;
+      return <ScalarField {...props} control={control} />
   }
 }

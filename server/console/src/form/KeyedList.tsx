@@ -5,69 +5,69 @@
  * the list in between.
  */
 
-import { type DragEvent, useRef, useState } from 'react';
-import { useLanguage } from '../text/language.tsx';
-import { Fields, type FieldProps } from './Fields.tsx';
-import { Icon } from './icons.tsx';
-import { isObject, type Json, type JsonObject, listAt, type Path, pointer, read } from './path.ts';
-import { controlOf, resolve, type Schema, writeOf } from './schema.ts';
-import { draftSource, SourceProvider, useSource } from './source.ts';
-import { problemsOf, reasonOf } from './violations.ts';
+import { type DragEvent, useRef, useState } from 'react'
+import { useLanguage } from '../text/language.tsx'
+import { type FieldProps, Fields } from './Fields.tsx'
+import { Icon } from './icons.tsx'
+import { isObject, type Json, type JsonObject, listAt, type Path, pointer, read } from './path.ts'
+import { controlOf, resolve, type Schema, writeOf } from './schema.ts'
+import { draftSource, SourceProvider, useSource } from './source.ts'
+import { problemsOf, reasonOf } from './violations.ts'
 
 function items(value: Json | undefined): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
+  return Array.isArray(value) ? value.filter(isObject) : []
 }
 
 /** What to call an item: its first text, else its place in the list. */
 function nameOf(item: JsonObject, key: string, schema: Schema, index: number): string {
   for (const name of Object.keys(schema.properties ?? {})) {
-    const value = item[name];
-    if (name !== key && typeof value === 'string' && value !== '') return value;
+    const value = item[name]
+    if (name !== key && typeof value === 'string' && value !== '') return value
   }
-  return `${index + 1}`;
+  return `${index + 1}`
 }
 
 /** Puts the item `id` at `index`, wherever it is by now. */
 function move(list: Json[], key: string, id: string, index: number): void {
-  const from = list.findIndex((item) => isObject(item) && item[key] === id);
-  const [item] = from < 0 ? [] : list.splice(from, 1);
-  if (item !== undefined) list.splice(Math.max(0, Math.min(index, list.length)), 0, item);
+  const from = list.findIndex(item => isObject(item) && item[key] === id)
+  const [item] = from < 0 ? [] : list.splice(from, 1)
+  if (item !== undefined) list.splice(Math.max(0, Math.min(index, list.length)), 0, item)
 }
 
 export function KeyedList({ schema, path, write, label }: FieldProps) {
-  const source = useSource();
-  const { t } = useLanguage();
-  const [told, setTold] = useState('');
-  const [dragged, setDragged] = useState<string | null>(null);
-  const [over, setOver] = useState<string | null>(null);
-  const [adding, setAdding] = useState(false);
-  const key = schema['x-indelible']?.key ?? 'id';
-  const itemSchema = resolve(schema.items ?? {}, source.root);
-  const shown = withoutKey(itemSchema, key);
-  const list = items(read(source.value, path));
-  const itemWrite = writeOf(itemSchema, write);
-  const rows = isRow(shown);
+  const source = useSource()
+  const { t } = useLanguage()
+  const [told, setTold] = useState('')
+  const [dragged, setDragged] = useState<string | null>(null)
+  const [over, setOver] = useState<string | null>(null)
+  const [adding, setAdding] = useState(false)
+  const key = schema['x-indelible']?.key ?? 'id'
+  const itemSchema = resolve(schema.items ?? {}, source.root)
+  const shown = withoutKey(itemSchema, key)
+  const list = items(read(source.value, path))
+  const itemWrite = writeOf(itemSchema, write)
+  const rows = isRow(shown)
 
   const place = (id: string, index: number, what: string) => {
     try {
-      source.change((draft) => move(listAt(draft, path), key, id, index));
-      setTold(t('list.moved', { what, n: index + 1 }));
+      source.change(draft => move(listAt(draft, path), key, id, index))
+      setTold(t('list.moved', { what, n: index + 1 }))
     } catch (error) {
-      setTold(reasonOf(error, t));
+      setTold(reasonOf(error, t))
     }
-  };
+  }
   const remove = (id: string) => {
     try {
-      source.change((draft) => {
-        const present = listAt(draft, path);
-        const at = present.findIndex((item) => isObject(item) && item[key] === id);
-        if (at >= 0) present.splice(at, 1);
-      });
-      setTold('');
+      source.change(draft => {
+        const present = listAt(draft, path)
+        const at = present.findIndex(item => isObject(item) && item[key] === id)
+        if (at >= 0) present.splice(at, 1)
+      })
+      setTold('')
     } catch (error) {
-      setTold(reasonOf(error, t));
+      setTold(reasonOf(error, t))
     }
-  };
+  }
 
   return (
     <fieldset className={`section keyed${rows ? ' rows' : ''}`} data-pointer={pointer(path)}>
@@ -76,37 +76,42 @@ export function KeyedList({ schema, path, write, label }: FieldProps) {
       {list.length === 0 && !adding && <p className="empty">{t('list.empty')}</p>}
       <ol>
         {list.map((item, index) => {
-          const id = String(item[key]);
-          const what = nameOf(item, key, shown, index);
+          const id = String(item[key])
+          const what = nameOf(item, key, shown, index)
           return (
             <li
               key={id}
               data-item={id}
               className={over === id && dragged !== id ? 'drop' : undefined}
-              onDragOver={(event) => {
-                if (dragged === null) return;
-                event.preventDefault();
-                setOver(id);
+              onDragOver={event => {
+                if (dragged === null) return
+                event.preventDefault()
+                setOver(id)
               }}
-              onDrop={(event) => {
-                event.preventDefault();
-                if (dragged !== null && dragged !== id) place(dragged, index, what);
-                setDragged(null);
-                setOver(null);
+              onDrop={event => {
+                event.preventDefault()
+                if (dragged !== null && dragged !== id) place(dragged, index, what)
+                setDragged(null)
+                setOver(null)
               }}
             >
               <Grip
                 onStart={() => setDragged(id)}
                 onEnd={() => {
-                  setDragged(null);
-                  setOver(null);
+                  setDragged(null)
+                  setOver(null)
                 }}
               />
               <div className="item">
                 <Fields schema={shown} path={[...path, { key, id }]} write={itemWrite} />
               </div>
               <div className="moves">
-                <MoveButton name="up" what={what} off={index === 0} act={() => place(id, index - 1, what)} />
+                <MoveButton
+                  name="up"
+                  what={what}
+                  off={index === 0}
+                  act={() => place(id, index - 1, what)}
+                />
                 <MoveButton
                   name="down"
                   what={what}
@@ -116,7 +121,7 @@ export function KeyedList({ schema, path, write, label }: FieldProps) {
                 <MoveButton name="remove" what={what} off={false} act={() => remove(id)} />
               </div>
             </li>
-          );
+          )
         })}
       </ol>
       <p className="unseen" role="status">
@@ -131,30 +136,30 @@ export function KeyedList({ schema, path, write, label }: FieldProps) {
         </button>
       )}
     </fieldset>
-  );
+  )
 }
 
 function withoutKey(schema: Schema, key: string): Schema {
-  const { [key]: _, ...properties } = schema.properties ?? {};
-  return { ...schema, properties };
+  const { [key]: _, ...properties } = schema.properties ?? {}
+  return { ...schema, properties }
 }
 
 /** Few short fields fit on one line. */
 function isRow(schema: Schema): boolean {
-  const properties = Object.values(schema.properties ?? {});
-  const short = ['line', 'choice', 'number', 'checkbox', 'date'];
-  return properties.length <= 4 && properties.every((one) => short.includes(controlOf(one)));
+  const properties = Object.values(schema.properties ?? {})
+  const short = ['line', 'choice', 'number', 'checkbox', 'date']
+  return properties.length <= 4 && properties.every(one => short.includes(controlOf(one)))
 }
 
 function Grip({ onStart, onEnd }: { onStart: () => void; onEnd: () => void }) {
-  const { t } = useLanguage();
-  const grip = useRef<HTMLSpanElement>(null);
+  const { t } = useLanguage()
+  const grip = useRef<HTMLSpanElement>(null)
   const start = (event: DragEvent) => {
-    const row = grip.current?.closest('li');
-    event.dataTransfer.effectAllowed = 'move';
-    if (row) event.dataTransfer.setDragImage(row, 12, 12);
-    onStart();
-  };
+    const row = grip.current?.closest('li')
+    event.dataTransfer.effectAllowed = 'move'
+    if (row) event.dataTransfer.setDragImage(row, 12, 12)
+    onStart()
+  }
   return (
     <span
       className="grip"
@@ -167,20 +172,20 @@ function Grip({ onStart, onEnd }: { onStart: () => void; onEnd: () => void }) {
     >
       <Icon name="grip" />
     </span>
-  );
+  )
 }
 
 interface MoveProps {
-  readonly name: 'up' | 'down' | 'remove';
-  readonly what: string;
+  readonly name: 'up' | 'down' | 'remove'
+  readonly what: string
   /** Shown as impossible, but it keeps the focus: a moved item may come to the end of the list. */
-  readonly off: boolean;
-  readonly act: () => void;
+  readonly off: boolean
+  readonly act: () => void
 }
 
 function MoveButton({ name, what, off, act }: MoveProps) {
-  const { t } = useLanguage();
-  const label = t(`list.${name}`, { what });
+  const { t } = useLanguage()
+  const label = t(`list.${name}`, { what })
   return (
     <button
       type="button"
@@ -192,41 +197,42 @@ function MoveButton({ name, what, off, act }: MoveProps) {
     >
       <Icon name={name} />
     </button>
-  );
+  )
 }
 
 interface NewItemProps {
-  readonly schema: Schema;
-  readonly path: Path;
-  readonly write: FieldProps['write'];
-  readonly done: () => void;
+  readonly schema: Schema
+  readonly path: Path
+  readonly write: FieldProps['write']
+  readonly done: () => void
 }
 
 function NewItem({ schema, path, write, done }: NewItemProps) {
-  const source = useSource();
-  const { t } = useLanguage();
-  const [value, setValue] = useState<JsonObject>({});
-  const [error, setError] = useState<unknown>(null);
+  const source = useSource()
+  const { t } = useLanguage()
+  const [value, setValue] = useState<JsonObject>({})
+  const [error, setError] = useState<unknown>(null)
   const add = () => {
     try {
-      source.change((draft) => {
-        listAt(draft, path).push(structuredClone(value));
-      });
-      done();
+      source.change(draft => {
+        listAt(draft, path).push(structuredClone(value))
+      })
+      done()
     } catch (refusal) {
-      reasonOf(refusal, t);
-      setError(refusal);
+      reasonOf(refusal, t)
+      setError(refusal)
     }
-  };
-  const draft = draftSource(source, value, setValue);
+  }
+  const draft = draftSource(source, value, setValue)
   return (
-    <div
+    <fieldset
       className="new-item"
-      onKeyDown={(event) => {
-        if (event.key === 'Escape') done();
+      aria-label={t('list.add.short')}
+      onKeyDown={event => {
+        if (event.key === 'Escape') done()
         if (event.key === 'Enter' && event.target instanceof HTMLInputElement) {
-          event.preventDefault();
-          add();
+          event.preventDefault()
+          add()
         }
       }}
     >
@@ -246,6 +252,6 @@ function NewItem({ schema, path, write, done }: NewItemProps) {
           {t('list.cancel')}
         </button>
       </div>
-    </div>
-  );
+    </fieldset>
+  )
 }

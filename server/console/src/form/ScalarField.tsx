@@ -5,83 +5,85 @@
  * stays visible in the box with the reason, and the entity stays as it was.
  */
 
-import { useId, useState } from 'react';
-import { useLanguage } from '../text/language.tsx';
-import { choiceLabel } from './labels.ts';
-import { type Json, type Path, pointer, read, write } from './path.ts';
-import type { Control, Schema } from './schema.ts';
-import { useSource } from './source.ts';
-import { TextControl } from './TextControl.tsx';
-import { reasonOf } from './violations.ts';
+import { useId, useState } from 'react'
+import { useLanguage } from '../text/language.tsx'
+import { choiceLabel } from './labels.ts'
+import { type Json, type Path, pointer, read, write } from './path.ts'
+import type { Control, Schema } from './schema.ts'
+import { useSource } from './source.ts'
+import { TextControl } from './TextControl.tsx'
+import { reasonOf } from './violations.ts'
 
 interface Props {
-  readonly schema: Schema;
-  readonly control: Control;
-  readonly path: Path;
-  readonly label: string;
-  readonly required: boolean;
+  readonly schema: Schema
+  readonly control: Control
+  readonly path: Path
+  readonly label: string
+  readonly required: boolean
   /** The label is for screen readers only, because a heading above says it. */
-  readonly quiet?: boolean;
+  readonly quiet?: boolean
 }
 
 interface Unaccepted {
-  readonly text: string;
-  readonly reason: string;
+  readonly text: string
+  readonly reason: string
 }
 
-type Parsed = { readonly value: Json | undefined } | { readonly reason: 'rule.number' | 'rule.json' };
+type Parsed =
+  | { readonly value: Json | undefined }
+  | { readonly reason: 'rule.number' | 'rule.json' }
 
 function parse(text: string, control: Control, required: boolean): Parsed {
-  if (control === 'text') return { value: text };
-  if (text === '' && !required) return { value: undefined };
+  if (control === 'text') return { value: text }
+  if (text === '' && !required) return { value: undefined }
   if (control === 'number') {
-    const number = Number(text.trim().replace(',', '.'));
+    const number = Number(text.trim().replace(',', '.'))
     return text.trim() === '' || !Number.isFinite(number)
       ? { reason: 'rule.number' }
-      : { value: number };
+      : { value: number }
   }
   if (control === 'json') {
     try {
-      return { value: JSON.parse(text) as Json };
+      return { value: JSON.parse(text) as Json }
     } catch {
-      return { reason: 'rule.json' };
+      return { reason: 'rule.json' }
     }
   }
-  return { value: text };
+  return { value: text }
 }
 
 function textOf(value: Json | undefined, control: Control): string {
-  if (value === undefined || value === null) return '';
-  if (control === 'json') return JSON.stringify(value, null, 2);
-  return typeof value === 'string' ? value : String(value);
+  if (value === undefined || value === null) return ''
+  if (control === 'json') return JSON.stringify(value, null, 2)
+  return typeof value === 'string' ? value : String(value)
 }
 
 export function ScalarField({ schema, control, path, label, required, quiet = false }: Props) {
-  const source = useSource();
-  const { t, language } = useLanguage();
-  const id = useId();
-  const [unaccepted, setUnaccepted] = useState<Unaccepted | null>(null);
-  const value = read(source.value, path);
-  const text = unaccepted?.text ?? textOf(value, control);
-  const reason = unaccepted?.reason ?? source.problems?.get(pointer(path));
-  const reasonId = `${id}-reason`;
-  const helpId = `${id}-help`;
+  const source = useSource()
+  const { t, language } = useLanguage()
+  const id = useId()
+  const [unaccepted, setUnaccepted] = useState<Unaccepted | null>(null)
+  const value = read(source.value, path)
+  const text = unaccepted?.text ?? textOf(value, control)
+  const reason = unaccepted?.reason ?? source.problems?.get(pointer(path))
+  const reasonId = `${id}-reason`
+  const helpId = `${id}-help`
 
   const put = (next: Json | undefined, typed: string) => {
     try {
-      source.change((draft) => write(draft, path, next));
-      setUnaccepted(null);
+      source.change(draft => write(draft, path, next))
+      setUnaccepted(null)
     } catch (error) {
-      setUnaccepted({ text: typed, reason: reasonOf(error, t) });
+      setUnaccepted({ text: typed, reason: reasonOf(error, t) })
     }
-  };
+  }
   const take = (typed: string) => {
-    const parsed = parse(typed, control, required);
-    if ('reason' in parsed) setUnaccepted({ text: typed, reason: t(parsed.reason) });
-    else put(parsed.value, typed);
-  };
+    const parsed = parse(typed, control, required)
+    if ('reason' in parsed) setUnaccepted({ text: typed, reason: t(parsed.reason) })
+    else put(parsed.value, typed)
+  }
 
-  const described = [reason && reasonId, schema.description && helpId].filter(Boolean).join(' ');
+  const described = [reason && reasonId, schema.description && helpId].filter(Boolean).join(' ')
   const shared = {
     id,
     name: pointer(path),
@@ -89,9 +91,9 @@ export function ScalarField({ schema, control, path, label, required, quiet = fa
     'aria-required': required,
     ...(described && { 'aria-describedby': described }),
     onKeyDown: (event: { key: string }) => {
-      if (event.key === 'Escape') setUnaccepted(null);
+      if (event.key === 'Escape') setUnaccepted(null)
     },
-  };
+  }
 
   return (
     <div className={`field field-${control}`} data-pointer={pointer(path)}>
@@ -102,9 +104,9 @@ export function ScalarField({ schema, control, path, label, required, quiet = fa
         )}
       </label>
       {control === 'choice' ? (
-        <select {...shared} value={text} onChange={(event) => take(event.target.value)}>
+        <select {...shared} value={text} onChange={event => take(event.target.value)}>
           {(!required || text === '') && <option value="">{t('field.choose')}</option>}
-          {schema.enum?.map((choice) => (
+          {schema.enum?.map(choice => (
             <option key={String(choice)} value={String(choice)}>
               {choiceLabel(String(choice), language)}
             </option>
@@ -115,15 +117,10 @@ export function ScalarField({ schema, control, path, label, required, quiet = fa
           {...shared}
           type="checkbox"
           checked={value === true}
-          onChange={(event) => put(event.target.checked, '')}
+          onChange={event => put(event.target.checked, '')}
         />
       ) : control === 'date' ? (
-        <input
-          {...shared}
-          type="date"
-          value={text}
-          onChange={(event) => take(event.target.value)}
-        />
+        <input {...shared} type="date" value={text} onChange={event => take(event.target.value)} />
       ) : (
         <TextControl
           {...shared}
@@ -152,17 +149,17 @@ export function ScalarField({ schema, control, path, label, required, quiet = fa
         </p>
       )}
     </div>
-  );
+  )
 }
 
 function rowsFor(text: string): number {
-  const lines = text.split('\n').reduce((sum, line) => sum + Math.ceil((line.length + 1) / 78), 0);
-  return Math.min(14, Math.max(3, lines + 1));
+  const lines = text.split('\n').reduce((sum, line) => sum + Math.ceil((line.length + 1) / 78), 0)
+  return Math.min(14, Math.max(3, lines + 1))
 }
 
 function inputMode(schema: Schema, control: Control) {
-  if (control === 'number') return { inputMode: 'decimal' } as const;
-  if (schema.format === 'email') return { inputMode: 'email' } as const;
-  if (schema.format === 'uri') return { inputMode: 'url' } as const;
-  return {};
+  if (control === 'number') return { inputMode: 'decimal' } as const
+  if (schema.format === 'email') return { inputMode: 'email' } as const
+  if (schema.format === 'uri') return { inputMode: 'url' } as const
+  return {}
 }

@@ -1,58 +1,58 @@
 /** A list of short values, as chips: add and remove. */
 
-import { type KeyboardEvent, useId, useState } from 'react';
-import { useLanguage } from '../text/language.tsx';
-import type { FieldProps } from './Fields.tsx';
-import { Icon } from './icons.tsx';
-import { choiceLabel } from './labels.ts';
-import { type Json, listAt, pointer, read } from './path.ts';
-import { resolve } from './schema.ts';
-import { useSource } from './source.ts';
-import { reasonOf } from './violations.ts';
+import { type KeyboardEvent, useId, useState } from 'react'
+import { useLanguage } from '../text/language.tsx'
+import type { FieldProps } from './Fields.tsx'
+import { Icon } from './icons.tsx'
+import { choiceLabel } from './labels.ts'
+import { type Json, listAt, pointer, read } from './path.ts'
+import { resolve } from './schema.ts'
+import { useSource } from './source.ts'
+import { reasonOf } from './violations.ts'
 
 export function ScalarList({ schema, path, label }: FieldProps) {
-  const source = useSource();
-  const { t, language } = useLanguage();
-  const id = useId();
-  const [text, setText] = useState('');
-  const [reason, setReason] = useState<string | null>(null);
-  const found = read(source.value, path);
-  const list = Array.isArray(found) ? found : [];
-  const element = resolve(schema.items ?? {}, source.root);
-  const numeric = element.type === 'number' || element.type === 'integer';
+  const source = useSource()
+  const { t, language } = useLanguage()
+  const id = useId()
+  const [text, setText] = useState('')
+  const [reason, setReason] = useState<string | null>(null)
+  const found = read(source.value, path)
+  const list = Array.isArray(found) ? found : []
+  const element = resolve(schema.items ?? {}, source.root)
+  const numeric = element.type === 'number' || element.type === 'integer'
 
   const change = (edit: (list: Json[]) => void): boolean => {
     try {
-      source.change((draft) => edit(listAt(draft, path)));
-      setReason(null);
-      return true;
+      source.change(draft => edit(listAt(draft, path)))
+      setReason(null)
+      return true
     } catch (error) {
-      setReason(reasonOf(error, t));
-      return false;
+      setReason(reasonOf(error, t))
+      return false
     }
-  };
+  }
   const add = (typed: string) => {
-    const trimmed = typed.trim();
-    if (trimmed === '') return;
-    if (change((draft) => draft.push(numeric ? Number(trimmed) : trimmed))) setText('');
-  };
+    const trimmed = typed.trim()
+    if (trimmed === '') return
+    if (change(draft => draft.push(numeric ? Number(trimmed) : trimmed))) setText('')
+  }
   const remove = (index: number, value: Json) => {
-    change((draft) => {
-      const at = draft[index] === value ? index : draft.indexOf(value);
-      if (at >= 0) draft.splice(at, 1);
-    });
-  };
+    change(draft => {
+      const at = draft[index] === value ? index : draft.indexOf(value)
+      if (at >= 0) draft.splice(at, 1)
+    })
+  }
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Enter' && event.key !== ',') return;
-    event.preventDefault();
-    add(text);
-  };
+    if (event.key !== 'Enter' && event.key !== ',') return
+    event.preventDefault()
+    add(text)
+  }
   return (
     <div className="field field-list" data-pointer={pointer(path)}>
       <label htmlFor={id}>{label}</label>
       <ul className="chips">
         {list.map((value, index) => (
-          // Equal values may repeat, and only their place tells them apart.
+          // biome-ignore lint/suspicious/noArrayIndexKey: equal values may repeat; only their place differs
           <li key={`${index}-${String(value)}`}>
             {element.enum ? choiceLabel(String(value), language) : String(value)}
             <button
@@ -66,11 +66,11 @@ export function ScalarList({ schema, path, label }: FieldProps) {
         ))}
         <li className="chip-new">
           {element.enum ? (
-            <select id={id} value="" onChange={(event) => add(event.target.value)}>
+            <select id={id} value="" onChange={event => add(event.target.value)}>
               <option value="">{t('list.add.short')}…</option>
               {element.enum
-                .filter((choice) => !list.includes(choice))
-                .map((choice) => (
+                .filter(choice => !list.includes(choice))
+                .map(choice => (
                   <option key={String(choice)} value={String(choice)}>
                     {choiceLabel(String(choice), language)}
                   </option>
@@ -81,7 +81,7 @@ export function ScalarList({ schema, path, label }: FieldProps) {
               id={id}
               value={text}
               placeholder={`${t('list.add.short')}…`}
-              onChange={(event) => setText(event.target.value)}
+              onChange={event => setText(event.target.value)}
               onKeyDown={onKeyDown}
               onBlur={() => add(text)}
             />
@@ -94,5 +94,5 @@ export function ScalarList({ schema, path, label }: FieldProps) {
         </p>
       )}
     </div>
-  );
+  )
 }

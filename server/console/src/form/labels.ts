@@ -5,27 +5,29 @@
  * named shows its property name in words.
  */
 
-import type { Language } from '../text/language.tsx';
-import type { Path } from './path.ts';
-import type { Schema } from './schema.ts';
-import { french } from './labels.fr.ts';
+import type { Language } from '../text/language.tsx'
+import { french } from './labels.fr.ts'
+import type { Path } from './path.ts'
+import type { Schema } from './schema.ts'
 
 function words(name: string): string {
-  const spaced = name.replace(/[-_]+/g, ' ').replace(/([a-z\d])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`);
-  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+  const spaced = name
+    .replace(/[-_]+/g, ' ')
+    .replace(/([a-z\d])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`)
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1)
 }
 
 export function labelOf(kind: string, path: Path, schema: Schema, language: Language): string {
-  const names = path.filter((step): step is string => typeof step === 'string');
-  const name = names.at(-1) ?? kind;
+  const names = path.filter((step): step is string => typeof step === 'string')
+  const name = names.at(-1) ?? kind
   if (language === 'fr') {
-    const own = french[[kind, ...names].join('/')] ?? french[name];
-    if (own !== undefined) return own;
+    const own = french[[kind, ...names].join('/')] ?? french[name]
+    if (own !== undefined) return own
   }
-  return schema.title ?? words(name);
+  return schema.title ?? words(name)
 }
 
 /** The name of one choice of an `enum`. */
 export function choiceLabel(value: string, language: Language): string {
-  return (language === 'fr' ? french[`=${value}`] : undefined) ?? words(value);
+  return (language === 'fr' ? french[`=${value}`] : undefined) ?? words(value)
 }

@@ -5,51 +5,46 @@
  * own, except one that the policy does not accept yet.
  */
 
-import type { Entity } from 'indelible';
-import { createContext, useContext } from 'react';
-import type { JsonObject } from './path.ts';
-import type { Schema, Viewer } from './schema.ts';
+import type { Entity } from 'indelible'
+import { createContext, useContext } from 'react'
+import type { JsonObject } from './path.ts'
+import type { Schema, Viewer } from './schema.ts'
 
 export interface Source {
   /** For labels: the kind. */
-  readonly kind: string;
-  readonly root: Schema;
-  readonly value: JsonObject;
+  readonly kind: string
+  readonly root: Schema
+  readonly value: JsonObject
   /** Whether the object is still to be made, so that fields written only then are open. */
-  readonly isNew: boolean;
-  readonly viewer: Viewer;
+  readonly isNew: boolean
+  readonly viewer: Viewer
   /** What is wrong with fields that were sent as a whole, by pointer. */
-  readonly problems?: ReadonlyMap<string, string>;
+  readonly problems?: ReadonlyMap<string, string>
   /** Throws `PolicyError` when the policy forbids the edit; then nothing has changed. */
-  change(edit: (draft: JsonObject) => void): void;
+  change(edit: (draft: JsonObject) => void): void
 }
 
-const Context = createContext<Source | null>(null);
-export const SourceProvider = Context.Provider;
+const Context = createContext<Source | null>(null)
+export const SourceProvider = Context.Provider
 
 export function useSource(): Source {
-  const source = useContext(Context);
-  if (source === null) throw new Error('useSource needs a SourceProvider above it');
-  return source;
+  const source = useContext(Context)
+  if (source === null) throw new Error('useSource needs a SourceProvider above it')
+  return source
 }
 
 /** A form over a living entity. */
-export function entitySource(
-  entity: Entity,
-  value: object,
-  root: Schema,
-  viewer: Viewer,
-): Source {
+export function entitySource(entity: Entity, value: object, root: Schema, viewer: Viewer): Source {
   return {
     kind: entity.kind,
     root,
     value: value as JsonObject,
     isNew: false,
     viewer,
-    change: (edit) => {
-      entity.change((draft) => edit(draft as JsonObject));
+    change: edit => {
+      entity.change(draft => edit(draft as JsonObject))
     },
-  };
+  }
 }
 
 /** A form over an object that is not sent before it is complete. */
@@ -62,10 +57,10 @@ export function draftSource(
     ...base,
     value,
     isNew: true,
-    change: (edit) => {
-      const next = structuredClone(value);
-      edit(next);
-      set(next);
+    change: edit => {
+      const next = structuredClone(value)
+      edit(next)
+      set(next)
     },
-  };
+  }
 }

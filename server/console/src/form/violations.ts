@@ -1,32 +1,32 @@
 /** Turns refusals into sentences, in the reader's language where the rule is a common one. */
 
-import { PolicyError, type Violation } from 'indelible';
-import type { Translate } from '../text/language.tsx';
-import { en, type Text } from '../text/messages.ts';
-import { GoneError } from './path.ts';
+import { PolicyError, type Violation } from 'indelible'
+import type { Translate } from '../text/language.tsx'
+import { en, type Text } from '../text/messages.ts'
+import { GoneError } from './path.ts'
 
 function isText(key: string): key is Text {
-  return Object.hasOwn(en, key);
+  return Object.hasOwn(en, key)
 }
 
 export function explain(violation: Violation, t: Translate): string {
-  const key = `rule.${violation.rule}`;
-  return isText(key) ? t(key) : violation.message;
+  const key = `rule.${violation.rule}`
+  return isText(key) ? t(key) : violation.message
 }
 
 /** Why an edit did not work; throws on what is no refusal. */
 export function reasonOf(error: unknown, t: Translate): string {
-  if (error instanceof GoneError) return t('rule.gone');
+  if (error instanceof GoneError) return t('rule.gone')
   if (error instanceof PolicyError) {
     return error.violations.length === 0
       ? error.message
-      : [...new Set(error.violations.map((violation) => explain(violation, t)))].join('; ');
+      : [...new Set(error.violations.map(violation => explain(violation, t)))].join('; ')
   }
-  throw error;
+  throw error
 }
 
 /** The reasons of a refusal by the pointer they belong to. */
 export function problemsOf(error: unknown, t: Translate): ReadonlyMap<string, string> {
-  const violations = error instanceof PolicyError ? error.violations : [];
-  return new Map(violations.map((violation) => [violation.pointer, explain(violation, t)]));
+  const violations = error instanceof PolicyError ? error.violations : []
+  return new Map(violations.map(violation => [violation.pointer, explain(violation, t)]))
 }

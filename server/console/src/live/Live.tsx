@@ -4,44 +4,50 @@
  * Invariant: what was there when the page first came is not news.
  */
 
-import { createContext, type ReactNode, type RefObject, useContext, useEffect, useRef } from 'react';
+import { createContext, type ReactNode, type RefObject, useContext, useEffect, useRef } from 'react'
 
-const Settled = createContext<RefObject<boolean>>({ current: false });
+const Settled = createContext<RefObject<boolean>>({ current: false })
 
 /** Everything inside is news from the moment `settled` holds. */
 export function News({ settled, children }: { settled: boolean; children: ReactNode }) {
-  const ref = useRef(false);
+  const ref = useRef(false)
   // Runs after the effects of all that came together with the first content.
   useEffect(() => {
-    ref.current = settled;
-  }, [settled]);
-  return <Settled value={ref}>{children}</Settled>;
+    ref.current = settled
+  }, [settled])
+  return <Settled value={ref}>{children}</Settled>
 }
 
 /** The element for `text`; nothing at all when there is no text. */
-export function Live({ text, as: Element = 'span' }: { text: string | undefined; as?: 'span' | 'p' }) {
-  const settled = useContext(Settled);
-  const element = useRef<HTMLElement>(null);
-  const present = text !== undefined && text !== '';
+export function Live({
+  text,
+  as: Element = 'span',
+}: {
+  text: string | undefined
+  as?: 'span' | 'p'
+}) {
+  const settled = useContext(Settled)
+  const element = useRef<HTMLElement>(null)
+  const present = text !== undefined && text !== ''
   useEffect(() => {
-    if (present && settled.current) glow(element.current);
-  }, [text, present, settled]);
-  if (!present) return null;
+    if (present && settled.current) glow(element.current)
+  }, [present, settled])
+  if (!present) return null
   return (
     <Element
       className="live-text"
       ref={(made: HTMLElement | null) => {
-        element.current = made;
+        element.current = made
       }}
     >
       {text}
     </Element>
-  );
+  )
 }
 
 function glow(element: HTMLElement | null): void {
   element?.animate(
     [{ backgroundColor: 'var(--flash)', boxShadow: '0 0 0 0.2em var(--flash)' }, {}],
     { duration: 2400, easing: 'ease-out' },
-  );
+  )
 }

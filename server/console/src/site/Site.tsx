@@ -1,23 +1,23 @@
 /** The page: one section per kind, each from a live value. */
 
-import type { IndelibleClient } from 'indelible';
-import { type ReactNode, useMemo } from 'react';
-import { choiceLabel } from '../form/labels.ts';
-import { useArrival, useClientStatus, useItems, useValue } from '../live/hooks.ts';
-import { Live, News } from '../live/Live.tsx';
-import { initials } from '../text/initials.ts';
-import { LanguageToggle, useLanguage } from '../text/language.tsx';
-import type { Member, Service, Settings, Solution } from './content.ts';
+import type { IndelibleClient } from 'indelible'
+import { type ReactNode, useMemo } from 'react'
+import { choiceLabel } from '../form/labels.ts'
+import { useArrival, useClientStatus, useItems, useValue } from '../live/hooks.ts'
+import { Live, News } from '../live/Live.tsx'
+import { initials } from '../text/initials.ts'
+import { LanguageToggle, useLanguage } from '../text/language.tsx'
+import type { Member, Service, Settings, Solution } from './content.ts'
 
 export function Site({ client }: { client: IndelibleClient }) {
-  const { t } = useLanguage();
-  const entity = useMemo(() => client.entity<Settings>('settings'), [client]);
-  const services = useItems(useMemo(() => client.collection<Service>('services'), [client]));
-  const solutions = useItems(useMemo(() => client.collection<Solution>('solutions'), [client]));
-  const team = useItems(useMemo(() => client.collection<Member>('team'), [client]));
-  const settings = useValue(entity);
-  const { error } = useArrival(entity);
-  const settled = services.complete && solutions.complete && team.complete;
+  const { t } = useLanguage()
+  const entity = useMemo(() => client.entity<Settings>('settings'), [client])
+  const services = useItems(useMemo(() => client.collection<Service>('services'), [client]))
+  const solutions = useItems(useMemo(() => client.collection<Solution>('solutions'), [client]))
+  const team = useItems(useMemo(() => client.collection<Member>('team'), [client]))
+  const settings = useValue(entity)
+  const { error } = useArrival(entity)
+  const settled = services.complete && solutions.complete && team.complete
 
   if (settings === undefined) {
     return (
@@ -25,7 +25,7 @@ export function Site({ client }: { client: IndelibleClient }) {
         <p>{error === null ? t('site.loading') : t('site.failed')}</p>
         {error !== null && <p className="help">{error.message}</p>}
       </main>
-    );
+    )
   }
   return (
     <News settled={settled}>
@@ -76,41 +76,42 @@ export function Site({ client }: { client: IndelibleClient }) {
       </main>
       <Contact settings={settings} />
     </News>
-  );
+  )
 }
 
 function LiveSign({ client }: { client: IndelibleClient }) {
-  const { t } = useLanguage();
-  const { state } = useClientStatus(client);
-  const live = state === 'offline' || state === 'connecting' ? state : 'live';
+  const { t } = useLanguage()
+  const { state } = useClientStatus(client)
+  const live = state === 'offline' || state === 'connecting' ? state : 'live'
   return (
     <span className="live" role="status" data-live={live} title={t('site.live.why')}>
       {t(`site.${live}`)}
     </span>
-  );
+  )
 }
 
 interface SectionProps {
-  readonly id: string;
-  readonly title: string;
-  readonly empty: boolean;
-  readonly children: ReactNode;
+  readonly id: string
+  readonly title: string
+  readonly empty: boolean
+  readonly children: ReactNode
 }
 
 function Section({ id, title, empty, children }: SectionProps) {
-  const { t } = useLanguage();
+  const { t } = useLanguage()
   return (
     <section id={id} aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>{title}</h2>
       {empty ? <p className="empty">{t('site.empty')}</p> : children}
     </section>
-  );
+  )
 }
 
 function Paragraphs({ text = '' }: { text: string | undefined }) {
-  return text
-    .split(/\n{2,}/)
-    .map((paragraph, index) => <Live key={index} as="p" text={paragraph} />);
+  return text.split(/\n{2,}/).map((paragraph, index) => (
+    // biome-ignore lint/suspicious/noArrayIndexKey: a paragraph that changes shall stay one element
+    <Live key={index} as="p" text={paragraph} />
+  ))
 }
 
 function ServiceCard({ service }: { service: Service }) {
@@ -122,7 +123,7 @@ function ServiceCard({ service }: { service: Service }) {
       <Live as="p" text={service.summary} />
       {service.features && (
         <ul>
-          {service.features.map((feature) => (
+          {service.features.map(feature => (
             <li key={feature.id}>
               <Live text={feature.title} />
             </li>
@@ -130,11 +131,11 @@ function ServiceCard({ service }: { service: Service }) {
         </ul>
       )}
     </article>
-  );
+  )
 }
 
 function Story({ solution }: { solution: Solution }) {
-  const { language } = useLanguage();
+  const { language } = useLanguage()
   return (
     <article className="story">
       {solution.category && (
@@ -147,7 +148,7 @@ function Story({ solution }: { solution: Solution }) {
       </h3>
       <Live as="p" text={solution.summary} />
     </article>
-  );
+  )
 }
 
 function Person({ member }: { member: Member }) {
@@ -166,13 +167,13 @@ function Person({ member }: { member: Member }) {
         <Paragraphs text={member.bio} />
       </div>
     </article>
-  );
+  )
 }
 
 function Contact({ settings }: { settings: Settings }) {
-  const { t } = useLanguage();
-  const { contact, address, openingHours, socialLinks } = settings;
-  const town = [address?.postalCode, address?.city].filter(Boolean).join(' ');
+  const { t } = useLanguage()
+  const { contact, address, openingHours, socialLinks } = settings
+  const town = [address?.postalCode, address?.city].filter(Boolean).join(' ')
   return (
     <footer id="contact">
       <div className="columns">
@@ -203,13 +204,17 @@ function Contact({ settings }: { settings: Settings }) {
           <section>
             <h2>{t('site.hours')}</h2>
             <dl className="hours">
-              {openingHours.map((hours) => (
+              {openingHours.map(hours => (
                 <div key={hours.id}>
                   <dt>
                     <Live text={hours.days} />
                   </dt>
                   <dd>
-                    <Live text={[hours.opens, hours.closes].filter(Boolean).join(' – ') || t('site.closed')} />
+                    <Live
+                      text={
+                        [hours.opens, hours.closes].filter(Boolean).join(' – ') || t('site.closed')
+                      }
+                    />
                   </dd>
                 </div>
               ))}
@@ -220,7 +225,7 @@ function Contact({ settings }: { settings: Settings }) {
           <section>
             <h2>{t('site.follow')}</h2>
             <ul>
-              {socialLinks.map((link) => (
+              {socialLinks.map(link => (
                 <li key={link.id}>
                   <a href={safe(link.url)} rel="noreferrer">
                     <Live text={link.network} />
@@ -235,10 +240,10 @@ function Contact({ settings }: { settings: Settings }) {
         <a href="/demo/admin">{t('site.made')}</a>
       </p>
     </footer>
-  );
+  )
 }
 
 /** Content comes from editors: a link may lead to the web, and nowhere else. */
 function safe(url: string | undefined): string | undefined {
-  return url !== undefined && /^https?:\/\//i.test(url) ? url : undefined;
+  return url !== undefined && /^https?:\/\//i.test(url) ? url : undefined
 }

@@ -5,38 +5,38 @@
  * texts. Invariant: every text exists in both languages; the type of `fr` sees to it.
  */
 
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
-import { en, fr, type Text } from './messages.ts';
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react'
+import { en, fr, type Text } from './messages.ts'
 
-export type Language = 'en' | 'fr';
-export type Translate = (text: Text, values?: Readonly<Record<string, string | number>>) => string;
+export type Language = 'en' | 'fr'
+export type Translate = (text: Text, values?: Readonly<Record<string, string | number>>) => string
 
 interface Spoken {
-  readonly language: Language;
-  readonly choose: (language: Language) => void;
-  readonly t: Translate;
+  readonly language: Language
+  readonly choose: (language: Language) => void
+  readonly t: Translate
 }
 
-const KEY = 'indelible-language';
-const Context = createContext<Spoken | null>(null);
+const KEY = 'indelible-language'
+const Context = createContext<Spoken | null>(null)
 
 function initial(): Language {
-  const kept = localStorage.getItem(KEY);
-  if (kept === 'en' || kept === 'fr') return kept;
-  return navigator.language.toLowerCase().startsWith('fr') ? 'fr' : 'en';
+  const kept = localStorage.getItem(KEY)
+  if (kept === 'en' || kept === 'fr') return kept
+  return navigator.language.toLowerCase().startsWith('fr') ? 'fr' : 'en'
 }
 
 export function LanguageProvider({ children }: { children: ReactNode }) {
-  const [language, setLanguage] = useState(initial);
+  const [language, setLanguage] = useState(initial)
   useEffect(() => {
-    document.documentElement.lang = language;
-  }, [language]);
+    document.documentElement.lang = language
+  }, [language])
   const spoken = useMemo<Spoken>(
     () => ({
       language,
-      choose: (chosen) => {
-        localStorage.setItem(KEY, chosen);
-        setLanguage(chosen);
+      choose: chosen => {
+        localStorage.setItem(KEY, chosen)
+        setLanguage(chosen)
       },
       t: (text, values = {}) =>
         (language === 'fr' ? fr : en)[text].replace(/\{(\w+)\}/g, (whole, name: string) =>
@@ -44,21 +44,21 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
         ),
     }),
     [language],
-  );
-  return <Context value={spoken}>{children}</Context>;
+  )
+  return <Context value={spoken}>{children}</Context>
 }
 
 export function useLanguage(): Spoken {
-  const spoken = useContext(Context);
-  if (spoken === null) throw new Error('useLanguage needs a LanguageProvider above it');
-  return spoken;
+  const spoken = useContext(Context)
+  if (spoken === null) throw new Error('useLanguage needs a LanguageProvider above it')
+  return spoken
 }
 
 export function LanguageToggle() {
-  const { language, choose, t } = useLanguage();
+  const { language, choose, t } = useLanguage()
   return (
-    <div className="toggle" role="group" aria-label={t('language')}>
-      {(['en', 'fr'] as const).map((one) => (
+    <fieldset className="toggle" aria-label={t('language')}>
+      {(['en', 'fr'] as const).map(one => (
         <button
           key={one}
           type="button"
@@ -70,6 +70,6 @@ export function LanguageToggle() {
           {one.toUpperCase()}
         </button>
       ))}
-    </div>
-  );
+    </fieldset>
+  )
 }

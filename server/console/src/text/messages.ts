@@ -119,9 +119,9 @@ export const en = {
   'site.failed': 'The page cannot be shown now',
   'site.empty': 'Nothing here yet.',
   'site.made': 'A demo of Indelible',
-} as const;
+} as const
 
-export type Text = keyof typeof en;
+export type Text = keyof typeof en
 
 export const fr: Readonly<Record<Text, string>> = {
   language: 'Langue',
@@ -159,8 +159,7 @@ export const fr: Readonly<Record<Text, string>> = {
   'state.saved': 'Tout est enregistré',
   'state.saved.at': 'Enregistré à {time}',
   'state.offline': 'Hors ligne',
-  'state.offline.n':
-    'Hors ligne. {n} à enregistrer : gardé ici, envoyé au retour du serveur',
+  'state.offline.n': 'Hors ligne. {n} à enregistrer : gardé ici, envoyé au retour du serveur',
   'state.refused': 'Refusé par le serveur',
   'state.refused.lead': 'Le serveur a refusé ces modifications, annulées ici :',
   'state.online': 'Connecté',
@@ -244,4 +243,4 @@ export const fr: Readonly<Record<Text, string>> = {
   'site.failed': 'La page ne peut pas être affichée pour le moment',
   'site.empty': 'Rien ici pour l’instant.',
   'site.made': 'Une démonstration d’Indelible',
-};
+}

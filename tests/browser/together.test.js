@@ -1,0 +1,202 @@
+// Guards the promise of the product in a real browser: several people edit at once, everybody
+// sees the same in the end, the public page follows without a reload, and nobody, forger or not,
+// overwrites a protected field.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  field,
+  launch,
+  openAdmin,
+  openSite,
+  refusedMerge,
+  saved,
+  shows,
+  stayed,
+  valueOn,
+} from './harness/browser.js'
+import { Forger, forge, forgeOnGenesis, scalar } from './harness/forger.js'
+import { Server } from './harness/server.js'
+import { until } from './harness/until.js'
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {Server} */
+let server
+/** @type {Page} */
+let alice
+/** @type {Page} */
+let bob
+/** @type {Page} */
+let site
+
+before(async () => {
+  ;[browser, server] = await Promise.all([launch(), Server.fresh()])
+  alice = await openAdmin(browser, server, { name: 'Alice' })
+  bob = await openAdmin(browser, server, { name: 'Bob' })
+  site = await openSite(browser, server)
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+/** All three have the same settings, the site as its own client sees them over HTTP. */
+async function agree() {
+  await saved(alice, 'settings')
+  await saved(bob, 'settings')
+  return until('both admins and the server hold the same settings', async () => {
+    const [left, right, { body }] = await Promise.all([
+      valueOn(alice, 'settings'),
+      valueOn(bob, 'settings'),
+      server.call('GET', '/api/settings'),
+    ])
+    const same = [right, body].every(one => isDeepStrictEqual(one, left))
+    return same ? left : undefined
+  })
+}
+
+test('two admins edit different fields', async () => {
+  await Promise.all([
+    field(alice, '/slogan').fill('Made together'),
+    field(bob, '/contact/phone').fill('+33 2 98 11 22 33'),
+  ])
+  const settings = await agree()
+  assert.equal(settings.slogan, 'Made together')
+  assert.equal(settings.contact.phone, '+33 2 98 11 22 33')
+  await shows(site, 'Made together')
+  await shows(site, '+33 2 98 11 22 33')
+  assert.equal(await field(bob, '/slogan').inputValue(), 'Made together')
+})
+
+test('two admins type into one text at once, and each caret stays in its place', async () => {
+  const head = 'Since yesterday, and with both hands: '
+  const tail = ' Come and see for yourself.'
+  const before = (await agree()).about
+  await field(alice, '/about').focus()
+  await alice.keyboard.press('Control+Home')
+  await field(bob, '/about').focus()
+  await bob.keyboard.press('Control+End')
+  await Promise.all([
+    alice.keyboard.type(head, { delay: 12 }),
+    bob.keyboard.type(tail, { delay: 17 }),
+  ])
+  const settings = await agree()
+  assert.equal(settings.about, head + before + tail)
+  for (const page of [alice, bob]) {
+    await until('the box shows the common text', async () => {
+      return (await field(page, '/about').inputValue()) === settings.about
+    })
+  }
+  await shows(site, head.trim())
+  await shows(site, tail.trim())
+})
+
+test('one reorders a keyed list while the other edits an item of it', async () => {
+  const [first, second] = (await agree()).openingHours
+  const box = field(bob, `/openingHours/${first.id}/days`)
+  await box.focus()
+  await bob.keyboard.press('Control+End')
+  const down = alice
+    .locator(`[data-item="${first.id}"]`)
+    .getByRole('button', { name: /^Move down/ })
+  await Promise.all([down.click(), bob.keyboard.type(' (all year)', { delay: 15 })])
+
+  const settings = await agree()
+  assert.deepEqual(
+    settings.openingHours.slice(0, 2).map((/** @type {{ id: string }} */ item) => item.id),
+    [second.id, first.id],
+  )
+  assert.equal(settings.openingHours[1].days, `${first.days} (all year)`)
+  assert.equal(await box.inputValue(), `${first.days} (all year)`)
+  assert.ok(await box.evaluate(element => element === document.activeElement), 'focus is kept')
+  await shows(site, `${first.days} (all year)`)
+})
+
+test('the page’s own client refuses protected fields before anything is sent', async () => {
+  const settings = await refusedMerge(alice, 'settings', { createdAt: '1999-01-01T00:00:00.000Z' })
+  assert.equal(settings?.type, 'PolicyError')
+  assert.equal(settings?.violations[0]?.pointer, '/createdAt')
+
+  const { body } = await server.call('GET', '/api/team')
+  const member = `team/${Object.keys(body)[0]}`
+  await valueOn(alice, member)
+  const team = await refusedMerge(alice, member, { employeeId: 'FORGED-1' })
+  assert.equal(team?.type, 'PolicyError')
+  assert.equal(team?.violations[0]?.pointer, '/employeeId')
+})
+
+test('a forged client is refused with pointer and rule, and nobody else sees anything', async () => {
+  const before = await agree()
+  const forger = await Forger.connect(server.url, await server.token('mallory', 'editor'))
+  const settings = await forger.open('settings')
+
+  /** @type {{ pointer: string, change: Uint8Array }[]} */
+  const attempts = [forge, forgeOnGenesis].flatMap(make => [
+    {
+      pointer: '/createdAt',
+      change: make(settings.document, draft => {
+        draft.createdAt = scalar('1999-01-01T00:00:00.000Z')
+      }),
+    },
+    {
+      pointer: '/contact',
+      change: make(settings.document, draft => {
+        draft.contact = { email: scalar('mallory@example.org') }
+      }),
+    },
+    {
+      pointer: '/about',
+      change: make(settings.document, draft => {
+        draft.about = 'FORGED'
+      }),
+    },
+  ])
+  for (const { pointer, change } of attempts) {
+    const { name, fields } = await forger.propose('settings', settings.epoch, [change])
+    assert.equal(name, 'refused', pointer)
+    assert.equal(Number(fields.admitted), 0)
+    assert.equal(fields.violations[0].pointer, pointer)
+    assert.match(fields.violations[0].rule, /^[a-z-]+$/)
+  }
+  assert.deepEqual(await agree(), before)
+
+  // An edit that is allowed, by an actor that nobody has seen, goes through to everybody.
+  const allowed = forge(settings.document, draft => {
+    draft.slogan = scalar('Forged, but fair')
+  })
+  const { name } = await forger.propose('settings', settings.epoch, [allowed])
+  assert.equal(name, 'admitted')
+  await shows(site, 'Forged, but fair')
+  assert.deepEqual(
+    { ...(await agree()), updatedAt: 0, updatedBy: 0 },
+    { ...before, slogan: 'Forged, but fair', updatedAt: 0, updatedBy: 0 },
+  )
+  await forger.close()
+})
+
+test('a forged client cannot write what only a creation may', async () => {
+  const { body } = await server.call('GET', '/api/team')
+  const member = `team/${Object.keys(body)[0]}`
+  const before = (await server.call('GET', `/api/${member}`)).body
+  const forger = await Forger.connect(server.url, await server.token('mallory', 'editor'))
+  const { epoch, document } = await forger.open(member)
+  for (const make of [forge, forgeOnGenesis]) {
+    const change = make(document, draft => {
+      draft.employeeId = scalar('FORGED-1')
+    })
+    const { name, fields } = await forger.propose(member, epoch, [change])
+    assert.equal(name, 'refused')
+    assert.equal(fields.violations[0].pointer, '/employeeId')
+  }
+  assert.deepEqual((await server.call('GET', `/api/${member}`)).body, before)
+  await forger.close()
+})
+
+test('no page was reloaded on the way', async () => {
+  for (const page of [alice, bob, site]) assert.ok(await stayed(page))
+})
