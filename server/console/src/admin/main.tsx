@@ -1,6 +1,8 @@
 /** The backoffice of the demo: sign in, edit the settings and the team, see what is saved. */
 
 import '../style.css'
+import '../form/form.css'
+import './admin.css'
 import { useEffect, useState } from 'react'
 import { createRoot } from 'react-dom/client'
 import settings from '../../../demo/settings.json'

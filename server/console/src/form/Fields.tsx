@@ -32,9 +32,11 @@ export interface FieldProps {
   readonly write: Write
   readonly required: boolean
   readonly label: string
+  /** Can be written now, while its object is made, and never again. */
+  readonly once?: boolean
 }
 
-export function Fields({ schema, path, write }: Omit<FieldProps, 'required' | 'label'>) {
+export function Fields({ schema, path, write }: Pick<FieldProps, 'schema' | 'path' | 'write'>) {
   const { kind, root, viewer, isNew } = useSource()
   const { t, language } = useLanguage()
   const all = Object.entries(schema.properties ?? {}).map(([name, raw]) => {
@@ -50,6 +52,7 @@ export function Fields({ schema, path, write }: Omit<FieldProps, 'required' | 'l
         write: rule,
         required: schema.required?.includes(name) ?? false,
         label: labelOf(kind, propertyPath, property, language),
+        once: isNew && rule === 'create',
       },
       control: controlOf(property),
     }
@@ -70,7 +73,7 @@ export function Fields({ schema, path, write }: Omit<FieldProps, 'required' | 'l
       {sections.map(({ name, field }) => (
         <Field key={name} {...field} />
       ))}
-      {locked.length > 0 && !(isNew && path.length > 0) && (
+      {locked.length > 0 && !isNew && (
         <section className="locked" aria-label={t('field.protected')}>
           <h3>
             <Icon name="lock" /> {t('field.protected')}

@@ -7,6 +7,7 @@
 
 import { useId, useState } from 'react'
 import { useLanguage } from '../text/language.tsx'
+import { Icon } from './icons.tsx'
 import { choiceLabel } from './labels.ts'
 import { type Json, type Path, pointer, read, write } from './path.ts'
 import type { Control, Schema } from './schema.ts'
@@ -22,6 +23,7 @@ interface Props {
   readonly required: boolean
   /** The label is for screen readers only, because a heading above says it. */
   readonly quiet?: boolean
+  readonly once?: boolean
 }
 
 interface Unaccepted {
@@ -58,7 +60,15 @@ function textOf(value: Json | undefined, control: Control): string {
   return typeof value === 'string' ? value : String(value)
 }
 
-export function ScalarField({ schema, control, path, label, required, quiet = false }: Props) {
+export function ScalarField({
+  schema,
+  control,
+  path,
+  label,
+  required,
+  quiet = false,
+  once = false,
+}: Props) {
   const source = useSource()
   const { t, language } = useLanguage()
   const id = useId()
@@ -136,6 +146,11 @@ export function ScalarField({ schema, control, path, label, required, quiet = fa
       {schema.description && (
         <p className="help" id={helpId}>
           {schema.description}
+        </p>
+      )}
+      {once && (
+        <p className="help">
+          <Icon name="lock" /> {t('field.once')}
         </p>
       )}
       {reason !== undefined && (
