@@ -448,6 +448,54 @@ fn unusual_encodings_are_refused() {
     );
 }
 
+/// Makes changes out of numbers: two actors edit one document in turn and now and then merge.
+fn edits_by(numbers: &[(u8, u8, u8)]) -> Vec<Vec<u8>> {
+    let mut docs = [document(1), document(2)];
+    let text = docs[0].put_object(ROOT, "t", ObjType::Text).unwrap();
+    let list = docs[0].put_object(ROOT, "l", ObjType::List).unwrap();
+    docs[0].commit();
+    let [one, two] = &mut docs;
+    two.merge(one).unwrap();
+    for &(which, place, value) in numbers {
+        let doc = &mut docs[usize::from(which & 1)];
+        let (at, n) = (usize::from(place), i64::from(value));
+        let text_at = at % (doc.length(&text) + 1);
+        let list_at = at % (doc.length(&list) + 1);
+        match which >> 1 & 7 {
+            0 => doc.put(ROOT, format!("k{}", place % 7), n).unwrap(),
+            1 => doc
+                .put(ROOT, format!("k{}", place % 7), format!("{n}"))
+                .unwrap(),
+            2 => doc.delete(ROOT, format!("k{}", place % 7)).unwrap(),
+            3 => doc
+                .splice_text(&text, text_at, 0, &"ß".repeat(at % 9))
+                .unwrap(),
+            4 if text_at > 0 => doc.splice_text(&text, text_at - 1, 1, "🦀").unwrap(),
+            5 => doc.insert(&list, list_at, value % 2 == 0).unwrap(),
+            6 if list_at > 0 => doc.delete(&list, list_at - 1).unwrap(),
+            7 => drop(
+                doc.put_object(ROOT, format!("k{}", place % 7), ObjType::Map)
+                    .unwrap(),
+            ),
+            _ => {}
+        }
+        if value % 5 == 0 {
+            doc.commit();
+        }
+        if value % 16 == 0 {
+            let [one, two] = &mut docs;
+            one.merge(two).unwrap();
+            two.merge(one).unwrap();
+        }
+    }
+    let [one, two] = &mut docs;
+    one.merge(two).unwrap();
+    one.get_changes(&[])
+        .into_iter()
+        .map(|change| change.raw_bytes().to_vec())
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -479,5 +527,19 @@ proptest! {
     fn any_bytes_never_panic(content in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(parse(&seal(&content), &Limits::default()).is_err());
         prop_assert!(parse(&content, &Limits::default()).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_automerge_writes_is_taken(
+        numbers in prop::collection::vec(any::<(u8, u8, u8)>(), 0..60),
+    ) {
+        for bytes in edits_by(&numbers) {
+            let parsed = parse(&bytes, &Limits::default());
+            prop_assert!(parsed.is_ok(), "{:?}", parsed.map(drop));
+        }
     }
 }

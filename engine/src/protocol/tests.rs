@@ -1,0 +1,190 @@
+//! Guards against frames that do not come back as they went, and bytes that take more than they are.
+
+use minicbor::Encoder;
+
+use super::*;
+
+fn propose(changes: usize) -> ClientFrame {
+    ClientFrame::Propose {
+        id: ProposalId([7; 16]),
+        entity: "team/jane".parse().unwrap(),
+        epoch: Epoch(1),
+        changes: vec![ByteBuf::from([1, 2, 3]); changes],
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<ClientFrame, FrameError> {
+    ClientFrame::decode(bytes, &Limits::default())
+}
+
+#[test]
+fn frames_come_back_as_they_were() {
+    let open = ClientFrame::Open {
+        entity: "settings".parse().unwrap(),
+        mode: Mode::Replica,
+        epoch: Some(Epoch(1)),
+        seq: Some(Seq(7)),
+        hash: Some(Hash([9; 32])),
+        version: None,
+    };
+    for frame in [open, propose(3)] {
+        assert_eq!(decode(&frame.encode()), Ok(frame));
+    }
+    let error = ServerFrame::Error {
+        code: "unknown-frame".into(),
+        reason: "…".into(),
+        entity: None,
+        id: Some(ProposalId([1; 16])),
+    };
+    assert_eq!(ServerFrame::decode(&error.encode()), Ok(error));
+}
+
+#[test]
+fn every_name_is_known_to_the_envelope() {
+    for (names, own) in [(&CLIENT_FRAMES[..], true), (&SERVER_FRAMES[..], false)] {
+        for name in names {
+            let mut bytes = Vec::new();
+            Encoder::new(&mut bytes)
+                .map(1)
+                .unwrap()
+                .str(name)
+                .unwrap()
+                .map(0)
+                .unwrap();
+            let error = if own {
+                decode(&bytes).map(drop).unwrap_err().to_string()
+            } else {
+                ServerFrame::decode(&bytes)
+                    .map(drop)
+                    .unwrap_err()
+                    .to_string()
+            };
+            assert!(error.contains("missing field"), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_are_skipped() {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes);
+    encoder
+        .map(1)
+        .unwrap()
+        .str("close")
+        .unwrap()
+        .map(2)
+        .unwrap();
+    encoder
+        .str("later")
+        .unwrap()
+        .begin_array()
+        .unwrap()
+        .map(0)
+        .unwrap()
+        .end()
+        .unwrap();
+    encoder.str("entity").unwrap().str("settings").unwrap();
+    assert_eq!(
+        decode(&bytes),
+        Ok(ClientFrame::Close {
+            entity: "settings".parse().unwrap()
+        })
+    );
+}
+
+#[test]
+fn unknown_frames_are_not_malformed() {
+    let mut bytes = Vec::new();
+    Encoder::new(&mut bytes)
+        .map(1)
+        .unwrap()
+        .str("teleport")
+        .unwrap()
+        .map(0)
+        .unwrap();
+    assert_eq!(
+        decode(&bytes),
+        Err(FrameError::Unknown {
+            name: "teleport".into()
+        })
+    );
+    bytes.push(0);
+    assert!(matches!(decode(&bytes), Err(FrameError::Malformed { .. })));
+    let server_only = ServerFrame::Watched {
+        kind: Kind::new("team").unwrap(),
+    }
+    .encode();
+    assert!(matches!(
+        decode(&server_only),
+        Err(FrameError::Unknown { .. })
+    ));
+}
+
+#[test]
+fn what_is_no_frame_is_malformed() {
+    let mut trailing = propose(1).encode();
+    trailing.push(0xf6);
+    let bad_name = b"\xa1\x65close\xa1\x66entity\x61T";
+    let nested = vec![0x9f; 100_000];
+    for bytes in [
+        &b""[..],
+        b"\xa0",
+        b"\xf6",
+        b"\xbf\xff",
+        b"\xa1\x00\x00",
+        &trailing,
+        bad_name,
+    ]
+    .into_iter()
+    .chain([&nested[..]])
+    {
+        assert!(
+            matches!(decode(bytes), Err(FrameError::Malformed { .. })),
+            "{bytes:02x?}"
+        );
+    }
+}
+
+#[test]
+fn bounds_hold() {
+    assert!(decode(&propose(1_000).encode()).is_ok());
+    let error = decode(&propose(1_001).encode());
+    assert_eq!(
+        error,
+        Err(FrameError::TooMany {
+            what: "changes",
+            found: 1_001,
+            max: 1_000
+        })
+    );
+    let big = vec![0; (1 << 20) + 1];
+    assert!(matches!(decode(&big), Err(FrameError::TooBig { .. })));
+    let claims_more_than_it_has =
+        b"\xa1\x67propose\xa1\x67changes\x9b\xff\xff\xff\xff\xff\xff\xff\xff";
+    assert!(matches!(
+        decode(claims_more_than_it_has),
+        Err(FrameError::TooMany { .. })
+    ));
+}
+
+#[test]
+fn tokens_do_not_show_in_debug_output() {
+    let frame = ClientFrame::Auth {
+        token: Token("secret".into()),
+    };
+    assert!(!format!("{frame:?}").contains("secret"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(at in 0usize..200, bits in 1u8.., cut in 0usize..200) {
+        let mut bytes = propose(4).encode();
+        let at = at % bytes.len();
+        bytes[at] ^= bits;
+        let _ = decode(&bytes);
+        bytes.truncate(cut);
+        let _ = decode(&bytes);
+        let _ = ServerFrame::decode(&bytes);
+    }
+}
