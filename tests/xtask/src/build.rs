@@ -63,10 +63,12 @@ pub(crate) fn client(workspace: &Workspace) -> Outcome {
 
 /// The pages, in `server/console/dist/`.
 pub(crate) fn pages(workspace: &Workspace) -> Outcome {
-    let inputs = [
-        workspace.path("server/console"),
-        workspace.path("client-wasm/dist"),
-    ];
+    let sources = ["server/console", "server/demo", "client-wasm/dist"];
+    let inputs = sources
+        .into_iter()
+        .chain(["client-wasm/dist/wasm"])
+        .map(|source| workspace.path(source))
+        .collect::<Vec<_>>();
     let stamp = Stamp::take(workspace.state().join("pages"), &inputs)?;
     if stamp.is_fresh(&[workspace.path("server/console/dist/assets")]) {
         return Ok(());
