@@ -1,6 +1,5 @@
 //! The products, in the order in which they need each other: WASM, npm package, pages, server.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::npm::{CLIENT, PAGES};
@@ -35,18 +34,14 @@ pub(crate) fn web(workspace: &Workspace) -> Outcome {
 /// The npm package, in `client-wasm/dist/`.
 pub(crate) fn client(workspace: &Workspace) -> Outcome {
     wasm::build(workspace)?;
-    let sources = [
-        "ts",
-        "ts/wasm",
-        "package.json",
-        "package-lock.json",
-        "tsconfig.json",
-    ];
-    let inputs: Vec<PathBuf> = sources
-        .into_iter()
-        .chain(["tsconfig.build.json"])
-        .map(|source| workspace.path("client-wasm").join(source))
-        .collect();
+    let inputs = workspace.paths(&[
+        "client-wasm/ts",
+        "client-wasm/ts/wasm",
+        "client-wasm/package.json",
+        "client-wasm/package-lock.json",
+        "client-wasm/tsconfig.json",
+        "client-wasm/tsconfig.build.json",
+    ]);
     let stamp = Stamp::take(workspace.state().join("client"), &inputs)?;
     let folder = workspace.path("client-wasm/dist");
     if stamp.is_fresh(&[
@@ -63,12 +58,12 @@ pub(crate) fn client(workspace: &Workspace) -> Outcome {
 
 /// The pages, in `server/console/dist/`.
 pub(crate) fn pages(workspace: &Workspace) -> Outcome {
-    let sources = ["server/console", "server/demo", "client-wasm/dist"];
-    let inputs = sources
-        .into_iter()
-        .chain(["client-wasm/dist/wasm"])
-        .map(|source| workspace.path(source))
-        .collect::<Vec<_>>();
+    let inputs = workspace.paths(&[
+        "server/console",
+        "server/demo",
+        "client-wasm/dist",
+        "client-wasm/dist/wasm",
+    ]);
     let stamp = Stamp::take(workspace.state().join("pages"), &inputs)?;
     if stamp.is_fresh(&[workspace.path("server/console/dist/assets")]) {
         return Ok(());

@@ -57,3 +57,20 @@ fn become_program(command: &mut Command) -> Outcome {
 fn become_program(command: &mut Command) -> Outcome {
     crate::run::run(command)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_found_in_both_spellings() {
+        let given = |options: &[&str]| {
+            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            is_given(&options, "--data")
+        };
+        assert!(given(&["--data", "elsewhere"]));
+        assert!(given(&["--listen=[::1]:1", "--data=elsewhere"]));
+        assert!(!given(&["--data-limit", "5"]));
+        assert!(!given(&[]));
+    }
+}

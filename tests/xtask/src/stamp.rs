@@ -66,3 +66,40 @@ fn hash_tree(path: &Path, hasher: &mut DefaultHasher) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stamp over `folder/in`, with the product `folder/out`.
+    fn is_fresh(folder: &Path) -> (Stamp, bool) {
+        let stamp = Stamp::take(folder.join("stamp"), &[folder.join("in")]).expect("readable");
+        let fresh = stamp.is_fresh(&[folder.join("out")]);
+        (stamp, fresh)
+    }
+
+    #[test]
+    fn a_product_is_stale_until_made_and_when_an_input_changes() {
+        let folder = std::env::temp_dir().join(format!("indelible-stamp-{}", std::process::id()));
+        fs::create_dir_all(folder.join("in/node_modules")).expect("writable");
+        fs::write(folder.join("in/source"), "one").expect("writable");
+        fs::write(folder.join("out"), "").expect("writable");
+        let (stamp, fresh) = is_fresh(&folder);
+        assert!(!fresh, "never made");
+
+        stamp.keep().expect("writable");
+        assert!(is_fresh(&folder).1, "just made");
+
+        fs::write(folder.join("in/source"), "one").expect("writable");
+        fs::write(folder.join("in/node_modules/other"), "").expect("writable");
+        assert!(is_fresh(&folder).1, "the same contents, written again");
+
+        fs::rename(folder.join("in/source"), folder.join("in/renamed")).expect("writable");
+        assert!(!is_fresh(&folder).1, "a renamed input");
+
+        fs::rename(folder.join("in/renamed"), folder.join("in/source")).expect("writable");
+        fs::remove_file(folder.join("out")).expect("writable");
+        assert!(!is_fresh(&folder).1, "no product");
+        fs::remove_dir_all(&folder).expect("writable");
+    }
+}

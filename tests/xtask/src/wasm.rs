@@ -25,7 +25,7 @@ const DEBIAN_PARTS: [&str; 4] = [
 
 /// Makes `client-wasm/ts/wasm/`: the module and its bindings.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
-    let sources = [
+    let inputs = workspace.paths(&[
         "Cargo.toml",
         "Cargo.lock",
         "engine/Cargo.toml",
@@ -33,12 +33,9 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
         "client-wasm/Cargo.toml",
         "client-wasm/src",
         "client-wasm/package-lock.json",
+        "tests/xtask/src/bindings.rs",
         "tests/xtask/src/wasm.rs",
-    ];
-    let inputs: Vec<PathBuf> = sources
-        .iter()
-        .map(|source| workspace.path(source))
-        .collect();
+    ]);
     let stamp = Stamp::take(workspace.state().join("wasm"), &inputs)?;
     let folder = workspace.path("client-wasm/ts/wasm");
     let products = [
@@ -51,10 +48,12 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
     CLIENT.install(workspace)?;
     let module = compile(workspace)?;
     // A new lock file or a comment often leaves the module as it was.
-    let inputs = [
-        module.clone(),
-        workspace.path("client-wasm/package-lock.json"),
-    ];
+    let mut inputs = workspace.paths(&[
+        "client-wasm/package-lock.json",
+        "tests/xtask/src/bindings.rs",
+        "tests/xtask/src/wasm.rs",
+    ]);
+    inputs.push(module.clone());
     let module_stamp = Stamp::take(workspace.state().join("bindings"), &inputs)?;
     if !module_stamp.is_fresh(&products) {
         bind(workspace, &module, &folder)?;

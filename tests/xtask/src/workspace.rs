@@ -32,6 +32,10 @@ impl Workspace {
         self.root.join(relative)
     }
 
+    pub(crate) fn paths(&self, relative: &[&str]) -> Vec<PathBuf> {
+        relative.iter().map(|path| self.root.join(path)).collect()
+    }
+
     /// A folder for what these commands keep between runs.
     pub(crate) fn state(&self) -> PathBuf {
         self.target.join("xtask")
