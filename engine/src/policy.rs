@@ -1,0 +1,390 @@
+//! What a schema compiles to: for one kind, who may do what, and a tree of nodes that says for
+//! every place in an entity how it is stored, what it may hold and who may write and read it.
+//!
+//! Invariant: a policy is made by compiling a schema without mistakes and never changes; all that
+//! admission, merge and projection need to know of a schema is here.
+//! Must never know: documents, changes, the ledger; or how the schema spelt a rule.
+
+mod content;
+mod format;
+mod node;
+mod scalar;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use format::Format;
+pub use node::{Node, NodeId, NodeName, ReadRule, Roles, Shape, StampKind, WriteRule};
+pub(crate) use scalar::Constraint;
+pub use scalar::{AtomicRule, Fault, NESTING_MAX, ScalarFault, ScalarRule, Types};
+
+use crate::id::{Hash, Kind};
+use crate::pointer::Pointer;
+use crate::principal::Principal;
+use crate::schema::{self, SchemaError, SchemaSource};
+
+/// Something that the root of a schema permits to roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// See the present values.
+    Read,
+    /// Make new entities.
+    Create,
+    /// Change entities.
+    Edit,
+    /// Delete and undelete entities.
+    Delete,
+    /// See past values and who changed what.
+    History,
+    /// Bring past values back.
+    Restore,
+}
+
+/// The roles that have each permission, as the schema states them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Permissions {
+    /// Roles that may read.
+    pub read: Roles,
+    /// Roles that may create.
+    pub create: Roles,
+    /// Roles that may edit, and therefore read.
+    pub edit: Roles,
+    /// Roles that may delete and undelete.
+    pub delete: Roles,
+    /// Roles that may see history.
+    pub history: Roles,
+    /// Roles that may restore, and therefore edit and see history.
+    pub restore: Roles,
+}
+
+/// Everything that compiling a schema found out.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) kind: Kind,
+    pub(crate) singleton: bool,
+    pub(crate) schema: Value,
+    pub(crate) permissions: Permissions,
+    pub(crate) nodes: Vec<Node>,
+    /// A JSON Schema with only what cannot be judged on one scalar; none when there is nothing.
+    pub(crate) whole: Option<Value>,
+}
+
+/// What one kind's schema compiles to.
+#[derive(Debug)]
+pub struct Policy {
+    kind: Kind,
+    singleton: bool,
+    hash: Hash,
+    schema: Value,
+    permissions: Permissions,
+    nodes: Vec<Node>,
+    /// The distinct read rules of the nodes that have one of their own.
+    reads: Vec<Roles>,
+    /// Whether a value can be faulty although each of its scalars is good.
+    has_whole_constraints: bool,
+    #[cfg(feature = "whole-entity")]
+    whole: Option<schema::Whole>,
+}
+
+impl Policy {
+    /// Compiles the schema of one kind.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes in the file, in the order of their places.
+    pub fn compile(source: &SchemaSource) -> Result<Self, Vec<SchemaError>> {
+        let parts = schema::compile(source)?;
+        Self::new(parts).map_err(|reason| {
+            vec![SchemaError {
+                file: source.file.clone(),
+                pointer: Pointer::root(),
+                reason,
+            }]
+        })
+    }
+
+    fn new(parts: Parts) -> Result<Self, String> {
+        let mut reads: Vec<Roles> = Vec::new();
+        for node in &parts.nodes {
+            if let ReadRule::Roles(roles) = &node.read
+                && !reads.contains(roles)
+            {
+                reads.push(roles.clone());
+            }
+        }
+        let has_merged_rules = parts.nodes.iter().any(|node| match &node.shape {
+            Shape::Text(rule) | Shape::Counter(rule) => rule.has_constraints(),
+            _ => false,
+        });
+        Ok(Self {
+            hash: Hash::of(&[crate::value::canonical(&parts.schema).as_bytes()]),
+            has_whole_constraints: has_merged_rules || parts.whole.is_some(),
+            #[cfg(feature = "whole-entity")]
+            whole: parts.whole.as_ref().map(schema::Whole::new).transpose()?,
+            kind: parts.kind,
+            singleton: parts.singleton,
+            schema: parts.schema,
+            permissions: parts.permissions,
+            nodes: parts.nodes,
+            reads,
+        })
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Whether there is exactly one entity of the kind.
+    pub fn is_singleton(&self) -> bool {
+        self.singleton
+    }
+
+    /// SHA-256 over the schema's canonical JSON (RFC 8785).
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// The schema as it was read.
+    pub fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    /// The roles that the schema gives each permission to.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
+    /// Whether the principal has a permission: `edit` implies `read`; `restore` implies `edit` and
+    /// `history`; the system may do everything.
+    pub fn may(&self, principal: &Principal, permission: Permission) -> bool {
+        let given = &self.permissions;
+        let may_edit = || principal.has_any(&given.edit) || principal.has_any(&given.restore);
+        principal.is_system()
+            || match permission {
+                Permission::Read => principal.has_any(&given.read) || may_edit(),
+                Permission::Create => principal.has_any(&given.create),
+                Permission::Edit => may_edit(),
+                Permission::Delete => principal.has_any(&given.delete),
+                Permission::History => {
+                    principal.has_any(&given.history) || principal.has_any(&given.restore)
+                }
+                Permission::Restore => principal.has_any(&given.restore),
+            }
+    }
+
+    /// Whether the principal may read the kind and every field of it.
+    pub fn readable(&self, principal: &Principal) -> bool {
+        let may_read_all =
+            principal.is_system() || self.reads.iter().all(|roles| principal.has_any(roles));
+        self.may(principal, Permission::Read) && may_read_all
+    }
+
+    /// Whether the principal may have a replica: see history and read every field.
+    pub fn replica_mode(&self, principal: &Principal) -> bool {
+        self.may(principal, Permission::History) && self.readable(principal)
+    }
+
+    /// The node of the entity itself.
+    pub fn root(&self) -> NodeId {
+        NodeId::ROOT
+    }
+
+    /// A node of this policy.
+    ///
+    /// # Panics
+    ///
+    /// May panic when the id comes from another policy.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// All nodes, parents before their children.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| (NodeId::from_index(index), node))
+    }
+
+    /// The node one step down: a property of an object (declared or additional), an item of a
+    /// keyed list by its id, an element of a list by its index. None when the schema has nothing
+    /// there.
+    ///
+    /// The property that presents the id of a keyed item has no node. Whether `token` is a
+    /// well-formed id, index or key of an open map is not looked at.
+    pub fn child(&self, id: NodeId, token: &str) -> Option<NodeId> {
+        match &self.node(id).shape {
+            Shape::Object {
+                properties,
+                additional,
+                ..
+            } => match properties.get(token) {
+                Some(child) => Some(*child),
+                // The name of the id is not free, even where other properties are open.
+                None if self.presented_key(id) == Some(token) => None,
+                None => *additional,
+            },
+            Shape::Keyed { item, .. } => Some(*item),
+            Shape::List { element } => Some(*element),
+            _ => None,
+        }
+    }
+
+    /// The node at a place in an entity, items of keyed lists named by id.
+    pub fn find(&self, pointer: &Pointer) -> Option<NodeId> {
+        pointer
+            .tokens()
+            .iter()
+            .try_fold(NodeId::ROOT, |id, token| self.child(id, token))
+    }
+
+    /// For an item of a keyed list: the property that presents its id.
+    pub fn presented_key(&self, id: NodeId) -> Option<&str> {
+        let node = self.node(id);
+        match (
+            &node.name,
+            node.parent.map(|parent| &self.node(parent).shape),
+        ) {
+            (NodeName::Item, Some(Shape::Keyed { key, .. })) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The node of the nearest object around (or at) this one that is made at some moment after
+    /// which its `create` fields stand: an item of a keyed list, an object in an open map, or the
+    /// entity itself.
+    pub fn maker(&self, id: NodeId) -> NodeId {
+        let mut at = id;
+        loop {
+            let node = self.node(at);
+            let is_object = matches!(node.shape, Shape::Object { .. });
+            match node.parent {
+                Some(_) if node.name == NodeName::Item => return at,
+                Some(_) if node.name == NodeName::Additional && is_object => return at,
+                Some(parent) => at = parent,
+                None => return at,
+            }
+        }
+    }
+
+    /// Everything that exists from the moment on in which an object of this node is made: its
+    /// declared properties, theirs, and so on, in order; not what lies in items, open maps or
+    /// lists. The node itself is not included.
+    pub fn declared_below(&self, id: NodeId) -> Vec<NodeId> {
+        let mut below = Vec::new();
+        let mut next = vec![id];
+        while let Some(at) = next.pop() {
+            if at != id {
+                below.push(at);
+            }
+            if let Shape::Object { properties, .. } = &self.node(at).shape {
+                next.extend(properties.values().rev());
+            }
+        }
+        below
+    }
+
+    /// Those of [`declared_below`](Self::declared_below) that are containers: what the change that
+    /// makes an object of this node makes with it, outer ones first.
+    pub fn containers_below(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        let is_container = |id: &NodeId| self.node(*id).shape.is_container();
+        self.declared_below(id).into_iter().filter(is_container)
+    }
+
+    /// Whether the principal, who may edit the kind, may delete what stands at this node: an item
+    /// of a keyed list or a value of an open map. That takes the right to write every field in it,
+    /// `create` counting as `edit`, or a role that the schema's `delete` names.
+    pub fn writable_throughout(&self, id: NodeId, principal: &Principal) -> bool {
+        if let Shape::Object {
+            delete: Some(roles),
+            ..
+        } = &self.node(id).shape
+            && principal.has_any(roles)
+        {
+            return true;
+        }
+        let node = self.node(id);
+        let may_write_here = node.shape.is_derived() || node.may_write(principal);
+        may_write_here
+            && match &node.shape {
+                Shape::Object {
+                    properties,
+                    additional,
+                    ..
+                } => properties
+                    .values()
+                    .chain(additional)
+                    .all(|child| self.writable_throughout(*child, principal)),
+                Shape::Keyed { item, .. } => self.writable_throughout(*item, principal),
+                Shape::List { element } => self.writable_throughout(*element, principal),
+                _ => true,
+            }
+    }
+
+    /// Whether an entity can be faulty although every scalar in it is good: whether
+    /// [`check_whole`](Self::check_whole) can find anything that the rules of single values do not.
+    pub fn has_whole_constraints(&self) -> bool {
+        self.has_whole_constraints
+    }
+}
+
+/// The policies of all kinds.
+#[derive(Debug, Clone, Default)]
+pub struct Policies {
+    kinds: BTreeMap<Kind, Arc<Policy>>,
+}
+
+impl Policies {
+    /// Compiles the schemas of all kinds.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes of all files; also when two files describe one kind.
+    pub fn compile(sources: &[SchemaSource]) -> Result<Self, Vec<SchemaError>> {
+        let mut kinds: BTreeMap<Kind, (Arc<Policy>, &SchemaSource)> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for source in sources {
+            match Policy::compile(source) {
+                Ok(policy) => match kinds.get(policy.kind()) {
+                    Some((_, first)) => errors.push(SchemaError {
+                        file: source.file.clone(),
+                        pointer: ["x-indelible", "kind"].into_iter().collect(),
+                        reason: format!(
+                            "{} describes the kind {} already",
+                            first.file,
+                            policy.kind()
+                        ),
+                    }),
+                    None => {
+                        kinds.insert(policy.kind().clone(), (Arc::new(policy), source));
+                    }
+                },
+                Err(mistakes) => errors.extend(mistakes),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let kinds = kinds
+            .into_iter()
+            .map(|(kind, (policy, _))| (kind, policy))
+            .collect();
+        Ok(Self { kinds })
+    }
+
+    /// The policy of a kind.
+    pub fn get(&self, kind: &Kind) -> Option<&Arc<Policy>> {
+        self.kinds.get(kind)
+    }
+
+    /// All policies, in the order of their kinds.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.kinds.values()
+    }
+}
+
+#[cfg(test)]
+mod tests;

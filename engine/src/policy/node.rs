@@ -1,0 +1,269 @@
+//! One place in an entity of a kind: how it is stored, who may write and read it.
+//!
+//! Invariant: write and read rules are the effective ones, inheritance already applied.
+//! Must never know: the JSON Schema keywords that a node was compiled from.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::scalar::{AtomicRule, ScalarRule};
+use crate::pointer::Pointer;
+use crate::principal::Principal;
+
+/// Role names.
+pub type Roles = BTreeSet<String>;
+
+/// The name of a node within its policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(super) u32);
+
+impl NodeId {
+    /// The entity itself.
+    pub const ROOT: Self = Self(0);
+
+    pub(crate) fn from_index(index: usize) -> Self {
+        Self(u32::try_from(index).expect("the number of nodes in a policy is bounded"))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How a node is reached from its parent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeName {
+    /// It is the entity itself.
+    Root,
+    /// It is the value of this declared property.
+    Property(String),
+    /// It is the value of any other property (`additionalProperties`).
+    Additional,
+    /// It is an item of a keyed list.
+    Item,
+    /// It is an element of a list of scalars.
+    Element,
+}
+
+/// A place in the entities of a kind.
+#[derive(Debug)]
+pub struct Node {
+    /// The node that this one belongs to; none for the root.
+    pub parent: Option<NodeId>,
+    /// How it is reached from its parent.
+    pub name: NodeName,
+    /// What is stored there.
+    pub shape: Shape,
+    /// Who may write there.
+    pub write: WriteRule,
+    /// Who may read there.
+    pub read: ReadRule,
+    /// Whether its parent must have it.
+    pub required: bool,
+    /// What it holds from the beginning.
+    pub default: Option<Value>,
+    /// Whether a value may occur only once in the kind.
+    pub unique: bool,
+    /// Whether entities of the kind can be filtered and sorted by it.
+    pub index: bool,
+    /// The name that the property had before.
+    pub was: Option<String>,
+    /// Where in the schema file it is described.
+    pub schema_pointer: Pointer,
+}
+
+impl Node {
+    /// Whether the principal may write here as far as this node's own rule goes. The caller knows
+    /// whether the principal may edit the kind at all, and for [`WriteRule::Create`] whether the
+    /// object that the node belongs to is only being made; here `create` counts as `edit`.
+    /// Stamps and tallies are written by nobody, since nothing is stored for them.
+    pub fn may_write(&self, principal: &Principal) -> bool {
+        match &self.write {
+            _ if self.shape.is_derived() => false,
+            WriteRule::Edit | WriteRule::Create => true,
+            WriteRule::System => principal.is_system(),
+            WriteRule::Roles(roles) => principal.is_system() || principal.has_any(roles),
+        }
+    }
+
+    /// Whether the principal, who may read the kind, may also read this node.
+    pub fn may_read(&self, principal: &Principal) -> bool {
+        match &self.read {
+            ReadRule::Kind => true,
+            ReadRule::Roles(roles) => principal.is_system() || principal.has_any(roles),
+        }
+    }
+}
+
+/// What is stored at a place.
+#[derive(Debug)]
+pub enum Shape {
+    /// A map with declared properties.
+    Object {
+        /// The declared properties. In an item of a keyed list, without the property that
+        /// presents its id.
+        properties: BTreeMap<String, NodeId>,
+        /// The node of every other property; none when there may be no others.
+        additional: Option<NodeId>,
+        /// For an item of a keyed list or a value of an open map: the roles that may delete and
+        /// undelete it whatever it holds.
+        delete: Option<Roles>,
+    },
+    /// A list of objects, stored as a map by id.
+    Keyed {
+        /// The items, which are objects.
+        item: NodeId,
+        /// The property that presents an item's id.
+        key: String,
+    },
+    /// A list of scalars.
+    List {
+        /// The elements.
+        element: NodeId,
+    },
+    /// A string that merges by characters. The rule is judged on the merged state.
+    Text(ScalarRule),
+    /// A scalar of which the last one written stands.
+    Scalar(ScalarRule),
+    /// An integer to which increments add up. The rule is judged on the sum.
+    Counter(ScalarRule),
+    /// Any JSON value, stored as the string of its canonical JSON and replaced as one.
+    Atomic(AtomicRule),
+    /// A value that follows from the ledger; nothing is stored.
+    Stamp(StampKind),
+    /// A number beside the entity; nothing is stored.
+    Tally,
+}
+
+impl Shape {
+    /// Whether it is an object of Automerge that is made once, with the object it belongs to:
+    /// a declared object, list, keyed list or text.
+    pub fn is_container(&self) -> bool {
+        matches!(
+            self,
+            Self::Object { .. } | Self::Keyed { .. } | Self::List { .. } | Self::Text(_)
+        )
+    }
+
+    /// Whether nothing is stored for it: stamps and tallies.
+    pub fn is_derived(&self) -> bool {
+        matches!(self, Self::Stamp(_) | Self::Tally)
+    }
+
+    /// What it is, for messages to people.
+    pub fn description(&self) -> &'static str {
+        match self {
+            Self::Object { .. } => "an object",
+            Self::Keyed { .. } => "a list of items",
+            Self::List { .. } => "a list of values",
+            Self::Text(_) => "a text",
+            Self::Scalar(_) => "a single value",
+            Self::Counter(_) => "a counter",
+            Self::Atomic(_) => "a value that is replaced as one",
+            Self::Stamp(_) => "a stamp",
+            Self::Tally => "a tally",
+        }
+    }
+}
+
+/// What a stamp tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StampKind {
+    /// When the entity was created.
+    CreatedAt,
+    /// The id of the principal who created it.
+    CreatedBy,
+    /// When it was last changed.
+    UpdatedAt,
+    /// The id of the principal who last changed it.
+    UpdatedBy,
+}
+
+impl StampKind {
+    /// All of them, with the words of the schema.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("created-at", Self::CreatedAt),
+        ("created-by", Self::CreatedBy),
+        ("updated-at", Self::UpdatedAt),
+        ("updated-by", Self::UpdatedBy),
+    ];
+
+    /// The stamp of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, kind)| *kind)
+    }
+
+    /// Whether it tells a time (and not a principal).
+    pub fn is_time(self) -> bool {
+        matches!(self, Self::CreatedAt | Self::UpdatedAt)
+    }
+}
+
+/// Who may write at a place, besides what the kind demands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteRule {
+    /// Whoever may edit the kind.
+    Edit,
+    /// Whoever may edit the kind, in the change that makes the object it belongs to; then nobody.
+    Create,
+    /// Only the server itself.
+    System,
+    /// Whoever may edit the kind and has one of these roles.
+    Roles(Roles),
+}
+
+impl WriteRule {
+    /// Whether everything that `self` allows is allowed by `outer` too.
+    pub(crate) fn is_within(&self, outer: &Self) -> bool {
+        match (self, outer) {
+            (_, Self::Edit) | (Self::System, _) => true,
+            (Self::Roles(inner), Self::Roles(outer)) => {
+                outer.contains(crate::principal::ROLE_PUBLIC) || inner.is_subset(outer)
+            }
+            _ => self == outer,
+        }
+    }
+}
+
+impl fmt::Display for WriteRule {
+    /// As the schema writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Edit => f.write_str("\"edit\""),
+            Self::Create => f.write_str("\"create\""),
+            Self::System => f.write_str("\"system\""),
+            Self::Roles(roles) => {
+                let names: Vec<_> = roles.iter().map(|role| format!("{role:?}")).collect();
+                write!(f, "[{}]", names.join(", "))
+            }
+        }
+    }
+}
+
+/// Who may read at a place, besides what the kind demands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadRule {
+    /// Whoever may read the kind.
+    Kind,
+    /// Whoever may read the kind and has one of these roles.
+    Roles(Roles),
+}
+
+impl ReadRule {
+    /// Whether everything that `self` allows is allowed by `outer` too.
+    pub(crate) fn is_within(&self, outer: &Self) -> bool {
+        match (self, outer) {
+            (_, Self::Kind) => true,
+            (Self::Roles(inner), Self::Roles(outer)) => {
+                outer.contains(crate::principal::ROLE_PUBLIC) || inner.is_subset(outer)
+            }
+            (Self::Kind, Self::Roles(_)) => false,
+        }
+    }
+}

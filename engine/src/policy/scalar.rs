@@ -1,0 +1,457 @@
+//! What one value may be, judged alone: types, bounds, patterns, formats.
+//!
+//! Invariant: the verdict depends on the rule and the value only, so the server and every client
+//! come to the same one. Patterns run in linear time.
+//! Must never know: where in an entity the value stands, who writes it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use regex_lite::Regex;
+use serde_json::{Number, Value};
+
+use super::format::Format;
+use crate::pointer::Pointer;
+use crate::value::{self, INTEGER_MAX};
+
+/// Why a value is not allowed: the keyword of JSON Schema that it breaks, and a sentence for
+/// people. The sentence does not repeat the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScalarFault {
+    /// The keyword: `maxLength`.
+    pub keyword: &'static str,
+    /// What the value must be.
+    pub message: String,
+}
+
+/// Why a part of an entity's value is not allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where in the value; items of keyed lists are named by their ids.
+    pub pointer: Pointer,
+    /// The keyword of JSON Schema that is broken: `required`.
+    pub keyword: Cow<'static, str>,
+    /// What the value must be.
+    pub message: String,
+}
+
+impl ScalarFault {
+    pub(super) fn new(keyword: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            keyword,
+            message: message.into(),
+        }
+    }
+
+    /// The fault at its place.
+    pub fn at(self, pointer: Pointer) -> Fault {
+        Fault {
+            pointer,
+            keyword: self.keyword.into(),
+            message: self.message,
+        }
+    }
+}
+
+impl fmt::Display for ScalarFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.pointer, self.message)
+    }
+}
+
+/// A set of the types of JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Types(u8);
+
+impl Types {
+    /// No type at all.
+    pub const NONE: Self = Self(0);
+    /// `null`
+    pub const NULL: Self = Self(1);
+    /// `boolean`
+    pub const BOOLEAN: Self = Self(2);
+    /// `string`
+    pub const STRING: Self = Self(4);
+    /// `integer`
+    pub const INTEGER: Self = Self(8);
+    /// `number`, which includes the integers
+    pub const NUMBER: Self = Self(16 | 8);
+    /// `array`
+    pub const ARRAY: Self = Self(32);
+    /// `object`
+    pub const OBJECT: Self = Self(64);
+    /// The types of values that hold no others.
+    pub const SCALARS: Self = Self(1 | 2 | 4 | 8 | 16);
+    /// Every type.
+    pub const ALL: Self = Self(127);
+
+    const NAMES: [(Self, &'static str); 7] = [
+        (Self::STRING, "string"),
+        (Self::NUMBER, "number"),
+        (Self::INTEGER, "integer"),
+        (Self::BOOLEAN, "boolean"),
+        (Self::OBJECT, "object"),
+        (Self::ARRAY, "array"),
+        (Self::NULL, "null"),
+    ];
+
+    /// The type of this name in JSON Schema.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(types, _)| *types)
+    }
+
+    /// The narrowest type of a value.
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::NULL,
+            Value::Bool(_) => Self::BOOLEAN,
+            Value::String(_) => Self::STRING,
+            Value::Number(number) if value::double(number).fract() == 0.0 => Self::INTEGER,
+            Value::Number(_) => Self(16),
+            Value::Array(_) => Self::ARRAY,
+            Value::Object(_) => Self::OBJECT,
+        }
+    }
+
+    /// The types of either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The types of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether the two have no type in common.
+    pub fn is_disjoint(self, other: Self) -> bool {
+        self.0 & other.0 == 0
+    }
+
+    /// Whether every type is also one of `other`.
+    pub fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+}
+
+impl fmt::Display for Types {
+    /// A list for people: `string or null`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = *self;
+        let mut names = Vec::new();
+        for (types, name) in Self::NAMES {
+            if types.is_within(rest) {
+                names.push(name);
+                rest = Self(rest.0 & !types.0);
+            }
+        }
+        f.write_str(&names.join(" or "))
+    }
+}
+
+/// One constraint besides the type.
+#[derive(Debug)]
+pub(crate) enum Constraint {
+    Const(Value),
+    Enum(Vec<Value>),
+    Minimum(Number),
+    Maximum(Number),
+    ExclusiveMinimum(Number),
+    ExclusiveMaximum(Number),
+    MultipleOf(Number),
+    MinLength(u64),
+    MaxLength(u64),
+    Pattern(Regex),
+    Format(Format),
+}
+
+impl Constraint {
+    /// Judges a value; one that the constraint does not speak about passes.
+    pub(crate) fn check(&self, value: &Value) -> Result<(), ScalarFault> {
+        let (good, keyword) = match (self, value) {
+            (Self::Const(expected), value) => (value::same(expected, value), "const"),
+            (Self::Enum(options), value) => (options.iter().any(|o| value::same(o, value)), "enum"),
+            (Self::Minimum(min), Value::Number(n)) => {
+                (value::double(n) >= value::double(min), "minimum")
+            }
+            (Self::Maximum(max), Value::Number(n)) => {
+                (value::double(n) <= value::double(max), "maximum")
+            }
+            (Self::ExclusiveMinimum(min), Value::Number(n)) => {
+                (value::double(n) > value::double(min), "exclusiveMinimum")
+            }
+            (Self::ExclusiveMaximum(max), Value::Number(n)) => {
+                (value::double(n) < value::double(max), "exclusiveMaximum")
+            }
+            (Self::MultipleOf(step), Value::Number(n)) => (is_multiple(n, step), "multipleOf"),
+            (Self::MinLength(min), Value::String(s)) => (length(s) >= *min, "minLength"),
+            (Self::MaxLength(max), Value::String(s)) => (length(s) <= *max, "maxLength"),
+            (Self::Pattern(pattern), Value::String(s)) => (pattern.is_match(s), "pattern"),
+            (Self::Format(format), Value::String(s)) => (format.is_match(s), "format"),
+            _ => return Ok(()),
+        };
+        if good {
+            Ok(())
+        } else {
+            Err(ScalarFault::new(keyword, self.message()))
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Const(expected) => format!("must be {}", value::canonical(expected)),
+            Self::Enum(options) => {
+                let options: Vec<_> = options.iter().map(value::canonical).collect();
+                format!("must be one of {}", options.join(", "))
+            }
+            Self::Minimum(min) => format!("must be {min} or more"),
+            Self::Maximum(max) => format!("must be {max} or less"),
+            Self::ExclusiveMinimum(min) => format!("must be more than {min}"),
+            Self::ExclusiveMaximum(max) => format!("must be less than {max}"),
+            Self::MultipleOf(step) => format!("must be a multiple of {step}"),
+            Self::MinLength(1) => "must not be empty".to_owned(),
+            Self::MinLength(min) => format!("must have {min} characters or more"),
+            Self::MaxLength(1) => "must have at most 1 character".to_owned(),
+            Self::MaxLength(max) => format!("must have at most {max} characters"),
+            Self::Pattern(pattern) => format!("must match the pattern {pattern}"),
+            Self::Format(format) => format!("must be {}", format.description()),
+        }
+    }
+}
+
+/// The length of a string in JSON Schema: Unicode code points.
+fn length(text: &str) -> u64 {
+    text.chars().count() as u64
+}
+
+/// Whether `number` is a whole multiple of `step` as both are written in decimal digits, so that
+/// 19.99 is a multiple of 0.01 although the quotient of the two doubles is no integer.
+fn is_multiple(number: &Number, step: &Number) -> bool {
+    let (number, step) = (value::double(number), value::double(step));
+    if number == 0.0 {
+        return true;
+    }
+    let (number, number_exponent) = mantissa(number.abs());
+    let (step, step_exponent) = mantissa(step.abs());
+    if number_exponent >= step_exponent {
+        let mut remainder = number % step;
+        for _ in step_exponent..number_exponent {
+            remainder = remainder * 10 % step;
+        }
+        remainder == 0
+    } else {
+        let shift = step_exponent.abs_diff(number_exponent);
+        10_u128
+            .checked_pow(shift)
+            .and_then(|factor| factor.checked_mul(step))
+            .is_some_and(|step| number % step == 0)
+    }
+}
+
+/// A positive number as whole mantissa and power of ten: 120.5 is (1205, -1).
+fn mantissa(number: f64) -> (u128, i32) {
+    let (digits, exponent) = value::decimal(number);
+    let count = i32::try_from(digits.len()).expect("a double has at most 17 digits");
+    let mantissa = digits
+        .parse()
+        .expect("17 decimal digits fit into 128 binary ones");
+    (mantissa, exponent + 1 - count)
+}
+
+/// What one scalar may be.
+#[derive(Debug)]
+pub struct ScalarRule {
+    types: Types,
+    constraints: Vec<Constraint>,
+}
+
+impl ScalarRule {
+    pub(crate) fn new(types: Types, constraints: Vec<Constraint>) -> Self {
+        Self { types, constraints }
+    }
+
+    /// The types it allows.
+    pub fn types(&self) -> Types {
+        self.types
+    }
+
+    /// Whether it says more than the type.
+    pub fn has_constraints(&self) -> bool {
+        !self.constraints.is_empty()
+    }
+
+    /// Judges a scalar. Integers beyond ±(2^53 − 1) are refused, since most readers of JSON would
+    /// take them for another number.
+    ///
+    /// # Errors
+    ///
+    /// The first keyword that the value breaks.
+    pub fn check(&self, value: &Value) -> Result<(), ScalarFault> {
+        let types = Types::of(value);
+        if !types.is_within(self.types) {
+            return Err(ScalarFault::new("type", format!("must be {}", self.types)));
+        }
+        if let Value::Number(number) = value {
+            check_exact(number, self.types)?;
+        }
+        self.constraints
+            .iter()
+            .try_for_each(|constraint| constraint.check(value))
+    }
+}
+
+/// Refuses integers that a double cannot tell from their neighbours. A `number` may still be as
+/// large as a double can be when it is given as one (1e300).
+fn check_exact(number: &Number, types: Types) -> Result<(), ScalarFault> {
+    let integer_only = !Types::NUMBER.is_within(types);
+    let exact = (integer_only || !number.is_f64())
+        .then(|| value::double(number).abs() <= INTEGER_MAX as f64);
+    if exact == Some(false) {
+        let message = format!("must be an integer between -{INTEGER_MAX} and {INTEGER_MAX}");
+        return Err(ScalarFault::new("type", message));
+    }
+    Ok(())
+}
+
+/// How deep a value may be nested.
+pub const NESTING_MAX: usize = 32;
+
+/// What a value that is stored and replaced as one may be. What its schema says about its inside
+/// is judged with the whole entity.
+#[derive(Debug)]
+pub struct AtomicRule {
+    types: Types,
+}
+
+impl AtomicRule {
+    pub(crate) fn new(types: Types) -> Self {
+        Self { types }
+    }
+
+    /// The types it allows.
+    pub fn types(&self) -> Types {
+        self.types
+    }
+
+    /// Judges a value as far as it can be judged alone: its type and depth.
+    ///
+    /// # Errors
+    ///
+    /// What the value breaks.
+    pub fn check(&self, value: &Value) -> Result<(), ScalarFault> {
+        if !Types::of(value).is_within(self.types) {
+            return Err(ScalarFault::new("type", format!("must be {}", self.types)));
+        }
+        if value::depth(value) > NESTING_MAX {
+            let message = format!("must be nested at most {NESTING_MAX} deep");
+            return Err(ScalarFault::new("type", message));
+        }
+        Ok(())
+    }
+
+    /// The text that is stored for a value.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn encode(&self, value: &Value) -> Result<String, ScalarFault> {
+        self.check(value)?;
+        Ok(value::canonical(value))
+    }
+
+    /// Reads the text that is stored for a value.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not the canonical JSON of a value that the rule allows.
+    pub fn decode(&self, text: &str) -> Result<Value, ScalarFault> {
+        let not_canonical = || ScalarFault::new("type", "must be canonical JSON (RFC 8785)");
+        let value: Value = serde_json::from_str(text).map_err(|_| not_canonical())?;
+        if value::canonical(&value) != text {
+            return Err(not_canonical());
+        }
+        self.check(&value)?;
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn number(value: Value) -> Number {
+        match value {
+            Value::Number(number) => number,
+            _ => panic!("not a number"),
+        }
+    }
+
+    #[test]
+    fn multiples_are_decimal() {
+        for (value, step, expected) in [
+            (json!(19.99), json!(0.01), true),
+            (json!(19.995), json!(0.01), false),
+            (json!(0), json!(7), true),
+            (json!(-21), json!(7), true),
+            (json!(1e300), json!(3), false),
+            (json!(3e300), json!(3), true),
+            (json!(1e-300), json!(3), false),
+            (json!(4.5), json!(1.5), true),
+            (json!(1), json!(1e22), false),
+            (json!(100), json!(1e2), true),
+        ] {
+            assert_eq!(
+                is_multiple(&number(value.clone()), &number(step.clone())),
+                expected,
+                "{value} of {step}"
+            );
+        }
+    }
+
+    #[test]
+    fn integers_are_exact() {
+        let integer = ScalarRule::new(Types::INTEGER, vec![]);
+        let any = ScalarRule::new(Types::NUMBER, vec![]);
+        assert!(integer.check(&json!(1.0)).is_ok());
+        assert!(integer.check(&json!(1.5)).is_err());
+        assert!(integer.check(&json!(INTEGER_MAX)).is_ok());
+        assert!(integer.check(&json!(INTEGER_MAX + 1)).is_err());
+        assert!(integer.check(&json!(1e300)).is_err());
+        assert!(any.check(&json!(1e300)).is_ok());
+        assert!(any.check(&json!(u64::MAX)).is_err());
+    }
+
+    #[test]
+    fn atomic_values_have_one_text() {
+        let rule = AtomicRule::new(Types::OBJECT);
+        let text = rule.encode(&json!({"b": 1.0, "a": []})).unwrap();
+        assert_eq!(text, r#"{"a":[],"b":1}"#);
+        assert_eq!(rule.decode(&text).unwrap(), json!({"a": [], "b": 1}));
+        assert!(rule.decode(r#"{"b":1,"a":[]}"#).is_err());
+        assert!(rule.decode("[]").is_err());
+        assert!(
+            rule.decode(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn types_read_well() {
+        assert_eq!(Types::STRING.or(Types::NULL).to_string(), "string or null");
+        assert_eq!(Types::NUMBER.to_string(), "number");
+        assert_eq!(Types::INTEGER.to_string(), "integer");
+    }
+}

@@ -1,0 +1,118 @@
+//! Schema files: reading one, finding every mistake in it, and compiling it to a policy.
+//!
+//! Invariant: what cannot be bound to a place in an entity is refused with its place and a reason;
+//! nothing in a schema file is silently without effect, annotations aside.
+//! Must never know: the file system (texts come in), entities, documents.
+
+mod bind;
+mod constrain;
+mod emit;
+mod gather;
+mod json;
+mod list;
+mod marks;
+mod object;
+mod scalar;
+mod vocabulary;
+#[cfg(feature = "whole-entity")]
+mod whole;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::pointer::Pointer;
+use crate::policy::Parts;
+
+#[cfg(feature = "whole-entity")]
+pub(crate) use whole::Whole;
+
+/// The text of a schema file and the name to call it in messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaSource {
+    /// The name for messages: `team.json`.
+    pub file: String,
+    /// The content.
+    pub text: String,
+}
+
+/// A mistake in a schema file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaError {
+    /// The file.
+    pub file: String,
+    /// Where in the file.
+    pub pointer: Pointer,
+    /// What is wrong there and, where it can be guessed, what to write instead.
+    pub reason: String,
+}
+
+impl fmt::Display for SchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pointer.is_root() {
+            write!(f, "{}: {}", self.file, self.reason)
+        } else {
+            write!(f, "{} at {}: {}", self.file, self.pointer, self.reason)
+        }
+    }
+}
+
+impl std::error::Error for SchemaError {}
+
+/// The mistakes found so far.
+#[derive(Debug, Default)]
+struct Report {
+    mistakes: Vec<(Pointer, String)>,
+}
+
+impl Report {
+    fn add(&mut self, pointer: Pointer, reason: impl Into<String>) {
+        let mistake = (pointer, reason.into());
+        // A definition that is used twice is looked at twice.
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
+    }
+}
+
+/// Compiles the schema of one kind.
+pub(crate) fn compile(source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> {
+    let mut report = Report::default();
+    let parts = match json::parse(&source.text) {
+        Ok(schema) => compile_value(schema, &mut report),
+        Err(reason) => {
+            report.add(Pointer::root(), reason);
+            None
+        }
+    };
+    match parts {
+        Some(parts) if report.mistakes.is_empty() => Ok(parts),
+        _ => {
+            report.mistakes.sort();
+            let to_error = |(pointer, reason)| SchemaError {
+                file: source.file.clone(),
+                pointer,
+                reason,
+            };
+            Err(report.mistakes.into_iter().map(to_error).collect())
+        }
+    }
+}
+
+fn compile_value(schema: Value, report: &mut Report) -> Option<Parts> {
+    vocabulary::check(&schema, report);
+    let kind = marks::kind(&schema, report)?;
+    let bound = bind::bind(&schema, kind.singleton, report)?;
+    let whole = emit::whole(&schema, &bound);
+    Some(Parts {
+        kind: kind.name?,
+        singleton: kind.singleton,
+        permissions: kind.permissions,
+        nodes: bound.nodes,
+        whole,
+        schema,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,421 @@
+//! From schemas to nodes: which place stores what, and which rules bind there.
+//!
+//! Invariant: every place that a schema declares gets exactly one node, parents before children;
+//! rules are inherited here, and a rule that widens an inherited one is a mistake.
+//! Must never know: values of entities.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::Report;
+use super::constrain::{self, Context};
+use super::gather::{Part, Source, gather};
+use super::marks::{Marks, Merge};
+use super::scalar;
+use super::vocabulary::{MARKS, type_names, types_concerned, with_article};
+use crate::pointer::Pointer;
+use crate::policy::{
+    AtomicRule, NESTING_MAX, Node, NodeId, NodeName, ReadRule, ScalarRule, Shape, Types, WriteRule,
+};
+
+/// How many nodes a policy may have; more come only from definitions that multiply.
+const NODES_MAX: usize = 10_000;
+
+/// Keywords that speak about values as a whole or need more than one scalar.
+pub(super) const WHOLE: [&str; 18] = [
+    "anyOf",
+    "contains",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "maxContains",
+    "maxItems",
+    "maxProperties",
+    "minContains",
+    "minItems",
+    "minProperties",
+    "not",
+    "oneOf",
+    "propertyNames",
+    "required",
+    "then",
+    "uniqueItems",
+];
+
+/// The nodes of a schema and what is left to be judged on whole values.
+pub(super) struct Bound {
+    pub(super) nodes: Vec<Node>,
+    /// For each node the schemas, in the terms of plain JSON Schema, that its value must satisfy.
+    pub(super) whole: BTreeMap<NodeId, Vec<Value>>,
+}
+
+/// A place to make a node for.
+pub(super) struct Place<'a> {
+    pub(super) sources: Vec<Source<'a>>,
+    pub(super) parent: Option<NodeId>,
+    pub(super) name: NodeName,
+    pub(super) required: bool,
+    pub(super) write: WriteRule,
+    pub(super) read: ReadRule,
+    pub(super) depth: usize,
+    /// Whether it lies in an item, an open map or a list.
+    pub(super) in_collection: bool,
+    /// For an item: the property that presents its id.
+    pub(super) key: Option<String>,
+}
+
+/// A place and all that the schemas say about it.
+pub(super) struct Field<'a> {
+    pub(super) id: NodeId,
+    pub(super) place: Place<'a>,
+    pub(super) at: Pointer,
+    pub(super) parts: Vec<Part<'a>>,
+    pub(super) types: Option<Types>,
+    pub(super) marks: Marks,
+}
+
+impl Field<'_> {
+    /// Every value that the schemas give for a keyword, with the place of the keyword.
+    pub(super) fn all<'f>(
+        &'f self,
+        keyword: &'f str,
+    ) -> impl Iterator<Item = (&'f Value, Pointer)> {
+        self.parts.iter().filter_map(move |part| {
+            let value = part.keywords.get(keyword)?;
+            Some((value, part.at.child(keyword)))
+        })
+    }
+}
+
+/// Binds a schema.
+pub(super) fn bind(schema: &Value, singleton: bool, report: &mut Report) -> Option<Bound> {
+    let mut binder = Binder {
+        root: schema,
+        report,
+        nodes: Vec::new(),
+        whole: BTreeMap::new(),
+        keys: BTreeMap::new(),
+        singleton,
+    };
+    binder.bind(Place {
+        sources: vec![Source {
+            value: schema,
+            at: Pointer::root(),
+            refs: Vec::new(),
+        }],
+        parent: None,
+        name: NodeName::Root,
+        required: true,
+        write: WriteRule::Edit,
+        read: ReadRule::Kind,
+        depth: 0,
+        in_collection: false,
+        key: None,
+    });
+    let nodes: Option<Vec<Node>> = binder.nodes.into_iter().collect();
+    Some(Bound {
+        nodes: nodes?,
+        whole: binder.whole,
+    })
+}
+
+pub(super) struct Binder<'a, 'r> {
+    pub(super) root: &'a Value,
+    pub(super) report: &'r mut Report,
+    pub(super) nodes: Vec<Option<Node>>,
+    pub(super) whole: BTreeMap<NodeId, Vec<Value>>,
+    /// For each item node the property that presents its id.
+    pub(super) keys: BTreeMap<NodeId, String>,
+    pub(super) singleton: bool,
+}
+
+impl<'a> Binder<'a, '_> {
+    pub(super) fn bind(&mut self, place: Place<'a>) -> NodeId {
+        let id = NodeId::from_index(self.nodes.len());
+        self.nodes.push(None);
+        if let Some(key) = &place.key {
+            self.keys.insert(id, key.clone());
+        }
+        let at = place
+            .sources
+            .first()
+            .map(|s| s.at.clone())
+            .unwrap_or_default();
+        if self.nodes.len() > NODES_MAX || place.depth > NESTING_MAX {
+            let reason = format!(
+                "the schema is too large: at most {NODES_MAX} fields, nested at most {NESTING_MAX} deep"
+            );
+            self.report.add(Pointer::root(), reason);
+            return id;
+        }
+        let parts = gather(self.root, place.sources.clone(), self.report);
+        let mut marks = Marks::default();
+        for (index, part) in parts.iter().enumerate() {
+            if place.name != NodeName::Root {
+                marks.add(part.keywords, &part.at, self.report);
+            } else if index > 0 && part.keywords.contains_key(MARKS) {
+                let reason = "what is said about the kind must stand on the root itself";
+                self.report.add(part.at.child(MARKS), reason);
+            }
+        }
+        let mut field = Field {
+            id,
+            types: scalar::types(&parts),
+            place,
+            at,
+            parts,
+            marks,
+        };
+        self.inherit(&mut field);
+        if let Some((shape, default)) = self.shape(&field) {
+            self.finish(field, shape, default);
+        }
+        id
+    }
+
+    fn finish(&mut self, field: Field<'a>, shape: Shape, default: Option<Value>) {
+        if !shape.is_derived() && !matches!(shape, Shape::Atomic(_)) {
+            self.keep_whole(&field);
+        }
+        let Field {
+            id,
+            place,
+            at,
+            marks,
+            ..
+        } = field;
+        self.nodes[id.index()] = Some(Node {
+            parent: place.parent,
+            name: place.name,
+            write: if shape.is_derived() {
+                WriteRule::System
+            } else {
+                place.write
+            },
+            read: place.read,
+            required: place.required,
+            default,
+            unique: marks.unique.is_some(),
+            index: marks.index.is_some(),
+            was: marks.was.map(|word| word.value),
+            schema_pointer: at,
+            shape,
+        });
+        // Only now are all nodes there that the constraints may speak about.
+        self.check_constraints(id, &field.parts);
+    }
+
+    /// Works out the effective rules, from the inherited ones and those stated here.
+    fn inherit(&mut self, field: &mut Field<'a>) {
+        let mut stated = field.marks.write.clone();
+        if let Some(at) = &field.marks.read_only {
+            match &stated {
+                Some(word) if word.value != WriteRule::System => self.report.add(
+                    word.at.clone(),
+                    "contradicts \"readOnly\": true, which means \"write\": \"system\"",
+                ),
+                _ => {
+                    stated = Some(super::marks::Word {
+                        value: WriteRule::System,
+                        at: at.clone(),
+                    });
+                }
+            }
+        }
+        if let Some(word) = stated {
+            if !word.value.is_within(&field.place.write) {
+                let reason = format!(
+                    "widens: above it only {} may write; a field may only narrow what it inherits",
+                    field.place.write
+                );
+                self.report.add(word.at, reason);
+            }
+            field.place.write = word.value;
+        }
+        if let Some(word) = &field.marks.read {
+            let rule = ReadRule::Roles(word.value.clone());
+            if !rule.is_within(&field.place.read) {
+                let reason =
+                    "widens: fewer roles may read what it lies in; a field may only narrow";
+                self.report.add(word.at.clone(), reason);
+            }
+            field.place.read = rule;
+        }
+    }
+
+    fn shape(&mut self, field: &Field<'a>) -> Option<(Shape, Option<Value>)> {
+        let merge = field.marks.merge.as_ref().map(|word| word.value);
+        if field.place.name == NodeName::Root {
+            if field.types != Some(Types::OBJECT) {
+                let reason = "an entity is an object: write \"type\": \"object\"";
+                self.report.add(Pointer::root(), reason);
+                return None;
+            }
+            for keyword in ["default", "readOnly"] {
+                for (_, at) in field.all(keyword) {
+                    self.report
+                        .add(at, "has no effect here; say it on the properties");
+                }
+            }
+            return self.object(field).map(|shape| (shape, None));
+        }
+        if field.marks.stamp.is_some() {
+            return self.stamp(field).map(|shape| (shape, None));
+        }
+        if field.marks.tally.is_some() {
+            return self.tally(field).map(|shape| (shape, None));
+        }
+        if merge == Some(Merge::Atomic) {
+            return self.atomic(field);
+        }
+        let Some(types) = field.types else {
+            // A schema that is no object has been reported where it stands.
+            if !field.parts.is_empty() {
+                let reason = "say which type of value is here: \"type\": …";
+                self.report.add(field.at.clone(), reason);
+            }
+            return None;
+        };
+        self.check_keywords(field, types);
+        match types {
+            Types::OBJECT => {
+                let default = self.empty_default(field, &Value::Object(Map::new()));
+                self.object(field).map(|shape| (shape, default))
+            }
+            Types::ARRAY => self.array(field),
+            _ if types.is_within(Types::SCALARS) && types != Types::NONE => {
+                self.scalar(field, types)
+            }
+            Types::NONE => {
+                let reason = "the types that are stated here exclude one another";
+                self.report.add(field.at.clone(), reason);
+                None
+            }
+            _ => {
+                let reason = "an object or a list always exists and merges by its parts, so it \
+                              cannot be another type too; leave the other types out, or say \
+                              \"merge\": \"atomic\" to replace the value as one";
+                self.report.add(field.at.clone(), reason);
+                None
+            }
+        }
+    }
+
+    fn atomic(&mut self, field: &Field<'a>) -> Option<(Shape, Option<Value>)> {
+        let mut words = vec!["write", "read", "merge"];
+        match field.place.name {
+            NodeName::Property(_) => words.push("was"),
+            NodeName::Additional => {}
+            _ => {
+                let reason = "what a list holds cannot be atomic by itself; say it on the list";
+                self.report.add(field.at.clone(), reason);
+                return None;
+            }
+        }
+        self.permit(field, &words, "an atomic value");
+        let rule = AtomicRule::new(field.types.unwrap_or(Types::ALL));
+        let default = self.default(field, |value| rule.check(value));
+        let says_more = |part: &Part<'_>| {
+            let keywords = &mut part.keywords.keys();
+            keywords.any(|keyword| keyword != "type" && keyword != "default" && keyword != MARKS)
+        };
+        if field.parts.iter().any(says_more) {
+            let without_marks = field.place.sources.iter().map(|s| s.value.clone());
+            self.whole.insert(field.id, without_marks.collect());
+        }
+        Some((Shape::Atomic(rule), default))
+    }
+
+    /// Keeps what is judged on the whole value.
+    fn keep_whole(&mut self, field: &Field<'a>) {
+        for part in &field.parts {
+            let kept: Map<String, Value> = part
+                .keywords
+                .iter()
+                .filter(|(keyword, _)| WHOLE.contains(&keyword.as_str()))
+                .map(|(keyword, value)| (keyword.clone(), value.clone()))
+                .collect();
+            if !kept.is_empty() {
+                let whole = self.whole.entry(field.id).or_default();
+                whole.push(Value::Object(kept));
+            }
+        }
+    }
+
+    /// Checks the schemas at a place that only constrain.
+    fn check_constraints(&mut self, id: NodeId, parts: &[Part<'a>]) {
+        let atomic = matches!(
+            self.nodes[id.index()].as_ref().map(|node| &node.shape),
+            Some(Shape::Atomic(_))
+        );
+        let context = if atomic {
+            Context::Atomic
+        } else {
+            Context::Node(id)
+        };
+        for part in parts {
+            constrain::check(self, part, context);
+        }
+    }
+
+    /// Refuses keywords that say nothing about the type, and those that bind nothing.
+    pub(super) fn check_keywords(&mut self, field: &Field<'a>, types: Types) {
+        for part in &field.parts {
+            for (keyword, value) in part.keywords {
+                let concerned = types_concerned(keyword).unwrap_or(Types::ALL);
+                let at = part.at.child(keyword);
+                if concerned.is_disjoint(types) {
+                    let reason = format!("{keyword} says nothing about {}", with_article(types));
+                    self.report.add(at, reason);
+                } else if constrain::is_for_atomic(keyword, value) {
+                    let reason = format!(
+                        "{keyword} can only be used inside a value with \"merge\": \"atomic\""
+                    );
+                    self.report.add(at, reason);
+                }
+            }
+        }
+    }
+
+    /// Refuses the words of `x-indelible` that mean nothing on such a field.
+    pub(super) fn permit(&mut self, field: &Field<'a>, words: &[&str], what: &str) {
+        for (word, at) in field.marks.words() {
+            if !words.contains(&word) {
+                let reason = format!("{word:?} means nothing on {what}");
+                self.report.add(at.clone(), reason);
+            }
+        }
+    }
+
+    pub(super) fn rule_of(&self, id: NodeId) -> Option<&ScalarRule> {
+        match &self.nodes[id.index()].as_ref()?.shape {
+            Shape::Scalar(rule) | Shape::Text(rule) | Shape::Counter(rule) => Some(rule),
+            _ => None,
+        }
+    }
+}
+
+/// A place inside a field, which inherits its rules.
+pub(super) fn inner_place<'a>(field: &Field<'a>) -> Place<'a> {
+    Place {
+        sources: Vec::new(),
+        parent: Some(field.id),
+        name: NodeName::Root,
+        required: false,
+        write: field.place.write.clone(),
+        read: field.place.read.clone(),
+        depth: field.place.depth + 1,
+        in_collection: field.place.in_collection,
+        key: None,
+    }
+}
+
+/// The types that the values of `type` leave.
+pub(super) fn stated_types(parts: &[Part<'_>]) -> Option<Types> {
+    parts
+        .iter()
+        .filter_map(|part| type_names(part.keywords.get("type")?))
+        .reduce(Types::and)
+}

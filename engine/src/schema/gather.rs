@@ -1,0 +1,101 @@
+//! All that a schema file says about one place: the schema there, what its `$ref` leads to, and
+//! the members of its `allOf`, as a flat list.
+//!
+//! Invariant: the list is finite; a `$ref` that leads back into itself is a mistake.
+//! Must never know: nodes; what the keywords mean beyond `$ref` and `allOf`.
+
+use serde_json::{Map, Value};
+
+use super::Report;
+use crate::pointer::Pointer;
+
+/// A schema and the way to it.
+#[derive(Debug, Clone)]
+pub(super) struct Source<'a> {
+    pub(super) value: &'a Value,
+    pub(super) at: Pointer,
+    /// The references that were followed to get here, from the root of the file on.
+    pub(super) refs: Vec<&'a str>,
+}
+
+/// One of the schemas that speak about a place.
+#[derive(Debug, Clone)]
+pub(super) struct Part<'a> {
+    pub(super) keywords: &'a Map<String, Value>,
+    pub(super) at: Pointer,
+    pub(super) refs: Vec<&'a str>,
+}
+
+impl<'a> Part<'a> {
+    /// A schema that stands inside this one.
+    pub(super) fn inner(&self, value: &'a Value, at: Pointer) -> Source<'a> {
+        Source {
+            value,
+            at,
+            refs: self.refs.clone(),
+        }
+    }
+}
+
+/// Follows the `$ref` of a schema, if it has one.
+pub(super) fn follow<'a>(
+    root: &'a Value,
+    keywords: &'a Map<String, Value>,
+    at: &Pointer,
+    refs: &[&'a str],
+    report: &mut Report,
+) -> Option<Source<'a>> {
+    let target = keywords.get("$ref")?.as_str()?;
+    if refs.contains(&target) {
+        let reason = format!("{target} leads back to itself; schemas cannot be recursive");
+        report.add(at.child("$ref"), reason);
+        return None;
+    }
+    let pointer = target.strip_prefix('#')?;
+    let mut refs = refs.to_vec();
+    refs.push(target);
+    Some(Source {
+        value: root.pointer(pointer)?,
+        at: pointer.parse().ok()?,
+        refs,
+    })
+}
+
+/// Everything that speaks about the place that `sources` describe.
+pub(super) fn gather<'a>(
+    root: &'a Value,
+    sources: Vec<Source<'a>>,
+    report: &mut Report,
+) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    let mut next = sources;
+    next.reverse();
+    while let Some(source) = next.pop() {
+        let keywords = match source.value {
+            Value::Object(keywords) => keywords,
+            Value::Bool(_) => {
+                let reason = "say which type of value may be here, by a schema with \"type\"";
+                report.add(source.at, reason);
+                continue;
+            }
+            _ => continue,
+        };
+        if let Some(Value::Array(members)) = keywords.get("allOf") {
+            let all = source.at.child("allOf");
+            for (index, value) in members.iter().enumerate().rev() {
+                next.push(Source {
+                    value,
+                    at: all.child(index.to_string()),
+                    refs: source.refs.clone(),
+                });
+            }
+        }
+        next.extend(follow(root, keywords, &source.at, &source.refs, report));
+        parts.push(Part {
+            keywords,
+            at: source.at,
+            refs: source.refs,
+        });
+    }
+    parts
+}

@@ -1,0 +1,338 @@
+//! Places that hold one value: registers, texts, counters, stamps, tallies; and defaults.
+//!
+//! Must never know: objects and lists.
+
+use serde_json::Value;
+
+use super::bind::{Binder, Field, stated_types};
+use super::gather::Part;
+use super::marks::Merge;
+use super::vocabulary::{self, with_article};
+use crate::pointer::Pointer;
+use crate::policy::{Constraint, Format, NodeId, NodeName, ScalarFault, ScalarRule, Shape, Types};
+use crate::value;
+
+/// The types that a place may have, from `type` or else from `enum` and `const`.
+pub(super) fn types(parts: &[Part<'_>]) -> Option<Types> {
+    stated_types(parts).or_else(|| {
+        let of_values = |part: &Part<'_>| match part.keywords.get("enum") {
+            Some(Value::Array(values)) => {
+                let types = values.iter().map(Types::of);
+                types.reduce(Types::or)
+            }
+            _ => part.keywords.get("const").map(Types::of),
+        };
+        parts.iter().filter_map(of_values).reduce(Types::and)
+    })
+}
+
+/// The constraints that the schemas state.
+fn constraints(parts: &[Part<'_>]) -> Vec<Constraint> {
+    let mut constraints = Vec::new();
+    for part in parts {
+        let found = part
+            .keywords
+            .iter()
+            .filter_map(|(keyword, value)| constraint(keyword, value));
+        constraints.extend(found);
+    }
+    constraints
+}
+
+/// The keywords that [`constraint`] knows.
+#[cfg(feature = "whole-entity")]
+pub(super) const SCALAR_KEYWORDS: [&str; 11] = [
+    "const",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "maxLength",
+    "maximum",
+    "minLength",
+    "minimum",
+    "multipleOf",
+    "pattern",
+];
+
+/// The constraint that a keyword states on a scalar.
+pub(super) fn constraint(keyword: &str, value: &Value) -> Option<Constraint> {
+    let number = || value.as_number().cloned();
+    Some(match keyword {
+        "const" => Constraint::Const(value.clone()),
+        "enum" => Constraint::Enum(value.as_array()?.clone()),
+        "minimum" => Constraint::Minimum(number()?),
+        "maximum" => Constraint::Maximum(number()?),
+        "exclusiveMinimum" => Constraint::ExclusiveMinimum(number()?),
+        "exclusiveMaximum" => Constraint::ExclusiveMaximum(number()?),
+        "multipleOf" => Constraint::MultipleOf(number()?),
+        "minLength" => Constraint::MinLength(value.as_u64()?),
+        "maxLength" => Constraint::MaxLength(value.as_u64()?),
+        "pattern" => Constraint::Pattern(vocabulary::pattern(value.as_str()?).ok()?),
+        "format" => Constraint::Format(Format::named(value.as_str()?)?),
+        _ => return None,
+    })
+}
+
+impl<'a> Binder<'a, '_> {
+    pub(super) fn scalar(
+        &mut self,
+        field: &Field<'a>,
+        types: Types,
+    ) -> Option<(Shape, Option<Value>)> {
+        let rule = ScalarRule::new(types, constraints(&field.parts));
+        self.check_options(field, types);
+        let merge = field.marks.merge.as_ref().map(|word| word.value);
+        let is_property = matches!(field.place.name, NodeName::Property(_));
+        let shape: fn(ScalarRule) -> Shape = match merge {
+            Some(Merge::Text) if is_property => {
+                self.permit(field, &["write", "read", "was", "merge"], "a text");
+                self.check_merged(field, types, Types::STRING, "text");
+                Shape::Text
+            }
+            Some(Merge::Counter) if is_property => {
+                let words = ["write", "read", "was", "merge", "index"];
+                self.permit(field, &words, "a counter");
+                self.check_merged(field, types, Types::INTEGER, "counter");
+                Shape::Counter
+            }
+            _ => {
+                self.check_register(field, types);
+                Shape::Scalar
+            }
+        };
+        let default = self.default(field, |value| rule.check(value));
+        Some((shape(rule), default))
+    }
+
+    fn check_register(&mut self, field: &Field<'a>, types: Types) {
+        match &field.place.name {
+            NodeName::Property(_) => {
+                let words = ["write", "read", "was", "merge", "unique", "index"];
+                self.permit(field, &words, "a single value");
+            }
+            NodeName::Additional => {
+                self.permit(field, &["write", "read", "merge"], "a value of an open map");
+            }
+            _ => self.permit(field, &[], "the elements of a list; say it on the list"),
+        }
+        if let Some(word) = &field.marks.merge
+            && word.value != Merge::Register
+        {
+            let reason = match word.value {
+                Merge::Text | Merge::Counter => "only a property can merge like this; wrap it in \
+                                                 an object"
+                    .to_owned(),
+                _ => format!("{} does not merge like this", with_article(types)),
+            };
+            self.report.add(word.at.clone(), reason);
+        }
+        if field.place.in_collection {
+            let words = [
+                ("unique", field.marks.unique.as_ref()),
+                ("index", field.marks.index.as_ref()),
+            ];
+            for (name, word) in words {
+                if let Some(word) = word {
+                    let reason = format!(
+                        "{name:?} cannot be said inside lists and open maps, where an entity has \
+                         many such values"
+                    );
+                    self.report.add(word.at.clone(), reason);
+                }
+            }
+        }
+        if let Some(word) = &field.marks.unique {
+            if self.singleton {
+                let reason = "there is only one entity of this kind, so every value is unique";
+                self.report.add(word.at.clone(), reason);
+            } else if field.all("default").next().is_some() {
+                let reason = "a value that every entity has from the beginning is not unique; \
+                              leave the default out";
+                self.report.add(word.at.clone(), reason);
+            }
+        }
+    }
+
+    /// A text or a counter is one exact type, and not one of a few values.
+    fn check_merged(&mut self, field: &Field<'a>, types: Types, needed: Types, word: &str) {
+        let at = match &field.marks.merge {
+            Some(merge) => merge.at.clone(),
+            None => field.at.clone(),
+        };
+        if types != needed {
+            let reason = format!(
+                "\"{word}\" needs \"type\": \"{needed}\", and this is {}",
+                with_article(types)
+            );
+            self.report.add(at, reason);
+            return;
+        }
+        for keyword in ["enum", "const"] {
+            if field.all(keyword).next().is_some() {
+                let reason = format!(
+                    "a {word} changes in small steps, which {keyword} does not allow; leave \
+                     merge out"
+                );
+                self.report.add(at.clone(), reason);
+            }
+        }
+        let index = field.marks.index.as_ref();
+        if let Some(word) = index.filter(|_| field.place.in_collection) {
+            let reason = "\"index\" cannot be said inside lists and open maps, where an entity \
+                          has many such values";
+            self.report.add(word.at.clone(), reason);
+        }
+    }
+
+    /// Every option of `enum` and `const` should be possible.
+    fn check_options(&mut self, field: &Field<'a>, types: Types) {
+        for part in &field.parts {
+            let options = part.keywords.get("enum").and_then(Value::as_array);
+            let options = options.into_iter().flatten().enumerate();
+            let places = options.map(|(index, option)| {
+                let at = part.at.child("enum").child(index.to_string());
+                (option, at)
+            });
+            let single = part.keywords.get("const");
+            let single = single.map(|option| (option, part.at.child("const")));
+            for (option, at) in places.chain(single) {
+                if !Types::of(option).is_within(types) {
+                    let reason = format!("can never be: the value is {}", with_article(types));
+                    self.report.add(at, reason);
+                }
+            }
+        }
+    }
+
+    pub(super) fn stamp(&mut self, field: &Field<'a>) -> Option<Shape> {
+        let word = field.marks.stamp.as_ref()?;
+        self.permit(
+            field,
+            &["stamp", "read", "index"],
+            "a stamp, which nobody writes",
+        );
+        if field.place.parent != Some(NodeId::ROOT)
+            || !matches!(field.place.name, NodeName::Property(_))
+        {
+            let reason = "a stamp tells about the entity, so it stands on the root's properties";
+            self.report.add(word.at.clone(), reason);
+        }
+        if field.types != Some(Types::STRING) {
+            let reason = "a stamp is a string: write \"type\": \"string\"";
+            self.report.add(field.at.clone(), reason);
+        }
+        for part in &field.parts {
+            for (keyword, value) in part.keywords {
+                let is_time = word.value.is_time() && value == "date-time";
+                let good = match constraint(keyword, value) {
+                    Some(Constraint::Format(_)) => is_time,
+                    Some(_) => false,
+                    None => keyword != "default" && !super::bind::WHOLE.contains(&keyword.as_str()),
+                };
+                if !good {
+                    let reason = "the server makes stamps, so nothing can be demanded of them";
+                    self.report.add(part.at.child(keyword), reason);
+                }
+            }
+        }
+        Some(Shape::Stamp(word.value))
+    }
+
+    pub(super) fn tally(&mut self, field: &Field<'a>) -> Option<Shape> {
+        self.permit(field, &["tally", "read"], "a tally");
+        let word = field.marks.tally.as_ref()?;
+        if field.place.in_collection || !matches!(field.place.name, NodeName::Property(_)) {
+            let reason = "a tally belongs to the entity; it cannot stand in lists and open maps";
+            self.report.add(word.at.clone(), reason);
+        }
+        if field.types != Some(Types::INTEGER) {
+            let reason = "a tally is an integer: write \"type\": \"integer\"";
+            self.report.add(field.at.clone(), reason);
+        }
+        for part in &field.parts {
+            for (keyword, value) in part.keywords {
+                let from_zero = ["default", "minimum"].contains(&keyword.as_str())
+                    && value::same(value, &Value::from(0));
+                let demands = keyword == "default"
+                    || constraint(keyword, value).is_some()
+                    || super::bind::WHOLE.contains(&keyword.as_str());
+                if demands && !from_zero {
+                    let reason = "a tally counts from 0; nothing else can be said about it";
+                    self.report.add(part.at.child(keyword), reason);
+                }
+            }
+        }
+        Some(Shape::Tally)
+    }
+
+    /// The default of a field, after a check. Only one schema may state it.
+    pub(super) fn default(
+        &mut self,
+        field: &Field<'a>,
+        check: impl Fn(&Value) -> Result<(), ScalarFault>,
+    ) -> Option<Value> {
+        let stated: Vec<(Value, Pointer)> = field
+            .all("default")
+            .map(|(value, at)| (value.clone(), at))
+            .collect();
+        let (first, _) = stated.first()?;
+        let first = first.clone();
+        for (value, at) in stated {
+            if !value::same(&first, &value) {
+                let reason = "contradicts another default of the same field";
+                self.report.add(at, reason);
+            } else if let Err(fault) = check(&value) {
+                let reason = format!("the default does not fit its own schema: it {fault}");
+                self.report.add(at, reason);
+            } else if matches!(
+                field.place.name,
+                NodeName::Element | NodeName::Additional | NodeName::Item
+            ) {
+                let reason = "only a declared property can have a default";
+                self.report.add(at, reason);
+            }
+        }
+        Some(first)
+    }
+
+    /// An object or keyed list begins empty, or with what its properties begin with.
+    pub(super) fn empty_default(&mut self, field: &Field<'a>, empty: &Value) -> Option<Value> {
+        let stated: Vec<_> = field
+            .all("default")
+            .filter(|(value, _)| *value != empty)
+            .map(|(_, at)| at)
+            .collect();
+        for at in stated {
+            let reason = if empty.is_object() {
+                "put defaults on the properties of the object"
+            } else {
+                "a list of objects begins empty, since its items need ids"
+            };
+            self.report.add(at, reason);
+        }
+        None
+    }
+
+    pub(super) fn list_default(&mut self, field: &Field<'a>, element: NodeId) -> Option<Value> {
+        let (value, at) = field.all("default").next()?;
+        let value = value.clone();
+        let Some(values) = value.as_array() else {
+            self.report.add(at, "the default of a list must be a list");
+            return None;
+        };
+        let faults: Vec<_> = values
+            .iter()
+            .enumerate()
+            .filter_map(|(index, value)| {
+                let fault = self.rule_of(element)?.check(value).err()?;
+                Some((index, fault))
+            })
+            .collect();
+        for (index, fault) in faults {
+            let reason = format!("the default does not fit its own schema: it {fault}");
+            self.report.add(at.child(index.to_string()), reason);
+        }
+        Some(value)
+    }
+}

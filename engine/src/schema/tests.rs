@@ -1,0 +1,1 @@
+//! Guards against schemas that are taken although a rule in them binds nothing.

@@ -1,0 +1,457 @@
+//! The keywords of JSON Schema 2020-12: which we know, what form their values have, what types
+//! they speak about.
+//!
+//! Invariant: after [`check`] without a mistake, every known keyword in the file has a value of the
+//! form that JSON Schema asks for, every pattern compiles, every format is known and every `$ref`
+//! leads into `$defs`.
+//! Must never know: nodes and rules; where in an entity a schema applies.
+
+use regex_lite::{Regex, RegexBuilder};
+use serde_json::{Map, Value};
+
+use super::{Report, marks};
+use crate::pointer::Pointer;
+use crate::policy::{Format, Types};
+
+/// Our own keyword.
+pub(super) const MARKS: &str = "x-indelible";
+
+/// The form of a keyword's value.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Anything,
+    Text,
+    Flag,
+    Count,
+    Number,
+    Positive,
+    Values,
+    Examples,
+    Names,
+    NamesByName,
+    Schema,
+    Schemas,
+    SchemasByName,
+    TypeNames,
+    Pattern,
+    Format,
+    Reference,
+    Dialect,
+    RootText,
+    Marks,
+    /// It cannot be used here, for this reason.
+    Refused(&'static str),
+}
+
+const ANY: Types = Types::ALL;
+const STRING: Types = Types::STRING;
+const NUMBER: Types = Types::NUMBER;
+const ARRAY: Types = Types::ARRAY;
+const OBJECT: Types = Types::OBJECT;
+
+/// Every keyword with its form and the types that it speaks about.
+const KEYWORDS: &[(&str, Form, Types)] = &[
+    ("$comment", Form::Text, ANY),
+    ("$defs", Form::SchemasByName, ANY),
+    ("$id", Form::RootText, ANY),
+    ("$ref", Form::Reference, ANY),
+    ("$schema", Form::Dialect, ANY),
+    ("additionalProperties", Form::Schema, OBJECT),
+    ("allOf", Form::Schemas, ANY),
+    ("anyOf", Form::Schemas, ANY),
+    ("const", Form::Anything, ANY),
+    ("contains", Form::Schema, ARRAY),
+    ("contentEncoding", Form::Text, STRING),
+    ("contentMediaType", Form::Text, STRING),
+    ("default", Form::Anything, ANY),
+    ("dependentRequired", Form::NamesByName, OBJECT),
+    ("dependentSchemas", Form::SchemasByName, OBJECT),
+    ("deprecated", Form::Flag, ANY),
+    ("description", Form::Text, ANY),
+    ("else", Form::Schema, ANY),
+    ("enum", Form::Values, ANY),
+    ("examples", Form::Examples, ANY),
+    ("exclusiveMaximum", Form::Number, NUMBER),
+    ("exclusiveMinimum", Form::Number, NUMBER),
+    ("format", Form::Format, STRING),
+    ("if", Form::Schema, ANY),
+    ("items", Form::Schema, ARRAY),
+    ("maxContains", Form::Count, ARRAY),
+    ("maxItems", Form::Count, ARRAY),
+    ("maxLength", Form::Count, STRING),
+    ("maxProperties", Form::Count, OBJECT),
+    ("maximum", Form::Number, NUMBER),
+    ("minContains", Form::Count, ARRAY),
+    ("minItems", Form::Count, ARRAY),
+    ("minLength", Form::Count, STRING),
+    ("minProperties", Form::Count, OBJECT),
+    ("minimum", Form::Number, NUMBER),
+    ("multipleOf", Form::Positive, NUMBER),
+    ("not", Form::Schema, ANY),
+    ("oneOf", Form::Schemas, ANY),
+    ("pattern", Form::Pattern, STRING),
+    ("patternProperties", Form::SchemasByName, OBJECT),
+    ("prefixItems", Form::Schemas, ARRAY),
+    ("properties", Form::SchemasByName, OBJECT),
+    ("propertyNames", Form::Schema, OBJECT),
+    ("readOnly", Form::Flag, ANY),
+    ("required", Form::Names, OBJECT),
+    ("then", Form::Schema, ANY),
+    ("title", Form::Text, ANY),
+    ("type", Form::TypeNames, ANY),
+    ("unevaluatedItems", Form::Schema, ARRAY),
+    ("unevaluatedProperties", Form::Schema, OBJECT),
+    ("uniqueItems", Form::Flag, ARRAY),
+    (MARKS, Form::Marks, ANY),
+    (
+        "$anchor",
+        Form::Refused("refer to definitions by #/$defs/…"),
+        ANY,
+    ),
+    (
+        "$dynamicAnchor",
+        Form::Refused("refer to definitions by #/$defs/…"),
+        ANY,
+    ),
+    (
+        "$dynamicRef",
+        Form::Refused("use $ref to a definition in $defs"),
+        ANY,
+    ),
+    (
+        "$recursiveRef",
+        Form::Refused("schemas cannot be recursive"),
+        ANY,
+    ),
+    (
+        "$vocabulary",
+        Form::Refused("the vocabulary is that of JSON Schema 2020-12"),
+        ANY,
+    ),
+    (
+        "additionalItems",
+        Form::Refused("JSON Schema 2020-12 has only items"),
+        ANY,
+    ),
+    (
+        "contentSchema",
+        Form::Refused("what is inside a string is not checked; leave it out"),
+        ANY,
+    ),
+    ("definitions", Form::Refused("write $defs"), ANY),
+    (
+        "dependencies",
+        Form::Refused("write dependentRequired or dependentSchemas"),
+        ANY,
+    ),
+    ("id", Form::Refused("write $id"), ANY),
+    (
+        "nullable",
+        Form::Refused("write \"type\": [\"string\", \"null\"] (or whichever type it is)"),
+        ANY,
+    ),
+    (
+        "writeOnly",
+        Form::Refused("say who may read it with \"x-indelible\": {\"read\": […]}"),
+        ANY,
+    ),
+];
+
+/// The size that a compiled pattern may have. Matching takes time in proportion to it.
+const PATTERN_BYTES_MAX: usize = 64 * 1024;
+
+/// The types that a keyword speaks about; none for an unknown keyword.
+pub(super) fn types_concerned(keyword: &str) -> Option<Types> {
+    find(keyword).map(|(_, types)| types)
+}
+
+fn find(keyword: &str) -> Option<(Form, Types)> {
+    KEYWORDS
+        .iter()
+        .find(|(known, ..)| *known == keyword)
+        .map(|(_, form, types)| (*form, *types))
+}
+
+/// Compiles a pattern.
+pub(super) fn pattern(text: &str) -> Result<Regex, regex_lite::Error> {
+    RegexBuilder::new(text)
+        .size_limit(PATTERN_BYTES_MAX)
+        .build()
+}
+
+/// Looks at every schema in the file, used or not.
+pub(super) fn check(schema: &Value, report: &mut Report) {
+    Checker {
+        root: schema,
+        report,
+    }
+    .schema(schema, &Pointer::root());
+}
+
+struct Checker<'a> {
+    root: &'a Value,
+    report: &'a mut Report,
+}
+
+impl Checker<'_> {
+    fn schema(&mut self, schema: &Value, at: &Pointer) {
+        match schema {
+            Value::Object(keywords) => {
+                for (keyword, value) in keywords {
+                    self.keyword(keyword, value, at);
+                }
+                self.bounds(keywords, at);
+            }
+            Value::Bool(_) if !at.is_root() => {}
+            _ => self
+                .report
+                .add(at.clone(), "a schema must be a JSON object"),
+        }
+    }
+
+    fn keyword(&mut self, keyword: &str, value: &Value, schema_at: &Pointer) {
+        let at = schema_at.child(keyword);
+        let Some((form, _)) = find(keyword) else {
+            if let Some(known) = misspelt(keyword) {
+                self.report
+                    .add(at, format!("unknown keyword {keyword:?}; is it {known:?}?"));
+            }
+            return;
+        };
+        match form {
+            Form::Schema => self.schema(value, &at),
+            Form::Schemas => self.schemas(value, &at),
+            Form::SchemasByName => self.schemas_by_name(value, &at),
+            Form::Marks => marks::check(value, &at, self.report),
+            Form::Refused(reason) => self
+                .report
+                .add(at, format!("{keyword} cannot be used: {reason}")),
+            _ => {
+                if let Err(reason) = self.value(form, value, schema_at) {
+                    self.report.add(at, reason);
+                }
+            }
+        }
+    }
+
+    fn schemas(&mut self, value: &Value, at: &Pointer) {
+        match value.as_array() {
+            Some(schemas) if !schemas.is_empty() => {
+                for (index, schema) in schemas.iter().enumerate() {
+                    self.schema(schema, &at.child(index.to_string()));
+                }
+            }
+            _ => self
+                .report
+                .add(at.clone(), "must be a list of at least one schema"),
+        }
+    }
+
+    fn schemas_by_name(&mut self, value: &Value, at: &Pointer) {
+        let Some(schemas) = value.as_object() else {
+            self.report
+                .add(at.clone(), "must be an object with a schema for each name");
+            return;
+        };
+        for (name, schema) in schemas {
+            self.schema(schema, &at.child(name));
+            if at.last() == Some("patternProperties")
+                && let Err(error) = pattern(name)
+            {
+                self.report.add(at.child(name), pattern_reason(&error));
+            }
+        }
+    }
+
+    fn value(&self, form: Form, value: &Value, schema_at: &Pointer) -> Result<(), String> {
+        let expect = |good: bool, what: &str| {
+            if good {
+                Ok(())
+            } else {
+                Err(format!("must be {what}"))
+            }
+        };
+        match form {
+            Form::Text => expect(value.is_string(), "a string"),
+            Form::Flag => expect(value.is_boolean(), "true or false"),
+            Form::Count => expect(value.is_u64(), "a whole number, 0 or more"),
+            Form::Number => expect(value.is_number(), "a number"),
+            Form::Positive => expect(
+                value.as_f64().is_some_and(|number| number > 0.0),
+                "a number above 0",
+            ),
+            Form::Values => expect(
+                value.as_array().is_some_and(|values| !values.is_empty()),
+                "a list of at least one value",
+            ),
+            Form::Examples => expect(value.is_array(), "a list"),
+            Form::Names => expect(is_names(value), "a list of different names"),
+            Form::NamesByName => expect(
+                value.as_object().is_some_and(|o| o.values().all(is_names)),
+                "an object with a list of names for each name",
+            ),
+            Form::TypeNames => expect(
+                type_names(value).is_some(),
+                "one of string, number, integer, boolean, null, object, array, or a list of them",
+            ),
+            Form::Pattern => match value.as_str().map(pattern) {
+                Some(Ok(_)) => Ok(()),
+                Some(Err(error)) => Err(pattern_reason(&error)),
+                None => Err("must be a string with a regular expression".to_owned()),
+            },
+            Form::Format => {
+                let known = value.as_str().and_then(Format::named);
+                let names = Format::ALL.map(|(name, _)| name).join(", ");
+                expect(known.is_some(), &format!("one of {names}"))
+            }
+            Form::Reference => self.reference(value),
+            Form::Dialect => {
+                let good = value.as_str().is_some_and(|dialect| {
+                    dialect.trim_end_matches('#') == "https://json-schema.org/draft/2020-12/schema"
+                });
+                expect(
+                    good && schema_at.is_root(),
+                    "https://json-schema.org/draft/2020-12/schema, and only on the root",
+                )
+            }
+            Form::RootText => expect(
+                value.is_string() && schema_at.is_root(),
+                "a string, and only on the root",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn reference(&self, value: &Value) -> Result<(), String> {
+        let target = value.as_str().unwrap_or_default();
+        if !target.starts_with("#/$defs/") {
+            return Err(
+                "must refer to a definition in this file, such as #/$defs/address".to_owned(),
+            );
+        }
+        if target.contains('%') {
+            return Err(
+                "must not need percent-encoding; give the definition a simpler name".into(),
+            );
+        }
+        match self.root.pointer(&target[1..]) {
+            Some(_) => Ok(()),
+            None => Err(format!("there is no {target} in this file")),
+        }
+    }
+
+    /// Bounds that nothing can satisfy.
+    fn bounds(&mut self, keywords: &Map<String, Value>, at: &Pointer) {
+        for (low, high) in [
+            ("minimum", "maximum"),
+            ("minLength", "maxLength"),
+            ("minItems", "maxItems"),
+            ("minProperties", "maxProperties"),
+            ("minContains", "maxContains"),
+        ] {
+            let number = |name| keywords.get(name).and_then(Value::as_f64);
+            if let (Some(min), Some(max)) = (number(low), number(high))
+                && min > max
+            {
+                self.report
+                    .add(at.child(low), format!("is above {high}, so nothing fits"));
+            }
+        }
+    }
+}
+
+fn is_names(value: &Value) -> bool {
+    value.as_array().is_some_and(|names| {
+        names
+            .iter()
+            .enumerate()
+            .all(|(at, name)| name.is_string() && !names[..at].contains(name))
+    })
+}
+
+/// The types that the value of `type` names.
+pub(super) fn type_names(value: &Value) -> Option<Types> {
+    match value {
+        Value::String(name) => Types::named(name),
+        Value::Array(names) if !names.is_empty() && is_names(value) => {
+            names.iter().try_fold(Types::NONE, |types, name| {
+                Types::named(name.as_str()?).map(|named| types.or(named))
+            })
+        }
+        _ => None,
+    }
+}
+
+fn pattern_reason(error: &regex_lite::Error) -> String {
+    format!(
+        "this regular expression cannot be used: {error} (patterns run in linear time; see \
+         docs/schema.md for what they may contain)"
+    )
+}
+
+/// The known keyword that an unknown one was probably meant to be.
+fn misspelt(keyword: &str) -> Option<&'static str> {
+    let known = KEYWORDS.iter().map(|(known, ..)| *known);
+    known
+        .clone()
+        .find(|known| known.eq_ignore_ascii_case(keyword))
+        .or_else(|| {
+            // Short words are close to many others.
+            let long = known.filter(|known| known.len() > 4 && *known != "items");
+            nearest(keyword, long)
+        })
+        .or(match keyword {
+            "item" => Some("items"),
+            "types" => Some("type"),
+            "ref" => Some("$ref"),
+            "defs" => Some("$defs"),
+            "schema" => Some("$schema"),
+            _ => None,
+        })
+}
+
+/// The candidate at most two edits away from a word, the nearest first.
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 2 && *distance * 2 < candidate.len())
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many characters must be inserted, removed, replaced or swapped with their neighbour to get
+/// from one word to the other (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(rows[i - 2][j - 2] + 1);
+                }
+                best
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+/// A word of the schema with its article, for messages: `an integer`.
+pub(super) fn with_article(types: Types) -> String {
+    let name = types.to_string();
+    let article = if name.starts_with(['a', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {name}")
+}

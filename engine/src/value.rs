@@ -1,0 +1,232 @@
+//! JSON values: their canonical text and when two are the same.
+//!
+//! Invariant: two values are the same exactly when their canonical texts are equal.
+//! Must never know: schemas, entities, who reads or writes.
+
+use std::fmt::Write;
+
+use serde_json::{Number, Value};
+
+/// The largest integer up to which every integer is a number of its own in JSON as everybody
+/// reads it, that is as IEEE 754 double (RFC 7493, section 2.2): 2^53 − 1.
+pub const INTEGER_MAX: i64 = 9_007_199_254_740_991;
+
+/// The canonical text of a value after RFC 8785 (JCS): no white space, properties sorted by
+/// UTF-16 code units, numbers as ECMAScript writes them.
+///
+/// Numbers are IEEE 754 doubles there, so an integer beyond [`INTEGER_MAX`] is rounded.
+pub fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_value(&mut text, value);
+    text
+}
+
+/// Whether two values are the same in JSON: `1` and `1.0` are, and properties have no order.
+pub fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || double(a) == double(b),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+/// The number as a double.
+pub fn double(number: &Number) -> f64 {
+    number
+        .as_f64()
+        .expect("without arbitrary precision every JSON number converts to a double")
+}
+
+/// How many containers lie inside one another: 0 for a scalar, 1 for `[]`, 2 for `[[]]`.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(entries) => 1 + entries.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn write_value(text: &mut String, value: &Value) {
+    match value {
+        Value::Null => text.push_str("null"),
+        Value::Bool(true) => text.push_str("true"),
+        Value::Bool(false) => text.push_str("false"),
+        Value::Number(number) => write_number(text, double(number)),
+        Value::String(string) => write_string(text, string),
+        Value::Array(items) => {
+            text.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                write_value(text, item);
+            }
+            text.push(']');
+        }
+        Value::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            text.push('{');
+            for (at, (key, value)) in entries.into_iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                write_string(text, key);
+                text.push(':');
+                write_value(text, value);
+            }
+            text.push('}');
+        }
+    }
+}
+
+fn write_string(text: &mut String, string: &str) {
+    text.push('"');
+    for character in string.chars() {
+        match character {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\u{8}' => text.push_str("\\b"),
+            '\t' => text.push_str("\\t"),
+            '\n' => text.push_str("\\n"),
+            '\u{c}' => text.push_str("\\f"),
+            '\r' => text.push_str("\\r"),
+            '\0'..='\u{1f}' => write!(text, "\\u{:04x}", u32::from(character))
+                .expect("writing to a string does not fail"),
+            _ => text.push(character),
+        }
+    }
+    text.push('"');
+}
+
+/// ECMAScript's `Number::toString` (ECMA-262, section 6.1.6.1.20).
+fn write_number(text: &mut String, number: f64) {
+    if number == 0.0 {
+        text.push('0');
+        return;
+    }
+    if number < 0.0 {
+        text.push('-');
+    }
+    let (digits, exponent) = decimal(number.abs());
+    let count = i32::try_from(digits.len()).expect("a double has at most 17 digits");
+    // The decimal point stands after so many digits.
+    let point = exponent + 1;
+    if (1..=21).contains(&point) {
+        let (whole, fraction) = digits.split_at(digits.len().min(unsigned(point)));
+        text.push_str(whole);
+        text.extend(std::iter::repeat_n('0', unsigned(point - count)));
+        if !fraction.is_empty() {
+            text.push('.');
+            text.push_str(fraction);
+        }
+    } else if (-5..=0).contains(&point) {
+        text.push_str("0.");
+        text.extend(std::iter::repeat_n('0', unsigned(-point)));
+        text.push_str(&digits);
+    } else {
+        let (first, rest) = digits.split_at(1);
+        text.push_str(first);
+        if !rest.is_empty() {
+            text.push('.');
+            text.push_str(rest);
+        }
+        let sign = if exponent < 0 { '-' } else { '+' };
+        write!(text, "e{sign}{}", exponent.abs()).expect("writing to a string does not fail");
+    }
+}
+
+fn unsigned(number: i32) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}
+
+/// The shortest decimal digits that stand for a positive double, and the exponent of the first:
+/// 120.5 is ("1205", 2).
+///
+/// Of two shortest numbers equally near, ECMAScript takes the even one. The printer of serde_json
+/// does so too; that of the standard library does not.
+pub(crate) fn decimal(number: f64) -> (String, i32) {
+    let printed = Number::from_f64(number).map(|number| number.to_string());
+    let printed = printed.expect("a number in JSON is finite");
+    let (mantissa, exponent) = printed.split_once('e').unwrap_or((&printed, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let leading_zeros = digits.len() - digits.trim_start_matches('0').len();
+    let exponent: i32 = exponent
+        .parse()
+        .expect("the exponent of a double is a small integer");
+    let places = |count: usize| i32::try_from(count).expect("a double has few digits");
+    let exponent = exponent + places(whole.len()) - 1 - places(leading_zeros);
+    let digits = digits[leading_zeros..].trim_end_matches('0');
+    (digits.to_owned(), exponent)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn writes_numbers_as_rfc_8785_appendix_b_has_them() {
+        for (bits, expected) in [
+            (0x0000_0000_0000_0000_u64, "0"),
+            (0x8000_0000_0000_0000, "0"),
+            (0x0000_0000_0000_0001, "5e-324"),
+            (0x8000_0000_0000_0001, "-5e-324"),
+            (0x7fef_ffff_ffff_ffff, "1.7976931348623157e+308"),
+            (0xffef_ffff_ffff_ffff, "-1.7976931348623157e+308"),
+            (0x4340_0000_0000_0000, "9007199254740992"),
+            (0xc340_0000_0000_0000, "-9007199254740992"),
+            (0x4430_0000_0000_0000, "295147905179352830000"),
+            (0x44b5_2d02_c7e1_4af5, "9.999999999999997e+22"),
+            (0x44b5_2d02_c7e1_4af6, "1e+23"),
+            (0x44b5_2d02_c7e1_4af7, "1.0000000000000001e+23"),
+            (0x444b_1ae4_d6e2_ef4e, "999999999999999700000"),
+            (0x444b_1ae4_d6e2_ef4f, "999999999999999900000"),
+            (0x444b_1ae4_d6e2_ef50, "1e+21"),
+            (0x3eb0_c6f7_a0b5_ed8c, "9.999999999999997e-7"),
+            (0x3eb0_c6f7_a0b5_ed8d, "0.000001"),
+            (0x41b3_de43_5555_5553, "333333333.3333332"),
+            (0x41b3_de43_5555_5554, "333333333.33333325"),
+            (0xbecb_f647_612f_3696, "-0.0000033333333333333333"),
+            (0x4314_3ff3_c1cb_0959, "1424953923781206.2"),
+        ] {
+            let mut text = String::new();
+            write_number(&mut text, f64::from_bits(bits));
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn sorts_properties_by_utf_16_and_escapes_little() {
+        let value = json!({
+            "\u{20ac}": 1, "\r": 2, "\u{fb33}": 3, "1": 4, "\u{1f600}": 5, "\u{80}": 6,
+            "\u{f6}": 7, "b": [true, null, -1.50, 1e2, {"": "\u{0}\"\\/\u{1f}\u{7f}é\n"}]
+        });
+        assert_eq!(
+            canonical(&value),
+            "{\"\\r\":2,\"1\":4,\"b\":[true,null,-1.5,100,{\"\":\"\\u0000\\\"\\\\/\\u001f\u{7f}é\\n\"}],\
+             \"\u{80}\":6,\"\u{f6}\":7,\"\u{20ac}\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}"
+        );
+    }
+
+    #[test]
+    fn knows_equal_values() {
+        assert!(same(
+            &json!({"a": [1, {"b": 2.0}]}),
+            &json!({"a": [1.0, {"b": 2}]})
+        ));
+        assert!(!same(&json!([1, 2]), &json!([2, 1])));
+        assert!(!same(&json!({"a": null}), &json!({})));
+        assert!(!same(&json!("1"), &json!(1)));
+        assert_eq!(depth(&json!([{"a": []}, 1])), 3);
+    }
+}
