@@ -474,3 +474,6 @@ impl Store for RedbStore {
 fn note_key(name: &str) -> Vec<u8> {
     format!("note/{name}").into_bytes()
 }
+
+#[cfg(test)]
+mod tests;

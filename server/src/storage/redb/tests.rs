@@ -1,0 +1,145 @@
+//! The conformance suite on redb, and what only a file can get wrong: two processes at once, a
+//! newer format, stale caches, bytes changed behind our back.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::super::conformance::{
+    KEPT, Open, conformance_tests, draft, entity, entries, place, request,
+};
+use super::*;
+
+const REFUSALS_KEPT: RefusalSettings = RefusalSettings {
+    kept_per_principal_max: KEPT,
+};
+
+fn open(dir: &Path) -> Box<dyn Store> {
+    Box::new(RedbStore::open(dir, REFUSALS_KEPT).unwrap())
+}
+
+const OPEN: Open = open;
+
+conformance_tests!(OPEN;
+    an_append_is_a_compare_and_set,
+    a_conflict_leaves_the_other_requests_alone,
+    logs_are_chained_and_time_does_not_run_back,
+    logs_are_read_in_parts,
+    heads_are_listed_by_kind,
+    repeats_are_found,
+    refusals_are_chained_and_bounded,
+    a_snapshot_replaces_the_one_before,
+    everything_is_there_after_a_restart,
+    caches_are_made_again_from_the_entries,
+);
+
+/// Opens the file beside the store's back and changes one value.
+fn tamper(dir: &Path, table: Definition, key: &[u8], value: &[u8]) {
+    let database = Database::open(dir.join(STORE_FILE)).unwrap();
+    let txn = database.begin_write().unwrap();
+    txn.open_table(table).unwrap().insert(key, value).unwrap();
+    txn.commit().unwrap();
+}
+
+#[test]
+fn a_directory_is_served_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    let error = RedbStore::open(dir.path(), REFUSALS_KEPT).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("another indelible is serving this directory")
+    );
+    first.reopen().unwrap();
+    drop(first);
+    open(dir.path());
+}
+
+#[test]
+fn the_file_is_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let _store = open(dir.path());
+    let mode = std::fs::metadata(dir.path().join(STORE_FILE))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    tamper(
+        dir.path(),
+        META,
+        META_FORMAT,
+        &(STORE_FORMAT + 1).to_be_bytes(),
+    );
+    let error = RedbStore::open(dir.path(), REFUSALS_KEPT)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("use a newer indelible"), "{error}");
+}
+
+#[test]
+fn stale_caches_are_made_again_at_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.append(&[entries("team/jane", 0..3)]).unwrap();
+    let head = store.head(&entity("team/jane")).unwrap();
+    drop(store);
+    tamper(
+        dir.path(),
+        HEADS,
+        &keys::entity(&entity("team/jane")),
+        &[0; 49],
+    );
+    tamper(dir.path(), META, META_CACHES, &0u32.to_be_bytes());
+    assert_eq!(open(dir.path()).head(&entity("team/jane")).unwrap(), head);
+}
+
+#[test]
+fn a_changed_entry_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.append(&[entries("team/jane", 0..3)]).unwrap();
+    let middle = store.entry(&place("team/jane", 1, 1)).unwrap().unwrap();
+    drop(store);
+    let mut bytes = middle.bytes;
+    *bytes.last_mut().unwrap() ^= 1;
+    let value = super::super::values::record_value(middle.hash, &bytes);
+    tamper(
+        dir.path(),
+        ENTRIES,
+        &keys::place(&place("team/jane", 1, 1)),
+        &value,
+    );
+    let error = open(dir.path()).rebuild_caches().unwrap_err().to_string();
+    assert!(error.contains("the log of team/jane"), "{error}");
+}
+
+#[test]
+fn a_store_dropped_in_the_middle_of_a_write_keeps_what_was_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(dir.path(), REFUSALS_KEPT).unwrap();
+    store.append(&[entries("team/jane", 0..3)]).unwrap();
+    // A process that dies here leaves its file as it is now.
+    let txn = store.begin_write().unwrap();
+    let mut writer = Writer::open(&txn).unwrap();
+    let mut tail = writer.tail().unwrap();
+    let next = request([draft("team/jane", 1, 3)]);
+    writer
+        .append(&next, &mut tail, REFUSALS_KEPT)
+        .unwrap()
+        .unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(dir.path().join(STORE_FILE), copy.path().join(STORE_FILE)).unwrap();
+    let after = open(copy.path());
+    assert_eq!(
+        after.head(&entity("team/jane")).unwrap().unwrap().seq,
+        Seq(2)
+    );
+    assert_eq!(after.tail().unwrap().appends, 1);
+    after.rebuild_caches().unwrap();
+}
