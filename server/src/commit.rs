@@ -451,3 +451,6 @@ fn log_failure(error: &StoreError, what: &'static str) {
         .unwrap_or_default();
     tracing::error!(%error, cause, "{what}");
 }
+
+#[cfg(test)]
+mod tests;

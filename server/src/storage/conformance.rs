@@ -60,7 +60,7 @@ fn chunk_hash(name: &str, epoch: u64, seq: u64) -> Hash {
 }
 
 fn proposal_id(seq: u64) -> ProposalId {
-    ProposalId([u8::try_from(seq).unwrap(); 16])
+    ProposalId(u128::from(seq).to_be_bytes())
 }
 
 pub(crate) fn draft(name: &str, epoch: u64, seq: u64) -> EntryDraft {
@@ -498,4 +498,8 @@ pub(crate) fn caches_are_made_again_from_the_entries(open: Open) {
     assert_eq!(store.head(&entity("team/jane")).unwrap(), head);
     assert_eq!(store.effects(&place("team/jane", 1, 0), 9).unwrap(), []);
     assert_eq!(append(&*store, &[entries("team/jane", 5..6)]), [Ok(1)]);
+}
+
+pub(crate) fn entities_head(store: &dyn Store, name: &str) -> Option<Head> {
+    store.head(&entity(name)).unwrap()
 }

@@ -16,7 +16,7 @@ mod sealing;
 mod values;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 use std::fmt::Debug;
 use std::path::PathBuf;

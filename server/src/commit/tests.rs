@@ -1,0 +1,354 @@
+//! Guards against answers before the disk has it, answers that are wrong after a failure, syncs
+//! that are not shared, requests that overtake each other, and requests lost while stopping.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Condvar, Mutex};
+
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq};
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::RefusalSettings;
+use crate::storage::conformance::{entities_head, entity, entries};
+use crate::storage::redb::RedbStore;
+use crate::storage::{Head, RefusalCount, Scope, Snapshot};
+
+/// What goes wrong with the next append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    BeforeCommit,
+    AfterCommit,
+}
+
+/// A real store whose appends can be held up and can fail.
+#[derive(Debug)]
+struct Faulty {
+    store: RedbStore,
+    fault: Mutex<Fault>,
+    held: Mutex<bool>,
+    released: Condvar,
+    reopens: AtomicBool,
+    free_bytes: AtomicU64,
+}
+
+impl Faulty {
+    fn set(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    fn hold(&self, held: bool) {
+        *self.held.lock().unwrap() = held;
+        self.released.notify_all();
+    }
+
+    fn broken() -> StoreError {
+        StoreError::Backend {
+            action: "commit",
+            source: "the disk is gone".into(),
+        }
+    }
+}
+
+impl Store for Faulty {
+    fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Conflict>>> {
+        let held = self.held.lock().unwrap();
+        drop(self.released.wait_while(held, |held| *held).unwrap());
+        let fault = std::mem::replace(&mut *self.fault.lock().unwrap(), Fault::None);
+        if fault == Fault::BeforeCommit {
+            return Err(Self::broken());
+        }
+        let done = self.store.append(requests);
+        if fault == Fault::AfterCommit {
+            Err(Self::broken())
+        } else {
+            done
+        }
+    }
+
+    fn reopen(&self) -> StoreResult<()> {
+        if !self.reopens.load(Ordering::Relaxed) {
+            return Err(Self::broken());
+        }
+        self.store.reopen()
+    }
+
+    fn disk_free_bytes(&self) -> StoreResult<u64> {
+        Ok(self.free_bytes.load(Ordering::Relaxed))
+    }
+
+    fn tail(&self) -> StoreResult<Tail> {
+        self.store.tail()
+    }
+    fn head(&self, entity: &EntityId) -> StoreResult<Option<Head>> {
+        self.store.head(entity)
+    }
+    fn heads(
+        &self,
+        scope: Scope<'_>,
+        after: Option<&EntityId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(EntityId, Head)>> {
+        self.store.heads(scope, after, limit)
+    }
+    fn entry(&self, place: &Place) -> StoreResult<Option<Stored>> {
+        self.store.entry(place)
+    }
+    fn entries(&self, from: &Place, limit: usize) -> StoreResult<Vec<Stored>> {
+        self.store.entries(from, limit)
+    }
+    fn feed(&self, after: GlobalSeq, limit: usize) -> StoreResult<Vec<Stored>> {
+        self.store.feed(after, limit)
+    }
+    fn snapshot(&self, entity: &EntityId, epoch: Epoch) -> StoreResult<Option<Snapshot>> {
+        self.store.snapshot(entity, epoch)
+    }
+    fn effects(&self, from: &Place, limit: usize) -> StoreResult<Vec<(Seq, Vec<u8>)>> {
+        self.store.effects(from, limit)
+    }
+    fn proposal(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Place>> {
+        self.store.proposal(principal, proposal)
+    }
+    fn change(&self, entity: &EntityId, epoch: Epoch, change: Hash) -> StoreResult<Option<Seq>> {
+        self.store.change(entity, epoch, change)
+    }
+    fn refusals(&self, entity: &EntityId, from: u64, limit: usize) -> StoreResult<Vec<Stored>> {
+        self.store.refusals(entity, from, limit)
+    }
+    fn refusal_count(
+        &self,
+        entity: &EntityId,
+        epoch: Epoch,
+        principal: &str,
+    ) -> StoreResult<RefusalCount> {
+        self.store.refusal_count(entity, epoch, principal)
+    }
+    fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
+        self.store.note(name)
+    }
+    fn set_note(&self, name: &str, value: &[u8]) -> StoreResult<()> {
+        self.store.set_note(name, value)
+    }
+    fn rebuild_caches(&self) -> StoreResult<()> {
+        self.store.rebuild_caches()
+    }
+}
+
+struct Fixture {
+    dir: TempDir,
+    store: Arc<Faulty>,
+    thread: CommitThread,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::with(CommitSettings::default())
+    }
+
+    fn with(settings: CommitSettings) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Faulty {
+            store: RedbStore::open(dir.path(), RefusalSettings::default()).unwrap(),
+            fault: Mutex::new(Fault::None),
+            held: Mutex::new(false),
+            released: Condvar::new(),
+            reopens: AtomicBool::new(true),
+            free_bytes: AtomicU64::new(u64::MAX),
+        });
+        let shared: Arc<dyn Store> = Arc::<Faulty>::clone(&store);
+        let thread = CommitThread::start(shared, settings).unwrap();
+        Self { dir, store, thread }
+    }
+
+    async fn commit(&self, request: CommitRequest) -> Result<Committed, CommitError> {
+        self.thread.handle().commit(request).await
+    }
+
+    /// Puts requests into the queue, one after the other, while the store is held up, and gives
+    /// their answers once it is released.
+    async fn commit_together(
+        &self,
+        requests: Vec<CommitRequest>,
+    ) -> Vec<Result<Committed, CommitError>> {
+        self.store.hold(true);
+        let tasks: Vec<_> = requests
+            .into_iter()
+            .map(|request| {
+                let handle = self.thread.handle();
+                tokio::spawn(async move { handle.commit(request).await })
+            })
+            .collect();
+        // On the test's one thread, all tasks run up to their answer before this goes on.
+        tokio::task::yield_now().await;
+        self.store.hold(false);
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.push(task.await.unwrap());
+        }
+        answers
+    }
+
+    fn seq(&self, name: &str) -> Option<Seq> {
+        entities_head(&*self.store, name).map(|head| head.seq)
+    }
+}
+
+fn single(seq: u64) -> CommitRequest {
+    entries("team/jane", seq..seq + 1)
+}
+
+#[tokio::test]
+async fn an_answer_means_that_it_is_on_disk() {
+    let fixture = Fixture::new();
+    let done = fixture.commit(entries("team/jane", 0..2)).await.unwrap();
+    let hash = done.entries[1].hash;
+    // The file as it is now, without anybody closing it first.
+    let copy = tempfile::tempdir().unwrap();
+    let name = crate::storage::redb::STORE_FILE;
+    std::fs::copy(fixture.dir.path().join(name), copy.path().join(name)).unwrap();
+    let after = RedbStore::open(copy.path(), RefusalSettings::default()).unwrap();
+    assert_eq!(
+        after
+            .head(&entity("team/jane"))
+            .unwrap()
+            .map(|head| head.hash),
+        Some(hash)
+    );
+}
+
+#[tokio::test]
+async fn requests_that_wait_share_a_transaction_in_their_order() {
+    let fixture = Fixture::new();
+    let requests: Vec<_> = (0..100).map(single).collect();
+    let answers = fixture.commit_together(requests).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let counters = fixture.thread.handle.counters();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!(
+        (count(&counters.requests), count(&counters.entries)),
+        (100, 100)
+    );
+    // The thread may have taken some requests before the others were there.
+    assert!(count(&counters.transactions) <= 2, "{counters:?}");
+    assert_eq!(
+        fixture.store.tail().unwrap().appends,
+        count(&counters.transactions)
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_holds_only_so_many_requests() {
+    let settings = CommitSettings {
+        requests_per_transaction_max: 4,
+        ..CommitSettings::default()
+    };
+    let fixture = Fixture::with(settings);
+    let answers = fixture.commit_together((0..10).map(single).collect()).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(fixture.store.tail().unwrap().appends >= 3);
+}
+
+#[tokio::test]
+async fn a_conflict_is_the_business_of_one_request() {
+    let fixture = Fixture::new();
+    let requests = vec![single(0), single(0), entries("settings", 0..1), single(1)];
+    let answers = fixture.commit_together(requests).await;
+    assert!(
+        matches!(answers[1], Err(CommitError::Conflict(_))),
+        "{answers:?}"
+    );
+    assert!(
+        [0, 2, 3].iter().all(|&ok| answers[ok].is_ok()),
+        "{answers:?}"
+    );
+    assert_eq!(
+        fixture
+            .thread
+            .handle()
+            .counters()
+            .conflicts
+            .load(Ordering::Relaxed),
+        1
+    );
+}
+
+#[tokio::test]
+async fn after_a_failure_the_answer_is_what_the_disk_says() {
+    let fixture = Fixture::new();
+    fixture.commit(single(0)).await.unwrap();
+    fixture.store.set(Fault::BeforeCommit);
+    assert_eq!(fixture.commit(single(1)).await, Err(CommitError::Failed));
+    assert_eq!(fixture.seq("team/jane"), Some(Seq(0)));
+
+    fixture.store.set(Fault::AfterCommit);
+    let done = fixture.commit(single(1)).await.unwrap();
+    let head = entities_head(&*fixture.store, "team/jane").unwrap();
+    assert_eq!((head.seq, head.hash), (Seq(1), done.entries[0].hash));
+
+    fixture.store.set(Fault::AfterCommit);
+    let answer = fixture.commit(single(7)).await;
+    assert!(
+        matches!(answer, Err(CommitError::Conflict(_))),
+        "{answer:?}"
+    );
+    fixture.commit(single(2)).await.unwrap();
+    assert_eq!(fixture.thread.handle().health(), Health::Ready);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_makes_the_answer_unknown() {
+    let fixture = Fixture::new();
+    fixture.store.reopens.store(false, Ordering::Relaxed);
+    fixture.store.set(Fault::AfterCommit);
+    assert_eq!(fixture.commit(single(0)).await, Err(CommitError::Unknown));
+    assert_eq!(fixture.thread.handle().health(), Health::Failed);
+    assert_eq!(fixture.commit(single(1)).await, Err(CommitError::Failed));
+
+    fixture.store.reopens.store(true, Ordering::Relaxed);
+    fixture.commit(single(1)).await.unwrap();
+    assert_eq!(fixture.thread.handle().health(), Health::Ready);
+    // The count of appends was read again, so the next failure is judged rightly.
+    fixture.store.set(Fault::BeforeCommit);
+    assert_eq!(fixture.commit(single(2)).await, Err(CommitError::Failed));
+}
+
+#[tokio::test]
+async fn a_nearly_full_disk_is_not_written_to() {
+    let fixture = Fixture::new();
+    fixture.store.free_bytes.store(5, Ordering::Relaxed);
+    assert_eq!(
+        fixture.commit(single(0)).await,
+        Err(CommitError::ReadOnly { free_bytes: 5 })
+    );
+    assert_eq!(
+        fixture.thread.handle().health(),
+        Health::ReadOnly { free_bytes: 5 }
+    );
+    assert_eq!(fixture.seq("team/jane"), None);
+    fixture.store.free_bytes.store(u64::MAX, Ordering::Relaxed);
+    fixture.commit(single(0)).await.unwrap();
+    assert_eq!(fixture.thread.handle().health(), Health::Ready);
+}
+
+#[tokio::test]
+async fn stopping_commits_what_was_accepted_and_nothing_after() {
+    let fixture = Fixture::new();
+    let handle = fixture.thread.handle();
+    fixture.store.hold(true);
+    let tasks: Vec<_> = (0..20)
+        .map(|seq| {
+            let handle = handle.clone();
+            tokio::spawn(async move { handle.commit(single(seq)).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let stopped = tokio::spawn(fixture.thread.stop());
+    tokio::task::yield_now().await;
+    fixture.store.hold(false);
+    stopped.await.unwrap();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(handle.commit(single(20)).await, Err(CommitError::Stopped));
+    assert_eq!(fixture.store.tail().unwrap().global, GlobalSeq(20));
+}
