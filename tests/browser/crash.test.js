@@ -67,7 +67,7 @@ for (const round of [1, 2, 3]) {
           const settings = window.indelible?.client.entity('settings')
           for (const part of parts) {
             settings?.change((/** @type {any} */ draft) => {
-              draft.about += part
+              draft.description += part
             })
             // Lets the proposal of each edit go out by itself.
             await new Promise(next => requestAnimationFrame(next))
@@ -96,7 +96,7 @@ for (const round of [1, 2, 3]) {
       return same ? one : undefined
     })
     assert.equal(settings.slogan, slogan)
-    for (const part of inFlight) assert.equal(count(settings.about, part), 1, part)
+    for (const part of inFlight) assert.equal(count(settings.description, part), 1, part)
     await shows(site, inFlight.at(-1) ?? '')
     assert.equal(await field(bob, '/slogan').inputValue(), slogan)
     for (const page of [alice, bob, site]) assert.ok(await stayed(page))

@@ -56,7 +56,7 @@ test('a PUT of the whole object with its base loses nothing that is being typed'
   const head = 'Freshly planed: '
   const typed = 'Typed while it was written'
 
-  await field(alice, '/about').focus()
+  await field(alice, '/description').focus()
   await alice.keyboard.press('Control+Home')
   await field(bob, '/slogan').fill('')
   await field(bob, '/slogan').focus()
@@ -67,13 +67,13 @@ test('a PUT of the whole object with its base loses nothing that is being typed'
   // The body is stale as soon as somebody has typed, and it is: the PUT waits for that.
   await until('the server has seen typing', async () => {
     const { body } = await server.call('GET', '/api/settings')
-    return body.about !== base.about && body.slogan !== base.slogan
+    return body.description !== base.description && body.slogan !== base.slogan
   })
   const put = await server.call('PUT', `/api/settings?base=${encodeURIComponent(read.version)}`, {
     token,
     body: {
       ...base,
-      about: `${base.about} Written by a program.`,
+      description: `${base.description} Written by a program.`,
       contact: { ...base.contact, phone: '+33 2 98 77 77 77' },
       createdAt: FORGED_AT,
     },
@@ -81,11 +81,11 @@ test('a PUT of the whole object with its base loses nothing that is being typed'
   await typing
 
   assert.equal(put.status, 200, JSON.stringify(put.body))
-  assert.deepEqual([...put.body.changed].sort(), ['/about', '/contact/phone'])
+  assert.deepEqual([...put.body.changed].sort(), ['/description', '/contact/phone'])
   assert.deepEqual(put.body.preserved, ['/createdAt'])
   const settings = await settled()
   assert.equal(settings.slogan, typed)
-  assert.equal(settings.about, `${head}${base.about} Written by a program.`)
+  assert.equal(settings.description, `${head}${base.description} Written by a program.`)
   assert.equal(settings.contact.phone, '+33 2 98 77 77 77')
   assert.equal(settings.createdAt, base.createdAt)
 })

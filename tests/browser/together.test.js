@@ -76,20 +76,20 @@ test('two admins edit different fields', async () => {
 test('two admins type into one text at once, and each caret stays in its place', async () => {
   const head = 'Since yesterday, and with both hands: '
   const tail = ' Come and see for yourself.'
-  const before = (await agree()).about
-  await field(alice, '/about').focus()
+  const before = (await agree()).description
+  await field(alice, '/description').focus()
   await alice.keyboard.press('Control+Home')
-  await field(bob, '/about').focus()
+  await field(bob, '/description').focus()
   await bob.keyboard.press('Control+End')
   await Promise.all([
     alice.keyboard.type(head, { delay: 12 }),
     bob.keyboard.type(tail, { delay: 17 }),
   ])
   const settings = await agree()
-  assert.equal(settings.about, head + before + tail)
+  assert.equal(settings.description, head + before + tail)
   for (const page of [alice, bob]) {
     await until('the box shows the common text', async () => {
-      return (await field(page, '/about').inputValue()) === settings.about
+      return (await field(page, '/description').inputValue()) === settings.description
     })
   }
   await shows(site, head.trim())
@@ -97,24 +97,27 @@ test('two admins type into one text at once, and each caret stays in its place',
 })
 
 test('one reorders a keyed list while the other edits an item of it', async () => {
-  const [first, second] = (await agree()).openingHours
-  const box = field(bob, `/openingHours/${first.id}/days`)
+  const [first, second] = (await agree()).socialLinks
+  const box = field(bob, `/socialLinks/${first.id}/url`)
   await box.focus()
-  await bob.keyboard.press('Control+End')
+  await bob.keyboard.press('End')
   const down = alice
     .locator(`[data-item="${first.id}"]`)
     .getByRole('button', { name: /^Move down/ })
-  await Promise.all([down.click(), bob.keyboard.type(' (all year)', { delay: 15 })])
+  await Promise.all([down.click(), bob.keyboard.type('/all-year', { delay: 15 })])
 
-  const settings = await agree()
-  assert.deepEqual(
-    settings.openingHours.slice(0, 2).map((/** @type {{ id: string }} */ item) => item.id),
-    [second.id, first.id],
-  )
-  assert.equal(settings.openingHours[1].days, `${first.days} (all year)`)
-  assert.equal(await box.inputValue(), `${first.days} (all year)`)
+  const { socialLinks } = await agree()
+  const ids = socialLinks.map((/** @type {{ id: string }} */ item) => item.id)
+  assert.deepEqual(ids.slice(0, 2), [second.id, first.id])
+  assert.equal(socialLinks[1].url, `${first.url}/all-year`)
+  assert.equal(await box.inputValue(), `${first.url}/all-year`)
   assert.ok(await box.evaluate(element => element === document.activeElement), 'focus is kept')
-  await shows(site, `${first.days} (all year)`)
+  const urls = socialLinks.map((/** @type {{ url: string }} */ item) => item.url)
+  await until('the site shows the links in their new order', async () => {
+    const links = site.locator('#contact ul a')
+    const shown = await links.evaluateAll(all => all.map(one => one.getAttribute('href')))
+    return isDeepStrictEqual(shown, urls)
+  })
 })
 
 test('the page’s own client refuses protected fields before anything is sent', async () => {
@@ -150,9 +153,9 @@ test('a forged client is refused with pointer and rule, and nobody else sees any
       }),
     },
     {
-      pointer: '/about',
+      pointer: '/description',
       change: make(settings.document, draft => {
-        draft.about = 'FORGED'
+        draft.description = 'FORGED'
       }),
     },
   ])
@@ -167,14 +170,14 @@ test('a forged client is refused with pointer and rule, and nobody else sees any
 
   // An edit that is allowed, by an actor that nobody has seen, goes through to everybody.
   const allowed = forge(settings.document, draft => {
-    draft.slogan = scalar('Forged, but fair')
+    draft.companyName = scalar('Forged, but fair')
   })
   const { name } = await forger.propose('settings', settings.epoch, [allowed])
   assert.equal(name, 'admitted')
   await shows(site, 'Forged, but fair')
   assert.deepEqual(
     { ...(await agree()), updatedAt: 0, updatedBy: 0 },
-    { ...before, slogan: 'Forged, but fair', updatedAt: 0, updatedBy: 0 },
+    { ...before, companyName: 'Forged, but fair', updatedAt: 0, updatedBy: 0 },
   )
   await forger.close()
 })

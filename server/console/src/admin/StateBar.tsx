@@ -5,7 +5,7 @@ import { useState } from 'react'
 import { labelOf } from '../form/labels.ts'
 import type { Schema } from '../form/schema.ts'
 import { explain } from '../form/violations.ts'
-import { type Language, type Translate, useLanguage } from '../text/language.tsx'
+import { type Language, localeOf, type Translate, useLanguage } from '../text/language.tsx'
 
 function sentence(status: SyncStatus, language: Language, t: Translate): string {
   const n = status.pending
@@ -22,7 +22,7 @@ function sentence(status: SyncStatus, language: Language, t: Translate): string 
       return status.lastSyncTime === null
         ? t('state.saved')
         : t('state.saved.at', {
-            time: new Date(status.lastSyncTime).toLocaleTimeString(language, {
+            time: new Date(status.lastSyncTime).toLocaleTimeString(localeOf(language), {
               timeStyle: 'medium',
             }),
           })

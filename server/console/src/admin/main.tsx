@@ -5,7 +5,9 @@ import '../form/form.css'
 import './admin.css'
 import { useEffect, useState } from 'react'
 import { createRoot } from 'react-dom/client'
+import services from '../../../demo/services.json'
 import settings from '../../../demo/settings.json'
+import solutions from '../../../demo/solutions.json'
 import team from '../../../demo/team.json'
 import { Icon } from '../form/icons.tsx'
 import type { Schema } from '../form/schema.ts'
@@ -14,13 +16,17 @@ import { Fence } from '../text/Fence.tsx'
 import { Logo } from '../text/Logo.tsx'
 import { LanguageProvider, LanguageToggle, useLanguage } from '../text/language.tsx'
 import { EntityForm } from './EntityForm.tsx'
-import { type Route, useRoute } from './route.ts'
+import { Kind } from './Kind.tsx'
+import { COLLECTIONS, type Route, useRoute } from './route.ts'
 import { SignIn } from './SignIn.tsx'
 import { end, resume, type Session, start } from './session.ts'
-import { Team } from './Team.tsx'
 
-const SETTINGS = settings as Schema
-const TEAM = team as Schema
+const SCHEMAS: Readonly<Record<Route['page'], Schema>> = {
+  settings: settings as Schema,
+  team: team as Schema,
+  services: services as Schema,
+  solutions: solutions as Schema,
+}
 /** Codes with which the server, or the client for it, says that a token is no good. */
 const TOKEN_FAULTS = ['unauthorized', 'token', 'bad-token', 'token-expired']
 
@@ -62,7 +68,9 @@ function Workspace({ session, leave }: WorkspaceProps) {
         <span className="place">{t('backoffice')}</span>
         <nav aria-label={t('nav.label')}>
           <Tab page="settings" route={route} />
-          <Tab page="team" route={route} />
+          {COLLECTIONS.map(kind => (
+            <Tab key={kind} page={kind} route={route} />
+          ))}
         </nav>
         <a className="site-link" href="/demo/site" target="_blank" rel="noreferrer">
           {t('open-site')} <Icon name="out" />
@@ -81,11 +89,17 @@ function Workspace({ session, leave }: WorkspaceProps) {
           <EntityForm
             client={client}
             name="settings"
-            root={SETTINGS}
+            root={SCHEMAS.settings}
             title={() => t('nav.settings')}
           />
         ) : (
-          <Team client={client} root={TEAM} id={route.id} />
+          <Kind
+            key={route.page}
+            client={client}
+            kind={route.page}
+            root={SCHEMAS[route.page]}
+            id={route.id}
+          />
         )}
       </main>
     </>

@@ -2,8 +2,11 @@
 
 import { useSyncExternalStore } from 'react'
 
+export const COLLECTIONS = ['team', 'services', 'solutions'] as const
+export type CollectionKind = (typeof COLLECTIONS)[number]
+
 export interface Route {
-  readonly page: 'settings' | 'team'
+  readonly page: 'settings' | CollectionKind
   readonly id: string | undefined
 }
 
@@ -15,7 +18,8 @@ function subscribe(told: () => void): () => void {
 export function useRoute(): Route {
   const hash = useSyncExternalStore(subscribe, () => location.hash)
   const [page, id] = hash.replace(/^#\/?/, '').split('/')
-  return page === 'team' ? { page, id: id || undefined } : { page: 'settings', id: undefined }
+  const kind = COLLECTIONS.find(one => one === page)
+  return kind ? { page: kind, id: id || undefined } : { page: 'settings', id: undefined }
 }
 
 export function go(hash: string): void {

@@ -223,7 +223,9 @@ function NewItem({ schema, path, write, done }: NewItemProps) {
       setError(refusal)
     }
   }
-  const draft = draftSource(source, value, setValue)
+  // Labels of the item's fields are looked up below the list.
+  const kind = [source.kind, ...path.filter(step => typeof step === 'string')].join('/')
+  const draft = draftSource({ ...source, kind }, value, setValue)
   return (
     <fieldset
       className="new-item"

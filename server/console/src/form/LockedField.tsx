@@ -1,6 +1,6 @@
 /** A protected field: its value to read, a lock, and why it is locked. */
 
-import { type Language, useLanguage } from '../text/language.tsx'
+import { type Language, localeOf, useLanguage } from '../text/language.tsx'
 import { choiceLabel } from './labels.ts'
 import { isObject, type Json, type Path, pointer, read } from './path.ts'
 import type { Lock, Schema } from './schema.ts'
@@ -39,13 +39,19 @@ function show(value: Json | undefined, schema: Schema, language: Language): stri
       .filter(Boolean)
       .join(', ')
   }
-  if (typeof value !== 'string') return value.toLocaleString(language)
+  if (typeof value !== 'string') return value.toLocaleString(localeOf(language))
   const stamp = schema['x-indelible']?.stamp
   if (schema.format === 'date-time' || stamp?.endsWith('-at')) {
-    return new Date(value).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' })
+    return new Date(value).toLocaleString(localeOf(language), {
+      dateStyle: 'medium',
+      timeStyle: 'short',
+    })
   }
   if (schema.format === 'date') {
-    return new Date(value).toLocaleDateString(language, { dateStyle: 'long', timeZone: 'UTC' })
+    return new Date(value).toLocaleDateString(localeOf(language), {
+      dateStyle: 'long',
+      timeZone: 'UTC',
+    })
   }
   return schema.enum ? choiceLabel(value, language) : value
 }

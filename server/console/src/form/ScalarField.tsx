@@ -126,11 +126,16 @@ export function ScalarField({
         <input
           {...shared}
           type="checkbox"
-          checked={value === true}
+          checked={(value ?? schema.default) === true}
           onChange={event => put(event.target.checked, '')}
         />
-      ) : control === 'date' ? (
-        <input {...shared} type="date" value={text} onChange={event => take(event.target.value)} />
+      ) : control === 'date' || control === 'colour' ? (
+        <input
+          {...shared}
+          type={control === 'date' ? 'date' : 'color'}
+          value={text}
+          onChange={event => take(event.target.value)}
+        />
       ) : (
         <TextControl
           {...shared}
@@ -140,7 +145,7 @@ export function ScalarField({
           spellCheck={control === 'text'}
           autoComplete="off"
           {...inputMode(schema, control)}
-          {...(control === 'text' && { rows: rowsFor(text) })}
+          {...(control === 'text' && { rows: rowsFor(text, schema.maxLength) })}
         />
       )}
       {schema.description && (
@@ -167,9 +172,10 @@ export function ScalarField({
   )
 }
 
-function rowsFor(text: string): number {
+/** A text that may become long has room to grow; a short one looks like a line until it is not. */
+function rowsFor(text: string, maxLength = Number.POSITIVE_INFINITY): number {
   const lines = text.split('\n').reduce((sum, line) => sum + Math.ceil((line.length + 1) / 78), 0)
-  return Math.min(14, Math.max(3, lines + 1))
+  return maxLength <= 240 ? lines : Math.min(14, Math.max(3, lines + 1))
 }
 
 function inputMode(schema: Schema, control: Control) {

@@ -27,7 +27,14 @@ export function labelOf(kind: string, path: Path, schema: Schema, language: Lang
   return schema.title ?? words(name)
 }
 
+/** Names that are written in their own way, in every language. */
+const BRANDS: Readonly<Record<string, string>> = {
+  github: 'GitHub',
+  linkedin: 'LinkedIn',
+  youtube: 'YouTube',
+}
+
 /** The name of one choice of an `enum`. */
 export function choiceLabel(value: string, language: Language): string {
-  return (language === 'fr' ? french[`=${value}`] : undefined) ?? words(value)
+  return BRANDS[value] ?? (language === 'fr' ? french[`=${value}`] : undefined) ?? words(value)
 }

@@ -37,6 +37,7 @@ export interface Schema {
   readonly minimum?: number
   readonly maximum?: number
   readonly maxLength?: number
+  readonly pattern?: string
   readonly readOnly?: boolean
   readonly 'x-indelible'?: Annotations
 }
@@ -51,6 +52,7 @@ export type Control =
   | 'checkbox'
   | 'number'
   | 'date'
+  | 'colour'
   | 'line'
   | 'json'
 
@@ -74,6 +76,9 @@ export function resolve(schema: Schema, root: Schema): Schema {
   return flat
 }
 
+/** The pattern that a colour box can be sure to meet. */
+const HEX_COLOUR = '^#[0-9a-f]{6}$'
+
 function typeOf(schema: Schema): string | undefined {
   if (typeof schema.type === 'string') return schema.type
   return schema.type?.find(type => type !== 'null')
@@ -95,6 +100,7 @@ export function controlOf(schema: Schema): Control {
       return 'number'
     default:
       if (merge === 'text') return 'text'
+      if (schema.pattern === HEX_COLOUR) return 'colour'
       return schema.format === 'date' ? 'date' : 'line'
   }
 }

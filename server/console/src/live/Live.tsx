@@ -51,3 +51,11 @@ function glow(element: HTMLElement | null): void {
     { duration: 2400, easing: 'ease-out' },
   )
 }
+
+/** A long text, a paragraph for each part between empty lines. */
+export function Paragraphs({ text = '' }: { text: string | undefined }) {
+  return text.split(/\n{2,}/).map((paragraph, index) => (
+    // biome-ignore lint/suspicious/noArrayIndexKey: a paragraph that changes shall stay one element
+    <Live key={index} as="p" text={paragraph} />
+  ))
+}

@@ -9,6 +9,11 @@ import { createContext, type ReactNode, useContext, useEffect, useMemo, useState
 import { en, fr, type Text } from './messages.ts'
 
 export type Language = 'en' | 'fr'
+/** How numbers and dates are written. */
+export function localeOf(language: Language): string {
+  return language === 'fr' ? 'fr-FR' : 'en-GB'
+}
+
 export type Translate = (text: Text, values?: Readonly<Record<string, string | number>>) => string
 
 interface Spoken {

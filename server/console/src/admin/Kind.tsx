@@ -1,58 +1,67 @@
-/** The members of the team: find one, edit one, add one. */
+/** The entities of one kind: find one, edit one, add one. */
 
 import { type IndelibleClient, type Item, PolicyError } from 'indelible'
 import { type FormEvent, useMemo, useState } from 'react'
 import { Fields } from '../form/Fields.tsx'
 import { Icon } from '../form/icons.tsx'
+import { choiceLabel } from '../form/labels.ts'
 import type { JsonObject } from '../form/path.ts'
 import type { Schema } from '../form/schema.ts'
 import { draftSource, SourceProvider } from '../form/source.ts'
 import { problemsOf, reasonOf } from '../form/violations.ts'
 import { useItems } from '../live/hooks.ts'
 import { initials } from '../text/initials.ts'
-import { useLanguage } from '../text/language.tsx'
+import { type Language, useLanguage } from '../text/language.tsx'
 import { EntityForm } from './EntityForm.tsx'
-import { go } from './route.ts'
+import { type CollectionKind, go } from './route.ts'
 import { Violations } from './StateBar.tsx'
 
-interface Member {
+/** Whatever an entity of any kind may call itself by. */
+interface Named {
   readonly name?: string
+  readonly title?: string
   readonly role?: string
+  readonly category?: string
+}
+
+function nameOf(value: Named): string {
+  return value.name || value.title || ''
 }
 
 interface Props {
   readonly client: IndelibleClient
+  readonly kind: CollectionKind
   readonly root: Schema
-  /** The member's id, `new`, or nothing yet. */
+  /** The entity's id, `new`, or nothing yet. */
   readonly id: string | undefined
 }
 
-export function Team({ client, root, id }: Props) {
+export function Kind({ client, kind, root, id }: Props) {
   const { t } = useLanguage()
   const adding = id === 'new'
   return (
-    <div className={`team${id === undefined ? '' : ' picked'}`}>
-      <MemberList client={client} root={root} id={id} />
-      <div className="team-detail">
+    <div className={`kind${id === undefined ? '' : ' picked'}`}>
+      <EntityList client={client} kind={kind} root={root} id={id} />
+      <div className="kind-detail">
         {id !== undefined && (
-          <a className="back" href="#/team">
-            <Icon name="back" /> {t('team.back')}
+          <a className="back" href={`#/${kind}`}>
+            <Icon name="back" /> {t(`nav.${kind}`)}
           </a>
         )}
         {id === undefined && (
           <div className="notice">
-            <h1>{t('team.pick.title')}</h1>
-            <p>{t('team.pick')}</p>
+            <h1>{t(`nav.${kind}`)}</h1>
+            <p>{t('kind.pick')}</p>
           </div>
         )}
-        {adding && <NewMember client={client} root={root} />}
+        {adding && <NewEntity client={client} kind={kind} root={root} />}
         {id !== undefined && !adding && (
           <EntityForm
             key={id}
             client={client}
-            name={`team/${id}`}
+            name={`${kind}/${id}`}
             root={root}
-            title={value => (value as Member).name || t('team.unnamed')}
+            title={value => nameOf(value) || t('kind.unnamed')}
           />
         )}
       </div>
@@ -60,9 +69,9 @@ export function Team({ client, root, id }: Props) {
   )
 }
 
-function MemberList({ client, root, id }: Props) {
+function EntityList({ client, kind, root, id }: Props) {
   const { t, language } = useLanguage()
-  const collection = useMemo(() => client.collection<Member>('team'), [client])
+  const collection = useMemo(() => client.collection<Named>(kind), [client, kind])
   const { items, complete, error } = useItems(collection)
   const [wanted, setWanted] = useState('')
   const found = useMemo(() => search(items, wanted, language), [items, wanted, language])
@@ -70,63 +79,71 @@ function MemberList({ client, root, id }: Props) {
     root['x-indelible']?.create?.includes(role),
   )
   return (
-    <nav className="members" aria-label={t('nav.team')}>
+    <nav className="entities" aria-label={t(`nav.${kind}`)}>
       <input
         type="search"
-        aria-label={t('team.search')}
-        placeholder={t('team.search')}
+        aria-label={t('kind.search')}
+        placeholder={t('kind.search')}
         value={wanted}
         onChange={event => setWanted(event.target.value)}
       />
       {error !== null && <p className="reason">{error.message}</p>}
       {!complete && error === null && <p className="loading">{t('state.loading')}</p>}
-      {complete && items.length === 0 && <p className="empty">{t('team.empty')}</p>}
-      {items.length > 0 && found.length === 0 && <p className="empty">{t('team.none-found')}</p>}
+      {complete && items.length === 0 && <p className="empty">{t('kind.empty')}</p>}
+      {items.length > 0 && found.length === 0 && <p className="empty">{t('kind.none-found')}</p>}
       <ul>
         {found.map(item => (
           <li key={item.id}>
-            <a href={`#/team/${item.id}`} aria-current={item.id === id ? 'page' : undefined}>
+            <a href={`#/${kind}/${item.id}`} aria-current={item.id === id ? 'page' : undefined}>
               <span className="avatar" aria-hidden="true">
-                {initials(item.value.name)}
+                {initials(nameOf(item.value))}
               </span>
               <span>
-                <strong>{item.value.name || t('team.unnamed')}</strong>
-                <small>{item.value.role}</small>
+                <strong>{nameOf(item.value) || t('kind.unnamed')}</strong>
+                <small>{subtitle(item.value, language)}</small>
               </span>
             </a>
           </li>
         ))}
       </ul>
       {mayCreate && (
-        <a className="button" href="#/team/new" aria-current={id === 'new' ? 'page' : undefined}>
-          <Icon name="add" /> {t('team.new')}
+        <a
+          className="button"
+          href={`#/${kind}/new`}
+          aria-current={id === 'new' ? 'page' : undefined}
+        >
+          <Icon name="add" /> {t(`new.${kind}`)}
         </a>
       )}
     </nav>
   )
 }
 
-function search(items: readonly Item<Member>[], wanted: string, language: string): Item<Member>[] {
-  const text = wanted.trim().toLocaleLowerCase(language)
-  return items
-    .filter(({ value }) => (value.name ?? '').toLocaleLowerCase(language).includes(text))
-    .sort((a, b) => (a.value.name ?? '').localeCompare(b.value.name ?? '', language))
+function subtitle(value: Named, language: Language): string | undefined {
+  return value.role ?? (value.category && choiceLabel(value.category, language))
 }
 
-function NewMember({ client, root }: { client: IndelibleClient; root: Schema }) {
+function search(items: readonly Item<Named>[], wanted: string, language: Language): Item<Named>[] {
+  const text = wanted.trim().toLocaleLowerCase(language)
+  return items
+    .filter(({ value }) => nameOf(value).toLocaleLowerCase(language).includes(text))
+    .sort((a, b) => nameOf(a.value).localeCompare(nameOf(b.value), language))
+}
+
+function NewEntity({ client, kind, root }: Omit<Props, 'id'>) {
   const { t } = useLanguage()
   const [value, setValue] = useState<JsonObject>({})
   const [refusal, setRefusal] = useState<unknown>(null)
   const [busy, setBusy] = useState(false)
   const viewer = { roles: client.principal?.roles ?? [], mayEdit: true }
-  const source = draftSource({ kind: 'team', root, viewer }, value, setValue)
+  const source = draftSource({ kind, root, viewer }, value, setValue)
 
   const create = async (event: FormEvent) => {
     event.preventDefault()
     setBusy(true)
     setRefusal(null)
     try {
-      const made = await client.create('team', value)
+      const made = await client.create(kind, value)
       go(`#/${made.name}`)
     } catch (error) {
       setRefusal(error)
@@ -136,16 +153,16 @@ function NewMember({ client, root }: { client: IndelibleClient; root: Schema }) 
   return (
     <form className="entity" noValidate onSubmit={event => void create(event)}>
       <header className="entity-head">
-        <h1>{t('team.new')}</h1>
+        <h1>{t(`new.${kind}`)}</h1>
       </header>
-      <p className="lead">{t('team.create.lead')}</p>
+      <p className="lead">{t('kind.create.lead')}</p>
       <SourceProvider value={{ ...source, problems: problemsOf(refusal, t) }}>
         <Fields schema={root} path={[]} write="edit" />
       </SourceProvider>
       {refusal !== null && (
         <div className="refusal" role="alert">
           {refusal instanceof PolicyError && refusal.violations.length > 0 ? (
-            <Violations kind="team" root={root} violations={refusal.violations} />
+            <Violations kind={kind} root={root} violations={refusal.violations} />
           ) : (
             <p>{refusal instanceof PolicyError ? reasonOf(refusal, t) : String(refusal)}</p>
           )}
@@ -153,9 +170,9 @@ function NewMember({ client, root }: { client: IndelibleClient; root: Schema }) 
       )}
       <div className="actions">
         <button type="submit" className="primary" disabled={busy}>
-          {busy ? t('team.creating') : t('team.create')}
+          {busy ? t('kind.creating') : t('kind.create')}
         </button>
-        <a className="button quiet" href="#/team">
+        <a className="button quiet" href={`#/${kind}`}>
           {t('list.cancel')}
         </a>
       </div>
