@@ -126,7 +126,7 @@ test('the page’s own client refuses protected fields before anything is sent',
   assert.equal(settings?.violations[0]?.pointer, '/createdAt')
 
   const { body } = await server.call('GET', '/api/team')
-  const member = `team/${Object.keys(body)[0]}`
+  const member = `team/${body.items[0].id}`
   await valueOn(alice, member)
   const team = await refusedMerge(alice, member, { employeeId: 'FORGED-1' })
   assert.equal(team?.type, 'PolicyError')
@@ -184,7 +184,7 @@ test('a forged client is refused with pointer and rule, and nobody else sees any
 
 test('a forged client cannot write what only a creation may', async () => {
   const { body } = await server.call('GET', '/api/team')
-  const member = `team/${Object.keys(body)[0]}`
+  const member = `team/${body.items[0].id}`
   const before = (await server.call('GET', `/api/${member}`)).body
   const forger = await Forger.connect(server.url, await server.token('mallory', 'editor'))
   const { epoch, document } = await forger.open(member)

@@ -3,7 +3,7 @@
 import '../style.css'
 import '../form/form.css'
 import './admin.css'
-import { useEffect, useState } from 'react'
+import { useState } from 'react'
 import { createRoot } from 'react-dom/client'
 import services from '../../../demo/services.json'
 import settings from '../../../demo/settings.json'
@@ -19,7 +19,7 @@ import { EntityForm } from './EntityForm.tsx'
 import { Kind } from './Kind.tsx'
 import { COLLECTIONS, type Route, useRoute } from './route.ts'
 import { SignIn } from './SignIn.tsx'
-import { end, resume, type Session, start } from './session.ts'
+import { end, renew, resume, type Session, start } from './session.ts'
 
 const SCHEMAS: Readonly<Record<Route['page'], Schema>> = {
   settings: settings as Schema,
@@ -27,38 +27,35 @@ const SCHEMAS: Readonly<Record<Route['page'], Schema>> = {
   services: services as Schema,
   solutions: solutions as Schema,
 }
-/** Codes with which the server, or the client for it, says that a token is no good. */
-const TOKEN_FAULTS = ['unauthorized', 'token', 'bad-token', 'token-expired']
 
 function Admin() {
-  const { t } = useLanguage()
   const [session, setSession] = useState(resume)
-  const [notice, setNotice] = useState<string | null>(null)
   if (session === null) {
-    return <SignIn notice={notice} onToken={token => setSession(start(token))} />
+    return <SignIn notice={null} onToken={token => setSession(start(token))} />
   }
-  const leave = (why: 'expired' | null) => {
+  const leave = () => {
     end(session)
-    setNotice(why === 'expired' ? t('sign-in.expired') : null)
     setSession(null)
   }
-  return <Workspace session={session} leave={leave} />
+  return (
+    <Workspace session={session} leave={leave} renew={token => setSession(renew(session, token))} />
+  )
 }
 
 interface WorkspaceProps {
   readonly session: Session
-  readonly leave: (why: 'expired' | null) => void
+  readonly leave: () => void
+  readonly renew: (token: string) => void
 }
 
-function Workspace({ session, leave }: WorkspaceProps) {
+function Workspace({ session, leave, renew }: WorkspaceProps) {
   const { client } = session
   const { t } = useLanguage()
   const route = useRoute()
   const status = useClientStatus(client)
-  const barred = status.error !== null && TOKEN_FAULTS.includes(status.error.code)
-  useEffect(() => {
-    if (barred) leave('expired')
-  }, [barred, leave])
+  if (status.error?.code === 'unauthorized') {
+    return <SignIn notice={t('sign-in.expired')} onToken={renew} />
+  }
   const connection =
     status.state === 'offline' || status.state === 'connecting' ? status.state : 'online'
   return (
@@ -80,7 +77,7 @@ function Workspace({ session, leave }: WorkspaceProps) {
         </span>
         <LanguageToggle />
         <span className="who">{client.principal?.name ?? client.principal?.id}</span>
-        <button type="button" className="quiet" onClick={() => leave(null)}>
+        <button type="button" className="quiet" onClick={leave}>
           {t('sign-out')}
         </button>
       </header>

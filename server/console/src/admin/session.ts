@@ -9,6 +9,8 @@ import { IndelibleClient } from 'indelible'
 
 export interface Session {
   readonly client: IndelibleClient
+  /** Shown at every connection; another one of the same person may take its place. */
+  token: string
 }
 
 declare global {
@@ -28,11 +30,40 @@ export function start(token: string): Session {
   sessionStorage.setItem(KEY, token)
   const client = new IndelibleClient({
     url: new URL('/sync', location.href),
-    token: () => token,
+    token: () => session.token,
     name: 'indelible-admin',
   })
+  const session: Session = { client, token }
   window.indelible = { client }
-  return { client }
+  return session
+}
+
+/**
+ * Goes on with a fresh token. Only the same person gets the client with its unsaved edits;
+ * for anybody else a new session begins.
+ */
+export function renew(session: Session, token: string): Session {
+  if (subjectOf(token) === subjectOf(session.token)) {
+    sessionStorage.setItem(KEY, token)
+    session.token = token
+    session.client.connect()
+    return session
+  }
+  end(session)
+  return start(token)
+}
+
+/** Whom a token is for; not checked here, the server does that. */
+function subjectOf(token: string): unknown {
+  const [, claims = ''] = token.split('.')
+  try {
+    const bytes = Uint8Array.from(atob(claims.replaceAll('-', '+').replaceAll('_', '/')), char =>
+      char.charCodeAt(0),
+    )
+    return (JSON.parse(new TextDecoder().decode(bytes)) as { sub?: unknown }).sub
+  } catch {
+    return token
+  }
 }
 
 export function resume(): Session | null {
@@ -49,8 +80,9 @@ export function end(session: Session): void {
 /** Whether this server gives out tokens for a mere name: only with `--dev`, on loopback. */
 export async function offersNames(): Promise<boolean> {
   try {
-    const answer = await fetch('/dev/token', { method: 'OPTIONS' })
-    return answer.ok || answer.status === 405
+    // The route takes POST only, so what is there says so, and what is not is not found.
+    const answer = await fetch('/dev/token', { method: 'HEAD' })
+    return answer.status === 405
   } catch {
     return false
   }
