@@ -1,11 +1,145 @@
-//! A violation in the form in which it is sent and recorded.
+//! Why a change is refused: rules, violations, and the form in which they are sent and recorded.
 //!
-//! Invariant: plain data that fits a frame and a ledger record; values are JSON text.
-//! Must never know: how a violation was found, or who may read what it says.
+//! Invariant: every code here is stable once released, and documented in `docs/protocol.md`.
+//! Must never know: how a rule is checked, or who may read what a violation says.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::pointer::Pointer;
+
+/// The rule that a violation broke: one of the constants below, or a JSON Schema keyword.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule(Cow<'static, str>);
+
+impl Rule {
+    /// The field may not be written by this principal's roles.
+    pub const WRITE: Self = Self(Cow::Borrowed("write"));
+    /// The field is written only when its object is made.
+    pub const CREATE: Self = Self(Cow::Borrowed("create"));
+    /// The field is written only by the system.
+    pub const SYSTEM: Self = Self(Cow::Borrowed("system"));
+    /// The field is derived from the ledger.
+    pub const STAMP: Self = Self(Cow::Borrowed("stamp"));
+    /// The field lives beside the document.
+    pub const TALLY: Self = Self(Cow::Borrowed("tally"));
+    /// A declared container is made once and never put, replaced or deleted.
+    pub const CONTAINER: Self = Self(Cow::Borrowed("container"));
+    /// A new item lacks a container, counter or position that its schema declares.
+    pub const INCOMPLETE: Self = Self(Cow::Borrowed("incomplete"));
+    /// Something with this name is there already.
+    pub const EXISTS: Self = Self(Cow::Borrowed("exists"));
+    /// The schema declares no such field.
+    pub const UNKNOWN_FIELD: Self = Self(Cow::Borrowed("unknown-field"));
+    /// The list never held an item with this id.
+    pub const UNKNOWN_ITEM: Self = Self(Cow::Borrowed("unknown-item"));
+    /// The key of an item is its identity and cannot be written.
+    pub const KEY: Self = Self(Cow::Borrowed("key"));
+    /// The name of an item or map entry is not well-formed.
+    pub const NAME: Self = Self(Cow::Borrowed("name"));
+    /// A position in a keyed list is not well-formed.
+    pub const POSITION: Self = Self(Cow::Borrowed("position"));
+    /// Deleting or undeleting needs the right to write every field of the item.
+    pub const DELETE: Self = Self(Cow::Borrowed("delete"));
+    /// Counters change by increments only, and do not overflow.
+    pub const COUNTER: Self = Self(Cow::Borrowed("counter"));
+    /// Text elements are single Unicode scalars, without marks, blocks or objects.
+    pub const TEXT: Self = Self(Cow::Borrowed("text"));
+    /// The field is one value that is replaced as a whole, in canonical form.
+    pub const ATOMIC: Self = Self(Cow::Borrowed("atomic"));
+    /// The value has the wrong type.
+    pub const TYPE: Self = Self(Cow::Borrowed("type"));
+
+    /// The rule behind a JSON Schema keyword (`maxLength`, `pattern`, …).
+    #[must_use]
+    pub fn keyword(keyword: &str) -> Self {
+        Self(Cow::Owned(keyword.to_owned()))
+    }
+
+    /// The rule's stable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One reason why one change is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Violation {
+    /// Index of the change in its proposal.
+    pub change: usize,
+    /// Indices of the operations at fault; empty for the whole change.
+    pub ops: Vec<usize>,
+    /// Where; items of keyed lists are named by their ids.
+    pub pointer: Pointer,
+    /// Which rule.
+    pub rule: Rule,
+    /// What was tried, where it is a value.
+    pub attempted: Option<Value>,
+    /// What stands.
+    pub kept: Option<Value>,
+    /// The reason in a sentence, for people.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.pointer, self.message, self.rule)
+    }
+}
+
+/// Why a proposal, or its rest, was refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// Stable code: `policy`, `forbidden`, `exists`, or the structural fault.
+    pub code: Cow<'static, str>,
+    /// How many changes of the proposal were admitted before the refused one.
+    pub admitted: usize,
+    /// What was wrong; never empty.
+    pub violations: Vec<Violation>,
+}
+
+impl Refusal {
+    /// The code of refusals that the policy decided; only these are recorded in the ledger.
+    pub const POLICY: &'static str = "policy";
+
+    /// A refusal for one fault in the structure or the references of a change.
+    #[must_use]
+    pub fn structural(code: impl Into<Cow<'static, str>>, change: usize, message: String) -> Self {
+        let code = code.into();
+        let violation = Violation {
+            change,
+            ops: Vec::new(),
+            pointer: Pointer::root(),
+            rule: Rule(code.clone()),
+            attempted: None,
+            kept: None,
+            message,
+        };
+        Self { code, admitted: change, violations: vec![violation] }
+    }
+
+    /// A refusal by policy.
+    #[must_use]
+    pub fn policy(change: usize, violations: Vec<Violation>) -> Self {
+        Self { code: Cow::Borrowed(Self::POLICY), admitted: change, violations }
+    }
+
+    /// Whether the policy decided, so that the refusal belongs in the ledger.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.code == Self::POLICY
+    }
+}
 
 /// Which operations broke which rule, where, and what stands instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,4 +160,19 @@ pub struct ViolationReport {
     pub kept: Option<String>,
     /// A sentence for people.
     pub message: String,
+}
+
+impl From<&Violation> for ViolationReport {
+    fn from(violation: &Violation) -> Self {
+        let index = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self {
+            change: index(violation.change),
+            ops: violation.ops.iter().map(|&op| index(op)).collect(),
+            pointer: violation.pointer.clone(),
+            rule: violation.rule.code().to_owned(),
+            attempted: violation.attempted.as_ref().map(Value::to_string),
+            kept: violation.kept.as_ref().map(Value::to_string),
+            message: violation.message.clone(),
+        }
+    }
 }

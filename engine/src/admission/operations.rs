@@ -1,0 +1,172 @@
+//! Whether the operations of a change refer to what is there: objects, elements, predecessors.
+//!
+//! Invariant: after these checks Automerge applies the change without a panic and saves a document
+//! that loads again. An operation may only refer to operations in its own past.
+//! Must never know: the policy.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
+use automerge::{Automerge, ChangeHash, ObjId, ObjType, ReadDoc};
+
+use super::references::Past;
+use crate::change::ParsedChange;
+
+/// A fault in the structure of a change: stable code and message.
+pub(super) type Fault = (Cow<'static, str>, String);
+
+pub(super) fn fault<T>(code: &'static str, op: usize, what: &str) -> Result<T, Fault> {
+    Err((Cow::Borrowed(code), format!("operation {op}: {what}")))
+}
+
+/// Finds operations by id, in the change under judgement and in the document.
+pub(super) struct Lookup<'a> {
+    doc: &'a Automerge,
+    change: &'a ParsedChange,
+    past: &'a Past,
+    decoded: HashMap<ChangeHash, (u64, Vec<Op>)>,
+}
+
+/// The Automerge id of the object that an operation made.
+pub(super) fn object_id(id: &OpId) -> ObjId {
+    ObjId::Id(id.counter(), id.actor().clone(), 0)
+}
+
+impl<'a> Lookup<'a> {
+    pub(super) fn new(doc: &'a Automerge, change: &'a ParsedChange, past: &'a Past) -> Self {
+        Self { doc, change, past, decoded: HashMap::new() }
+    }
+
+    /// The index in the change under judgement of the operation `id`, if it is one of its own.
+    pub(super) fn own(&self, id: &OpId) -> Option<usize> {
+        let first = self.change.start_op();
+        (id.actor() == self.change.actor() && id.counter() >= first)
+            .then(|| usize::try_from(id.counter() - first).unwrap_or(usize::MAX))
+    }
+
+    /// An operation of the change under judgement.
+    pub(super) fn own_op(&self, index: usize) -> Option<&'a Op> {
+        self.change.ops().get(index)
+    }
+
+    /// Whether an operation of the document lies in the past of the change under judgement.
+    pub(super) fn is_past(&self, id: &OpId) -> bool {
+        self.past.holds(id.counter(), id.actor())
+    }
+
+    /// The operation `id` refers to, if operation `at` of the change can know it.
+    fn find(&mut self, id: &OpId, at: usize) -> Option<&Op> {
+        if let Some(index) = self.own(id) {
+            return (index < at).then(|| &self.change.ops()[index]);
+        }
+        if !self.is_past(id) {
+            return None;
+        }
+        let hash = self.doc.hash_for_opid(&object_id(id))?;
+        let (doc, decoded) = (self.doc, &mut self.decoded);
+        let (start, ops) = match decoded.entry(hash) {
+            std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                let change = doc.get_change_by_hash(&hash)?.decode();
+                vacant.insert((change.start_op.get(), change.operations))
+            }
+        };
+        ops.get(usize::try_from(id.counter().checked_sub(*start)?).ok()?)
+    }
+
+    /// Checks key and predecessors of operation `at`, which works on an object of type `kind`.
+    pub(super) fn check(&mut self, at: usize, op: &Op, kind: ObjType) -> Result<(), Fault> {
+        if matches!(op.action, OpType::MarkBegin(_) | OpType::MarkEnd(_)) {
+            return fault("mark", at, "marks are not supported");
+        }
+        let repeated = op.pred.iter().enumerate().any(|(index, pred)| {
+            index > 0 && op.pred.get(index - 1).is_some_and(|before| before == pred)
+        });
+        if repeated {
+            return fault("pred", at, "a predecessor is named twice");
+        }
+        match (&op.key, kind) {
+            (Key::Map(_), ObjType::Map) if op.insert => {
+                fault("key", at, "a map takes no insertion")
+            }
+            (Key::Map(key), ObjType::Map) => self.check_map(at, op, key),
+            (Key::Seq(element), ObjType::List | ObjType::Text) => {
+                self.check_sequence(at, op, element)
+            }
+            (Key::Map(_), _) => fault("key", at, "a list or text has no named keys"),
+            (Key::Seq(_), _) => fault("key", at, "a map has no elements"),
+        }
+    }
+
+    fn check_map(&mut self, at: usize, op: &Op, key: &str) -> Result<(), Fault> {
+        let needs = matches!(op.action, OpType::Delete | OpType::Increment(_));
+        if needs && op.pred.is_empty() {
+            return fault("pred", at, "it must name what it deletes or increments");
+        }
+        let present = match &op.obj {
+            ObjectId::Id(id) if self.own(id).is_some() => Vec::new(),
+            ObjectId::Id(id) => self.doc.get_all(object_id(id), key).unwrap_or_default(),
+            ObjectId::Root => self.doc.get_all(automerge::ROOT, key).unwrap_or_default(),
+        };
+        for pred in op.pred.iter() {
+            let there = self.is_past(pred) && present.iter().any(|(_, id)| is_same(id, pred));
+            if there && self.own(pred).is_none() {
+                continue;
+            }
+            let known = self.find(pred, at).is_some_and(|found| {
+                found.obj == op.obj && found.key == op.key && is_value(&found.action)
+            });
+            if !known {
+                return fault("pred", at, "its predecessor is not at this key");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_sequence(&mut self, at: usize, op: &Op, element: &ElementId) -> Result<(), Fault> {
+        let ElementId::Id(element) = element else {
+            if !op.insert {
+                return fault("element", at, "only an insertion can begin at the head");
+            }
+            return if op.pred.is_empty() {
+                Ok(())
+            } else {
+                fault("pred", at, "an insertion has no predecessors")
+            };
+        };
+        let there =
+            self.find(element, at).is_some_and(|found| found.insert && found.obj == op.obj);
+        if !there {
+            return fault("element", at, "there is no such element in this object");
+        }
+        if op.insert {
+            let bare = op.pred.is_empty() && is_value(&op.action);
+            return if bare { Ok(()) } else { fault("pred", at, "an insertion only makes a value") };
+        }
+        if op.pred.is_empty() {
+            return fault("pred", at, "it must name what it replaces or deletes");
+        }
+        for pred in op.pred.iter() {
+            let known = pred == element
+                || self.find(pred, at).is_some_and(|found| {
+                    !found.insert
+                        && found.obj == op.obj
+                        && found.key == op.key
+                        && is_value(&found.action)
+                });
+            if !known {
+                return fault("pred", at, "its predecessor is not at this element");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_value(action: &OpType) -> bool {
+    matches!(action, OpType::Put(_) | OpType::Make(_))
+}
+
+fn is_same(id: &ObjId, op: &OpId) -> bool {
+    matches!(id, ObjId::Id(counter, actor, _) if *counter == op.counter() && actor == op.actor())
+}

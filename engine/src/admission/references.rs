@@ -1,0 +1,127 @@
+//! Whether a change fits where it says it comes after: dependencies, actor, seq, counters.
+//!
+//! Invariant: a change that passes extends the change graph without gaps, under an actor of its
+//! author's, with operation ids that nobody else has or will have.
+//! Must never know: what the operations do.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use automerge::{ActorId, ChangeHash};
+
+use super::{Origin, Trial};
+use crate::change::{ActorClass, ParsedChange, server_actor};
+
+type Fault = (Cow<'static, str>, String);
+
+/// What a change can have seen: everything in the document but what is concurrent to it.
+pub(super) struct Past {
+    /// For each actor with concurrent changes, the first operation counter that is concurrent.
+    concurrent: HashMap<ActorId, u64>,
+}
+
+impl Past {
+    /// Whether an operation of the document lies before the change.
+    pub(super) fn holds(&self, counter: u64, actor: &ActorId) -> bool {
+        self.concurrent.get(actor).is_none_or(|first| counter < *first)
+    }
+}
+
+fn fault<T>(code: &'static str, message: String) -> Result<T, Fault> {
+    Err((Cow::Borrowed(code), message))
+}
+
+pub(super) fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fault> {
+    let mut floor = 0;
+    for dep in change.deps() {
+        match trial.doc.get_change_meta_by_hash(dep) {
+            Some(meta) => floor = floor.max(meta.max_op),
+            None => return fault("unknown-deps", format!("change {dep} is not in the log")),
+        }
+    }
+    if change.deps().is_empty() {
+        let message = "every change depends on the genesis or on what came after it".to_owned();
+        return fault("unknown-deps", message);
+    }
+    check_counters(trial, change, floor)?;
+    let past = past(trial, change);
+    check_actor(trial, change, &past)?;
+    Ok(past)
+}
+
+fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Result<(), Fault> {
+    let (start, ceiling) = (change.start_op(), trial.max_op + 1);
+    if start <= floor || start > ceiling {
+        let message = format!(
+            "the first operation must be numbered {} to {ceiling}, not {start}",
+            floor + 1
+        );
+        return fault("start-op", message);
+    }
+    Ok(())
+}
+
+fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<(), Fault> {
+    let author = &trial.proposal.author;
+    let actor = change.actor();
+    let server = server_actor(&trial.entity.id, trial.entity.epoch, &author.id);
+    let allowed = match trial.proposal.origin {
+        Origin::Client => ActorClass::of(actor) == ActorClass::Client,
+        Origin::Server | Origin::Creation => *actor == server,
+    };
+    if !allowed {
+        return fault("actor-reserved", format!("actor {actor} is not for clients to use"));
+    }
+    if change.claimed_author().is_some_and(|named| named != author.id.as_bytes()) {
+        let message = "the change names another author than the one who sent it".to_owned();
+        return fault("author", message);
+    }
+    let expected = match trial.actors.get(actor) {
+        Some(state) if state.principal != author.id => {
+            return fault("actor-taken", format!("actor {actor} belongs to somebody else"));
+        }
+        Some(state) => {
+            let last = ChangeHash::from(state.last);
+            let seen = change.deps().contains(&last)
+                || trial.doc_meta(&last).is_some_and(|max_op| past.holds(max_op, actor));
+            if !seen {
+                let message = format!("it does not depend on {last}, the actor's change before");
+                return fault("own-past", message);
+            }
+            state.seq + 1
+        }
+        None => {
+            let mine = trial.actors.values().filter(|state| state.principal == author.id).count();
+            if mine >= trial.limits.actors_per_principal_max {
+                let message = format!("{} has used {mine} actors on this entity", author.id);
+                return fault("actor-limit", message);
+            }
+            1
+        }
+    };
+    if change.seq() != expected {
+        let message = format!("the actor's next change has seq {expected}, not {}", change.seq());
+        return fault("seq", message);
+    }
+    Ok(())
+}
+
+fn past(trial: &Trial<'_>, change: &ParsedChange) -> Past {
+    let mut heads = trial.doc.get_heads();
+    heads.retain(|head| !change.deps().contains(head));
+    let mut concurrent: HashMap<ActorId, u64> = HashMap::new();
+    if !heads.is_empty() {
+        for meta in trial.doc.get_changes_meta(change.deps()) {
+            let first = concurrent.entry(meta.actor.into_owned()).or_insert(u64::MAX);
+            *first = (*first).min(meta.start_op);
+        }
+    }
+    Past { concurrent }
+}
+
+impl Trial<'_> {
+    /// The last operation counter of a change in the document.
+    fn doc_meta(&self, hash: &ChangeHash) -> Option<u64> {
+        self.doc.get_change_meta_by_hash(hash).map(|meta| meta.max_op)
+    }
+}

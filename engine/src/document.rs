@@ -1,0 +1,283 @@
+//! Reading plain JSON out of an Automerge document, along a policy.
+//!
+//! Owns the mapping between stored and presented values (keyed lists become arrays, deleted items
+//! and empty optional containers are left out).
+//! Invariant: reads only; the same document and policy always give the same value.
+//! Must never know: who asks. Stamps and tallies are not stored, so they never appear here.
+
+use automerge::iter::MapRange;
+use automerge::{
+    ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef,
+    TextEncoding, Value as Stored, ValueRef,
+};
+use serde_json::{Map, Number, Value};
+
+use crate::policy::{Node, NodeId, Policy, Shape};
+
+/// The register that holds an item's place in its keyed list.
+pub const POSITION: &str = "$position";
+/// The register that says whether an item of a keyed list or open map is deleted.
+pub const DELETED: &str = "$deleted";
+
+/// Text positions are UTF-16 code units everywhere.
+pub(crate) const ENCODING: TextEncoding = TextEncoding::Utf16CodeUnit;
+
+/// Integers up to here are exact in every JSON reader (2^53).
+const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// An empty document whose actor is `actor`; never a random one.
+pub(crate) fn empty(actor: ActorId) -> Automerge {
+    Automerge::new_with_encoding(ENCODING).with_actor(actor)
+}
+
+/// One item of a keyed list, deleted or not.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) position: String,
+    pub(crate) id: String,
+    pub(crate) object: ObjId,
+    pub(crate) deleted: bool,
+}
+
+/// Reads a document now, or as it was at some heads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    doc: &'a Automerge,
+    policy: &'a Policy,
+    at: Option<&'a [ChangeHash]>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn now(doc: &'a Automerge, policy: &'a Policy) -> Self {
+        Self { doc, policy, at: None }
+    }
+
+    pub(crate) fn at(doc: &'a Automerge, policy: &'a Policy, heads: &'a [ChangeHash]) -> Self {
+        Self { doc, policy, at: Some(heads) }
+    }
+
+    /// The whole entity, without stamps.
+    pub(crate) fn root(&self) -> Map<String, Value> {
+        self.object(&automerge::ROOT, self.policy.root())
+    }
+
+    /// One property of an object as presented; `None` where it is absent.
+    pub(crate) fn property(&self, object: &ObjId, name: &str, node: NodeId) -> Option<Value> {
+        let (stored, id) = self.get(object, name)?;
+        match stored {
+            Stored::Object(_) => self.container(&id, node, self.policy.node(node).required),
+            Stored::Scalar(scalar) => scalar_value(self.policy.node(node), &scalar),
+        }
+    }
+
+    /// The items of a keyed list in order, deleted ones included.
+    pub(crate) fn rows(&self, list: &ObjId) -> Vec<Row> {
+        let mut rows: Vec<Row> = self
+            .range(list)
+            .filter(|item| matches!(item.value, ValueRef::Object(ObjType::Map)))
+            .map(|item| {
+                let object = item.id();
+                let position = match self.get(&object, POSITION) {
+                    Some((Stored::Scalar(scalar), _)) => match scalar.as_ref() {
+                        ScalarValue::Str(text) => text.to_string(),
+                        _ => String::new(),
+                    },
+                    _ => String::new(),
+                };
+                let deleted = self.is_deleted(&object);
+                Row { position, id: item.key.into_owned(), object, deleted }
+            })
+            .collect();
+        rows.sort_by(|a, b| (&a.position, &a.id).cmp(&(&b.position, &b.id)));
+        rows
+    }
+
+    pub(crate) fn is_deleted(&self, object: &ObjId) -> bool {
+        matches!(self.get(object, DELETED),
+            Some((Stored::Scalar(scalar), _)) if *scalar == ScalarValue::Boolean(true))
+    }
+
+    /// The text of a text object; empty where there is none.
+    pub(crate) fn text(&self, object: &ObjId) -> String {
+        match self.at {
+            None => self.doc.text(object),
+            Some(heads) => self.doc.text_at(object, heads),
+        }
+        .unwrap_or_default()
+    }
+
+    /// The elements of a list of scalars.
+    pub(crate) fn list(&self, object: &ObjId, element: NodeId) -> Vec<Value> {
+        let node = self.policy.node(element);
+        let range = match self.at {
+            None => self.doc.list_range(object, ..),
+            Some(heads) => self.doc.list_range_at(object, .., heads),
+        };
+        range
+            .filter_map(|item| match item.value {
+                ValueRef::Scalar(scalar) => scalar_value(node, &owned(&scalar)),
+                ValueRef::Object(_) => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn get(&self, object: &ObjId, name: &str) -> Option<(Stored<'a>, ObjId)> {
+        match self.at {
+            None => self.doc.get(object, name),
+            Some(heads) => self.doc.get_at(object, name, heads),
+        }
+        .ok()
+        .flatten()
+    }
+
+    fn range(&self, object: &ObjId) -> MapRange<'a> {
+        match self.at {
+            None => self.doc.map_range(object, ..),
+            Some(heads) => self.doc.map_range_at(object, .., heads),
+        }
+    }
+
+    /// An object's properties as presented.
+    pub(crate) fn object(&self, object: &ObjId, node: NodeId) -> Map<String, Value> {
+        let mut map = Map::new();
+        for item in self.range(object) {
+            if item.key.starts_with('$') {
+                continue;
+            }
+            let Some(child) = self.policy.child(node, &item.key) else { continue };
+            let value = match &item.value {
+                ValueRef::Object(_) => {
+                    self.container(&item.id(), child, self.policy.node(child).required)
+                }
+                ValueRef::Scalar(scalar) => scalar_value(self.policy.node(child), &owned(scalar)),
+            };
+            if let Some(value) = value {
+                map.insert(item.key.into_owned(), value);
+            }
+        }
+        map
+    }
+
+    /// A container as presented; empty ones only if `required`, deleted ones never.
+    fn container(&self, object: &ObjId, node: NodeId, required: bool) -> Option<Value> {
+        let (value, empty) = match &self.policy.node(node).shape {
+            Shape::Object { .. } => {
+                if self.policy.is_dynamic(node) && self.is_deleted(object) {
+                    return None;
+                }
+                let map = self.object(object, node);
+                let empty = map.is_empty() && !self.policy.is_dynamic(node);
+                (Value::Object(map), empty)
+            }
+            Shape::Keyed { item, key } => {
+                let items = self.items(object, *item, key);
+                let empty = items.is_empty();
+                (Value::Array(items), empty)
+            }
+            Shape::List { element } => {
+                let elements = self.list(object, *element);
+                let empty = elements.is_empty();
+                (Value::Array(elements), empty)
+            }
+            Shape::Text { .. } => {
+                let text = self.text(object);
+                let empty = text.is_empty();
+                (Value::String(text), empty)
+            }
+            _ => return None,
+        };
+        (required || !empty).then_some(value)
+    }
+
+    fn items(&self, list: &ObjId, item: NodeId, key: &str) -> Vec<Value> {
+        self.rows(list)
+            .into_iter()
+            .filter(|row| !row.deleted)
+            .map(|row| {
+                let mut map = self.object(&row.object, item);
+                map.insert(key.to_owned(), Value::String(row.id));
+                Value::Object(map)
+            })
+            .collect()
+    }
+}
+
+fn owned(scalar: &ScalarValueRef<'_>) -> ScalarValue {
+    match scalar {
+        ScalarValueRef::Bytes(bytes) => ScalarValue::Bytes(bytes.to_vec()),
+        ScalarValueRef::Str(text) => ScalarValue::Str(text.as_ref().into()),
+        ScalarValueRef::Int(n) => ScalarValue::Int(*n),
+        ScalarValueRef::Uint(n) => ScalarValue::Uint(*n),
+        ScalarValueRef::F64(x) => ScalarValue::F64(*x),
+        ScalarValueRef::Counter(n) => ScalarValue::counter(*n),
+        ScalarValueRef::Timestamp(n) => ScalarValue::Timestamp(*n),
+        ScalarValueRef::Boolean(b) => ScalarValue::Boolean(*b),
+        ScalarValueRef::Null => ScalarValue::Null,
+        ScalarValueRef::Unknown { type_code, bytes } => {
+            ScalarValue::Unknown { type_code: *type_code, bytes: bytes.to_vec() }
+        }
+    }
+}
+
+/// A stored scalar as JSON: atomics are parsed, whole floats become integers.
+pub(crate) fn scalar_value(node: &Node, scalar: &ScalarValue) -> Option<Value> {
+    match (&node.shape, scalar) {
+        (Shape::Atomic(_), ScalarValue::Str(text)) => serde_json::from_str(text).ok(),
+        (_, scalar) => plain_value(scalar),
+    }
+}
+
+/// A scalar as JSON; `None` for what JSON has no word for (bytes, timestamps, NaN, …).
+pub(crate) fn plain_value(scalar: &ScalarValue) -> Option<Value> {
+    Some(match scalar {
+        ScalarValue::Str(text) => Value::String(text.to_string()),
+        ScalarValue::Int(n) => Value::from(*n),
+        ScalarValue::Uint(n) => Value::from(*n),
+        ScalarValue::F64(x) => number(*x)?,
+        ScalarValue::Counter(counter) => Value::from(i64::from(counter)),
+        ScalarValue::Boolean(b) => Value::Bool(*b),
+        ScalarValue::Null => Value::Null,
+        ScalarValue::Bytes(_) | ScalarValue::Timestamp(_) | ScalarValue::Unknown { .. } => {
+            return None;
+        }
+    })
+}
+
+/// The scalar that stores a JSON scalar; `None` for arrays and objects.
+pub(crate) fn stored_scalar(value: &Value) -> Option<ScalarValue> {
+    Some(match normal(value) {
+        Value::String(text) => ScalarValue::Str(text.into()),
+        Value::Bool(b) => ScalarValue::Boolean(b),
+        Value::Null => ScalarValue::Null,
+        Value::Number(n) => match (n.as_i64(), n.as_u64(), n.as_f64()) {
+            (Some(i), _, _) => ScalarValue::Int(i),
+            (None, Some(u), _) => ScalarValue::Uint(u),
+            (None, None, Some(x)) => ScalarValue::F64(x),
+            (None, None, None) => return None,
+        },
+        Value::Array(_) | Value::Object(_) => return None,
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "guarded by the bound on exact integers")]
+fn number(x: f64) -> Option<Value> {
+    if x.fract() == 0.0 && x.abs() < EXACT_INTEGER_MAX {
+        Some(Value::from(x as i64))
+    } else {
+        Number::from_f64(x).map(Value::Number)
+    }
+}
+
+/// The same JSON with whole floats as integers, so that `1.0` and `1` are one value.
+pub(crate) fn normal(value: &Value) -> Value {
+    match value {
+        Value::Number(n) if n.is_f64() => {
+            n.as_f64().and_then(number).unwrap_or_else(|| value.clone())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(normal).collect()),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(k, v)| (k.clone(), normal(v))).collect())
+        }
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,339 @@
+//! What an entry changed, as values; and the same as RFC 6902 patches for readers.
+//!
+//! Owns the comparison of two presented values of one entity along its policy.
+//! Invariant: a function of the two values and the policy; applying [`json_patch`] to `before`
+//! gives `after`.
+//! Must never know: documents, operations, who wrote it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Policy, Shape};
+use crate::sequence::{Edit, edits, moves};
+
+/// One field that an entry changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// Where; items of keyed lists are named by their ids.
+    pub pointer: Pointer,
+    /// What happened there.
+    #[serde(flatten)]
+    pub change: EffectChange,
+}
+
+/// What happened to one field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "kebab-case")]
+pub enum EffectChange {
+    /// The value was set, replaced or removed.
+    Put {
+        /// The value before; absent where there was none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Value>,
+        /// The value after; absent where it was removed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Value>,
+    },
+    /// A part of a text or list was replaced.
+    Splice {
+        /// Where it begins: UTF-16 code units in a text, elements in a list.
+        at: usize,
+        /// What was there: a string or an array.
+        removed: Value,
+        /// What is there now: a string or an array.
+        inserted: Value,
+    },
+    /// An item of a keyed list changed its place among the items.
+    Move {
+        /// Its index before.
+        from: usize,
+        /// Its index after.
+        to: usize,
+    },
+}
+
+/// One operation of a JSON Patch (RFC 6902).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub enum PatchOp {
+    /// Adds a member or inserts an element.
+    Add {
+        /// Where, with indices in arrays.
+        path: Pointer,
+        /// The value.
+        value: Value,
+    },
+    /// Removes a member or element.
+    Remove {
+        /// Where, with indices in arrays.
+        path: Pointer,
+    },
+    /// Replaces a value.
+    Replace {
+        /// Where, with indices in arrays.
+        path: Pointer,
+        /// The new value.
+        value: Value,
+    },
+    /// Moves an element within its array.
+    Move {
+        /// Where it was.
+        from: Pointer,
+        /// Where it goes, counted without it.
+        path: Pointer,
+    },
+}
+
+/// What changed between two presented values.
+#[must_use]
+pub fn effects(policy: &Policy, before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Effect> {
+    let mut found = Effects { policy, effects: Vec::new() };
+    found.object(policy.root(), before, after, &Pointer::root());
+    found.effects
+}
+
+struct Effects<'a> {
+    policy: &'a Policy,
+    effects: Vec<Effect>,
+}
+
+impl Effects<'_> {
+    fn push(&mut self, pointer: Pointer, change: EffectChange) {
+        self.effects.push(Effect { pointer, change });
+    }
+
+    fn object(
+        &mut self,
+        node: NodeId,
+        before: &Map<String, Value>,
+        after: &Map<String, Value>,
+        at: &Pointer,
+    ) {
+        for name in names(before, after) {
+            let (from, to) = (before.get(name), after.get(name));
+            if from != to {
+                let child = self.policy.child(node, name);
+                self.field(child, from, to, at.child(name));
+            }
+        }
+    }
+
+    fn field(
+        &mut self,
+        node: Option<NodeId>,
+        from: Option<&Value>,
+        to: Option<&Value>,
+        at: Pointer,
+    ) {
+        let shape = node.map(|node| (node, &self.policy.node(node).shape));
+        let none = Map::new();
+        match (shape, from, to) {
+            (Some((node, Shape::Object { .. })), from, to) if !self.policy.is_dynamic(node) => {
+                let from = from.and_then(Value::as_object).unwrap_or(&none);
+                let to = to.and_then(Value::as_object).unwrap_or(&none);
+                self.object(node, from, to, &at);
+            }
+            (
+                Some((node, Shape::Object { .. })),
+                Some(Value::Object(from)),
+                Some(Value::Object(to)),
+            ) => self.object(node, from, to, &at),
+            (Some((_, Shape::Keyed { item, key })), from, to) => {
+                self.keyed(*item, key, elements(from), elements(to), &at);
+            }
+            (Some((_, Shape::List { .. })), from, to) => {
+                for Edit { at: start, removed, inserted } in edits(elements(from), elements(to)) {
+                    let change = EffectChange::Splice {
+                        at: start,
+                        removed: Value::Array(removed.to_vec()),
+                        inserted: Value::Array(inserted.to_vec()),
+                    };
+                    self.push(at.clone(), change);
+                }
+            }
+            (Some((_, Shape::Text { .. })), from, to) => self.text(text(from), text(to), &at),
+            (_, from, to) => {
+                self.push(at, EffectChange::Put { from: from.cloned(), to: to.cloned() });
+            }
+        }
+    }
+
+    /// Splices in ascending order; each position counts in the text as it is by then.
+    fn text(&mut self, from: &str, to: &str, at: &Pointer) {
+        let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+        let mut units: usize = 0;
+        let mut done = 0;
+        for Edit { at: start, removed, inserted } in edits(&from, &to) {
+            // `start` counts in the text as edited so far, which equals `to` up to here.
+            units += to[done..start].iter().map(|c| c.len_utf16()).sum::<usize>();
+            let change = EffectChange::Splice {
+                at: units,
+                removed: Value::String(removed.iter().collect()),
+                inserted: Value::String(inserted.iter().collect()),
+            };
+            self.push(at.clone(), change);
+            units += inserted.iter().map(|c| c.len_utf16()).sum::<usize>();
+            done = start + inserted.len();
+        }
+    }
+
+    fn keyed(&mut self, item: NodeId, key: &str, from: &[Value], to: &[Value], at: &Pointer) {
+        let (before, after) = (by_id(from, key), by_id(to, key));
+        for (id, (_, value)) in sorted(&before) {
+            if !after.contains_key(id) {
+                let change = EffectChange::Put { from: Some(value.clone()), to: None };
+                self.push(at.child(id), change);
+            }
+        }
+        for value in to {
+            let Some(id) = value.get(key).and_then(Value::as_str) else { continue };
+            match before.get(id) {
+                None => {
+                    let change = EffectChange::Put { from: None, to: Some(value.clone()) };
+                    self.push(at.child(id), change);
+                }
+                Some((_, old)) if *old != value => {
+                    self.field(Some(item), Some(old), Some(value), at.child(id));
+                }
+                Some(_) => {}
+            }
+        }
+        let kept_before: Vec<&str> =
+            ids(from, key).into_iter().filter(|id| after.contains_key(id)).collect();
+        let kept_after: Vec<&str> =
+            ids(to, key).into_iter().filter(|id| before.contains_key(id)).collect();
+        for &id in moves(&kept_before, &kept_after) {
+            let change = EffectChange::Move { from: before[id].0, to: after[id].0 };
+            self.push(at.child(id), change);
+        }
+    }
+}
+
+/// The patch that makes `before` into `after`, with moves for items of keyed lists.
+#[must_use]
+pub fn json_patch(policy: &Policy, before: &Value, after: &Value) -> Vec<PatchOp> {
+    let mut patch = Patch { policy, ops: Vec::new() };
+    patch.value(Some(policy.root()), before, after, Pointer::root());
+    patch.ops
+}
+
+struct Patch<'a> {
+    policy: &'a Policy,
+    ops: Vec<PatchOp>,
+}
+
+impl Patch<'_> {
+    fn value(&mut self, node: Option<NodeId>, before: &Value, after: &Value, at: Pointer) {
+        if before == after {
+            return;
+        }
+        let shape = node.map(|node| (node, &self.policy.node(node).shape));
+        match (shape, before, after) {
+            (Some((node, Shape::Object { .. })), Value::Object(from), Value::Object(to)) => {
+                self.object(node, from, to, &at);
+            }
+            (Some((_, Shape::Keyed { item, key })), Value::Array(from), Value::Array(to)) => {
+                self.keyed(*item, key, from, to, &at);
+            }
+            (Some((_, Shape::List { .. })), Value::Array(from), Value::Array(to)) => {
+                self.list(from, to, &at);
+            }
+            _ => self.ops.push(PatchOp::Replace { path: at, value: after.clone() }),
+        }
+    }
+
+    fn object(
+        &mut self,
+        node: NodeId,
+        from: &Map<String, Value>,
+        to: &Map<String, Value>,
+        at: &Pointer,
+    ) {
+        for name in names(from, to) {
+            let path = at.child(name);
+            match (from.get(name), to.get(name)) {
+                (None, Some(value)) => self.ops.push(PatchOp::Add { path, value: value.clone() }),
+                (Some(_), None) => self.ops.push(PatchOp::Remove { path }),
+                (Some(old), Some(new)) => {
+                    self.value(self.policy.child(node, name), old, new, path);
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn list(&mut self, from: &[Value], to: &[Value], at: &Pointer) {
+        for Edit { at: start, removed, inserted } in edits(from, to) {
+            let path = at.child(&start.to_string());
+            for _ in removed {
+                self.ops.push(PatchOp::Remove { path: path.clone() });
+            }
+            for (offset, value) in inserted.iter().enumerate() {
+                let path = at.child(&(start + offset).to_string());
+                self.ops.push(PatchOp::Add { path, value: value.clone() });
+            }
+        }
+    }
+
+    fn keyed(&mut self, item: NodeId, key: &str, from: &[Value], to: &[Value], at: &Pointer) {
+        let (before, after) = (by_id(from, key), by_id(to, key));
+        let mut present = ids(from, key);
+        for index in (0..present.len()).rev() {
+            if !after.contains_key(present[index]) {
+                present.remove(index);
+                self.ops.push(PatchOp::Remove { path: at.child(&index.to_string()) });
+            }
+        }
+        for (index, id) in ids(to, key).into_iter().enumerate() {
+            if present.get(index) == Some(&id) {
+                continue;
+            }
+            let path = at.child(&index.to_string());
+            if let Some(found) = present.iter().position(|other| *other == id) {
+                present.remove(found);
+                self.ops.push(PatchOp::Move { from: at.child(&found.to_string()), path });
+            } else {
+                self.ops.push(PatchOp::Add { path, value: to[index].clone() });
+            }
+            present.insert(index, id);
+        }
+        for (index, value) in to.iter().enumerate() {
+            let old = value.get(key).and_then(Value::as_str).and_then(|id| before.get(id));
+            if let Some((_, old)) = old {
+                self.value(Some(item), old, value, at.child(&index.to_string()));
+            }
+        }
+    }
+}
+
+fn names<'a>(a: &'a Map<String, Value>, b: &'a Map<String, Value>) -> BTreeSet<&'a str> {
+    a.keys().chain(b.keys()).map(String::as_str).collect()
+}
+
+fn elements(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn text(value: Option<&Value>) -> &str {
+    value.and_then(Value::as_str).unwrap_or("")
+}
+
+fn ids<'a>(items: &'a [Value], key: &str) -> Vec<&'a str> {
+    items.iter().filter_map(|item| item.get(key)?.as_str()).collect()
+}
+
+fn by_id<'a>(items: &'a [Value], key: &str) -> HashMap<&'a str, (usize, &'a Value)> {
+    let named = items.iter().enumerate();
+    named.filter_map(|(index, item)| Some((item.get(key)?.as_str()?, (index, item)))).collect()
+}
+
+fn sorted<'a, 'v>(
+    items: &'a HashMap<&'v str, (usize, &'v Value)>,
+) -> Vec<(&'v str, (usize, &'v Value))> {
+    let mut items: Vec<_> = items.iter().map(|(id, entry)| (*id, *entry)).collect();
+    items.sort_by_key(|(_, (index, _))| *index);
+    items
+}

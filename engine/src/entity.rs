@@ -1,0 +1,439 @@
+//! One entity: its Automerge document at one place in its log, and what is derived from it.
+//!
+//! Owns every way a document is made or advanced. An entity moves forward only by [`Admitted`]
+//! (which only admission makes) or by entries of its log, which were admitted before.
+//! Invariant: the value, the actors and the stamps are those of the log up to `seq`.
+//! Must never know: storage, sockets, who may read what.
+//!
+//! [`Admitted`]: crate::admission::Admitted
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use automerge::{ActorId, Automerge, Change, ChangeHash, LoadOptions, ReadDoc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::document::{self, Reader};
+use crate::genesis;
+use crate::id::{EntityId, Epoch, Hash, Seq};
+use crate::ledger::Claimed;
+use crate::policy::{Policy, StampKind};
+use crate::time::Timestamp;
+
+/// What an entity remembers of an actor id: whose it is and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ActorState {
+    pub(crate) principal: String,
+    pub(crate) seq: u64,
+    pub(crate) last: Hash,
+}
+
+/// The root fields that are derived from the log when read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamps {
+    /// When the creation was committed (or is claimed to have been, for imports).
+    pub created_at: Option<Timestamp>,
+    /// Who created the entity: a principal's id.
+    pub created_by: Option<String>,
+    /// When the last entry that changed the entity was committed.
+    pub updated_at: Option<Timestamp>,
+    /// Who wrote that entry: a principal's id.
+    pub updated_by: Option<String>,
+}
+
+impl Stamps {
+    /// The stamps that follow when `author` writes an entry at `at`.
+    pub(crate) fn advanced(&self, at: Timestamp, author: &str, claimed: Option<&Claimed>) -> Self {
+        let claimed = claimed.cloned().unwrap_or_default();
+        Self {
+            created_at: self.created_at.or(claimed.created_at).or(Some(at)),
+            created_by: self
+                .created_by
+                .clone()
+                .or(claimed.created_by)
+                .or_else(|| Some(author.to_owned())),
+            updated_at: Some(at),
+            updated_by: Some(author.to_owned()),
+        }
+    }
+
+    fn value(&self, kind: StampKind) -> Option<Value> {
+        match kind {
+            StampKind::CreatedAt => self.created_at.map(|at| Value::String(at.to_rfc3339())),
+            StampKind::CreatedBy => self.created_by.clone().map(Value::String),
+            StampKind::UpdatedAt => self.updated_at.map(|at| Value::String(at.to_rfc3339())),
+            StampKind::UpdatedBy => self.updated_by.clone().map(Value::String),
+        }
+    }
+}
+
+/// One entry of a log as an entity needs it to advance.
+#[derive(Debug, Clone, Copy)]
+pub struct Logged<'a> {
+    /// Its place in the epoch.
+    pub seq: Seq,
+    /// Its own hash.
+    pub hash: Hash,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// The id of the principal who wrote it.
+    pub author: &'a str,
+    /// What an import claims.
+    pub claimed: Option<&'a Claimed>,
+    /// Its changes, as Automerge change chunks.
+    pub changes: &'a [Vec<u8>],
+}
+
+/// Why a stored document or entry cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Automerge cannot read the document.
+    #[error("the document of {entity} cannot be read")]
+    Document {
+        /// Which entity.
+        entity: EntityId,
+        /// What Automerge says.
+        #[source]
+        source: Box<automerge::AutomergeError>,
+    },
+    /// A change of an entry cannot be read or applied.
+    #[error("a change of entry {seq} of {entity} cannot be applied: {reason}")]
+    Change {
+        /// Which entity.
+        entity: EntityId,
+        /// Which entry.
+        seq: Seq,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The entries do not follow each other.
+    #[error("entry {found} of {entity} follows {after}")]
+    Order {
+        /// Which entity.
+        entity: EntityId,
+        /// Where the entity stands.
+        after: Seq,
+        /// The entry that was offered.
+        found: Seq,
+    },
+    /// The snapshot is not one of ours.
+    #[error("the snapshot of {entity} cannot be decoded: {reason}")]
+    Snapshot {
+        /// Which entity.
+        entity: EntityId,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A document that was saved together with what the entity knows besides.
+#[derive(Debug, Serialize, Deserialize)]
+struct Snapshot {
+    seq: u64,
+    hash: Hash,
+    stamps: Stamps,
+    actors: Vec<(ActorBytes, ActorState)>,
+    #[serde(with = "serde_bytes")]
+    document: Vec<u8>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ActorBytes(#[serde(with = "serde_bytes")] Vec<u8>);
+
+/// One entity at one place in its log.
+#[derive(Debug, Clone)]
+pub struct Entity {
+    pub(crate) id: EntityId,
+    pub(crate) epoch: Epoch,
+    pub(crate) seq: Seq,
+    pub(crate) hash: Hash,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) doc: Automerge,
+    pub(crate) value: Arc<Map<String, Value>>,
+    pub(crate) actors: Arc<BTreeMap<ActorId, ActorState>>,
+    pub(crate) stamps: Stamps,
+    /// Stamps as a server sent them, where the log's own are not at hand.
+    pub(crate) received: Option<Map<String, Value>>,
+    pub(crate) max_op: u64,
+}
+
+impl Entity {
+    /// The entity with nothing but its genesis, at seq 0.
+    ///
+    /// Deterministic: the same name, epoch and policy give the same bytes everywhere.
+    #[must_use]
+    pub fn genesis(id: &EntityId, epoch: Epoch, policy: &Arc<Policy>) -> Self {
+        let doc = genesis::document(id, epoch, policy);
+        Self::around(doc, id, epoch, policy)
+    }
+
+    fn around(doc: Automerge, id: &EntityId, epoch: Epoch, policy: &Arc<Policy>) -> Self {
+        let max_op = max_op(&doc);
+        let value = Arc::new(Reader::now(&doc, policy).root());
+        Self {
+            id: id.clone(),
+            epoch,
+            seq: Seq(0),
+            hash: Hash::ZERO,
+            policy: Arc::clone(policy),
+            doc,
+            value,
+            actors: Arc::default(),
+            stamps: Stamps::default(),
+            received: None,
+            max_op,
+        }
+    }
+
+    /// An entity from a saved document, as a replica receives it.
+    ///
+    /// # Errors
+    /// [`LoadError::Document`] when Automerge cannot read the bytes.
+    pub fn from_document(
+        id: &EntityId,
+        epoch: Epoch,
+        policy: &Arc<Policy>,
+        document: &[u8],
+        (seq, hash): (Seq, Hash),
+    ) -> Result<Self, LoadError> {
+        let doc = Automerge::load_with_options(
+            document,
+            LoadOptions::new().text_encoding(document::ENCODING),
+        )
+        .map_err(|source| LoadError::Document { entity: id.clone(), source: Box::new(source) })?
+        .with_actor(crate::change::genesis_actor());
+        Ok(Self { seq, hash, ..Self::around(doc, id, epoch, policy) })
+    }
+
+    /// The entity as bytes for the store: a cache of the log up to its seq.
+    ///
+    /// # Errors
+    /// [`LoadError::Document`] when the saved document does not load again with equal heads; it
+    /// must not be kept then.
+    pub fn to_snapshot(&self) -> Result<Vec<u8>, LoadError> {
+        let document = self.doc.save_and_verify().map_err(|source| LoadError::Document {
+            entity: self.id.clone(),
+            source: Box::new(source),
+        })?;
+        let actors = self
+            .actors
+            .iter()
+            .map(|(actor, state)| (ActorBytes(actor.to_bytes().to_vec()), state.clone()))
+            .collect();
+        let snapshot = Snapshot {
+            seq: self.seq.0,
+            hash: self.hash,
+            stamps: self.stamps.clone(),
+            actors,
+            document,
+        };
+        minicbor_serde::to_vec(&snapshot).map_err(|error| self.snapshot_error(error.to_string()))
+    }
+
+    /// The entity of [`Self::to_snapshot`].
+    ///
+    /// # Errors
+    /// [`LoadError`] when the bytes are not such a snapshot.
+    pub fn from_snapshot(
+        id: &EntityId,
+        epoch: Epoch,
+        policy: &Arc<Policy>,
+        snapshot: &[u8],
+    ) -> Result<Self, LoadError> {
+        let snapshot: Snapshot = minicbor_serde::from_slice(snapshot).map_err(|error| {
+            LoadError::Snapshot { entity: id.clone(), reason: error.to_string() }
+        })?;
+        let at = (Seq(snapshot.seq), snapshot.hash);
+        let mut entity = Self::from_document(id, epoch, policy, &snapshot.document, at)?;
+        entity.stamps = snapshot.stamps;
+        entity.actors = Arc::new(
+            snapshot
+                .actors
+                .into_iter()
+                .map(|(actor, state)| (ActorId::from(actor.0), state))
+                .collect(),
+        );
+        Ok(entity)
+    }
+
+    fn snapshot_error(&self, reason: String) -> LoadError {
+        LoadError::Snapshot { entity: self.id.clone(), reason }
+    }
+
+    /// Advances by entries of the entity's own log, in order; the genesis entry (seq 0) is known.
+    ///
+    /// # Errors
+    /// [`LoadError`] when an entry does not follow or does not apply; the entity is unchanged then.
+    pub fn apply_log<'a>(
+        &mut self,
+        entries: impl IntoIterator<Item = Logged<'a>>,
+    ) -> Result<(), LoadError> {
+        let mut changes = Vec::new();
+        let mut actors = BTreeMap::clone(&self.actors);
+        let mut stamps = self.stamps.clone();
+        let (mut seq, mut hash) = (self.seq, self.hash);
+        for entry in entries {
+            if entry.seq == Seq(0) && seq == Seq(0) {
+                hash = entry.hash;
+                continue;
+            }
+            if entry.seq != seq.next() {
+                let entity = self.id.clone();
+                return Err(LoadError::Order { entity, after: seq, found: entry.seq });
+            }
+            for bytes in entry.changes {
+                let change = Change::try_from(bytes.as_slice())
+                    .map_err(|error| self.change_error(entry.seq, error.to_string()))?;
+                let state = ActorState {
+                    principal: entry.author.to_owned(),
+                    seq: change.seq(),
+                    last: change.hash().into(),
+                };
+                actors.insert(change.actor_id().clone(), state);
+                changes.push(change);
+            }
+            stamps = stamps.advanced(entry.at, entry.author, entry.claimed);
+            (seq, hash) = (entry.seq, entry.hash);
+        }
+        if !changes.is_empty() {
+            self.apply(changes).map_err(|reason| self.change_error(seq, reason))?;
+        }
+        self.actors = Arc::new(actors);
+        self.stamps = stamps;
+        (self.seq, self.hash) = (seq, hash);
+        Ok(())
+    }
+
+    fn apply(&mut self, changes: Vec<Change>) -> Result<(), String> {
+        let mut doc = self.doc.clone();
+        let max = changes.iter().map(Change::max_op).max().unwrap_or(0);
+        let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
+        doc.apply_changes(changes).map_err(|error| error.to_string())?;
+        if !doc.get_missing_deps(&hashes).is_empty() {
+            return Err("it depends on changes that are not in the log".to_owned());
+        }
+        self.value = Arc::new(Reader::now(&doc, &self.policy).root());
+        self.doc = doc;
+        self.max_op = self.max_op.max(max);
+        Ok(())
+    }
+
+    fn change_error(&self, seq: Seq, reason: String) -> LoadError {
+        LoadError::Change { entity: self.id.clone(), seq, reason }
+    }
+
+    /// Takes over where the commit put the entity's last entry.
+    pub fn confirm(&mut self, seq: Seq, hash: Hash, at: Timestamp) {
+        (self.seq, self.hash) = (seq, hash);
+        if seq == Seq(1) && self.stamps.created_at == self.stamps.updated_at {
+            self.stamps.created_at = Some(at);
+        }
+        self.stamps.updated_at = Some(at);
+    }
+
+    /// Takes over the stamps that a server sends with a snapshot or entries: an object of the
+    /// schema's stamp fields. A replica presents them as they came.
+    pub fn set_stamps(&mut self, stamps: Map<String, Value>) {
+        self.received = Some(stamps);
+    }
+
+    /// The entity's name.
+    #[must_use]
+    pub fn id(&self) -> &EntityId {
+        &self.id
+    }
+
+    /// The epoch of its log.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The seq of its last entry.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// The hash of its last entry.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// The policy that judges changes to it.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// Hashes of the changes that nothing depends on yet, sorted.
+    #[must_use]
+    pub fn heads(&self) -> Vec<Hash> {
+        self.doc.get_heads().into_iter().map(Hash::from).collect()
+    }
+
+    /// The Automerge document, saved; a replica starts from it.
+    #[must_use]
+    pub fn document(&self) -> Vec<u8> {
+        self.doc.save()
+    }
+
+    /// The entity's stamps.
+    #[must_use]
+    pub fn stamps(&self) -> &Stamps {
+        &self.stamps
+    }
+
+    /// The stamps as the schema's fields present them.
+    #[must_use]
+    pub fn stamp_fields(&self) -> Map<String, Value> {
+        if let Some(received) = &self.received {
+            return received.clone();
+        }
+        self.policy
+            .stamps()
+            .filter_map(|(name, kind)| Some((name.to_owned(), self.stamps.value(kind)?)))
+            .collect()
+    }
+
+    /// The value as a reader gets it, stamps included.
+    #[must_use]
+    pub fn presented(&self) -> Value {
+        let mut map = Map::clone(&self.value);
+        map.extend(self.stamp_fields());
+        Value::Object(map)
+    }
+
+    /// The value, stamps included, as it was at earlier heads; stamps are those of now.
+    ///
+    /// # Errors
+    /// The first of `heads` that is not in the document.
+    pub fn presented_at(&self, heads: &[Hash]) -> Result<Value, Hash> {
+        let heads = self.known_heads(heads)?;
+        let mut map = Reader::at(&self.doc, &self.policy, &heads).root();
+        map.extend(self.stamp_fields());
+        Ok(Value::Object(map))
+    }
+
+    pub(crate) fn known_heads(&self, heads: &[Hash]) -> Result<Vec<ChangeHash>, Hash> {
+        heads
+            .iter()
+            .map(|&hash| {
+                let known = self.doc.get_change_meta_by_hash(&hash.into()).is_some();
+                if known { Ok(ChangeHash::from(hash)) } else { Err(hash) }
+            })
+            .collect()
+    }
+}
+
+/// The highest operation counter in a document: no change exceeds that of its dependents.
+fn max_op(doc: &Automerge) -> u64 {
+    doc.get_heads()
+        .iter()
+        .filter_map(|head| doc.get_change_meta_by_hash(head))
+        .map(|meta| meta.max_op)
+        .max()
+        .unwrap_or(0)
+}

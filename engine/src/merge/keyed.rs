@@ -1,0 +1,339 @@
+//! Merging keyed lists and open maps of objects: by key, with the fewest moves.
+//!
+//! Invariant: items that others added since the base stay; an item is never made twice nor
+//! removed, only its registers are written.
+//! Must never know: how items are stored inside beyond the two registers.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use automerge::transaction::Transactable;
+use automerge::{ObjId, ObjType};
+use serde_json::{Map, Value};
+
+use super::{Merger, Outcome, Target};
+use crate::admission::judge::{denied, refusal_text};
+use crate::document::{DELETED, POSITION, Row};
+use crate::genesis::make_fields;
+use crate::id::{Hash, ItemId, check_map_key};
+use crate::pointer::Pointer;
+use crate::policy::NodeId;
+use crate::position;
+use crate::sequence::moves;
+use crate::violation::Rule;
+
+/// A keyed list on its way.
+pub(super) struct List<'a> {
+    pub(super) object: &'a ObjId,
+    /// The list itself.
+    pub(super) node: NodeId,
+    pub(super) item: NodeId,
+    pub(super) key: &'a str,
+    pub(super) at: &'a Pointer,
+}
+
+/// An item of the body and what it stands for.
+enum Item<'a> {
+    /// An item of the list.
+    Present(&'a Row, &'a Map<String, Value>),
+    /// A new one, under this id.
+    New(String, &'a Map<String, Value>),
+}
+
+impl Merger<'_, '_> {
+    pub(super) fn keyed(
+        &mut self,
+        list: &List<'_>,
+        body: &[Value],
+        base: Option<&[Value]>,
+        fresh: bool,
+    ) -> Outcome {
+        let rows = self.reader_rows(list.object);
+        let known: HashMap<&str, &Row> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
+        let order: Vec<&str> = match base {
+            Some(base) => base.iter().filter_map(|item| item.get(list.key)?.as_str()).collect(),
+            None => rows.iter().map(|row| row.id.as_str()).collect(),
+        };
+        let base: Option<HashMap<&str, &Value>> = base.map(|items| by_id(items, list.key));
+        let Some(items) = self.sort_out(list, body, &known) else { return Ok(()) };
+        self.delete_absent(list, &rows, &items, base.as_ref())?;
+        let places = self.places(list, &rows, &items, &order, fresh);
+        for item in &items {
+            match item {
+                Item::Present(row, value) => {
+                    let at = list.at.child(&row.id);
+                    if let Some(position) = places.get(row.id.as_str()) {
+                        self.tx.put(&row.object, POSITION, position.as_str())?;
+                    }
+                    let old = base.as_ref().map(|base| base.get(row.id.as_str()).copied());
+                    let old = old.map(|old| old.and_then(Value::as_object));
+                    let target =
+                        Target { object: &row.object, node: list.item, at: &at, fresh };
+                    self.object(&target, value, old.flatten())?;
+                }
+                Item::New(id, value) => {
+                    let Some(position) = places.get(id.as_str()) else { continue };
+                    let target =
+                        Target { object: list.object, node: list.node, at: list.at, fresh };
+                    self.make_item(&target, id, list.item, value, Some(position))?;
+                }
+            }
+        }
+        for row in rows.iter().filter(|row| !row.deleted) {
+            let stays = !items.iter().any(|item| matches!(item, Item::Present(r, _) if r.id == row.id));
+            if let Some(position) = places.get(row.id.as_str()).filter(|_| stays) {
+                self.tx.put(&row.object, POSITION, position.as_str())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reader_rows(&self, list: &ObjId) -> Vec<Row> {
+        if self.made.contains(list) { Vec::new() } else { self.reader.rows(list) }
+    }
+
+    /// Matches the body's items with those of the list; `None` after a fault.
+    fn sort_out<'b>(
+        &mut self,
+        list: &List<'_>,
+        body: &'b [Value],
+        known: &HashMap<&str, &'b Row>,
+    ) -> Option<Vec<Item<'b>>> {
+        let faults = self.violations.len();
+        let mut items = Vec::with_capacity(body.len());
+        let mut seen = HashSet::new();
+        for (index, value) in body.iter().enumerate() {
+            let at = list.at.child(&index.to_string());
+            let Value::Object(map) = value else {
+                self.refuse(&at, Rule::TYPE, "an item is an object", Some(value), None);
+                continue;
+            };
+            let id = match map.get(list.key) {
+                None | Some(Value::Null) => {
+                    items.push(Item::New(self.new_id(list, index), map));
+                    continue;
+                }
+                Some(Value::String(id)) if ItemId::new(id.as_str()).is_ok() => id.as_str(),
+                Some(other) => {
+                    let at = at.child(list.key);
+                    let message = "an item id is 1 to 64 ASCII letters, digits, '_' or '-'";
+                    self.refuse(&at, Rule::NAME, message, Some(other), None);
+                    continue;
+                }
+            };
+            if !seen.insert(id) {
+                let message = "two items of the list have this id";
+                self.refuse(&at, Rule::EXISTS, message, map.get(list.key), None);
+                continue;
+            }
+            match known.get(id) {
+                Some(row) if !row.deleted => items.push(Item::Present(row, map)),
+                // Deleted since: it stays deleted, and the caller is told.
+                Some(_) => self.preserved.push(list.at.child(id)),
+                None if self.options.creation => items.push(Item::New(id.to_owned(), map)),
+                None => {
+                    let message = "the list never held an item with this id";
+                    let at = at.child(list.key);
+                    self.refuse(&at, Rule::UNKNOWN_ITEM, message, map.get(list.key), None);
+                }
+            }
+        }
+        (self.violations.len() == faults).then_some(items)
+    }
+
+    /// An id that no other item has: from the actor, its next operation and the place in the body.
+    fn new_id(&self, list: &List<'_>, index: usize) -> String {
+        let next = self.entity.max_op + 1 + self.tx.pending_ops() as u64;
+        let hash = Hash::of(&[
+            b"indelible/item\0",
+            self.actor.to_bytes(),
+            &next.to_be_bytes(),
+            &(index as u64).to_be_bytes(),
+            list.at.to_string().as_bytes(),
+        ]);
+        hash.to_string()[..20].to_owned()
+    }
+
+    /// Deletes the items that the body lacks; with a base, only those that the base had.
+    fn delete_absent(
+        &mut self,
+        list: &List<'_>,
+        rows: &[Row],
+        items: &[Item<'_>],
+        base: Option<&HashMap<&str, &Value>>,
+    ) -> Outcome {
+        let kept: HashSet<&str> = items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Present(row, _) => Some(row.id.as_str()),
+                Item::New(..) => None,
+            })
+            .collect();
+        for row in rows.iter().filter(|row| !row.deleted && !kept.contains(row.id.as_str())) {
+            if base.is_none_or(|base| base.contains_key(row.id.as_str())) {
+                self.delete_item(&row.object, list.item, &list.at.child(&row.id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the register of an item or map entry.
+    pub(super) fn delete_item(&mut self, object: &ObjId, node: NodeId, at: &Pointer) -> Outcome {
+        if self.policy.writable_throughout(node, self.author) {
+            return self.tx.put(object, DELETED, true);
+        }
+        let message = "deleting it needs the right to write every field of it";
+        self.protect(at, Rule::DELETE, message, None, None);
+        Ok(())
+    }
+
+    /// Brings a deleted entry of an open map back, with the body's values.
+    pub(super) fn undelete(
+        &mut self,
+        object: &ObjId,
+        node: NodeId,
+        at: &Pointer,
+        body: &Map<String, Value>,
+    ) -> Outcome {
+        if !self.policy.writable_throughout(node, self.author) {
+            let message = "undeleting it needs the right to write every field of it";
+            self.protect(at, Rule::DELETE, message, None, None);
+            return Ok(());
+        }
+        self.tx.put(object, DELETED, false)?;
+        self.object(&Target { object, node, at, fresh: false }, body, None)
+    }
+
+    /// Makes an entry of an open map.
+    pub(super) fn make(
+        &mut self,
+        target: &Target<'_>,
+        name: &str,
+        child: NodeId,
+        body: &Map<String, Value>,
+    ) -> Outcome {
+        if check_map_key(name).is_err() {
+            let message = "a map key is 1 to 128 bytes of plain text";
+            self.refuse(&target.at.child(name), Rule::NAME, message, None, None);
+            return Ok(());
+        }
+        self.make_item(target, name, child, body, None)
+    }
+
+    fn make_item(
+        &mut self,
+        target: &Target<'_>,
+        name: &str,
+        child: NodeId,
+        body: &Map<String, Value>,
+        position: Option<&String>,
+    ) -> Outcome {
+        let at = target.at.child(name);
+        if let Some(rule) = denied(&self.policy.node(target.node).write, self.author, target.fresh)
+        {
+            let message = refusal_text(&rule);
+            let value = Value::Object(body.clone());
+            self.protect(&at, rule, message, Some(&value), None);
+            return Ok(());
+        }
+        let object = self.tx.put_object(target.object, name, ObjType::Map)?;
+        if let Some(position) = position {
+            self.tx.put(&object, POSITION, position.as_str())?;
+        }
+        let policy = self.policy;
+        make_fields(&mut self.tx, &object, policy, child, &|field| {
+            body.get(field).is_some_and(|value| !value.is_null())
+                && policy.child(child, field).is_some_and(|node| {
+                    denied(&policy.node(node).write, self.author, true).is_none()
+                })
+        })?;
+        self.remember(&object, child);
+        self.object(&Target { object: &object, node: child, at: &at, fresh: true }, body, None)
+    }
+
+    /// Notes an object that was just made, and the declared objects inside it.
+    fn remember(&mut self, object: &ObjId, node: NodeId) {
+        use automerge::ReadDoc;
+        self.made.insert(object.clone());
+        let containers: Vec<(NodeId, ObjId)> = self
+            .policy
+            .children(node)
+            .filter(|(_, child)| self.policy.node(*child).shape.is_container())
+            .filter_map(|(name, child)| Some((child, self.tx.get(object, name).ok()??.1)))
+            .collect();
+        for (child, container) in containers {
+            self.remember(&container, child);
+        }
+    }
+
+    /// New positions for the items that are new or move, by id; for all when there is no room.
+    fn places(
+        &mut self,
+        list: &List<'_>,
+        rows: &[Row],
+        items: &[Item<'_>],
+        order: &[&str],
+        fresh: bool,
+    ) -> BTreeMap<String, String> {
+        let wanted: Vec<&str> = items
+            .iter()
+            .map(|item| match item {
+                Item::Present(row, _) => row.id.as_str(),
+                Item::New(id, _) => id.as_str(),
+            })
+            .collect();
+        let moved: HashSet<&str> = moves(order, &wanted).into_iter().copied().collect();
+        let present: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        if !moved.is_empty() {
+            if let Some(rule) = denied(&self.policy.node(list.node).write, self.author, fresh) {
+                let message = refusal_text(&rule);
+                self.protect(list.at, rule, message, None, None);
+                return BTreeMap::new();
+            }
+        }
+        assign(rows, &wanted, |id| moved.contains(id) || !present.contains(id))
+    }
+}
+
+/// Gives positions to the ids of `wanted` that need one, each after its predecessor in `wanted`
+/// and before what follows that one now. Without room all items get new positions.
+fn assign(
+    rows: &[Row],
+    wanted: &[&str],
+    needs: impl Fn(&str) -> bool,
+) -> BTreeMap<String, String> {
+    // What stands, in order; items that need a place are taken out first.
+    let mut line: Vec<(String, String)> = rows
+        .iter()
+        .filter(|row| !needs(&row.id))
+        .map(|row| (row.position.clone(), row.id.clone()))
+        .collect();
+    let mut given = BTreeMap::new();
+    let mut crowded = false;
+    let mut index = 0;
+    for id in wanted {
+        if !needs(id) {
+            index = line.iter().position(|(_, other)| other == id).map_or(index, |i| i + 1);
+            continue;
+        }
+        let before = index.checked_sub(1).map(|i| line[i].0.clone());
+        let after = line.get(index).map(|(position, _)| position.clone());
+        let position = match (&before, &after) {
+            (Some(b), Some(a)) if b >= a => None,
+            (b, a) => position::between(b.as_deref(), a.as_deref()),
+        };
+        crowded |= position.is_none();
+        let position = position.or(before).unwrap_or_default();
+        line.insert(index, (position.clone(), (*id).to_owned()));
+        given.insert((*id).to_owned(), position);
+        index += 1;
+    }
+    if crowded {
+        let spread = position::spread(line.len());
+        given = line.into_iter().map(|(_, id)| id).zip(spread).collect();
+    }
+    given
+}
+
+fn by_id<'a>(items: &'a [Value], key: &str) -> HashMap<&'a str, &'a Value> {
+    items.iter().filter_map(|item| Some((item.get(key)?.as_str()?, item))).collect()
+}

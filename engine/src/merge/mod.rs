@@ -1,0 +1,501 @@
+//! From a JSON value to the smallest change that brings it into an entity.
+//!
+//! Owns the comparison body ↔ base ↔ present, field by field along the policy: only what differs
+//! is written; texts and lists by splices, keyed lists by key and place, counters by increments.
+//! Invariant: what it writes is an ordinary change, judged by admission like any other.
+//! Must never know: HTTP, frames, who else is writing.
+
+mod keyed;
+mod splices;
+
+use std::collections::BTreeSet;
+
+use automerge::transaction::{CommitOptions, Transactable, Transaction};
+use automerge::{ActorId, Automerge, ChangeHash, ObjId, ReadDoc};
+use serde_json::{Map, Value};
+
+use crate::admission::judge::{denied, refusal_text};
+use crate::document::{Reader, normal, stored_scalar};
+use crate::entity::Entity;
+use crate::id::Hash;
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Policy, Shape};
+use crate::principal::Principal;
+use crate::value::canonical;
+use crate::violation::{Rule, Violation};
+
+/// What to do with a value for a field that the author may not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protected {
+    /// Refuse the whole merge.
+    #[default]
+    Refuse,
+    /// Keep what stands, and say so in [`Merged::preserved`].
+    Keep,
+}
+
+/// What a field that the body lacks means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Absent {
+    /// It stays as it is (a body is a part of the value).
+    #[default]
+    Stays,
+    /// It was removed, if the base has it (a body is the whole value).
+    Removed,
+}
+
+/// The state that a body was made from.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The value at that state, as presented.
+    pub value: Value,
+    /// The heads of that state.
+    pub heads: Vec<Hash>,
+}
+
+/// How to merge.
+#[derive(Debug, Clone, Default)]
+pub struct MergeOptions {
+    /// What to do with protected fields whose value differs.
+    pub protected: Protected,
+    /// What a missing field means.
+    pub absent: Absent,
+    /// More fields to keep as they are, by pointer.
+    pub preserve: Vec<Pointer>,
+    /// The state that the body was made from; without it, the present.
+    pub base: Option<Base>,
+    /// Whether this is the creation: `create` fields may be written and given item ids are kept.
+    pub creation: bool,
+}
+
+/// What a merge came to.
+#[derive(Debug, Clone, Default)]
+pub struct Merged {
+    /// The change, as an Automerge change chunk; `None` where nothing differs.
+    pub change: Option<Vec<u8>>,
+    /// Fields of the body that were kept as they are.
+    pub preserved: Vec<Pointer>,
+}
+
+/// Why a merge makes no change.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MergeError {
+    /// The body breaks rules; all of them are named.
+    #[error("the value breaks {} of the schema's rules", .0.len())]
+    Refused(Vec<Violation>),
+    /// The base is not in the entity's history.
+    #[error("the base is not in the history of the entity")]
+    UnknownBase,
+    /// The actor cannot write here.
+    #[error("the change could not be made: {0}")]
+    Document(String),
+}
+
+/// Makes the change by which `author`, writing as `actor`, brings `body` into `entity`.
+///
+/// The entity is not touched; the change goes through [`admit`](crate::admission::admit).
+///
+/// # Errors
+/// [`MergeError`]; nothing is written then.
+pub fn merge(
+    entity: &Entity,
+    author: &Principal,
+    actor: &ActorId,
+    body: &Value,
+    options: &MergeOptions,
+) -> Result<Merged, MergeError> {
+    let base_heads = match &options.base {
+        Some(base) => {
+            Some(entity.known_heads(&base.heads).map_err(|_| MergeError::UnknownBase)?)
+        }
+        None => None,
+    }
+    .filter(|heads| *heads != entity.doc.get_heads());
+    let mut copy = entity.doc.clone();
+    copy.set_actor(actor.clone());
+    let (hash, preserved) = {
+        let mut merger = Merger {
+            entity,
+            policy: &entity.policy,
+            reader: Reader::now(&entity.doc, &entity.policy),
+            author,
+            actor,
+            options,
+            base_heads: base_heads.as_deref(),
+            tx: copy.transaction(),
+            made: BTreeSet::new(),
+            preserved: Vec::new(),
+            violations: Vec::new(),
+        };
+        merger.root(body).map_err(|error| MergeError::Document(error.to_string()))?;
+        merger.finish()?
+    };
+    let change = match hash {
+        Some(hash) => Some(taken(&copy, &hash)?),
+        None => None,
+    };
+    Ok(Merged { change, preserved })
+}
+
+fn taken(copy: &Automerge, hash: &ChangeHash) -> Result<Vec<u8>, MergeError> {
+    copy.get_change_by_hash(hash)
+        .map(|change| change.raw_bytes().to_vec())
+        .ok_or_else(|| MergeError::Document("the change is not in its own document".to_owned()))
+}
+
+type Outcome = Result<(), automerge::AutomergeError>;
+
+struct Merger<'a, 't> {
+    entity: &'a Entity,
+    policy: &'a Policy,
+    /// The document before this merge: every position is read from it.
+    reader: Reader<'a>,
+    author: &'a Principal,
+    actor: &'a ActorId,
+    options: &'a MergeOptions,
+    /// Heads of the base where it is not the present.
+    base_heads: Option<&'a [ChangeHash]>,
+    tx: Transaction<'t>,
+    /// Objects that this merge makes.
+    made: BTreeSet<ObjId>,
+    preserved: Vec<Pointer>,
+    violations: Vec<Violation>,
+}
+
+/// One object on its way: where it is and what is to become of it.
+struct Target<'a> {
+    object: &'a ObjId,
+    node: NodeId,
+    at: &'a Pointer,
+    /// Whether `create` fields may be written.
+    fresh: bool,
+}
+
+impl Merger<'_, '_> {
+    /// Commits what was written, unless there were faults.
+    fn finish(self) -> Result<(Option<ChangeHash>, Vec<Pointer>), MergeError> {
+        if !self.violations.is_empty() {
+            return Err(MergeError::Refused(self.violations));
+        }
+        let (hash, _) = self.tx.commit_with(CommitOptions::default().with_time(0));
+        Ok((hash, self.preserved))
+    }
+
+    fn root(&mut self, body: &Value) -> Outcome {
+        let at = Pointer::root();
+        let Value::Object(body) = body else {
+            self.refuse(&at, Rule::TYPE, "the value of an entity is an object", None, None);
+            return Ok(());
+        };
+        let base = self.options.base.as_ref().and_then(|base| base.value.as_object());
+        let target = Target {
+            object: &automerge::ROOT,
+            node: self.policy.root(),
+            at: &at,
+            fresh: self.options.creation,
+        };
+        self.object(&target, body, base)
+    }
+
+    /// Merges the fields of one object.
+    fn object(
+        &mut self,
+        target: &Target<'_>,
+        body: &Map<String, Value>,
+        base: Option<&Map<String, Value>>,
+    ) -> Outcome {
+        for (name, value) in body {
+            let at = target.at.child(name);
+            if self.policy.presented_key(target.node) == Some(name) {
+                continue;
+            }
+            let child =
+                if name.starts_with('$') { None } else { self.policy.child(target.node, name) };
+            let Some(child) = child else {
+                let message = "the schema declares no such field";
+                self.refuse(&at, Rule::UNKNOWN_FIELD, message, None, None);
+                continue;
+            };
+            if self.options.preserve.iter().any(|kept| kept.contains(&at)) {
+                self.preserved.push(at);
+                continue;
+            }
+            self.field(target, name, child, value, base.map(|base| base.get(name)))?;
+        }
+        if self.options.absent == Absent::Removed && !target.fresh {
+            self.remove_absent(target, body, base)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what the base (or the present) has and the body lacks.
+    fn remove_absent(
+        &mut self,
+        target: &Target<'_>,
+        body: &Map<String, Value>,
+        base: Option<&Map<String, Value>>,
+    ) -> Outcome {
+        let present = self.reader.object(target.object, target.node);
+        let had = base.unwrap_or(&present);
+        for name in present.keys().filter(|name| had.contains_key(*name)) {
+            if body.contains_key(name) || self.policy.presented_key(target.node) == Some(name) {
+                continue;
+            }
+            let Some(child) = self.policy.child(target.node, name) else { continue };
+            let empty = match &self.policy.node(child).shape {
+                Shape::Object { .. } if !self.policy.is_dynamic(child) => Value::Object(Map::new()),
+                Shape::Keyed { .. } | Shape::List { .. } => Value::Array(Vec::new()),
+                Shape::Text { .. } => Value::String(String::new()),
+                _ => Value::Null,
+            };
+            let base = base.map(|base| base.get(name));
+            if empty.is_null() {
+                self.remove(target, name, child)?;
+            } else {
+                self.field(target, name, child, &empty, base)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges one field; `base` is `None` without a base, `Some(None)` where the base lacks it.
+    fn field(
+        &mut self,
+        target: &Target<'_>,
+        name: &str,
+        child: NodeId,
+        value: &Value,
+        base: Option<Option<&Value>>,
+    ) -> Outcome {
+        let at = target.at.child(name);
+        let value = &normal(value);
+        match &self.policy.node(child).shape {
+            Shape::Object { .. } => {
+                let Value::Object(body) = value else {
+                    if value.is_null() && self.policy.is_dynamic(child) {
+                        return self.remove(target, name, child);
+                    }
+                    self.refuse(&at, Rule::TYPE, "the field holds an object", Some(value), None);
+                    return Ok(());
+                };
+                let base = base.map(|base| base.and_then(Value::as_object));
+                self.nested(target, name, child, body, base)
+            }
+            Shape::Keyed { item, key } => {
+                let Some(object) = self.container(target, name, value, Value::is_array) else {
+                    return Ok(());
+                };
+                let list = keyed::List { object: &object, node: child, item: *item, key, at: &at };
+                let items = value.as_array().map_or(&[][..], Vec::as_slice);
+                let base = base.map(|base| base.and_then(Value::as_array).map_or(&[][..], |v| v));
+                self.keyed(&list, items, base, target.fresh)
+            }
+            Shape::List { element } => {
+                let Some(object) = self.container(target, name, value, Value::is_array) else {
+                    return Ok(());
+                };
+                let target = Target { object: &object, node: *element, at: &at, ..*target };
+                self.list(&target, value, base)
+            }
+            Shape::Text { .. } => {
+                let Some(object) = self.container(target, name, value, Value::is_string) else {
+                    return Ok(());
+                };
+                let target = Target { object: &object, node: child, at: &at, ..*target };
+                self.text(&target, value, base)
+            }
+            Shape::Stamp(_) => {
+                let present = self.entity.stamp_fields().remove(name);
+                self.derived(&at, Rule::STAMP, value, present, base);
+                Ok(())
+            }
+            Shape::Tally => {
+                self.derived(&at, Rule::TALLY, value, None, base);
+                Ok(())
+            }
+            Shape::Scalar(_) | Shape::Atomic(_) | Shape::Counter(_) => {
+                self.scalar(target, name, child, value, base)
+            }
+        }
+    }
+
+    /// The container at `name`, if `value` is of its kind.
+    fn container(
+        &mut self,
+        target: &Target<'_>,
+        name: &str,
+        value: &Value,
+        fits: fn(&Value) -> bool,
+    ) -> Option<ObjId> {
+        if !fits(value) {
+            let at = target.at.child(name);
+            self.refuse(&at, Rule::TYPE, "the value has the wrong type", Some(value), None);
+            return None;
+        }
+        self.tx.get(target.object, name).ok().flatten().map(|(_, object)| object)
+    }
+
+    /// A declared object, or an entry of an open map.
+    fn nested(
+        &mut self,
+        target: &Target<'_>,
+        name: &str,
+        child: NodeId,
+        body: &Map<String, Value>,
+        base: Option<Option<&Map<String, Value>>>,
+    ) -> Outcome {
+        let at = target.at.child(name);
+        let base = base.flatten();
+        let found = self.tx.get(target.object, name)?.map(|(_, object)| object);
+        if let Some(object) = found {
+            if self.policy.is_dynamic(child) && self.reader.is_deleted(&object) {
+                return self.undelete(&object, child, &at, body);
+            }
+            let fresh = target.fresh || self.made.contains(&object);
+            return self.object(&Target { object: &object, node: child, at: &at, fresh }, body, base);
+        }
+        self.make(target, name, child, body)
+    }
+
+    /// Reports a field that nobody writes, unless the body repeats what stands.
+    fn derived(
+        &mut self,
+        at: &Pointer,
+        rule: Rule,
+        value: &Value,
+        present: Option<Value>,
+        base: Option<Option<&Value>>,
+    ) {
+        if present.as_ref() == Some(value) || base == Some(Some(value)) {
+            return;
+        }
+        let message = refusal_text(&rule);
+        self.protect(at, rule, message, Some(value), present);
+    }
+
+    fn scalar(
+        &mut self,
+        target: &Target<'_>,
+        name: &str,
+        child: NodeId,
+        value: &Value,
+        base: Option<Option<&Value>>,
+    ) -> Outcome {
+        let at = target.at.child(name);
+        let node = self.policy.node(child);
+        let base = base.map(|base| base.map(normal));
+        if base.as_ref().is_some_and(|base| base.as_ref() == Some(value)) {
+            return Ok(());
+        }
+        let present = if self.made.contains(target.object) {
+            node.default.clone()
+        } else {
+            self.reader.property(target.object, name, child)
+        };
+        // `null` where the schema does not allow it removes the field.
+        let checked = match &node.shape {
+            Shape::Scalar(rule) | Shape::Counter(rule) => rule.check(value),
+            Shape::Atomic(rule) => rule.check(value),
+            _ => Ok(()),
+        };
+        let removes = value.is_null() && checked.is_err();
+        let same = if removes { present.is_none() } else { present.as_ref() == Some(value) };
+        if same && !(self.made.contains(target.object) && self.is_unset(target.object, name)) {
+            return Ok(());
+        }
+        let is_default = target.fresh && node.default.as_ref() == Some(value);
+        if let Some(rule) = denied(&node.write, self.author, target.fresh) {
+            if !is_default {
+                let message = refusal_text(&rule);
+                self.protect(&at, rule, message, Some(value), present);
+            }
+            return Ok(());
+        }
+        if removes {
+            return self.tx.delete(target.object, name);
+        }
+        if let Err(fault) = checked {
+            let rule = Rule::keyword(&fault.keyword);
+            self.refuse(&at, rule, &fault.message, Some(value), present);
+            return Ok(());
+        }
+        match &node.shape {
+            Shape::Counter(_) => {
+                let from = base.flatten().or(present);
+                let from = from.as_ref().and_then(Value::as_i64).unwrap_or(0);
+                match value.as_i64().and_then(|to| to.checked_sub(from)) {
+                    Some(by) => self.tx.increment(target.object, name, by),
+                    None => Ok(()),
+                }
+            }
+            Shape::Atomic(_) => self.tx.put(target.object, name, canonical(value)),
+            _ => match stored_scalar(value) {
+                Some(scalar) => self.tx.put(target.object, name, scalar),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Whether a made object has no value at `name` yet: its default was left for the body.
+    fn is_unset(&self, object: &ObjId, name: &str) -> bool {
+        self.tx.get(object, name).ok().flatten().is_none()
+    }
+
+    /// Removes a scalar field, or deletes an entry of an open map.
+    fn remove(&mut self, target: &Target<'_>, name: &str, child: NodeId) -> Outcome {
+        let at = target.at.child(name);
+        let Some((_, object)) = self.tx.get(target.object, name)? else { return Ok(()) };
+        if self.policy.is_dynamic(child) {
+            return self.delete_item(&object, child, &at);
+        }
+        let present = self.reader.property(target.object, name, child);
+        if present.is_none() {
+            return Ok(());
+        }
+        let node = self.policy.node(child);
+        if matches!(node.shape, Shape::Counter(_)) {
+            self.protect(&at, Rule::COUNTER, "a counter cannot be removed", None, present);
+            return Ok(());
+        }
+        if let Some(rule) = denied(&node.write, self.author, target.fresh) {
+            let message = refusal_text(&rule);
+            self.protect(&at, rule, message, None, present);
+            return Ok(());
+        }
+        self.tx.delete(target.object, name)
+    }
+
+    /// Keeps a protected field and says so, or refuses.
+    fn protect(
+        &mut self,
+        at: &Pointer,
+        rule: Rule,
+        message: &str,
+        attempted: Option<&Value>,
+        kept: Option<Value>,
+    ) {
+        match self.options.protected {
+            Protected::Keep => self.preserved.push(at.clone()),
+            Protected::Refuse => self.refuse(at, rule, message, attempted, kept),
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        at: &Pointer,
+        rule: Rule,
+        message: &str,
+        attempted: Option<&Value>,
+        kept: Option<Value>,
+    ) {
+        self.violations.push(Violation {
+            change: 0,
+            ops: Vec::new(),
+            pointer: at.clone(),
+            rule,
+            attempted: attempted.cloned(),
+            kept,
+            message: message.to_owned(),
+        });
+    }
+}

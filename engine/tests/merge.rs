@@ -1,0 +1,301 @@
+//! Guards against a merge that writes more than differs, loses somebody's edit, or lets a
+//! protected value through; and against effects and patches that do not say what happened.
+
+mod fixture;
+
+use automerge::{ROOT, transaction::Transactable};
+use fixture::{Client, editor, judge, thing, write};
+use indelible_engine::admission::{Origin, Verdict};
+use indelible_engine::change::server_actor;
+use indelible_engine::effects::{PatchOp, json_patch};
+use indelible_engine::entity::Entity;
+use indelible_engine::merge::{Absent, Base, MergeError, MergeOptions, Protected, merge};
+use serde_json::{Value, json};
+
+fn next(verdict: Verdict) -> Entity {
+    assert_eq!(verdict.refused, None);
+    verdict.admitted.expect("it is admitted").into_parts().0
+}
+
+fn base(entity: &Entity) -> Option<Base> {
+    Some(Base { value: entity.presented(), heads: entity.heads() })
+}
+
+fn keep() -> MergeOptions {
+    MergeOptions { protected: Protected::Keep, ..MergeOptions::default() }
+}
+
+/// Merges and gives the entity after it with the pointers of the effects.
+fn put(entity: &Entity, body: &Value, options: &MergeOptions) -> (Entity, Vec<String>) {
+    let verdict = write(entity, &editor("alice"), body, options, Origin::Server).unwrap();
+    assert_eq!(verdict.refused, None);
+    let admitted = verdict.admitted.unwrap();
+    let pointers = admitted.effects().iter().map(|e| e.pointer.to_string()).collect();
+    let after = admitted.entity().presented();
+    let patch = json_patch(entity.policy(), &entity.presented(), &after);
+    assert_eq!(patched(&entity.presented(), &patch), after);
+    (admitted.into_parts().0, pointers)
+}
+
+/// RFC 6902, as far as our patches use it.
+fn patched(before: &Value, patch: &[PatchOp]) -> Value {
+    let mut value = before.clone();
+    for op in patch {
+        match op {
+            PatchOp::Add { path, value: new } => insert(&mut value, &path.to_string(), new.clone()),
+            PatchOp::Remove { path } => drop(take(&mut value, &path.to_string())),
+            PatchOp::Replace { path, value: new } => {
+                *value.pointer_mut(&path.to_string()).unwrap() = new.clone();
+            }
+            PatchOp::Move { from, path } => {
+                let moved = take(&mut value, &from.to_string());
+                insert(&mut value, &path.to_string(), moved);
+            }
+        }
+    }
+    value
+}
+
+fn split(path: &str) -> (&str, String) {
+    let (parent, last) = path.rsplit_once('/').unwrap();
+    (parent, last.replace("~1", "/").replace("~0", "~"))
+}
+
+fn insert(value: &mut Value, path: &str, new: Value) {
+    let (parent, last) = split(path);
+    match value.pointer_mut(parent).unwrap() {
+        Value::Array(items) => items.insert(last.parse().unwrap(), new),
+        Value::Object(map) => assert!(map.insert(last, new).is_none(), "{path} was there"),
+        other => panic!("{path} is in {other}"),
+    }
+}
+
+fn take(value: &mut Value, path: &str) -> Value {
+    let (parent, last) = split(path);
+    match value.pointer_mut(parent).unwrap() {
+        Value::Array(items) => items.remove(last.parse().unwrap()),
+        Value::Object(map) => map.remove(&last).unwrap(),
+        other => panic!("{path} is in {other}"),
+    }
+}
+
+#[test]
+fn the_fixture_reads_as_it_was_written() {
+    let mut value = thing().presented();
+    let stamps = value.as_object_mut().unwrap();
+    assert!(stamps.remove("createdAt").is_some());
+    assert_eq!(stamps.remove("updatedBy"), Some(json!("alice")));
+    assert_eq!(
+        value,
+        json!({
+            "title": "One", "code": "c-1", "body": "hello world", "tags": ["a", "b"],
+            "place": { "city": "Bern" }, "number": 1.5, "level": 1, "hits": 0,
+            "items": [ { "id": "i1", "name": "first", "serial": "s1" },
+                       { "id": "i2", "name": "second" }, { "id": "i3", "name": "third" } ],
+            "labels": { "x": { "text": "ex" } },
+            "guarded": [ { "id": "g1", "name": "vase" } ],
+        })
+    );
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    let entity = thing();
+    let alice = editor("alice");
+    let actor = server_actor(entity.id(), entity.epoch(), "alice");
+    let same = entity.presented();
+    let merged = merge(&entity, &alice, &actor, &same, &MergeOptions::default()).unwrap();
+    assert!(merged.change.is_none() && merged.preserved.is_empty());
+    let check = |body: Value, expect: &[&str]| {
+        assert_eq!(put(&entity, &body, &keep()).1, expect, "{body}");
+    };
+    check(json!({ "title": "Two", "number": 1.5 }), &["/title"]);
+    check(json!({ "place": { "street": "Gasse" } }), &["/place/street"]);
+    check(json!({ "body": "hello, brave world" }), &["/body"]);
+    check(json!({ "tags": ["a", "x", "b"] }), &["/tags"]);
+    check(json!({ "hits": 4 }), &["/hits"]);
+    check(json!({ "shape": { "w": 2 } }), &["/shape"]);
+    check(json!({ "labels": { "y": { "text": "why" } } }), &["/labels/y"]);
+    check(json!({ "labels": { "x": null } }), &["/labels/x"]);
+    check(json!({ "tagline": null, "number": null }), &["/number"]);
+}
+
+#[test]
+fn keyed_lists_merge_by_key_and_place() {
+    let entity = thing();
+    let check = |items: Value, expect: &[&str], names: &[&str]| {
+        let (after, pointers) = put(&entity, &json!({ "items": items }), &keep());
+        assert_eq!(pointers, expect);
+        let value = after.presented();
+        let found: Vec<&str> = value["items"]
+            .as_array()
+            .map(|items| items.iter().filter_map(|item| item["name"].as_str()).collect())
+            .unwrap_or_default();
+        assert_eq!(found, names);
+    };
+    let (a, b, c) = (json!({"id":"i1"}), json!({"id":"i2"}), json!({"id":"i3"}));
+    check(json!([c, a, b]), &["/items/i3"], &["third", "first", "second"]);
+    check(json!([a, c]), &["/items/i2"], &["first", "third"]);
+    check(json!([a, b, { "id": "i3", "name": "3rd" }]), &["/items/i3/name"], &["first", "second", "3rd"]);
+    check(json!([]), &["/items/i1", "/items/i2", "/items/i3"], &[]);
+    let (after, pointers) =
+        put(&entity, &json!({ "items": [a, { "name": "new", "note": "n" }, b, c] }), &keep());
+    assert_eq!(pointers.len(), 1);
+    assert_eq!(after.presented()["items"][1]["name"], "new");
+    assert_eq!(after.presented()["items"][1]["note"], "n");
+}
+
+#[test]
+fn unknown_items_are_errors_and_deleted_ones_are_reported() {
+    let entity = thing();
+    let (gone, _) = put(&entity, &json!({ "items": [{"id":"i1"}, {"id":"i3"}] }), &keep());
+    let alice = editor("alice");
+    let actor = server_actor(gone.id(), gone.epoch(), "alice");
+    let body = json!({ "items": [{"id":"i1"}, {"id":"i2", "name": "back?"}, {"id":"i3"}] });
+    let merged = merge(&gone, &alice, &actor, &body, &keep()).unwrap();
+    assert!(merged.change.is_none());
+    assert_eq!(merged.preserved[0].to_string(), "/items/i2");
+    let body = json!({ "items": [{"id":"never"}] });
+    let error = merge(&gone, &alice, &actor, &body, &keep()).unwrap_err();
+    let MergeError::Refused(violations) = error else { panic!("{error}") };
+    assert_eq!(violations[0].to_string(),
+        "/items/0/id: the list never held an item with this id (unknown-item)");
+}
+
+#[test]
+fn protected_fields_stay_or_refuse() {
+    let entity = thing();
+    let alice = editor("alice");
+    let actor = server_actor(entity.id(), entity.epoch(), "alice");
+    let body = json!({ "title": "T", "code": "x", "rating": 5, "views": 1, "createdAt": "y",
+        "secret": "s", "guarded": [] });
+    let merged = merge(&entity, &alice, &actor, &body, &keep()).unwrap();
+    let mut kept: Vec<String> = merged.preserved.iter().map(ToString::to_string).collect();
+    kept.sort();
+    assert_eq!(kept, ["/code", "/createdAt", "/guarded/g1", "/rating", "/secret", "/views"]);
+    let change = merged.change.unwrap();
+    let after = next(judge(&entity, &alice, vec![change], Origin::Server));
+    assert_eq!(after.presented()["title"], "T");
+    assert_eq!(after.presented()["code"], "c-1");
+    let error =
+        merge(&entity, &alice, &actor, &body, &MergeOptions::default()).unwrap_err();
+    let MergeError::Refused(violations) = error else { panic!("{error}") };
+    assert_eq!(violations.len(), 6);
+    let preserve = MergeOptions { preserve: vec!["/title".parse().unwrap()], ..keep() };
+    let merged = merge(&entity, &alice, &actor, &json!({ "title": "T" }), &preserve).unwrap();
+    assert!(merged.change.is_none());
+}
+
+#[test]
+fn every_fault_of_a_body_is_named() {
+    let entity = thing();
+    let alice = editor("alice");
+    let actor = server_actor(entity.id(), entity.epoch(), "alice");
+    let body = json!({ "title": 5, "nope": 1, "place": "here", "tags": ["ok", 7], "level": -3 });
+    let error = merge(&entity, &alice, &actor, &body, &keep()).unwrap_err();
+    let MergeError::Refused(violations) = error else { panic!("{error}") };
+    let mut rules: Vec<String> =
+        violations.iter().map(|v| format!("{} {}", v.rule, v.pointer)).collect();
+    rules.sort();
+    assert_eq!(rules, ["minimum /level", "type /place", "type /tags/1", "type /title",
+        "unknown-field /nope"]);
+}
+
+/// What others wrote since the base stays; what the body left as it was in the base stays too.
+#[test]
+fn a_base_keeps_what_others_wrote_since() {
+    let old = thing();
+    let mut bob = Client::on(&old, "bob", 1);
+    let (body, items, tags) =
+        (bob.object(&["body"]), bob.object(&["items"]), bob.object(&["tags"]));
+    let i2 = bob.object(&["items", "i2"]);
+    let change = bob.change(|tx| {
+        tx.splice_text(&body, 0, 0, "Oh, ").unwrap();
+        tx.put(ROOT, "title", "Bob's title").unwrap();
+        tx.put(&i2, "name", "bob's second").unwrap();
+        tx.insert(&tags, 0, "bob").unwrap();
+        let item = tx.put_object(&items, "bobs", automerge::ObjType::Map).unwrap();
+        tx.put(&item, "$position", "zzz").unwrap();
+        tx.put(&item, "name", "bob's").unwrap();
+        tx.put_object(&item, "note", automerge::ObjType::Text).unwrap();
+        tx.put_object(&item, "tags", automerge::ObjType::List).unwrap();
+    });
+    let now = next(judge(&old, &bob.principal, vec![change], Origin::Client));
+    let mut body = old.presented();
+    body["body"] = json!("hello brave world");
+    body["tags"] = json!(["a", "b", "c"]);
+    body["number"] = json!(2);
+    body["items"] = json!([{ "id": "i3", "name": "third" }, { "id": "i1", "name": "uno" }]);
+    let options = MergeOptions { base: base(&old), ..keep() };
+    let (after, _) = put(&now, &body, &options);
+    let value = after.presented();
+    assert_eq!(value["body"], "Oh, hello brave world");
+    assert_eq!(value["title"], "Bob's title");
+    assert_eq!(value["tags"], json!(["bob", "a", "b", "c"]));
+    assert_eq!(value["number"], 2);
+    let names: Vec<&str> =
+        value["items"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["third", "uno", "bob's"]);
+    // Without a base the body is compared with the present: bob's item is not in it.
+    let (blunt, _) = put(&now, &body, &keep());
+    assert_eq!(blunt.presented()["title"], "One");
+    assert_eq!(blunt.presented()["items"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn text_positions_survive_surrogates_and_deletions() {
+    let entity = thing();
+    let (entity, _) = put(&entity, &json!({ "body": "a𝄞b𝄞c" }), &keep());
+    let mut bob = Client::on(&entity, "bob", 1);
+    let text = bob.object(&["body"]);
+    // Bob deletes the first clef and writes at the front.
+    let change = bob.change(|tx| {
+        tx.splice_text(&text, 1, 2, "").unwrap();
+        tx.splice_text(&text, 0, 0, "𝄢").unwrap();
+    });
+    let now = next(judge(&entity, &bob.principal, vec![change], Origin::Client));
+    let options = MergeOptions { base: base(&entity), ..keep() };
+    let (after, _) = put(&now, &json!({ "body": "a𝄞bX𝄞" }), &options);
+    assert_eq!(after.presented()["body"], "𝄢abX𝄞");
+}
+
+#[test]
+fn a_draft_of_the_whole_value_removes_what_it_lacks() {
+    let entity = thing();
+    let options = MergeOptions { absent: Absent::Removed, base: base(&entity), ..keep() };
+    let mut body = entity.presented();
+    let map = body.as_object_mut().unwrap();
+    map.remove("number");
+    map.remove("place");
+    map.remove("items");
+    map.remove("body");
+    let (after, mut pointers) = put(&entity, &body, &options);
+    pointers.sort();
+    // `place` had one field; the object itself stays, empty, and is left out.
+    assert_eq!(
+        pointers,
+        ["/body", "/items/i1", "/items/i2", "/items/i3", "/number", "/place/city"]
+    );
+    assert_eq!(after.presented().get("place"), None);
+}
+
+#[test]
+fn crowded_positions_are_spread() {
+    let mut entity = thing();
+    for round in 0..40 {
+        let value = entity.presented();
+        let items = value["items"].as_array().unwrap();
+        let mut ids: Vec<Value> = items.iter().map(|i| json!({ "id": i["id"] })).collect();
+        let last = ids.pop().unwrap();
+        ids.insert(1, last);
+        let expect: Vec<Value> = ids.iter().map(|i| i["id"].clone()).collect();
+        entity = put(&entity, &json!({ "items": ids }), &keep()).0;
+        let found: Vec<Value> = entity.presented()["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|i| i["id"].clone())
+            .collect();
+        assert_eq!(found, expect, "round {round}");
+    }
+}
