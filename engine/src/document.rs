@@ -15,9 +15,9 @@ use serde_json::{Map, Number, Value};
 use crate::policy::{Node, NodeId, Policy, Shape};
 
 /// The register that holds an item's place in its keyed list.
-pub const POSITION: &str = "$position";
+pub(crate) const POSITION: &str = "$position";
 /// The register that says whether an item of a keyed list or open map is deleted.
-pub const DELETED: &str = "$deleted";
+pub(crate) const DELETED: &str = "$deleted";
 
 /// Text positions are UTF-16 code units everywhere.
 pub(crate) const ENCODING: TextEncoding = TextEncoding::Utf16CodeUnit;
@@ -49,11 +49,19 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn now(doc: &'a Automerge, policy: &'a Policy) -> Self {
-        Self { doc, policy, at: None }
+        Self {
+            doc,
+            policy,
+            at: None,
+        }
     }
 
     pub(crate) fn at(doc: &'a Automerge, policy: &'a Policy, heads: &'a [ChangeHash]) -> Self {
-        Self { doc, policy, at: Some(heads) }
+        Self {
+            doc,
+            policy,
+            at: Some(heads),
+        }
     }
 
     /// The whole entity, without stamps.
@@ -85,7 +93,12 @@ impl<'a> Reader<'a> {
                     _ => String::new(),
                 };
                 let deleted = self.is_deleted(&object);
-                Row { position, id: item.key.into_owned(), object, deleted }
+                Row {
+                    position,
+                    id: item.key.into_owned(),
+                    object,
+                    deleted,
+                }
             })
             .collect();
         rows.sort_by(|a, b| (&a.position, &a.id).cmp(&(&b.position, &b.id)));
@@ -144,7 +157,9 @@ impl<'a> Reader<'a> {
             if item.key.starts_with('$') {
                 continue;
             }
-            let Some(child) = self.policy.child(node, &item.key) else { continue };
+            let Some(child) = self.policy.child(node, &item.key) else {
+                continue;
+            };
             let value = match &item.value {
                 ValueRef::Object(_) => {
                     self.container(&item.id(), child, self.policy.node(child).required)
@@ -213,9 +228,10 @@ fn owned(scalar: &ScalarValueRef<'_>) -> ScalarValue {
         ScalarValueRef::Timestamp(n) => ScalarValue::Timestamp(*n),
         ScalarValueRef::Boolean(b) => ScalarValue::Boolean(*b),
         ScalarValueRef::Null => ScalarValue::Null,
-        ScalarValueRef::Unknown { type_code, bytes } => {
-            ScalarValue::Unknown { type_code: *type_code, bytes: bytes.to_vec() }
-        }
+        ScalarValueRef::Unknown { type_code, bytes } => ScalarValue::Unknown {
+            type_code: *type_code,
+            bytes: bytes.to_vec(),
+        },
     }
 }
 
@@ -259,7 +275,10 @@ pub(crate) fn stored_scalar(value: &Value) -> Option<ScalarValue> {
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "guarded by the bound on exact integers")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "guarded by the bound on exact integers"
+)]
 fn number(x: f64) -> Option<Value> {
     if x.fract() == 0.0 && x.abs() < EXACT_INTEGER_MAX {
         Some(Value::from(x as i64))

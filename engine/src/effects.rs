@@ -89,8 +89,15 @@ pub enum PatchOp {
 
 /// What changed between two presented values.
 #[must_use]
-pub fn effects(policy: &Policy, before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Effect> {
-    let mut found = Effects { policy, effects: Vec::new() };
+pub fn effects(
+    policy: &Policy,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+) -> Vec<Effect> {
+    let mut found = Effects {
+        policy,
+        effects: Vec::new(),
+    };
     found.object(policy.root(), before, after, &Pointer::root());
     found.effects
 }
@@ -145,7 +152,12 @@ impl Effects<'_> {
                 self.keyed(*item, key, elements(from), elements(to), &at);
             }
             (Some((_, Shape::List { .. })), from, to) => {
-                for Edit { at: start, removed, inserted } in edits(elements(from), elements(to)) {
+                for Edit {
+                    at: start,
+                    removed,
+                    inserted,
+                } in edits(elements(from), elements(to))
+                {
                     let change = EffectChange::Splice {
                         at: start,
                         removed: Value::Array(removed.to_vec()),
@@ -156,7 +168,13 @@ impl Effects<'_> {
             }
             (Some((_, Shape::Text { .. })), from, to) => self.text(text(from), text(to), &at),
             (_, from, to) => {
-                self.push(at, EffectChange::Put { from: from.cloned(), to: to.cloned() });
+                self.push(
+                    at,
+                    EffectChange::Put {
+                        from: from.cloned(),
+                        to: to.cloned(),
+                    },
+                );
             }
         }
     }
@@ -166,7 +184,12 @@ impl Effects<'_> {
         let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
         let mut units: usize = 0;
         let mut done = 0;
-        for Edit { at: start, removed, inserted } in edits(&from, &to) {
+        for Edit {
+            at: start,
+            removed,
+            inserted,
+        } in edits(&from, &to)
+        {
             // `start` counts in the text as edited so far, which equals `to` up to here.
             units += to[done..start].iter().map(|c| c.len_utf16()).sum::<usize>();
             let change = EffectChange::Splice {
@@ -184,15 +207,23 @@ impl Effects<'_> {
         let (before, after) = (by_id(from, key), by_id(to, key));
         for (id, (_, value)) in sorted(&before) {
             if !after.contains_key(id) {
-                let change = EffectChange::Put { from: Some(value.clone()), to: None };
+                let change = EffectChange::Put {
+                    from: Some(value.clone()),
+                    to: None,
+                };
                 self.push(at.child(id), change);
             }
         }
         for value in to {
-            let Some(id) = value.get(key).and_then(Value::as_str) else { continue };
+            let Some(id) = value.get(key).and_then(Value::as_str) else {
+                continue;
+            };
             match before.get(id) {
                 None => {
-                    let change = EffectChange::Put { from: None, to: Some(value.clone()) };
+                    let change = EffectChange::Put {
+                        from: None,
+                        to: Some(value.clone()),
+                    };
                     self.push(at.child(id), change);
                 }
                 Some((_, old)) if *old != value => {
@@ -201,12 +232,19 @@ impl Effects<'_> {
                 Some(_) => {}
             }
         }
-        let kept_before: Vec<&str> =
-            ids(from, key).into_iter().filter(|id| after.contains_key(id)).collect();
-        let kept_after: Vec<&str> =
-            ids(to, key).into_iter().filter(|id| before.contains_key(id)).collect();
+        let kept_before: Vec<&str> = ids(from, key)
+            .into_iter()
+            .filter(|id| after.contains_key(id))
+            .collect();
+        let kept_after: Vec<&str> = ids(to, key)
+            .into_iter()
+            .filter(|id| before.contains_key(id))
+            .collect();
         for &id in moves(&kept_before, &kept_after) {
-            let change = EffectChange::Move { from: before[id].0, to: after[id].0 };
+            let change = EffectChange::Move {
+                from: before[id].0,
+                to: after[id].0,
+            };
             self.push(at.child(id), change);
         }
     }
@@ -215,7 +253,10 @@ impl Effects<'_> {
 /// The patch that makes `before` into `after`, with moves for items of keyed lists.
 #[must_use]
 pub fn json_patch(policy: &Policy, before: &Value, after: &Value) -> Vec<PatchOp> {
-    let mut patch = Patch { policy, ops: Vec::new() };
+    let mut patch = Patch {
+        policy,
+        ops: Vec::new(),
+    };
     patch.value(Some(policy.root()), before, after, Pointer::root());
     patch.ops
 }
@@ -241,7 +282,10 @@ impl Patch<'_> {
             (Some((_, Shape::List { .. })), Value::Array(from), Value::Array(to)) => {
                 self.list(from, to, &at);
             }
-            _ => self.ops.push(PatchOp::Replace { path: at, value: after.clone() }),
+            _ => self.ops.push(PatchOp::Replace {
+                path: at,
+                value: after.clone(),
+            }),
         }
     }
 
@@ -255,7 +299,10 @@ impl Patch<'_> {
         for name in names(from, to) {
             let path = at.child(name);
             match (from.get(name), to.get(name)) {
-                (None, Some(value)) => self.ops.push(PatchOp::Add { path, value: value.clone() }),
+                (None, Some(value)) => self.ops.push(PatchOp::Add {
+                    path,
+                    value: value.clone(),
+                }),
                 (Some(_), None) => self.ops.push(PatchOp::Remove { path }),
                 (Some(old), Some(new)) => {
                     self.value(self.policy.child(node, name), old, new, path);
@@ -266,14 +313,22 @@ impl Patch<'_> {
     }
 
     fn list(&mut self, from: &[Value], to: &[Value], at: &Pointer) {
-        for Edit { at: start, removed, inserted } in edits(from, to) {
-            let path = at.child(&start.to_string());
+        for Edit {
+            at: start,
+            removed,
+            inserted,
+        } in edits(from, to)
+        {
+            let path = at.child(start.to_string());
             for _ in removed {
                 self.ops.push(PatchOp::Remove { path: path.clone() });
             }
             for (offset, value) in inserted.iter().enumerate() {
-                let path = at.child(&(start + offset).to_string());
-                self.ops.push(PatchOp::Add { path, value: value.clone() });
+                let path = at.child((start + offset).to_string());
+                self.ops.push(PatchOp::Add {
+                    path,
+                    value: value.clone(),
+                });
             }
         }
     }
@@ -284,26 +339,37 @@ impl Patch<'_> {
         for index in (0..present.len()).rev() {
             if !after.contains_key(present[index]) {
                 present.remove(index);
-                self.ops.push(PatchOp::Remove { path: at.child(&index.to_string()) });
+                self.ops.push(PatchOp::Remove {
+                    path: at.child(index.to_string()),
+                });
             }
         }
         for (index, id) in ids(to, key).into_iter().enumerate() {
             if present.get(index) == Some(&id) {
                 continue;
             }
-            let path = at.child(&index.to_string());
+            let path = at.child(index.to_string());
             if let Some(found) = present.iter().position(|other| *other == id) {
                 present.remove(found);
-                self.ops.push(PatchOp::Move { from: at.child(&found.to_string()), path });
+                self.ops.push(PatchOp::Move {
+                    from: at.child(found.to_string()),
+                    path,
+                });
             } else {
-                self.ops.push(PatchOp::Add { path, value: to[index].clone() });
+                self.ops.push(PatchOp::Add {
+                    path,
+                    value: to[index].clone(),
+                });
             }
             present.insert(index, id);
         }
         for (index, value) in to.iter().enumerate() {
-            let old = value.get(key).and_then(Value::as_str).and_then(|id| before.get(id));
+            let old = value
+                .get(key)
+                .and_then(Value::as_str)
+                .and_then(|id| before.get(id));
             if let Some((_, old)) = old {
-                self.value(Some(item), old, value, at.child(&index.to_string()));
+                self.value(Some(item), old, value, at.child(index.to_string()));
             }
         }
     }
@@ -322,17 +388,20 @@ fn text(value: Option<&Value>) -> &str {
 }
 
 fn ids<'a>(items: &'a [Value], key: &str) -> Vec<&'a str> {
-    items.iter().filter_map(|item| item.get(key)?.as_str()).collect()
+    items
+        .iter()
+        .filter_map(|item| item.get(key)?.as_str())
+        .collect()
 }
 
 fn by_id<'a>(items: &'a [Value], key: &str) -> HashMap<&'a str, (usize, &'a Value)> {
     let named = items.iter().enumerate();
-    named.filter_map(|(index, item)| Some((item.get(key)?.as_str()?, (index, item)))).collect()
+    named
+        .filter_map(|(index, item)| Some((item.get(key)?.as_str()?, (index, item))))
+        .collect()
 }
 
-fn sorted<'a, 'v>(
-    items: &'a HashMap<&'v str, (usize, &'v Value)>,
-) -> Vec<(&'v str, (usize, &'v Value))> {
+fn sorted<'v>(items: &HashMap<&'v str, (usize, &'v Value)>) -> Vec<(&'v str, (usize, &'v Value))> {
     let mut items: Vec<_> = items.iter().map(|(id, entry)| (*id, *entry)).collect();
     items.sort_by_key(|(_, (index, _))| *index);
     items

@@ -201,9 +201,16 @@ impl Entity {
             document,
             LoadOptions::new().text_encoding(document::ENCODING),
         )
-        .map_err(|source| LoadError::Document { entity: id.clone(), source: Box::new(source) })?
+        .map_err(|source| LoadError::Document {
+            entity: id.clone(),
+            source: Box::new(source),
+        })?
         .with_actor(crate::change::genesis_actor());
-        Ok(Self { seq, hash, ..Self::around(doc, id, epoch, policy) })
+        Ok(Self {
+            seq,
+            hash,
+            ..Self::around(doc, id, epoch, policy)
+        })
     }
 
     /// The entity as bytes for the store: a cache of the log up to its seq.
@@ -212,10 +219,13 @@ impl Entity {
     /// [`LoadError::Document`] when the saved document does not load again with equal heads; it
     /// must not be kept then.
     pub fn to_snapshot(&self) -> Result<Vec<u8>, LoadError> {
-        let document = self.doc.save_and_verify().map_err(|source| LoadError::Document {
-            entity: self.id.clone(),
-            source: Box::new(source),
-        })?;
+        let document = self
+            .doc
+            .save_and_verify()
+            .map_err(|source| LoadError::Document {
+                entity: self.id.clone(),
+                source: Box::new(source),
+            })?;
         let actors = self
             .actors
             .iter()
@@ -241,9 +251,11 @@ impl Entity {
         policy: &Arc<Policy>,
         snapshot: &[u8],
     ) -> Result<Self, LoadError> {
-        let snapshot: Snapshot = minicbor_serde::from_slice(snapshot).map_err(|error| {
-            LoadError::Snapshot { entity: id.clone(), reason: error.to_string() }
-        })?;
+        let snapshot: Snapshot =
+            minicbor_serde::from_slice(snapshot).map_err(|error| LoadError::Snapshot {
+                entity: id.clone(),
+                reason: error.to_string(),
+            })?;
         let at = (Seq(snapshot.seq), snapshot.hash);
         let mut entity = Self::from_document(id, epoch, policy, &snapshot.document, at)?;
         entity.stamps = snapshot.stamps;
@@ -258,7 +270,10 @@ impl Entity {
     }
 
     fn snapshot_error(&self, reason: String) -> LoadError {
-        LoadError::Snapshot { entity: self.id.clone(), reason }
+        LoadError::Snapshot {
+            entity: self.id.clone(),
+            reason,
+        }
     }
 
     /// Advances by entries of the entity's own log, in order; the genesis entry (seq 0) is known.
@@ -280,7 +295,11 @@ impl Entity {
             }
             if entry.seq != seq.next() {
                 let entity = self.id.clone();
-                return Err(LoadError::Order { entity, after: seq, found: entry.seq });
+                return Err(LoadError::Order {
+                    entity,
+                    after: seq,
+                    found: entry.seq,
+                });
             }
             for bytes in entry.changes {
                 let change = Change::try_from(bytes.as_slice())
@@ -297,7 +316,8 @@ impl Entity {
             (seq, hash) = (entry.seq, entry.hash);
         }
         if !changes.is_empty() {
-            self.apply(changes).map_err(|reason| self.change_error(seq, reason))?;
+            self.apply(changes)
+                .map_err(|reason| self.change_error(seq, reason))?;
         }
         self.actors = Arc::new(actors);
         self.stamps = stamps;
@@ -309,7 +329,8 @@ impl Entity {
         let mut doc = self.doc.clone();
         let max = changes.iter().map(Change::max_op).max().unwrap_or(0);
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
-        doc.apply_changes(changes).map_err(|error| error.to_string())?;
+        doc.apply_changes(changes)
+            .map_err(|error| error.to_string())?;
         if !doc.get_missing_deps(&hashes).is_empty() {
             return Err("it depends on changes that are not in the log".to_owned());
         }
@@ -320,7 +341,11 @@ impl Entity {
     }
 
     fn change_error(&self, seq: Seq, reason: String) -> LoadError {
-        LoadError::Change { entity: self.id.clone(), seq, reason }
+        LoadError::Change {
+            entity: self.id.clone(),
+            seq,
+            reason,
+        }
     }
 
     /// Takes over where the commit put the entity's last entry.
@@ -422,7 +447,11 @@ impl Entity {
             .iter()
             .map(|&hash| {
                 let known = self.doc.get_change_meta_by_hash(&hash.into()).is_some();
-                if known { Ok(ChangeHash::from(hash)) } else { Err(hash) }
+                if known {
+                    Ok(ChangeHash::from(hash))
+                } else {
+                    Err(hash)
+                }
             })
             .collect()
     }

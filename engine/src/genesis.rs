@@ -24,11 +24,15 @@ pub(crate) fn document(entity: &EntityId, epoch: Epoch, policy: &Policy) -> Auto
     if tx.pending_ops() == 0 {
         // A schema of nothing but optional scalars declares no container; the genesis must still
         // be a change, because an empty one cannot be told from its absence.
-        tx.put(automerge::ROOT, "$genesis", true).expect("a new document takes every put");
+        tx.put(automerge::ROOT, "$genesis", true)
+            .expect("a new document takes every put");
     }
     tx.commit_with(
         CommitOptions::default()
-            .with_message(format!("indelible genesis {entity} {epoch} {}", policy.hash()))
+            .with_message(format!(
+                "indelible genesis {entity} {epoch} {}",
+                policy.hash()
+            ))
             .with_time(0),
     );
     doc
@@ -43,7 +47,9 @@ pub(crate) fn make_fields<T: Transactable>(
     node: NodeId,
     written: &dyn Fn(&str) -> bool,
 ) -> Result<(), AutomergeError> {
-    let Shape::Object { properties, .. } = &policy.node(node).shape else { return Ok(()) };
+    let Shape::Object { properties, .. } = &policy.node(node).shape else {
+        return Ok(());
+    };
     for (name, &child) in properties {
         let declared = policy.node(child);
         match &declared.shape {
@@ -70,7 +76,11 @@ pub(crate) fn make_fields<T: Transactable>(
                 }
             }
             Shape::Counter(_) => {
-                let start = declared.default.as_ref().and_then(Value::as_i64).unwrap_or(0);
+                let start = declared
+                    .default
+                    .as_ref()
+                    .and_then(Value::as_i64)
+                    .unwrap_or(0);
                 tx.put(object, name.as_str(), ScalarValue::counter(start))?;
             }
             Shape::Scalar(_) if !written(name) => {

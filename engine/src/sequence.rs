@@ -45,14 +45,20 @@ pub(crate) fn runs<T: Eq + Hash>(old: &[T], new: &[T]) -> Vec<Run> {
     }
     let product = old_middle.len().saturating_mul(new_middle.len());
     if old_middle.is_empty() || new_middle.is_empty() || product > PRODUCT_MAX {
-        return vec![Run { old: head..old_end, new: head..new_end }];
+        return vec![Run {
+            old: head..old_end,
+            new: head..new_end,
+        }];
     }
     capture_diff_slices(Algorithm::Myers, old_middle, new_middle)
         .into_iter()
         .filter(|op| !matches!(op, DiffOp::Equal { .. }))
         .map(|op| {
             let (old, new) = (op.old_range(), op.new_range());
-            Run { old: old.start + head..old.end + head, new: new.start + head..new.end + head }
+            Run {
+                old: old.start + head..old.end + head,
+                new: new.start + head..new.end + head,
+            }
         })
         .collect()
 }
@@ -75,8 +81,10 @@ pub(crate) fn edits<'a, T: Eq + Hash>(old: &'a [T], new: &'a [T]) -> Vec<Edit<'a
 /// What stays is a longest increasing subsequence of the old places (Fredman 1975).
 pub(crate) fn moves<'a, T: Eq + Hash>(old: &[T], new: &'a [T]) -> Vec<&'a T> {
     let places: HashMap<&T, usize> = old.iter().enumerate().map(|(i, t)| (t, i)).collect();
-    let sequence: Vec<(usize, &T)> =
-        new.iter().filter_map(|element| Some((*places.get(element)?, element))).collect();
+    let sequence: Vec<(usize, &T)> = new
+        .iter()
+        .filter_map(|element| Some((*places.get(element)?, element)))
+        .collect();
     // tails[k]: index in `sequence` of the smallest end of an increasing run of length k + 1.
     let mut tails: Vec<usize> = Vec::new();
     let mut previous: Vec<Option<usize>> = Vec::with_capacity(sequence.len());
@@ -95,7 +103,12 @@ pub(crate) fn moves<'a, T: Eq + Hash>(old: &[T], new: &'a [T]) -> Vec<&'a T> {
         stays[index] = true;
         next = previous[index];
     }
-    sequence.iter().zip(stays).filter(|(_, stays)| !stays).map(|((_, t), _)| *t).collect()
+    sequence
+        .iter()
+        .zip(stays)
+        .filter(|(_, stays)| !stays)
+        .map(|((_, t), _)| *t)
+        .collect()
 }
 
 #[cfg(test)]
@@ -106,7 +119,12 @@ mod tests {
         let (old, new): (Vec<char>, Vec<char>) = (old.chars().collect(), new.chars().collect());
         let mut text = old.clone();
         let edits = edits(&old, &new);
-        for Edit { at, removed, inserted } in &edits {
+        for Edit {
+            at,
+            removed,
+            inserted,
+        } in &edits
+        {
             text.splice(*at..*at + removed.len(), inserted.iter().copied());
         }
         assert_eq!(text, new);

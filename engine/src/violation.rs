@@ -125,13 +125,21 @@ impl Refusal {
             kept: None,
             message,
         };
-        Self { code, admitted: change, violations: vec![violation] }
+        Self {
+            code,
+            admitted: change,
+            violations: vec![violation],
+        }
     }
 
     /// A refusal by policy.
     #[must_use]
     pub fn policy(change: usize, violations: Vec<Violation>) -> Self {
-        Self { code: Cow::Borrowed(Self::POLICY), admitted: change, violations }
+        Self {
+            code: Cow::Borrowed(Self::POLICY),
+            admitted: change,
+            violations,
+        }
     }
 
     /// Whether the policy decided, so that the refusal belongs in the ledger.

@@ -7,26 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
-use automerge::{Automerge, ObjId, ObjType, Prop, ReadDoc, ScalarValue, Value as Stored};
+use automerge::{Automerge, ObjId, ObjType, Prop, ReadDoc, ScalarValue};
 use serde_json::Value;
 
 use super::operations::{Fault, Lookup, fault, object_id};
 use super::references::Past;
+use super::rights::denied;
 use crate::change::ParsedChange;
-use crate::document::{DELETED, POSITION, Reader, plain_value};
+use crate::document::{DELETED, POSITION, Reader};
 use crate::entity::Entity;
 use crate::id::{ItemId, check_map_key};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Shape, WriteRule};
+use crate::policy::{NodeId, Shape};
 use crate::position;
 use crate::principal::Principal;
-use crate::value::canonical;
 use crate::violation::{Rule, Violation};
 
 /// More faults of one change than this are not told one by one.
 const VIOLATIONS_MAX: usize = 100;
-/// U+FFFC stands for a block inside an Automerge text.
-const OBJECT_REPLACEMENT: char = '\u{fffc}';
 
 /// What a change is judged on.
 pub(super) struct Case<'a> {
@@ -38,20 +36,20 @@ pub(super) struct Case<'a> {
 
 /// An object, its place in the schema and its name for people.
 #[derive(Clone)]
-struct Place {
-    node: NodeId,
-    pointer: Pointer,
+pub(super) struct Place {
+    pub(super) node: NodeId,
+    pub(super) pointer: Pointer,
     /// The object in the document; `None` for one that this change makes.
-    object: Option<ObjId>,
+    pub(super) object: Option<ObjId>,
     /// Whether `create` fields may be written: the object comes into being now.
-    fresh: bool,
+    pub(super) fresh: bool,
 }
 
 /// An object that the change under judgement makes.
-struct Made {
+pub(super) struct Made {
     place: Place,
     op: usize,
-    fields: BTreeSet<String>,
+    pub(super) fields: BTreeSet<String>,
 }
 
 /// Judges `change`; gives the names of the root fields it touches.
@@ -85,9 +83,9 @@ pub(super) fn judge(
     Ok((judge.touched, judge.violations))
 }
 
-struct Judge<'a> {
-    case: &'a Case<'a>,
-    reader: Reader<'a>,
+pub(super) struct Judge<'a> {
+    pub(super) case: &'a Case<'a>,
+    pub(super) reader: Reader<'a>,
     lookup: Lookup<'a>,
     /// By index of the operation that makes it.
     made: BTreeMap<usize, Made>,
@@ -96,7 +94,7 @@ struct Judge<'a> {
     /// Places of objects in the document; `None` where the schema does not know them.
     places: HashMap<OpId, Option<(Place, ObjType)>>,
     /// What counters stand at, with the increments of this change.
-    counters: HashMap<(ObjectId, String), i64>,
+    pub(super) counters: HashMap<(ObjectId, String), i64>,
     touched: BTreeSet<String>,
     violations: Vec<Violation>,
 }
@@ -127,16 +125,29 @@ impl Judge<'_> {
             (Shape::Keyed { item, .. }, Key::Map(id)) => self.item(index, op, &place, *item, id),
             (Shape::List { element }, Key::Seq(_)) => self.element(index, op, &place, *element),
             (Shape::Text { .. }, Key::Seq(_)) => self.character(index, op, &place),
-            _ => self.refuse(index, &place.pointer, Rule::TYPE, "the object is of another type"),
+            _ => self.refuse(
+                index,
+                &place.pointer,
+                Rule::TYPE,
+                "the object is of another type",
+            ),
         }
         Ok(())
     }
 
     /// An object that an earlier operation of this change made; no place if that was refused.
     fn own_place(&self, index: usize, own: usize) -> Result<(Option<Place>, ObjType), Fault> {
-        let maker = self.lookup.own_op(own).filter(|_| own < index).map(|op| &op.action);
+        let maker = self
+            .lookup
+            .own_op(own)
+            .filter(|_| own < index)
+            .map(|op| &op.action);
         let Some(OpType::Make(kind)) = maker else {
-            return fault("unknown-object", index, "it works on an object that is not made yet");
+            return fault(
+                "unknown-object",
+                index,
+                "it works on an object that is not made yet",
+            );
         };
         Ok((self.made.get(&own).map(|made| made.place.clone()), *kind))
     }
@@ -152,7 +163,13 @@ impl Judge<'_> {
         let object = object_id(id);
         let kind = match self.case.doc.object_type(&object) {
             Ok(kind) if self.lookup.is_past(id) => kind,
-            _ => return fault("unknown-object", index, "there is no such object in its past"),
+            _ => {
+                return fault(
+                    "unknown-object",
+                    index,
+                    "there is no such object in its past",
+                );
+            }
         };
         let Ok(parents) = self.case.doc.parents(&object) else {
             return fault("unknown-object", index, "there is no such object");
@@ -172,16 +189,31 @@ impl Judge<'_> {
             node = node.and_then(|node| policy.child(node, name));
         }
         let Some(node) = node else {
-            self.refuse(index, &pointer, Rule::UNKNOWN_FIELD, "the schema declares no such field");
+            self.refuse(
+                index,
+                &pointer,
+                Rule::UNKNOWN_FIELD,
+                "the schema declares no such field",
+            );
             return Ok((None, kind));
         };
-        let place = Place { node, pointer, object: Some(object), fresh: self.case.creation };
+        let place = Place {
+            node,
+            pointer,
+            object: Some(object),
+            fresh: self.case.creation,
+        };
         self.places.insert(id.clone(), Some((place.clone(), kind)));
         Ok((Some(place), kind))
     }
 
-    fn touch(&mut self, place: &Place, name: &str) {
-        let root = place.pointer.tokens().first().map_or(name, String::as_str).to_owned();
+    pub(super) fn touch(&mut self, place: &Place, name: &str) {
+        let root = place
+            .pointer
+            .tokens()
+            .first()
+            .map_or(name, String::as_str)
+            .to_owned();
         self.touched.insert(root);
     }
 
@@ -195,16 +227,35 @@ impl Judge<'_> {
             return;
         }
         if policy.presented_key(place.node) == Some(name) {
-            self.refuse(index, &at, Rule::KEY, "the key of an item cannot be written");
+            self.refuse(
+                index,
+                &at,
+                Rule::KEY,
+                "the key of an item cannot be written",
+            );
             return;
         }
-        let child = if name.starts_with('$') { None } else { policy.child(place.node, name) };
+        let child = if name.starts_with('$') {
+            None
+        } else {
+            policy.child(place.node, name)
+        };
         let Some(child) = child else {
-            self.refuse(index, &at, Rule::UNKNOWN_FIELD, "the schema declares no such field");
+            self.refuse(
+                index,
+                &at,
+                Rule::UNKNOWN_FIELD,
+                "the schema declares no such field",
+            );
             return;
         };
         if policy.is_additional(child) && check_map_key(name).is_err() {
-            self.refuse(index, &at, Rule::NAME, "a map key is 1 to 128 bytes of plain text");
+            self.refuse(
+                index,
+                &at,
+                Rule::NAME,
+                "a map key is 1 to 128 bytes of plain text",
+            );
             return;
         }
         match &policy.node(child).shape {
@@ -215,9 +266,19 @@ impl Judge<'_> {
             Shape::Scalar(_) | Shape::Atomic(_) => self.scalar(index, op, place, child, name),
             Shape::Counter(_) => self.counter(index, op, place, child, name),
             Shape::Stamp(_) => {
-                self.refuse(index, &at, Rule::STAMP, "the field is derived from the ledger");
+                self.refuse(
+                    index,
+                    &at,
+                    Rule::STAMP,
+                    "the field is derived from the ledger",
+                );
             }
-            _ => self.refuse(index, &at, Rule::TALLY, "the field lives beside the document"),
+            _ => self.refuse(
+                index,
+                &at,
+                Rule::TALLY,
+                "the field lives beside the document",
+            ),
         }
     }
 
@@ -229,8 +290,20 @@ impl Judge<'_> {
         let owner = self.owner(&op.obj);
         let first = owner.is_some_and(|made| made.fields.insert(name.to_owned()));
         if place.object.is_none() && first && fits {
-            let made = Place { node: child, pointer: at, object: None, fresh: true };
-            self.made.insert(index, Made { place: made, op: index, fields: BTreeSet::new() });
+            let made = Place {
+                node: child,
+                pointer: at,
+                object: None,
+                fresh: true,
+            };
+            self.made.insert(
+                index,
+                Made {
+                    place: made,
+                    op: index,
+                    fields: BTreeSet::new(),
+                },
+            );
         } else {
             let message = "a declared container is made once and never put, replaced or deleted";
             self.refuse(index, &at, Rule::CONTAINER, message);
@@ -238,8 +311,10 @@ impl Judge<'_> {
     }
 
     /// The made object that an operation works on, if this change makes it.
-    fn owner(&mut self, object: &ObjectId) -> Option<&mut Made> {
-        let ObjectId::Id(id) = object else { return None };
+    pub(super) fn owner(&mut self, object: &ObjectId) -> Option<&mut Made> {
+        let ObjectId::Id(id) = object else {
+            return None;
+        };
         let own = self.lookup.own(id)?;
         self.made.get_mut(&own)
     }
@@ -259,7 +334,10 @@ impl Judge<'_> {
     fn make_dynamic(&mut self, index: usize, op: &Op, place: &Place, child: NodeId, name: &str) {
         let at = place.pointer.child(name);
         let there = place.object.as_ref().is_some_and(|object| {
-            self.case.doc.get_all(object, name).is_ok_and(|found| !found.is_empty())
+            self.case
+                .doc
+                .get_all(object, name)
+                .is_ok_and(|found| !found.is_empty())
         });
         let again = match self.owner(&op.obj) {
             Some(made) => !made.fields.insert(name.to_owned()),
@@ -271,10 +349,27 @@ impl Judge<'_> {
         } else if !matches!(op.action, OpType::Make(ObjType::Map)) {
             self.refuse(index, &at, Rule::TYPE, "only an object can be made here");
         } else if let Some(rule) = self.right(place.node, place.fresh) {
-            self.refuse(index, &at, rule, "items of this list may not be added by you");
+            self.refuse(
+                index,
+                &at,
+                rule,
+                "items of this list may not be added by you",
+            );
         } else {
-            let made = Place { node: child, pointer: at, object: None, fresh: true };
-            self.made.insert(index, Made { place: made, op: index, fields: BTreeSet::new() });
+            let made = Place {
+                node: child,
+                pointer: at,
+                object: None,
+                fresh: true,
+            };
+            self.made.insert(
+                index,
+                Made {
+                    place: made,
+                    op: index,
+                    fields: BTreeSet::new(),
+                },
+            );
         }
     }
 
@@ -285,7 +380,10 @@ impl Judge<'_> {
         if let Some(made) = self.owner(&op.obj) {
             made.fields.insert(name.to_owned());
         }
-        let keyed = policy.node(place.node).parent.filter(|_| !policy.is_additional(place.node));
+        let keyed = policy
+            .node(place.node)
+            .parent
+            .filter(|_| !policy.is_additional(place.node));
         match (&op.action, name, keyed) {
             (OpType::Put(ScalarValue::Str(text)), POSITION, Some(list)) => {
                 // The right to move is the list's, whatever brought the item into being.
@@ -294,7 +392,12 @@ impl Judge<'_> {
                     let message = "a position is 1 to 128 of 0-9A-Za-z and does not end in 0";
                     self.refuse(index, &at, Rule::POSITION, message);
                 } else if let Some(rule) = rule {
-                    self.refuse(index, &at, rule, "items of this list may not be moved by you");
+                    self.refuse(
+                        index,
+                        &at,
+                        rule,
+                        "items of this list may not be moved by you",
+                    );
                 }
             }
             (OpType::Put(ScalarValue::Boolean(_)), DELETED, _) => {
@@ -307,136 +410,6 @@ impl Judge<'_> {
                 self.refuse(index, &at, Rule::POSITION, "this is no position");
             }
             _ => self.refuse(index, &at, Rule::DELETE, "the register holds true or false"),
-        }
-    }
-
-    fn scalar(&mut self, index: usize, op: &Op, place: &Place, child: NodeId, name: &str) {
-        let at = place.pointer.child(name);
-        let node = self.case.entity.policy.node(child);
-        if let Some(made) = self.owner(&op.obj) {
-            made.fields.insert(name.to_owned());
-        }
-        let attempted = match &op.action {
-            OpType::Put(scalar) => match put_value(&node.shape, scalar) {
-                Ok(value) => Some(value),
-                Err((rule, message)) => return self.refuse(index, &at, rule, message),
-            },
-            OpType::Delete => None,
-            OpType::Make(_) => {
-                let message = "the field holds one value, not an object";
-                return self.refuse(index, &at, Rule::TYPE, message);
-            }
-            _ => return self.refuse(index, &at, Rule::TYPE, "the field is not a counter"),
-        };
-        let is_default = place.fresh && attempted.is_some() && attempted == node.default;
-        if let Some(rule) = self.right(child, place.fresh).filter(|_| !is_default) {
-            let kept = place
-                .object
-                .as_ref()
-                .and_then(|object| self.reader.property(object, name, child));
-            let message = refusal_text(&rule);
-            self.refuse_value(index, &at, rule, message, attempted, kept);
-        } else if let Some(value) = attempted {
-            self.constraint(index, &at, child, value);
-        }
-    }
-
-    /// The constraints of one scalar or atomic value.
-    fn constraint(&mut self, index: usize, at: &Pointer, node: NodeId, value: Value) {
-        let checked = match &self.case.entity.policy.node(node).shape {
-            Shape::Scalar(rule) | Shape::Counter(rule) => rule.check(&value),
-            Shape::Atomic(rule) => rule.check(&value),
-            _ => Ok(()),
-        };
-        if let Err(fault) = checked {
-            let rule = Rule::keyword(&fault.keyword);
-            self.refuse_value(index, at, rule, &fault.message, Some(value), None);
-        }
-    }
-
-    fn counter(&mut self, index: usize, op: &Op, place: &Place, child: NodeId, name: &str) {
-        let at = place.pointer.child(name);
-        let right = self.right(child, place.fresh);
-        let key = (op.obj.clone(), name.to_owned());
-        match &op.action {
-            OpType::Put(ScalarValue::Counter(start)) if place.object.is_none() => {
-                let start = i64::from(start);
-                let default = self.case.entity.policy.node(child).default.as_ref();
-                let default = default.and_then(Value::as_i64).unwrap_or(0);
-                let first =
-                    self.owner(&op.obj).is_some_and(|made| made.fields.insert(name.to_owned()));
-                if !first {
-                    self.refuse(index, &at, Rule::COUNTER, "a counter is made once");
-                } else if let Some(rule) = right.filter(|_| start != default) {
-                    self.refuse(index, &at, rule, "only the default may be set here by you");
-                } else {
-                    self.counters.insert(key, start);
-                    self.constraint(index, &at, child, Value::from(start));
-                }
-            }
-            OpType::Increment(by) => {
-                let stored = place.object.as_ref().and_then(|o| self.reader.get(o, name));
-                let now = self.counters.get(&key).copied().or(match stored {
-                    Some((Stored::Scalar(scalar), _)) => match scalar.as_ref() {
-                        ScalarValue::Counter(counter) => Some(i64::from(counter)),
-                        _ => None,
-                    },
-                    _ => None,
-                });
-                let next = now.and_then(|now| now.checked_add(*by));
-                if let Some(rule) = right {
-                    self.refuse(index, &at, rule, "the counter may not be changed by you");
-                } else if let Some(next) = next {
-                    self.counters.insert(key, next);
-                    self.constraint(index, &at, child, Value::from(next));
-                } else {
-                    self.refuse(index, &at, Rule::COUNTER, "the counter would overflow");
-                }
-            }
-            _ => self.refuse(index, &at, Rule::COUNTER, "a counter changes by increments only"),
-        }
-    }
-
-    /// An element of a list of scalars.
-    fn element(&mut self, index: usize, op: &Op, place: &Place, element: NodeId) {
-        self.touch(place, "");
-        let at = place.pointer.clone();
-        let attempted = match &op.action {
-            OpType::Put(scalar) => {
-                match put_value(&self.case.entity.policy.node(element).shape, scalar) {
-                    Ok(value) => Some(value),
-                    Err((rule, message)) => return self.refuse(index, &at, rule, message),
-                }
-            }
-            OpType::Delete => None,
-            _ => return self.refuse(index, &at, Rule::TYPE, "the list holds plain values"),
-        };
-        if let Some(rule) = self.right(element, place.fresh) {
-            let message = refusal_text(&rule);
-            self.refuse_value(index, &at, rule, message, attempted, None);
-        } else if let Some(value) = attempted {
-            self.constraint(index, &at, element, value);
-        }
-    }
-
-    /// An element of a text.
-    fn character(&mut self, index: usize, op: &Op, place: &Place) {
-        self.touch(place, "");
-        let at = place.pointer.clone();
-        let fits = match &op.action {
-            OpType::Put(ScalarValue::Str(text)) if op.insert => {
-                let mut chars = text.chars();
-                matches!((chars.next(), chars.next()), (Some(c), None) if c != OBJECT_REPLACEMENT)
-            }
-            OpType::Delete => true,
-            _ => false,
-        };
-        if !fits {
-            let message = "a text takes single characters, inserted or deleted";
-            self.refuse(index, &at, Rule::TEXT, message);
-        } else if let Some(rule) = self.right(place.node, place.fresh) {
-            let message = refusal_text(&rule);
-            self.refuse(index, &at, rule, message);
         }
     }
 
@@ -468,15 +441,19 @@ impl Judge<'_> {
     }
 
     /// The rule that keeps the author from writing at `node`, if any.
-    fn right(&self, node: NodeId, fresh: bool) -> Option<Rule> {
-        denied(&self.case.entity.policy.node(node).write, self.case.author, fresh)
+    pub(super) fn right(&self, node: NodeId, fresh: bool) -> Option<Rule> {
+        denied(
+            &self.case.entity.policy.node(node).write,
+            self.case.author,
+            fresh,
+        )
     }
 
-    fn refuse(&mut self, op: usize, at: &Pointer, rule: Rule, message: &str) {
+    pub(super) fn refuse(&mut self, op: usize, at: &Pointer, rule: Rule, message: &str) {
         self.refuse_value(op, at, rule, message, None, None);
     }
 
-    fn refuse_value(
+    pub(super) fn refuse_value(
         &mut self,
         op: usize,
         at: &Pointer,
@@ -505,55 +482,11 @@ impl Judge<'_> {
     }
 }
 
-/// The rule that keeps `author` from writing under `write`, if any.
-pub(crate) fn denied(write: &WriteRule, author: &Principal, fresh: bool) -> Option<Rule> {
-    match write {
-        WriteRule::Edit => None,
-        WriteRule::Create => (!fresh).then_some(Rule::CREATE),
-        WriteRule::System => (!author.is_system()).then_some(Rule::SYSTEM),
-        WriteRule::Roles(roles) => {
-            (!author.is_system() && !author.has_any(roles)).then_some(Rule::WRITE)
-        }
-    }
-}
-
-/// Why a value may not be written, for people.
-pub(crate) fn refusal_text(rule: &Rule) -> &'static str {
-    if *rule == Rule::CREATE {
-        "the field is written once, when it is created"
-    } else if *rule == Rule::SYSTEM {
-        "the field is written by the system only"
-    } else if *rule == Rule::STAMP {
-        "the field is derived from the ledger"
-    } else if *rule == Rule::TALLY {
-        "the field lives beside the document"
-    } else {
-        "the field may not be written by your roles"
-    }
-}
-
 fn object_type(shape: &Shape) -> Option<ObjType> {
     match shape {
         Shape::Object { .. } | Shape::Keyed { .. } => Some(ObjType::Map),
         Shape::List { .. } => Some(ObjType::List),
         Shape::Text { .. } => Some(ObjType::Text),
         _ => None,
-    }
-}
-
-/// The JSON that a put stores, or why it cannot be stored.
-fn put_value(shape: &Shape, scalar: &ScalarValue) -> Result<Value, (Rule, &'static str)> {
-    if let Shape::Atomic(_) = shape {
-        let ScalarValue::Str(text) = scalar else {
-            return Err((Rule::ATOMIC, "the field holds canonical JSON as text"));
-        };
-        return match serde_json::from_str::<Value>(text) {
-            Ok(value) if canonical(&value) == text.as_str() => Ok(value),
-            _ => Err((Rule::ATOMIC, "the field holds canonical JSON (RFC 8785) as text")),
-        };
-    }
-    match scalar {
-        ScalarValue::Counter(_) => Err((Rule::TYPE, "the field is not a counter")),
-        scalar => plain_value(scalar).ok_or((Rule::TYPE, "JSON has no word for this value")),
     }
 }

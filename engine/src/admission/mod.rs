@@ -5,9 +5,11 @@
 //! given. Only [`admit`] makes [`Admitted`], and only `Admitted` can be committed.
 //! Must never know: sockets, storage, other proposals of the same batch.
 
-pub(crate) mod judge;
+mod judge;
+mod leaves;
 mod operations;
 mod references;
+pub(crate) mod rights;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +137,12 @@ pub fn admit(entity: &Entity, proposal: &Proposal, now: Timestamp, limits: &Limi
 
 impl Verdict {
     fn refusal(refusal: Refusal) -> Self {
-        Self { admitted: None, refused: Some(refusal), known: Vec::new(), dropped: Vec::new() }
+        Self {
+            admitted: None,
+            refused: Some(refusal),
+            known: Vec::new(),
+            dropped: Vec::new(),
+        }
     }
 }
 
@@ -195,7 +202,9 @@ impl<'a> Trial<'a> {
     }
 
     fn is_known(&self, change: &ParsedChange) -> bool {
-        self.doc.get_change_meta_by_hash(&change.hash().into()).is_some()
+        self.doc
+            .get_change_meta_by_hash(&change.hash().into())
+            .is_some()
     }
 
     /// Remembers the hashes of the changes from `index` on, as far as they can be read.
@@ -220,7 +229,9 @@ impl<'a> Trial<'a> {
         };
         let (touched, mut violations) = judge::judge(&case, &change, &past).map_err(fault)?;
         if !violations.is_empty() {
-            violations.iter_mut().for_each(|violation| violation.change = index);
+            violations
+                .iter_mut()
+                .for_each(|violation| violation.change = index);
             return Err(Refusal::policy(index, violations));
         }
         self.apply(index, &change)?;
@@ -232,7 +243,8 @@ impl<'a> Trial<'a> {
     fn apply(&mut self, index: usize, change: &ParsedChange) -> Result<(), Refusal> {
         let doc = &mut self.doc;
         let applied = catch_unwind(AssertUnwindSafe(|| {
-            doc.apply_changes([change.raw().clone()]).map_err(|error| error.to_string())?;
+            doc.apply_changes([change.raw().clone()])
+                .map_err(|error| error.to_string())?;
             let back = doc.get_change_by_hash(&change.hash().into());
             match back {
                 Some(back) if back.raw_bytes() == change.raw().raw_bytes() => Ok(()),
@@ -255,7 +267,11 @@ impl<'a> Trial<'a> {
         };
         // The copy may be broken now: make a new one and bring it to where it was.
         self.doc = self.entity.doc.clone();
-        let passed: Vec<_> = self.passed.iter().map(|(change, _)| change.raw().clone()).collect();
+        let passed: Vec<_> = self
+            .passed
+            .iter()
+            .map(|(change, _)| change.raw().clone())
+            .collect();
         if !passed.is_empty() && self.doc.apply_changes(passed).is_err() {
             self.passed.clear();
             self.doc = self.entity.doc.clone();
@@ -291,7 +307,9 @@ impl<'a> Trial<'a> {
         let mut value = Map::clone(&entity.value);
         let touched: BTreeSet<&String> = self.passed.iter().flat_map(|(_, names)| names).collect();
         for name in touched {
-            let Some(node) = entity.policy.child(entity.policy.root(), name) else { continue };
+            let Some(node) = entity.policy.child(entity.policy.root(), name) else {
+                continue;
+            };
             match reader.property(&automerge::ROOT, name, node) {
                 Some(present) => value.insert(name.clone(), present),
                 None => value.remove(name),
@@ -307,7 +325,9 @@ impl<'a> Trial<'a> {
             doc: self.doc.clone(),
             value: Arc::new(value),
             actors: Arc::clone(&self.actors),
-            stamps: entity.stamps.advanced(now, &self.proposal.author.id, claimed),
+            stamps: entity
+                .stamps
+                .advanced(now, &self.proposal.author.id, claimed),
             received: entity.received.clone(),
             max_op: self.max_op,
         }
@@ -357,7 +377,11 @@ impl<'a> Trial<'a> {
 
     fn proposal_index(&self, change: &ParsedChange) -> usize {
         let raw = change.raw().raw_bytes();
-        self.proposal.changes.iter().position(|bytes| bytes == raw).unwrap_or(0)
+        self.proposal
+            .changes
+            .iter()
+            .position(|bytes| bytes == raw)
+            .unwrap_or(0)
     }
 
     fn admitted(mut self, next: Entity, now: Timestamp) -> Verdict {
@@ -374,13 +398,21 @@ impl<'a> Trial<'a> {
             session: self.proposal.session,
             at: now,
             policy_hash: next.policy.hash(),
-            changes: self.passed.iter().map(|(c, _)| c.raw().raw_bytes().to_vec()).collect(),
+            changes: self
+                .passed
+                .iter()
+                .map(|(c, _)| c.raw().raw_bytes().to_vec())
+                .collect(),
             heads: next.heads(),
             claimed: self.proposal.claimed.clone(),
         };
         let effects = effects(&next.policy, &self.entity.value, &next.value);
         Verdict {
-            admitted: Some(Admitted { entity: next, draft, effects }),
+            admitted: Some(Admitted {
+                entity: next,
+                draft,
+                effects,
+            }),
             refused: self.refused,
             known: self.known,
             dropped: self.dropped,
@@ -399,7 +431,8 @@ fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec<Violation>
     if !faults.is_empty() && !creation {
         let old = before.policy.check_whole(&before.presented());
         faults.retain(|fault| {
-            !old.iter().any(|o| o.pointer == fault.pointer && o.keyword == fault.keyword)
+            !old.iter()
+                .any(|o| o.pointer == fault.pointer && o.keyword == fault.keyword)
         });
     }
     faults
@@ -424,14 +457,18 @@ fn introduced(_before: &Entity, _after: &Entity, _creation: bool) -> Vec<Violati
 
 /// The scalar at a pointer that names items by id; containers are too much for a report.
 #[cfg(feature = "whole-entity")]
-fn value_at(value: &Value, policy: &crate::policy::Policy, pointer: &crate::pointer::Pointer) -> Option<Value> {
+fn value_at(
+    value: &Value,
+    policy: &crate::policy::Policy,
+    pointer: &crate::pointer::Pointer,
+) -> Option<Value> {
     let mut node = policy.root();
     let mut value = value;
     for token in pointer.tokens() {
         value = match (&policy.node(node).shape, value) {
-            (crate::policy::Shape::Keyed { key, .. }, Value::Array(items)) => {
-                items.iter().find(|item| item.get(key).and_then(Value::as_str) == Some(token))?
-            }
+            (crate::policy::Shape::Keyed { key, .. }, Value::Array(items)) => items
+                .iter()
+                .find(|item| item.get(key).and_then(Value::as_str) == Some(token))?,
             (_, Value::Object(map)) => map.get(token)?,
             _ => return None,
         };

@@ -35,7 +35,12 @@ pub(super) fn object_id(id: &OpId) -> ObjId {
 
 impl<'a> Lookup<'a> {
     pub(super) fn new(doc: &'a Automerge, change: &'a ParsedChange, past: &'a Past) -> Self {
-        Self { doc, change, past, decoded: HashMap::new() }
+        Self {
+            doc,
+            change,
+            past,
+            decoded: HashMap::new(),
+        }
     }
 
     /// The index in the change under judgement of the operation `id`, if it is one of its own.
@@ -135,14 +140,19 @@ impl<'a> Lookup<'a> {
                 fault("pred", at, "an insertion has no predecessors")
             };
         };
-        let there =
-            self.find(element, at).is_some_and(|found| found.insert && found.obj == op.obj);
+        let there = self
+            .find(element, at)
+            .is_some_and(|found| found.insert && found.obj == op.obj);
         if !there {
             return fault("element", at, "there is no such element in this object");
         }
         if op.insert {
             let bare = op.pred.is_empty() && is_value(&op.action);
-            return if bare { Ok(()) } else { fault("pred", at, "an insertion only makes a value") };
+            return if bare {
+                Ok(())
+            } else {
+                fault("pred", at, "an insertion only makes a value")
+            };
         }
         if op.pred.is_empty() {
             return fault("pred", at, "it must name what it replaces or deletes");

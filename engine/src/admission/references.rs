@@ -23,7 +23,9 @@ pub(super) struct Past {
 impl Past {
     /// Whether an operation of the document lies before the change.
     pub(super) fn holds(&self, counter: u64, actor: &ActorId) -> bool {
-        self.concurrent.get(actor).is_none_or(|first| counter < *first)
+        self.concurrent
+            .get(actor)
+            .is_none_or(|first| counter < *first)
     }
 }
 
@@ -70,20 +72,31 @@ fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<
         Origin::Server | Origin::Creation => *actor == server,
     };
     if !allowed {
-        return fault("actor-reserved", format!("actor {actor} is not for clients to use"));
+        return fault(
+            "actor-reserved",
+            format!("actor {actor} is not for clients to use"),
+        );
     }
-    if change.claimed_author().is_some_and(|named| named != author.id.as_bytes()) {
+    if change
+        .claimed_author()
+        .is_some_and(|named| named != author.id.as_bytes())
+    {
         let message = "the change names another author than the one who sent it".to_owned();
         return fault("author", message);
     }
     let expected = match trial.actors.get(actor) {
         Some(state) if state.principal != author.id => {
-            return fault("actor-taken", format!("actor {actor} belongs to somebody else"));
+            return fault(
+                "actor-taken",
+                format!("actor {actor} belongs to somebody else"),
+            );
         }
         Some(state) => {
             let last = ChangeHash::from(state.last);
             let seen = change.deps().contains(&last)
-                || trial.doc_meta(&last).is_some_and(|max_op| past.holds(max_op, actor));
+                || trial
+                    .doc_meta(&last)
+                    .is_some_and(|max_op| past.holds(max_op, actor));
             if !seen {
                 let message = format!("it does not depend on {last}, the actor's change before");
                 return fault("own-past", message);
@@ -91,7 +104,11 @@ fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<
             state.seq + 1
         }
         None => {
-            let mine = trial.actors.values().filter(|state| state.principal == author.id).count();
+            let mine = trial
+                .actors
+                .values()
+                .filter(|state| state.principal == author.id)
+                .count();
             if mine >= trial.limits.actors_per_principal_max {
                 let message = format!("{} has used {mine} actors on this entity", author.id);
                 return fault("actor-limit", message);
@@ -100,7 +117,10 @@ fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<
         }
     };
     if change.seq() != expected {
-        let message = format!("the actor's next change has seq {expected}, not {}", change.seq());
+        let message = format!(
+            "the actor's next change has seq {expected}, not {}",
+            change.seq()
+        );
         return fault("seq", message);
     }
     Ok(())
@@ -112,7 +132,9 @@ fn past(trial: &Trial<'_>, change: &ParsedChange) -> Past {
     let mut concurrent: HashMap<ActorId, u64> = HashMap::new();
     if !heads.is_empty() {
         for meta in trial.doc.get_changes_meta(change.deps()) {
-            let first = concurrent.entry(meta.actor.into_owned()).or_insert(u64::MAX);
+            let first = concurrent
+                .entry(meta.actor.into_owned())
+                .or_insert(u64::MAX);
             *first = (*first).min(meta.start_op);
         }
     }
@@ -122,6 +144,8 @@ fn past(trial: &Trial<'_>, change: &ParsedChange) -> Past {
 impl Trial<'_> {
     /// The last operation counter of a change in the document.
     fn doc_meta(&self, hash: &ChangeHash) -> Option<u64> {
-        self.doc.get_change_meta_by_hash(hash).map(|meta| meta.max_op)
+        self.doc
+            .get_change_meta_by_hash(hash)
+            .map(|meta| meta.max_op)
     }
 }

@@ -11,7 +11,7 @@ use automerge::{ObjId, ObjType};
 use serde_json::{Map, Value};
 
 use super::{Merger, Outcome, Target};
-use crate::admission::judge::{denied, refusal_text};
+use crate::admission::rights::{denied, refusal_text};
 use crate::document::{DELETED, POSITION, Row};
 use crate::genesis::make_fields;
 use crate::id::{Hash, ItemId, check_map_key};
@@ -50,11 +50,16 @@ impl Merger<'_, '_> {
         let rows = self.reader_rows(list.object);
         let known: HashMap<&str, &Row> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
         let order: Vec<&str> = match base {
-            Some(base) => base.iter().filter_map(|item| item.get(list.key)?.as_str()).collect(),
+            Some(base) => base
+                .iter()
+                .filter_map(|item| item.get(list.key)?.as_str())
+                .collect(),
             None => rows.iter().map(|row| row.id.as_str()).collect(),
         };
         let base: Option<HashMap<&str, &Value>> = base.map(|items| by_id(items, list.key));
-        let Some(items) = self.sort_out(list, body, &known) else { return Ok(()) };
+        let Some(items) = self.sort_out(list, body, &known) else {
+            return Ok(());
+        };
         self.delete_absent(list, &rows, &items, base.as_ref())?;
         let places = self.places(list, &rows, &items, &order, fresh);
         for item in &items {
@@ -66,20 +71,32 @@ impl Merger<'_, '_> {
                     }
                     let old = base.as_ref().map(|base| base.get(row.id.as_str()).copied());
                     let old = old.map(|old| old.and_then(Value::as_object));
-                    let target =
-                        Target { object: &row.object, node: list.item, at: &at, fresh };
+                    let target = Target {
+                        object: &row.object,
+                        node: list.item,
+                        at: &at,
+                        fresh,
+                    };
                     self.object(&target, value, old.flatten())?;
                 }
                 Item::New(id, value) => {
-                    let Some(position) = places.get(id.as_str()) else { continue };
-                    let target =
-                        Target { object: list.object, node: list.node, at: list.at, fresh };
+                    let Some(position) = places.get(id.as_str()) else {
+                        continue;
+                    };
+                    let target = Target {
+                        object: list.object,
+                        node: list.node,
+                        at: list.at,
+                        fresh,
+                    };
                     self.make_item(&target, id, list.item, value, Some(position))?;
                 }
             }
         }
         for row in rows.iter().filter(|row| !row.deleted) {
-            let stays = !items.iter().any(|item| matches!(item, Item::Present(r, _) if r.id == row.id));
+            let stays = !items
+                .iter()
+                .any(|item| matches!(item, Item::Present(r, _) if r.id == row.id));
             if let Some(position) = places.get(row.id.as_str()).filter(|_| stays) {
                 self.tx.put(&row.object, POSITION, position.as_str())?;
             }
@@ -88,7 +105,11 @@ impl Merger<'_, '_> {
     }
 
     fn reader_rows(&self, list: &ObjId) -> Vec<Row> {
-        if self.made.contains(list) { Vec::new() } else { self.reader.rows(list) }
+        if self.made.contains(list) {
+            Vec::new()
+        } else {
+            self.reader.rows(list)
+        }
     }
 
     /// Matches the body's items with those of the list; `None` after a fault.
@@ -102,7 +123,7 @@ impl Merger<'_, '_> {
         let mut items = Vec::with_capacity(body.len());
         let mut seen = HashSet::new();
         for (index, value) in body.iter().enumerate() {
-            let at = list.at.child(&index.to_string());
+            let at = list.at.child(index.to_string());
             let Value::Object(map) = value else {
                 self.refuse(&at, Rule::TYPE, "an item is an object", Some(value), None);
                 continue;
@@ -168,7 +189,10 @@ impl Merger<'_, '_> {
                 Item::New(..) => None,
             })
             .collect();
-        for row in rows.iter().filter(|row| !row.deleted && !kept.contains(row.id.as_str())) {
+        for row in rows
+            .iter()
+            .filter(|row| !row.deleted && !kept.contains(row.id.as_str()))
+        {
             if base.is_none_or(|base| base.contains_key(row.id.as_str())) {
                 self.delete_item(&row.object, list.item, &list.at.child(&row.id))?;
             }
@@ -200,7 +224,16 @@ impl Merger<'_, '_> {
             return Ok(());
         }
         self.tx.put(object, DELETED, false)?;
-        self.object(&Target { object, node, at, fresh: false }, body, None)
+        self.object(
+            &Target {
+                object,
+                node,
+                at,
+                fresh: false,
+            },
+            body,
+            None,
+        )
     }
 
     /// Makes an entry of an open map.
@@ -228,8 +261,11 @@ impl Merger<'_, '_> {
         position: Option<&String>,
     ) -> Outcome {
         let at = target.at.child(name);
-        if let Some(rule) = denied(&self.policy.node(target.node).write, self.author, target.fresh)
-        {
+        if let Some(rule) = denied(
+            &self.policy.node(target.node).write,
+            self.author,
+            target.fresh,
+        ) {
             let message = refusal_text(&rule);
             let value = Value::Object(body.clone());
             self.protect(&at, rule, message, Some(&value), None);
@@ -247,7 +283,16 @@ impl Merger<'_, '_> {
                 })
         })?;
         self.remember(&object, child);
-        self.object(&Target { object: &object, node: child, at: &at, fresh: true }, body, None)
+        self.object(
+            &Target {
+                object: &object,
+                node: child,
+                at: &at,
+                fresh: true,
+            },
+            body,
+            None,
+        )
     }
 
     /// Notes an object that was just made, and the declared objects inside it.
@@ -283,24 +328,22 @@ impl Merger<'_, '_> {
             .collect();
         let moved: HashSet<&str> = moves(order, &wanted).into_iter().copied().collect();
         let present: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        if !moved.is_empty() {
-            if let Some(rule) = denied(&self.policy.node(list.node).write, self.author, fresh) {
-                let message = refusal_text(&rule);
-                self.protect(list.at, rule, message, None, None);
-                return BTreeMap::new();
-            }
+        if !moved.is_empty()
+            && let Some(rule) = denied(&self.policy.node(list.node).write, self.author, fresh)
+        {
+            let message = refusal_text(&rule);
+            self.protect(list.at, rule, message, None, None);
+            return BTreeMap::new();
         }
-        assign(rows, &wanted, |id| moved.contains(id) || !present.contains(id))
+        assign(rows, &wanted, |id| {
+            moved.contains(id) || !present.contains(id)
+        })
     }
 }
 
 /// Gives positions to the ids of `wanted` that need one, each after its predecessor in `wanted`
 /// and before what follows that one now. Without room all items get new positions.
-fn assign(
-    rows: &[Row],
-    wanted: &[&str],
-    needs: impl Fn(&str) -> bool,
-) -> BTreeMap<String, String> {
+fn assign(rows: &[Row], wanted: &[&str], needs: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
     // What stands, in order; items that need a place are taken out first.
     let mut line: Vec<(String, String)> = rows
         .iter()
@@ -312,7 +355,10 @@ fn assign(
     let mut index = 0;
     for id in wanted {
         if !needs(id) {
-            index = line.iter().position(|(_, other)| other == id).map_or(index, |i| i + 1);
+            index = line
+                .iter()
+                .position(|(_, other)| other == id)
+                .map_or(index, |i| i + 1);
             continue;
         }
         let before = index.checked_sub(1).map(|i| line[i].0.clone());
@@ -335,5 +381,8 @@ fn assign(
 }
 
 fn by_id<'a>(items: &'a [Value], key: &str) -> HashMap<&'a str, &'a Value> {
-    items.iter().filter_map(|item| Some((item.get(key)?.as_str()?, item))).collect()
+    items
+        .iter()
+        .filter_map(|item| Some((item.get(key)?.as_str()?, item)))
+        .collect()
 }

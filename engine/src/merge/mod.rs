@@ -14,7 +14,7 @@ use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{ActorId, Automerge, ChangeHash, ObjId, ReadDoc};
 use serde_json::{Map, Value};
 
-use crate::admission::judge::{denied, refusal_text};
+use crate::admission::rights::{denied, refusal_text};
 use crate::document::{Reader, normal, stored_scalar};
 use crate::entity::Entity;
 use crate::id::Hash;
@@ -105,9 +105,11 @@ pub fn merge(
     options: &MergeOptions,
 ) -> Result<Merged, MergeError> {
     let base_heads = match &options.base {
-        Some(base) => {
-            Some(entity.known_heads(&base.heads).map_err(|_| MergeError::UnknownBase)?)
-        }
+        Some(base) => Some(
+            entity
+                .known_heads(&base.heads)
+                .map_err(|_| MergeError::UnknownBase)?,
+        ),
         None => None,
     }
     .filter(|heads| *heads != entity.doc.get_heads());
@@ -127,7 +129,9 @@ pub fn merge(
             preserved: Vec::new(),
             violations: Vec::new(),
         };
-        merger.root(body).map_err(|error| MergeError::Document(error.to_string()))?;
+        merger
+            .root(body)
+            .map_err(|error| MergeError::Document(error.to_string()))?;
         merger.finish()?
     };
     let change = match hash {
@@ -184,10 +188,20 @@ impl Merger<'_, '_> {
     fn root(&mut self, body: &Value) -> Outcome {
         let at = Pointer::root();
         let Value::Object(body) = body else {
-            self.refuse(&at, Rule::TYPE, "the value of an entity is an object", None, None);
+            self.refuse(
+                &at,
+                Rule::TYPE,
+                "the value of an entity is an object",
+                None,
+                None,
+            );
             return Ok(());
         };
-        let base = self.options.base.as_ref().and_then(|base| base.value.as_object());
+        let base = self
+            .options
+            .base
+            .as_ref()
+            .and_then(|base| base.value.as_object());
         let target = Target {
             object: &automerge::ROOT,
             node: self.policy.root(),
@@ -209,8 +223,11 @@ impl Merger<'_, '_> {
             if self.policy.presented_key(target.node) == Some(name) {
                 continue;
             }
-            let child =
-                if name.starts_with('$') { None } else { self.policy.child(target.node, name) };
+            let child = if name.starts_with('$') {
+                None
+            } else {
+                self.policy.child(target.node, name)
+            };
             let Some(child) = child else {
                 let message = "the schema declares no such field";
                 self.refuse(&at, Rule::UNKNOWN_FIELD, message, None, None);
@@ -241,7 +258,9 @@ impl Merger<'_, '_> {
             if body.contains_key(name) || self.policy.presented_key(target.node) == Some(name) {
                 continue;
             }
-            let Some(child) = self.policy.child(target.node, name) else { continue };
+            let Some(child) = self.policy.child(target.node, name) else {
+                continue;
+            };
             let empty = match &self.policy.node(child).shape {
                 Shape::Object { .. } if !self.policy.is_dynamic(child) => Value::Object(Map::new()),
                 Shape::Keyed { .. } | Shape::List { .. } => Value::Array(Vec::new()),
@@ -275,7 +294,13 @@ impl Merger<'_, '_> {
                     if value.is_null() && self.policy.is_dynamic(child) {
                         return self.remove(target, name, child);
                     }
-                    self.refuse(&at, Rule::TYPE, "the field holds an object", Some(value), None);
+                    self.refuse(
+                        &at,
+                        Rule::TYPE,
+                        "the field holds an object",
+                        Some(value),
+                        None,
+                    );
                     return Ok(());
                 };
                 let base = base.map(|base| base.and_then(Value::as_object));
@@ -285,7 +310,13 @@ impl Merger<'_, '_> {
                 let Some(object) = self.container(target, name, value, Value::is_array) else {
                     return Ok(());
                 };
-                let list = keyed::List { object: &object, node: child, item: *item, key, at: &at };
+                let list = keyed::List {
+                    object: &object,
+                    node: child,
+                    item: *item,
+                    key,
+                    at: &at,
+                };
                 let items = value.as_array().map_or(&[][..], Vec::as_slice);
                 let base = base.map(|base| base.and_then(Value::as_array).map_or(&[][..], |v| v));
                 self.keyed(&list, items, base, target.fresh)
@@ -294,14 +325,24 @@ impl Merger<'_, '_> {
                 let Some(object) = self.container(target, name, value, Value::is_array) else {
                     return Ok(());
                 };
-                let target = Target { object: &object, node: *element, at: &at, ..*target };
+                let target = Target {
+                    object: &object,
+                    node: *element,
+                    at: &at,
+                    ..*target
+                };
                 self.list(&target, value, base)
             }
             Shape::Text { .. } => {
                 let Some(object) = self.container(target, name, value, Value::is_string) else {
                     return Ok(());
                 };
-                let target = Target { object: &object, node: child, at: &at, ..*target };
+                let target = Target {
+                    object: &object,
+                    node: child,
+                    at: &at,
+                    ..*target
+                };
                 self.text(&target, value, base)
             }
             Shape::Stamp(_) => {
@@ -329,10 +370,20 @@ impl Merger<'_, '_> {
     ) -> Option<ObjId> {
         if !fits(value) {
             let at = target.at.child(name);
-            self.refuse(&at, Rule::TYPE, "the value has the wrong type", Some(value), None);
+            self.refuse(
+                &at,
+                Rule::TYPE,
+                "the value has the wrong type",
+                Some(value),
+                None,
+            );
             return None;
         }
-        self.tx.get(target.object, name).ok().flatten().map(|(_, object)| object)
+        self.tx
+            .get(target.object, name)
+            .ok()
+            .flatten()
+            .map(|(_, object)| object)
     }
 
     /// A declared object, or an entry of an open map.
@@ -352,7 +403,16 @@ impl Merger<'_, '_> {
                 return self.undelete(&object, child, &at, body);
             }
             let fresh = target.fresh || self.made.contains(&object);
-            return self.object(&Target { object: &object, node: child, at: &at, fresh }, body, base);
+            return self.object(
+                &Target {
+                    object: &object,
+                    node: child,
+                    at: &at,
+                    fresh,
+                },
+                body,
+                base,
+            );
         }
         self.make(target, name, child, body)
     }
@@ -384,7 +444,10 @@ impl Merger<'_, '_> {
         let at = target.at.child(name);
         let node = self.policy.node(child);
         let base = base.map(|base| base.map(normal));
-        if base.as_ref().is_some_and(|base| base.as_ref() == Some(value)) {
+        if base
+            .as_ref()
+            .is_some_and(|base| base.as_ref() == Some(value))
+        {
             return Ok(());
         }
         let present = if self.made.contains(target.object) {
@@ -399,7 +462,11 @@ impl Merger<'_, '_> {
             _ => Ok(()),
         };
         let removes = value.is_null() && checked.is_err();
-        let same = if removes { present.is_none() } else { present.as_ref() == Some(value) };
+        let same = if removes {
+            present.is_none()
+        } else {
+            present.as_ref() == Some(value)
+        };
         if same && !(self.made.contains(target.object) && self.is_unset(target.object, name)) {
             return Ok(());
         }
@@ -415,7 +482,7 @@ impl Merger<'_, '_> {
             return self.tx.delete(target.object, name);
         }
         if let Err(fault) = checked {
-            let rule = Rule::keyword(&fault.keyword);
+            let rule = Rule::keyword(fault.keyword);
             self.refuse(&at, rule, &fault.message, Some(value), present);
             return Ok(());
         }
@@ -444,7 +511,9 @@ impl Merger<'_, '_> {
     /// Removes a scalar field, or deletes an entry of an open map.
     fn remove(&mut self, target: &Target<'_>, name: &str, child: NodeId) -> Outcome {
         let at = target.at.child(name);
-        let Some((_, object)) = self.tx.get(target.object, name)? else { return Ok(()) };
+        let Some((_, object)) = self.tx.get(target.object, name)? else {
+            return Ok(());
+        };
         if self.policy.is_dynamic(child) {
             return self.delete_item(&object, child, &at);
         }
@@ -454,7 +523,13 @@ impl Merger<'_, '_> {
         }
         let node = self.policy.node(child);
         if matches!(node.shape, Shape::Counter(_)) {
-            self.protect(&at, Rule::COUNTER, "a counter cannot be removed", None, present);
+            self.protect(
+                &at,
+                Rule::COUNTER,
+                "a counter cannot be removed",
+                None,
+                present,
+            );
             return Ok(());
         }
         if let Some(rule) = denied(&node.write, self.author, target.fresh) {

@@ -9,7 +9,7 @@ use automerge::{Automerge, ChangeHash, MoveCursor, ObjId, ReadDoc};
 use serde_json::Value;
 
 use super::{Merger, Outcome, Target};
-use crate::admission::judge::{denied, refusal_text};
+use crate::admission::rights::{denied, refusal_text};
 use crate::document::{normal, stored_scalar};
 use crate::pointer::Pointer;
 use crate::policy::Shape;
@@ -35,9 +35,11 @@ impl Merger<'_, '_> {
         let body: Vec<char> = value.as_str().unwrap_or_default().chars().collect();
         let present = self.present_text(target.object);
         let old: Vec<char> = match (self.base_heads, base) {
-            (Some(_), Some(base)) => {
-                base.and_then(Value::as_str).unwrap_or_default().chars().collect()
-            }
+            (Some(_), Some(base)) => base
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .chars()
+                .collect(),
             _ => present.chars().collect(),
         };
         let found = runs(&old, &body);
@@ -48,10 +50,15 @@ impl Merger<'_, '_> {
             return Ok(());
         }
         let widths: Vec<usize> = old.iter().map(|c| c.len_utf16()).collect();
-        for splice in self.splices(target.object, &found, &widths).into_iter().rev() {
+        for splice in self
+            .splices(target.object, &found, &widths)
+            .into_iter()
+            .rev()
+        {
             let inserted: String = body[splice.inserted].iter().collect();
             let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
-            self.tx.splice_text(target.object, splice.at, removed, &inserted)?;
+            self.tx
+                .splice_text(target.object, splice.at, removed, &inserted)?;
         }
         Ok(())
     }
@@ -73,9 +80,12 @@ impl Merger<'_, '_> {
             _ => self.reader.list(target.object, target.node),
         };
         let old: Vec<Value> = match (self.base_heads, base) {
-            (Some(_), Some(base)) => {
-                base.and_then(Value::as_array).into_iter().flatten().map(normal).collect()
-            }
+            (Some(_), Some(base)) => base
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .map(normal)
+                .collect(),
             _ => present.clone(),
         };
         let found = runs(&old, &body);
@@ -88,7 +98,11 @@ impl Merger<'_, '_> {
             return Ok(());
         }
         let widths = vec![1; old.len()];
-        for splice in self.splices(target.object, &found, &widths).into_iter().rev() {
+        for splice in self
+            .splices(target.object, &found, &widths)
+            .into_iter()
+            .rev()
+        {
             for _ in 0..splice.removed {
                 self.tx.delete(target.object, splice.at)?;
             }
@@ -103,12 +117,14 @@ impl Merger<'_, '_> {
 
     /// Whether every element of a list obeys its schema; reports those that do not.
     fn elements_fit(&mut self, target: &Target<'_>, body: &[Value]) -> bool {
-        let Shape::Scalar(rule) = &self.policy.node(target.node).shape else { return false };
+        let Shape::Scalar(rule) = &self.policy.node(target.node).shape else {
+            return false;
+        };
         let mut fit = true;
         for (index, element) in body.iter().enumerate() {
             if let Err(fault) = rule.check(element) {
-                let at: Pointer = target.at.child(&index.to_string());
-                let rule = Rule::keyword(&fault.keyword);
+                let at: Pointer = target.at.child(index.to_string());
+                let rule = Rule::keyword(fault.keyword);
                 self.refuse(&at, rule, &fault.message, Some(element), None);
                 fit = false;
             }
@@ -117,8 +133,11 @@ impl Merger<'_, '_> {
     }
 
     fn may_splice(&mut self, target: &Target<'_>, value: &Value, present: Value) -> bool {
-        let Some(rule) = denied(&self.policy.node(target.node).write, self.author, target.fresh)
-        else {
+        let Some(rule) = denied(
+            &self.policy.node(target.node).write,
+            self.author,
+            target.fresh,
+        ) else {
             return true;
         };
         let message = refusal_text(&rule);
@@ -145,7 +164,11 @@ impl Merger<'_, '_> {
                 })
                 .collect();
         };
-        let carried = Carried { doc: &self.entity.doc, object, heads };
+        let carried = Carried {
+            doc: &self.entity.doc,
+            object,
+            heads,
+        };
         let mut splices = Vec::new();
         for run in found {
             let anchor = match run.old.start.checked_sub(1) {
@@ -156,11 +179,19 @@ impl Merger<'_, '_> {
                     None => 0,
                 },
             };
-            splices.push(Splice { at: anchor, removed: 0, inserted: run.new.clone() });
+            splices.push(Splice {
+                at: anchor,
+                removed: 0,
+                inserted: run.new.clone(),
+            });
             for index in run.old.clone() {
                 if let Some((place, true)) = carried.element(starts[index]) {
                     let nothing = run.new.end..run.new.end;
-                    splices.push(Splice { at: place, removed: widths[index], inserted: nothing });
+                    splices.push(Splice {
+                        at: place,
+                        removed: widths[index],
+                        inserted: nothing,
+                    });
                 }
             }
         }
@@ -186,7 +217,10 @@ impl Carried<'_> {
             .doc
             .get_cursor_moving(self.object, position, Some(self.heads), MoveCursor::After)
             .ok()?;
-        let place = self.doc.get_cursor_position(self.object, &cursor, None).ok()?;
+        let place = self
+            .doc
+            .get_cursor_position(self.object, &cursor, None)
+            .ok()?;
         let alive = self
             .doc
             .get_cursor_moving(self.object, place, None, MoveCursor::After)

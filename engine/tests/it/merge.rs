@@ -1,10 +1,8 @@
 //! Guards against a merge that writes more than differs, loses somebody's edit, or lets a
 //! protected value through; and against effects and patches that do not say what happened.
 
-mod fixture;
-
+use crate::fixture::{Client, editor, judge, thing, write};
 use automerge::{ROOT, transaction::Transactable};
-use fixture::{Client, editor, judge, thing, write};
 use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::change::server_actor;
 use indelible_engine::effects::{PatchOp, json_patch};
@@ -18,11 +16,17 @@ fn next(verdict: Verdict) -> Entity {
 }
 
 fn base(entity: &Entity) -> Option<Base> {
-    Some(Base { value: entity.presented(), heads: entity.heads() })
+    Some(Base {
+        value: entity.presented(),
+        heads: entity.heads(),
+    })
 }
 
 fn keep() -> MergeOptions {
-    MergeOptions { protected: Protected::Keep, ..MergeOptions::default() }
+    MergeOptions {
+        protected: Protected::Keep,
+        ..MergeOptions::default()
+    }
 }
 
 /// Merges and gives the entity after it with the pointers of the effects.
@@ -30,7 +34,11 @@ fn put(entity: &Entity, body: &Value, options: &MergeOptions) -> (Entity, Vec<St
     let verdict = write(entity, &editor("alice"), body, options, Origin::Server).unwrap();
     assert_eq!(verdict.refused, None);
     let admitted = verdict.admitted.unwrap();
-    let pointers = admitted.effects().iter().map(|e| e.pointer.to_string()).collect();
+    let pointers = admitted
+        .effects()
+        .iter()
+        .map(|e| e.pointer.to_string())
+        .collect();
     let after = admitted.entity().presented();
     let patch = json_patch(entity.policy(), &entity.presented(), &after);
     assert_eq!(patched(&entity.presented(), &patch), after);
@@ -110,12 +118,18 @@ fn only_what_differs_is_written() {
         assert_eq!(put(&entity, &body, &keep()).1, expect, "{body}");
     };
     check(json!({ "title": "Two", "number": 1.5 }), &["/title"]);
-    check(json!({ "place": { "street": "Gasse" } }), &["/place/street"]);
+    check(
+        json!({ "place": { "street": "Gasse" } }),
+        &["/place/street"],
+    );
     check(json!({ "body": "hello, brave world" }), &["/body"]);
     check(json!({ "tags": ["a", "x", "b"] }), &["/tags"]);
     check(json!({ "hits": 4 }), &["/hits"]);
     check(json!({ "shape": { "w": 2 } }), &["/shape"]);
-    check(json!({ "labels": { "y": { "text": "why" } } }), &["/labels/y"]);
+    check(
+        json!({ "labels": { "y": { "text": "why" } } }),
+        &["/labels/y"],
+    );
     check(json!({ "labels": { "x": null } }), &["/labels/x"]);
     check(json!({ "tagline": null, "number": null }), &["/number"]);
 }
@@ -129,17 +143,33 @@ fn keyed_lists_merge_by_key_and_place() {
         let value = after.presented();
         let found: Vec<&str> = value["items"]
             .as_array()
-            .map(|items| items.iter().filter_map(|item| item["name"].as_str()).collect())
+            .map(|items| {
+                items
+                    .iter()
+                    .filter_map(|item| item["name"].as_str())
+                    .collect()
+            })
             .unwrap_or_default();
         assert_eq!(found, names);
     };
     let (a, b, c) = (json!({"id":"i1"}), json!({"id":"i2"}), json!({"id":"i3"}));
-    check(json!([c, a, b]), &["/items/i3"], &["third", "first", "second"]);
+    check(
+        json!([c, a, b]),
+        &["/items/i3"],
+        &["third", "first", "second"],
+    );
     check(json!([a, c]), &["/items/i2"], &["first", "third"]);
-    check(json!([a, b, { "id": "i3", "name": "3rd" }]), &["/items/i3/name"], &["first", "second", "3rd"]);
+    check(
+        json!([a, b, { "id": "i3", "name": "3rd" }]),
+        &["/items/i3/name"],
+        &["first", "second", "3rd"],
+    );
     check(json!([]), &["/items/i1", "/items/i2", "/items/i3"], &[]);
-    let (after, pointers) =
-        put(&entity, &json!({ "items": [a, { "name": "new", "note": "n" }, b, c] }), &keep());
+    let (after, pointers) = put(
+        &entity,
+        &json!({ "items": [a, { "name": "new", "note": "n" }, b, c] }),
+        &keep(),
+    );
     assert_eq!(pointers.len(), 1);
     assert_eq!(after.presented()["items"][1]["name"], "new");
     assert_eq!(after.presented()["items"][1]["note"], "n");
@@ -148,7 +178,11 @@ fn keyed_lists_merge_by_key_and_place() {
 #[test]
 fn unknown_items_are_errors_and_deleted_ones_are_reported() {
     let entity = thing();
-    let (gone, _) = put(&entity, &json!({ "items": [{"id":"i1"}, {"id":"i3"}] }), &keep());
+    let (gone, _) = put(
+        &entity,
+        &json!({ "items": [{"id":"i1"}, {"id":"i3"}] }),
+        &keep(),
+    );
     let alice = editor("alice");
     let actor = server_actor(gone.id(), gone.epoch(), "alice");
     let body = json!({ "items": [{"id":"i1"}, {"id":"i2", "name": "back?"}, {"id":"i3"}] });
@@ -157,9 +191,13 @@ fn unknown_items_are_errors_and_deleted_ones_are_reported() {
     assert_eq!(merged.preserved[0].to_string(), "/items/i2");
     let body = json!({ "items": [{"id":"never"}] });
     let error = merge(&gone, &alice, &actor, &body, &keep()).unwrap_err();
-    let MergeError::Refused(violations) = error else { panic!("{error}") };
-    assert_eq!(violations[0].to_string(),
-        "/items/0/id: the list never held an item with this id (unknown-item)");
+    let MergeError::Refused(violations) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        violations[0].to_string(),
+        "/items/0/id: the list never held an item with this id (unknown-item)"
+    );
 }
 
 #[test]
@@ -172,16 +210,30 @@ fn protected_fields_stay_or_refuse() {
     let merged = merge(&entity, &alice, &actor, &body, &keep()).unwrap();
     let mut kept: Vec<String> = merged.preserved.iter().map(ToString::to_string).collect();
     kept.sort();
-    assert_eq!(kept, ["/code", "/createdAt", "/guarded/g1", "/rating", "/secret", "/views"]);
+    assert_eq!(
+        kept,
+        [
+            "/code",
+            "/createdAt",
+            "/guarded/g1",
+            "/rating",
+            "/secret",
+            "/views"
+        ]
+    );
     let change = merged.change.unwrap();
     let after = next(judge(&entity, &alice, vec![change], Origin::Server));
     assert_eq!(after.presented()["title"], "T");
     assert_eq!(after.presented()["code"], "c-1");
-    let error =
-        merge(&entity, &alice, &actor, &body, &MergeOptions::default()).unwrap_err();
-    let MergeError::Refused(violations) = error else { panic!("{error}") };
+    let error = merge(&entity, &alice, &actor, &body, &MergeOptions::default()).unwrap_err();
+    let MergeError::Refused(violations) = error else {
+        panic!("{error}")
+    };
     assert_eq!(violations.len(), 6);
-    let preserve = MergeOptions { preserve: vec!["/title".parse().unwrap()], ..keep() };
+    let preserve = MergeOptions {
+        preserve: vec!["/title".parse().unwrap()],
+        ..keep()
+    };
     let merged = merge(&entity, &alice, &actor, &json!({ "title": "T" }), &preserve).unwrap();
     assert!(merged.change.is_none());
 }
@@ -193,12 +245,24 @@ fn every_fault_of_a_body_is_named() {
     let actor = server_actor(entity.id(), entity.epoch(), "alice");
     let body = json!({ "title": 5, "nope": 1, "place": "here", "tags": ["ok", 7], "level": -3 });
     let error = merge(&entity, &alice, &actor, &body, &keep()).unwrap_err();
-    let MergeError::Refused(violations) = error else { panic!("{error}") };
-    let mut rules: Vec<String> =
-        violations.iter().map(|v| format!("{} {}", v.rule, v.pointer)).collect();
+    let MergeError::Refused(violations) = error else {
+        panic!("{error}")
+    };
+    let mut rules: Vec<String> = violations
+        .iter()
+        .map(|v| format!("{} {}", v.rule, v.pointer))
+        .collect();
     rules.sort();
-    assert_eq!(rules, ["minimum /level", "type /place", "type /tags/1", "type /title",
-        "unknown-field /nope"]);
+    assert_eq!(
+        rules,
+        [
+            "minimum /level",
+            "type /place",
+            "type /tags/1",
+            "type /title",
+            "unknown-field /nope"
+        ]
+    );
 }
 
 /// What others wrote since the base stays; what the body left as it was in the base stays too.
@@ -206,19 +270,26 @@ fn every_fault_of_a_body_is_named() {
 fn a_base_keeps_what_others_wrote_since() {
     let old = thing();
     let mut bob = Client::on(&old, "bob", 1);
-    let (body, items, tags) =
-        (bob.object(&["body"]), bob.object(&["items"]), bob.object(&["tags"]));
+    let (body, items, tags) = (
+        bob.object(&["body"]),
+        bob.object(&["items"]),
+        bob.object(&["tags"]),
+    );
     let i2 = bob.object(&["items", "i2"]);
     let change = bob.change(|tx| {
         tx.splice_text(&body, 0, 0, "Oh, ").unwrap();
         tx.put(ROOT, "title", "Bob's title").unwrap();
         tx.put(&i2, "name", "bob's second").unwrap();
         tx.insert(&tags, 0, "bob").unwrap();
-        let item = tx.put_object(&items, "bobs", automerge::ObjType::Map).unwrap();
+        let item = tx
+            .put_object(&items, "bobs", automerge::ObjType::Map)
+            .unwrap();
         tx.put(&item, "$position", "zzz").unwrap();
         tx.put(&item, "name", "bob's").unwrap();
-        tx.put_object(&item, "note", automerge::ObjType::Text).unwrap();
-        tx.put_object(&item, "tags", automerge::ObjType::List).unwrap();
+        tx.put_object(&item, "note", automerge::ObjType::Text)
+            .unwrap();
+        tx.put_object(&item, "tags", automerge::ObjType::List)
+            .unwrap();
     });
     let now = next(judge(&old, &bob.principal, vec![change], Origin::Client));
     let mut body = old.presented();
@@ -226,15 +297,22 @@ fn a_base_keeps_what_others_wrote_since() {
     body["tags"] = json!(["a", "b", "c"]);
     body["number"] = json!(2);
     body["items"] = json!([{ "id": "i3", "name": "third" }, { "id": "i1", "name": "uno" }]);
-    let options = MergeOptions { base: base(&old), ..keep() };
+    let options = MergeOptions {
+        base: base(&old),
+        ..keep()
+    };
     let (after, _) = put(&now, &body, &options);
     let value = after.presented();
     assert_eq!(value["body"], "Oh, hello brave world");
     assert_eq!(value["title"], "Bob's title");
     assert_eq!(value["tags"], json!(["bob", "a", "b", "c"]));
     assert_eq!(value["number"], 2);
-    let names: Vec<&str> =
-        value["items"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = value["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| i["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["third", "uno", "bob's"]);
     // Without a base the body is compared with the present: bob's item is not in it.
     let (blunt, _) = put(&now, &body, &keep());
@@ -254,7 +332,10 @@ fn text_positions_survive_surrogates_and_deletions() {
         tx.splice_text(&text, 0, 0, "𝄢").unwrap();
     });
     let now = next(judge(&entity, &bob.principal, vec![change], Origin::Client));
-    let options = MergeOptions { base: base(&entity), ..keep() };
+    let options = MergeOptions {
+        base: base(&entity),
+        ..keep()
+    };
     let (after, _) = put(&now, &json!({ "body": "a𝄞bX𝄞" }), &options);
     assert_eq!(after.presented()["body"], "𝄢abX𝄞");
 }
@@ -262,7 +343,11 @@ fn text_positions_survive_surrogates_and_deletions() {
 #[test]
 fn a_draft_of_the_whole_value_removes_what_it_lacks() {
     let entity = thing();
-    let options = MergeOptions { absent: Absent::Removed, base: base(&entity), ..keep() };
+    let options = MergeOptions {
+        absent: Absent::Removed,
+        base: base(&entity),
+        ..keep()
+    };
     let mut body = entity.presented();
     let map = body.as_object_mut().unwrap();
     map.remove("number");
@@ -274,7 +359,14 @@ fn a_draft_of_the_whole_value_removes_what_it_lacks() {
     // `place` had one field; the object itself stays, empty, and is left out.
     assert_eq!(
         pointers,
-        ["/body", "/items/i1", "/items/i2", "/items/i3", "/number", "/place/city"]
+        [
+            "/body",
+            "/items/i1",
+            "/items/i2",
+            "/items/i3",
+            "/number",
+            "/place/city"
+        ]
     );
     assert_eq!(after.presented().get("place"), None);
 }

@@ -1,12 +1,10 @@
 //! Guards against a change that policy or structure forbids being let through, and against an
 //! honest one being refused.
 
-mod fixture;
-
+use crate::fixture::{self, Client, editor, judge, op, thing, write};
 use automerge::legacy::{Key, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{ObjType, ROOT, ScalarValue};
-use fixture::{Client, editor, judge, op, thing};
 use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::entity::Entity;
 use serde_json::json;
@@ -18,21 +16,29 @@ fn send(entity: &Entity, client: &Client, changes: Vec<Vec<u8>>) -> Verdict {
 /// The rules of the violations, with their pointers.
 fn refused(verdict: &Verdict) -> Vec<String> {
     let refusal = verdict.refused.as_ref().expect("it is refused");
-    refusal.violations.iter().map(|v| format!("{} {}", v.rule, v.pointer)).collect()
+    refusal
+        .violations
+        .iter()
+        .map(|v| format!("{} {}", v.rule, v.pointer))
+        .collect()
 }
 
 fn accepted(verdict: Verdict) -> Entity {
     assert_eq!(verdict.refused, None);
     let next = verdict.admitted.expect("it is admitted").into_parts().0;
-    let snapshot = next.to_snapshot().expect("what was admitted saves and loads");
-    let back =
-        Entity::from_snapshot(next.id(), next.epoch(), next.policy(), &snapshot).unwrap();
+    let snapshot = next
+        .to_snapshot()
+        .expect("what was admitted saves and loads");
+    let back = Entity::from_snapshot(next.id(), next.epoch(), next.policy(), &snapshot).unwrap();
     assert_eq!(back.presented(), next.presented());
     assert_eq!(back.heads(), next.heads());
     next
 }
 
-fn check(edit: impl FnOnce(&mut automerge::transaction::Transaction<'_>, &Client), expect: &[&str]) {
+fn check(
+    edit: impl FnOnce(&mut automerge::transaction::Transaction<'_>, &Client),
+    expect: &[&str],
+) {
     let entity = thing();
     let mut client = Client::on(&entity, "bob", 1);
     let twin = Client::on(&entity, "bob", 1);
@@ -50,19 +56,55 @@ fn check(edit: impl FnOnce(&mut automerge::transaction::Transaction<'_>, &Client
 fn honest_edits_of_every_shape_are_admitted() {
     check(|tx, _| tx.put(ROOT, "title", "Two").unwrap(), &[]);
     check(|tx, _| tx.put(ROOT, "tagline", "new").unwrap(), &[]);
-    check(|tx, c| tx.splice_text(c.object(&["body"]), 5, 0, ", dear 𝄞").unwrap(), &[]);
-    check(|tx, c| tx.splice_text(c.object(&["body"]), 0, 5, "bye").unwrap(), &[]);
+    check(
+        |tx, c| {
+            tx.splice_text(c.object(&["body"]), 5, 0, ", dear 𝄞")
+                .unwrap()
+        },
+        &[],
+    );
+    check(
+        |tx, c| tx.splice_text(c.object(&["body"]), 0, 5, "bye").unwrap(),
+        &[],
+    );
     check(|tx, _| tx.increment(ROOT, "hits", 3).unwrap(), &[]);
     check(|tx, _| tx.put(ROOT, "shape", r#"{"w":3}"#).unwrap(), &[]);
     check(|tx, c| tx.insert(c.object(&["tags"]), 1, "x").unwrap(), &[]);
     check(|tx, c| tx.delete(c.object(&["tags"]), 0).unwrap(), &[]);
     check(|tx, c| tx.put(c.object(&["tags"]), 0, "x").unwrap(), &[]);
-    check(|tx, c| tx.put(c.object(&["place"]), "street", "Gasse 1").unwrap(), &[]);
-    check(|tx, c| tx.put(c.object(&["prices"]), "net", 9.5).unwrap(), &[]);
-    check(|tx, c| tx.put(c.object(&["items", "i1"]), "name", "uno").unwrap(), &[]);
-    check(|tx, c| tx.put(c.object(&["items", "i1"]), "$position", "zz").unwrap(), &[]);
-    check(|tx, c| tx.put(c.object(&["items", "i1"]), "$deleted", true).unwrap(), &[]);
-    check(|tx, c| tx.put(c.object(&["labels", "x"]), "$deleted", true).unwrap(), &[]);
+    check(
+        |tx, c| tx.put(c.object(&["place"]), "street", "Gasse 1").unwrap(),
+        &[],
+    );
+    check(
+        |tx, c| tx.put(c.object(&["prices"]), "net", 9.5).unwrap(),
+        &[],
+    );
+    check(
+        |tx, c| tx.put(c.object(&["items", "i1"]), "name", "uno").unwrap(),
+        &[],
+    );
+    check(
+        |tx, c| {
+            tx.put(c.object(&["items", "i1"]), "$position", "zz")
+                .unwrap()
+        },
+        &[],
+    );
+    check(
+        |tx, c| {
+            tx.put(c.object(&["items", "i1"]), "$deleted", true)
+                .unwrap()
+        },
+        &[],
+    );
+    check(
+        |tx, c| {
+            tx.put(c.object(&["labels", "x"]), "$deleted", true)
+                .unwrap()
+        },
+        &[],
+    );
     check(
         |tx, c| {
             let list = c.object(&["items"]);
@@ -79,40 +121,104 @@ fn honest_edits_of_every_shape_are_admitted() {
 
 #[test]
 fn policy_refuses_with_rule_and_pointer() {
-    check(|tx, _| tx.put(ROOT, "createdAt", "x").unwrap(), &["stamp /createdAt"]);
-    check(|tx, _| tx.put(ROOT, "updatedBy", "x").unwrap(), &["stamp /updatedBy"]);
-    check(|tx, _| tx.put(ROOT, "code", "c-2").unwrap(), &["create /code"]);
+    check(
+        |tx, _| tx.put(ROOT, "createdAt", "x").unwrap(),
+        &["stamp /createdAt"],
+    );
+    check(
+        |tx, _| tx.put(ROOT, "updatedBy", "x").unwrap(),
+        &["stamp /updatedBy"],
+    );
+    check(
+        |tx, _| tx.put(ROOT, "code", "c-2").unwrap(),
+        &["create /code"],
+    );
     check(|tx, _| tx.delete(ROOT, "code").unwrap(), &["create /code"]);
-    check(|tx, _| tx.put(ROOT, "rating", 5).unwrap(), &["system /rating"]);
-    check(|tx, _| tx.put(ROOT, "secret", "s").unwrap(), &["write /secret"]);
+    check(
+        |tx, _| tx.put(ROOT, "rating", 5).unwrap(),
+        &["system /rating"],
+    );
+    check(
+        |tx, _| tx.put(ROOT, "secret", "s").unwrap(),
+        &["write /secret"],
+    );
     check(|tx, _| tx.put(ROOT, "views", 1).unwrap(), &["tally /views"]);
-    check(|tx, _| tx.put(ROOT, "nope", 1).unwrap(), &["unknown-field /nope"]);
-    check(|tx, _| tx.put(ROOT, "$deleted", true).unwrap(), &["unknown-field /$deleted"]);
+    check(
+        |tx, _| tx.put(ROOT, "nope", 1).unwrap(),
+        &["unknown-field /nope"],
+    );
+    check(
+        |tx, _| tx.put(ROOT, "$deleted", true).unwrap(),
+        &["unknown-field /$deleted"],
+    );
     check(|tx, _| tx.put(ROOT, "title", 5).unwrap(), &["type /title"]);
-    check(|tx, _| tx.put(ROOT, "title", "x".repeat(41)).unwrap(), &["maxLength /title"]);
-    check(|tx, _| tx.put(ROOT, "level", -1).unwrap(), &["minimum /level"]);
-    check(|tx, _| tx.put(ROOT, "title", ScalarValue::Bytes(vec![1])).unwrap(), &["type /title"]);
-    check(|tx, _| tx.put(ROOT, "shape", r#"{ "w": 3 }"#).unwrap(), &["atomic /shape"]);
+    check(
+        |tx, _| tx.put(ROOT, "title", "x".repeat(41)).unwrap(),
+        &["maxLength /title"],
+    );
+    check(
+        |tx, _| tx.put(ROOT, "level", -1).unwrap(),
+        &["minimum /level"],
+    );
+    check(
+        |tx, _| tx.put(ROOT, "title", ScalarValue::Bytes(vec![1])).unwrap(),
+        &["type /title"],
+    );
+    check(
+        |tx, _| tx.put(ROOT, "shape", r#"{ "w": 3 }"#).unwrap(),
+        &["atomic /shape"],
+    );
     check(|tx, _| tx.put(ROOT, "hits", 5).unwrap(), &["counter /hits"]);
-    check(|tx, _| tx.put(ROOT, "hits", ScalarValue::counter(5)).unwrap(), &["counter /hits"]);
-    check(|tx, _| tx.increment(ROOT, "hits", i64::MAX).unwrap(), &["type /hits"]);
-    check(|tx, c| tx.put(c.object(&["items", "i1"]), "serial", "z").unwrap(), &[
-        "create /items/i1/serial",
-    ]);
-    check(|tx, c| tx.put(c.object(&["items", "i1"]), "id", "z").unwrap(), &["key /items/i1/id"]);
-    check(|tx, c| tx.put(c.object(&["items", "i1"]), "$position", "a0").unwrap(), &[
-        "position /items/i1/$position",
-    ]);
-    check(|tx, c| tx.delete(c.object(&["items"]), "i1").unwrap(), &["exists /items/i1"]);
-    check(|tx, c| tx.put(c.object(&["guarded", "g1"]), "worth", 9).unwrap(), &[
-        "write /guarded/g1/worth",
-    ]);
-    check(|tx, c| tx.put(c.object(&["guarded", "g1"]), "$deleted", true).unwrap(), &[
-        "delete /guarded/g1",
-    ]);
-    check(|tx, c| tx.insert(c.object(&["body"]), 0, 5).unwrap(), &["text /body"]);
-    check(|tx, c| tx.insert(c.object(&["body"]), 0, "two").unwrap(), &["text /body"]);
-    check(|tx, c| tx.insert(c.object(&["tags"]), 0, 5).unwrap(), &["type /tags"]);
+    check(
+        |tx, _| tx.put(ROOT, "hits", ScalarValue::counter(5)).unwrap(),
+        &["counter /hits"],
+    );
+    check(
+        |tx, _| tx.increment(ROOT, "hits", i64::MAX).unwrap(),
+        &["type /hits"],
+    );
+    check(
+        |tx, c| tx.put(c.object(&["items", "i1"]), "serial", "z").unwrap(),
+        &["create /items/i1/serial"],
+    );
+    check(
+        |tx, c| tx.put(c.object(&["items", "i1"]), "id", "z").unwrap(),
+        &["key /items/i1/id"],
+    );
+    check(
+        |tx, c| {
+            tx.put(c.object(&["items", "i1"]), "$position", "a0")
+                .unwrap()
+        },
+        &["position /items/i1/$position"],
+    );
+    check(
+        |tx, c| tx.delete(c.object(&["items"]), "i1").unwrap(),
+        &["exists /items/i1"],
+    );
+    check(
+        |tx, c| tx.put(c.object(&["guarded", "g1"]), "worth", 9).unwrap(),
+        &["write /guarded/g1/worth"],
+    );
+    check(
+        |tx, c| {
+            tx.put(c.object(&["guarded", "g1"]), "$deleted", true)
+                .unwrap()
+        },
+        &["delete /guarded/g1"],
+    );
+    check(
+        |tx, c| tx.insert(c.object(&["body"]), 0, 5).unwrap(),
+        &["text /body"],
+    );
+    check(
+        |tx, c| tx.insert(c.object(&["body"]), 0, "two").unwrap(),
+        &["text /body"],
+    );
+    check(
+        |tx, c| tx.insert(c.object(&["tags"]), 0, 5).unwrap(),
+        &["type /tags"],
+    );
 }
 
 #[test]
@@ -124,20 +230,34 @@ fn containers_are_made_once() {
         ("body", ObjType::Text),
     ] {
         let pointer = format!("container /{name}");
-        check(|tx, _| drop(tx.put_object(ROOT, name, kind).unwrap()), &[&pointer]);
+        check(
+            |tx, _| drop(tx.put_object(ROOT, name, kind).unwrap()),
+            &[&pointer],
+        );
         check(|tx, _| tx.delete(ROOT, name).unwrap(), &[&pointer]);
         check(|tx, _| tx.put(ROOT, name, "scalar").unwrap(), &[&pointer]);
     }
     check(
-        |tx, c| drop(tx.put_object(c.object(&["items"]), "i1", ObjType::Map).unwrap()),
+        |tx, c| {
+            drop(
+                tx.put_object(c.object(&["items"]), "i1", ObjType::Map)
+                    .unwrap(),
+            )
+        },
         &["exists /items/i1"],
     );
     check(
         |tx, c| {
-            let item = tx.put_object(c.object(&["items"]), "new", ObjType::Map).unwrap();
+            let item = tx
+                .put_object(c.object(&["items"]), "new", ObjType::Map)
+                .unwrap();
             tx.put(&item, "name", "half made").unwrap();
         },
-        &["incomplete /items/new/note", "incomplete /items/new/tags", "incomplete /items/new/$position"],
+        &[
+            "incomplete /items/new/note",
+            "incomplete /items/new/tags",
+            "incomplete /items/new/$position",
+        ],
     );
 }
 
@@ -147,9 +267,8 @@ fn stale_dependencies_gain_nothing() {
     let mut stale = Client::on(&entity, "mallory", 9);
     let alice = editor("alice");
     let body = json!({ "title": "moved on" });
-    let next = accepted(
-        fixture::write(&entity, &alice, &body, &Default::default(), Origin::Server).unwrap(),
-    );
+    let next =
+        accepted(write(&entity, &alice, &body, &Default::default(), Origin::Server).unwrap());
     let change = stale.change(|tx| {
         tx.put(ROOT, "code", "stolen").unwrap();
         drop(tx.put_object(ROOT, "place", ObjType::Map).unwrap());
@@ -201,12 +320,20 @@ fn references_that_harm_automerge_are_refused() {
     check("seq", &|c| c.seq = 2);
     check("seq", &|c| c.seq = 7);
     check("start-op", &|c| c.start_op = 1.try_into().unwrap());
-    check("start-op", &|c| c.start_op = (c.start_op.get() + 1).try_into().unwrap());
-    check("unknown-deps", &|c| c.deps.push(automerge::ChangeHash([9; 32])));
+    check("start-op", &|c| {
+        c.start_op = (c.start_op.get() + 1).try_into().unwrap()
+    });
+    check("unknown-deps", &|c| {
+        c.deps.push(automerge::ChangeHash([9; 32]))
+    });
     check("unknown-deps", &|c| c.deps.clear());
-    check("pred", &|c| c.operations[0].pred = vec![ghost.clone()].into());
+    check("pred", &|c| {
+        c.operations[0].pred = vec![ghost.clone()].into()
+    });
     check("pred", &|c| c.operations[0].action = OpType::Delete);
-    check("unknown-object", &|c| c.operations[0].obj = automerge::legacy::ObjectId::Id(ghost.clone()));
+    check("unknown-object", &|c| {
+        c.operations[0].obj = automerge::legacy::ObjectId::Id(ghost.clone())
+    });
     check("key", &|c| c.operations[0].insert = true);
     check("actor-reserved", &|c| c.actor_id = vec![0; 16].into());
     check("actor-reserved", &|c| c.actor_id = vec![0xff; 16].into());
@@ -214,7 +341,12 @@ fn references_that_harm_automerge_are_refused() {
     let body = client.object(&["body"]);
     let element = automerge::legacy::ElementId::Id(ghost.clone());
     let insert = op(&body, Key::Seq(element), OpType::Put("x".into()));
-    check("element", &|c| c.operations = vec![automerge::legacy::Op { insert: true, ..insert.clone() }]);
+    check("element", &|c| {
+        c.operations = vec![automerge::legacy::Op {
+            insert: true,
+            ..insert.clone()
+        }]
+    });
     check("element", &|c| c.operations = vec![insert.clone()]);
 }
 

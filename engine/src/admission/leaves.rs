@@ -1,0 +1,192 @@
+//! Operations on single values: scalars, counters, list elements, characters.
+//!
+//! Invariant: a value is let through only with the right to write it and within its own rule.
+//! Must never know: how objects are made or found.
+
+use automerge::ScalarValue;
+use automerge::Value as Stored;
+use automerge::legacy::{Op, OpType};
+use serde_json::Value;
+
+use super::judge::{Judge, Place};
+use super::rights::refusal_text;
+use crate::document::plain_value;
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Shape};
+use crate::value::canonical;
+use crate::violation::Rule;
+
+/// U+FFFC stands for a block inside an Automerge text.
+const OBJECT_REPLACEMENT: char = '\u{fffc}';
+
+impl Judge<'_> {
+    pub(super) fn scalar(
+        &mut self,
+        index: usize,
+        op: &Op,
+        place: &Place,
+        child: NodeId,
+        name: &str,
+    ) {
+        let at = place.pointer.child(name);
+        let node = self.case.entity.policy.node(child);
+        if let Some(made) = self.owner(&op.obj) {
+            made.fields.insert(name.to_owned());
+        }
+        let attempted = match &op.action {
+            OpType::Put(scalar) => match put_value(&node.shape, scalar) {
+                Ok(value) => Some(value),
+                Err((rule, message)) => return self.refuse(index, &at, rule, message),
+            },
+            OpType::Delete => None,
+            OpType::Make(_) => {
+                let message = "the field holds one value, not an object";
+                return self.refuse(index, &at, Rule::TYPE, message);
+            }
+            _ => return self.refuse(index, &at, Rule::TYPE, "the field is not a counter"),
+        };
+        let is_default = place.fresh && attempted.is_some() && attempted == node.default;
+        if let Some(rule) = self.right(child, place.fresh).filter(|_| !is_default) {
+            let kept = place
+                .object
+                .as_ref()
+                .and_then(|object| self.reader.property(object, name, child));
+            let message = refusal_text(&rule);
+            self.refuse_value(index, &at, rule, message, attempted, kept);
+        } else if let Some(value) = attempted {
+            self.constraint(index, &at, child, value);
+        }
+    }
+
+    /// The constraints of one scalar or atomic value.
+    fn constraint(&mut self, index: usize, at: &Pointer, node: NodeId, value: Value) {
+        let checked = match &self.case.entity.policy.node(node).shape {
+            Shape::Scalar(rule) | Shape::Counter(rule) => rule.check(&value),
+            Shape::Atomic(rule) => rule.check(&value),
+            _ => Ok(()),
+        };
+        if let Err(fault) = checked {
+            let rule = Rule::keyword(fault.keyword);
+            self.refuse_value(index, at, rule, &fault.message, Some(value), None);
+        }
+    }
+
+    pub(super) fn counter(
+        &mut self,
+        index: usize,
+        op: &Op,
+        place: &Place,
+        child: NodeId,
+        name: &str,
+    ) {
+        let at = place.pointer.child(name);
+        let right = self.right(child, place.fresh);
+        let key = (op.obj.clone(), name.to_owned());
+        match &op.action {
+            OpType::Put(ScalarValue::Counter(start)) if place.object.is_none() => {
+                let start = i64::from(start);
+                let default = self.case.entity.policy.node(child).default.as_ref();
+                let default = default.and_then(Value::as_i64).unwrap_or(0);
+                let first = self
+                    .owner(&op.obj)
+                    .is_some_and(|made| made.fields.insert(name.to_owned()));
+                if !first {
+                    self.refuse(index, &at, Rule::COUNTER, "a counter is made once");
+                } else if let Some(rule) = right.filter(|_| start != default) {
+                    self.refuse(index, &at, rule, "only the default may be set here by you");
+                } else {
+                    self.counters.insert(key, start);
+                    self.constraint(index, &at, child, Value::from(start));
+                }
+            }
+            OpType::Increment(by) => {
+                let stored = place.object.as_ref().and_then(|o| self.reader.get(o, name));
+                let now = self.counters.get(&key).copied().or(match stored {
+                    Some((Stored::Scalar(scalar), _)) => match scalar.as_ref() {
+                        ScalarValue::Counter(counter) => Some(i64::from(counter)),
+                        _ => None,
+                    },
+                    _ => None,
+                });
+                let next = now.and_then(|now| now.checked_add(*by));
+                if let Some(rule) = right {
+                    self.refuse(index, &at, rule, "the counter may not be changed by you");
+                } else if let Some(next) = next {
+                    self.counters.insert(key, next);
+                    self.constraint(index, &at, child, Value::from(next));
+                } else {
+                    self.refuse(index, &at, Rule::COUNTER, "the counter would overflow");
+                }
+            }
+            _ => self.refuse(
+                index,
+                &at,
+                Rule::COUNTER,
+                "a counter changes by increments only",
+            ),
+        }
+    }
+
+    /// An element of a list of scalars.
+    pub(super) fn element(&mut self, index: usize, op: &Op, place: &Place, element: NodeId) {
+        self.touch(place, "");
+        let at = place.pointer.clone();
+        let attempted = match &op.action {
+            OpType::Put(scalar) => {
+                match put_value(&self.case.entity.policy.node(element).shape, scalar) {
+                    Ok(value) => Some(value),
+                    Err((rule, message)) => return self.refuse(index, &at, rule, message),
+                }
+            }
+            OpType::Delete => None,
+            _ => return self.refuse(index, &at, Rule::TYPE, "the list holds plain values"),
+        };
+        if let Some(rule) = self.right(element, place.fresh) {
+            let message = refusal_text(&rule);
+            self.refuse_value(index, &at, rule, message, attempted, None);
+        } else if let Some(value) = attempted {
+            self.constraint(index, &at, element, value);
+        }
+    }
+
+    /// An element of a text.
+    pub(super) fn character(&mut self, index: usize, op: &Op, place: &Place) {
+        self.touch(place, "");
+        let at = place.pointer.clone();
+        let fits = match &op.action {
+            OpType::Put(ScalarValue::Str(text)) if op.insert => {
+                let mut chars = text.chars();
+                matches!((chars.next(), chars.next()), (Some(c), None) if c != OBJECT_REPLACEMENT)
+            }
+            OpType::Delete => true,
+            _ => false,
+        };
+        if !fits {
+            let message = "a text takes single characters, inserted or deleted";
+            self.refuse(index, &at, Rule::TEXT, message);
+        } else if let Some(rule) = self.right(place.node, place.fresh) {
+            let message = refusal_text(&rule);
+            self.refuse(index, &at, rule, message);
+        }
+    }
+}
+
+/// The JSON that a put stores, or why it cannot be stored.
+fn put_value(shape: &Shape, scalar: &ScalarValue) -> Result<Value, (Rule, &'static str)> {
+    if let Shape::Atomic(_) = shape {
+        let ScalarValue::Str(text) = scalar else {
+            return Err((Rule::ATOMIC, "the field holds canonical JSON as text"));
+        };
+        return match serde_json::from_str::<Value>(text) {
+            Ok(value) if canonical(&value) == text.as_str() => Ok(value),
+            _ => Err((
+                Rule::ATOMIC,
+                "the field holds canonical JSON (RFC 8785) as text",
+            )),
+        };
+    }
+    match scalar {
+        ScalarValue::Counter(_) => Err((Rule::TYPE, "the field is not a counter")),
+        scalar => plain_value(scalar).ok_or((Rule::TYPE, "JSON has no word for this value")),
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the engine from outside, on one small kind.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod admission;
+mod fixture;
+mod merge;
