@@ -9,7 +9,8 @@ use std::collections::HashMap;
 
 use automerge::{ActorId, ChangeHash};
 
-use super::{Origin, Trial};
+use super::Origin;
+use super::trial::Trial;
 use crate::change::{ActorClass, ParsedChange, server_actor};
 
 type Fault = (Cow<'static, str>, String);

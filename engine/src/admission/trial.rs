@@ -1,0 +1,295 @@
+//! A proposal on its way through the checks, on a copy of the document.
+//!
+//! Invariant: the copy holds the entity and the changes that passed, nothing else; a copy in which
+//! something failed is dropped.
+//! Must never know: what comes after the verdict.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use automerge::{ActorId, Automerge, ReadDoc};
+use serde_json::Map;
+
+use super::whole::introduced;
+use super::{Admitted, Origin, Proposal, Verdict, judge, references};
+use crate::change::{self, ParsedChange};
+use crate::document::Reader;
+use crate::effects::effects;
+use crate::entity::{ActorState, Entity};
+use crate::id::Hash;
+use crate::ledger::{EntryDraft, EntryKind};
+use crate::limits::Limits;
+use crate::time::Timestamp;
+use crate::violation::{Refusal, Violation};
+
+/// A proposal on its way through the checks: the working copy and what was let through so far.
+pub(super) struct Trial<'a> {
+    pub(super) entity: &'a Entity,
+    pub(super) proposal: &'a Proposal,
+    pub(super) limits: &'a Limits,
+    /// The entity's own document until a change is applied, then a copy.
+    pub(super) doc: Cow<'a, Automerge>,
+    pub(super) actors: Arc<BTreeMap<ActorId, ActorState>>,
+    pub(super) max_op: u64,
+    passed: Vec<(ParsedChange, BTreeSet<String>)>,
+    refused: Option<Refusal>,
+    known: Vec<Hash>,
+    dropped: Vec<Hash>,
+}
+
+impl<'a> Trial<'a> {
+    /// Checks and applies the proposal's changes one after the other, up to the first that fails.
+    pub(super) fn new(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
+        let mut trial = Self::empty(entity, proposal, limits);
+        let mut rest = proposal.changes.iter().enumerate();
+        for (index, bytes) in rest.by_ref() {
+            let change = match change::parse(bytes, limits) {
+                Ok(change) => change,
+                Err(error) => {
+                    let refusal = Refusal::structural(error.code(), index, error.to_string());
+                    trial.refused = Some(refusal);
+                    break;
+                }
+            };
+            let hash = change.hash();
+            if trial.doc.get_change_meta_by_hash(&hash.into()).is_some() {
+                trial.known.push(hash);
+            } else if let Err(refusal) = trial.step(index, change) {
+                trial.refused = Some(refusal);
+                trial.dropped.push(hash);
+                break;
+            }
+        }
+        if trial.refused.is_some() {
+            trial
+                .dropped
+                .extend(rest.filter_map(|(_, bytes)| hash_of(bytes, limits)));
+        }
+        trial
+    }
+
+    fn empty(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
+        Self {
+            entity,
+            proposal,
+            limits,
+            doc: Cow::Borrowed(&entity.doc),
+            actors: Arc::clone(&entity.actors),
+            max_op: entity.max_op,
+            passed: Vec::new(),
+            refused: None,
+            known: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Forgets what was applied.
+    fn rewind(&mut self) {
+        self.doc = Cow::Borrowed(&self.entity.doc);
+        self.actors = Arc::clone(&self.entity.actors);
+        self.max_op = self.entity.max_op;
+    }
+
+    fn step(&mut self, index: usize, change: ParsedChange) -> Result<(), Refusal> {
+        let fault = |(code, message): (Cow<'static, str>, String)| {
+            Refusal::structural(code, index, message)
+        };
+        let past = references::check(self, &change).map_err(fault)?;
+        let case = judge::Case {
+            doc: &self.doc,
+            entity: self.entity,
+            author: &self.proposal.author,
+            creation: self.proposal.origin == Origin::Creation,
+        };
+        let (touched, mut violations) = judge::judge(&case, &change, &past).map_err(fault)?;
+        if !violations.is_empty() {
+            violations
+                .iter_mut()
+                .for_each(|violation| violation.change = index);
+            return Err(Refusal::policy(index, violations));
+        }
+        self.apply(index, &change)?;
+        self.passed.push((change, touched));
+        Ok(())
+    }
+
+    /// Applies one checked change to the working copy and proves that the copy holds it.
+    fn apply(&mut self, index: usize, change: &ParsedChange) -> Result<(), Refusal> {
+        let doc = self.doc.to_mut();
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            let raw = change.raw();
+            doc.apply_changes([raw.clone()])
+                .map_err(|error| error.to_string())?;
+            match doc.get_change_by_hash(&raw.hash()) {
+                Some(back) if back.raw_bytes() == raw.raw_bytes() => Ok(()),
+                _ => Err("it does not come back from the document as it went in".to_owned()),
+            }
+        }));
+        let reason = match applied {
+            Ok(Ok(())) => {
+                self.max_op = self.max_op.max(change.max_op());
+                let state = ActorState {
+                    principal: self.proposal.author.id.clone(),
+                    seq: change.seq(),
+                    last: change.hash(),
+                };
+                Arc::make_mut(&mut self.actors).insert(change.actor().clone(), state);
+                return Ok(());
+            }
+            Ok(Err(reason)) => reason,
+            Err(_) => "applying it failed".to_owned(),
+        };
+        // The copy may be broken now: drop it and bring a new one to where it was.
+        let passed = std::mem::take(&mut self.passed);
+        self.rewind();
+        self.replay(passed);
+        Err(Refusal::structural("inapplicable", index, reason))
+    }
+
+    /// Applies again what was applied before.
+    fn replay(&mut self, passed: Vec<(ParsedChange, BTreeSet<String>)>) {
+        for (change, touched) in passed {
+            if self.apply(0, &change).is_err() {
+                return;
+            }
+            self.passed.push((change, touched));
+        }
+    }
+
+    /// Judges the end state, and gives the verdict.
+    pub(super) fn decide(mut self, now: Timestamp) -> Verdict {
+        let creation = self.proposal.origin == Origin::Creation;
+        if creation && self.refused.is_some() {
+            self.passed.clear();
+        }
+        while !self.passed.is_empty() {
+            let next = self.next_entity(now);
+            let violations = introduced(self.entity, &next, creation);
+            if violations.is_empty() {
+                return self.admitted(next, now);
+            }
+            self.shorten(violations, creation, now);
+        }
+        Verdict {
+            admitted: None,
+            refused: self.refused,
+            known: self.known,
+            dropped: self.dropped,
+        }
+    }
+
+    /// The entity after the changes that passed.
+    fn next_entity(&self, now: Timestamp) -> Entity {
+        let entity = self.entity;
+        let reader = Reader::now(&self.doc, &entity.policy);
+        let mut value = Map::clone(&entity.value);
+        let touched: BTreeSet<&String> = self.passed.iter().flat_map(|(_, names)| names).collect();
+        for name in touched {
+            let Some(node) = entity.policy.child(entity.policy.root(), name) else {
+                continue;
+            };
+            match reader.property(&automerge::ROOT, name, node) {
+                Some(present) => value.insert(name.clone(), present),
+                None => value.remove(name),
+            };
+        }
+        let claimed = self.proposal.claimed.as_ref();
+        Entity {
+            id: entity.id.clone(),
+            epoch: entity.epoch,
+            seq: entity.seq.next(),
+            hash: entity.hash,
+            policy: Arc::clone(&entity.policy),
+            doc: self.doc.clone().into_owned(),
+            value: Arc::new(value),
+            actors: Arc::clone(&self.actors),
+            stamps: entity
+                .stamps
+                .advanced(now, &self.proposal.author.id, claimed),
+            received: entity.received.clone(),
+            max_op: self.max_op,
+        }
+    }
+
+    /// Refuses the first change that introduced a fault of the whole; `violations` are those of
+    /// the end state. Goes through the states change by change, because later changes may have
+    /// mended what an earlier one broke. A creation is refused as a whole.
+    fn shorten(&mut self, violations: Vec<Violation>, creation: bool, now: Timestamp) {
+        let passed = std::mem::take(&mut self.passed);
+        self.rewind();
+        let last = passed.len() - 1;
+        let (mut at, mut found) = (if creation { 0 } else { last }, violations);
+        if !creation {
+            for (index, change) in passed.iter().enumerate().take(last) {
+                self.replay(vec![change.clone()]);
+                let faults = introduced(self.entity, &self.next_entity(now), false);
+                if !faults.is_empty() {
+                    (at, found) = (index, faults);
+                    break;
+                }
+            }
+            self.passed.clear();
+            self.rewind();
+        }
+        let raw = passed[at].0.raw().raw_bytes();
+        let change = self
+            .proposal
+            .changes
+            .iter()
+            .position(|bytes| bytes == raw)
+            .unwrap_or(at);
+        for violation in &mut found {
+            violation.change = change;
+        }
+        let rest = self.proposal.changes[change..].iter();
+        self.dropped = rest
+            .filter_map(|bytes| hash_of(bytes, self.limits))
+            .collect();
+        self.refused = Some(Refusal::policy(change, found));
+        self.replay(passed.into_iter().take(at).collect());
+    }
+
+    fn admitted(mut self, next: Entity, now: Timestamp) -> Verdict {
+        if let Some(refusal) = &mut self.refused {
+            refusal.admitted = self.passed.len() + self.known.len();
+        }
+        let draft = EntryDraft {
+            kind: EntryKind::Changes,
+            entity: next.id.clone(),
+            epoch: next.epoch,
+            seq: next.seq,
+            proposal: Some(self.proposal.id),
+            author: self.proposal.author.clone(),
+            session: self.proposal.session,
+            at: now,
+            policy_hash: next.policy.hash(),
+            changes: self
+                .passed
+                .iter()
+                .map(|(c, _)| c.raw().raw_bytes().to_vec())
+                .collect(),
+            heads: next.heads(),
+            claimed: self.proposal.claimed.clone(),
+        };
+        let effects = effects(&next.policy, &self.entity.value, &next.value);
+        Verdict {
+            admitted: Some(Admitted {
+                entity: next,
+                draft,
+                effects,
+            }),
+            refused: self.refused,
+            known: self.known,
+            dropped: self.dropped,
+        }
+    }
+}
+
+/// The hash of a change that is well-formed.
+fn hash_of(bytes: &[u8], limits: &Limits) -> Option<Hash> {
+    change::parse(bytes, limits)
+        .ok()
+        .map(|change| change.hash())
+}
