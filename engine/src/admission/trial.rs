@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use automerge::{ActorId, Automerge, ReadDoc};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::whole::introduced;
 use super::{Admitted, Origin, Proposal, Verdict, judge, references};
@@ -166,6 +166,11 @@ impl<'a> Trial<'a> {
         }
         while !self.passed.is_empty() {
             let next = self.next_entity(now);
+            if let Some(refusal) = self.oversize(&next) {
+                self.passed.clear();
+                self.refused = Some(refusal);
+                break;
+            }
             let violations = introduced(self.entity, &next, creation);
             if violations.is_empty() {
                 return self.admitted(next, now);
@@ -178,6 +183,17 @@ impl<'a> Trial<'a> {
             known: self.known,
             dropped: self.dropped,
         }
+    }
+
+    /// Refuses a proposal after which the value would be larger than an entity may be. What makes
+    /// it smaller passes, so that an entity that is too large can be mended.
+    fn oversize(&self, next: &Entity) -> Option<Refusal> {
+        let (before, after) = (size(&self.entity.value), size(&next.value));
+        let max = self.limits.entity_bytes_max;
+        (after > max && after > before).then(|| {
+            let message = format!("the entity would hold {after} bytes, {max} are allowed");
+            Refusal::structural("entity-size", 0, message)
+        })
     }
 
     /// The entity after the changes that passed.
@@ -285,6 +301,22 @@ impl<'a> Trial<'a> {
             dropped: self.dropped,
         }
     }
+}
+
+/// About the bytes that an object takes as JSON.
+fn size(map: &Map<String, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.len() + 2,
+            Value::Array(items) => items.iter().map(|item| of(item) + 1).sum::<usize>() + 2,
+            Value::Object(map) => size(map),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        }
+    }
+    map.iter()
+        .map(|(name, value)| name.len() + 4 + of(value))
+        .sum::<usize>()
+        + 2
 }
 
 /// The hash of a change that is well-formed.

@@ -392,3 +392,26 @@ fn the_genesis_is_the_same_everywhere() {
     assert_eq!(a.document(), b.document());
     assert_eq!(a.presented()["level"], 1);
 }
+
+#[test]
+fn an_entity_does_not_outgrow_its_bound() {
+    let entity = thing();
+    let mut client = Client::on(&entity, "bob", 1);
+    let text = client.object(&["body"]);
+    let changes = vec![client.change(|tx| tx.splice_text(&text, 0, 0, &"x".repeat(900)).unwrap())];
+    let proposal = indelible_engine::admission::Proposal {
+        id: indelible_engine::id::ProposalId([1; 16]),
+        author: client.principal.clone(),
+        session: None,
+        origin: Origin::Client,
+        changes,
+        claimed: None,
+    };
+    let limits = indelible_engine::limits::Limits {
+        entity_bytes_max: 1_000,
+        ..Default::default()
+    };
+    let verdict = indelible_engine::admission::admit(&entity, &proposal, fixture::NOW, &limits);
+    assert!(verdict.admitted.is_none());
+    assert_eq!(verdict.refused.unwrap().code, "entity-size");
+}
