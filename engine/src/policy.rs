@@ -8,6 +8,7 @@
 mod content;
 mod format;
 mod node;
+mod places;
 mod scalar;
 
 use std::collections::BTreeMap;

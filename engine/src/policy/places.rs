@@ -1,0 +1,43 @@
+//! Questions about places in a policy that reading and writing documents ask.
+//!
+//! Invariant: answers follow from the tree alone.
+//! Must never know: documents, principals.
+
+use super::{Node, NodeId, NodeName, Policy, Shape, StampKind};
+
+impl Policy {
+    /// Whether objects of this node come and go: items of keyed lists, objects in open maps.
+    #[must_use]
+    pub fn is_dynamic(&self, id: NodeId) -> bool {
+        let Node { name, shape, .. } = self.node(id);
+        matches!(shape, Shape::Object { .. })
+            && matches!(name, NodeName::Item | NodeName::Additional)
+    }
+
+    /// Whether this is the node of undeclared properties of an open map.
+    #[must_use]
+    pub fn is_additional(&self, id: NodeId) -> bool {
+        self.node(id).name == NodeName::Additional
+    }
+
+    /// The declared properties of an object, in order; nothing for other shapes.
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = (&str, NodeId)> {
+        let properties = match &self.node(id).shape {
+            Shape::Object { properties, .. } => Some(properties),
+            _ => None,
+        };
+        properties
+            .into_iter()
+            .flatten()
+            .map(|(name, child)| (name.as_str(), *child))
+    }
+
+    /// The root properties that are stamps.
+    pub fn stamps(&self) -> impl Iterator<Item = (&str, StampKind)> {
+        self.children(self.root())
+            .filter_map(|(name, child)| match &self.node(child).shape {
+                Shape::Stamp(kind) => Some((name, *kind)),
+                _ => None,
+            })
+    }
+}
