@@ -39,6 +39,7 @@ function show(value: Json | undefined, schema: Schema, language: Language): stri
       .filter(Boolean)
       .join(', ')
   }
+  if (typeof value === 'boolean') return value ? '✓' : '–'
   if (typeof value !== 'string') return value.toLocaleString(localeOf(language))
   const stamp = schema['x-indelible']?.stamp
   if (schema.format === 'date-time' || stamp?.endsWith('-at')) {

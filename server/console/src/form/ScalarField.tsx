@@ -21,8 +21,7 @@ interface Props {
   readonly path: Path
   readonly label: string
   readonly required: boolean
-  /** The label is for screen readers only, because a heading above says it. */
-  readonly quiet?: boolean
+  /** Can be written now and never again. */
   readonly once?: boolean
 }
 
@@ -60,15 +59,7 @@ function textOf(value: Json | undefined, control: Control): string {
   return typeof value === 'string' ? value : String(value)
 }
 
-export function ScalarField({
-  schema,
-  control,
-  path,
-  label,
-  required,
-  quiet = false,
-  once = false,
-}: Props) {
+export function ScalarField({ schema, control, path, label, required, once = false }: Props) {
   const source = useSource()
   const { t, language } = useLanguage()
   const id = useId()
@@ -107,7 +98,7 @@ export function ScalarField({
 
   return (
     <div className={`field field-${control}`} data-pointer={pointer(path)}>
-      <label htmlFor={id} className={quiet ? 'unseen' : undefined}>
+      <label htmlFor={id}>
         {label}
         {!required && control !== 'checkbox' && (
           <span className="optional"> {t('field.optional')}</span>
