@@ -75,9 +75,9 @@ export function Fields({ schema, path, write }: Pick<FieldProps, 'schema' | 'pat
       ))}
       {locked.length > 0 && !isNew && (
         <section className="locked" aria-label={t('field.protected')}>
-          <h3>
+          <p className="locked-title">
             <Icon name="lock" /> {t('field.protected')}
-          </h3>
+          </p>
           <dl>
             {locked.map(({ name, field, lock }) =>
               lock ? <LockedField key={name} {...field} lock={lock} /> : null,

@@ -41,7 +41,7 @@ export function MapFields({ schema, path, write, label }: FieldProps) {
           <li key={one}>
             {control === 'object' ? (
               <div className="item">
-                <h4>{one}</h4>
+                <strong>{one}</strong>
                 <Fields
                   schema={valueSchema}
                   path={[...path, one]}
