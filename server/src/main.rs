@@ -1,3 +1,7 @@
 //! The binary `indelible`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    indelible_server::cli::run()
+}

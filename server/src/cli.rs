@@ -1,0 +1,114 @@
+//! The command line.
+//!
+//! Invariant: standard output carries results only (a token, a finding), standard error everything
+//! else; an exit code of 0 means that it was done, 1 that it was not, 2 that nobody understood.
+//! Must never know: how anything is done.
+
+mod schema;
+mod token;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::keys::{KeyError, Keys};
+
+const EXAMPLES: &str = "\
+Examples:
+  indelible token --sub alice --role editor
+      Print a token with which alice can sign in there.
+  indelible schema check ./schema
+      Look for mistakes in a schema folder.";
+
+/// Keeps content in sync: many editors at once, fields that cannot be overwritten, nothing
+/// forgotten.
+#[derive(Debug, Parser)]
+#[command(name = "indelible", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a token with which somebody can sign in
+    Token(token::Token),
+    /// Work with schema folders
+    Schema {
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SchemaCommand {
+    /// Look for mistakes in a schema folder; exits with 1 if there are any
+    Check(schema::Check),
+}
+
+/// Where the key lies that tokens are signed with.
+#[derive(Debug, Args)]
+struct KeyPlace {
+    /// The data directory: the store and the key file lie in it
+    #[arg(long, value_name = "DIR", default_value = "indelible-data")]
+    data: PathBuf,
+
+    /// A key file elsewhere: one line of 64 or more hexadecimal digits (openssl rand -hex 32)
+    ///
+    /// Left out, it is DIR/token.key, made at first use.
+    #[arg(long, value_name = "FILE")]
+    token_key: Option<PathBuf>,
+}
+
+impl KeyPlace {
+    fn open(&self) -> Result<Keys, KeyError> {
+        match &self.token_key {
+            Some(path) => Keys::open(path),
+            None => Keys::open_or_create(&self.data),
+        }
+    }
+}
+
+/// Runs what the command line asks for.
+pub fn run() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Token(token) => token.run(),
+        Command::Schema {
+            command: SchemaCommand::Check(check),
+        } => check.run(),
+    };
+    done.unwrap_or_else(|error| {
+        report(&*error);
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints an error with its causes, in one line.
+fn report(error: &dyn Error) {
+    let mut text = format!("indelible: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    // Where standard error is closed, there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints a line of results.
+fn print(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,104 @@
+//! `indelible token`: signs a token with the key file. Never touches the store, so it works while
+//! a server runs on the same directory.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use indelible_engine::principal::Principal;
+use indelible_engine::time::Timestamp;
+
+use super::KeyPlace;
+use crate::auth::Auth;
+use crate::config::TOKEN_TTL_DEFAULT;
+
+const EXAMPLES: &str = "\
+Examples:
+  indelible token --sub alice --role editor
+  indelible token --sub bob --name 'Bob Stone' --role admin --role editor --ttl 30m
+  TOKEN=$(indelible token --sub ci --role editor --data /srv/site)";
+
+/// Print a token with which somebody can sign in
+///
+/// The token (a JWT) is signed with the key file of the data directory, which is made if it is
+/// not there. A server that runs on the directory takes the token at once.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Token {
+    /// Who it is for: an id that stands in the history for good
+    #[arg(long, value_name = "ID")]
+    sub: String,
+
+    /// A role, as the schema names them; may be given more than once
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+
+    /// A name to show to people
+    #[arg(long)]
+    name: Option<String>,
+
+    /// How long it can be used: a number and s, m, h or d [default: 8h]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = None)]
+    ttl: Option<Duration>,
+
+    #[command(flatten)]
+    key: KeyPlace,
+}
+
+impl Token {
+    pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let auth = Auth::new(&self.key.open()?);
+        let principal = Principal {
+            id: self.sub,
+            name: self.name,
+            roles: BTreeSet::from_iter(self.roles),
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let now = Timestamp(i64::try_from(since.as_millis())?);
+        super::print(&auth.issue(&principal, now, self.ttl.unwrap_or(TOKEN_TTL_DEFAULT))?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    const EXPECTED: &str = "expected a number and a unit, such as 90s, 30m, 8h or 7d";
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(EXPECTED)?;
+    let (number, unit) = text.split_at(unit_at);
+    let seconds_per_unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| EXPECTED)?;
+    let seconds = number.checked_mul(seconds_per_unit).ok_or(EXPECTED)?;
+    Ok(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        let seconds = |text| parse_duration(text).map(|time| time.as_secs()).ok();
+        assert_eq!(seconds("90s"), Some(90));
+        assert_eq!(seconds("8h"), Some(28_800));
+        assert_eq!(seconds("7d"), Some(604_800));
+        for bad in [
+            "",
+            "8",
+            "h",
+            "8w",
+            "-1h",
+            "1.5h",
+            "99999999999999999999s",
+            "1h30m",
+        ] {
+            assert_eq!(seconds(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Schema folders: `DIR/*.json`, one schema per kind, and `DIR/content/*.json`, what a fresh store
+//! begins with, named after its kind. A singleton's content is its value, another kind's is an
+//! object of values by id.
+//!
+//! Invariant: files are read in the order of their names; what is not JSON is refused with its
+//! place.
+//! Must never know: what a schema means, whether content is valid.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use indelible_engine::id::Kind;
+use indelible_engine::schema::SchemaSource;
+use serde_json::Value;
+
+use crate::config::SchemaPlace;
+use crate::demo;
+
+const CONTENT_FOLDER: &str = "content";
+
+/// Initial content by kind: a singleton's value, or an object of values by id.
+pub(crate) type Content = BTreeMap<Kind, Value>;
+
+/// What a schema folder holds.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// The schemas.
+    pub(crate) sources: Vec<SchemaSource>,
+    /// What a fresh store begins with.
+    pub(crate) content: Content,
+}
+
+/// Why a schema folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaFilesError {
+    /// A folder or a file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no schema.
+    #[error("there is no schema (*.json) in {}", path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A content file is not JSON.
+    #[error("{file} is not JSON: {reason}")]
+    Content {
+        /// The file, as `content/team.json`.
+        file: String,
+        /// Why, with line and column.
+        reason: String,
+    },
+    /// A content file is not named after a kind.
+    #[error("{file} is not named after a kind: {reason}")]
+    ContentName {
+        /// The file, as `content/team.json`.
+        file: String,
+        /// Why its name is none.
+        reason: String,
+    },
+}
+
+/// Reads a schema folder, or takes the demo's.
+///
+/// # Errors
+/// [`SchemaFilesError`].
+pub(crate) fn load(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
+    let (sources, content) = match place {
+        SchemaPlace::Demo => (
+            demo::SCHEMA.iter().map(demo::DemoFile::source).collect(),
+            demo::CONTENT.iter().map(demo::DemoFile::source).collect(),
+        ),
+        SchemaPlace::Folder(dir) => {
+            let sources = read_folder(dir)?;
+            if sources.is_empty() {
+                return Err(SchemaFilesError::Empty { path: dir.clone() });
+            }
+            let content = dir.join(CONTENT_FOLDER);
+            let content = if content.is_dir() {
+                read_folder(&content)?
+            } else {
+                Vec::new()
+            };
+            (sources, content)
+        }
+    };
+    let content: Result<Content, SchemaFilesError> =
+        content.into_iter().map(parse_content).collect();
+    Ok(Files {
+        sources,
+        content: content?,
+    })
+}
+
+fn read_folder(dir: &Path) -> Result<Vec<SchemaSource>, SchemaFilesError> {
+    let io_error = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SchemaFilesError::Io { path, source }
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io_error(dir))? {
+        let path = entry.map_err(io_error(dir))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+            && path.is_file()
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).map_err(io_error(&path))?;
+            let file = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            Ok(SchemaSource { file, text })
+        })
+        .collect()
+}
+
+fn parse_content(source: SchemaSource) -> Result<(Kind, Value), SchemaFilesError> {
+    let file = format!("{CONTENT_FOLDER}/{}", source.file);
+    let name = source.file.trim_end_matches(".json");
+    let kind = match Kind::new(name) {
+        Ok(kind) => kind,
+        Err(error) => {
+            return Err(SchemaFilesError::ContentName {
+                file,
+                reason: error.to_string(),
+            });
+        }
+    };
+    match serde_json::from_str(&source.text) {
+        Ok(value) => Ok((kind, value)),
+        Err(error) => Err(SchemaFilesError::Content {
+            file,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against files that are overlooked or whose mistakes are reported without their place.
+
+    use indelible_engine::policy::Policies;
+
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, SchemaPlace) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(CONTENT_FOLDER)).unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let place = SchemaPlace::Folder(dir.path().to_owned());
+        (dir, place)
+    }
+
+    #[test]
+    fn a_folder_is_read_in_order_and_only_its_json() {
+        let (_dir, place) = folder(&[
+            ("b.json", "{}"),
+            ("a.json", "[]"),
+            ("notes.md", "#"),
+            ("content/a.json", r#"{"x": 1}"#),
+        ]);
+        let files = load(&place).unwrap();
+        let names: Vec<_> = files
+            .sources
+            .iter()
+            .map(|source| source.file.as_str())
+            .collect();
+        assert_eq!(names, ["a.json", "b.json"]);
+        let content: Vec<_> = files
+            .content
+            .iter()
+            .map(|(k, v)| format!("{k} {v}"))
+            .collect();
+        assert_eq!(content, [r#"a {"x":1}"#]);
+    }
+
+    #[test]
+    fn mistakes_are_reported_with_their_file() {
+        let message = |files: &[(&str, &str)]| load(&folder(files).1).unwrap_err().to_string();
+        assert!(message(&[]).starts_with("there is no schema (*.json) in /"));
+        let broken = message(&[("a.json", "{}"), ("content/a.json", "{\n,}")]);
+        assert!(broken.starts_with("content/a.json is not JSON: ") && broken.contains("line 2"));
+        let named = message(&[("a.json", "{}"), ("content/A.json", "{}")]);
+        assert!(
+            named.starts_with("content/A.json is not named after a kind"),
+            "{named}"
+        );
+        let gone = load(&SchemaPlace::Folder("/nowhere/at/all".into())).unwrap_err();
+        assert_eq!(gone.to_string(), "cannot read /nowhere/at/all");
+    }
+
+    #[test]
+    fn the_demo_compiles_and_has_content_for_every_kind() {
+        let files = load(&SchemaPlace::Demo).unwrap();
+        let policies = Policies::compile(&files.sources).unwrap();
+        let kinds: Vec<_> = policies.iter().map(|policy| policy.kind()).collect();
+        let content: Vec<_> = files.content.keys().collect();
+        assert_eq!(kinds, content);
+        assert_eq!(kinds.len(), 4);
+    }
+}

@@ -1,0 +1,30 @@
+//! Logs for people, on standard error.
+//!
+//! Invariant: what is logged names entities, principals, codes and numbers; never a field's value
+//! and never a token. Whoever logs keeps to that; nothing here could filter it out.
+//! Must never know: what is logged.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// The environment variable that says what is logged, as `debug` or `indelible_server=debug,info`.
+pub const LOG_VARIABLE: &str = "INDELIBLE_LOG";
+
+/// Starts logging: what [`LOG_VARIABLE`] says, `info` otherwise. Does nothing the second time.
+pub fn start() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var(LOG_VARIABLE)
+        .from_env_lossy();
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .try_init();
+    if started.is_err() {
+        tracing::debug!("logging was started already");
+    }
+}
