@@ -91,22 +91,23 @@ impl Types {
     /// Every type.
     pub const ALL: Self = Self(127);
 
-    const NAMES: [(Self, &'static str); 7] = [
-        (Self::STRING, "string"),
-        (Self::NUMBER, "number"),
-        (Self::INTEGER, "integer"),
-        (Self::BOOLEAN, "boolean"),
-        (Self::OBJECT, "object"),
-        (Self::ARRAY, "array"),
-        (Self::NULL, "null"),
+    /// Each type, its name in JSON Schema, and what people call such a value.
+    const NAMES: [(Self, &'static str, &'static str); 7] = [
+        (Self::STRING, "string", "a string"),
+        (Self::NUMBER, "number", "a number"),
+        (Self::INTEGER, "integer", "an integer"),
+        (Self::BOOLEAN, "boolean", "true or false"),
+        (Self::OBJECT, "object", "an object"),
+        (Self::ARRAY, "array", "a list"),
+        (Self::NULL, "null", "null"),
     ];
 
     /// The type of this name in JSON Schema.
     pub fn named(name: &str) -> Option<Self> {
         Self::NAMES
             .iter()
-            .find(|(_, known)| *known == name)
-            .map(|(types, _)| *types)
+            .find(|(_, known, _)| *known == name)
+            .map(|(types, ..)| *types)
     }
 
     /// The narrowest type of a value.
@@ -146,11 +147,11 @@ impl Types {
 }
 
 impl fmt::Display for Types {
-    /// A list for people: `string or null`.
+    /// For people: `a string or null`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = *self;
         let mut names = Vec::new();
-        for (types, name) in Self::NAMES {
+        for (types, _, name) in Self::NAMES {
             if types.is_within(rest) {
                 names.push(name);
                 rest = Self(rest.0 & !types.0);
@@ -450,8 +451,11 @@ mod tests {
 
     #[test]
     fn types_read_well() {
-        assert_eq!(Types::STRING.or(Types::NULL).to_string(), "string or null");
-        assert_eq!(Types::NUMBER.to_string(), "number");
-        assert_eq!(Types::INTEGER.to_string(), "integer");
+        assert_eq!(
+            Types::STRING.or(Types::NULL).to_string(),
+            "a string or null"
+        );
+        assert_eq!(Types::NUMBER.to_string(), "a number");
+        assert_eq!(Types::INTEGER.to_string(), "an integer");
     }
 }

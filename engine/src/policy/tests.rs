@@ -1,20 +1,28 @@
-//! Guards against a policy that does not say what its schema says.
+//! Guards against a policy that does not say what its schema says, and against constraints on the
+//! whole that disagree with the rules of single values.
+
+use serde_json::json;
 
 use super::*;
-use crate::schema::SchemaSource;
 
-pub(crate) fn demo(kind: &str) -> Policy {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/demo");
-    let text = std::fs::read_to_string(format!("{folder}/{kind}.json")).unwrap();
-    compile(&text)
+fn text_of(file: &str) -> String {
+    let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn demo(kind: &str) -> Policy {
+    compile(&text_of(&format!("server/demo/{kind}.json")))
+}
+
+fn source(text: &str) -> SchemaSource {
+    SchemaSource {
+        file: "test.json".to_owned(),
+        text: text.to_owned(),
+    }
 }
 
 fn compile(text: &str) -> Policy {
-    let source = SchemaSource {
-        file: "test.json".to_owned(),
-        text: text.to_owned(),
-    };
-    match Policy::compile(&source) {
+    match Policy::compile(&source(text)) {
         Ok(policy) => policy,
         Err(errors) => {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
@@ -23,9 +31,419 @@ fn compile(text: &str) -> Policy {
     }
 }
 
+fn at(policy: &Policy, pointer: &str) -> NodeId {
+    let found = policy.find(&pointer.parse().unwrap());
+    found.unwrap_or_else(|| panic!("nothing at {pointer}"))
+}
+
+fn node<'a>(policy: &'a Policy, pointer: &str) -> &'a Node {
+    policy.node(at(policy, pointer))
+}
+
+fn faults(faults: &[Fault]) -> Vec<String> {
+    let line = |fault: &Fault| format!("{} {}: {}", fault.pointer, fault.keyword, fault.message);
+    faults.iter().map(line).collect()
+}
+
+fn roles(names: &[&str]) -> Roles {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+/// A schema that has a bit of everything.
+fn zoo() -> Policy {
+    let schema = json!({
+        "type": "object",
+        "x-indelible": {
+            "kind": "animal", "read": ["visitor"], "edit": ["keeper"], "restore": ["vet"],
+        },
+        "required": ["name"],
+        "properties": {
+            "name": { "type": "string", "minLength": 1 },
+            "notes": { "type": "string", "maxLength": 10, "x-indelible": { "merge": "text" } },
+            "fed": { "type": "integer", "maximum": 5, "x-indelible": { "merge": "counter" } },
+            "born": { "type": "string", "format": "date", "x-indelible": { "write": "create" } },
+            "health": {
+                "type": "object",
+                "x-indelible": { "write": ["vet"], "read": ["vet", "keeper"] },
+                "properties": {
+                    "weight": { "type": "number", "default": 1 },
+                    "chip": { "type": "string", "readOnly": true },
+                    "blood": { "type": "object", "x-indelible": { "merge": "atomic" },
+                        "properties": { "type": { "pattern": "^\\w$" } }, "required": ["type"] },
+                    "visits": {
+                        "type": "array",
+                        "minItems": 1,
+                        "x-indelible": { "key": "visit" },
+                        "items": {
+                            "type": "object",
+                            "required": ["visit", "by"],
+                            "x-indelible": { "delete": ["admin"] },
+                            "properties": {
+                                "by": { "type": "string" },
+                                "bill": { "type": "integer", "readOnly": true, "default": 0 },
+                                "tags": { "type": "array", "items": { "type": "string" } },
+                            },
+                        },
+                    },
+                },
+            },
+            "toys": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {
+                        "colour": { "type": "string" },
+                        "review": { "type": "string", "x-indelible": { "merge": "text" } },
+                    },
+                },
+            },
+            "seen": { "type": "integer", "x-indelible": { "tally": true } },
+            "updatedBy": { "type": "string", "x-indelible": { "stamp": "updated-by" } },
+        },
+    });
+    compile(&schema.to_string())
+}
+
 #[test]
-fn the_demo_compiles() {
-    for kind in ["settings", "team", "services", "solutions"] {
-        assert_eq!(demo(kind).kind().as_str(), kind);
+fn the_demo_protects_what_it_promises() {
+    use WriteRule::{Create, System};
+    for (kind, pointer, write) in [
+        ("settings", "/createdAt", System),
+        ("settings", "/updatedBy", System),
+        ("team", "/createdAt", System),
+        ("team", "/joinDate", Create),
+        ("team", "/employeeId", Create),
+        ("services", "/createdAt", System),
+        ("services", "/views", System),
+        ("services", "/rating", System),
+        ("solutions", "/createdAt", System),
+        ("solutions", "/views", System),
+        ("solutions", "/category", Create),
+    ] {
+        assert_eq!(node(&demo(kind), pointer).write, write, "{kind}{pointer}");
+    }
+    assert!(node(&demo("team"), "/employeeId").unique);
+    assert!(matches!(node(&demo("team"), "/bio").shape, Shape::Text(_)));
+    assert!(matches!(
+        node(&demo("services"), "/views").shape,
+        Shape::Tally
+    ));
+    assert!(demo("settings").is_singleton());
+}
+
+/// The content of a folder's kinds is good, as it stands and as a whole.
+fn check_folder(folder: &str, kinds: &[&str]) {
+    for kind in kinds {
+        let policy = compile(&text_of(&format!("{folder}/{kind}.json")));
+        let content = text_of(&format!("{folder}/content/{kind}.json"));
+        let content: Value = serde_json::from_str(&content).unwrap();
+        let entities: Vec<&Value> = if policy.is_singleton() {
+            vec![&content]
+        } else {
+            content.as_object().unwrap().values().collect()
+        };
+        assert!(!entities.is_empty());
+        for entity in entities {
+            assert_eq!(
+                faults(&policy.check_content(Some(entity))),
+                [""; 0],
+                "{kind}"
+            );
+            #[cfg(feature = "whole-entity")]
+            assert_eq!(faults(&policy.check_whole(entity)), [""; 0], "{kind}");
+        }
+    }
+}
+
+#[test]
+fn the_content_of_the_demo_and_the_museum_is_good() {
+    check_folder(
+        "server/demo",
+        &["settings", "team", "services", "solutions"],
+    );
+    check_folder("tests/museum", &["house", "room", "loan"]);
+}
+
+#[test]
+fn rules_are_inherited() {
+    let policy = zoo();
+    for (pointer, write) in [
+        ("/name", WriteRule::Edit),
+        ("/born", WriteRule::Create),
+        ("/health/weight", WriteRule::Roles(roles(&["vet"]))),
+        ("/health/chip", WriteRule::System),
+        ("/health/visits/1/tags/0", WriteRule::Roles(roles(&["vet"]))),
+        ("/seen", WriteRule::System),
+    ] {
+        assert_eq!(node(&policy, pointer).write, write, "{pointer}");
+    }
+    let hidden = ReadRule::Roles(roles(&["keeper", "vet"]));
+    assert_eq!(node(&policy, "/health/visits/1/by").read, hidden);
+    assert_eq!(node(&policy, "/name").read, ReadRule::Kind);
+}
+
+#[test]
+fn permissions_imply_others() {
+    use Permission::{Create, Edit, History, Read, Restore};
+    let policy = zoo();
+    let who = |role: &str| Principal::new("p", [role]);
+    for (role, may, may_not) in [
+        ("visitor", vec![Read], vec![Create, Edit, History, Restore]),
+        ("keeper", vec![Read, Edit], vec![Create, History, Restore]),
+        ("vet", vec![Read, Edit, History, Restore], vec![Create]),
+        ("public", vec![], vec![Read, Create, Edit, History, Restore]),
+    ] {
+        assert!(may.iter().all(|p| policy.may(&who(role), *p)), "{role}");
+        assert!(
+            !may_not.iter().any(|p| policy.may(&who(role), *p)),
+            "{role}"
+        );
+    }
+    assert!(policy.may(&Principal::system(), Create));
+    assert!(!policy.readable(&who("visitor")), "health is hidden");
+    assert!(policy.readable(&who("keeper")) && !policy.replica_mode(&who("keeper")));
+    assert!(policy.replica_mode(&who("vet")) && policy.replica_mode(&Principal::system()));
+    let team = demo("team");
+    assert!(team.readable(&Principal::anonymous()) && !team.replica_mode(&Principal::anonymous()));
+    assert!(team.replica_mode(&who("editor")) && !team.may(&who("viewer"), Edit));
+}
+
+#[test]
+fn places_are_found() {
+    let policy = zoo();
+    assert_eq!(
+        policy.find(&"/health/visits/v/visit".parse().unwrap()),
+        None
+    );
+    assert_eq!(policy.find(&"/nothing".parse().unwrap()), None);
+    assert_eq!(policy.find(&"/name/x".parse().unwrap()), None);
+    assert_eq!(
+        policy.presented_key(at(&policy, "/health/visits/v")),
+        Some("visit")
+    );
+    let maker = |pointer| policy.maker(at(&policy, pointer));
+    assert_eq!(maker("/health/weight"), policy.root());
+    assert_eq!(maker("/health/visits"), policy.root());
+    assert_eq!(
+        maker("/health/visits/v/tags/0"),
+        at(&policy, "/health/visits/v")
+    );
+    assert_eq!(maker("/toys/ball/colour"), at(&policy, "/toys/ball"));
+    let names = |pointer: &str| -> Vec<_> {
+        let containers = policy.containers_below(at(&policy, pointer));
+        containers
+            .map(|id| policy.node(id).schema_pointer.last().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(""), ["health", "visits", "notes", "toys"]);
+    assert_eq!(names("/toys/ball"), ["review"]);
+    assert_eq!(names("/health/visits/v"), ["tags"]);
+}
+
+#[test]
+fn deleting_takes_the_right_to_write_all_of_it() {
+    let policy = zoo();
+    let may = |pointer, role| {
+        policy.writable_throughout(at(&policy, pointer), &Principal::new("p", [role]))
+    };
+    assert!(!may("/health/visits/v", "vet"), "the bill is the system's");
+    assert!(may("/health/visits/v", "admin"));
+    assert!(may("/toys/ball", "keeper"));
+    assert!(!may("/health", "keeper"));
+    assert!(policy.writable_throughout(policy.root(), &Principal::system()));
+    let solutions = demo("solutions");
+    let item = at(&solutions, "/results/r");
+    assert!(solutions.writable_throughout(item, &Principal::new("p", ["editor"])));
+}
+
+#[test]
+fn the_hash_is_that_of_the_canonical_schema() {
+    let a = r#"{"type": "object", "x-indelible": {"kind": "a", "read": ["r"]},
+        "properties": {"x": {"type": "number", "minimum": 10.0}}}"#;
+    let b = r#"{"properties":{"x":{"minimum":1e1,"type":"number"}},"type":"object","x-indelible":{"kind":"a","read":["r"]}}"#;
+    let canonical = r#"{"properties":{"x":{"minimum":10,"type":"number"}},"type":"object","x-indelible":{"kind":"a","read":["r"]}}"#;
+    for text in [a, b] {
+        assert_eq!(compile(text).hash(), Hash::of(&[canonical.as_bytes()]));
+    }
+}
+
+#[test]
+fn kinds_are_described_once() {
+    let one = source(r#"{"type": "object", "x-indelible": {"kind": "a"}}"#);
+    let other = SchemaSource {
+        file: "other.json".to_owned(),
+        ..one.clone()
+    };
+    let errors = Policies::compile(&[one.clone(), other]).unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "other.json at /x-indelible/kind: test.json describes the kind a already"
+    );
+    let policies = Policies::compile(&[one]).unwrap();
+    assert_eq!(policies.iter().count(), 1);
+    assert!(policies.get(&"a".parse().unwrap()).is_some());
+}
+
+#[test]
+fn content_is_checked_before_it_is_used() {
+    let policy = zoo();
+    let content = json!({
+        "notes": "far too long a note",
+        "born": "yesterday",
+        "health": { "visits": [{ "visit": "a" }, { "visit": "a", "by": "x" }, { "visit": "ä", "by": "y" }, "z"] },
+        "toys": { "$ball": {}, "ball": { "size": 3 } },
+        "seen": 3,
+        "updatedBy": "me",
+        "wings": 2,
+    });
+    assert_eq!(
+        faults(&policy.check_content(Some(&content))),
+        [
+            "/born format: must be a date such as 2026-02-03",
+            "/health/visits/a/by required: is required",
+            "/health/visits/a/visit type: stands in the list twice",
+            "/health/visits/ä/visit type: item id \"ä\" must be 1 to 64 ASCII letters, digits, '_' or '-'",
+            "/health/visits/3 type: must be an object",
+            "/name required: is required",
+            "/notes maxLength: must have at most 10 characters",
+            "/seen x-indelible: is a tally, which lives beside the entity",
+            "/toys/$ball propertyNames: map key \"$ball\" must be 1 to 128 bytes without control characters and must not begin with '$'",
+            "/toys/ball/size additionalProperties: is not declared",
+            "/updatedBy x-indelible: is a stamp, which only the server makes",
+            "/wings additionalProperties: is not declared",
+        ]
+    );
+    assert_eq!(
+        faults(&policy.check_content(None)),
+        ["/name required: is required"]
+    );
+    let settings = demo("settings");
+    assert_eq!(
+        faults(&settings.check_content(Some(&json!({ "createdAt": "2020-01-01T00:00:00Z" })))),
+        [
+            "/companyName required: is required",
+            "/contact/email required: is required"
+        ]
+    );
+}
+
+#[cfg(feature = "whole-entity")]
+mod whole {
+    use super::*;
+
+    fn check(policy: &Policy, value: &Value, expected: &[&str]) {
+        assert_eq!(faults(&policy.check_whole(value)), expected);
+    }
+
+    #[test]
+    fn faults_have_places_and_plain_words() {
+        let policy = zoo();
+        assert!(policy.has_whole_constraints());
+        check(
+            &policy,
+            &json!({
+                "notes": "far too long a note", "fed": 6, "name": "",
+                "health": { "blood": { "type": "ab" }, "visits": [{ "visit": "v1" }, { "visit": "v2", "by": "x" }] },
+            }),
+            &[
+                "/fed maximum: must be 5 or less",
+                "/name minLength: must not be empty",
+                "/notes maxLength: must have at most 10 characters",
+                "/health/blood/type pattern: must match the pattern ^\\w$",
+                "/health/visits/v1/by required: is required",
+            ],
+        );
+        check(
+            &policy,
+            &json!({ "health": { "visits": [] } }),
+            &[
+                "/health/visits minItems: must not be empty",
+                "/name required: is required",
+            ],
+        );
+    }
+
+    #[test]
+    fn opening_hours_depend_on_each_other() {
+        let settings = demo("settings");
+        check(
+            &settings,
+            &json!({
+                "companyName": "A", "contact": { "email": "a@b.c", "address": { "street": "S" } },
+                "theme": {},
+                "openingHours": [
+                    { "id": "m", "day": "monday", "opens": "09:00" },
+                    { "id": "s", "day": "sunday", "closed": true },
+                ],
+            }),
+            &[
+                "/contact/address/city required: is required",
+                "/openingHours/m/closes required: is required",
+            ],
+        );
+    }
+
+    /// The validator takes other patterns, formats and multiples than ours by itself.
+    #[test]
+    fn single_values_are_judged_the_same_everywhere() {
+        for (rule, value) in [
+            (json!({ "pattern": "^\\S+$" }), json!("a\u{a0}b")),
+            (json!({ "pattern": "^\\w+$" }), json!("é")),
+            (json!({ "pattern": "^.$" }), json!("\u{2028}")),
+            (json!({ "format": "uri" }), json!("https://example.org/é")),
+            (json!({ "format": "email" }), json!("\"joe\"@example.org")),
+            (json!({ "format": "time" }), json!("23:59:60Z")),
+            (json!({ "format": "hostname" }), json!("xn--X")),
+            (json!({ "multipleOf": 0.01 }), json!(19.99)),
+            (json!({ "multipleOf": 0.1 }), json!(0.30000000000000004)),
+            (json!({ "const": 1.0 }), json!(1)),
+            (json!({ "maxLength": 1 }), json!("\u{1f600}")),
+        ] {
+            let types = if value.is_string() {
+                "string"
+            } else {
+                "number"
+            };
+            let mut field = rule.clone();
+            field["type"] = json!(types);
+            let schema = |x: &Value| {
+                compile(&json!({ "type": "object", "x-indelible": { "kind": "k" }, "properties": { "x": x } }).to_string())
+            };
+            let by_rule = schema(&field);
+            let Shape::Scalar(scalar) = &node(&by_rule, "/x").shape else {
+                panic!("not a scalar")
+            };
+            let by_whole = schema(&json!({ "type": types, "anyOf": [rule] }));
+            let whole = by_whole.check_whole(&json!({ "x": value })).is_empty();
+            assert_eq!(scalar.check(&value).is_ok(), whole, "{rule} on {value}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_judge_costs_nothing() {
+        let schema = json!({
+            "type": "object",
+            "x-indelible": { "kind": "k" },
+            "properties": { "x": { "type": "string", "maxLength": 3 } },
+        });
+        assert!(!compile(&schema.to_string()).has_whole_constraints());
+    }
+
+    #[test]
+    fn properties_without_constraints_are_not_additional() {
+        let schema = json!({
+            "type": "object",
+            "x-indelible": { "kind": "k" },
+            "properties": { "list": { "type": "array", "items": {
+                "type": "object",
+                "properties": { "free": { "type": "boolean" } },
+                "additionalProperties": { "type": "string", "anyOf": [{ "const": "a" }] },
+            } } },
+        });
+        check(
+            &compile(&schema.to_string()),
+            &json!({ "list": [{ "id": "i", "free": true, "x": "a", "y": "b" }] }),
+            &["/list/i/y anyOf: must satisfy one of the alternatives"],
+        );
     }
 }

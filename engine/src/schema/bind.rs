@@ -13,7 +13,7 @@ use super::constrain::{self, Context};
 use super::gather::{Part, Source, gather};
 use super::marks::{Marks, Merge};
 use super::scalar;
-use super::vocabulary::{MARKS, type_names, types_concerned, with_article};
+use super::vocabulary::{MARKS, type_names, types_concerned};
 use crate::pointer::Pointer;
 use crate::policy::{
     AtomicRule, NESTING_MAX, Node, NodeId, NodeName, ReadRule, ScalarRule, Shape, Types, WriteRule,
@@ -278,7 +278,9 @@ impl<'a> Binder<'a, '_> {
             }
             return None;
         };
-        self.check_keywords(field, types);
+        if types != Types::NONE {
+            self.check_keywords(field, types);
+        }
         match types {
             Types::OBJECT => {
                 let default = self.empty_default(field, &Value::Object(Map::new()));
@@ -367,7 +369,7 @@ impl<'a> Binder<'a, '_> {
                 let concerned = types_concerned(keyword).unwrap_or(Types::ALL);
                 let at = part.at.child(keyword);
                 if concerned.is_disjoint(types) {
-                    let reason = format!("{keyword} says nothing about {}", with_article(types));
+                    let reason = format!("{keyword} says nothing about {}", types);
                     self.report.add(at, reason);
                 } else if constrain::is_for_atomic(keyword, value) {
                     let reason = format!(

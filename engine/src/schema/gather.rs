@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use super::Report;
 use crate::pointer::Pointer;
 
+/// How many schemas may speak about one place; more come only from definitions that multiply.
+const PARTS_MAX: usize = 256;
+
 /// A schema and the way to it.
 #[derive(Debug, Clone)]
 pub(super) struct Source<'a> {
@@ -46,12 +49,15 @@ pub(super) fn follow<'a>(
     report: &mut Report,
 ) -> Option<Source<'a>> {
     let target = keywords.get("$ref")?.as_str()?;
+    // Where else it may lead has been reported.
+    let pointer = target
+        .strip_prefix('#')
+        .filter(|p| p.starts_with("/$defs/"))?;
     if refs.contains(&target) {
         let reason = format!("{target} leads back to itself; schemas cannot be recursive");
         report.add(at.child("$ref"), reason);
         return None;
     }
-    let pointer = target.strip_prefix('#')?;
     let mut refs = refs.to_vec();
     refs.push(target);
     Some(Source {
@@ -71,6 +77,11 @@ pub(super) fn gather<'a>(
     let mut next = sources;
     next.reverse();
     while let Some(source) = next.pop() {
+        if parts.len() == PARTS_MAX {
+            let reason = format!("too many schemas speak about one place: at most {PARTS_MAX} may");
+            report.add(source.at, reason);
+            return Vec::new();
+        }
         let keywords = match source.value {
             Value::Object(keywords) => keywords,
             Value::Bool(_) => {

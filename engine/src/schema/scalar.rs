@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::bind::{Binder, Field, stated_types};
 use super::gather::Part;
 use super::marks::Merge;
-use super::vocabulary::{self, with_article};
+use super::vocabulary;
 use crate::pointer::Pointer;
 use crate::policy::{Constraint, Format, NodeId, NodeName, ScalarFault, ScalarRule, Shape, Types};
 use crate::value;
@@ -87,13 +87,13 @@ impl<'a> Binder<'a, '_> {
         let shape: fn(ScalarRule) -> Shape = match merge {
             Some(Merge::Text) if is_property => {
                 self.permit(field, &["write", "read", "was", "merge"], "a text");
-                self.check_merged(field, types, Types::STRING, "text");
+                self.check_merged(field, types, ("text", "string"));
                 Shape::Text
             }
             Some(Merge::Counter) if is_property => {
                 let words = ["write", "read", "was", "merge", "index"];
                 self.permit(field, &words, "a counter");
-                self.check_merged(field, types, Types::INTEGER, "counter");
+                self.check_merged(field, types, ("counter", "integer"));
                 Shape::Counter
             }
             _ => {
@@ -123,7 +123,7 @@ impl<'a> Binder<'a, '_> {
                 Merge::Text | Merge::Counter => "only a property can merge like this; wrap it in \
                                                  an object"
                     .to_owned(),
-                _ => format!("{} does not merge like this", with_article(types)),
+                _ => format!("{} does not merge like this", types),
             };
             self.report.add(word.at.clone(), reason);
         }
@@ -155,15 +155,15 @@ impl<'a> Binder<'a, '_> {
     }
 
     /// A text or a counter is one exact type, and not one of a few values.
-    fn check_merged(&mut self, field: &Field<'a>, types: Types, needed: Types, word: &str) {
+    fn check_merged(&mut self, field: &Field<'a>, types: Types, (word, needed): (&str, &str)) {
         let at = match &field.marks.merge {
             Some(merge) => merge.at.clone(),
             None => field.at.clone(),
         };
-        if types != needed {
+        if Types::named(needed) != Some(types) {
             let reason = format!(
                 "\"{word}\" needs \"type\": \"{needed}\", and this is {}",
-                with_article(types)
+                types
             );
             self.report.add(at, reason);
             return;
@@ -198,7 +198,7 @@ impl<'a> Binder<'a, '_> {
             let single = single.map(|option| (option, part.at.child("const")));
             for (option, at) in places.chain(single) {
                 if !Types::of(option).is_within(types) {
-                    let reason = format!("can never be: the value is {}", with_article(types));
+                    let reason = format!("can never be: the value is {}", types);
                     self.report.add(at, reason);
                 }
             }

@@ -391,6 +391,9 @@ fn pattern_reason(error: &regex_lite::Error) -> String {
 
 /// The known keyword that an unknown one was probably meant to be.
 fn misspelt(keyword: &str) -> Option<&'static str> {
+    if keyword.len() > 40 {
+        return None;
+    }
     let known = KEYWORDS.iter().map(|(known, ..)| *known);
     known
         .clone()
@@ -443,15 +446,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     rows[a.len()][b.len()]
-}
-
-/// A word of the schema with its article, for messages: `an integer`.
-pub(super) fn with_article(types: Types) -> String {
-    let name = types.to_string();
-    let article = if name.starts_with(['a', 'i', 'o']) {
-        "an"
-    } else {
-        "a"
-    };
-    format!("{article} {name}")
 }
