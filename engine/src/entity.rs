@@ -417,9 +417,13 @@ impl Entity {
         if let Some(received) = &self.received {
             return received.clone();
         }
+        self.fields_of(&self.stamps)
+    }
+
+    fn fields_of(&self, stamps: &Stamps) -> Map<String, Value> {
         self.policy
             .stamps()
-            .filter_map(|(name, kind)| Some((name.to_owned(), self.stamps.value(kind)?)))
+            .filter_map(|(name, kind)| Some((name.to_owned(), stamps.value(kind)?)))
             .collect()
     }
 
@@ -431,14 +435,33 @@ impl Entity {
         Value::Object(map)
     }
 
-    /// The value, stamps included, as it was at earlier heads; stamps are those of now.
+    /// The value as it was at earlier heads, with the stamps of now: what a replica, which does
+    /// not know earlier stamps, can say of its own past.
     ///
     /// # Errors
     /// The first of `heads` that is not in the document.
     pub fn presented_at(&self, heads: &[Hash]) -> Result<Value, Hash> {
+        self.value_at(heads, self.stamp_fields())
+    }
+
+    /// The value as a reader got it after an earlier entry, which left `heads` and which `author`
+    /// wrote `at` that time.
+    ///
+    /// # Errors
+    /// The first of `heads` that is not in the document.
+    pub fn presented_after(
+        &self,
+        heads: &[Hash],
+        (at, author): (Timestamp, &str),
+    ) -> Result<Value, Hash> {
+        let stamps = self.stamps.advanced(at, author, None);
+        self.value_at(heads, self.fields_of(&stamps))
+    }
+
+    fn value_at(&self, heads: &[Hash], stamps: Map<String, Value>) -> Result<Value, Hash> {
         let heads = self.known_heads(heads)?;
         let mut map = Reader::at(&self.doc, &self.policy, &heads).root();
-        map.extend(self.stamp_fields());
+        map.extend(stamps);
         Ok(Value::Object(map))
     }
 
