@@ -10,6 +10,7 @@ mod format;
 mod node;
 mod places;
 mod scalar;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,107 +1,80 @@
-//! Judging a value against a policy: a presented entity, or content that an entity is to be made
-//! of.
+//! Judging content: values that entities are to be made of.
 //!
 //! Invariant: every fault names its place, items of keyed lists by id where they have one.
-//! Must never know: documents; who wrote the value.
+//! Must never know: documents; who wrote the value; files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::node::{NodeId, Shape, StampKind};
 use super::scalar::{Fault, ScalarFault, ScalarRule, Types};
-use super::{Format, Policy};
-use crate::id::{ItemId, check_map_key};
+use super::whole::{item_token, wrong_container};
+use super::{Format, Policies, Policy};
+use crate::id::{EntityId, ItemId, Kind, check_map_key};
 use crate::pointer::Pointer;
+#[cfg(feature = "whole-entity")]
+use crate::time::Timestamp;
 
 impl Policy {
-    /// Judges every single value in a presented entity by its own rule, texts and counters
-    /// included. Places that the schema does not declare are not looked at.
-    pub fn check_values(&self, value: &Value) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        self.check_values_at(NodeId::ROOT, value, &Pointer::root(), &mut faults);
-        faults
-    }
-
-    fn check_values_at(&self, id: NodeId, value: &Value, at: &Pointer, faults: &mut Vec<Fault>) {
-        let checked = match (&self.node(id).shape, value) {
-            (Shape::Object { .. }, Value::Object(entries)) => {
-                for (name, value) in entries {
-                    if let Some(child) = self.child(id, name) {
-                        self.check_values_at(child, value, &at.child(name), faults);
-                    }
-                }
-                Ok(())
-            }
-            (Shape::Keyed { item, key }, Value::Array(items)) => {
-                for (index, value) in items.iter().enumerate() {
-                    let at = at.child(item_token(value, key, index));
-                    self.check_values_at(*item, value, &at, faults);
-                }
-                Ok(())
-            }
-            (Shape::List { element }, Value::Array(elements)) => {
-                for (index, value) in elements.iter().enumerate() {
-                    self.check_values_at(*element, value, &at.child(index.to_string()), faults);
-                }
-                Ok(())
-            }
-            (Shape::Text(rule) | Shape::Scalar(rule) | Shape::Counter(rule), value) => {
-                rule.check(value)
-            }
-            (Shape::Atomic(rule), value) => rule.check(value),
-            (Shape::Stamp(_) | Shape::Tally, _) => Ok(()),
-            (shape, _) => Err(wrong_container(shape)),
-        };
-        faults.extend(checked.err().map(|fault| fault.at(at.clone())));
-    }
-
-    /// Judges a presented entity, stamps included, by everything that the schema says.
-    #[cfg(feature = "whole-entity")]
-    pub fn check_whole(&self, value: &Value) -> Vec<Fault> {
-        let mut faults = self.check_values(value);
-        if let Some(whole) = &self.whole {
-            let named = whole.faults(value).into_iter().map(|fault| Fault {
-                pointer: self.name_items(value, &fault.pointer),
-                ..fault
-            });
-            faults.extend(named);
-        }
-        faults
-    }
-
-    /// Turns the indices of items of keyed lists in a pointer into their ids.
-    pub fn name_items(&self, value: &Value, pointer: &Pointer) -> Pointer {
-        let mut node = Some(NodeId::ROOT);
-        let mut value = Some(value);
-        let mut named = Pointer::root();
-        for token in pointer.tokens() {
-            let inner = match value {
-                Some(Value::Object(entries)) => entries.get(token),
-                Some(Value::Array(items)) => token.parse().ok().and_then(|i: usize| items.get(i)),
-                _ => None,
-            };
-            let key = node.and_then(|id| match &self.node(id).shape {
-                Shape::Keyed { key, .. } => Some(key),
-                _ => None,
-            });
-            let id = key.and_then(|key| inner?.get(key)?.as_str());
-            named = named.child(id.unwrap_or(token));
-            node = node.and_then(|id| self.child(id, token));
-            value = inner;
-        }
-        named
-    }
-
     /// Judges what an entity is to be made of: whether everything in it is declared and good, and
     /// whether everything that is required is in it or in the defaults. `None` stands for no
     /// content at all. Items need no ids; stamps may only claim who created it and when.
     ///
-    /// Constraints on the whole are not looked at.
+    /// Constraints on the whole are looked at when nothing else is wrong, and only with the
+    /// feature `whole-entity`.
     pub fn check_content(&self, content: Option<&Value>) -> Vec<Fault> {
         let mut faults = Vec::new();
         self.check_content_at(NodeId::ROOT, content, &Pointer::root(), &mut faults);
+        #[cfg(feature = "whole-entity")]
+        if faults.is_empty() && self.has_whole_constraints() {
+            let presented = self.complete(NodeId::ROOT, content);
+            faults.extend(presented.map(|v| self.check_whole(&v)).unwrap_or_default());
+        }
         faults
+    }
+
+    /// What an entity made of the content would be presented as, with made-up stamps.
+    #[cfg(feature = "whole-entity")]
+    fn complete(&self, id: NodeId, content: Option<&Value>) -> Option<Value> {
+        let node = self.node(id);
+        let given = content.or(node.default.as_ref());
+        let presented = match &node.shape {
+            Shape::Object { properties, .. } => {
+                let mut entries = content
+                    .and_then(Value::as_object)
+                    .cloned()
+                    .unwrap_or_default();
+                for (name, child) in properties {
+                    match self.complete(*child, entries.get(name)) {
+                        Some(value) => entries.insert(name.clone(), value),
+                        None => entries.remove(name),
+                    };
+                }
+                Value::Object(entries)
+            }
+            Shape::Keyed { item, .. } => {
+                let items = content.and_then(Value::as_array).into_iter().flatten();
+                let complete = |value| self.complete(*item, Some(value)).unwrap_or_default();
+                Value::Array(items.map(complete).collect())
+            }
+            Shape::List { .. } => given.cloned().unwrap_or_else(|| Value::Array(Vec::new())),
+            Shape::Text(_) => given
+                .cloned()
+                .unwrap_or_else(|| Value::String(String::new())),
+            Shape::Stamp(kind) if kind.is_time() => Timestamp::MIN.to_rfc3339().into(),
+            Shape::Stamp(_) => "system".into(),
+            Shape::Tally => return None,
+            Shape::Scalar(_) | Shape::Counter(_) | Shape::Atomic(_) => return given.cloned(),
+        };
+        let is_empty = match &presented {
+            Value::Object(entries) => entries.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            Value::String(text) => text.is_empty(),
+            _ => false,
+        };
+        let stays = node.required || !is_empty || node.name == super::NodeName::Item;
+        stays.then_some(presented)
     }
 
     fn check_content_at(
@@ -228,16 +201,55 @@ impl Policy {
     }
 }
 
-/// How an item is named in a pointer: by its id, or by its index while it has none.
-fn item_token(item: &Value, key: &str, index: usize) -> String {
-    match item.get(key).and_then(Value::as_str) {
-        Some(id) => id.to_owned(),
-        None => index.to_string(),
+impl Policies {
+    /// Judges what a fresh store is to begin with: for each singleton its value, for every other
+    /// kind an object of values by id. Singletons must be complete even without any content.
+    ///
+    /// Each fault comes with its kind; its place is one in the content of that kind.
+    pub fn check_content(&self, content: &BTreeMap<Kind, Value>) -> Vec<(Kind, Fault)> {
+        let mut faults = Vec::new();
+        for policy in self.iter().filter(|policy| policy.is_singleton()) {
+            let found = policy.check_content(content.get(policy.kind()));
+            faults.extend(found.into_iter().map(|f| (policy.kind().clone(), f)));
+        }
+        for (kind, value) in content {
+            let found = match (self.get(kind), value) {
+                (None, _) => {
+                    let fault = ScalarFault::new("x-indelible", "no schema describes this kind");
+                    vec![fault.at(Pointer::root())]
+                }
+                (Some(policy), _) if policy.is_singleton() => Vec::new(),
+                (Some(policy), Value::Object(entities)) => {
+                    let checked = entities.iter().map(|(id, v)| check_entity(policy, id, v));
+                    checked.flatten().collect()
+                }
+                (Some(_), _) => {
+                    let fault = ScalarFault::new("type", "must be an object of values by id");
+                    vec![fault.at(Pointer::root())]
+                }
+            };
+            faults.extend(found.into_iter().map(|fault| (kind.clone(), fault)));
+        }
+        faults
     }
 }
 
-fn wrong_container(shape: &Shape) -> ScalarFault {
-    ScalarFault::new("type", format!("must be {}", shape.description()))
+/// The faults of one entity of a kind, with its id in front of their places.
+fn check_entity(policy: &Policy, id: &str, value: &Value) -> Vec<Fault> {
+    let place = Pointer::root().child(id);
+    if let Err(error) = EntityId::new(policy.kind().clone(), Some(id)) {
+        return vec![ScalarFault::new("propertyNames", error.to_string()).at(place)];
+    }
+    let inside = |fault: Fault| Fault {
+        pointer: place
+            .tokens()
+            .iter()
+            .chain(fault.pointer.tokens())
+            .collect(),
+        ..fault
+    };
+    let faults = policy.check_content(Some(value));
+    faults.into_iter().map(inside).collect()
 }
 
 fn check_text(rule: &ScalarRule, value: Option<&Value>, required: bool) -> Result<(), ScalarFault> {

@@ -327,9 +327,52 @@ fn content_is_checked_before_it_is_used() {
     );
 }
 
+#[test]
+fn what_a_store_begins_with_is_checked() {
+    let sources =
+        ["settings", "team"].map(|kind| source(&text_of(&format!("server/demo/{kind}.json"))));
+    let policies = Policies::compile(&sources).unwrap();
+    let kind = |name: &str| -> Kind { name.parse().unwrap() };
+    let jane = json!({ "name": "Jane", "employeeId": "E-1", "joinDate": "2020-01-01" });
+    let content = BTreeMap::from([
+        (kind("team"), json!({ "jane": jane, "-": {}, "joe": 3 })),
+        (kind("wing"), json!({})),
+    ]);
+    let found = policies.check_content(&content);
+    let found: Vec<_> = found
+        .iter()
+        .map(|(kind, fault)| format!("{kind} {fault}"))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "settings /companyName: is required",
+            "settings /contact/email: is required",
+            "team /-: entity id \"-\" must be 1 to 64 characters: an ASCII letter or digit, then \
+             ASCII letters, digits, '.', '_', '~' or '-'",
+            "team /jane/employeeId: must match the pattern ^E-[0-9]{4}$",
+            "team /joe: must be an object",
+            "wing : no schema describes this kind",
+        ]
+    );
+}
+
 #[cfg(feature = "whole-entity")]
 mod whole {
     use super::*;
+
+    #[test]
+    fn content_is_judged_as_it_would_be_presented() {
+        let settings = demo("settings");
+        let content = json!({
+            "companyName": "A", "contact": { "email": "a@b.org" },
+            "openingHours": [{ "day": "monday", "opens": "09:00" }],
+        });
+        assert_eq!(
+            faults(&settings.check_content(Some(&content))),
+            ["/openingHours/0/closes required: is required"]
+        );
+    }
 
     fn check(policy: &Policy, value: &Value, expected: &[&str]) {
         assert_eq!(faults(&policy.check_whole(value)), expected);

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use indelible_engine::policy::{Policies, Policy};
+use indelible_engine::id::Kind;
+use indelible_engine::policy::{Fault, Policies, Policy};
 use serde_json::Value;
 
 use crate::config::SchemaPlace;
@@ -80,35 +81,13 @@ fn summary(policy: &Policy, content: Option<&Value>) -> String {
 }
 
 fn content_mistakes(policies: &Policies, content: &Content) -> Vec<String> {
-    let mut mistakes = Vec::new();
-    for (kind, value) in content {
-        let mut add = |pointer: &str, reason: String| {
-            let at = if pointer.is_empty() {
-                String::new()
-            } else {
-                format!(" at {pointer}")
-            };
-            mistakes.push(format!("content/{kind}.json{at}: {reason}"));
-        };
-        let Some(policy) = policies.get(kind) else {
-            add("", format!("no schema describes the kind {kind}"));
-            continue;
-        };
-        let Some(object) = value.as_object() else {
-            add("", "expected an object".to_owned());
-            continue;
-        };
-        if policy.is_singleton() {
-            continue;
-        }
-        for (id, value) in object {
-            let place: indelible_engine::pointer::Pointer = [id].into_iter().collect();
-            if let Err(error) = indelible_engine::id::EntityId::new(kind.clone(), Some(id)) {
-                add(&place.to_string(), error.to_string());
-            } else if !value.is_object() {
-                add(&place.to_string(), "expected an object".to_owned());
-            }
-        }
-    }
-    mistakes
+    let faults = policies.check_content(content);
+    let line = |(kind, fault): &(Kind, Fault)| match fault.pointer.is_root() {
+        true => format!("content/{kind}.json: {}", fault.message),
+        false => format!(
+            "content/{kind}.json at {}: {}",
+            fault.pointer, fault.message
+        ),
+    };
+    faults.iter().map(line).collect()
 }

@@ -1,0 +1,103 @@
+//! Judging a presented entity.
+//!
+//! Invariant: every fault names its place, items of keyed lists by id.
+//! Must never know: documents; who wrote the value; how JSON Schema is evaluated.
+
+use serde_json::Value;
+
+use super::Policy;
+use super::node::{NodeId, Shape};
+use super::scalar::{Fault, ScalarFault};
+use crate::pointer::Pointer;
+
+impl Policy {
+    /// Judges every single value in a presented entity by its own rule, texts and counters
+    /// included. Places that the schema does not declare are not looked at.
+    pub fn check_values(&self, value: &Value) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.check_values_at(NodeId::ROOT, value, &Pointer::root(), &mut faults);
+        faults
+    }
+
+    fn check_values_at(&self, id: NodeId, value: &Value, at: &Pointer, faults: &mut Vec<Fault>) {
+        let checked = match (&self.node(id).shape, value) {
+            (Shape::Object { .. }, Value::Object(entries)) => {
+                for (name, value) in entries {
+                    if let Some(child) = self.child(id, name) {
+                        self.check_values_at(child, value, &at.child(name), faults);
+                    }
+                }
+                Ok(())
+            }
+            (Shape::Keyed { item, key }, Value::Array(items)) => {
+                for (index, value) in items.iter().enumerate() {
+                    let at = at.child(item_token(value, key, index));
+                    self.check_values_at(*item, value, &at, faults);
+                }
+                Ok(())
+            }
+            (Shape::List { element }, Value::Array(elements)) => {
+                for (index, value) in elements.iter().enumerate() {
+                    self.check_values_at(*element, value, &at.child(index.to_string()), faults);
+                }
+                Ok(())
+            }
+            (Shape::Text(rule) | Shape::Scalar(rule) | Shape::Counter(rule), value) => {
+                rule.check(value)
+            }
+            (Shape::Atomic(rule), value) => rule.check(value),
+            (Shape::Stamp(_) | Shape::Tally, _) => Ok(()),
+            (shape, _) => Err(wrong_container(shape)),
+        };
+        faults.extend(checked.err().map(|fault| fault.at(at.clone())));
+    }
+
+    /// Judges a presented entity, stamps included, by everything that the schema says.
+    #[cfg(feature = "whole-entity")]
+    pub fn check_whole(&self, value: &Value) -> Vec<Fault> {
+        let mut faults = self.check_values(value);
+        if let Some(whole) = &self.whole {
+            let named = whole.faults(value).into_iter().map(|fault| Fault {
+                pointer: self.name_items(value, &fault.pointer),
+                ..fault
+            });
+            faults.extend(named);
+        }
+        faults
+    }
+
+    /// Turns the indices of items of keyed lists in a pointer into their ids.
+    pub fn name_items(&self, value: &Value, pointer: &Pointer) -> Pointer {
+        let mut node = Some(NodeId::ROOT);
+        let mut value = Some(value);
+        let mut named = Pointer::root();
+        for token in pointer.tokens() {
+            let inner = match value {
+                Some(Value::Object(entries)) => entries.get(token),
+                Some(Value::Array(items)) => token.parse().ok().and_then(|i: usize| items.get(i)),
+                _ => None,
+            };
+            let key = node.and_then(|id| match &self.node(id).shape {
+                Shape::Keyed { key, .. } => Some(key),
+                _ => None,
+            });
+            let id = key.and_then(|key| inner?.get(key)?.as_str());
+            named = named.child(id.unwrap_or(token));
+            node = node.and_then(|id| self.child(id, token));
+            value = inner;
+        }
+        named
+    }
+}
+
+/// How an item is named in a pointer: by its id, or by its index while it has none.
+pub(super) fn item_token(item: &Value, key: &str, index: usize) -> String {
+    match item.get(key).and_then(Value::as_str) {
+        Some(id) => id.to_owned(),
+        None => index.to_string(),
+    }
+}
+
+pub(super) fn wrong_container(shape: &Shape) -> ScalarFault {
+    ScalarFault::new("type", format!("must be {}", shape.description()))
+}
