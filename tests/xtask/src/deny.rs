@@ -19,13 +19,7 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
         return Ok(());
     };
     let mut command = workspace.foreign_cargo(&program.to_string_lossy());
-    command.args([
-        "--locked",
-        "--config",
-        ".cargo/deny.toml",
-        "check",
-        "--hide-inclusion-graph",
-    ]);
+    command.args(["--locked", "--config", ".cargo/deny.toml", "check"]);
     run(command.args(["bans", "licenses", "sources"]))
 }
 
