@@ -97,6 +97,8 @@ pub struct ConnectionSettings {
     pub open_entities_max: usize,
     /// Proposals of one connection that may wait for their answer.
     pub proposals_in_flight_max: usize,
+    /// Frames per second that one connection may send in the long run; more have to wait.
+    pub frames_per_second_max: u32,
     /// How long connections may take to finish when the server stops.
     pub shutdown_timeout: Duration,
 }
@@ -110,6 +112,7 @@ impl Default for ConnectionSettings {
             stuck_timeout: Duration::from_secs(20),
             open_entities_max: 1_000,
             proposals_in_flight_max: 64,
+            frames_per_second_max: 200,
             shutdown_timeout: Duration::from_secs(5),
         }
     }

@@ -2,11 +2,20 @@
 
 pub mod auth;
 pub mod cli;
+mod clock;
 pub mod commit;
 pub mod config;
 mod demo;
+mod http;
 pub mod keys;
+mod random;
+mod relay;
 pub mod schema_files;
+mod seeding;
+mod serve;
 pub mod storage;
 pub mod telemetry;
 pub mod versions;
+
+pub use seeding::SeedingError;
+pub use serve::{ServeError, Server, serve};

@@ -1,0 +1,162 @@
+//! Reading one entity, and what all answers about entities have in common.
+//!
+//! Invariant: rights are checked before anybody looks whether something exists; the ETag is the
+//! version of the caller's projection, so equal tags mean equal bodies.
+//!
+//! Must not know: how values come about.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use indelible_engine::id::{EntityId, Kind};
+use indelible_engine::policy::Policy;
+use indelible_engine::principal::Principal;
+use indelible_engine::time::Timestamp;
+
+use super::App;
+use super::caller::Caller;
+use super::problem::Problem;
+use crate::relay::{Present, WriteError};
+
+/// `GET /api/{kind}/{id}`.
+pub(crate) async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path((kind, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let policy = policy(&app, &kind)?;
+    caller.reads(&policy)?;
+    let entity = entity(&policy, Some(&id))?;
+    let present = present(&app, &entity).await?;
+    Ok(value(&present, &caller.0, &headers))
+}
+
+/// The policy of the kind that a path names.
+pub(crate) fn policy(app: &App, kind: &str) -> Result<Arc<Policy>, Problem> {
+    let kind = Kind::new(kind).map_err(|_| Problem::not_found())?;
+    app.hub
+        .policy(&kind)
+        .map(Arc::clone)
+        .ok_or_else(Problem::not_found)
+}
+
+/// The entity that a path names, if the name fits its kind.
+pub(crate) fn entity(policy: &Policy, id: Option<&str>) -> Result<EntityId, Problem> {
+    if policy.is_singleton() == id.is_some() {
+        return Err(Problem::not_found());
+    }
+    EntityId::new(policy.kind().clone(), id).map_err(|_| Problem::not_found())
+}
+
+/// The value of an entity that the caller may read.
+pub(crate) async fn present(app: &App, entity: &EntityId) -> Result<Arc<Present>, Problem> {
+    match app.hub.present(entity).await {
+        Ok(Some(present)) => Ok(present),
+        Ok(None) => Err(Problem::not_found()),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// A write or read that could not be done, as a problem.
+pub(crate) fn failure(error: &WriteError) -> Problem {
+    let titled =
+        |status, title| Problem::new(status, error.code(), title).detail(error.to_string());
+    match error {
+        WriteError::NotFound => Problem::not_found(),
+        WriteError::Epoch => titled(StatusCode::CONFLICT, "The entity has started over"),
+        WriteError::Precondition => titled(
+            StatusCode::PRECONDITION_FAILED,
+            "The entity is at another version",
+        ),
+        WriteError::UnknownBase => titled(
+            StatusCode::PRECONDITION_FAILED,
+            "The base is not a known version",
+        ),
+        WriteError::Body(_) => titled(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The value cannot be taken",
+        ),
+        WriteError::Name(_) => titled(StatusCode::BAD_REQUEST, "The id cannot be used"),
+        WriteError::IdReused => titled(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The idempotency key was used before",
+        ),
+        WriteError::Storage => Problem::unavailable(),
+    }
+}
+
+/// The answer that carries a value; 304 when the caller has it.
+fn value(present: &Present, caller: &Principal, headers: &HeaderMap) -> Response {
+    let etag = etag(&present.version);
+    let mut response = if is_known(headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        json(StatusCode::OK, present.text.clone())
+    };
+    let out = response.headers_mut();
+    insert(out, header::ETAG, &etag);
+    insert(out, header::LAST_MODIFIED, &http_date(present.at));
+    cache(out, caller);
+    response
+}
+
+/// The value of a singleton, for the collection's route.
+pub(crate) async fn get_singleton(
+    app: &App,
+    policy: &Policy,
+    caller: &Principal,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let entity = entity(policy, None)?;
+    let present = present(app, &entity).await?;
+    Ok(value(&present, caller, headers))
+}
+
+/// JSON that is text already.
+pub(crate) fn json(status: StatusCode, text: String) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// A version as an entity tag.
+pub(crate) fn etag(version: &str) -> String {
+    format!("\"{version}\"")
+}
+
+/// Whether `If-None-Match` names the tag.
+pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
+}
+
+/// Answers may be kept, but not shown without asking again; those to somebody by nobody else.
+pub(crate) fn cache(headers: &mut HeaderMap, caller: &Principal) {
+    let caching = if caller.is_anonymous() {
+        "no-cache"
+    } else {
+        "private, no-cache"
+    };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+}
+
+/// Sets a header to a text that cannot but be one.
+pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+fn http_date(at: Timestamp) -> String {
+    let since = Duration::from_millis(u64::try_from(at.0).unwrap_or(0));
+    httpdate::fmt_http_date(UNIX_EPOCH + since)
+}

@@ -1,0 +1,75 @@
+//! Who makes a request.
+//!
+//! Invariant: no token means `anonymous`; a token that is no good is never taken for none.
+//!
+//! Must not know: what anybody may do.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use indelible_engine::policy::{Permission, Policy};
+use indelible_engine::principal::Principal;
+
+use super::App;
+use super::problem::Problem;
+
+/// The principal behind a request.
+#[derive(Debug)]
+pub(crate) struct Caller(pub(crate) Principal);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(AUTHORIZATION) else {
+            return Ok(Self(Principal::anonymous()));
+        };
+        let text = value.to_str().map_err(|_| Problem::bad_token())?;
+        let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Problem::bad_token());
+        }
+        match app.hub.auth().verify(token.trim()) {
+            Ok(authenticated) => Ok(Self(authenticated.principal)),
+            Err(error) => {
+                tracing::info!(code = error.code(), "a token was refused");
+                Err(Problem::bad_token())
+            }
+        }
+    }
+}
+
+impl Caller {
+    /// Nothing, if the caller may read the kind.
+    ///
+    /// # Errors
+    /// 401 for those who are not signed in, 403 for the others; the same for every entity of the
+    /// kind, whether it exists or not.
+    pub(crate) fn reads(&self, policy: &Policy) -> Result<(), Problem> {
+        if policy.readable(&self.0) {
+            Ok(())
+        } else {
+            Err(self.denied())
+        }
+    }
+
+    /// Nothing, if the caller has a permission on the kind.
+    ///
+    /// # Errors
+    /// 401 for those who are not signed in, 403 for the others.
+    pub(crate) fn may(&self, policy: &Policy, permission: Permission) -> Result<(), Problem> {
+        if policy.may(&self.0, permission) {
+            Ok(())
+        } else {
+            Err(self.denied())
+        }
+    }
+
+    fn denied(&self) -> Problem {
+        if self.0.is_anonymous() {
+            Problem::unauthorized()
+        } else {
+            Problem::forbidden()
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What exists with `--dev` only: a token for anybody on this machine who asks.
+//!
+//! Invariant: only with `--dev`, only over loopback, only for pages and tools of this machine
+//! (a foreign page that makes a browser ask is refused by its origin, or by the host it names).
+//!
+//! Must not know: entities.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, header};
+use axum::routing::post;
+use axum::{Json, Router};
+use indelible_engine::principal::Principal;
+use serde::{Deserialize, Serialize};
+
+use super::App;
+use super::cors;
+use super::problem::Problem;
+use crate::clock;
+use crate::config::{Config, Mode, TOKEN_TTL_DEFAULT};
+
+/// The routes, if there are any.
+pub(crate) fn router(config: &Config) -> Router<App> {
+    match config.mode {
+        Mode::Development => Router::new().route("/dev/token", post(token)),
+        Mode::Production => Router::new(),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    name: String,
+    role: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Issued {
+    token: String,
+    id: String,
+}
+
+async fn token(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    wanted: Result<Json<Wanted>, JsonRejection>,
+) -> Result<Json<Issued>, Problem> {
+    let foreign = headers
+        .get(header::ORIGIN)
+        .is_some_and(|o| !cors::is_own(&headers, o));
+    if !peer.ip().to_canonical().is_loopback() || !names_this_machine(&headers) || foreign {
+        return Err(Problem::not_found());
+    }
+    let Json(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let id = id_from(&wanted.name);
+    let principal = Principal {
+        id: id.clone(),
+        name: Some(wanted.name),
+        roles: BTreeSet::from([wanted.role]),
+    };
+    let token = app
+        .hub
+        .auth()
+        .issue(&principal, clock::now(), TOKEN_TTL_DEFAULT)
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(Json(Issued { token, id }))
+}
+
+/// Whether the request names this machine as its host: a page that had its own name resolve to
+/// this machine does not.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("");
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => host,
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = address
+        .parse::<std::net::IpAddr>()
+        .is_ok_and(|ip| ip.is_loopback());
+    loopback || host.eq_ignore_ascii_case("localhost")
+}
+
+/// An id that says where it comes from: `dev:ada`.
+fn id_from(name: &str) -> String {
+    let words: Vec<String> = name
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    format!(
+        "dev:{}",
+        if words.is_empty() {
+            "somebody".to_owned()
+        } else {
+            words.join("-")
+        }
+    )
+}

@@ -1,0 +1,145 @@
+//! The built pages and their assets, served from the binary itself.
+//!
+//! Invariant: only embedded files are served; names from requests never touch the file system.
+//! Scripts run from this server only (content security policy).
+//!
+//! Must not know: what the pages do, entities, principals.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::problem::Problem;
+
+#[derive(RustEmbed)]
+#[folder = "console/dist"]
+struct Dist;
+
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
+     style-src 'self'; img-src 'self' data: https:; font-src 'self'; connect-src 'self'; \
+     manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
+     frame-ancestors 'none'";
+
+/// Names under `/assets/` carry a hash of their content.
+const CACHE_FOR_EVER: &str = "public, max-age=31536000, immutable";
+const CACHE_BUT_ASK: &str = "no-cache";
+
+const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+     <title>Indelible</title><h1>The pages are not built</h1>\
+     <p>Run <code>cargo xtask build</code>, then start the server again. \
+     The API works without them.</p></html>\n";
+
+const INDEX: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+     <title>Indelible</title><h1>Indelible</h1>\
+     <ul><li><a href=\"/demo/admin\">The demo backoffice</a></li>\
+     <li><a href=\"/demo/site\">The demo site</a></li></ul></html>\n";
+
+/// `/`, `/demo/{page}` and everything that the pages load.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/", get(index))
+        .route("/demo/{page}", get(page))
+        .route("/demo/{page}/", get(page))
+        .route("/assets/{*path}", get(asset))
+        .route(
+            "/favicon.svg",
+            get(|headers| root_file("favicon.svg", headers)),
+        )
+        .route(
+            "/favicon.ico",
+            get(|headers| root_file("favicon.ico", headers)),
+        )
+}
+
+async fn index(headers: HeaderMap) -> Response {
+    match Dist::get("index.html") {
+        Some(file) => serve(file, "index.html", CACHE_BUT_ASK, &headers),
+        None => with_policy(Html(INDEX).into_response()),
+    }
+}
+
+async fn page(Path(page): Path<String>, headers: HeaderMap) -> Response {
+    let names = [
+        format!("demo/{page}/index.html"),
+        format!("demo/{page}.html"),
+    ];
+    for name in &names {
+        if let Some(file) = Dist::get(name) {
+            return serve(file, name, CACHE_BUT_ASK, &headers);
+        }
+    }
+    if matches!(page.as_str(), "admin" | "site") {
+        return with_policy((StatusCode::SERVICE_UNAVAILABLE, Html(NOT_BUILT)).into_response());
+    }
+    Problem::not_found().into_response()
+}
+
+async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
+    let name = format!("assets/{path}");
+    match Dist::get(&name) {
+        Some(file) => serve(file, &name, CACHE_FOR_EVER, &headers),
+        None => Problem::not_found().into_response(),
+    }
+}
+
+async fn root_file(name: &'static str, headers: HeaderMap) -> Response {
+    match Dist::get(name) {
+        Some(file) => serve(file, name, CACHE_BUT_ASK, &headers),
+        None => Problem::not_found().into_response(),
+    }
+}
+
+fn serve(file: EmbeddedFile, name: &str, caching: &'static str, headers: &HeaderMap) -> Response {
+    let etag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|value| value.as_bytes() == etag.as_bytes());
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let kind = HeaderValue::from_static(content_type(name));
+        let mut response = Response::new(Body::from(file.data.into_owned()));
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    };
+    let out = response.headers_mut();
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        out.insert(header::ETAG, etag);
+    }
+    with_policy(response)
+}
+
+fn with_policy(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" | "map" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "wasm" => "application/wasm",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,23 @@
+//! The relay: connections, entity actors, and what goes from one to the other.
+//!
+//! Owns the way of an edit from a frame or request to the commit thread and back to everybody who
+//! follows the entity. Invariant: one actor per entity, one write path, nothing told before it is
+//! on disk.
+//!
+//! Must not know: routes, status codes, redb.
+
+mod bucket;
+mod connection;
+mod entity_actor;
+mod fanout;
+mod frames;
+mod hub;
+mod loading;
+mod socket;
+mod values;
+mod writes;
+
+pub(crate) use connection::serve;
+pub(crate) use hub::{Hub, Parts};
+pub(crate) use values::Present;
+pub(crate) use writes::{Answer, IfMatch, Merging, Outcome, Task, Write, WriteError, Written};

@@ -1,0 +1,358 @@
+//! One WebSocket connection: its handshake, what it may do, what it follows.
+//!
+//! Invariant: every frame is checked against the principal's rights of now; what somebody may not
+//! read is answered like what does not exist; a connection lives no longer than its token.
+//! Nothing is read from a peer that does not take its answers.
+//!
+//! Must not know: how changes are judged or stored, HTTP beyond the upgrade.
+
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use futures_util::StreamExt;
+use futures_util::stream::SplitStream;
+use indelible_engine::limits::Limits;
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::{ClientFrame, FrameError, PROTOCOL_VERSION, Token};
+use indelible_engine::time::Timestamp;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+
+use self::session::Following;
+use super::bucket::Bucket;
+use super::fanout::Outbox;
+use super::frames;
+use super::hub::Hub;
+use super::socket;
+use crate::clock;
+use crate::config::ConnectionSettings;
+
+/// Close codes of the protocol; see `docs/protocol.md`.
+pub(crate) mod close_code {
+    /// The server is going away; connect again.
+    pub(crate) const GOING_AWAY: u16 = 1001;
+    /// The handshake did not come, or was not one.
+    pub(crate) const POLICY: u16 = 1008;
+    /// A frame was too big.
+    pub(crate) const TOO_BIG: u16 = 1009;
+    /// Bytes that are no frame.
+    pub(crate) const BAD_FRAME: u16 = 4400;
+    /// The token is invalid or has expired; connect again with a fresh one.
+    pub(crate) const UNAUTHORIZED: u16 = 4401;
+    /// The rights changed with a fresh token; connect again with it.
+    pub(crate) const RIGHTS_CHANGED: u16 = 4409;
+}
+
+/// How long before its end the notice about a token comes.
+const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
+/// How long a closed connection may take to send what is left.
+const LINGER: Duration = Duration::from_secs(5);
+/// Timers are armed for no longer than this; a token may live for years.
+const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Why a connection ends, as far as the server decided it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    code: u16,
+    reason: &'static str,
+}
+
+impl End {
+    const fn new(code: u16, reason: &'static str) -> Self {
+        Self { code, reason }
+    }
+}
+
+/// Serves one socket until it closes, the token ends, or the server goes away.
+#[tracing::instrument(name = "connection", skip_all, fields(id = Empty, principal = Empty))]
+pub(crate) async fn serve(
+    socket: WebSocket,
+    hub: Hub,
+    settings: ConnectionSettings,
+    shutdown: CancellationToken,
+) {
+    let (sink, stream) = socket.split();
+    let outbox = Arc::new(Outbox::new(settings.send_queue_bytes_max));
+    let gone = CancellationToken::new();
+    let sender = socket::send_all(sink, Arc::clone(&outbox), settings.clone(), gone.clone());
+    let sender = tokio::spawn(sender);
+    let mut incoming = Incoming {
+        stream,
+        silence: settings.ping_interval * 3,
+        limits: hub.limits().clone(),
+    };
+
+    let hello = timeout(
+        settings.handshake_timeout,
+        hello(&mut incoming, &hub, &outbox),
+    );
+    let end = tokio::select! {
+        hello = hello => match hello {
+            Ok(Ok(caller)) => {
+                let mut following = Following::new(hub, caller.principal, Arc::clone(&outbox), settings.open_entities_max);
+                tracing::Span::current()
+                    .record("id", following.connection().0)
+                    .record("principal", following.principal().id.as_str());
+                tracing::info!(client = %caller.client, "connected");
+                let mut serving = Serving {
+                    incoming,
+                    bucket: Bucket::new(settings.frames_per_second_max),
+                    expires: caller.expires,
+                    noticed: false,
+                    outbox: &outbox,
+                };
+                following.welcome();
+                let end = serving.serve(&mut following, &shutdown, &gone).await;
+                following.leave().await;
+                end
+            }
+            Ok(Err(end)) => end,
+            Err(_) => Some(End::new(close_code::POLICY, "no hello in time")),
+        },
+        () = shutdown.cancelled() => Some(End::new(close_code::GOING_AWAY, "going away")),
+    };
+    let End { code, reason } = end.unwrap_or(End::new(1000, "goodbye"));
+    tracing::info!(code, reason, "disconnected");
+    outbox.close(code, reason);
+    // A peer that does not take its last frames is left to the operating system.
+    let _ = timeout(LINGER, sender).await;
+}
+
+/// Who said hello.
+struct Caller {
+    principal: Principal,
+    expires: Option<Timestamp>,
+    client: String,
+}
+
+/// `Err(None)`: the peer closed.
+async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Caller, Option<End>> {
+    let refuse = |code: &str, text: &str, end: End| {
+        outbox.answer(frames::error(code, text, None, None));
+        Err(Some(end))
+    };
+    let ClientFrame::Hello {
+        protocol,
+        token,
+        client,
+    } = incoming.frame(outbox).await?
+    else {
+        let end = End::new(close_code::POLICY, "hello comes first");
+        return refuse("hello-expected", "the first frame is hello", end);
+    };
+    if protocol != PROTOCOL_VERSION {
+        let end = End::new(close_code::POLICY, "unknown protocol version");
+        return refuse("protocol", "this server speaks protocol version 1", end);
+    }
+    let client: String = client
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(80)
+        .collect();
+    let Some(Token(token)) = token else {
+        return Ok(Caller {
+            principal: Principal::anonymous(),
+            expires: None,
+            client,
+        });
+    };
+    match hub.auth().verify(&token) {
+        Ok(verified) => Ok(Caller {
+            principal: verified.principal,
+            expires: Some(verified.expires),
+            client,
+        }),
+        Err(error) => {
+            tracing::info!(%error, "a token was refused");
+            let end = End::new(close_code::UNAUTHORIZED, "bad token");
+            refuse("bad-token", "the token is invalid or has expired", end)
+        }
+    }
+}
+
+/// The receiving half: frames, and what makes a connection end.
+struct Incoming {
+    stream: SplitStream<WebSocket>,
+    silence: Duration,
+    limits: Limits,
+}
+
+impl Incoming {
+    /// The next frame. Unknown frames are answered here, and the next one is waited for.
+    async fn frame(&mut self, outbox: &Outbox) -> Result<ClientFrame, Option<End>> {
+        loop {
+            let next = timeout(self.silence, self.stream.next()).await;
+            let Ok(next) = next else {
+                return Err(Some(End::new(close_code::POLICY, "no sign of life")));
+            };
+            let bytes = match next {
+                None | Some(Ok(Message::Close(_))) => return Err(None),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Text(_))) => {
+                    return Err(Some(End::new(close_code::BAD_FRAME, "frames are binary")));
+                }
+                Some(Ok(Message::Binary(bytes))) => bytes,
+                Some(Err(error)) => return Err(transport_end(&error)),
+            };
+            match ClientFrame::decode(&bytes, &self.limits) {
+                Ok(frame) => return Ok(frame),
+                Err(error @ FrameError::Unknown { .. }) => {
+                    outbox.answer(frames::error(
+                        "unknown-frame",
+                        error.to_string(),
+                        None,
+                        None,
+                    ));
+                }
+                Err(FrameError::TooBig { .. }) => {
+                    return Err(Some(End::new(close_code::TOO_BIG, "frame too big")));
+                }
+                Err(error @ FrameError::TooMany { .. }) => {
+                    outbox.answer(frames::error("too-many", error.to_string(), None, None));
+                }
+                Err(error @ FrameError::Malformed { .. }) => {
+                    outbox.answer(frames::error("malformed", error.to_string(), None, None));
+                    return Err(Some(End::new(close_code::BAD_FRAME, "not a frame")));
+                }
+            }
+        }
+    }
+}
+
+/// How to end after the transport failed. The transport's own limit lies above the protocol's.
+fn transport_end(error: &axum::Error) -> Option<End> {
+    tracing::debug!(%error, "the socket failed");
+    let text = error.to_string();
+    (text.contains("too long") || text.contains("Space limit"))
+        .then_some(End::new(close_code::TOO_BIG, "frame too big"))
+}
+
+struct Serving<'a> {
+    incoming: Incoming,
+    bucket: Bucket,
+    expires: Option<Timestamp>,
+    noticed: bool,
+    outbox: &'a Outbox,
+}
+
+impl Serving<'_> {
+    /// `None`: the peer closed or is gone.
+    async fn serve(
+        &mut self,
+        following: &mut Following,
+        shutdown: &CancellationToken,
+        gone: &CancellationToken,
+    ) -> Option<End> {
+        loop {
+            let alarm = self.alarm();
+            let frame = tokio::select! {
+                () = shutdown.cancelled() => {
+                    return Some(End::new(close_code::GOING_AWAY, "going away"));
+                }
+                () = gone.cancelled() => return None,
+                () = sleep_until(alarm) => {
+                    if let Some(end) = self.check_token() {
+                        return Some(end);
+                    }
+                    continue;
+                }
+                frame = next_frame(&mut self.incoming, &mut self.bucket, self.outbox) => frame,
+            };
+            match frame {
+                Ok(ClientFrame::Auth {
+                    token: Token(token),
+                }) => {
+                    if let Err(end) = self.renew(following, &token) {
+                        return Some(end);
+                    }
+                }
+                Ok(frame) => {
+                    if let Some(end) = self.check_token() {
+                        return Some(end);
+                    }
+                    following.handle(frame).await;
+                }
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// When to look at the token again.
+    fn alarm(&self) -> Instant {
+        let Some(expires) = self.expires else {
+            return Instant::now() + TIMER_MAX;
+        };
+        let notice = if self.noticed {
+            Duration::ZERO
+        } else {
+            EXPIRY_NOTICE
+        };
+        let left = clock::until(expires).saturating_sub(notice);
+        Instant::now() + left.min(TIMER_MAX)
+    }
+
+    /// Gives notice of the token's end, and says when it has come.
+    fn check_token(&mut self) -> Option<End> {
+        let left = clock::until(self.expires?);
+        if left.is_zero() {
+            return Some(End::new(close_code::UNAUTHORIZED, "token expired"));
+        }
+        if left <= EXPIRY_NOTICE && !self.noticed {
+            self.noticed = true;
+            let text = "the token ends soon; send a fresh one with auth";
+            self.outbox
+                .answer(frames::error("token-expiring", text, None, None));
+        }
+        None
+    }
+
+    /// Takes a fresh token for the same principal with the same rights.
+    fn renew(&mut self, following: &Following, token: &str) -> Result<(), End> {
+        let verified = self.verify(following, token)?;
+        let known = following.principal();
+        if verified.principal.id != known.id {
+            return Err(End::new(
+                close_code::UNAUTHORIZED,
+                "a token for somebody else",
+            ));
+        }
+        if verified.principal.roles != known.roles {
+            return Err(End::new(
+                close_code::RIGHTS_CHANGED,
+                "the rights have changed",
+            ));
+        }
+        self.expires = Some(verified.expires);
+        self.noticed = false;
+        Ok(())
+    }
+
+    fn verify(
+        &self,
+        following: &Following,
+        token: &str,
+    ) -> Result<crate::auth::Authenticated, End> {
+        following.hub().auth().verify(token).map_err(|error| {
+            tracing::info!(%error, "a fresh token was refused");
+            let text = "the token is invalid or has expired";
+            self.outbox
+                .answer(frames::error("bad-token", text, None, None));
+            End::new(close_code::UNAUTHORIZED, "bad token")
+        })
+    }
+}
+
+/// Waits until the peer has taken its answers and its rate allows, then for a frame.
+async fn next_frame(
+    incoming: &mut Incoming,
+    bucket: &mut Bucket,
+    outbox: &Outbox,
+) -> Result<ClientFrame, Option<End>> {
+    outbox.room().await;
+    bucket.wait().await;
+    incoming.frame(outbox).await
+}

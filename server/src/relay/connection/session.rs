@@ -1,0 +1,383 @@
+//! What one connection follows and asks for, each checked against its principal's rights.
+//!
+//! Invariant: what the principal may not read is answered exactly like what does not exist, and
+//! before anybody looks whether it exists.
+//!
+//! Must not know: how frames travel, tokens.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
+use indelible_engine::policy::{Permission, Policy};
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::{
+    ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame,
+};
+use indelible_engine::violation::Refusal;
+use serde_json::Value;
+
+use super::super::entity_actor::Message;
+use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
+use super::super::frames;
+use super::super::hub::Hub;
+use super::super::writes::{Answer, Session, Task, Write};
+use crate::clock;
+
+/// The state of a connection after its handshake.
+#[derive(Debug)]
+pub(super) struct Following {
+    hub: Hub,
+    connection: ConnectionId,
+    session: Arc<Session>,
+    principal: Principal,
+    outbox: Arc<Outbox>,
+    followed_max: usize,
+    open: HashMap<EntityId, Mode>,
+    watched: HashSet<Kind>,
+    schemas: HashSet<Kind>,
+}
+
+impl Following {
+    pub(super) fn new(
+        hub: Hub,
+        principal: Principal,
+        outbox: Arc<Outbox>,
+        followed_max: usize,
+    ) -> Self {
+        Self {
+            connection: hub.next_connection(),
+            session: Arc::new(Session::new(SessionId(crate::random::bytes()))),
+            hub,
+            principal,
+            outbox,
+            followed_max,
+            open: HashMap::new(),
+            watched: HashSet::new(),
+            schemas: HashSet::new(),
+        }
+    }
+
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(super) fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Answers `hello`.
+    pub(super) fn welcome(&self) {
+        let kinds = self.hub.policies().iter().map(|policy| KindReport {
+            kind: policy.kind().clone(),
+            singleton: policy.is_singleton(),
+            mode: self.mode(policy),
+            create: !policy.is_singleton() && policy.may(&self.principal, Permission::Create),
+            policy: policy.hash(),
+        });
+        self.outbox.answer(frames::encode(&ServerFrame::Welcome {
+            protocol: PROTOCOL_VERSION,
+            session: self.session.id,
+            principal: self.principal.clone(),
+            at: clock::now(),
+            limits: self.hub.limits().clone(),
+            kinds: kinds.collect(),
+        }));
+    }
+
+    fn mode(&self, policy: &Policy) -> KindMode {
+        if policy.replica_mode(&self.principal) {
+            KindMode::Replica
+        } else if policy.readable(&self.principal) {
+            KindMode::Value
+        } else {
+            KindMode::None
+        }
+    }
+
+    /// Serves one frame.
+    pub(super) async fn handle(&mut self, frame: ClientFrame) {
+        match frame {
+            ClientFrame::Open {
+                entity,
+                mode: Mode::Replica,
+                epoch,
+                seq,
+                hash,
+                ..
+            } => {
+                let from = match (epoch, seq, hash) {
+                    (Some(epoch), Some(seq), Some(hash)) => Some((epoch, seq, hash)),
+                    _ => None,
+                };
+                self.open_replica(entity, from).await;
+            }
+            ClientFrame::Open {
+                entity,
+                mode: Mode::Value,
+                version,
+                ..
+            } => {
+                self.open_value(entity, version).await;
+            }
+            ClientFrame::Close { entity } => self.close(&entity).await,
+            ClientFrame::Watch { kind } => self.watch(kind).await,
+            ClientFrame::Unwatch { kind } => self.unwatch(&kind),
+            ClientFrame::Propose {
+                id,
+                entity,
+                epoch,
+                changes,
+            } => {
+                let changes = changes
+                    .into_iter()
+                    .map(serde_bytes::ByteBuf::into_vec)
+                    .collect();
+                self.propose(id, entity, Task::Propose { epoch, changes })
+                    .await;
+            }
+            ClientFrame::Create { id, entity, value } => self.create(id, entity, &value).await,
+            ClientFrame::Hello { .. } | ClientFrame::Auth { .. } => {
+                self.error(
+                    "unexpected",
+                    "hello comes once, at the beginning",
+                    None,
+                    None,
+                );
+            }
+        }
+    }
+
+    fn error(&self, code: &str, text: &str, entity: Option<&EntityId>, id: Option<ProposalId>) {
+        self.outbox.answer(frames::error(code, text, entity, id));
+    }
+
+    fn refuse(&self, entity: &EntityId, id: ProposalId, code: &'static str, text: &str) {
+        let refusal = Refusal::structural(code, 0, text.to_owned());
+        self.outbox.answer(frames::refused(entity, id, &refusal));
+    }
+
+    /// The policy of an entity that the principal may read.
+    fn readable(&self, entity: &EntityId) -> Option<Arc<Policy>> {
+        let policy = self.hub.policy_of(entity)?;
+        policy.readable(&self.principal).then(|| Arc::clone(policy))
+    }
+
+    fn subscriber(&self, subscription: Subscription) -> Subscriber {
+        Subscriber {
+            connection: self.connection,
+            outbox: Arc::clone(&self.outbox),
+            subscription: Arc::new(subscription),
+        }
+    }
+
+    /// Whether one more thing may be followed; answers if not.
+    fn has_room(&self, entity: &EntityId) -> bool {
+        let room = self.open.len() + self.watched.len() < self.followed_max;
+        if !room {
+            let text = "this connection follows too much already";
+            self.error("too-many", text, Some(entity), None);
+        }
+        room
+    }
+
+    async fn open_replica(&mut self, entity: EntityId, from: Option<(Epoch, Seq, Hash)>) {
+        let Some(policy) = self.readable(&entity) else {
+            self.outbox.answer(frames::gone(&entity, "not-found"));
+            return;
+        };
+        if !policy.replica_mode(&self.principal) {
+            let text = "this principal may open this kind in value mode only";
+            self.error("mode", text, Some(&entity), None);
+            return;
+        }
+        self.close(&entity).await;
+        if !self.has_room(&entity) {
+            return;
+        }
+        if self.schemas.insert(policy.kind().clone()) {
+            self.outbox.answer(frames::encode(&ServerFrame::Schema {
+                kind: policy.kind().clone(),
+                hash: policy.hash(),
+                text: policy.schema().to_string(),
+            }));
+        }
+        if !self.exists(&entity).await {
+            return;
+        }
+        let subscriber = self.subscriber(Subscription::Entity(entity.clone()));
+        self.hub
+            .send(&entity, Message::Follow { subscriber, from })
+            .await;
+        self.open.insert(entity, Mode::Replica);
+    }
+
+    async fn open_value(&mut self, entity: EntityId, version: Option<String>) {
+        if self.readable(&entity).is_none() {
+            self.outbox.answer(frames::gone(&entity, "not-found"));
+            return;
+        }
+        self.close(&entity).await;
+        if !self.has_room(&entity) || !self.exists(&entity).await {
+            return;
+        }
+        let subscriber = self.subscriber(Subscription::Entity(entity.clone()));
+        let values = self.hub.values(entity.kind());
+        if values.is_some_and(|values| values.follow(subscriber, &entity, version.as_deref())) {
+            self.open.insert(entity, Mode::Value);
+        }
+    }
+
+    /// Whether an entity is there; answers if not.
+    async fn exists(&self, entity: &EntityId) -> bool {
+        match self.hub.present(entity).await {
+            Ok(Some(_)) => true,
+            Ok(None) => {
+                self.outbox.answer(frames::gone(entity, "not-found"));
+                false
+            }
+            Err(error) => {
+                self.error(error.code(), &error.to_string(), Some(entity), None);
+                false
+            }
+        }
+    }
+
+    async fn close(&mut self, entity: &EntityId) {
+        match self.open.remove(entity) {
+            Some(Mode::Replica) => {
+                self.hub
+                    .send(entity, Message::Unfollow(self.connection))
+                    .await;
+            }
+            Some(Mode::Value) => {
+                if let Some(values) = self.hub.values(entity.kind()) {
+                    values.unfollow(self.connection, entity);
+                }
+            }
+            None => {}
+        }
+    }
+
+    async fn watch(&mut self, kind: Kind) {
+        let name = EntityId::singleton(kind.clone());
+        let policy = self.hub.policy(&kind);
+        if !policy.is_some_and(|policy| policy.readable(&self.principal)) {
+            self.outbox.answer(frames::gone(&name, "not-found"));
+            return;
+        }
+        if !self.has_room(&name) {
+            return;
+        }
+        if let Err(error) = self.hub.complete(&kind).await {
+            self.error(error.code(), &error.to_string(), Some(&name), None);
+            return;
+        }
+        if let Some(values) = self.hub.values(&kind) {
+            values.watch(self.subscriber(Subscription::Kind(kind.clone())));
+            self.watched.insert(kind);
+        }
+    }
+
+    fn unwatch(&mut self, kind: &Kind) {
+        if self.watched.remove(kind)
+            && let Some(values) = self.hub.values(kind)
+        {
+            values.unwatch(self.connection);
+        }
+    }
+
+    async fn propose(&self, id: ProposalId, entity: EntityId, task: Task) {
+        let Some(policy) = self.readable(&entity) else {
+            self.refuse(&entity, id, "not-found", "there is no such entity");
+            return;
+        };
+        if !policy.may(&self.principal, Permission::Edit) {
+            self.refuse(&entity, id, "forbidden", "you may not edit this");
+            return;
+        }
+        if !policy.replica_mode(&self.principal) {
+            let text = "this principal may not propose changes, only values over HTTP";
+            self.refuse(&entity, id, "mode", text);
+            return;
+        }
+        if !self.exists_for_write(&entity, id).await {
+            return;
+        }
+        self.write(id, &entity, task).await;
+    }
+
+    async fn exists_for_write(&self, entity: &EntityId, id: ProposalId) -> bool {
+        match self.hub.present(entity).await {
+            Ok(Some(_)) => true,
+            Ok(None) => {
+                self.refuse(entity, id, "not-found", "there is no such entity");
+                false
+            }
+            Err(error) => {
+                self.error(error.code(), &error.to_string(), Some(entity), Some(id));
+                false
+            }
+        }
+    }
+
+    async fn create(&self, id: ProposalId, entity: EntityId, value: &str) {
+        let refuse = |code, text: &str| self.refuse(&entity, id, code, text);
+        let policy = self.hub.policy(entity.kind());
+        let Some(policy) = policy.filter(|policy| policy.may(&self.principal, Permission::Create))
+        else {
+            let known = policy.is_some_and(|policy| policy.readable(&self.principal));
+            return match known {
+                true => refuse("forbidden", "you may not create this"),
+                false => refuse("not-found", "there is no such kind"),
+            };
+        };
+        let entity = match self
+            .hub
+            .name_for_creation(policy, entity.id(), &self.principal, id)
+        {
+            Ok(entity) => entity,
+            Err(error) => return refuse(error.code(), &error.to_string()),
+        };
+        let Ok(value) = serde_json::from_str::<Value>(value) else {
+            return refuse("malformed", "the value is not JSON");
+        };
+        self.write(
+            id,
+            &entity,
+            Task::Create {
+                value,
+                claimed: None,
+            },
+        )
+        .await;
+    }
+
+    async fn write(&self, id: ProposalId, entity: &EntityId, task: Task) {
+        let write = Write {
+            id,
+            author: self.principal.clone(),
+            session: Some(Arc::clone(&self.session)),
+            task,
+            answer: Answer::Socket(Arc::clone(&self.outbox)),
+        };
+        self.hub.send(entity, Message::Write(Box::new(write))).await;
+    }
+
+    /// Stops following everything.
+    pub(super) async fn leave(mut self) {
+        for kind in std::mem::take(&mut self.watched) {
+            if let Some(values) = self.hub.values(&kind) {
+                values.unwatch(self.connection);
+            }
+        }
+        let open: Vec<_> = self.open.keys().cloned().collect();
+        for entity in open {
+            self.close(&entity).await;
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! One entity's actor: the only place where the entity's state is advanced in this process.
+//!
+//! Invariant: nothing is answered or relayed before its commit. Writes that wait are judged one
+//! after the other, each on the state that the ones before it leave, and committed together. The
+//! state is swapped only when the commit is on disk; when a commit fails, the state is read back
+//! from the store, because it may have been written all the same.
+//!
+//! Must not know: sockets, HTTP, how a change is judged.
+
+mod batch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use indelible_engine::effects::json_patch;
+use indelible_engine::entity::Entity;
+use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
+use indelible_engine::policy::Policy;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use self::batch::{Batch, Verdicts};
+use super::fanout::{ConnectionId, Subscriber};
+use super::frames::{self, RelayedEntry};
+use super::hub::Hub;
+use super::loading::{self, Loaded};
+use super::values::Present;
+use super::writes::{Outcome, Write, WriteError};
+use crate::storage::Append;
+
+/// An actor that nobody follows and nobody wrote to for this long leaves.
+const IDLE: Duration = Duration::from_secs(180);
+/// Writes that are judged together at most; the others wait for the next commit.
+const BATCH_MAX: usize = 256;
+/// Entries after which a snapshot is stored, so that loading stays quick.
+const ENTRIES_PER_SNAPSHOT: u64 = 200;
+/// Entries that a resuming replica is sent singly; one that missed more gets a snapshot.
+const RESUME_MAX: usize = 2_000;
+
+/// The name of the projection that holds everything; readers get it or nothing.
+const PROJECTION: &str = "whole";
+
+/// What an actor is asked.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Publish the value; the answer says whether there is one.
+    Load(oneshot::Sender<bool>),
+    /// Send a replica what it lacks, then all entries to come.
+    Follow {
+        /// Who.
+        subscriber: Subscriber,
+        /// Where the replica stands.
+        from: Option<(Epoch, Seq, Hash)>,
+    },
+    /// Stop sending entries.
+    Unfollow(ConnectionId),
+    /// Write something.
+    Write(Box<Write>),
+}
+
+struct Actor {
+    hub: Hub,
+    id: EntityId,
+    policy: Arc<Policy>,
+    /// `None` while the entity does not exist.
+    entity: Option<Entity>,
+    present: Option<Arc<Present>>,
+    replicas: HashMap<ConnectionId, Subscriber>,
+    /// The `snapshot` frame of the present state, once somebody needed it.
+    snapshot: Option<Bytes>,
+    /// The seq of the snapshot in the store.
+    stored_snapshot: Seq,
+}
+
+/// Runs the actor of `id` until it is idle.
+#[tracing::instrument(level = "debug", name = "entity", skip_all, fields(entity = %id))]
+pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Message>) {
+    let Some(policy) = hub.policy_of(&id).map(Arc::clone) else {
+        tracing::error!("an actor was asked for an entity of no kind");
+        return;
+    };
+    let mut actor = Actor {
+        hub: hub.clone(),
+        id: id.clone(),
+        policy,
+        entity: None,
+        present: None,
+        replicas: HashMap::new(),
+        snapshot: None,
+        stored_snapshot: Seq(0),
+    };
+    if actor.load().await.is_ok() {
+        actor.serve(&mut mailbox).await;
+    } else {
+        // Whoever waits is told by the end of the mailbox; the next message tries again.
+        actor.turn_away(&mut mailbox);
+        return;
+    }
+    while let Some(message) = mailbox.recv().await {
+        hub.send(&id, message).await;
+    }
+}
+
+impl Actor {
+    async fn serve(&mut self, mailbox: &mut mpsc::Receiver<Message>) {
+        let mut waiting = Vec::new();
+        loop {
+            let received = mailbox.recv_many(&mut waiting, BATCH_MAX);
+            match tokio::time::timeout(IDLE, received).await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(_) if !self.replicas.is_empty() => continue,
+                Err(_) if self.hub.retire(&self.id, mailbox) => return,
+                Err(_) => continue,
+            }
+            let mut writes = Vec::new();
+            for message in waiting.drain(..) {
+                match message {
+                    Message::Load(reply) => drop(reply.send(self.present.is_some())),
+                    Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
+                    Message::Follow { subscriber, from } => self.follow(subscriber, from),
+                    Message::Write(write) => writes.push(*write),
+                }
+            }
+            if !writes.is_empty() {
+                self.write(writes).await;
+            }
+        }
+    }
+
+    /// Reads the entity from the store and publishes it.
+    async fn load(&mut self) -> Result<(), WriteError> {
+        let store = Arc::clone(self.hub.store());
+        let (id, policy) = (self.id.clone(), Arc::clone(&self.policy));
+        let task = tokio::task::spawn_blocking(move || loading::load(&*store, &id, &policy));
+        let loaded = task.await.map_err(|error| {
+            tracing::error!(%error, "loading the entity failed");
+            WriteError::Storage
+        })?;
+        let loaded = loaded.map_err(|error| {
+            tracing::error!(%error, "the entity cannot be loaded");
+            WriteError::Storage
+        })?;
+        if let Some(Loaded { entity, snapshot }) = loaded {
+            self.stored_snapshot = snapshot;
+            self.publish(entity, None);
+        }
+        Ok(())
+    }
+
+    fn turn_away(&self, mailbox: &mut mpsc::Receiver<Message>) {
+        mailbox.close();
+        while let Ok(message) = mailbox.try_recv() {
+            match message {
+                Message::Load(reply) => drop(reply.send(false)),
+                Message::Unfollow(_) => {}
+                Message::Follow { subscriber, .. } => {
+                    let reason = WriteError::Storage;
+                    let (code, text) = (reason.code(), reason.to_string());
+                    let frame = frames::error(code, text, Some(&self.id), None);
+                    subscriber.outbox.answer(frame);
+                }
+                Message::Write(write) => {
+                    write
+                        .answer
+                        .give(&self.id, write.id, Outcome::Failed(WriteError::Storage));
+                }
+            }
+        }
+    }
+
+    /// Judges writes, commits what was admitted, then swaps, relays and answers.
+    async fn write(&mut self, writes: Vec<Write>) {
+        let mut batch = Batch::new(&self.hub, &self.id, &self.policy, self.entity.as_ref());
+        for write in writes {
+            batch.judge(write);
+        }
+        let Verdicts {
+            request,
+            entity,
+            answers,
+        } = batch.finish();
+        let mut committed = true;
+        if let Some(mut request) = request {
+            self.add_snapshot(&mut request);
+            committed = self.commit(request, entity).await.is_ok();
+        }
+        for answer in answers {
+            answer.give(&self.id, self.present.as_ref(), committed);
+        }
+    }
+
+    async fn commit(&mut self, request: Append, entity: Option<Entity>) -> Result<(), WriteError> {
+        let snapshot = request.snapshot.as_ref().map(|snapshot| snapshot.seq);
+        match self.hub.commit().commit(request).await {
+            Ok(appended) => {
+                self.stored_snapshot = snapshot.unwrap_or(self.stored_snapshot);
+                if let (Some(mut entity), Some(last)) = (entity, appended.entries.last()) {
+                    entity.confirm(last.entry.seq, last.hash, last.entry.at);
+                    let entries: Vec<_> = appended.entries.iter().map(RelayedEntry::of).collect();
+                    self.publish(entity, Some(&entries));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a commit failed; the entity is read back");
+                self.read_back().await;
+                Err(WriteError::Storage)
+            }
+        }
+    }
+
+    /// After a failed commit: whether it was written is known only from the store. Replicas start
+    /// over if the state is not the one they know.
+    async fn read_back(&mut self) {
+        let before = self
+            .entity
+            .as_ref()
+            .map(|entity| (entity.epoch(), entity.seq()));
+        if self.load().await.is_err() {
+            return;
+        }
+        if before
+            != self
+                .entity
+                .as_ref()
+                .map(|entity| (entity.epoch(), entity.seq()))
+        {
+            self.reset_replicas("read-back");
+        }
+    }
+
+    fn reset_replicas(&mut self, reason: &'static str) {
+        for (_, replica) in self.replicas.drain() {
+            replica.outbox.answer(frames::reset(&self.id, reason));
+        }
+    }
+
+    /// Takes over a committed state and tells everybody who follows it.
+    fn publish(&mut self, entity: Entity, entries: Option<&[RelayedEntry<'_>]>) {
+        let value = entity.presented();
+        let place = (entity.epoch(), entity.seq());
+        let at = entity.stamps().updated_at.unwrap_or_default();
+        let version = self
+            .hub
+            .versions()
+            .seal(&self.id, PROJECTION, place.0, place.1);
+        let patch = self
+            .present
+            .as_ref()
+            .map(|before| self.patch(&before.value, &value));
+        let present = Arc::new(Present::new(self.id.clone(), place, version, at, value));
+        if let Some(entries) = entries {
+            self.relay(&entity, entries);
+        }
+        let unchanged = self.hub.values(self.id.kind()).is_none_or(|values| {
+            let known = values.get(&self.id);
+            known.is_some_and(|known| (known.epoch, known.seq) == place)
+        });
+        if let Some(values) = self.hub.values(self.id.kind()).filter(|_| !unchanged) {
+            values.publish(&present, patch.as_deref());
+        }
+        self.snapshot = None;
+        self.present = Some(present);
+        self.entity = Some(entity);
+    }
+
+    fn patch(&self, before: &Value, after: &Value) -> String {
+        let patch = json_patch(&self.policy, before, after);
+        serde_json::to_string(&patch).expect("patches are plain JSON with text keys")
+    }
+
+    fn relay(&mut self, entity: &Entity, entries: &[RelayedEntry<'_>]) {
+        if self.replicas.is_empty() {
+            return;
+        }
+        let frame = frames::entries(&self.id, entity.epoch(), entries, &entity.stamp_fields());
+        let id = &self.id;
+        self.replicas.retain(|_, replica| {
+            let reset = || frames::reset(id, "slow-consumer");
+            replica
+                .outbox
+                .relay(&replica.subscription, frame.clone(), reset)
+                .is_ok()
+        });
+    }
+
+    fn follow(&mut self, subscriber: Subscriber, from: Option<(Epoch, Seq, Hash)>) {
+        let Some(entity) = &self.entity else {
+            subscriber
+                .outbox
+                .answer(frames::gone(&self.id, "not-found"));
+            return;
+        };
+        let resumed = from.and_then(|from| self.missed(entity, from));
+        if let Some(entries) = resumed {
+            subscriber.outbox.answer(entries);
+        } else {
+            if from.is_some() {
+                subscriber
+                    .outbox
+                    .answer(frames::reset(&self.id, "unknown-place"));
+            }
+            let snapshot = self
+                .snapshot
+                .get_or_insert_with(|| frames::snapshot(entity));
+            subscriber.outbox.answer(snapshot.clone());
+        }
+        self.replicas.insert(subscriber.connection, subscriber);
+    }
+
+    /// The entries after a replica's place, if that place is in this log and not too far back.
+    fn missed(&self, entity: &Entity, (epoch, seq, hash): (Epoch, Seq, Hash)) -> Option<Bytes> {
+        let stamps = entity.stamp_fields();
+        if epoch != entity.epoch()
+            || seq > entity.seq()
+            || entity.seq().0 - seq.0 > RESUME_MAX as u64
+        {
+            return None;
+        }
+        if seq == entity.seq() {
+            let known = hash == entity.hash();
+            return known.then(|| frames::entries(&self.id, epoch, &[], &stamps));
+        }
+        let store = &**self.hub.store();
+        let stored = loading::entries(store, &self.id, epoch, seq, RESUME_MAX + 1);
+        let stored = stored.inspect_err(|error| tracing::error!(%error, "entries cannot be read"));
+        let stored = stored.ok()?;
+        let (first, missed) = stored.split_first()?;
+        if first.entry.seq != seq || first.hash != hash {
+            return None;
+        }
+        let missed: Vec<_> = missed.iter().map(RelayedEntry::of).collect();
+        Some(frames::entries(&self.id, epoch, &missed, &stamps))
+    }
+
+    /// Adds a snapshot of the state before the request's entries, when one is due.
+    fn add_snapshot(&self, request: &mut Append) {
+        let Some(entity) = &self.entity else { return };
+        if entity.seq().0 < self.stored_snapshot.0 + ENTRIES_PER_SNAPSHOT {
+            return;
+        }
+        match loading::snapshot(entity) {
+            Ok(snapshot) => request.snapshot = Some(snapshot),
+            Err(error) => tracing::error!(%error, "a snapshot would not load again; not stored"),
+        }
+    }
+}
+
+impl Drop for Actor {
+    /// An actor that dies by a panic must not leave replicas waiting for ever.
+    fn drop(&mut self) {
+        self.reset_replicas("restarted");
+    }
+}

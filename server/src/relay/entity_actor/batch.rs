@@ -1,0 +1,536 @@
+//! Writes that are judged one after the other and committed together.
+//!
+//! Invariant: each verdict is a function of the state that the admitted writes before it leave and
+//! of the write itself; a repeat of a write is answered from the log and never judged again.
+//!
+//! Must not know: followers, frames, sockets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indelible_engine::admission::{Admitted, Origin, Proposal, admit};
+use indelible_engine::change;
+use indelible_engine::entity::Entity;
+use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::ledger::{Claimed, EntryDraft, EntryKind, RefusalDraft};
+use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
+use indelible_engine::policy::{Permission, Policy};
+use indelible_engine::principal::Principal;
+use indelible_engine::violation::{Refusal, ViolationReport};
+use serde_json::Value;
+
+use super::super::hub::Hub;
+use super::super::loading;
+use super::super::values::Present;
+use super::super::writes::{
+    Answer, IfMatch, Merging, Outcome, Session, Task, Write, WriteError, Written,
+};
+use super::PROJECTION;
+use crate::clock;
+use crate::storage::{Append, NewEntry, StoreError};
+
+/// The writes of one commit, while they are judged.
+pub(super) struct Batch<'a> {
+    hub: &'a Hub,
+    id: &'a EntityId,
+    policy: &'a Arc<Policy>,
+    entity: Option<Entity>,
+    request: Append,
+    answers: Vec<Pending>,
+    /// Which answer belongs to which write, to recognise repeats within the batch.
+    seen: HashMap<(String, ProposalId), usize>,
+}
+
+/// What a batch came to.
+pub(super) struct Verdicts {
+    /// What is to be committed, if anything.
+    pub(super) request: Option<Append>,
+    /// The state after the commit, if it differs.
+    pub(super) entity: Option<Entity>,
+    /// One for each write, in order.
+    pub(super) answers: Vec<Pending>,
+}
+
+/// An answer that waits for the commit.
+pub(super) struct Pending {
+    id: ProposalId,
+    answer: Answer,
+    judged: Judged,
+}
+
+/// What was decided on a write.
+#[derive(Debug, Clone)]
+enum Judged {
+    /// It stands in an entry of this commit.
+    Admitted(Written),
+    /// It stands in an entry of an earlier commit, or nothing of it was new.
+    Stands(Written),
+    /// It, or its rest, was refused; `partly` when an entry of this commit holds its beginning.
+    Refused { refusal: Refusal, partly: bool },
+    /// It could not be judged.
+    Failed(WriteError),
+}
+
+impl Pending {
+    /// Answers, now that the commit is over.
+    pub(super) fn give(self, entity: &EntityId, present: Option<&Arc<Present>>, committed: bool) {
+        let with_value = |mut written: Written| {
+            written.present = present.cloned();
+            written
+        };
+        let outcome = match self.judged {
+            Judged::Admitted(_) | Judged::Refused { partly: true, .. } if !committed => {
+                Outcome::Failed(WriteError::Storage)
+            }
+            Judged::Admitted(written) => Outcome::Written(with_value(written)),
+            Judged::Stands(written) => Outcome::Unchanged(with_value(written)),
+            Judged::Refused { refusal, .. } => Outcome::Refused(refusal),
+            Judged::Failed(error) => Outcome::Failed(error),
+        };
+        self.answer.give(entity, self.id, outcome);
+    }
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(
+        hub: &'a Hub,
+        id: &'a EntityId,
+        policy: &'a Arc<Policy>,
+        entity: Option<&Entity>,
+    ) -> Self {
+        Self {
+            hub,
+            id,
+            policy,
+            entity: entity.cloned(),
+            request: Append::new(id.clone()),
+            answers: Vec::new(),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Decides on one write.
+    pub(super) fn judge(&mut self, write: Write) {
+        let Write {
+            id,
+            author,
+            session,
+            task,
+            answer,
+        } = write;
+        let key = (author.id.clone(), id);
+        let judged = if let Some(&first) = self.seen.get(&key) {
+            self.answers[first].judged.clone()
+        } else {
+            let case = Case {
+                id,
+                author: &author,
+                session: session.as_deref(),
+            };
+            self.decide(&case, task).unwrap_or_else(Judged::Failed)
+        };
+        self.seen.entry(key).or_insert(self.answers.len());
+        self.answers.push(Pending { id, answer, judged });
+    }
+
+    pub(super) fn finish(self) -> Verdicts {
+        let Self {
+            entity,
+            request,
+            answers,
+            ..
+        } = self;
+        let changed = !request.entries.is_empty();
+        let request = (changed || !request.refusals.is_empty()).then_some(request);
+        Verdicts {
+            request,
+            entity: entity.filter(|_| changed),
+            answers,
+        }
+    }
+
+    fn decide(&mut self, case: &Case<'_>, task: Task) -> Result<Judged, WriteError> {
+        let earlier = self.earlier(case)?;
+        match task {
+            Task::Propose { epoch, changes } => self.propose(case, epoch, changes, earlier),
+            Task::Create { .. } | Task::Merge(_) if earlier.is_some() => {
+                Ok(Judged::Stands(earlier.expect("checked by the guard")))
+            }
+            Task::Create { value, claimed } => self.create(case, &value, claimed),
+            Task::Merge(merging) => self.merge(case, merging),
+        }
+    }
+
+    /// The entry that this write made when it came before.
+    fn earlier(&self, case: &Case<'_>) -> Result<Option<Written>, WriteError> {
+        let found = self
+            .hub
+            .store()
+            .proposal(&case.author.id, case.id)
+            .map_err(unreadable)?;
+        match found {
+            None => Ok(None),
+            Some(place) if place.entity == *self.id => {
+                Ok(Some(Written::at(place.epoch, place.seq)))
+            }
+            Some(_) => Err(WriteError::IdReused),
+        }
+    }
+
+    fn propose(
+        &mut self,
+        case: &Case<'_>,
+        epoch: Epoch,
+        changes: Vec<Vec<u8>>,
+        earlier: Option<Written>,
+    ) -> Result<Judged, WriteError> {
+        let entity = self.entity.as_ref().ok_or(WriteError::NotFound)?;
+        if epoch != entity.epoch() {
+            return Err(WriteError::Epoch);
+        }
+        if let Some(session) = case.session
+            && let Some(refusal) = self.depends_on_refused(session, &changes)
+        {
+            return Ok(Judged::Refused {
+                refusal,
+                partly: false,
+            });
+        }
+        let proposal = case.proposal(Origin::Client, changes, None);
+        let verdict = admit(entity, &proposal, clock::now(), self.hub.limits());
+        if let Some(session) = case.session {
+            session.remember_refused(&verdict.dropped);
+        }
+        let repeat = earlier.is_some();
+        if repeat && verdict.admitted.is_some() && verdict.refused.is_none() {
+            // The rest was refused when it first came: it needs a name of its own now.
+            let text = "a part of this proposal was admitted before; propose the rest anew";
+            let refusal = Refusal::structural("repeated", verdict.known.len(), text.to_owned());
+            return Ok(Judged::Refused {
+                refusal,
+                partly: false,
+            });
+        }
+        let seq = entity.seq();
+        let admitted = verdict.admitted.filter(|_| !repeat);
+        let partly = admitted.is_some();
+        let written = match admitted {
+            Some(admitted) => Some(self.take(admitted)),
+            None => earlier.or_else(|| self.entry_of(verdict.known.last(), epoch, seq)),
+        };
+        match (verdict.refused, written) {
+            (Some(refusal), _) => {
+                if !repeat && refusal.is_recorded() {
+                    self.record(case, &refusal);
+                }
+                Ok(Judged::Refused { refusal, partly })
+            }
+            (None, Some(written)) if partly => Ok(Judged::Admitted(written)),
+            (None, written) => Ok(Judged::Stands(
+                written.unwrap_or_else(|| Written::at(epoch, seq)),
+            )),
+        }
+    }
+
+    /// Where a change stands in the log; one that is only in this batch stands in its last entry.
+    fn entry_of(&self, change: Option<&Hash>, epoch: Epoch, last: Seq) -> Option<Written> {
+        let found = self.hub.store().change(self.id, epoch, *change?);
+        let seq = found.ok().flatten().unwrap_or(last);
+        Some(Written::at(epoch, seq))
+    }
+
+    fn depends_on_refused(&self, session: &Session, changes: &[Vec<u8>]) -> Option<Refusal> {
+        if session.has_refused_nothing() {
+            return None;
+        }
+        changes.iter().enumerate().find_map(|(index, bytes)| {
+            let change = change::parse(bytes, self.hub.limits()).ok()?;
+            if !session.has_refused(change.deps().iter().map(|&dep| dep.into())) {
+                return None;
+            }
+            session.remember_refused(&[change.hash()]);
+            let text = "it depends on a change that was refused earlier in this session";
+            Some(Refusal::structural(
+                "depends-on-refused",
+                index,
+                text.to_owned(),
+            ))
+        })
+    }
+
+    fn create(
+        &mut self,
+        case: &Case<'_>,
+        value: &Value,
+        claimed: Option<Claimed>,
+    ) -> Result<Judged, WriteError> {
+        if self.entity.is_some() {
+            let text = format!("{} exists", self.id);
+            let refusal = Refusal::structural("exists", 0, text);
+            return Ok(Judged::Refused {
+                refusal,
+                partly: false,
+            });
+        }
+        let genesis = Entity::genesis(self.id, Epoch::FIRST, self.policy);
+        let options = MergeOptions {
+            creation: true,
+            ..MergeOptions::default()
+        };
+        let merged = match self.merged(case, &genesis, value, &options)? {
+            Ok(merged) => merged,
+            Err(refused) => return Ok(refused),
+        };
+        let changes = merged.change.into_iter().collect();
+        let proposal = case.proposal(Origin::Creation, changes, claimed);
+        let verdict = admit(&genesis, &proposal, clock::now(), self.hub.limits());
+        Ok(match (verdict.admitted, verdict.refused) {
+            (Some(admitted), None) => {
+                self.request.entries.push(genesis_entry(&genesis));
+                Judged::Admitted(self.take(admitted))
+            }
+            (_, Some(refusal)) => {
+                if refusal.is_recorded() {
+                    self.record(case, &refusal);
+                }
+                Judged::Refused {
+                    refusal,
+                    partly: false,
+                }
+            }
+            (_, None) => Judged::Failed(WriteError::Body("a creation needs a value".to_owned())),
+        })
+    }
+
+    fn merge(&mut self, case: &Case<'_>, merging: Merging) -> Result<Judged, WriteError> {
+        let entity = self.entity.clone().ok_or(WriteError::NotFound)?;
+        self.check_precondition(&entity, merging.if_match.as_ref())?;
+        let base = match &merging.base {
+            Some(version) => self.base(&entity, version)?,
+            None => None,
+        };
+        let options = MergeOptions {
+            protected: merging.protected,
+            preserve: merging.preserve,
+            base,
+            ..MergeOptions::default()
+        };
+        let merged = match self.merged(case, &entity, &merging.body, &options)? {
+            Ok(merged) => merged,
+            Err(refused) => return Ok(refused),
+        };
+        let Some(change) = merged.change else {
+            let mut written = Written::at(entity.epoch(), entity.seq());
+            written.preserved = merged.preserved;
+            return Ok(Judged::Stands(written));
+        };
+        let proposal = case.proposal(Origin::Server, vec![change], None);
+        let verdict = admit(&entity, &proposal, clock::now(), self.hub.limits());
+        Ok(match (verdict.admitted, verdict.refused) {
+            (Some(admitted), None) => {
+                let mut changed = Vec::new();
+                for effect in admitted.effects() {
+                    if !changed.contains(&effect.pointer) {
+                        changed.push(effect.pointer.clone());
+                    }
+                }
+                let mut written = self.take(admitted);
+                (written.changed, written.preserved) = (changed, merged.preserved);
+                Judged::Admitted(written)
+            }
+            (_, Some(refusal)) => {
+                if refusal.is_recorded() {
+                    self.record(case, &refusal);
+                }
+                Judged::Refused {
+                    refusal,
+                    partly: false,
+                }
+            }
+            (_, None) => Judged::Stands(Written::at(entity.epoch(), entity.seq())),
+        })
+    }
+
+    /// Merges on behalf of the author, under the one actor that the server has for them here.
+    fn merged(
+        &mut self,
+        case: &Case<'_>,
+        entity: &Entity,
+        body: &Value,
+        options: &MergeOptions,
+    ) -> Result<Result<merge::Merged, Judged>, WriteError> {
+        let actor = change::server_actor(entity.id(), entity.epoch(), &case.author.id);
+        match merge::merge(entity, case.author, &actor, body, options) {
+            Ok(merged) => Ok(Ok(merged)),
+            Err(MergeError::Refused(violations)) => {
+                let refusal = Refusal::policy(0, violations);
+                self.record(case, &refusal);
+                Ok(Err(Judged::Refused {
+                    refusal,
+                    partly: false,
+                }))
+            }
+            Err(MergeError::UnknownBase) => Err(WriteError::UnknownBase),
+            Err(error @ MergeError::Document(_)) => {
+                tracing::error!(%error, "a merge failed");
+                Err(WriteError::Body("the value cannot be merged".to_owned()))
+            }
+        }
+    }
+
+    fn check_precondition(
+        &self,
+        entity: &Entity,
+        if_match: Option<&IfMatch>,
+    ) -> Result<(), WriteError> {
+        let Some(IfMatch::Versions(versions)) = if_match else {
+            return Ok(());
+        };
+        let place = (entity.epoch(), entity.seq());
+        let matches = versions
+            .iter()
+            .any(|version| self.open(version) == Some(place));
+        if matches {
+            Ok(())
+        } else {
+            Err(WriteError::Precondition)
+        }
+    }
+
+    fn open(&self, version: &str) -> Option<(Epoch, Seq)> {
+        self.hub.versions().open(self.id, PROJECTION, version)
+    }
+
+    /// The state at a version; `None` when that is the present.
+    fn base(&self, entity: &Entity, version: &str) -> Result<Option<Base>, WriteError> {
+        let (epoch, seq) = self.open(version).ok_or(WriteError::UnknownBase)?;
+        if epoch != entity.epoch() || seq > entity.seq() {
+            return Err(WriteError::UnknownBase);
+        }
+        if seq == entity.seq() {
+            return Ok(None);
+        }
+        let entry = loading::entry(&**self.hub.store(), self.id, epoch, seq).map_err(unreadable)?;
+        let heads = match entry {
+            Some(entry) => entry.heads,
+            // An entry of this batch is not in the store yet.
+            None => self.drafted_heads(seq).ok_or(WriteError::UnknownBase)?,
+        };
+        let value = entity
+            .presented_at(&heads)
+            .map_err(|_| WriteError::UnknownBase)?;
+        Ok(Some(Base { value, heads }))
+    }
+
+    fn drafted_heads(&self, seq: Seq) -> Option<Vec<Hash>> {
+        let mut entries = self.request.entries.iter();
+        let entry = entries.find(|entry| entry.draft.seq == seq)?;
+        Some(entry.draft.heads.clone())
+    }
+
+    fn take(&mut self, admitted: Admitted) -> Written {
+        let (entity, draft, effects) = admitted.into_parts();
+        let written = Written::at(draft.epoch, draft.seq);
+        let effects = serde_json::to_vec(&effects).expect("effects are plain JSON");
+        self.request.entries.push(NewEntry {
+            draft,
+            effects: Some(effects),
+        });
+        self.entity = Some(entity);
+        written
+    }
+
+    fn record(&mut self, case: &Case<'_>, refusal: &Refusal) {
+        if !self.policy.may(case.author, Permission::Edit) {
+            return;
+        }
+        let (epoch, seq) = match &self.entity {
+            Some(entity) => (entity.epoch(), entity.seq()),
+            None => (Epoch::FIRST, Seq(0)),
+        };
+        self.request.refusals.push(RefusalDraft {
+            entity: self.id.clone(),
+            epoch,
+            seq,
+            proposal: Some(case.id),
+            author: case.author.clone(),
+            session: case.session.map(|session| session.id),
+            at: clock::now(),
+            policy_hash: self.policy.hash(),
+            code: refusal.code.to_string(),
+            admitted: u32::try_from(refusal.admitted).unwrap_or(u32::MAX),
+            change: None,
+            violations: refusal
+                .violations
+                .iter()
+                .map(ViolationReport::from)
+                .collect(),
+            further: 0,
+        });
+    }
+}
+
+/// One write, without what it wants.
+struct Case<'a> {
+    id: ProposalId,
+    author: &'a Principal,
+    session: Option<&'a Session>,
+}
+
+impl Case<'_> {
+    fn proposal(
+        &self,
+        origin: Origin,
+        changes: Vec<Vec<u8>>,
+        claimed: Option<Claimed>,
+    ) -> Proposal {
+        Proposal {
+            id: self.id,
+            author: self.author.clone(),
+            session: self.session.map(|session| session.id),
+            origin,
+            changes,
+            claimed,
+        }
+    }
+}
+
+impl Written {
+    fn at(epoch: Epoch, seq: Seq) -> Self {
+        Self {
+            epoch,
+            seq,
+            changed: Vec::new(),
+            preserved: Vec::new(),
+            present: None,
+        }
+    }
+}
+
+/// The entry that begins a log. What it stands for follows from the entity's name, the epoch and
+/// the policy, so it holds no changes.
+fn genesis_entry(genesis: &Entity) -> NewEntry {
+    let draft = EntryDraft {
+        kind: EntryKind::Genesis,
+        entity: genesis.id().clone(),
+        epoch: genesis.epoch(),
+        seq: Seq(0),
+        proposal: None,
+        author: Principal::system(),
+        session: None,
+        at: clock::now(),
+        policy_hash: genesis.policy().hash(),
+        changes: Vec::new(),
+        heads: genesis.heads(),
+        claimed: None,
+    };
+    NewEntry {
+        draft,
+        effects: None,
+    }
+}
+
+fn unreadable(error: StoreError) -> WriteError {
+    tracing::error!(%error, "the store cannot be read");
+    WriteError::Storage
+}

@@ -1,0 +1,177 @@
+//! Server frames, made from what the relay knows and encoded once.
+//!
+//! Invariant: a frame is a function of what is on disk; nothing here decides who gets it.
+//! Must not know: connections, the store, policies.
+
+use axum::body::Bytes;
+use indelible_engine::entity::Entity;
+use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId};
+use indelible_engine::ledger::{Entry, Sealed};
+use indelible_engine::protocol::{AuthorReport, EntryReport, ServerFrame};
+use indelible_engine::violation::{Refusal, ViolationReport};
+use serde_bytes::ByteBuf;
+use serde_json::{Map, Value};
+
+use super::values::Present;
+use super::writes::{Outcome, WriteError};
+
+/// An entry and its hash, as replicas get them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RelayedEntry<'a> {
+    entry: &'a Entry,
+    hash: Hash,
+}
+
+impl<'a> RelayedEntry<'a> {
+    /// What replicas get of a committed entry.
+    pub(crate) fn of(sealed: &'a Sealed) -> Self {
+        Self {
+            entry: &sealed.entry,
+            hash: sealed.hash,
+        }
+    }
+
+    fn report(&self) -> EntryReport {
+        EntryReport {
+            seq: self.entry.seq,
+            hash: self.hash,
+            proposal: self.entry.proposal,
+            changes: self
+                .entry
+                .changes
+                .iter()
+                .cloned()
+                .map(ByteBuf::from)
+                .collect(),
+            by: AuthorReport::from(&self.entry.author),
+            at: self.entry.at,
+        }
+    }
+}
+
+/// Encodes any frame.
+pub(crate) fn encode(frame: &ServerFrame) -> Bytes {
+    Bytes::from(frame.encode())
+}
+
+/// A value from scratch.
+pub(crate) fn value(present: &Present) -> Bytes {
+    encode(&ServerFrame::Value {
+        entity: present.entity.clone(),
+        version: present.version.clone(),
+        value: present.text.clone(),
+        at: present.at,
+    })
+}
+
+/// What leads to a value: a JSON Patch as text.
+pub(crate) fn patch(present: &Present, patch: &str) -> Bytes {
+    encode(&ServerFrame::Patch {
+        entity: present.entity.clone(),
+        version: present.version.clone(),
+        patch: patch.to_owned(),
+        at: present.at,
+    })
+}
+
+/// All present entities of a kind have been sent.
+pub(crate) fn watched(kind: &Kind) -> Bytes {
+    encode(&ServerFrame::Watched { kind: kind.clone() })
+}
+
+/// A replica from scratch.
+pub(crate) fn snapshot(entity: &Entity) -> Bytes {
+    encode(&ServerFrame::Snapshot {
+        entity: entity.id().clone(),
+        epoch: entity.epoch(),
+        seq: entity.seq(),
+        hash: entity.hash(),
+        document: ByteBuf::from(entity.document()),
+        stamps: Value::Object(entity.stamp_fields()).to_string(),
+    })
+}
+
+/// Entries in order, and the stamps after the last of them.
+pub(crate) fn entries(
+    id: &EntityId,
+    epoch: Epoch,
+    entries: &[RelayedEntry<'_>],
+    stamps: &Map<String, Value>,
+) -> Bytes {
+    encode(&ServerFrame::Entries {
+        entity: id.clone(),
+        epoch,
+        entries: entries.iter().map(RelayedEntry::report).collect(),
+        stamps: Value::Object(stamps.clone()).to_string(),
+    })
+}
+
+/// Start over with an entity, or with a watched kind under its name.
+pub(crate) fn reset(name: &EntityId, reason: &str) -> Bytes {
+    encode(&ServerFrame::Reset {
+        entity: name.clone(),
+        reason: reason.to_owned(),
+    })
+}
+
+/// There is no such entity, as far as the asker may know.
+pub(crate) fn gone(entity: &EntityId, code: &str) -> Bytes {
+    encode(&ServerFrame::Gone {
+        entity: entity.clone(),
+        code: code.to_owned(),
+    })
+}
+
+/// A frame could not be served.
+pub(crate) fn error(
+    code: &str,
+    reason: impl Into<String>,
+    entity: Option<&EntityId>,
+    id: Option<ProposalId>,
+) -> Bytes {
+    encode(&ServerFrame::Error {
+        code: code.to_owned(),
+        reason: reason.into(),
+        entity: entity.cloned(),
+        id,
+    })
+}
+
+/// A proposal was refused.
+pub(crate) fn refused(entity: &EntityId, id: ProposalId, refusal: &Refusal) -> Bytes {
+    encode(&ServerFrame::Refused {
+        id,
+        entity: entity.clone(),
+        admitted: count(refusal.admitted),
+        code: refusal.code.to_string(),
+        violations: refusal
+            .violations
+            .iter()
+            .map(ViolationReport::from)
+            .collect(),
+    })
+}
+
+/// What became of a write.
+pub(crate) fn outcome(entity: &EntityId, id: ProposalId, outcome: &Outcome) -> Bytes {
+    match outcome {
+        Outcome::Written(written) | Outcome::Unchanged(written) => encode(&ServerFrame::Admitted {
+            id,
+            entity: entity.clone(),
+            epoch: written.epoch,
+            seq: written.seq,
+        }),
+        Outcome::Refused(refusal) => refused(entity, id, refusal),
+        Outcome::Failed(failure @ WriteError::Storage) => {
+            error(failure.code(), failure.to_string(), Some(entity), Some(id))
+        }
+        Outcome::Failed(failure) => {
+            let refusal = Refusal::structural(failure.code(), 0, failure.to_string());
+            refused(entity, id, &refusal)
+        }
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

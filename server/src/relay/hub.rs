@@ -1,0 +1,310 @@
+//! The directory of entities: who is active, what their values are, and how to reach them.
+//!
+//! Invariant: at most one actor per entity at a time, and every write to an entity goes through
+//! its mailbox. Actors are made when needed and leave when nobody needs them.
+//!
+//! Must not know: WebSockets, HTTP, what a change means.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt;
+use indelible_engine::id::{EntityId, Hash, IdError, Kind, ProposalId};
+use indelible_engine::limits::Limits;
+use indelible_engine::policy::{Policies, Policy};
+use indelible_engine::principal::Principal;
+use tokio::sync::{mpsc, oneshot};
+
+use super::entity_actor::{self, Message};
+use super::fanout::ConnectionId;
+use super::values::{KindValues, Present};
+use super::writes::{Outcome, Write, WriteError};
+use crate::auth::Auth;
+use crate::commit::CommitHandle;
+use crate::keys::Keys;
+use crate::storage::{Presence, Scope, Store, StoreError};
+use crate::versions::Versions;
+
+/// Messages that may wait for one entity before senders have to wait, too.
+const MAILBOX_MAX: usize = 1024;
+/// Entities that are loaded at a time when a whole kind is needed.
+const LOADS_AT_ONCE: usize = 8;
+/// Hexadecimal digits of an id that the server picks: 96 bits.
+const GENERATED_ID_DIGITS: usize = 24;
+
+/// Everything that entities, connections and HTTP requests share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Hub(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    policies: Policies,
+    limits: Limits,
+    store: Arc<dyn Store>,
+    commit: CommitHandle,
+    auth: Auth,
+    versions: Versions,
+    values: BTreeMap<Kind, KindValues>,
+    actors: Mutex<HashMap<EntityId, mpsc::Sender<Message>>>,
+    connections: AtomicU64,
+}
+
+/// What a hub is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The policies of all kinds.
+    pub(crate) policies: Policies,
+    /// What changes may be like.
+    pub(crate) limits: Limits,
+    /// Where entries are read.
+    pub(crate) store: Arc<dyn Store>,
+    /// Where entries are written.
+    pub(crate) commit: CommitHandle,
+    /// What signs tokens and seals versions.
+    pub(crate) keys: Keys,
+}
+
+impl Hub {
+    /// A hub over a store, with no actor yet.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            policies,
+            limits,
+            store,
+            commit,
+            keys,
+        } = parts;
+        let values = policies
+            .iter()
+            .map(|policy| {
+                (
+                    policy.kind().clone(),
+                    KindValues::new(policy.kind().clone()),
+                )
+            })
+            .collect();
+        Self(Arc::new(Shared {
+            policies,
+            limits,
+            store,
+            commit,
+            auth: Auth::new(&keys),
+            versions: Versions::new(&keys),
+            values,
+            actors: Mutex::default(),
+            connections: AtomicU64::new(1),
+        }))
+    }
+
+    /// The policies of all kinds.
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.0.policies
+    }
+
+    /// The policy of a kind, if there is such a kind.
+    pub(crate) fn policy(&self, kind: &Kind) -> Option<&Arc<Policy>> {
+        self.0.policies.get(kind)
+    }
+
+    /// The policy for an entity's name, if the name fits its kind: singletons have no id, all
+    /// others have one.
+    pub(crate) fn policy_of(&self, entity: &EntityId) -> Option<&Arc<Policy>> {
+        self.policy(entity.kind())
+            .filter(|policy| policy.is_singleton() == entity.id().is_none())
+    }
+
+    /// What changes may be like.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Where entries are read.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// Where entries are written.
+    pub(crate) fn commit(&self) -> &CommitHandle {
+        &self.0.commit
+    }
+
+    /// Who checks and issues tokens.
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    /// Who seals and opens versions.
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.0.versions
+    }
+
+    /// The values of a kind, if there is such a kind.
+    pub(crate) fn values(&self, kind: &Kind) -> Option<&KindValues> {
+        self.0.values.get(kind)
+    }
+
+    /// A name for a new connection.
+    pub(crate) fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.0.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Sends a message to an entity's actor, which is made if there is none.
+    pub(crate) async fn send(&self, entity: &EntityId, mut message: Message) {
+        loop {
+            let mailbox = self.mailbox(entity);
+            match mailbox.send(message).await {
+                Ok(()) => return,
+                // The actor has just left; the next round makes another.
+                Err(mpsc::error::SendError(back)) => message = back,
+            }
+        }
+    }
+
+    fn mailbox(&self, entity: &EntityId) -> mpsc::Sender<Message> {
+        let mut actors = self.0.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mailbox) = actors.get(entity).filter(|mailbox| !mailbox.is_closed()) {
+            return mailbox.clone();
+        }
+        let (sender, receiver) = mpsc::channel(MAILBOX_MAX);
+        actors.insert(entity.clone(), sender.clone());
+        tokio::spawn(entity_actor::run(self.clone(), entity.clone(), receiver));
+        sender
+    }
+
+    /// Takes an actor out of the directory if nothing waits for it. It must end then.
+    pub(crate) fn retire(&self, entity: &EntityId, mailbox: &mut mpsc::Receiver<Message>) -> bool {
+        let mut actors = self.0.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        if !mailbox.is_empty() {
+            return false;
+        }
+        mailbox.close();
+        actors.remove(entity);
+        true
+    }
+
+    /// The value of an entity, if it exists.
+    ///
+    /// # Errors
+    /// [`WriteError::Storage`] when it cannot be read.
+    pub(crate) async fn present(
+        &self,
+        entity: &EntityId,
+    ) -> Result<Option<Arc<Present>>, WriteError> {
+        let Some(values) = self.values(entity.kind()) else {
+            return Ok(None);
+        };
+        if let Some(present) = values.get(entity) {
+            return Ok(Some(present));
+        }
+        let head = self
+            .0
+            .store
+            .head(entity)
+            .map_err(|error| log_store(entity, &error))?;
+        if !head.is_some_and(|head| head.presence == Presence::Present) {
+            return Ok(None);
+        }
+        let (reply, loaded) = oneshot::channel();
+        self.send(entity, Message::Load(reply)).await;
+        match loaded.await {
+            Ok(true) => Ok(values.get(entity)),
+            Ok(false) | Err(_) => Err(WriteError::Storage),
+        }
+    }
+
+    /// Makes sure that all values of a kind are known.
+    ///
+    /// # Errors
+    /// [`WriteError::Storage`] when the list of entities cannot be read. An entity that cannot be
+    /// loaded is left out, and logged.
+    pub(crate) async fn complete(&self, kind: &Kind) -> Result<(), WriteError> {
+        let Some(values) = self.values(kind) else {
+            return Ok(());
+        };
+        if values.is_complete() {
+            return Ok(());
+        }
+        let (store, listed) = (Arc::clone(&self.0.store), kind.clone());
+        let list = move || store.heads(Scope::Kind(&listed), None, usize::MAX);
+        let listed = tokio::task::spawn_blocking(list).await;
+        let entities = match listed {
+            Ok(Ok(entities)) => entities,
+            Ok(Err(error)) => {
+                tracing::error!(%kind, %error, "the entities of a kind cannot be listed");
+                return Err(WriteError::Storage);
+            }
+            Err(error) => {
+                tracing::error!(%kind, %error, "listing the entities of a kind failed");
+                return Err(WriteError::Storage);
+            }
+        };
+        futures_util::stream::iter(entities)
+            .for_each_concurrent(LOADS_AT_ONCE, |(entity, _)| async move {
+                // A failure has been logged where it happened.
+                let _ = self.present(&entity).await;
+            })
+            .await;
+        values.set_complete();
+        Ok(())
+    }
+
+    /// The name of an entity that is to be created: the one that was asked for, or one that follows
+    /// from who asks and the id of the write, so that a repeat comes to the same entity.
+    ///
+    /// # Errors
+    /// [`WriteError::Name`] when the name cannot be used.
+    pub(crate) fn name_for_creation(
+        &self,
+        policy: &Policy,
+        id: Option<&str>,
+        author: &Principal,
+        write: ProposalId,
+    ) -> Result<EntityId, WriteError> {
+        let bad = |error: IdError| WriteError::Name(error.to_string());
+        match (policy.is_singleton(), id) {
+            (true, None) => EntityId::new(policy.kind().clone(), None).map_err(bad),
+            (true, Some(_)) => Err(WriteError::Name(
+                "there is only one of this kind, without an id".to_owned(),
+            )),
+            (false, Some(_)) if !policy.readable(author) => {
+                // Whether an id is taken is not for somebody to find out who may not read the kind.
+                Err(WriteError::Name(
+                    "the server picks the ids of this kind".to_owned(),
+                ))
+            }
+            (false, Some(id)) => EntityId::new(policy.kind().clone(), Some(id)).map_err(bad),
+            (false, None) => {
+                let text = Hash::of(&[
+                    b"indelible/entity-id/1\0",
+                    policy.kind().as_str().as_bytes(),
+                    b"\0",
+                    author.id.as_bytes(),
+                    b"\0",
+                    write.as_bytes(),
+                ]);
+                let id = &text.to_string()[..GENERATED_ID_DIGITS];
+                EntityId::new(policy.kind().clone(), Some(id)).map_err(bad)
+            }
+        }
+    }
+
+    /// Writes to an entity and waits for the outcome.
+    pub(crate) async fn write(
+        &self,
+        entity: &EntityId,
+        write: impl FnOnce(oneshot::Sender<Outcome>) -> Write,
+    ) -> Outcome {
+        let (reply, outcome) = oneshot::channel();
+        self.send(entity, Message::Write(Box::new(write(reply))))
+            .await;
+        outcome
+            .await
+            .unwrap_or(Outcome::Failed(WriteError::Storage))
+    }
+}
+
+fn log_store(entity: &EntityId, error: &StoreError) -> WriteError {
+    tracing::error!(%entity, %error, "an entity cannot be read");
+    WriteError::Storage
+}

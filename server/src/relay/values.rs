@@ -1,0 +1,205 @@
+//! The present values of one kind, and who follows them: value subscribers and kind watchers.
+//!
+//! Invariant: a value is published by its entity's actor only, after the commit that made it, in
+//! order; a follower gets every value or patch after the one it joined at, each exactly once.
+//! Joining and publishing hold the same lock, so nothing falls between them.
+//!
+//! Must not know: changes, admission, the store, sockets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use axum::body::Bytes;
+use indelible_engine::id::{EntityId, Epoch, Kind, Seq};
+use indelible_engine::time::Timestamp;
+use serde_json::Value;
+
+use super::fanout::{ConnectionId, Subscriber};
+use super::frames;
+
+/// The value of an entity as readers see it, at one version.
+#[derive(Debug)]
+pub(crate) struct Present {
+    /// Whose value this is.
+    pub(crate) entity: EntityId,
+    /// The epoch it was made in.
+    pub(crate) epoch: Epoch,
+    /// The last entry that changed what a reader sees.
+    pub(crate) seq: Seq,
+    /// (epoch, seq), sealed.
+    pub(crate) version: String,
+    /// When that entry was committed.
+    pub(crate) at: Timestamp,
+    /// The value, stamps included.
+    pub(crate) value: Value,
+    /// The same as compact JSON.
+    pub(crate) text: String,
+    frame: OnceLock<Bytes>,
+}
+
+impl Present {
+    /// Puts a value together; `version` is its sealed (epoch, seq).
+    pub(crate) fn new(
+        entity: EntityId,
+        (epoch, seq): (Epoch, Seq),
+        version: String,
+        at: Timestamp,
+        value: Value,
+    ) -> Self {
+        let text = value.to_string();
+        Self {
+            entity,
+            epoch,
+            seq,
+            version,
+            at,
+            value,
+            text,
+            frame: OnceLock::new(),
+        }
+    }
+
+    /// The `value` frame, encoded once.
+    pub(crate) fn frame(&self) -> Bytes {
+        self.frame.get_or_init(|| frames::value(self)).clone()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    complete: bool,
+    present: BTreeMap<EntityId, Arc<Present>>,
+    watchers: HashMap<ConnectionId, Subscriber>,
+    readers: HashMap<EntityId, HashMap<ConnectionId, Subscriber>>,
+}
+
+/// The values of one kind that have been needed so far, and their followers.
+#[derive(Debug)]
+pub(crate) struct KindValues {
+    kind: Kind,
+    table: Mutex<Table>,
+}
+
+impl KindValues {
+    /// Knows nothing yet.
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            table: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entity's value, if its actor has published one.
+    pub(crate) fn get(&self, entity: &EntityId) -> Option<Arc<Present>> {
+        self.lock().present.get(entity).cloned()
+    }
+
+    /// Whether every entity of the kind has been published.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.lock().complete
+    }
+
+    /// Notes that every entity that existed at first use has been published. Those made later
+    /// publish themselves.
+    pub(crate) fn set_complete(&self) {
+        self.lock().complete = true;
+    }
+
+    /// Up to `limit` values after the given id, in the order of their ids.
+    pub(crate) fn page(&self, after: Option<&EntityId>, limit: usize) -> Vec<Arc<Present>> {
+        use std::ops::Bound;
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let table = self.lock();
+        let range = table
+            .present
+            .range::<EntityId, _>((start, Bound::Unbounded));
+        range
+            .take(limit)
+            .map(|(_, present)| Arc::clone(present))
+            .collect()
+    }
+
+    /// Starts following one entity: its value now, unless the reader has that `version`, then
+    /// every patch. `false` when there is no such value.
+    pub(crate) fn follow(
+        &self,
+        subscriber: Subscriber,
+        entity: &EntityId,
+        version: Option<&str>,
+    ) -> bool {
+        let mut table = self.lock();
+        let Some(present) = table.present.get(entity) else {
+            return false;
+        };
+        let first = match version {
+            Some(version) if version == present.version => frames::patch(present, "[]"),
+            _ => present.frame(),
+        };
+        subscriber.outbox.answer(first);
+        let readers = table.readers.entry(entity.clone()).or_default();
+        readers.insert(subscriber.connection, subscriber);
+        true
+    }
+
+    /// Stops following one entity.
+    pub(crate) fn unfollow(&self, connection: ConnectionId, entity: &EntityId) {
+        let mut table = self.lock();
+        if let Some(readers) = table.readers.get_mut(entity) {
+            readers.remove(&connection);
+            if readers.is_empty() {
+                table.readers.remove(entity);
+            }
+        }
+    }
+
+    /// Starts following all entities: their values now, `watched`, then patches and new values.
+    pub(crate) fn watch(&self, subscriber: Subscriber) {
+        let mut table = self.lock();
+        for present in table.present.values() {
+            subscriber.outbox.answer(present.frame());
+        }
+        subscriber.outbox.answer(frames::watched(&self.kind));
+        table.watchers.insert(subscriber.connection, subscriber);
+    }
+
+    /// Stops following all entities.
+    pub(crate) fn unwatch(&self, connection: ConnectionId) {
+        self.lock().watchers.remove(&connection);
+    }
+
+    /// Replaces an entity's value and tells its followers; `patch` is the JSON Patch from the
+    /// value before, `None` when the entity is new or the difference is not known.
+    pub(crate) fn publish(&self, present: &Arc<Present>, patch: Option<&str>) {
+        let mut table = self.lock();
+        table
+            .present
+            .insert(present.entity.clone(), Arc::clone(present));
+        let frame = OnceLock::new();
+        let frame = || {
+            let make = || patch.map_or_else(|| present.frame(), |p| frames::patch(present, p));
+            frame.get_or_init(make).clone()
+        };
+        let Table {
+            watchers, readers, ..
+        } = &mut *table;
+        let kind = EntityId::singleton(self.kind.clone());
+        watchers.retain(|_, watcher| send(watcher, frame(), &kind));
+        if let Some(readers) = readers.get_mut(&present.entity) {
+            readers.retain(|connection, reader| {
+                watchers.contains_key(connection) || send(reader, frame(), &present.entity)
+            });
+        }
+    }
+}
+
+fn send(subscriber: &Subscriber, frame: Bytes, name: &EntityId) -> bool {
+    let reset = || frames::reset(name, "slow-consumer");
+    subscriber
+        .outbox
+        .relay(&subscriber.subscription, frame, reset)
+        .is_ok()
+}

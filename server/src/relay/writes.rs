@@ -1,0 +1,218 @@
+//! What somebody asks an entity's actor to write, and what becomes of it.
+//!
+//! Invariant: HTTP, WebSocket and the server itself ask in the same words and meet in the same
+//! mailbox; every write is answered exactly once, after its commit.
+//!
+//! Must not know: how an answer is encoded, admission, the store.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
+use indelible_engine::ledger::Claimed;
+use indelible_engine::merge::Protected;
+use indelible_engine::pointer::Pointer;
+use indelible_engine::principal::Principal;
+use indelible_engine::violation::Refusal;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::fanout::Outbox;
+use super::frames;
+use super::values::Present;
+
+/// Changes refused in a session that are remembered, so that what depends on them can be told so.
+const REFUSED_CHANGES_MAX: usize = 10_000;
+
+/// One connection as the log knows it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Recorded with what is written.
+    pub(crate) id: SessionId,
+    refused: Mutex<HashSet<Hash>>,
+}
+
+impl Session {
+    /// A session in which nothing was refused yet.
+    pub(crate) fn new(id: SessionId) -> Self {
+        Self {
+            id,
+            refused: Mutex::default(),
+        }
+    }
+
+    /// Remembers changes that were refused.
+    pub(crate) fn remember_refused(&self, changes: &[Hash]) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() + changes.len() <= REFUSED_CHANGES_MAX {
+            refused.extend(changes);
+        }
+    }
+
+    /// Whether nothing was refused in this session yet.
+    pub(crate) fn has_refused_nothing(&self) -> bool {
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
+    /// Whether any of the changes was refused in this session.
+    pub(crate) fn has_refused(&self, changes: impl IntoIterator<Item = Hash>) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.into_iter().any(|hash| refused.contains(&hash))
+    }
+}
+
+/// One write on its way to an entity's actor.
+#[derive(Debug)]
+pub(crate) struct Write {
+    /// Chosen by whoever asks; a repeat is recognised by it.
+    pub(crate) id: ProposalId,
+    /// Who asks.
+    pub(crate) author: Principal,
+    /// The connection it came by.
+    pub(crate) session: Option<Arc<Session>>,
+    /// What is to be written.
+    pub(crate) task: Task,
+    /// Where the outcome goes.
+    pub(crate) answer: Answer,
+}
+
+/// What is to be written.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Changes that a replica made.
+    Propose {
+        /// The epoch the replica is in.
+        epoch: Epoch,
+        /// Automerge change chunks.
+        changes: Vec<Vec<u8>>,
+    },
+    /// A new entity with this value.
+    Create {
+        /// The value, without stamps.
+        value: Value,
+        /// What an import claims.
+        claimed: Option<Claimed>,
+    },
+    /// A value to be merged into the present one.
+    Merge(Merging),
+}
+
+/// A value that somebody wants an entity to have.
+#[derive(Debug)]
+pub(crate) struct Merging {
+    /// The value, in whole or in part.
+    pub(crate) body: Value,
+    /// What becomes of fields that the author may not write.
+    pub(crate) protected: Protected,
+    /// Places to be left as they are.
+    pub(crate) preserve: Vec<Pointer>,
+    /// The version that the body was made from.
+    pub(crate) base: Option<String>,
+    /// Versions one of which must be the present one.
+    pub(crate) if_match: Option<IfMatch>,
+}
+
+/// The condition of an `If-Match` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// `*`: the entity exists.
+    Any,
+    /// The entity is at one of these versions.
+    Versions(Vec<String>),
+}
+
+/// Where the outcome of a write goes.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Onto the socket it came from, behind the entries it caused.
+    Socket(Arc<Outbox>),
+    /// To whoever waits for it.
+    Waiting(oneshot::Sender<Outcome>),
+}
+
+/// What became of a write.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    /// It is in the log, on disk.
+    Written(Written),
+    /// Nothing of it was new.
+    Unchanged(Written),
+    /// It, or its rest, was refused.
+    Refused(Refusal),
+    /// It could not be judged or stored.
+    Failed(WriteError),
+}
+
+/// Where a write stands in the log and what it did.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    /// The epoch of the entry.
+    pub(crate) epoch: Epoch,
+    /// The entry that holds the write; when nothing was new, the entity's last.
+    pub(crate) seq: Seq,
+    /// Which places a merge changed.
+    pub(crate) changed: Vec<Pointer>,
+    /// Which places a merge left as they were although the body differed.
+    pub(crate) preserved: Vec<Pointer>,
+    /// The value after it.
+    pub(crate) present: Option<Arc<Present>>,
+}
+
+/// Why a write was not judged, or could not be stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// There is no such entity.
+    #[error("there is no such entity")]
+    NotFound,
+    /// The proposal was made in an epoch that is over.
+    #[error("the entity is in another epoch")]
+    Epoch,
+    /// The entity is not at the version that `If-Match` asks for.
+    #[error("the entity is at another version")]
+    Precondition,
+    /// The base is no version of this entity.
+    #[error("the base is not a known version of this entity")]
+    UnknownBase,
+    /// The body cannot be merged.
+    #[error("{0}")]
+    Body(String),
+    /// The name of the new entity cannot be used.
+    #[error("{0}")]
+    Name(String),
+    /// The id of the write was used for something else.
+    #[error("the id of this write was used for another entity")]
+    IdReused,
+    /// The store failed; whether it was written will be known when the write is repeated.
+    #[error("the store cannot take writes now")]
+    Storage,
+}
+
+impl WriteError {
+    /// The stable code for frames.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Epoch => "epoch",
+            Self::Precondition => "precondition-failed",
+            Self::UnknownBase => "unknown-base",
+            Self::Body(_) => "malformed",
+            Self::Name(_) => "bad-id",
+            Self::IdReused => "id-reused",
+            Self::Storage => "unavailable",
+        }
+    }
+}
+
+impl Answer {
+    /// Tells the outcome of the write `id` to `entity`.
+    pub(crate) fn give(self, entity: &EntityId, id: ProposalId, outcome: Outcome) {
+        match self {
+            Self::Socket(outbox) => outbox.answer(frames::outcome(entity, id, &outcome)),
+            // Whoever asked may have gone: the write stands all the same.
+            Self::Waiting(sender) => drop(sender.send(outcome)),
+        }
+    }
+}

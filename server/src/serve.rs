@@ -1,0 +1,197 @@
+//! From settings to a running server, and back to nothing: the order in which parts start and end.
+//!
+//! Invariant: no request is served before the initial content is in place; on the way out nothing
+//! new is taken, connections are told, what was admitted is committed, and only then it ends.
+//!
+//! Must not know: what any of the parts does.
+
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use indelible_engine::policy::Policies;
+use indelible_engine::schema::SchemaError;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::commit::CommitThread;
+use crate::config::{Config, Exposure, Mode};
+use crate::http::{self, App};
+use crate::keys::{KeyError, Keys};
+use crate::relay::{Hub, Parts};
+use crate::schema_files::{self, SchemaFilesError};
+use crate::seeding::{self, SeedingError};
+use crate::storage::StoreError;
+use crate::storage::redb::RedbStore;
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address that others can reach, without a word that this is meant.
+    #[error("others can reach {0}: serve a loopback address, or say that this is meant")]
+    Exposed(SocketAddr),
+    /// The conveniences of development on an address that others can reach.
+    #[error("development mode is for loopback addresses, not for {0}")]
+    Development(SocketAddr),
+    /// The schema folder cannot be read.
+    #[error(transparent)]
+    SchemaFiles(#[from] SchemaFilesError),
+    /// The schema has mistakes.
+    #[error("the schema has mistakes:\n{}", lines(.0))]
+    Schema(Vec<SchemaError>),
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The initial content cannot be put in place.
+    #[error(transparent)]
+    Content(#[from] SeedingError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn lines(errors: &[SchemaError]) -> String {
+    let texts: Vec<String> = errors.iter().map(|error| format!("  {error}")).collect();
+    texts.join("\n")
+}
+
+/// Others reach the server only if the operator said so.
+fn check_exposure(config: &Config) -> Result<(), ServeError> {
+    let address = config.listen;
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    match (config.mode, config.exposure) {
+        (Mode::Development, _) => Err(ServeError::Development(address)),
+        (Mode::Production, Exposure::LoopbackOnly) => Err(ServeError::Exposed(address)),
+        (Mode::Production, Exposure::Public) => Ok(()),
+    }
+}
+
+/// A server that listens and is ready to run.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: App,
+    commit: CommitThread,
+}
+
+impl Server {
+    /// Opens the store, puts the initial content in place and listens.
+    ///
+    /// # Errors
+    /// [`ServeError`]; nothing is left running then.
+    pub async fn bind(config: Config) -> Result<Self, ServeError> {
+        check_exposure(&config)?;
+        let files = schema_files::load(&config.schema)?;
+        let policies = Policies::compile(&files.sources).map_err(ServeError::Schema)?;
+        let address = config.listen;
+        let listen_error = |source| ServeError::Listen { address, source };
+        // The address first: whoever starts a second server by mistake learns it at once.
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+
+        let keys = match &config.token_key {
+            Some(path) => Keys::open(path)?,
+            None => Keys::open_or_create(&config.data)?,
+        };
+        let store = Arc::new(RedbStore::open(&config.data, config.refusals)?);
+        let commit = CommitThread::start(store.clone(), config.commit.clone())?;
+        let hub = Hub::new(Parts {
+            policies,
+            limits: config.limits.clone(),
+            store,
+            commit: commit.handle(),
+            keys,
+        });
+        if let Err(error) = seeding::seed(&hub, files.content).await {
+            commit.stop().await;
+            return Err(error.into());
+        }
+        let app = App {
+            hub,
+            config: Arc::new(config),
+            shutdown: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        };
+        Ok(Self {
+            listener,
+            address,
+            app,
+            commit,
+        })
+    }
+
+    /// The address that the server listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` comes, then ends in order.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServeError> {
+        let Self {
+            listener,
+            address,
+            app,
+            commit,
+        } = self;
+        let patience = app.config.connections.shutdown_timeout;
+        let (token, connections) = (app.shutdown.clone(), app.connections.clone());
+        let router = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
+        let stopping = token.clone();
+        let serving = axum::serve(listener, router)
+            .with_graceful_shutdown(async move {
+                shutdown.await;
+                tracing::info!("stopping");
+                stopping.cancel();
+            })
+            .into_future();
+        tokio::pin!(serving);
+        let served = tokio::select! {
+            served = &mut serving => served,
+            () = token.cancelled() => {
+                // A request that hangs must not keep the server from ending.
+                timeout(patience, serving).await.unwrap_or(Ok(()))
+            }
+        };
+        token.cancel();
+        connections.close();
+        if timeout(patience, connections.wait()).await.is_err() {
+            tracing::warn!(open = connections.len(), "connections did not end in time");
+        }
+        commit.stop().await;
+        tracing::info!("stopped");
+        served.map_err(|source| ServeError::Listen { address, source })
+    }
+}
+
+/// Runs a server until `shutdown` comes.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let server = Server::bind(config).await?;
+    tracing::info!(address = %server.local_addr(), "listening");
+    server.run(shutdown).await
+}

@@ -1,0 +1,191 @@
+//! Guards against connections that are let in, or kept, without saying who they are.
+
+use std::time::Duration;
+
+use indelible_engine::protocol::{ClientFrame, ServerFrame, Token};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::harness::{Client, Running, connect_to};
+
+#[tokio::test]
+async fn the_welcome_says_what_the_principal_may_do() {
+    let server = Running::start().await;
+    let mut client = Client::raw(&server.authority, None).await.unwrap();
+    client.hello(Some(server.token("ada", &["editor"]))).await;
+    let ServerFrame::Welcome {
+        principal, kinds, ..
+    } = client.next().await
+    else {
+        panic!("no welcome")
+    };
+    assert_eq!(principal.id, "ada");
+    let told: Vec<String> = kinds
+        .iter()
+        .map(|kind| format!("{} {:?} {}", kind.kind, kind.mode, kind.create))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "memo Replica true",
+            "page Replica true",
+            "site Replica false"
+        ]
+    );
+
+    let mut stranger = Client::raw(&server.authority, None).await.unwrap();
+    stranger.hello(None).await;
+    let ServerFrame::Welcome {
+        principal, kinds, ..
+    } = stranger.next().await
+    else {
+        panic!("no welcome")
+    };
+    assert_eq!(principal.id, "anonymous");
+    let told: Vec<String> = kinds
+        .iter()
+        .map(|kind| format!("{} {:?} {}", kind.kind, kind.mode, kind.create))
+        .collect();
+    assert_eq!(
+        told,
+        ["memo None false", "page Value false", "site Value false"]
+    );
+}
+
+#[tokio::test]
+async fn silence_is_not_waited_for() {
+    let adjust = |config: &mut indelible_server::config::Config| {
+        config.connections.handshake_timeout = Duration::from_millis(50);
+    };
+    let server = Running::with(adjust).await;
+    let mut client = Client::raw(&server.authority, None).await.unwrap();
+    assert_eq!(client.closed().await, Some(1008));
+}
+
+#[tokio::test]
+async fn hello_comes_first_and_speaks_version_1() {
+    let server = Running::start().await;
+    let mut client = Client::raw(&server.authority, None).await.unwrap();
+    client
+        .send(&ClientFrame::Close {
+            entity: "site".parse().unwrap(),
+        })
+        .await;
+    assert_eq!(error_code(client.next().await), "hello-expected");
+    assert_eq!(client.closed().await, Some(1008));
+
+    let mut client = Client::raw(&server.authority, None).await.unwrap();
+    client
+        .send(&ClientFrame::Hello {
+            protocol: 2,
+            token: None,
+            client: String::new(),
+        })
+        .await;
+    assert_eq!(error_code(client.next().await), "protocol");
+    assert_eq!(client.closed().await, Some(1008));
+}
+
+#[tokio::test]
+async fn bad_tokens_close_the_connection() {
+    let (server, other) = (Running::start().await, Running::start().await);
+    for token in ["nonsense".to_owned(), other.token("ada", &["admin"])] {
+        let mut client = Client::raw(&server.authority, None).await.unwrap();
+        client.hello(Some(token)).await;
+        assert_eq!(error_code(client.next().await), "bad-token");
+        assert_eq!(client.closed().await, Some(4401));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_its_token_unless_a_fresh_one_comes() {
+    let server = Running::start().await;
+    let short = || server.short_token("ada", &["editor"], Duration::from_secs(2));
+    let mut kept = connect_to(&server.authority, Some(short())).await;
+    let mut lost = connect_to(&server.authority, Some(short())).await;
+    assert_eq!(error_code(kept.next().await), "token-expiring");
+    assert_eq!(error_code(lost.next().await), "token-expiring");
+    let fresh = server.token("ada", &["editor"]);
+    kept.send(&ClientFrame::Auth {
+        token: Token(fresh),
+    })
+    .await;
+    assert_eq!(lost.closed().await, Some(4401));
+    kept.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_fresh_token_cannot_change_who_one_is_or_what_one_may() {
+    let server = Running::start().await;
+    for (id, roles, code) in [("bob", ["editor"], 4401), ("ada", ["admin"], 4409)] {
+        let mut client = server.connect("ada", &["editor"]).await;
+        let token = Token(server.token(id, &roles));
+        client.send(&ClientFrame::Auth { token }).await;
+        assert_eq!(client.closed().await, Some(code));
+    }
+}
+
+#[tokio::test]
+async fn foreign_pages_are_turned_away() {
+    let listed = |config: &mut indelible_server::config::Config| {
+        config.allow_origins = vec!["https://example.org".into()];
+    };
+    let server = Running::with(listed).await;
+    let own = format!("http://{}", server.authority);
+    for origin in [own.as_str(), "https://example.org"] {
+        assert!(
+            Client::raw(&server.authority, Some(origin)).await.is_ok(),
+            "{origin}"
+        );
+    }
+    for origin in [
+        "https://evil.example",
+        "null",
+        "https://example.org.evil.example",
+    ] {
+        match Client::raw(&server.authority, Some(origin)).await {
+            Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 403),
+            other => panic!("{origin}: {:?}", other.err()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_frame_ends_the_connection_and_unknown_frames_do_not() {
+    let server = Running::start().await;
+    let mut client = server.connect_anonymously().await;
+    // {"teleport": {}}
+    client
+        .send_raw(Message::Binary(b"\xa1\x68teleport\xa0".to_vec().into()))
+        .await;
+    assert_eq!(error_code(client.next().await), "unknown-frame");
+    client
+        .send_raw(Message::Binary(b"\xff\xff".to_vec().into()))
+        .await;
+    assert_eq!(error_code(client.next().await), "malformed");
+    assert_eq!(client.closed().await, Some(4400));
+
+    let mut client = server.connect_anonymously().await;
+    client.send_raw(Message::Text("{}".into())).await;
+    assert_eq!(client.closed().await, Some(4400));
+
+    let mut client = server.connect_anonymously().await;
+    client
+        .send_raw(Message::Binary(vec![0; (1 << 20) + 1].into()))
+        .await;
+    assert_eq!(client.closed().await, Some(1009));
+}
+
+#[tokio::test]
+async fn a_stopping_server_says_goodbye() {
+    let server = Running::start().await;
+    let mut client = server.connect("ada", &["editor"]).await;
+    server.stop().await;
+    assert_eq!(client.closed().await, Some(1001));
+}
+
+fn error_code(frame: ServerFrame) -> String {
+    match frame {
+        ServerFrame::Error { code, .. } => code,
+        other => panic!("no error: {other:?}"),
+    }
+}

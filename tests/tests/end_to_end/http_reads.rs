@@ -1,0 +1,161 @@
+//! Guards against answers that tell too much, tell stale things, or are not what HTTP means.
+
+use serde_json::json;
+
+use super::harness::Running;
+
+#[tokio::test]
+async fn singletons_entities_and_collections_are_readable() {
+    let server = Running::start().await;
+    let http = server.http(None);
+    let site = http.get("/api/site").await;
+    assert_eq!(site.status, 200);
+    assert_eq!(site.body["title"], "Before");
+    assert!(site.body["createdAt"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(site.header("cache-control"), "no-cache");
+    assert_eq!(site.header("x-content-type-options"), "nosniff");
+
+    let home = http.get("/api/page/home").await;
+    assert_eq!(home.body["body"], "Welcome.");
+    let known = [("if-none-match", home.header("etag"))];
+    let again = http.send("GET", "/api/page/home", &known, None).await;
+    assert_eq!((again.status, again.body), (304, json!("")));
+    assert_eq!(
+        http.send("HEAD", "/api/page/home", &[], None).await.status,
+        200
+    );
+
+    let all = http.get("/api/page").await;
+    let ids: Vec<_> = all.body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| &i["id"])
+        .collect();
+    assert_eq!(ids, ["about", "home"]);
+    assert_eq!(all.body["items"][1]["value"], home.body);
+    assert_eq!(all.body["next"], json!(null));
+    let first = http.get("/api/page?limit=1").await;
+    assert_eq!(first.body["next"], "about");
+    let second = http.get("/api/page?limit=1&after=about").await;
+    assert_eq!(second.body["items"][0]["id"], "home");
+    assert_eq!(second.body["next"], json!(null));
+}
+
+#[tokio::test]
+async fn problems_say_what_is_wrong_and_no_more() {
+    let server = Running::start().await;
+    let (stranger, viewer) = (server.http(None), server.http_as("vera", &["viewer"]));
+    let bad = server.http(Some("nonsense".into()));
+    let nobody = server.http_as("nora", &["stranger"]);
+    let cases = [
+        (&stranger, "/api/page/missing", 404, "not-found"),
+        (&stranger, "/api/nothing", 404, "not-found"),
+        (&stranger, "/api/site/x", 404, "not-found"),
+        (&stranger, "/elsewhere", 404, "not-found"),
+        (&stranger, "/api/memo/secret", 401, "unauthorized"),
+        (&stranger, "/api/memo/missing", 401, "unauthorized"),
+        (&stranger, "/api/memo", 401, "unauthorized"),
+        (&nobody, "/api/memo/secret", 403, "forbidden"),
+        (&nobody, "/api/memo/missing", 403, "forbidden"),
+        (&viewer, "/api/memo/missing", 404, "not-found"),
+        (&bad, "/api/site", 401, "bad-token"),
+        (&stranger, "/api/page?limit=0", 400, "bad-request"),
+        (&stranger, "/api/page?after=//", 400, "bad-request"),
+    ];
+    for (http, path, status, code) in cases {
+        let answer = http.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.body["code"], code, "{path}");
+        assert_eq!(
+            answer.header("content-type"),
+            "application/problem+json",
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("www-authenticate").is_empty(),
+            status != 401,
+            "{path}"
+        );
+    }
+    assert_eq!(
+        viewer.get("/api/memo/secret").await.body["text"],
+        "for us only"
+    );
+    let put = viewer.put("/api/memo/secret", json!({ "text": "x" })).await;
+    assert_eq!((put.status, &put.body["code"]), (403, &json!("forbidden")));
+    assert_eq!(
+        stranger.send("DELETE", "/api/site", &[], None).await.status,
+        405
+    );
+}
+
+#[tokio::test]
+async fn only_listed_origins_may_read_across() {
+    let server = Running::with(|config| {
+        config.allow_origins = vec!["https://example.org".into()];
+    })
+    .await;
+    let http = server.http(None);
+    for (origin, allowed) in [
+        ("https://example.org", true),
+        ("https://evil.example", false),
+    ] {
+        let expected = if allowed { origin } else { "" };
+        let answer = http
+            .send("GET", "/api/site", &[("origin", origin)], None)
+            .await;
+        assert_eq!(answer.header("access-control-allow-origin"), expected);
+        let asking = [("origin", origin), ("access-control-request-method", "PUT")];
+        let answer = http.send("OPTIONS", "/api/site", &asking, None).await;
+        assert_eq!(answer.status, 204);
+        assert_eq!(answer.header("access-control-allow-origin"), expected);
+        assert_eq!(
+            answer
+                .header("access-control-allow-methods")
+                .contains("PUT"),
+            allowed
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_pages_and_development() {
+    let server = Running::start().await;
+    let http = server.http(None);
+    assert_eq!(http.get("/healthz").await.status, 200);
+    assert_eq!(http.get("/readyz").await.status, 200);
+    let page = http.get("/demo/site").await;
+    assert!(matches!(page.status, 200 | 503), "built or not, it is said");
+    assert!(
+        page.header("content-security-policy")
+            .contains("default-src 'none'")
+    );
+    assert_eq!(http.get("/assets/../Cargo.toml").await.status, 404);
+    let wanted = json!({ "name": "Ada L.", "role": "editor" });
+    assert_eq!(http.post("/dev/token", wanted.clone()).await.status, 404);
+
+    let server = Running::with(|config| {
+        config.mode = indelible_server::config::Mode::Development;
+    })
+    .await;
+    let http = server.http(None);
+    let issued = http.post("/dev/token", wanted.clone()).await;
+    assert_eq!(issued.body["id"], "dev:ada-l");
+    let token = issued.body["token"].as_str().unwrap().to_owned();
+    assert_eq!(
+        server
+            .http(Some(token))
+            .get("/api/memo/secret")
+            .await
+            .status,
+        200
+    );
+    for (name, value) in [("origin", "https://evil.example"), ("host", "evil.example")] {
+        let headers = [(name, value)];
+        let answer = http
+            .send("POST", "/dev/token", &headers, Some(wanted.clone()))
+            .await;
+        assert_eq!(answer.status, 404, "{name}");
+    }
+}

@@ -1,0 +1,20 @@
+//! The server through its sockets: WebSocket and HTTP, as clients that know no policy see it.
+//!
+//! Every module's header says which failure it guards against. Nothing here sleeps to wait for
+//! something: tests wait for what the server says, and for silence by asking a question whose
+//! answer would come after whatever might have been said.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps nothing has nothing to test"
+)]
+
+mod handshake;
+mod harness;
+mod http_reads;
+mod http_writes;
+mod proposals;
+mod resume;
+mod rights;
+mod slow;
+mod values;
