@@ -97,6 +97,7 @@ pub(super) fn bind(schema: &Value, singleton: bool, report: &mut Report) -> Opti
         nodes: Vec::new(),
         whole: BTreeMap::new(),
         keys: BTreeMap::new(),
+        constraints: 0,
         singleton,
     };
     binder.bind(Place {
@@ -128,6 +129,8 @@ pub(super) struct Binder<'a, 'r> {
     pub(super) whole: BTreeMap<NodeId, Vec<Value>>,
     /// For each item node the property that presents its id.
     pub(super) keys: BTreeMap<NodeId, String>,
+    /// How many schemas that only constrain have been looked at.
+    pub(super) constraints: usize,
     pub(super) singleton: bool,
 }
 

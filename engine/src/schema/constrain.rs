@@ -26,6 +26,9 @@ pub(super) enum Context {
     Name,
 }
 
+/// How many schemas may be looked at; more come only from definitions that multiply.
+const SCHEMAS_MAX: usize = 10_000;
+
 /// Keywords with one schema, with several, with schemas by name.
 const SCHEMA: [&str; 10] = [
     "additionalProperties",
@@ -77,6 +80,12 @@ impl<'a> Checker<'a, '_, '_> {
         let Some(keywords) = source.value.as_object() else {
             return;
         };
+        self.binder.constraints += 1;
+        if self.binder.constraints > SCHEMAS_MAX {
+            let reason = format!("the schema is too large: at most {SCHEMAS_MAX} constraints");
+            self.binder.report.add(Pointer::root(), reason);
+            return;
+        }
         let report = &mut *self.binder.report;
         let target = follow(self.binder.root, keywords, &source.at, &source.refs, report);
         if let Some(target) = target {

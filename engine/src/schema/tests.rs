@@ -252,6 +252,16 @@ fn references_lead_into_definitions_and_end() {
         mistakes(&with(multiplying, json!({ "$ref": "#/$defs/n39" })).to_string())
             .contains("the schema is too large")
     );
+    let mut choices = json!({ "n0": { "maxLength": 1 } });
+    for n in 1..40 {
+        let below = json!({ "$ref": format!("#/$defs/n{}", n - 1) });
+        choices[format!("n{n}")] = json!({ "anyOf": [below, below] });
+    }
+    let choices = with(
+        choices,
+        json!({ "type": "string", "not": { "$ref": "#/$defs/n39" } }),
+    );
+    assert!(mistakes(&choices.to_string()).contains("at most 10000 constraints"));
     let mut doubling = json!({ "n0": { "type": "string" } });
     for n in 1..40 {
         let below = json!({ "$ref": format!("#/$defs/n{}", n - 1) });
@@ -275,4 +285,58 @@ fn nesting_is_bounded() {
     deeper["properties"]["a"]["x-indelible"] = json!({});
     deeper["x-indelible"] = json!({ "kind": "k" });
     assert!(mistakes(&deeper.to_string()).contains("the schema is too large"));
+}
+
+/// Every value in a schema file, replaced by something else, is taken or refused with a reason.
+#[test]
+fn no_schema_breaks_the_compiler() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/museum/room.json");
+    let original: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut places = Vec::new();
+    collect_places(&original, String::new(), &mut places);
+    let range = json!({ "$ref": "#/$defs/range" });
+    let replacements = [
+        json!(null),
+        json!(true),
+        json!(-1.5),
+        json!("object"),
+        json!([{}]),
+        range,
+    ];
+    let (mut taken, mut refused) = (0, 0);
+    for place in &places {
+        for replacement in &replacements {
+            let mut schema = original.clone();
+            *schema.pointer_mut(place).unwrap() = replacement.clone();
+            let mistakes = mistakes(&schema.to_string());
+            match mistakes.is_empty() {
+                true => taken += 1,
+                false => refused += 1,
+            }
+            let vague = mistakes.lines().find(|line| !line.starts_with("k.json"));
+            assert_eq!(vague, None, "{place} replaced by {replacement}");
+        }
+    }
+    assert!(
+        taken > 10 && refused > 1000,
+        "{taken} taken, {refused} refused"
+    );
+}
+
+fn collect_places(value: &Value, at: String, places: &mut Vec<String>) {
+    match value {
+        Value::Object(entries) => {
+            for (name, value) in entries {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                collect_places(value, format!("{at}/{name}"), places);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                collect_places(value, format!("{at}/{index}"), places);
+            }
+        }
+        _ => {}
+    }
+    places.push(at);
 }
