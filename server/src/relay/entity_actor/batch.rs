@@ -410,22 +410,16 @@ impl<'a> Batch<'a> {
         if seq == entity.seq() {
             return Ok(None);
         }
+        // A version is told only after its entry's commit, so the entry is in the store.
         let entry = loading::entry(&**self.hub.store(), self.id, epoch, seq).map_err(unreadable)?;
-        let heads = match entry {
-            Some(entry) => entry.heads,
-            // An entry of this batch is not in the store yet.
-            None => self.drafted_heads(seq).ok_or(WriteError::UnknownBase)?,
-        };
+        let entry = entry.ok_or(WriteError::UnknownBase)?;
         let value = entity
-            .presented_at(&heads)
+            .presented_after(&entry.heads, (entry.at, &entry.author.id))
             .map_err(|_| WriteError::UnknownBase)?;
-        Ok(Some(Base { value, heads }))
-    }
-
-    fn drafted_heads(&self, seq: Seq) -> Option<Vec<Hash>> {
-        let mut entries = self.request.entries.iter();
-        let entry = entries.find(|entry| entry.draft.seq == seq)?;
-        Some(entry.draft.heads.clone())
+        Ok(Some(Base {
+            value,
+            heads: entry.heads,
+        }))
     }
 
     fn take(&mut self, admitted: Admitted) -> Written {
