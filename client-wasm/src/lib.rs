@@ -1,8 +1,25 @@
-//! The Indelible client core.
+//! The client core: what a client of Indelible does, without a socket, a clock or a screen.
+//!
+//! [`Session`] is a state machine: frames and times come in ([`Session::handle_frame`]), frames and
+//! events go out ([`Session::poll_transmit`], [`Session::poll_events`]). It holds a replica of each
+//! entity that it may edit, judges edits by the same policy as the server before they are shown,
+//! and asks again for everything that was not answered when a connection broke.
+//!
+//! Invariant: everything here runs natively, where it is tested; only `face` knows JavaScript.
+//! Must never know: sockets, clocks, randomness, the layout of the page.
 
-/// The version of this package, for the `hello` frame and for bug reports.
-#[cfg_attr(target_arch = "wasm32", wasm_bindgen::prelude::wasm_bindgen)]
-#[must_use]
-pub fn version() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
-}
+mod error;
+mod event;
+#[cfg(target_arch = "wasm32")]
+mod face;
+mod followed;
+mod ids;
+mod inbound;
+mod replica;
+mod session;
+
+pub use error::CallError;
+pub use event::{Event, Fault, Status, SyncState, ViolationView};
+pub use inbound::BadFrame;
+pub use replica::{EditOptions, Edited};
+pub use session::Session;

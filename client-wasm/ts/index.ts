@@ -1,3 +1,27 @@
-// The npm package `indelible`.
+/** Indelible: keeps entities in sync with a server, live, with a policy that protects fields. */
 
-export { loadCore } from './load.js'
+export { IndelibleClient } from './client.js';
+export { Collection, type Item } from './collection.js';
+export { Entity, type ValueListener } from './entity.js';
+export { IndelibleError, PolicyError } from './errors.js';
+export type {
+  ClientOptions,
+  Draft,
+  EntityMode,
+  Fault,
+  JsonObject,
+  JsonValue,
+  MergeOptions,
+  MergeResult,
+  Partially,
+  Patch,
+  Principal,
+  SyncState,
+  SyncStatus,
+  TokenSource,
+  Unsubscribe,
+  Violation,
+  WasmSource,
+  WebSocketConstructor,
+  WebSocketLike,
+} from './types.js';

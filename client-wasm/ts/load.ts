@@ -1,5 +1,6 @@
 // Loads the WASM core once per page or process, in browsers and in Node.
 
+import type { WasmSource } from './types.js'
 import initialise from './wasm/indelible.js'
 
 let loading: Promise<void> | undefined
@@ -9,7 +10,7 @@ let loading: Promise<void> | undefined
  *
  * `source` replaces the module that lies beside this file, for those who serve it from elsewhere.
  */
-export function loadCore(source?: BufferSource | URL | Response): Promise<void> {
+export function loadCore(source?: WasmSource): Promise<void> {
   loading ??= load(source).catch((error: unknown) => {
     loading = undefined
     throw error
@@ -17,7 +18,7 @@ export function loadCore(source?: BufferSource | URL | Response): Promise<void> 
   return loading
 }
 
-async function load(source?: BufferSource | URL | Response): Promise<void> {
+async function load(source?: WasmSource): Promise<void> {
   // Written out, because bundlers recognise just this form.
   const beside = new URL('./wasm/indelible_bg.wasm', import.meta.url)
   await initialise({ module_or_path: source ?? (await readFileUrl(beside)) })

@@ -30,6 +30,8 @@ fn generate(module: &str, folder: &str, name: &str) -> Result<(), Box<dyn std::e
         .out_name(name)
         .web(true)?
         .typescript(true)
+        // After a trap the client drops the instance and goes on with a new one.
+        .reset_state_function(true)
         .remove_producers_section(true);
     bindgen.generate(folder)?;
     Ok(())

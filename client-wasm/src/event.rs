@@ -1,0 +1,233 @@
+//! What a session tells the program: events and statuses, in the form in which they leave the core.
+//!
+//! Invariant: plain data that serialises to the JSON that `ts/core.ts` declares.
+//! Must never know: how a status comes about.
+
+use indelible_engine::id::{EntityId, Kind};
+use indelible_engine::pointer::Pointer;
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::Mode;
+use indelible_engine::time::Timestamp;
+use indelible_engine::violation::{Violation, ViolationReport};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A stable code and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Stable code.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault with this code and sentence.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+}
+
+/// One rule that an edit broke, as the program sees it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ViolationView {
+    /// Index of the change in its proposal.
+    pub change: u32,
+    /// Indices of the operations at fault; empty for the whole change.
+    pub ops: Vec<u32>,
+    /// Where; items of keyed lists are named by their ids.
+    pub pointer: Pointer,
+    /// The stable code of the rule.
+    pub rule: String,
+    /// What was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempted: Option<Value>,
+    /// What stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Value>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl From<ViolationReport> for ViolationView {
+    fn from(report: ViolationReport) -> Self {
+        let value = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        Self {
+            change: report.change,
+            ops: report.ops,
+            pointer: report.pointer,
+            rule: report.rule,
+            attempted: value(report.attempted),
+            kept: value(report.kept),
+            message: report.message,
+        }
+    }
+}
+
+impl From<Violation> for ViolationView {
+    fn from(violation: Violation) -> Self {
+        let index = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        Self {
+            change: index(violation.change),
+            ops: violation.ops.into_iter().map(index).collect(),
+            pointer: violation.pointer,
+            rule: violation.rule.code().to_owned(),
+            attempted: violation.attempted,
+            kept: violation.kept,
+            message: violation.message,
+        }
+    }
+}
+
+/// How far a replica, a value or the whole client is in step with the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncState {
+    /// No connection.
+    Offline,
+    /// A connection is being made, or the first state is on its way.
+    Connecting,
+    /// Connected, with edits or missed entries on their way.
+    Syncing,
+    /// In step.
+    Synced,
+    /// The server refused edits; until the next edit.
+    Refused,
+}
+
+/// The status of one entity or of the client.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Where things stand.
+    pub state: SyncState,
+    /// Edits that are not known to be durable on the server.
+    pub pending: usize,
+    /// When things were last known to be in step.
+    pub last_sync_time: Option<Timestamp>,
+    /// What the server refused.
+    pub violations: Vec<ViolationView>,
+    /// Why it cannot go on by itself.
+    pub error: Option<Fault>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// The server has accepted the connection.
+    Welcome {
+        /// Who it takes us for.
+        principal: Principal,
+    },
+    /// A status changed.
+    Status {
+        /// Whose; `None`: the client's.
+        entity: Option<EntityId>,
+        /// The new status.
+        status: Status,
+    },
+    /// An open entity has a whole new value.
+    Value {
+        /// Which entity.
+        entity: EntityId,
+        /// How it is followed.
+        mode: Mode,
+        /// The value, stamps included.
+        value: Value,
+        /// Names this value as a base of later edits; replicas only.
+        revision: Option<u64>,
+    },
+    /// The value of an open entity changed.
+    Patch {
+        /// Which entity.
+        entity: EntityId,
+        /// RFC 6902.
+        patch: Value,
+        /// Names the value after the patch as a base of later edits; replicas only.
+        revision: Option<u64>,
+    },
+    /// An open entity has no value (any more).
+    Gone {
+        /// Which entity.
+        entity: EntityId,
+        /// Why.
+        #[serde(flatten)]
+        fault: Fault,
+    },
+    /// Edits are durable on the server.
+    Saved {
+        /// Of which entity.
+        entity: EntityId,
+        /// The ordinal of the last of them.
+        edit: u64,
+    },
+    /// Edits are lost.
+    Refused {
+        /// Of which entity.
+        entity: EntityId,
+        /// The ordinal of the last edit: all up to it that were not saved before are lost.
+        edit: u64,
+        /// Which rules they broke.
+        violations: Vec<ViolationView>,
+        /// Why.
+        #[serde(flatten)]
+        fault: Fault,
+    },
+    /// An entity of a watched kind has a whole new value.
+    Item {
+        /// Which entity.
+        entity: EntityId,
+        /// The value.
+        value: Value,
+    },
+    /// The value of an entity of a watched kind changed.
+    ItemPatch {
+        /// Which entity.
+        entity: EntityId,
+        /// RFC 6902.
+        patch: Value,
+    },
+    /// An entity of a watched kind is gone.
+    ItemGone {
+        /// Which entity.
+        entity: EntityId,
+    },
+    /// All present entities of a watched kind have been told.
+    Watched {
+        /// Which kind.
+        kind: Kind,
+        /// The present entities.
+        entities: Vec<EntityId>,
+    },
+    /// A kind cannot be watched.
+    Unwatchable {
+        /// Which kind.
+        kind: Kind,
+        /// Why.
+        #[serde(flatten)]
+        fault: Fault,
+    },
+    /// A creation is durable on the server.
+    Created {
+        /// The number that [`create`](crate::Session::create) gave it.
+        request: u32,
+        /// The new entity.
+        entity: EntityId,
+    },
+    /// A creation was refused.
+    NotCreated {
+        /// The number that [`create`](crate::Session::create) gave it.
+        request: u32,
+        /// Which rules it broke.
+        violations: Vec<ViolationView>,
+        /// Why.
+        #[serde(flatten)]
+        fault: Fault,
+    },
+    /// The connection is of no use and must be made anew.
+    Disconnect {
+        /// Why, for the log.
+        reason: String,
+    },
+}

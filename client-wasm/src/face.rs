@@ -1,0 +1,139 @@
+//! The face that JavaScript sees: text and bytes in, text and bytes out, errors as JSON text.
+//!
+//! Invariant: no decision is made here.
+
+use indelible_engine::merge::{Absent, Protected};
+use indelible_engine::time::Timestamp;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::event::Fault;
+use crate::replica::EditOptions;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    fn console_error(message: &str);
+}
+
+/// Runs once per instance. A panic is a trap; its message would be lost without this.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| console_error(&panic.to_string())));
+}
+
+/// See the methods of the same names in `session.rs`; times are milliseconds since the Unix epoch.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Session(crate::Session);
+
+#[wasm_bindgen]
+impl Session {
+    /// `seed`: 32 random bytes.
+    #[wasm_bindgen(constructor)]
+    pub fn new(seed: &[u8], name: &str) -> Result<Self, String> {
+        let seed = seed.try_into().map_err(|_| "the seed has 32 bytes".to_owned())?;
+        Ok(Self(crate::Session::new(seed, name)))
+    }
+
+    pub fn connecting(&mut self) {
+        self.0.connecting();
+    }
+
+    pub fn connected(&mut self, token: Option<String>) {
+        self.0.connected(token);
+    }
+
+    pub fn authenticate(&mut self, token: String) {
+        self.0.authenticate(token);
+    }
+
+    pub fn disconnected(&mut self, code: Option<String>, message: Option<String>) {
+        self.0.disconnected(code.map(|code| Fault::new(code, message.unwrap_or_default())));
+    }
+
+    /// `false`: the bytes are no frame, and the connection must be closed.
+    #[wasm_bindgen(js_name = handleFrame)]
+    pub fn handle_frame(&mut self, frame: &[u8], now: f64) -> bool {
+        match self.0.handle_frame(frame, at(now)) {
+            Ok(()) => true,
+            Err(error) => {
+                console_error(&error.to_string());
+                false
+            }
+        }
+    }
+
+    #[wasm_bindgen(js_name = pollTransmit)]
+    pub fn poll_transmit(&mut self, now: f64) -> Option<Vec<u8>> {
+        self.0.poll_transmit(at(now))
+    }
+
+    /// A JSON array of events; nothing when there are none.
+    #[wasm_bindgen(js_name = pollEvents)]
+    pub fn poll_events(&mut self) -> Result<Option<String>, String> {
+        let events = self.0.poll_events();
+        if events.is_empty() {
+            return Ok(None);
+        }
+        serde_json::to_string(&events).map(Some).map_err(|error| error.to_string())
+    }
+
+    pub fn open(&mut self, entity: &str) -> Result<(), String> {
+        self.0.open(entity).map_err(|error| error.to_json())
+    }
+
+    pub fn close(&mut self, entity: &str) {
+        self.0.close(entity);
+    }
+
+    pub fn resync(&mut self, entity: &str) {
+        self.0.resync(entity);
+    }
+
+    pub fn watch(&mut self, kind: &str) -> Result<(), String> {
+        self.0.watch(kind).map_err(|error| error.to_json())
+    }
+
+    pub fn unwatch(&mut self, kind: &str) {
+        self.0.unwatch(kind);
+    }
+
+    /// `whole`: what the body lacks is removed. `base`: a revision from a `value` or `patch` event.
+    pub fn merge(
+        &mut self,
+        entity: &str,
+        body: &str,
+        keep_protected: bool,
+        whole: bool,
+        base: Option<f64>,
+        now: f64,
+    ) -> Result<String, String> {
+        let options = EditOptions {
+            protected: if keep_protected { Protected::Keep } else { Protected::Refuse },
+            absent: if whole { Absent::Removed } else { Absent::Stays },
+            revision: base.map(|revision| revision as u64),
+        };
+        let edited =
+            self.0.edit(entity, body, &options, at(now)).map_err(|error| error.to_json())?;
+        serde_json::to_string(&edited).map_err(|error| error.to_string())
+    }
+
+    pub fn edits(&self, entity: &str) -> f64 {
+        self.0.edits(entity) as f64
+    }
+
+    pub fn create(&mut self, entity: &str, value: &str, now: f64) -> Result<u32, String> {
+        self.0.create(entity, value, at(now)).map_err(|error| error.to_json())
+    }
+}
+
+/// The version of this package, for bug reports.
+#[wasm_bindgen]
+#[must_use]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+fn at(now: f64) -> Timestamp {
+    Timestamp(now as i64)
+}

@@ -1,0 +1,187 @@
+//! One entity that the program follows, in whichever mode, and its status.
+//!
+//! Invariant: what the program was told (`told`, `revision`, `status`) and what is the case lie side
+//! by side here, so that each change is told once.
+//! Must never know: frames, other entities.
+
+use indelible_engine::effects::json_patch;
+use indelible_engine::id::EntityId;
+use indelible_engine::protocol::Mode;
+use indelible_engine::time::Timestamp;
+use serde_json::Value;
+
+use crate::event::{Event, Fault, Status, SyncState, ViolationView};
+use crate::replica::Replica;
+
+/// What is known of an entity.
+#[derive(Debug)]
+pub(crate) enum Known {
+    /// Nothing yet.
+    Nothing,
+    /// Its document.
+    Replica(Box<Replica>),
+    /// Its value, which the program holds, at this version.
+    Value { version: String },
+    /// That it is not there, or not for us.
+    Gone(Fault),
+}
+
+/// Whether the connection is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing is being tried.
+    Offline,
+    /// A socket is being opened.
+    Connecting,
+    /// `hello` is sent, `welcome` is not here.
+    Greeting,
+    /// Welcomed.
+    Ready,
+}
+
+/// Edits that are lost.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) fault: Fault,
+    pub(crate) violations: Vec<ViolationView>,
+}
+
+/// An entity that the program follows.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    pub(crate) id: EntityId,
+    pub(crate) known: Known,
+    /// Whether everything missed while disconnected has arrived.
+    pub(crate) current: bool,
+    /// The last answer to `open` with our place was a reset: the next one asks for everything.
+    pub(crate) from_scratch: bool,
+    /// The ordinal of the last local edit.
+    pub(crate) edits: u64,
+    /// What the server refused last, until the next edit.
+    pub(crate) refusal: Option<Refusal>,
+    last_sync: Option<Timestamp>,
+    /// The value that the program was told, while the entity is a replica.
+    told: Option<Value>,
+    revision: u64,
+    status: Option<Status>,
+}
+
+impl Followed {
+    pub(crate) fn new(id: EntityId) -> Self {
+        Self {
+            id,
+            known: Known::Nothing,
+            current: false,
+            from_scratch: false,
+            edits: 0,
+            refusal: None,
+            last_sync: None,
+            told: None,
+            revision: 0,
+            status: None,
+        }
+    }
+
+    pub(crate) fn replica(&mut self) -> Option<&mut Replica> {
+        match &mut self.known {
+            Known::Replica(replica) => Some(replica),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        match &self.known {
+            Known::Replica(replica) => replica.pending(),
+            _ => 0,
+        }
+    }
+
+    /// The connection brought news at `now`, or confirmed that there are none.
+    pub(crate) fn reached(&mut self, now: Timestamp) {
+        self.current = true;
+        self.last_sync = Some(now);
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        self.current = false;
+        if let Some(replica) = self.replica() {
+            replica.disconnected();
+        }
+    }
+
+    /// The event that tells what changed in the replica since it was last told.
+    pub(crate) fn news(&mut self) -> Option<Event> {
+        let Known::Replica(replica) = &mut self.known else { return None };
+        let value = replica.shown().presented();
+        let event = match &self.told {
+            Some(told) => {
+                let patch = json_patch(replica.policy(), told, &value);
+                if patch.is_empty() {
+                    return None;
+                }
+                self.revision += 1;
+                Event::Patch {
+                    entity: self.id.clone(),
+                    patch: serde_json::to_value(patch).unwrap_or(Value::Null),
+                    revision: Some(self.revision),
+                }
+            }
+            None => {
+                self.revision += 1;
+                Event::Value {
+                    entity: self.id.clone(),
+                    mode: Mode::Replica,
+                    value: value.clone(),
+                    revision: Some(self.revision),
+                }
+            }
+        };
+        replica.remember(self.revision);
+        self.told = Some(value);
+        Some(event)
+    }
+
+    /// The whole value must be told again.
+    pub(crate) fn forget_told(&mut self) {
+        self.told = None;
+    }
+
+    fn state(&self, phase: Phase) -> SyncState {
+        let unsaved = self.pending() > 0;
+        match (&self.known, phase) {
+            _ if self.refusal.is_some() => SyncState::Refused,
+            (Known::Gone(_), _) | (_, Phase::Offline) => SyncState::Offline,
+            (_, Phase::Connecting | Phase::Greeting) | (Known::Nothing, _) => SyncState::Connecting,
+            _ if self.current && !unsaved => SyncState::Synced,
+            _ => SyncState::Syncing,
+        }
+    }
+
+    /// The status as it is now.
+    pub(crate) fn status(&self, phase: Phase) -> Status {
+        Status {
+            state: self.state(phase),
+            pending: self.pending(),
+            last_sync_time: self.last_sync,
+            violations: match &self.refusal {
+                Some(refusal) => refusal.violations.clone(),
+                None => Vec::new(),
+            },
+            error: match (&self.known, &self.refusal) {
+                (Known::Gone(fault), _) => Some(fault.clone()),
+                (_, Some(refusal)) if refusal.violations.is_empty() => Some(refusal.fault.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// The status, if it is another one than was last told.
+    pub(crate) fn status_news(&mut self, phase: Phase) -> Option<Status> {
+        let status = self.status(phase);
+        if self.status.as_ref() == Some(&status) {
+            return None;
+        }
+        self.status = Some(status.clone());
+        Some(status)
+    }
+}

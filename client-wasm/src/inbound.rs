@@ -1,0 +1,431 @@
+//! What a session does with each frame from the server.
+//!
+//! Invariant: no frame makes it panic or forget an edit silently: an edit ends up saved, or refused
+//! with an event. What cannot be understood leads to asking again, not to guessing.
+//! Must never know: sockets, JavaScript.
+
+use std::sync::Arc;
+
+use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq};
+use indelible_engine::policy::{Policy, SchemaSource};
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::{
+    ClientFrame, EntryReport, FrameError, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame,
+};
+use indelible_engine::time::Timestamp;
+use indelible_engine::violation::ViolationReport;
+use serde_json::{Map, Value};
+
+use crate::event::{Event, Fault, ViolationView};
+use crate::followed::{Known, Phase, Refusal};
+use crate::replica::{Replica, Settled, Snapshot};
+use crate::session::Session;
+
+/// Bytes that are no frame; the connection must be closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the server sent what is no frame: {0}")]
+pub struct BadFrame(String);
+
+impl Session {
+    /// Takes in one frame.
+    ///
+    /// # Errors
+    /// [`BadFrame`]: the connection must be closed; nothing is lost by that.
+    pub fn handle_frame(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), BadFrame> {
+        let frame = match ServerFrame::decode(bytes) {
+            Ok(frame) => frame,
+            // A newer server may say more than we understand.
+            Err(FrameError::Unknown { .. }) => return Ok(()),
+            Err(error) => return Err(BadFrame(error.to_string())),
+        };
+        match frame {
+            ServerFrame::Welcome { protocol, principal, limits, kinds, .. } => {
+                if protocol != PROTOCOL_VERSION {
+                    return Err(BadFrame(format!("protocol {protocol}")));
+                }
+                self.limits = limits;
+                self.on_welcome(principal, kinds);
+            }
+            ServerFrame::Schema { kind, hash, text } => self.on_schema(&kind, hash, text),
+            ServerFrame::Snapshot { entity, epoch, seq, hash, document, stamps } => {
+                let stamps = object(&stamps)?;
+                let snapshot =
+                    Snapshot { epoch, seq, hash, document: &document, stamps: &stamps };
+                self.on_snapshot(&entity, &snapshot, now);
+            }
+            ServerFrame::Entries { entity, epoch, entries, stamps } => {
+                self.on_entries(&entity, epoch, &entries, object(&stamps)?, now);
+            }
+            ServerFrame::Value { entity, version, value, .. } => {
+                self.on_value(&entity, version, json(&value)?, now);
+            }
+            ServerFrame::Patch { entity, version, patch, .. } => {
+                self.on_patch(&entity, version, &json(&patch)?, now);
+            }
+            ServerFrame::Watched { kind } => self.on_watched(&kind),
+            ServerFrame::Admitted { id, entity, seq, .. } => {
+                self.on_admitted(id, &entity, seq, now);
+            }
+            ServerFrame::Refused { id, entity, admitted, code, violations } => {
+                self.on_refused(id, &entity, admitted, &code, violations);
+            }
+            ServerFrame::Gone { entity, code } => {
+                let message = format!("{entity}: {code}");
+                self.on_gone(&entity, &Fault::new(code, message));
+            }
+            ServerFrame::Reset { entity, .. } => self.on_reset(&entity),
+            ServerFrame::Error { code, reason, entity, id } => {
+                self.on_error(Fault::new(code, reason), entity, id);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_welcome(&mut self, principal: Principal, kinds: Vec<KindReport>) {
+        if self.principal.as_ref().is_some_and(|before| before.id != principal.id) {
+            // Another person must never see or send what the one before left.
+            let fault = Fault::new("principal", "somebody else has signed in");
+            for id in self.followed.keys().cloned().collect::<Vec<_>>() {
+                self.lose(&id, &fault);
+            }
+            for creation in std::mem::take(&mut self.creations).into_values() {
+                let (request, violations, fault) = (creation.request, Vec::new(), fault.clone());
+                self.events.push_back(Event::NotCreated { request, violations, fault });
+            }
+            self.policies.clear();
+        }
+        self.phase = Phase::Ready;
+        self.fault = None;
+        self.kinds = kinds.into_iter().map(|report| (report.kind.clone(), report)).collect();
+        self.principal = Some(principal.clone());
+        self.events.push_back(Event::Welcome { principal });
+        for kind in self.watches.keys().cloned().collect::<Vec<_>>() {
+            self.send_watch(&kind);
+        }
+        for kind in self.kinds_in_use() {
+            for id in self.followed_of(&kind) {
+                self.revive(&id);
+                self.send_open(&id);
+            }
+        }
+    }
+
+    /// Prepares an entity for being asked for on a new connection.
+    fn revive(&mut self, id: &EntityId) {
+        let report = self.kinds.get(id.kind());
+        let policy = report.map(|report| report.policy);
+        let replicated = report.is_some_and(|report| report.mode == KindMode::Replica);
+        let Some(followed) = self.followed.get_mut(id) else { return };
+        match &followed.known {
+            Known::Replica(replica) if replicated => {
+                // Under another schema, the document has another genesis.
+                followed.from_scratch |= Some(replica.policy().hash()) != policy;
+            }
+            Known::Replica(_) => {
+                let fault = Fault::new("forbidden", "the history may not be read any more");
+                self.drop_edits(id, &fault, Vec::new());
+                self.forget(id);
+            }
+            Known::Value { .. } if replicated => self.forget(id),
+            Known::Gone(_) => followed.known = Known::Nothing,
+            Known::Nothing | Known::Value { .. } => {}
+        }
+    }
+
+    fn forget(&mut self, id: &EntityId) {
+        if let Some(followed) = self.followed.get_mut(id) {
+            followed.known = Known::Nothing;
+            followed.current = false;
+            followed.forget_told();
+        }
+    }
+
+    fn on_schema(&mut self, kind: &Kind, hash: Hash, text: String) {
+        if self.policies.get(kind).is_some_and(|policy| policy.hash() == hash) {
+            return;
+        }
+        let source = SchemaSource { file: format!("{kind}.json"), text };
+        match Policy::compile(&source) {
+            Ok(policy) => {
+                self.policies.insert(kind.clone(), Arc::new(policy));
+            }
+            Err(errors) => {
+                let reason = errors.first().map(ToString::to_string).unwrap_or_default();
+                let fault = Fault::new("schema", format!("the schema is not understood: {reason}"));
+                for id in self.followed_of(kind) {
+                    self.lose(&id, &fault);
+                }
+            }
+        }
+    }
+
+    fn on_snapshot(&mut self, id: &EntityId, snapshot: &Snapshot<'_>, now: Timestamp) {
+        let policy = self.policies.get(id.kind()).cloned();
+        let Some(followed) = self.followed.get_mut(id) else { return };
+        let Some(policy) = policy else {
+            self.lose(id, &Fault::new("schema", "a snapshot came without its schema"));
+            return;
+        };
+        followed.from_scratch = false;
+        let reloaded = followed.replica().map(|replica| replica.reload(&policy, snapshot));
+        if matches!(reloaded, Some(Ok(()))) {
+            followed.reached(now);
+            return;
+        }
+        if reloaded.is_some() {
+            let fault = Fault::new("reset", "the entity was started over on the server");
+            self.drop_edits(id, &fault, Vec::new());
+        }
+        match Replica::load(id, &policy, snapshot) {
+            Ok(replica) => {
+                if let Some(followed) = self.followed.get_mut(id) {
+                    followed.known = Known::Replica(Box::new(replica));
+                    followed.reached(now);
+                }
+            }
+            Err(error) => self.lose(id, &Fault::new("snapshot", error.to_string())),
+        }
+    }
+
+    fn on_entries(
+        &mut self,
+        id: &EntityId,
+        epoch: Epoch,
+        entries: &[EntryReport],
+        stamps: Map<String, Value>,
+        now: Timestamp,
+    ) {
+        let Some(followed) = self.followed.get_mut(id) else { return };
+        // Between a reset and its snapshot, what still arrives is of the old subscription.
+        if followed.from_scratch {
+            return;
+        }
+        let Some(replica) = followed.replica() else { return };
+        let settled = if replica.place().0 == epoch { replica.apply(entries, stamps).ok() } else { None };
+        match settled {
+            Some(settled) => {
+                followed.reached(now);
+                self.settle(id, &settled);
+            }
+            None => self.start_over(id),
+        }
+    }
+
+    fn settle(&mut self, id: &EntityId, settled: &Settled) {
+        match settled {
+            Settled::Saved(edit) => {
+                self.events.push_back(Event::Saved { entity: id.clone(), edit: *edit });
+            }
+            Settled::Partly => {
+                let fault = Fault::new("refused", "the server refused a part of the edits");
+                self.drop_edits(id, &fault, Vec::new());
+            }
+            Settled::Nothing => {}
+        }
+    }
+
+    /// Asks for everything again; pending edits are kept if they still apply.
+    fn start_over(&mut self, id: &EntityId) {
+        if let Some(followed) = self.followed.get_mut(id) {
+            followed.from_scratch = true;
+            self.reopen(id);
+        }
+    }
+
+    fn on_reset(&mut self, id: &EntityId) {
+        if let Some(watch) = self.watches.get(id.kind())
+            && (watch.versions.contains_key(id) || self.comes_with_watch(id))
+        {
+            let kind = id.kind().clone();
+            self.send(&ClientFrame::Unwatch { kind: kind.clone() });
+            self.send_watch(&kind);
+        }
+        let Some(followed) = self.followed.get_mut(id) else { return };
+        // The first time from where we are: after a mere overflow that loses nothing. If the
+        // server does not know that place either, from scratch.
+        followed.from_scratch |= !followed.current || matches!(followed.known, Known::Nothing);
+        if !self.comes_with_watch(id) {
+            self.reopen(id);
+        }
+    }
+
+    fn on_value(&mut self, id: &EntityId, version: String, value: Value, now: Timestamp) {
+        let by_value = self.mode(id.kind()) == KindMode::Value;
+        if let Some(watch) = self.watches.get_mut(id.kind()) {
+            watch.versions.insert(id.clone(), version.clone());
+            self.events.push_back(Event::Item { entity: id.clone(), value: value.clone() });
+        }
+        let Some(followed) = self.followed.get_mut(id) else { return };
+        if by_value {
+            followed.known = Known::Value { version };
+            followed.from_scratch = false;
+            followed.reached(now);
+            let (entity, mode) = (id.clone(), Mode::Value);
+            self.events.push_back(Event::Value { entity, mode, value, revision: None });
+        } else if matches!(followed.known, Known::Gone(_)) {
+            followed.known = Known::Nothing;
+            self.reopen(id);
+        }
+    }
+
+    fn on_patch(&mut self, id: &EntityId, version: String, patch: &Value, now: Timestamp) {
+        if let Some(watch) = self.watches.get_mut(id.kind())
+            && let Some(known) = watch.versions.get_mut(id)
+            && *known != version
+        {
+            known.clone_from(&version);
+            let (entity, patch) = (id.clone(), patch.clone());
+            self.events.push_back(Event::ItemPatch { entity, patch });
+        }
+        let Some(followed) = self.followed.get_mut(id) else { return };
+        let Known::Value { version: known } = &mut followed.known else { return };
+        let is_new = *known != version;
+        *known = version;
+        followed.reached(now);
+        if is_new {
+            let (entity, patch) = (id.clone(), patch.clone());
+            self.events.push_back(Event::Patch { entity, patch, revision: None });
+        }
+    }
+
+    fn on_watched(&mut self, kind: &Kind) {
+        let Some(watch) = self.watches.get_mut(kind) else { return };
+        watch.complete = true;
+        let entities: Vec<EntityId> = watch.versions.keys().cloned().collect();
+        if self.mode(kind) == KindMode::Value {
+            for id in self.followed_of(kind) {
+                if !entities.contains(&id) {
+                    self.lose(&id, &Fault::new("not-found", format!("there is no {id}")));
+                }
+            }
+        }
+        self.events.push_back(Event::Watched { kind: kind.clone(), entities });
+    }
+
+    fn on_admitted(&mut self, id: ProposalId, entity: &EntityId, seq: Seq, now: Timestamp) {
+        if let Some(creation) = self.creations.remove(&id) {
+            let (request, entity) = (creation.request, entity.clone());
+            self.events.push_back(Event::Created { request, entity: entity.clone() });
+            if let Some(followed) = self.followed.get_mut(&entity)
+                && matches!(followed.known, Known::Gone(_))
+            {
+                followed.known = Known::Nothing;
+                self.reopen(&entity);
+            }
+            return;
+        }
+        let Some(followed) = self.followed.get_mut(entity) else { return };
+        let Some(replica) = followed.replica() else { return };
+        match replica.admitted(id, seq) {
+            Ok(Settled::Nothing) => {}
+            Ok(settled) => {
+                followed.reached(now);
+                self.settle(entity, &settled);
+            }
+            Err(_) => self.start_over(entity),
+        }
+    }
+
+    fn on_refused(
+        &mut self,
+        id: ProposalId,
+        entity: &EntityId,
+        admitted: u32,
+        code: &str,
+        violations: Vec<ViolationReport>,
+    ) {
+        let violations: Vec<ViolationView> = violations.into_iter().map(Into::into).collect();
+        let message = violations
+            .first()
+            .map_or_else(|| format!("refused: {code}"), |violation| violation.message.clone());
+        let fault = Fault::new(code, message);
+        if let Some(creation) = self.creations.remove(&id) {
+            let request = creation.request;
+            self.events.push_back(Event::NotCreated { request, violations, fault });
+            return;
+        }
+        let Some(replica) = self.followed.get_mut(entity).and_then(|f| f.replica()) else {
+            return;
+        };
+        if !replica.is_in_flight(id) {
+            return;
+        }
+        if let Some(edit) = replica.saved_of_flight(admitted) {
+            self.events.push_back(Event::Saved { entity: entity.clone(), edit });
+        }
+        self.drop_edits(entity, &fault, violations);
+    }
+
+    /// Pending edits are lost; the replica goes on from the server's state.
+    fn drop_edits(&mut self, id: &EntityId, fault: &Fault, violations: Vec<ViolationView>) {
+        let Some(followed) = self.followed.get_mut(id) else { return };
+        let edit = followed.edits;
+        let Some(replica) = followed.replica() else { return };
+        // A proposal of which the log holds a part has left the pending ones when this is found out.
+        let lost = replica.pending() > 0 || fault.code == "refused";
+        replica.discard();
+        if lost {
+            let (entity, fault) = (id.clone(), fault.clone());
+            followed.refusal =
+                Some(Refusal { fault: fault.clone(), violations: violations.clone() });
+            self.events.push_back(Event::Refused { entity, edit, violations, fault });
+        }
+    }
+
+    /// The entity is not there (any more), or not for us.
+    pub(crate) fn lose(&mut self, id: &EntityId, fault: &Fault) {
+        self.drop_edits(id, fault, Vec::new());
+        self.forget(id);
+        if let Some(followed) = self.followed.get_mut(id) {
+            followed.known = Known::Gone(fault.clone());
+            followed.refusal = None;
+            let (entity, fault) = (id.clone(), fault.clone());
+            self.events.push_back(Event::Gone { entity, fault });
+        }
+    }
+
+    fn on_gone(&mut self, id: &EntityId, fault: &Fault) {
+        if let Some(watch) = self.watches.get_mut(id.kind())
+            && watch.versions.remove(id).is_some()
+        {
+            self.events.push_back(Event::ItemGone { entity: id.clone() });
+        }
+        self.lose(id, fault);
+    }
+
+    fn on_error(&mut self, fault: Fault, entity: Option<EntityId>, id: Option<ProposalId>) {
+        if let Some(creation) = id.and_then(|id| self.creations.remove(&id)) {
+            let (request, violations) = (creation.request, Vec::new());
+            self.events.push_back(Event::NotCreated { request, violations, fault });
+            return;
+        }
+        match entity {
+            // No verdict on the proposal: it is asked again, with the patience of reconnecting.
+            Some(_) if id.is_some() => {
+                self.events.push_back(Event::Disconnect { reason: fault.code.clone() });
+                self.fault = Some(fault);
+            }
+            Some(entity) => {
+                let unwatchable = entity.id().is_none()
+                    && self.watches.get(entity.kind()).is_some_and(|watch| !watch.complete);
+                if unwatchable {
+                    let kind = entity.kind().clone();
+                    if let Some(watch) = self.watches.get_mut(&kind) {
+                        watch.failed = true;
+                    }
+                    self.events.push_back(Event::Unwatchable { kind, fault: fault.clone() });
+                }
+                self.lose(&entity, &fault);
+            }
+            None => self.fault = Some(fault),
+        }
+    }
+}
+
+fn json(text: &str) -> Result<Value, BadFrame> {
+    serde_json::from_str(text).map_err(|error| BadFrame(error.to_string()))
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, BadFrame> {
+    serde_json::from_str(text).map_err(|error| BadFrame(error.to_string()))
+}

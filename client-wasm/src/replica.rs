@@ -1,0 +1,434 @@
+//! One replica: the server's state of an entity, our pending edits, and both together.
+//!
+//! Invariant: `confirmed` is the log and nothing else; what is shown is `confirmed` with the pending
+//! edits applied, in their order. A proposal in flight keeps its id and its changes until it is
+//! answered, so that it can be sent again after any loss of the connection.
+//! Must never know: frames, connections, what is told to the program.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use indelible_engine::admission::{self, Origin, Proposal};
+use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::limits::Limits;
+use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
+use indelible_engine::policy::Policy;
+use indelible_engine::pointer::Pointer;
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::EntryReport;
+use indelible_engine::time::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::error::CallError;
+
+/// How many earlier states can be named as the base of an edit.
+const REVISIONS_MAX: usize = 512;
+
+/// Room in a frame for everything but the changes.
+pub(crate) const FRAME_OVERHEAD_BYTES: usize = 1_024;
+
+/// One local edit.
+#[derive(Debug, Clone)]
+struct Edit {
+    ordinal: u64,
+    change: Vec<u8>,
+}
+
+/// A proposal that is sent, or to be sent again, until it is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Flight {
+    pub(crate) id: ProposalId,
+    edits: Vec<Edit>,
+    /// The log holds only a part of it: the answer, once it comes, is a refusal of the rest.
+    partial: bool,
+    /// Whether it has been sent on the present connection.
+    sent: bool,
+}
+
+impl Flight {
+    fn last(&self) -> u64 {
+        self.edits.last().map_or(0, |edit| edit.ordinal)
+    }
+}
+
+/// How an edit is to be merged.
+#[derive(Debug, Clone, Default)]
+pub struct EditOptions {
+    /// What to do with protected fields whose value differs.
+    pub protected: merge::Protected,
+    /// What a field means that the body lacks.
+    pub absent: merge::Absent,
+    /// The state that the body was made from; without it, the present one.
+    pub revision: Option<u64>,
+}
+
+/// What an edit came to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Edited {
+    /// Where something was changed.
+    pub changed: Vec<Pointer>,
+    /// Which protected fields were left as they are.
+    pub preserved: Vec<Pointer>,
+}
+
+/// Who edits, when, and what the server takes.
+pub(crate) struct Author<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) limits: &'a Limits,
+    pub(crate) now: Timestamp,
+    /// For a first edit: the new actor.
+    pub(crate) fresh: [u8; 16],
+}
+
+/// A place in a log, and the document there, as the server sends them.
+pub(crate) struct Snapshot<'a> {
+    pub(crate) epoch: Epoch,
+    pub(crate) seq: Seq,
+    pub(crate) hash: Hash,
+    pub(crate) document: &'a [u8],
+    pub(crate) stamps: &'a Map<String, Value>,
+}
+
+/// What became of the proposal in flight.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// All edits up to this ordinal are durable.
+    Saved(u64),
+    /// The log holds only a part of the proposal: the rest was refused.
+    Partly,
+    /// It was not about the proposal in flight.
+    Nothing,
+}
+
+/// The server's state of an entity and our edits on top of it.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    confirmed: Entity,
+    /// `confirmed` with the pending edits; `None` where there are none.
+    local: Option<Entity>,
+    stamps: Map<String, Value>,
+    actor: Option<[u8; 16]>,
+    flight: Option<Flight>,
+    unsent: VecDeque<Edit>,
+    revisions: VecDeque<(u64, Vec<Hash>)>,
+}
+
+impl Replica {
+    pub(crate) fn load(
+        id: &EntityId,
+        policy: &Arc<Policy>,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<Self, LoadError> {
+        let place = (snapshot.seq, snapshot.hash);
+        let mut confirmed =
+            Entity::from_document(id, snapshot.epoch, policy, snapshot.document, place)?;
+        confirmed.set_stamps(snapshot.stamps);
+        Ok(Self {
+            confirmed,
+            local: None,
+            stamps: snapshot.stamps.clone(),
+            actor: None,
+            flight: None,
+            unsent: VecDeque::new(),
+            revisions: VecDeque::new(),
+        })
+    }
+
+    /// Starts over from a snapshot, with the pending edits that still apply to it.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read, belongs to another epoch, or lacks what the edits build on.
+    /// The replica is unchanged then, and its edits are lost if it is dropped.
+    pub(crate) fn reload(
+        &mut self,
+        policy: &Arc<Policy>,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<(), LoadError> {
+        let id = self.confirmed.id().clone();
+        let mut fresh = Self::load(&id, policy, snapshot)?;
+        if self.pending() > 0 {
+            if snapshot.epoch != self.confirmed.epoch() {
+                let reason = "the edits belong to an earlier epoch".to_owned();
+                return Err(LoadError::Change { entity: id, seq: snapshot.seq, reason });
+            }
+            fresh.local = Some(fresh.with_edits(self.edits())?);
+            fresh.actor = self.actor;
+            fresh.flight = self.flight.take();
+            fresh.unsent = std::mem::take(&mut self.unsent);
+        }
+        fresh.revisions = std::mem::take(&mut self.revisions);
+        *self = fresh;
+        Ok(())
+    }
+
+    fn edits(&self) -> impl Iterator<Item = &Edit> {
+        self.flight.iter().flat_map(|flight| &flight.edits).chain(&self.unsent)
+    }
+
+    /// The confirmed state with edits on top.
+    fn with_edits<'a>(
+        &self,
+        edits: impl Iterator<Item = &'a Edit>,
+    ) -> Result<Entity, LoadError> {
+        let changes: Vec<Vec<u8>> = edits.map(|edit| edit.change.clone()).collect();
+        let (seq, hash) = (self.confirmed.seq(), self.confirmed.hash());
+        let mut entity = self.confirmed.clone();
+        let ours = Logged {
+            seq: seq.next(),
+            hash,
+            at: Timestamp(0),
+            author: "",
+            claimed: None,
+            changes: &changes,
+        };
+        entity.apply_log([ours])?;
+        Ok(self.placed(entity))
+    }
+
+    /// Edits take no place in the log before the server gives them one, and leave no stamp.
+    fn placed(&self, mut entity: Entity) -> Entity {
+        entity.confirm(self.confirmed.seq(), self.confirmed.hash(), Timestamp(0));
+        entity.set_stamps(&self.stamps);
+        entity
+    }
+
+    /// What is shown: the server's state with our edits.
+    pub(crate) fn shown(&self) -> &Entity {
+        self.local.as_ref().unwrap_or(&self.confirmed)
+    }
+
+    /// Where the server's log is known up to.
+    pub(crate) fn place(&self) -> (Epoch, Seq, Hash) {
+        (self.confirmed.epoch(), self.confirmed.seq(), self.confirmed.hash())
+    }
+
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
+        self.confirmed.policy()
+    }
+
+    /// How many edits are not known to be durable.
+    pub(crate) fn pending(&self) -> usize {
+        self.edits().count()
+    }
+
+    /// Remembers the shown state as one that later edits may name as their base.
+    pub(crate) fn remember(&mut self, revision: u64) {
+        if self.revisions.len() == REVISIONS_MAX {
+            self.revisions.pop_front();
+        }
+        let heads = self.shown().heads();
+        self.revisions.push_back((revision, heads));
+    }
+
+    /// Applies entries of the server's log; those we have already are skipped.
+    ///
+    /// # Errors
+    /// When they do not follow; the replica must start over then.
+    pub(crate) fn apply(
+        &mut self,
+        entries: &[EntryReport],
+        stamps: Map<String, Value>,
+    ) -> Result<Settled, LoadError> {
+        let place = self.confirmed.seq();
+        let news: Vec<&EntryReport> = entries.iter().filter(|entry| entry.seq > place).collect();
+        let changes: Vec<Vec<Vec<u8>>> = news
+            .iter()
+            .map(|entry| entry.changes.iter().map(|change| change.to_vec()).collect())
+            .collect();
+        let logged = news.iter().zip(&changes).map(|(entry, changes)| Logged {
+            seq: entry.seq,
+            hash: entry.hash,
+            at: entry.at,
+            author: &entry.by.id,
+            claimed: None,
+            changes,
+        });
+        self.confirmed.apply_log(logged)?;
+        self.confirmed.set_stamps(&stamps);
+        self.stamps = stamps;
+        let mut settled = Settled::Nothing;
+        for entry in entries {
+            if let Some(saved) = self.note(entry) {
+                settled = Settled::Saved(saved);
+            }
+        }
+        self.rebuild()?;
+        Ok(settled)
+    }
+
+    /// Makes what is shown anew from the confirmed state and the edits that are still pending.
+    fn rebuild(&mut self) -> Result<(), LoadError> {
+        self.local = match self.pending() {
+            0 => None,
+            _ => Some(self.with_edits(self.edits())?),
+        };
+        Ok(())
+    }
+
+    /// Sees whether an entry is our proposal in flight.
+    fn note(&mut self, entry: &EntryReport) -> Option<u64> {
+        let flight = self.flight.as_mut()?;
+        if entry.proposal != Some(flight.id) {
+            return None;
+        }
+        let whole = flight
+            .edits
+            .iter()
+            .all(|edit| entry.changes.iter().any(|change| **change == edit.change));
+        if !whole {
+            flight.partial = true;
+            return None;
+        }
+        let saved = flight.last();
+        self.flight = None;
+        Some(saved)
+    }
+
+    /// The server says that it admitted a proposal, in the entry at `seq`.
+    ///
+    /// # Errors
+    /// When that entry is not here, or later edits do not apply without it: then the replica must
+    /// start over, and gets the answer again.
+    pub(crate) fn admitted(&mut self, id: ProposalId, seq: Seq) -> Result<Settled, LoadError> {
+        if !self.is_in_flight(id) {
+            return Ok(Settled::Nothing);
+        }
+        if seq > self.confirmed.seq() {
+            let (entity, after) = (self.confirmed.id().clone(), self.confirmed.seq());
+            return Err(LoadError::Order { entity, after, found: seq });
+        }
+        let Some(flight) = self.flight.take() else { return Ok(Settled::Nothing) };
+        self.rebuild()?;
+        Ok(if flight.partial { Settled::Partly } else { Settled::Saved(flight.last()) })
+    }
+
+    /// Whether this is the proposal in flight.
+    pub(crate) fn is_in_flight(&self, id: ProposalId) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.id == id)
+    }
+
+    /// The ordinal of the last edit among the first `count` changes in flight.
+    pub(crate) fn saved_of_flight(&self, count: u32) -> Option<u64> {
+        let count = usize::try_from(count).ok()?.checked_sub(1)?;
+        let edits = &self.flight.as_ref()?.edits;
+        edits.get(count.min(edits.len().checked_sub(1)?)).map(|edit| edit.ordinal)
+    }
+
+    /// Drops all pending edits. The next edit gets a fresh actor: the old one's dropped changes
+    /// would leave a gap.
+    pub(crate) fn discard(&mut self) {
+        self.flight = None;
+        self.unsent.clear();
+        self.local = None;
+        self.actor = None;
+    }
+
+    /// Brings `body` in: as an edit that is shown at once and pending. `None`: nothing differs.
+    pub(crate) fn edit(
+        &mut self,
+        author: &Author<'_>,
+        ordinal: u64,
+        body: &Value,
+        options: &EditOptions,
+    ) -> Result<(Edited, bool), CallError> {
+        let actor = *self.actor.get_or_insert(author.fresh);
+        let options = MergeOptions {
+            protected: options.protected,
+            absent: options.absent,
+            base: options.revision.map(|revision| self.base(revision)).transpose()?,
+            ..MergeOptions::default()
+        };
+        let merged =
+            merge::merge(self.shown(), author.principal, &actor.into(), body, &options)
+                .map_err(explain)?;
+        let preserved = merged.preserved;
+        let Some(change) = merged.change else {
+            return Ok((Edited { changed: Vec::new(), preserved }, false));
+        };
+        let max = author.limits.frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
+        if change.len() > max {
+            return Err(CallError::TooBig { bytes: change.len(), max });
+        }
+        let proposal = Proposal {
+            id: ProposalId(author.fresh),
+            author: author.principal.clone(),
+            session: None,
+            origin: Origin::Client,
+            changes: vec![change.clone()],
+            claimed: None,
+        };
+        let verdict = admission::admit(self.shown(), &proposal, author.now, author.limits);
+        if let Some(refusal) = verdict.refused {
+            let violations = refusal.violations.into_iter().map(Into::into).collect();
+            return Err(CallError::Policy(violations));
+        }
+        let Some(admitted) = verdict.admitted else {
+            return Ok((Edited { changed: Vec::new(), preserved }, false));
+        };
+        let (entity, _, effects) = admitted.into_parts();
+        self.local = Some(self.placed(entity));
+        self.unsent.push_back(Edit { ordinal, change });
+        let mut changed: Vec<Pointer> = effects.into_iter().map(|effect| effect.pointer).collect();
+        changed.dedup();
+        Ok((Edited { changed, preserved }, true))
+    }
+
+    fn base(&self, revision: u64) -> Result<Base, CallError> {
+        let (_, heads) = self
+            .revisions
+            .iter()
+            .find(|(known, _)| *known == revision)
+            .ok_or(CallError::UnknownBase)?;
+        let value = self.shown().presented_at(heads).map_err(|_| CallError::UnknownBase)?;
+        Ok(Base { value, heads: heads.clone() })
+    }
+
+    /// The connection is gone: what was in flight must be sent again.
+    pub(crate) fn disconnected(&mut self) {
+        if let Some(flight) = &mut self.flight {
+            flight.sent = false;
+        }
+    }
+
+    /// The proposal to send now, if one is due: one is in flight at a time.
+    pub(crate) fn next_proposal(
+        &mut self,
+        limits: &Limits,
+        id: impl FnOnce() -> ProposalId,
+    ) -> Option<(ProposalId, Vec<Vec<u8>>)> {
+        if self.flight.is_none() && !self.unsent.is_empty() {
+            let edits = self.take_batch(limits);
+            self.flight = Some(Flight { id: id(), edits, partial: false, sent: false });
+        }
+        let flight = self.flight.as_mut().filter(|flight| !flight.sent)?;
+        flight.sent = true;
+        Some((flight.id, flight.edits.iter().map(|edit| edit.change.clone()).collect()))
+    }
+
+    /// As many edits as one frame takes; each alone fits, or it would not have been taken in.
+    fn take_batch(&mut self, limits: &Limits) -> Vec<Edit> {
+        let max = limits.frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
+        let mut bytes = 0;
+        let mut batch = Vec::new();
+        while let Some(edit) = self.unsent.front() {
+            bytes += edit.change.len() + 9;
+            let full = bytes > max || batch.len() >= limits.changes_per_proposal_max;
+            if full && !batch.is_empty() {
+                break;
+            }
+            batch.extend(self.unsent.pop_front());
+        }
+        batch
+    }
+}
+
+fn explain(error: MergeError) -> CallError {
+    match error {
+        MergeError::Refused(violations) => {
+            CallError::Policy(violations.into_iter().map(Into::into).collect())
+        }
+        MergeError::UnknownBase => CallError::UnknownBase,
+        MergeError::Document(reason) => CallError::Document(reason),
+    }
+}

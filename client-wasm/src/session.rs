@@ -1,0 +1,460 @@
+//! A session: one connection after the other to one server, and all that is followed over them.
+//!
+//! Owns what is followed, asked for and pending, and says what to send and what to tell. Bytes and
+//! times come in, frames and events go out.
+//! Invariant: a function of its seed and its calls. Everything that was not answered when a
+//! connection broke is asked again on the next one, under the same id.
+//! Must never know: sockets, clocks, randomness, JavaScript.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use indelible_engine::id::{EntityId, Kind, ProposalId};
+use indelible_engine::limits::Limits;
+use indelible_engine::policy::Policy;
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::{ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, Token};
+use indelible_engine::time::Timestamp;
+use serde_bytes::ByteBuf;
+use serde_json::Value;
+
+use crate::error::CallError;
+use crate::event::{Event, Fault, Status, SyncState};
+use crate::followed::{Followed, Known, Phase};
+use crate::ids::Ids;
+use crate::replica::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES};
+
+/// A kind that is watched.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Versions of the entities that were told since `watch` was last sent.
+    pub(crate) versions: BTreeMap<EntityId, String>,
+    /// Whether all present entities have been told on this connection.
+    pub(crate) complete: bool,
+    /// Whether the server does not serve it.
+    pub(crate) failed: bool,
+}
+
+/// A creation that was not answered yet.
+#[derive(Debug)]
+pub(crate) struct Creation {
+    pub(crate) request: u32,
+    entity: EntityId,
+    value: String,
+    sent: bool,
+}
+
+/// A client's end of the protocol.
+#[derive(Debug)]
+pub struct Session {
+    name: String,
+    ids: Ids,
+    pub(crate) phase: Phase,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) limits: Limits,
+    pub(crate) kinds: BTreeMap<Kind, KindReport>,
+    pub(crate) policies: BTreeMap<Kind, Arc<Policy>>,
+    pub(crate) followed: BTreeMap<EntityId, Followed>,
+    pub(crate) watches: BTreeMap<Kind, Watch>,
+    pub(crate) creations: BTreeMap<ProposalId, Creation>,
+    requests: u32,
+    pub(crate) fault: Option<Fault>,
+    outbox: VecDeque<Vec<u8>>,
+    pub(crate) events: VecDeque<Event>,
+    status: Option<Status>,
+}
+
+impl Session {
+    /// A session that is not connected and follows nothing.
+    ///
+    /// `seed` must be random: ids are drawn from it. `name` tells the server's log who we are.
+    pub fn new(seed: [u8; 32], name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ids: Ids::new(seed),
+            phase: Phase::Offline,
+            principal: None,
+            limits: Limits::default(),
+            kinds: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            followed: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            creations: BTreeMap::new(),
+            requests: 0,
+            fault: None,
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            status: None,
+        }
+    }
+
+    // ---- the connection ----
+
+    /// A socket is being opened.
+    pub fn connecting(&mut self) {
+        self.phase = Phase::Connecting;
+    }
+
+    /// A socket is open.
+    pub fn connected(&mut self, token: Option<String>) {
+        self.outbox.clear();
+        self.phase = Phase::Greeting;
+        self.send(&ClientFrame::Hello {
+            protocol: PROTOCOL_VERSION,
+            token: token.map(Token),
+            client: self.name.clone(),
+        });
+    }
+
+    /// There is a fresh token for the same principal.
+    pub fn authenticate(&mut self, token: String) {
+        if self.phase == Phase::Ready {
+            self.send(&ClientFrame::Auth { token: Token(token) });
+        }
+    }
+
+    /// There is no socket any more; `fault` says why, where that is worth telling.
+    pub fn disconnected(&mut self, fault: Option<Fault>) {
+        self.phase = Phase::Offline;
+        self.outbox.clear();
+        if fault.is_some() {
+            self.fault = fault;
+        }
+        for followed in self.followed.values_mut() {
+            followed.disconnected();
+        }
+        for watch in self.watches.values_mut() {
+            watch.complete = false;
+            watch.versions.clear();
+        }
+        for creation in self.creations.values_mut() {
+            creation.sent = false;
+        }
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Vec<u8>> {
+        if self.outbox.is_empty() && self.phase == Phase::Ready {
+            self.send_due(now);
+        }
+        self.outbox.pop_front()
+    }
+
+    /// Everything that happened since the last call.
+    pub fn poll_events(&mut self) -> Vec<Event> {
+        let phase = self.phase;
+        for followed in self.followed.values_mut() {
+            self.events.extend(followed.news());
+            if let Some(status) = followed.status_news(phase) {
+                let entity = Some(followed.id.clone());
+                self.events.push_back(Event::Status { entity, status });
+            }
+        }
+        let status = self.status();
+        if self.status.as_ref() != Some(&status) {
+            self.status = Some(status.clone());
+            self.events.push_back(Event::Status { entity: None, status });
+        }
+        self.events.drain(..).collect()
+    }
+
+    // ---- what is followed ----
+
+    /// Follows an entity: `kind/id`, or the kind of a singleton.
+    ///
+    /// # Errors
+    /// [`CallError::Name`].
+    pub fn open(&mut self, entity: &str) -> Result<(), CallError> {
+        let id = parse::<EntityId>(entity)?;
+        if !self.followed.contains_key(&id) {
+            self.followed.insert(id.clone(), Followed::new(id.clone()));
+            if self.phase == Phase::Ready {
+                self.send_open(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows an entity no longer; its pending edits are dropped.
+    pub fn close(&mut self, entity: &str) {
+        let Ok(id) = parse::<EntityId>(entity) else { return };
+        if self.followed.remove(&id).is_some() && self.phase == Phase::Ready {
+            self.send(&ClientFrame::Close { entity: id });
+        }
+    }
+
+    /// Tells the whole value of an entity again, because the program lost step with the patches.
+    pub fn resync(&mut self, entity: &str) {
+        let Ok(id) = parse::<EntityId>(entity) else { return };
+        let Some(followed) = self.followed.get_mut(&id) else { return };
+        match followed.known {
+            Known::Replica(_) => followed.forget_told(),
+            Known::Value { .. } => {
+                followed.known = Known::Nothing;
+                self.reopen(&id);
+            }
+            Known::Nothing | Known::Gone(_) => {}
+        }
+    }
+
+    /// Follows the values of all entities of a kind.
+    ///
+    /// # Errors
+    /// [`CallError::Name`].
+    pub fn watch(&mut self, kind: &str) -> Result<(), CallError> {
+        let kind = parse::<Kind>(kind)?;
+        if !self.watches.contains_key(&kind) {
+            self.watches.insert(kind.clone(), Watch::default());
+            if self.phase == Phase::Ready {
+                self.send_watch(&kind);
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows a kind no longer.
+    pub fn unwatch(&mut self, kind: &str) {
+        let Ok(kind) = parse::<Kind>(kind) else { return };
+        if self.watches.remove(&kind).is_none() || self.phase != Phase::Ready {
+            return;
+        }
+        self.send(&ClientFrame::Unwatch { kind: kind.clone() });
+        // Values that came with the watch need a subscription of their own now.
+        if self.mode(&kind) == KindMode::Value {
+            for id in self.followed_of(&kind) {
+                self.send_open(&id);
+            }
+        }
+    }
+
+    /// Asks for a new entity: `kind/id`, or the kind alone to let the server pick an id. The answer
+    /// is an event with the number that is given back.
+    ///
+    /// # Errors
+    /// [`CallError::Name`], [`CallError::Json`], [`CallError::TooBig`].
+    pub fn create(&mut self, entity: &str, value: &str, now: Timestamp) -> Result<u32, CallError> {
+        let entity = parse::<EntityId>(entity)?;
+        serde_json::from_str::<serde::de::IgnoredAny>(value).map_err(json_error)?;
+        let max = self.limits.frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
+        if value.len() > max {
+            return Err(CallError::TooBig { bytes: value.len(), max });
+        }
+        self.requests += 1;
+        let request = self.requests;
+        let creation = Creation { request, entity, value: value.to_owned(), sent: false };
+        self.creations.insert(self.ids.proposal(now), creation);
+        Ok(request)
+    }
+
+    // ---- edits ----
+
+    /// Brings a JSON value into an entity: applied at once, sent as soon as that is possible.
+    ///
+    /// # Errors
+    /// [`CallError`]; with [`CallError::Policy`] the rules that the edit breaks.
+    pub fn edit(
+        &mut self,
+        entity: &str,
+        body: &str,
+        options: &EditOptions,
+        now: Timestamp,
+    ) -> Result<Edited, CallError> {
+        let id = parse::<EntityId>(entity)?;
+        let body: Value = serde_json::from_str(body).map_err(json_error)?;
+        let followed =
+            self.followed.get_mut(&id).ok_or_else(|| CallError::NotOpen(id.to_string()))?;
+        let replica = match &mut followed.known {
+            Known::Replica(replica) => replica,
+            Known::Value { .. } => return Err(CallError::ValueMode(id.to_string())),
+            Known::Nothing | Known::Gone(_) => return Err(CallError::NotReady(id.to_string())),
+        };
+        let Some(principal) = &self.principal else {
+            return Err(CallError::NotReady(id.to_string()));
+        };
+        let fresh = self.ids.draw(now);
+        let author = Author { principal, limits: &self.limits, now, fresh };
+        let (edited, written) = replica.edit(&author, followed.edits + 1, &body, options)?;
+        if written {
+            followed.edits += 1;
+            followed.refusal = None;
+        }
+        Ok(edited)
+    }
+
+    /// The ordinal of the last edit of an entity; 0: none. `saved` and `refused` events name it.
+    pub fn edits(&self, entity: &str) -> u64 {
+        let id = parse::<EntityId>(entity).ok();
+        id.and_then(|id| self.followed.get(&id)).map_or(0, |followed| followed.edits)
+    }
+
+    // ---- statuses ----
+
+    /// The status of the whole client.
+    pub fn status(&self) -> Status {
+        let each: Vec<Status> = self
+            .followed
+            .values()
+            .filter(|followed| !matches!(followed.known, Known::Gone(_)))
+            .map(|followed| followed.status(self.phase))
+            .collect();
+        let busy = !self.creations.is_empty()
+            || self.watches.values().any(|watch| !watch.complete && !watch.failed)
+            || each.iter().any(|one| {
+                matches!(one.state, SyncState::Syncing | SyncState::Connecting)
+            });
+        let state = match self.phase {
+            _ if each.iter().any(|one| one.state == SyncState::Refused) => SyncState::Refused,
+            Phase::Offline => SyncState::Offline,
+            Phase::Connecting | Phase::Greeting => SyncState::Connecting,
+            Phase::Ready if busy => SyncState::Syncing,
+            Phase::Ready => SyncState::Synced,
+        };
+        Status {
+            state,
+            pending: each.iter().map(|one| one.pending).sum::<usize>() + self.creations.len(),
+            last_sync_time: each.iter().filter_map(|one| one.last_sync_time).max(),
+            violations: each.into_iter().flat_map(|one| one.violations).collect(),
+            error: self.fault.clone(),
+        }
+    }
+
+    // ---- sending ----
+
+    pub(crate) fn send(&mut self, frame: &ClientFrame) {
+        self.outbox.push_back(frame.encode());
+    }
+
+    /// How the principal may follow a kind.
+    pub(crate) fn mode(&self, kind: &Kind) -> KindMode {
+        self.kinds.get(kind).map_or(KindMode::None, |report| report.mode)
+    }
+
+    pub(crate) fn followed_of(&self, kind: &Kind) -> Vec<EntityId> {
+        self.followed.keys().filter(|id| id.kind() == kind).cloned().collect()
+    }
+
+    /// Whether values of an entity come with a watch of its kind, so that it needs no own `open`.
+    pub(crate) fn comes_with_watch(&self, entity: &EntityId) -> bool {
+        self.mode(entity.kind()) == KindMode::Value
+            && self.watches.get(entity.kind()).is_some_and(|watch| !watch.failed)
+    }
+
+    /// Asks for an entity, from where we have it.
+    pub(crate) fn send_open(&mut self, id: &EntityId) {
+        let mode = match self.mode(id.kind()) {
+            KindMode::Replica => Mode::Replica,
+            KindMode::Value => Mode::Value,
+            KindMode::None => {
+                let code = if self.kinds.contains_key(id.kind()) { "forbidden" } else { "no-kind" };
+                self.lose(id, &Fault::new(code, format!("{id} may not be read")));
+                return;
+            }
+        };
+        if self.comes_with_watch(id) {
+            // Asking for the kind again is how a late-comer gets what the others were told.
+            let kind = id.kind().clone();
+            if self.watches.get(&kind).is_some_and(|watch| watch.complete) {
+                self.send(&ClientFrame::Unwatch { kind: kind.clone() });
+                self.send_watch(&kind);
+            }
+            return;
+        }
+        let Some(followed) = self.followed.get(id) else { return };
+        let fresh = followed.from_scratch;
+        let (mut epoch, mut seq, mut hash, mut version) = (None, None, None, None);
+        match &followed.known {
+            Known::Replica(replica) if mode == Mode::Replica && !fresh => {
+                let place = replica.place();
+                (epoch, seq, hash) = (Some(place.0), Some(place.1), Some(place.2));
+            }
+            Known::Value { version: known } if mode == Mode::Value && !fresh => {
+                version = Some(known.clone());
+            }
+            _ => {}
+        }
+        self.send(&ClientFrame::Open { entity: id.clone(), mode, epoch, seq, hash, version });
+    }
+
+    /// Asks for an entity anew on a connection that may know it as open.
+    pub(crate) fn reopen(&mut self, id: &EntityId) {
+        if let Some(followed) = self.followed.get_mut(id) {
+            followed.current = false;
+        }
+        if self.phase != Phase::Ready {
+            return;
+        }
+        if !self.comes_with_watch(id) {
+            self.send(&ClientFrame::Close { entity: id.clone() });
+        }
+        self.send_open(id);
+    }
+
+    pub(crate) fn send_watch(&mut self, kind: &Kind) {
+        let mode = self.mode(kind);
+        let by_value = mode == KindMode::Value;
+        let Some(watch) = self.watches.get_mut(kind) else { return };
+        watch.complete = false;
+        watch.failed = mode == KindMode::None;
+        watch.versions.clear();
+        if watch.failed {
+            let code = if self.kinds.contains_key(kind) { "forbidden" } else { "no-kind" };
+            let fault = Fault::new(code, format!("{kind} may not be read"));
+            self.events.push_back(Event::Unwatchable { kind: kind.clone(), fault });
+            return;
+        }
+        if by_value {
+            // Or each of their patches would arrive twice.
+            for id in self.followed_of(kind) {
+                self.send(&ClientFrame::Close { entity: id });
+            }
+        }
+        self.send(&ClientFrame::Watch { kind: kind.clone() });
+    }
+
+    /// Proposals and creations that can be sent now.
+    fn send_due(&mut self, now: Timestamp) {
+        let mut due = Vec::new();
+        for (id, creation) in &mut self.creations {
+            if !creation.sent {
+                creation.sent = true;
+                due.push(ClientFrame::Create {
+                    id: *id,
+                    entity: creation.entity.clone(),
+                    value: creation.value.clone(),
+                });
+            }
+        }
+        for followed in self.followed.values_mut().filter(|followed| followed.current) {
+            let Known::Replica(replica) = &mut followed.known else { continue };
+            let (epoch, ..) = replica.place();
+            let ids = &mut self.ids;
+            if let Some((id, changes)) = replica.next_proposal(&self.limits, || ids.proposal(now)) {
+                due.push(ClientFrame::Propose {
+                    id,
+                    entity: followed.id.clone(),
+                    epoch,
+                    changes: changes.into_iter().map(ByteBuf::from).collect(),
+                });
+            }
+        }
+        for frame in due {
+            self.send(&frame);
+        }
+    }
+
+    /// All kinds that something is followed of.
+    pub(crate) fn kinds_in_use(&self) -> BTreeSet<Kind> {
+        self.followed.keys().map(EntityId::kind).chain(self.watches.keys()).cloned().collect()
+    }
+}
+
+fn parse<T: std::str::FromStr>(name: &str) -> Result<T, CallError>
+where
+    T::Err: std::fmt::Display,
+{
+    name.parse().map_err(|error: T::Err| CallError::Name(error.to_string()))
+}
+
+fn json_error(error: serde_json::Error) -> CallError {
+    CallError::Json(error.to_string())
+}

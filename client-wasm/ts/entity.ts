@@ -1,0 +1,265 @@
+/**
+ * One entity as a program sees it: a frozen value, a status, and edits.
+ *
+ * Invariant: `value` and `status` are replaced, never changed, and only by what the core says;
+ * the same object comes back until something changed.
+ */
+
+import type { Core } from './core.js';
+import { produce } from './draft.js';
+import { IndelibleError, PolicyError } from './errors.js';
+import { type Deferred, deferred, Listeners, type Notices } from './listeners.js';
+import type {
+  Draft,
+  EntityMode,
+  Fault,
+  JsonObject,
+  JsonValue,
+  MergeOptions,
+  MergeResult,
+  Partially,
+  Patch,
+  SyncStatus,
+  Unsubscribe,
+  Violation,
+} from './types.js';
+import { applyPatches, share, toJson } from './value.js';
+
+/** What an entity needs of its client. */
+export interface EntityHost {
+  readonly notices: Notices;
+  /** The living core, if it is loaded. */
+  readonly core: Core | null;
+  /** Carries out what the core has to tell and to send. */
+  pump(): void;
+  /** The entity is closed. */
+  release(name: string): void;
+}
+
+/** Called with the new value (`undefined`: the entity is gone) and what changed. */
+export type ValueListener<T> = (value: T | undefined, patches: readonly Patch[]) => void;
+
+const IDLE: SyncStatus = Object.freeze({
+  state: 'offline',
+  pending: 0,
+  lastSyncTime: null,
+  violations: Object.freeze([]),
+  error: null,
+});
+
+interface Waiter extends Deferred<void> {
+  readonly edit: number;
+}
+
+/** An open entity. Made by `IndelibleClient.entity`. */
+export class Entity<T extends object = JsonObject> {
+  /** The full name: `kind/id`, or `kind` for a singleton. */
+  readonly name: string;
+  readonly #host: EntityHost;
+  readonly #values = new Listeners<[T | undefined, readonly Patch[]]>();
+  readonly #statuses = new Listeners<[SyncStatus]>();
+  #value: JsonValue | undefined = undefined;
+  #mode: EntityMode | null = null;
+  #status: SyncStatus = IDLE;
+  #ready: Deferred<T> = deferred();
+  #fault: IndelibleError | null = null;
+  #edits = 0;
+  #saved = 0;
+  /** Why the last edits are not saved; until the next edit. */
+  #refusal: IndelibleError | null = null;
+  #waiters: Waiter[] = [];
+
+  /** @internal */
+  constructor(name: string, host: EntityHost) {
+    this.name = name;
+    this.#host = host;
+  }
+
+  /** The kind: the name up to the slash. */
+  get kind(): string {
+    return this.name.split('/', 1)[0] as string;
+  }
+
+  /** The present value, own unsaved edits and stamps included; `undefined` before `ready`. Frozen. */
+  get value(): T | undefined {
+    return this.#value as T | undefined;
+  }
+
+  /** How far this entity is in step with the server. Frozen. */
+  get status(): SyncStatus {
+    return this.#status;
+  }
+
+  /** Chosen by what the principal may do; `null` before the first value. Only replicas can be edited. */
+  get mode(): EntityMode | null {
+    return this.#mode;
+  }
+
+  /**
+   * Resolves with the value as soon as there is one. Rejects when there will be none: the entity
+   * does not exist (any more), may not be read, or the server does not accept the token.
+   */
+  ready(): Promise<T> {
+    if (this.#value !== undefined) return Promise.resolve(this.#value as T);
+    if (this.#fault !== null) return Promise.reject(this.#fault);
+    return this.#ready.promise;
+  }
+
+  /**
+   * Writes what differs from the present value; what `value` lacks stays as it is. Texts become
+   * minimal splices; items of keyed lists are matched by their key: new ones have none, absent
+   * ones are deleted, order is order.
+   *
+   * @throws PolicyError when the policy forbids part of it. Then nothing is applied or sent.
+   */
+  merge(value: Partially<T>, options?: MergeOptions): MergeResult {
+    return this.#edit(toJson(value), false, options);
+  }
+
+  /**
+   * Lets `recipe` edit a draft of the present value and writes the difference. Unlike with `merge`,
+   * a property that the recipe deletes is removed.
+   *
+   * @throws PolicyError like `merge`.
+   */
+  change(recipe: (draft: Draft<T>) => void, options?: MergeOptions): MergeResult {
+    if (this.#value === undefined) throw this.#notReady();
+    const body = produce(this.#value as object, recipe as (draft: object) => void);
+    return body === null ? { changed: [], preserved: [] } : this.#edit(body, true, options);
+  }
+
+  /**
+   * Resolves when every edit made so far is durable on the server; waits while offline. Rejects
+   * with a `PolicyError` when the server refused them, until the next edit.
+   */
+  saved(): Promise<void> {
+    if (this.#refusal !== null) return Promise.reject(this.#refusal);
+    if (this.#saved >= this.#edits) return Promise.resolve();
+    const waiter: Waiter = { edit: this.#edits, ...deferred<void>() };
+    this.#waiters.push(waiter);
+    return waiter.promise;
+  }
+
+  /** Calls `listener` after every change of the value, whoever made it. */
+  subscribe(listener: ValueListener<T>): Unsubscribe {
+    return this.#values.add(listener);
+  }
+
+  /** Calls `listener` after every change of the status. */
+  subscribeStatus(listener: (status: SyncStatus) => void): Unsubscribe {
+    return this.#statuses.add(listener);
+  }
+
+  /** Stops following the entity, for everybody who got it from this client. Drops unsaved edits. */
+  close(): void {
+    this.#host.release(this.name);
+    this.abandon(new IndelibleError('closed', `${this.name} has been closed`));
+    this.#host.notices.tell();
+  }
+
+  #edit(body: string, whole: boolean, options: MergeOptions = {}): MergeResult {
+    const core = this.#host.core;
+    if (core === null || this.#value === undefined) throw this.#notReady();
+    const keepProtected = options.protected === 'keep';
+    const result = core.merge({ entity: this.name, body, keepProtected, whole });
+    this.#edits = core.edits(this.name);
+    this.#refusal = null;
+    this.#host.pump();
+    return result;
+  }
+
+  #notReady(): IndelibleError {
+    return (
+      this.#fault ?? new IndelibleError('not-ready', `${this.name} has no value yet: await ready()`)
+    );
+  }
+
+  /** @internal A whole new value. */
+  receiveValue(value: JsonValue, mode: EntityMode): void {
+    this.#mode = mode;
+    const next = share(this.#value, value);
+    if (next !== this.#value) this.#replace(next, [{ op: 'replace', path: '', value: next }]);
+    this.#fault = null;
+    this.#ready.resolve(next as T);
+  }
+
+  /** @internal Patches to the value; `false` when they do not fit. */
+  receivePatches(patches: readonly Patch[]): boolean {
+    if (this.#value === undefined) return false;
+    try {
+      this.#replace(applyPatches(this.#value, patches), patches);
+    } catch (error) {
+      if (error instanceof IndelibleError) return false;
+      throw error;
+    }
+    return true;
+  }
+
+  /** @internal */
+  receiveStatus(status: SyncStatus): void {
+    this.#status = Object.freeze({ ...status, violations: Object.freeze(status.violations) });
+    const told = this.#status;
+    this.#host.notices.add(() => this.#statuses.tell(told));
+  }
+
+  /** @internal All edits up to `edit` are durable. */
+  receiveSaved(edit: number): void {
+    this.#saved = Math.max(this.#saved, edit);
+    this.#settle(edit, null);
+  }
+
+  /** @internal The edits up to `edit` that were not saved are lost. */
+  receiveRefusal(edit: number, fault: Fault, violations: readonly Violation[]): void {
+    const error = new PolicyError(violations, fault.message, fault.code);
+    if (edit >= this.#edits) this.#refusal = error;
+    this.#saved = Math.max(this.#saved, edit);
+    this.#settle(edit, error);
+  }
+
+  /** @internal There is no value to be had (any more). */
+  receiveFault(fault: Fault): void {
+    this.#fail(new IndelibleError(fault.code, fault.message));
+  }
+
+  /** @internal The core forgot everything: unsaved edits are lost, the last value stays on show. */
+  restart(error: IndelibleError): void {
+    const lost = this.#edits > this.#saved;
+    this.#edits = 0;
+    this.#saved = 0;
+    this.#refusal = lost ? error : null;
+    this.#settle(Number.POSITIVE_INFINITY, error);
+  }
+
+  /** @internal Nothing more will come. */
+  abandon(error: IndelibleError): void {
+    this.#settle(Number.POSITIVE_INFINITY, error);
+    if (this.#value === undefined) this.#fail(error);
+    this.receiveStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime });
+  }
+
+  #fail(error: IndelibleError): void {
+    this.#fault = error;
+    this.#ready.reject(error);
+    this.#ready = deferred();
+    if (this.#value !== undefined) this.#replace(undefined, []);
+  }
+
+  #replace(value: JsonValue | undefined, patches: readonly Patch[]): void {
+    if (value === this.#value) return;
+    this.#value = value;
+    this.#host.notices.add(() => this.#values.tell(value as T | undefined, patches));
+  }
+
+  #settle(edit: number, error: IndelibleError | null): void {
+    const [due, later] = split(this.#waiters, (waiter) => waiter.edit <= edit);
+    this.#waiters = later;
+    for (const waiter of due) {
+      if (error === null) waiter.resolve();
+      else waiter.reject(error);
+    }
+  }
+}
+
+function split<T>(all: readonly T[], test: (one: T) => boolean): readonly [T[], T[]] {
+  return [all.filter(test), all.filter((one) => !test(one))];
+}
