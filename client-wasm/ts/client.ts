@@ -5,12 +5,12 @@
  * and hands what the core tells to the handle that it is about; it knows no rule of the protocol.
  */
 
-import { Collection } from './collection.js';
-import { Connection } from './connection.js';
-import { Core, type CoreEvent } from './core.js';
-import { Entity, type EntityHost } from './entity.js';
-import { IndelibleError, PolicyError } from './errors.js';
-import { type Deferred, deferred, Listeners, Notices } from './listeners.js';
+import { Collection } from './collection.js'
+import { Connection } from './connection.js'
+import { Core, type CoreEvent } from './core.js'
+import { Entity, type EntityHost } from './entity.js'
+import { IndelibleError, PolicyError } from './errors.js'
+import { type Deferred, deferred, Listeners, Notices } from './listeners.js'
 import type {
   ClientOptions,
   Fault,
@@ -19,8 +19,8 @@ import type {
   Principal,
   SyncStatus,
   Unsubscribe,
-} from './types.js';
-import { freeze, toJson } from './value.js';
+} from './types.js'
+import { freeze, toJson } from './value.js'
 
 const IDLE: SyncStatus = Object.freeze({
   state: 'offline',
@@ -28,7 +28,7 @@ const IDLE: SyncStatus = Object.freeze({
   lastSyncTime: null,
   violations: Object.freeze([]),
   error: null,
-});
+})
 
 /**
  * A client of one Indelible server. It connects when something is first asked of it and stays
@@ -43,26 +43,26 @@ const IDLE: SyncStatus = Object.freeze({
  * ```
  */
 export class IndelibleClient {
-  readonly #options: ClientOptions;
-  readonly #name: string;
-  readonly #connection: Connection;
-  readonly #notices = new Notices();
-  readonly #statuses = new Listeners<[SyncStatus]>();
-  readonly #entities = new Map<string, Entity>();
-  readonly #collections = new Map<string, Collection>();
-  readonly #creations = new Map<number, Deferred<string>>();
-  readonly #host: EntityHost;
-  readonly #unwatchTraps: Unsubscribe;
-  #core: Core | null = null;
-  #loading: Promise<Core> | null = null;
-  #principal: Principal | null = null;
-  #status: SyncStatus = IDLE;
-  #sending = false;
-  #closed = false;
+  readonly #options: ClientOptions
+  readonly #name: string
+  readonly #connection: Connection
+  readonly #notices = new Notices()
+  readonly #statuses = new Listeners<[SyncStatus]>()
+  readonly #entities = new Map<string, Entity>()
+  readonly #collections = new Map<string, Collection>()
+  readonly #creations = new Map<number, Deferred<string>>()
+  readonly #host: EntityHost
+  readonly #unwatchTraps: Unsubscribe
+  #core: Core | null = null
+  #loading: Promise<Core> | null = null
+  #principal: Principal | null = null
+  #status: SyncStatus = IDLE
+  #sending = false
+  #closed = false
 
   constructor(options: ClientOptions) {
-    this.#options = options;
-    this.#name = options.name ?? 'indelible-js';
+    this.#options = options
+    this.#name = options.name ?? 'indelible-js'
     this.#connection = new Connection(
       {
         url: options.url,
@@ -72,29 +72,29 @@ export class IndelibleClient {
         delayMax: options.reconnect?.delayMax,
       },
       {
-        onConnecting: () => this.#carry((core) => core.connecting()),
-        onOpen: (token) => this.#carry((core) => core.connected(token)),
-        onFrame: (frame) => this.#receive(frame),
+        onConnecting: () => this.#carry(core => core.connecting()),
+        onOpen: token => this.#carry(core => core.connected(token)),
+        onFrame: frame => this.#receive(frame),
         onClosed: (fault, final) => this.#onClosed(fault, final),
       },
-    );
-    this.#host = this.#makeHost();
-    this.#unwatchTraps = Core.watch((error) => this.#restart(error));
+    )
+    this.#host = this.#makeHost()
+    this.#unwatchTraps = Core.watch(error => this.#restart(error))
   }
 
   /** How far everything this client follows is in step with the server. Frozen. */
   get status(): SyncStatus {
-    return this.#status;
+    return this.#status
   }
 
   /** Who the server says we are; `null` before the first connection. */
   get principal(): Principal | null {
-    return this.#principal;
+    return this.#principal
   }
 
   /** Calls `listener` after every change of the status. */
   subscribe(listener: (status: SyncStatus) => void): Unsubscribe {
-    return this.#statuses.add(listener);
+    return this.#statuses.add(listener)
   }
 
   /**
@@ -102,7 +102,7 @@ export class IndelibleClient {
    * opening something connects by itself.
    */
   connect(): void {
-    void this.#start();
+    void this.#start()
   }
 
   /**
@@ -110,30 +110,30 @@ export class IndelibleClient {
    * for the same name, until it is closed.
    */
   entity<T extends object = JsonObject>(name: string): Entity<T> {
-    this.#assertOpen();
-    const known = this.#entities.get(name);
-    if (known !== undefined) return known as unknown as Entity<T>;
-    const entity = new Entity(name, this.#host);
-    this.#entities.set(name, entity);
-    this.#once((core) => this.#open(core, entity));
-    return entity as unknown as Entity<T>;
+    this.#assertOpen()
+    const known = this.#entities.get(name)
+    if (known !== undefined) return known as unknown as Entity<T>
+    const entity = new Entity(name, this.#host)
+    this.#entities.set(name, entity)
+    this.#once(core => this.#open(core, entity))
+    return entity as unknown as Entity<T>
   }
 
   /** All entities of a kind, live. The same object for the same kind, until it is closed. */
   collection<T extends object = JsonObject>(kind: string): Collection<T> {
-    this.#assertOpen();
-    const known = this.#collections.get(kind);
-    if (known !== undefined) return known as unknown as Collection<T>;
+    this.#assertOpen()
+    const known = this.#collections.get(kind)
+    if (known !== undefined) return known as unknown as Collection<T>
     const collection = new Collection(kind, {
       notices: this.#notices,
-      unwatch: (closed) => {
-        this.#collections.delete(closed);
-        this.#carry((core) => core.unwatch(closed));
+      unwatch: closed => {
+        this.#collections.delete(closed)
+        this.#carry(core => core.unwatch(closed))
       },
-    });
-    this.#collections.set(kind, collection);
-    this.#once((core) => core.watch(kind));
-    return collection as unknown as Collection<T>;
+    })
+    this.#collections.set(kind, collection)
+    this.#once(core => core.watch(kind))
+    return collection as unknown as Collection<T>
   }
 
   /**
@@ -147,211 +147,212 @@ export class IndelibleClient {
     value: Partially<T>,
     options: { readonly id?: string } = {},
   ): Promise<Entity<T>> {
-    this.#assertOpen();
-    const name = options.id === undefined ? kind : `${kind}/${options.id}`;
-    const body = toJson(value);
-    const core = await this.#start();
-    const request = core.create(name, body);
-    const creation = deferred<string>();
-    this.#creations.set(request, creation);
-    this.#pump();
-    const entity = this.entity<T>(await creation.promise);
+    this.#assertOpen()
+    const name = options.id === undefined ? kind : `${kind}/${options.id}`
+    const body = toJson(value)
+    const core = await this.#start()
+    const request = core.create(name, body)
+    const creation = deferred<string>()
+    this.#creations.set(request, creation)
+    this.#pump()
+    const entity = this.entity<T>(await creation.promise)
     // Who may create but not read gets a handle all the same; its `ready` tells.
-    await entity.ready().catch(() => undefined);
-    return entity;
+    await entity.ready().catch(() => undefined)
+    return entity
   }
 
   /** Ends everything; what is not saved by then is dropped, and whoever waits for it is told. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#unwatchTraps();
-    this.#connection.stop();
-    const error = closedError();
-    for (const entity of this.#entities.values()) entity.abandon(error);
-    for (const collection of this.#collections.values()) collection.receiveFault(error);
-    for (const creation of this.#creations.values()) creation.reject(error);
-    this.#entities.clear();
-    this.#collections.clear();
-    this.#creations.clear();
-    this.#core?.free();
-    this.#core = null;
-    this.#setStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime });
-    this.#notices.tell();
+    if (this.#closed) return
+    this.#closed = true
+    this.#unwatchTraps()
+    this.#connection.stop()
+    const error = closedError()
+    for (const entity of this.#entities.values()) entity.abandon(error)
+    for (const collection of this.#collections.values()) collection.receiveFault(error)
+    for (const creation of this.#creations.values()) creation.reject(error)
+    this.#entities.clear()
+    this.#collections.clear()
+    this.#creations.clear()
+    this.#core?.free()
+    this.#core = null
+    this.#setStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime })
+    this.#notices.tell()
   }
 
   #makeHost(): EntityHost {
-    const core = (): Core | null => this.#core;
+    const core = (): Core | null => this.#core
     return {
       notices: this.#notices,
       get core() {
-        return core();
+        return core()
       },
       pump: () => this.#pump(),
-      release: (name) => {
-        this.#entities.delete(name);
-        this.#carry((living) => living.close(name));
+      release: name => {
+        this.#entities.delete(name)
+        this.#carry(living => living.close(name))
       },
-    };
+    }
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw closedError();
+    if (this.#closed) throw closedError()
   }
 
   /** Loads the core if need be and keeps the connection going. */
   async #start(): Promise<Core> {
-    this.#loading ??= this.#load();
-    const core = await this.#loading;
-    this.#connection.start();
-    return this.#core ?? core;
+    this.#loading ??= this.#load()
+    const core = await this.#loading
+    this.#connection.start()
+    return this.#core ?? core
   }
 
   async #load(): Promise<Core> {
-    this.#setStatus({ ...IDLE, state: 'connecting' });
+    this.#setStatus({ ...IDLE, state: 'connecting' })
     try {
-      await Core.load(this.#options.wasm);
+      await Core.load(this.#options.wasm)
     } catch (error) {
-      this.#loading = null;
-      const { code, message } = error as IndelibleError;
-      this.#setStatus({ ...IDLE, error: { code, message } });
-      this.#failAll({ code, message });
-      throw error;
+      this.#loading = null
+      const { code, message } = error as IndelibleError
+      this.#setStatus({ ...IDLE, error: { code, message } })
+      this.#failAll({ code, message })
+      throw error
     }
-    this.#assertOpen();
-    this.#core = Core.start(this.#name);
-    this.#reopen(this.#core);
-    return this.#core;
+    this.#assertOpen()
+    this.#core = Core.start(this.#name)
+    this.#reopen(this.#core)
+    return this.#core
   }
 
   /** Does it now, or leaves it to the reopening that follows loading. */
   #once(use: (core: Core) => void): void {
-    if (this.#core !== null) this.#carry(use);
-    this.#start().catch(() => undefined);
+    if (this.#core !== null) this.#carry(use)
+    this.#start().catch(() => undefined)
   }
 
   /** Opens everything that is followed, in a core that knows nothing yet. */
   #reopen(core: Core): void {
-    for (const kind of this.#collections.keys()) core.watch(kind);
-    for (const entity of this.#entities.values()) this.#open(core, entity);
-    this.#pump();
+    for (const kind of this.#collections.keys()) core.watch(kind)
+    for (const entity of this.#entities.values()) this.#open(core, entity)
+    this.#pump()
   }
 
   #open(core: Core, entity: Entity): void {
     try {
-      core.open(entity.name);
+      core.open(entity.name)
     } catch (error) {
-      if (!(error instanceof IndelibleError)) throw error;
-      entity.receiveFault(error);
+      if (!(error instanceof IndelibleError)) throw error
+      entity.receiveFault(error)
     }
   }
 
   /** The old instance of the core is dead, with all it held. */
   #restart(error: IndelibleError): void {
-    if (this.#core === null) return;
-    for (const entity of this.#entities.values()) entity.restart(error);
-    for (const creation of this.#creations.values()) creation.reject(error);
-    this.#creations.clear();
-    this.#core = Core.start(this.#name);
-    this.#loading = Promise.resolve(this.#core);
-    this.#reopen(this.#core);
-    this.#connection.restart('the core failed');
-    console.error(error);
+    if (this.#core === null) return
+    for (const entity of this.#entities.values()) entity.restart(error)
+    for (const creation of this.#creations.values()) creation.reject(error)
+    this.#creations.clear()
+    this.#core = Core.start(this.#name)
+    this.#loading = Promise.resolve(this.#core)
+    this.#reopen(this.#core)
+    // Told by the status until the next welcome.
+    this.#core.disconnected(error)
+    this.#connection.restart('the core failed')
   }
 
   #onClosed(fault: Fault | null, final: boolean): void {
-    this.#carry((core) => core.disconnected(fault));
-    if (final && fault !== null) this.#failAll(fault);
+    this.#carry(core => core.disconnected(fault))
+    if (final && fault !== null) this.#failAll(fault)
   }
 
   /** Tells those who wait for a first value that none will come. */
   #failAll(fault: Fault): void {
     for (const entity of this.#entities.values()) {
-      if (entity.value === undefined) entity.receiveFault(fault);
+      if (entity.value === undefined) entity.receiveFault(fault)
     }
-    for (const collection of this.#collections.values()) collection.receiveFault(fault);
-    this.#notices.tell();
+    for (const collection of this.#collections.values()) collection.receiveFault(fault)
+    this.#notices.tell()
   }
 
   #receive(frame: Uint8Array): void {
-    this.#carry((core) => {
-      if (!core.handleFrame(frame)) this.#connection.restart('unreadable frame');
-    });
+    this.#carry(core => {
+      if (!core.handleFrame(frame)) this.#connection.restart('unreadable frame')
+    })
   }
 
   /** Runs a step nobody waits for. If the core dies of it, `#restart` follows and reports. */
   #carry(step: (core: Core) => void): void {
-    if (this.#core === null) return;
+    if (this.#core === null) return
     try {
-      step(this.#core);
-      this.#pump();
+      step(this.#core)
+      this.#pump()
     } catch (error) {
-      if (!(error instanceof IndelibleError && error.code === 'trap')) throw error;
+      if (!(error instanceof IndelibleError && error.code === 'trap')) throw error
     }
   }
 
   /** Takes in what the core has to tell; sends soon, so that the edits of one task go together. */
   #pump(): void {
-    const core = this.#core;
-    if (core === null) return;
-    for (const event of core.pollEvents()) this.#take(event, core);
-    this.#notices.tell();
-    if (this.#sending) return;
-    this.#sending = true;
+    const core = this.#core
+    if (core === null) return
+    for (const event of core.pollEvents()) this.#take(event, core)
+    this.#notices.tell()
+    if (this.#sending) return
+    this.#sending = true
     queueMicrotask(() => {
-      this.#sending = false;
-      this.#carrySending();
-    });
+      this.#sending = false
+      this.#carrySending()
+    })
   }
 
   #carrySending(): void {
-    const core = this.#core;
-    if (core === null) return;
+    const core = this.#core
+    if (core === null) return
     try {
       for (let frame = core.pollTransmit(); frame; frame = core.pollTransmit()) {
         // What a dying socket does not take is sent again after the next welcome.
-        this.#connection.send(frame);
+        this.#connection.send(frame)
       }
-      for (const event of core.pollEvents()) this.#take(event, core);
+      for (const event of core.pollEvents()) this.#take(event, core)
     } catch (error) {
-      if (!(error instanceof IndelibleError && error.code === 'trap')) throw error;
+      if (!(error instanceof IndelibleError && error.code === 'trap')) throw error
     }
-    this.#notices.tell();
+    this.#notices.tell()
   }
 
   #take(event: CoreEvent, core: Core): void {
     switch (event.type) {
       case 'welcome':
-        this.#principal = freeze(event.principal as unknown as JsonObject) as unknown as Principal;
-        this.#connection.welcomed();
-        break;
+        this.#principal = freeze(event.principal as unknown as JsonObject) as unknown as Principal
+        this.#connection.welcomed()
+        break
       case 'status':
-        if (event.entity === null) this.#setStatus(event.status);
-        else this.#entities.get(event.entity)?.receiveStatus(event.status);
-        break;
+        if (event.entity === null) this.#setStatus(event.status)
+        else this.#entities.get(event.entity)?.receiveStatus(event.status)
+        break
       case 'created':
-        this.#settleCreation(event.request, (creation) => creation.resolve(event.entity));
-        break;
+        this.#settleCreation(event.request, creation => creation.resolve(event.entity))
+        break
       case 'not-created':
-        this.#settleCreation(event.request, (creation) =>
+        this.#settleCreation(event.request, creation =>
           creation.reject(new PolicyError(event.violations, event.message, event.code)),
-        );
-        break;
+        )
+        break
       case 'disconnect':
-        this.#connection.restart(event.reason);
-        break;
+        this.#connection.restart(event.reason)
+        break
       case 'fault':
         // The status carries it.
-        break;
+        break
       case 'watched':
       case 'unwatchable':
       case 'item':
       case 'item-patch':
       case 'item-gone':
-        this.#takeItem(event, core);
-        break;
+        this.#takeItem(event, core)
+        break
       default:
-        this.#takeEntity(event, core);
+        this.#takeEntity(event, core)
     }
   }
 
@@ -359,24 +360,24 @@ export class IndelibleClient {
     event: Extract<CoreEvent, { type: 'value' | 'patch' | 'gone' | 'saved' | 'refused' }>,
     core: Core,
   ): void {
-    const entity = this.#entities.get(event.entity);
-    if (entity === undefined) return;
+    const entity = this.#entities.get(event.entity)
+    if (entity === undefined) return
     switch (event.type) {
       case 'value':
-        entity.receiveValue(event.value, event.mode);
-        break;
+        entity.receiveValue(event.value, event.mode, event.revision)
+        break
       case 'patch':
-        if (!entity.receivePatches(event.patch)) core.resync(event.entity);
-        break;
+        if (!entity.receivePatches(event.patch, event.revision)) core.resync(event.entity)
+        break
       case 'gone':
-        entity.receiveFault(event);
-        break;
+        entity.receiveFault(event)
+        break
       case 'saved':
-        entity.receiveSaved(event.edit);
-        break;
+        entity.receiveSaved(event.edit)
+        break
       case 'refused':
-        entity.receiveRefusal(event.edit, event, event.violations);
-        break;
+        entity.receiveRefusal(event.edit, event, event.violations)
+        break
     }
   }
 
@@ -387,44 +388,44 @@ export class IndelibleClient {
     >,
     core: Core,
   ): void {
-    const kind = 'kind' in event ? event.kind : (event.entity.split('/', 1)[0] as string);
-    const collection = this.#collections.get(kind);
-    if (collection === undefined) return;
+    const kind = 'kind' in event ? event.kind : (event.entity.split('/', 1)[0] as string)
+    const collection = this.#collections.get(kind)
+    if (collection === undefined) return
     switch (event.type) {
       case 'watched':
-        collection.receiveWatched(event.entities);
-        break;
+        collection.receiveWatched(event.entities)
+        break
       case 'unwatchable':
-        collection.receiveFault(event);
-        break;
+        collection.receiveFault(event)
+        break
       case 'item':
-        collection.receiveValue(event.entity, event.value);
-        break;
+        collection.receiveValue(event.entity, event.value)
+        break
       case 'item-patch':
         if (!collection.receivePatches(event.entity, event.patch)) {
-          core.unwatch(kind);
-          core.watch(kind);
+          core.unwatch(kind)
+          core.watch(kind)
         }
-        break;
+        break
       case 'item-gone':
-        collection.receiveGone(event.entity);
-        break;
+        collection.receiveGone(event.entity)
+        break
     }
   }
 
   #settleCreation(request: number, settle: (creation: Deferred<string>) => void): void {
-    const creation = this.#creations.get(request);
-    this.#creations.delete(request);
-    if (creation !== undefined) settle(creation);
+    const creation = this.#creations.get(request)
+    this.#creations.delete(request)
+    if (creation !== undefined) settle(creation)
   }
 
   #setStatus(status: SyncStatus): void {
-    const told = Object.freeze({ ...status, violations: Object.freeze(status.violations) });
-    this.#status = told;
-    this.#notices.add(() => this.#statuses.tell(told));
+    const told = Object.freeze({ ...status, violations: Object.freeze(status.violations) })
+    this.#status = told
+    this.#notices.add(() => this.#statuses.tell(told))
   }
 }
 
 function closedError(): IndelibleError {
-  return new IndelibleError('closed', 'the client has been closed');
+  return new IndelibleError('closed', 'the client has been closed')
 }

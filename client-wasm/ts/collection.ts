@@ -5,140 +5,140 @@
  * one otherwise; items that did not change keep their identity.
  */
 
-import { IndelibleError } from './errors.js';
-import { type Deferred, deferred, Listeners, type Notices } from './listeners.js';
-import type { Fault, JsonObject, JsonValue, Patch, Unsubscribe } from './types.js';
-import { applyPatches, share } from './value.js';
+import { IndelibleError } from './errors.js'
+import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
+import type { Fault, JsonObject, JsonValue, Patch, Unsubscribe } from './types.js'
+import { applyPatches, share } from './value.js'
 
 /** One entity of a collection. */
 export interface Item<T> {
   /** The name of the entity within its kind; the kind itself for a singleton. */
-  readonly id: string;
-  readonly value: T;
+  readonly id: string
+  readonly value: T
 }
 
 /** What a collection needs of its client. */
 export interface CollectionHost {
-  readonly notices: Notices;
+  readonly notices: Notices
   /** The collection is closed. */
-  unwatch(kind: string): void;
+  unwatch(kind: string): void
 }
 
 /** A watched kind. Made by `IndelibleClient.collection`. */
 export class Collection<T extends object = JsonObject> {
-  readonly kind: string;
-  readonly #host: CollectionHost;
-  readonly #listeners = new Listeners<[readonly Item<T>[]]>();
-  readonly #items = new Map<string, Item<T>>();
-  #value: readonly Item<T>[] = Object.freeze([]);
-  #stale = false;
-  #complete = false;
-  #ready: Deferred<readonly Item<T>[]> = deferred();
-  #fault: IndelibleError | null = null;
+  readonly kind: string
+  readonly #host: CollectionHost
+  readonly #listeners = new Listeners<[readonly Item<T>[]]>()
+  readonly #items = new Map<string, Item<T>>()
+  #value: readonly Item<T>[] = Object.freeze([])
+  #stale = false
+  #complete = false
+  #ready: Deferred<readonly Item<T>[]> = deferred()
+  #fault: IndelibleError | null = null
 
   /** @internal */
   constructor(kind: string, host: CollectionHost) {
-    this.kind = kind;
-    this.#host = host;
+    this.kind = kind
+    this.#host = host
   }
 
   /** The entities known so far, in the order of their ids. Frozen. */
   get value(): readonly Item<T>[] {
     if (this.#stale) {
-      const items = [...this.#items.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-      this.#value = Object.freeze(items);
-      this.#stale = false;
+      const items = [...this.#items.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+      this.#value = Object.freeze(items)
+      this.#stale = false
     }
-    return this.#value;
+    return this.#value
   }
 
   /** The value of one entity. */
   get(id: string): T | undefined {
-    return this.#items.get(id)?.value;
+    return this.#items.get(id)?.value
   }
 
   /** Resolves when all present entities are here. Rejects when the kind may not be read. */
   ready(): Promise<readonly Item<T>[]> {
-    if (this.#complete) return Promise.resolve(this.value);
-    if (this.#fault !== null) return Promise.reject(this.#fault);
-    return this.#ready.promise;
+    if (this.#complete) return Promise.resolve(this.value)
+    if (this.#fault !== null) return Promise.reject(this.#fault)
+    return this.#ready.promise
   }
 
   /** Calls `listener` whenever an entity came, changed or went. */
   subscribe(listener: (value: readonly Item<T>[]) => void): Unsubscribe {
-    return this.#listeners.add(listener);
+    return this.#listeners.add(listener)
   }
 
   /** Stops watching, for everybody who got this collection from its client. */
   close(): void {
-    this.#host.unwatch(this.kind);
-    this.receiveFault({ code: 'closed', message: `the collection ${this.kind} has been closed` });
-    this.#host.notices.tell();
+    this.#host.unwatch(this.kind)
+    this.receiveFault({ code: 'closed', message: `the collection ${this.kind} has been closed` })
+    this.#host.notices.tell()
   }
 
   /** @internal */
   receiveValue(entity: string, value: JsonValue): void {
-    const id = this.#id(entity);
-    const before = this.#items.get(id)?.value as JsonValue | undefined;
-    this.#put(id, before, share(before, value));
+    const id = this.#id(entity)
+    const before = this.#items.get(id)?.value as JsonValue | undefined
+    this.#put(id, before, share(before, value))
   }
 
   /** @internal `false` when the patches do not fit. */
   receivePatches(entity: string, patches: readonly Patch[]): boolean {
-    const id = this.#id(entity);
-    const before = this.#items.get(id)?.value as JsonValue | undefined;
-    if (before === undefined) return false;
+    const id = this.#id(entity)
+    const before = this.#items.get(id)?.value as JsonValue | undefined
+    if (before === undefined) return false
     try {
-      this.#put(id, before, applyPatches(before, patches));
+      this.#put(id, before, applyPatches(before, patches))
     } catch (error) {
-      if (error instanceof IndelibleError) return false;
-      throw error;
+      if (error instanceof IndelibleError) return false
+      throw error
     }
-    return true;
+    return true
   }
 
   /** @internal */
   receiveGone(entity: string): void {
-    if (this.#items.delete(this.#id(entity))) this.#changed();
+    if (this.#items.delete(this.#id(entity))) this.#changed()
   }
 
   /** @internal All present entities have been told; others that we hold are gone. */
   receiveWatched(entities: readonly string[]): void {
-    const present = new Set(entities.map((entity) => this.#id(entity)));
+    const present = new Set(entities.map(entity => this.#id(entity)))
     for (const id of [...this.#items.keys()]) {
       if (!present.has(id)) {
-        this.#items.delete(id);
-        this.#changed();
+        this.#items.delete(id)
+        this.#changed()
       }
     }
-    this.#fault = null;
-    this.#complete = true;
-    this.#ready.resolve(this.value);
+    this.#fault = null
+    this.#complete = true
+    this.#ready.resolve(this.value)
   }
 
   /** @internal The kind cannot be watched (any more). */
   receiveFault(fault: Fault): void {
-    this.#fault = new IndelibleError(fault.code, fault.message);
-    this.#complete = false;
-    this.#ready.reject(this.#fault);
-    this.#ready = deferred();
+    this.#fault = new IndelibleError(fault.code, fault.message)
+    this.#complete = false
+    this.#ready.reject(this.#fault)
+    this.#ready = deferred()
   }
 
   #id(entity: string): string {
-    const slash = entity.indexOf('/');
-    return slash < 0 ? entity : entity.slice(slash + 1);
+    const slash = entity.indexOf('/')
+    return slash < 0 ? entity : entity.slice(slash + 1)
   }
 
   #put(id: string, before: JsonValue | undefined, value: JsonValue): void {
-    if (before === value) return;
-    this.#items.set(id, Object.freeze({ id, value: value as T }));
-    this.#changed();
+    if (before === value) return
+    this.#items.set(id, Object.freeze({ id, value: value as T }))
+    this.#changed()
   }
 
   /** Told once for all that arrived together. */
   #changed(): void {
-    if (this.#stale) return;
-    this.#stale = true;
-    this.#host.notices.add(() => this.#listeners.tell(this.value));
+    if (this.#stale) return
+    this.#stale = true
+    this.#host.notices.add(() => this.#listeners.tell(this.value))
   }
 }

@@ -5,245 +5,245 @@
  * Knows nothing of frames: bytes go in and out.
  */
 
-import { IndelibleError } from './errors.js';
-import type { Fault, TokenSource, WebSocketConstructor, WebSocketLike } from './types.js';
+import { IndelibleError } from './errors.js'
+import type { Fault, TokenSource, WebSocketConstructor, WebSocketLike } from './types.js'
 
 /** The WebSocket subprotocol. */
-export const SUBPROTOCOL = 'indelible.v1';
+export const SUBPROTOCOL = 'indelible.v1'
 
-const DELAY_MIN_MS = 250;
-const DELAY_MAX_MS = 30_000;
+const DELAY_MIN_MS = 250
+const DELAY_MAX_MS = 30_000
 /** From the start of an attempt to the server's welcome. */
-const HANDSHAKE_MS = 15_000;
+const HANDSHAKE_MS = 15_000
 /** A connection that lasted this long was a good one: the next delay begins from the bottom. */
-const STABLE_MS = 5_000;
+const STABLE_MS = 5_000
 
-const CLOSE_NORMAL = 1000;
-const CLOSE_GIVEN_UP = 4000;
+const CLOSE_NORMAL = 1000
+const CLOSE_GIVEN_UP = 4000
 /** The server does not accept the token. */
-const CLOSE_UNAUTHORIZED = 4401;
+const CLOSE_UNAUTHORIZED = 4401
 
 /** Whom a connection serves. */
 export interface ConnectionSink {
-  onConnecting(): void;
+  onConnecting(): void
   /** The socket is open; the handshake of the protocol comes next. */
-  onOpen(token: string | undefined): void;
-  onFrame(frame: Uint8Array): void;
+  onOpen(token: string | undefined): void
+  onFrame(frame: Uint8Array): void
   /** There is no socket any more. With a `final` fault no further attempt is made. */
-  onClosed(fault: Fault | null, final: boolean): void;
+  onClosed(fault: Fault | null, final: boolean): void
 }
 
 /** How to connect. */
 export interface ConnectionOptions {
-  readonly url: string | URL;
-  readonly token: TokenSource;
-  readonly WebSocket: WebSocketConstructor | undefined;
-  readonly delayMin: number | undefined;
-  readonly delayMax: number | undefined;
+  readonly url: string | URL
+  readonly token: TokenSource
+  readonly WebSocket: WebSocketConstructor | undefined
+  readonly delayMin: number | undefined
+  readonly delayMax: number | undefined
 }
 
 /** A connection that comes back. */
 export class Connection {
-  readonly #url: string;
-  readonly #token: TokenSource;
-  readonly #WebSocket: WebSocketConstructor;
-  readonly #delayMin: number;
-  readonly #delayMax: number;
-  readonly #sink: ConnectionSink;
-  #running = false;
-  #socket: WebSocketLike | null = null;
+  readonly #url: string
+  readonly #token: TokenSource
+  readonly #WebSocket: WebSocketConstructor
+  readonly #delayMin: number
+  readonly #delayMax: number
+  readonly #sink: ConnectionSink
+  #running = false
+  #socket: WebSocketLike | null = null
   /** Counts attempts, so that late news of an abandoned one can be told apart. */
-  #attempt = 0;
-  #failures = 0;
-  #welcomedAt: number | null = null;
-  #rejected: string | undefined = undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined = undefined;
-  readonly #wake = (): void => this.retryNow();
+  #attempt = 0
+  #failures = 0
+  #welcomedAt: number | null = null
+  #rejected: string | undefined = undefined
+  #timer: ReturnType<typeof setTimeout> | undefined = undefined
+  readonly #wake = (): void => this.retryNow()
 
   constructor(options: ConnectionOptions, sink: ConnectionSink) {
-    this.#url = endpoint(options.url);
-    this.#token = options.token;
-    this.#WebSocket = options.WebSocket ?? globalWebSocket();
-    this.#delayMin = options.delayMin ?? DELAY_MIN_MS;
-    this.#delayMax = options.delayMax ?? DELAY_MAX_MS;
-    this.#sink = sink;
+    this.#url = endpoint(options.url)
+    this.#token = options.token
+    this.#WebSocket = options.WebSocket ?? globalWebSocket()
+    this.#delayMin = options.delayMin ?? DELAY_MIN_MS
+    this.#delayMax = options.delayMax ?? DELAY_MAX_MS
+    this.#sink = sink
   }
 
   /** Connects, and goes on doing so until `stop`. */
   start(): void {
-    if (this.#running) return;
-    this.#running = true;
-    this.#failures = 0;
-    this.#rejected = undefined;
-    listen('addEventListener', this.#wake);
-    void this.#connect();
+    if (this.#running) return
+    this.#running = true
+    this.#failures = 0
+    this.#rejected = undefined
+    listen('addEventListener', this.#wake)
+    void this.#connect()
   }
 
   /** Closes for good (until the next `start`). */
   stop(): void {
-    if (!this.#running) return;
-    this.#halt();
-    this.#abandon(CLOSE_NORMAL, 'closed by the client');
-    this.#sink.onClosed(null, true);
+    if (!this.#running) return
+    this.#halt()
+    this.#abandon(CLOSE_NORMAL, 'closed by the client')
+    this.#sink.onClosed(null, true)
   }
 
   /** Sends one frame; `false` when there is no open socket to send it on. */
   send(frame: Uint8Array<ArrayBuffer>): boolean {
-    if (this.#socket === null || this.#socket.readyState !== 1) return false;
-    this.#socket.send(frame);
-    return true;
+    if (this.#socket === null || this.#socket.readyState !== 1) return false
+    this.#socket.send(frame)
+    return true
   }
 
   /** The server has welcomed us: the handshake is over, and the token is good. */
   welcomed(): void {
-    clearTimeout(this.#timer);
-    this.#welcomedAt = Date.now();
-    this.#rejected = undefined;
+    clearTimeout(this.#timer)
+    this.#welcomedAt = Date.now()
+    this.#rejected = undefined
   }
 
   /** Gives the socket up and makes another one. */
   restart(reason: string): void {
-    if (this.#socket === null) return;
-    this.#abandon(CLOSE_GIVEN_UP, reason);
-    this.#lost(null);
+    if (this.#socket === null) return
+    this.#abandon(CLOSE_GIVEN_UP, reason)
+    this.#lost(null)
   }
 
   /** Cuts the waiting time short. */
   retryNow(): void {
-    if (!this.#running || this.#socket !== null || this.#timer === undefined) return;
-    void this.#connect();
+    if (!this.#running || this.#socket !== null || this.#timer === undefined) return
+    void this.#connect()
   }
 
   async #connect(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const attempt = ++this.#attempt;
-    this.#sink.onConnecting();
-    let token: string | undefined;
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const attempt = ++this.#attempt
+    this.#sink.onConnecting()
+    let token: string | undefined
     try {
-      token = (typeof this.#token === 'function' ? await this.#token() : this.#token) ?? undefined;
+      token = (typeof this.#token === 'function' ? await this.#token() : this.#token) ?? undefined
     } catch (error) {
-      if (attempt === this.#attempt) this.#lost(fault('token', 'no token could be had', error));
-      return;
+      if (attempt === this.#attempt) this.#lost(fault('token', 'no token could be had', error))
+      return
     }
-    if (attempt !== this.#attempt) return;
+    if (attempt !== this.#attempt) return
     if (token !== undefined && token === this.#rejected) {
-      this.#giveUp(fault('unauthorized', 'the server does not accept the token'));
-      return;
+      this.#giveUp(fault('unauthorized', 'the server does not accept the token'))
+      return
     }
-    this.#open(attempt, token);
+    this.#open(attempt, token)
   }
 
   #open(attempt: number, token: string | undefined): void {
-    let socket: WebSocketLike;
+    let socket: WebSocketLike
     try {
-      socket = new this.#WebSocket(this.#url, [SUBPROTOCOL]);
+      socket = new this.#WebSocket(this.#url, [SUBPROTOCOL])
     } catch (error) {
-      this.#lost(fault('connect', 'the connection could not be made', error));
-      return;
+      this.#lost(fault('connect', 'the connection could not be made', error))
+      return
     }
-    socket.binaryType = 'arraybuffer';
-    this.#socket = socket;
-    this.#timer = setTimeout(() => this.restart('handshake timeout'), HANDSHAKE_MS);
+    socket.binaryType = 'arraybuffer'
+    this.#socket = socket
+    this.#timer = setTimeout(() => this.restart('handshake timeout'), HANDSHAKE_MS)
     socket.addEventListener('open', () => {
-      if (attempt === this.#attempt) this.#sink.onOpen(token);
-    });
-    socket.addEventListener('message', (event) => {
-      if (attempt !== this.#attempt) return;
-      if (event.data instanceof ArrayBuffer) this.#sink.onFrame(new Uint8Array(event.data));
-      else this.restart('not a binary frame');
-    });
-    socket.addEventListener('close', (event) => {
-      if (attempt === this.#attempt) this.#closed(event, token);
-    });
+      if (attempt === this.#attempt) this.#sink.onOpen(token)
+    })
+    socket.addEventListener('message', event => {
+      if (attempt !== this.#attempt) return
+      if (event.data instanceof ArrayBuffer) this.#sink.onFrame(new Uint8Array(event.data))
+      else this.restart('not a binary frame')
+    })
+    socket.addEventListener('close', event => {
+      if (attempt === this.#attempt) this.#closed(event, token)
+    })
     // A close event follows and says more; without a listener, `ws` would throw.
-    socket.addEventListener('error', () => undefined);
+    socket.addEventListener('error', () => undefined)
   }
 
   #closed(event: { code: number; reason: string }, token: string | undefined): void {
-    this.#socket = null;
+    this.#socket = null
     if (event.code !== CLOSE_UNAUTHORIZED) {
-      this.#lost(event.reason === '' ? null : fault('closed', event.reason));
-      return;
+      this.#lost(event.reason === '' ? null : fault('closed', event.reason))
+      return
     }
-    const refusal = fault('unauthorized', event.reason || 'the server does not accept the token');
-    const renewable = typeof this.#token === 'function' && this.#rejected === undefined;
+    const refusal = fault('unauthorized', event.reason || 'the server does not accept the token')
+    const renewable = typeof this.#token === 'function' && this.#rejected === undefined
     if (!renewable || token === undefined) {
-      this.#giveUp(refusal);
-      return;
+      this.#giveUp(refusal)
+      return
     }
     // It may merely have run out: ask for another one, and give up if that is refused as well.
-    this.#rejected = token;
-    this.#welcomedAt = null;
-    this.#sink.onClosed(refusal, false);
-    void this.#connect();
+    this.#rejected = token
+    this.#welcomedAt = null
+    this.#sink.onClosed(refusal, false)
+    void this.#connect()
   }
 
   #giveUp(reason: Fault): void {
-    this.#halt();
-    this.#sink.onClosed(reason, true);
+    this.#halt()
+    this.#sink.onClosed(reason, true)
   }
 
   #halt(): void {
-    this.#running = false;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    listen('removeEventListener', this.#wake);
+    this.#running = false
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    listen('removeEventListener', this.#wake)
   }
 
   #abandon(code: number, reason: string): void {
-    this.#attempt += 1;
-    const socket = this.#socket;
-    this.#socket = null;
+    this.#attempt += 1
+    const socket = this.#socket
+    this.#socket = null
     try {
-      socket?.close(code, reason);
+      socket?.close(code, reason)
     } catch {
       // Closing a socket that is not even open yet may throw; it is gone either way.
     }
   }
 
   #lost(reason: Fault | null): void {
-    const stable = this.#welcomedAt !== null && Date.now() - this.#welcomedAt >= STABLE_MS;
-    this.#welcomedAt = null;
-    this.#failures = stable ? 0 : this.#failures + 1;
-    this.#sink.onClosed(reason, false);
-    if (!this.#running) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#connect(), this.#delay());
+    const stable = this.#welcomedAt !== null && Date.now() - this.#welcomedAt >= STABLE_MS
+    this.#welcomedAt = null
+    this.#failures = stable ? 0 : this.#failures + 1
+    this.#sink.onClosed(reason, false)
+    if (!this.#running) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#connect(), this.#delay())
   }
 
   /** Doubles with each failure up to the limit; jittered, so that a crowd does not come back at once. */
   #delay(): number {
-    const exponent = Math.min(Math.max(this.#failures - 1, 0), 20);
-    const ceiling = Math.min(this.#delayMax, this.#delayMin * 2 ** exponent);
-    return ceiling * (0.5 + Math.random() / 2);
+    const exponent = Math.min(Math.max(this.#failures - 1, 0), 20)
+    const ceiling = Math.min(this.#delayMax, this.#delayMin * 2 ** exponent)
+    return ceiling * (0.5 + Math.random() / 2)
   }
 }
 
 function endpoint(given: string | URL): string {
-  const url = new URL(given, (globalThis as { location?: { href: string } }).location?.href);
-  url.protocol = url.protocol.replace(/^http/, 'ws');
-  if (url.pathname === '/') url.pathname = '/sync';
-  url.hash = '';
-  return url.href;
+  const url = new URL(given, (globalThis as { location?: { href: string } }).location?.href)
+  url.protocol = url.protocol.replace(/^http/, 'ws')
+  if (url.pathname === '/') url.pathname = '/sync'
+  url.hash = ''
+  return url.href
 }
 
 function globalWebSocket(): WebSocketConstructor {
-  const found = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
-  if (found !== undefined) return found;
+  const found = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket
+  if (found !== undefined) return found
   throw new IndelibleError(
     'no-websocket',
     'there is no global WebSocket here: give the class of the package "ws" as the option WebSocket',
-  );
+  )
 }
 
 function fault(code: string, message: string, cause?: unknown): Fault {
-  const why = cause instanceof Error ? `: ${cause.message}` : '';
-  return { code, message: message + why };
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  return { code, message: message + why }
 }
 
 /** Browsers tell when the network is back; nothing else does. */
 function listen(call: 'addEventListener' | 'removeEventListener', listener: () => void): void {
-  const target = globalThis as Partial<Pick<EventTarget, typeof call>>;
-  target[call]?.('online', listener);
+  const target = globalThis as Partial<Pick<EventTarget, typeof call>>
+  target[call]?.('online', listener)
 }

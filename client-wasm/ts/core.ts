@@ -7,7 +7,8 @@
  * instance that has trapped. Knows nothing of sockets.
  */
 
-import { IndelibleError, PolicyError } from './errors.js';
+import { IndelibleError, PolicyError } from './errors.js'
+import { loadCore } from './load.js'
 import type {
   EntityMode,
   Fault,
@@ -18,28 +19,34 @@ import type {
   SyncStatus,
   Violation,
   WasmSource,
-} from './types.js';
-import { loadCore } from './load.js';
-import { __wbg_reset_state as renewInstance, Session } from './wasm/indelible.js';
+} from './types.js'
+import { __wbg_reset_state as renewInstance, Session } from './wasm/indelible.js'
 
 /** What the core has to tell, in order. */
 export type CoreEvent =
   | { readonly type: 'welcome'; readonly principal: Principal }
   | { readonly type: 'status'; readonly entity: string | null; readonly status: SyncStatus }
   | {
-      readonly type: 'value';
-      readonly entity: string;
-      readonly mode: EntityMode;
-      readonly value: JsonValue;
+      readonly type: 'value'
+      readonly entity: string
+      readonly mode: EntityMode
+      readonly value: JsonValue
+      /** Names this value as the base of later edits; `null` in value mode. */
+      readonly revision: number | null
     }
-  | { readonly type: 'patch'; readonly entity: string; readonly patch: readonly Patch[] }
+  | {
+      readonly type: 'patch'
+      readonly entity: string
+      readonly patch: readonly Patch[]
+      readonly revision: number | null
+    }
   | ({ readonly type: 'gone'; readonly entity: string } & Fault)
   | { readonly type: 'saved'; readonly entity: string; readonly edit: number }
   | ({
-      readonly type: 'refused';
-      readonly entity: string;
-      readonly edit: number;
-      readonly violations: readonly Violation[];
+      readonly type: 'refused'
+      readonly entity: string
+      readonly edit: number
+      readonly violations: readonly Violation[]
     } & Fault)
   | { readonly type: 'item'; readonly entity: string; readonly value: JsonValue }
   | { readonly type: 'item-patch'; readonly entity: string; readonly patch: readonly Patch[] }
@@ -48,169 +55,171 @@ export type CoreEvent =
   | ({ readonly type: 'unwatchable'; readonly kind: string } & Fault)
   | { readonly type: 'created'; readonly request: number; readonly entity: string }
   | ({
-      readonly type: 'not-created';
-      readonly request: number;
-      readonly violations: readonly Violation[];
+      readonly type: 'not-created'
+      readonly request: number
+      readonly violations: readonly Violation[]
     } & Fault)
   | ({ readonly type: 'fault' } & Fault)
-  | { readonly type: 'disconnect'; readonly reason: string };
+  | { readonly type: 'disconnect'; readonly reason: string }
 
 /** How a merge is to be done; the text the core takes is JSON. */
 export interface CoreMerge {
-  readonly entity: string;
-  readonly body: string;
-  readonly keepProtected: boolean;
+  readonly entity: string
+  readonly body: string
+  readonly keepProtected: boolean
   /** Whether properties that the body lacks are to be removed. */
-  readonly whole: boolean;
+  readonly whole: boolean
+  /** The revision that the body was made from; the present one if left out. */
+  readonly base: number | undefined
 }
 
 /** A fresh core session is needed: the old instance is gone. */
-export type OnTrap = (error: IndelibleError) => void;
+export type OnTrap = (error: IndelibleError) => void
 
-const users = new Set<OnTrap>();
-let generation = 0;
+const users = new Set<OnTrap>()
+let generation = 0
 
 /** One client's part of the core. */
 export class Core {
-  readonly #session: Session;
-  readonly #generation = generation;
+  readonly #session: Session
+  readonly #generation = generation
 
   private constructor(name: string) {
-    this.#session = new Session(crypto.getRandomValues(new Uint8Array(32)), name);
+    this.#session = new Session(crypto.getRandomValues(new Uint8Array(32)), name)
   }
 
   /** Fetches and compiles the core, once for all clients of this page or process. */
   static async load(source: WasmSource | undefined): Promise<void> {
     try {
-      await loadCore(source);
+      await loadCore(source)
     } catch (cause) {
-      throw new IndelibleError('wasm', 'the WebAssembly core could not be loaded', { cause });
+      throw new IndelibleError('wasm', 'the WebAssembly core could not be loaded', { cause })
     }
   }
 
   /** A new session on the living instance; `load` must have been awaited. */
   static start(name: string): Core {
-    return new Core(name);
+    return new Core(name)
   }
 
   /** Calls `onTrap` whenever the instance dies. */
   static watch(onTrap: OnTrap): () => void {
-    users.add(onTrap);
-    return () => users.delete(onTrap);
+    users.add(onTrap)
+    return () => users.delete(onTrap)
   }
 
   connecting(): void {
-    this.#call((session) => session.connecting());
+    this.#call(session => session.connecting())
   }
 
   connected(token: string | undefined): void {
-    this.#call((session) => session.connected(token));
+    this.#call(session => session.connected(token))
   }
 
   authenticate(token: string): void {
-    this.#call((session) => session.authenticate(token));
+    this.#call(session => session.authenticate(token))
   }
 
   disconnected(fault: Fault | null): void {
-    this.#call((session) => session.disconnected(fault?.code, fault?.message));
+    this.#call(session => session.disconnected(fault?.code, fault?.message))
   }
 
   /** Returns whether the frame could be read; after `false` the connection must be closed. */
   handleFrame(frame: Uint8Array): boolean {
-    return this.#call((session) => session.handleFrame(frame, Date.now()));
+    return this.#call(session => session.handleFrame(frame, Date.now()))
   }
 
   /** The next frame to send. */
   pollTransmit(): Uint8Array<ArrayBuffer> | undefined {
-    return this.#call((session) => session.pollTransmit(Date.now())) as
+    return this.#call(session => session.pollTransmit(Date.now())) as
       | Uint8Array<ArrayBuffer>
-      | undefined;
+      | undefined
   }
 
   /** Everything that happened since the last call. */
   pollEvents(): readonly CoreEvent[] {
-    const text = this.#call((session) => session.pollEvents());
-    return text === undefined ? [] : (JSON.parse(text) as readonly CoreEvent[]);
+    const text = this.#call(session => session.pollEvents())
+    return text === undefined ? [] : (JSON.parse(text) as readonly CoreEvent[])
   }
 
   open(entity: string): void {
-    this.#call((session) => session.open(entity));
+    this.#call(session => session.open(entity))
   }
 
   close(entity: string): void {
-    this.#call((session) => session.close(entity));
+    this.#call(session => session.close(entity))
   }
 
   /** Asks for the whole value again, because patches no longer fit. */
   resync(entity: string): void {
-    this.#call((session) => session.resync(entity));
+    this.#call(session => session.resync(entity))
   }
 
   watch(kind: string): void {
-    this.#call((session) => session.watch(kind));
+    this.#call(session => session.watch(kind))
   }
 
   unwatch(kind: string): void {
-    this.#call((session) => session.unwatch(kind));
+    this.#call(session => session.unwatch(kind))
   }
 
   merge(merge: CoreMerge): MergeResult {
-    const { entity, body, keepProtected, whole } = merge;
-    const answer = this.#call((session) =>
-      session.merge(entity, body, keepProtected, whole, Date.now()),
-    );
-    return JSON.parse(answer) as MergeResult;
+    const { entity, body, keepProtected, whole, base } = merge
+    const answer = this.#call(session =>
+      session.merge(entity, body, keepProtected, whole, base, Date.now()),
+    )
+    return JSON.parse(answer) as MergeResult
   }
 
   /** The ordinal of the last local edit; 0: none. */
   edits(entity: string): number {
-    return this.#call((session) => session.edits(entity));
+    return this.#call(session => session.edits(entity))
   }
 
   /** Asks for a new entity; the answer is a `created` or `not-created` with this number. */
   create(entity: string, value: string): number {
-    return this.#call((session) => session.create(entity, value, Date.now()));
+    return this.#call(session => session.create(entity, value, Date.now()))
   }
 
   /** Gives the core's memory back. */
   free(): void {
-    if (this.#generation === generation) this.#session.free();
+    if (this.#generation === generation) this.#session.free()
   }
 
   #call<Result>(use: (session: Session) => Result): Result {
     if (this.#generation !== generation) {
-      throw new IndelibleError('trap', 'this instance of the core has been dropped');
+      throw new IndelibleError('trap', 'this instance of the core has been dropped')
     }
     try {
-      return use(this.#session);
+      return use(this.#session)
     } catch (error) {
-      throw this.#explain(error);
+      throw this.#explain(error)
     }
   }
 
   #explain(error: unknown): Error {
-    if (typeof error === 'string') return parseError(error);
-    if (error instanceof WebAssembly.RuntimeError) return trapped(error);
-    return error instanceof Error ? error : new IndelibleError('internal', String(error));
+    if (typeof error === 'string') return parseError(error)
+    if (error instanceof WebAssembly.RuntimeError) return trapped(error)
+    return error instanceof Error ? error : new IndelibleError('internal', String(error))
   }
 }
 
 /** Errors cross the border as JSON text. */
 function parseError(text: string): IndelibleError {
-  const error = JSON.parse(text) as Fault & { readonly violations?: readonly Violation[] };
-  if (error.violations !== undefined) return new PolicyError(error.violations);
-  return new IndelibleError(error.code, error.message);
+  const error = JSON.parse(text) as Fault & { readonly violations?: readonly Violation[] }
+  if (error.violations !== undefined) return new PolicyError(error.violations)
+  return new IndelibleError(error.code, error.message)
 }
 
 function trapped(cause: WebAssembly.RuntimeError): IndelibleError {
   const error = new IndelibleError('trap', 'the core of the client failed and was started anew', {
     cause,
-  });
-  generation += 1;
-  renewInstance();
+  })
+  generation += 1
+  renewInstance()
   // Not at once: whoever made the failing call shall first see it fail.
   queueMicrotask(() => {
-    for (const onTrap of [...users]) onTrap(error);
-  });
-  return error;
+    for (const onTrap of [...users]) onTrap(error)
+  })
+  return error
 }

@@ -5,14 +5,14 @@
  * Invariant: nothing that was handed in is ever written to, and a draft is dead after its change.
  */
 
-import { define, toJson } from './value.js';
+import { define, toJson } from './value.js'
 
 interface Change {
-  open: boolean;
-  modified: boolean;
+  open: boolean
+  modified: boolean
 }
 
-const drafts = new WeakSet();
+const drafts = new WeakSet()
 
 /**
  * JSON text of what `recipe` makes out of `value`; `null` when it changes nothing.
@@ -20,73 +20,73 @@ const drafts = new WeakSet();
  * @throws TypeError when the recipe is async, or leaves something that JSON cannot hold.
  */
 export function produce(value: object, recipe: (draft: object) => void): string | null {
-  const change: Change = { open: true, modified: false };
-  const draft = draftOf(value, change);
+  const change: Change = { open: true, modified: false }
+  const draft = draftOf(value, change)
   try {
     // `unknown`: a recipe that is async by mistake shows only in what it returns.
-    const result: unknown = (recipe as (draft: object) => unknown)(draft);
-    if (result instanceof Promise) throw new TypeError('the recipe of a change must not be async');
-    return change.modified ? toJson(draft) : null;
+    const result: unknown = (recipe as (draft: object) => unknown)(draft)
+    if (result instanceof Promise) throw new TypeError('the recipe of a change must not be async')
+    return change.modified ? toJson(draft) : null
   } finally {
-    change.open = false;
+    change.open = false
   }
 }
 
 function draftOf(base: object, change: Change): object {
-  const copy: object = Array.isArray(base) ? base.slice() : { ...base };
-  const draft = new Proxy(copy, traps(change));
-  drafts.add(draft);
-  return draft;
+  const copy: object = Array.isArray(base) ? base.slice() : { ...base }
+  const draft = new Proxy(copy, traps(change))
+  drafts.add(draft)
+  return draft
 }
 
 function traps(change: Change): ProxyHandler<object> {
   return {
     get(copy, key) {
-      alive(change);
-      return draftAt(copy, key, change);
+      alive(change)
+      return draftAt(copy, key, change)
     },
     set(copy, key, value: unknown) {
-      alive(change);
-      if (Object.hasOwn(copy, key) && Object.is(Reflect.get(copy, key), value)) return true;
-      change.modified = true;
-      if (key === 'length') return Reflect.set(copy, key, value);
-      define(copy, key, value);
-      return true;
+      alive(change)
+      if (Object.hasOwn(copy, key) && Object.is(Reflect.get(copy, key), value)) return true
+      change.modified = true
+      if (key === 'length') return Reflect.set(copy, key, value)
+      define(copy, key, value)
+      return true
     },
     deleteProperty(copy, key) {
-      alive(change);
-      if (Object.hasOwn(copy, key)) change.modified = true;
-      return Reflect.deleteProperty(copy, key);
+      alive(change)
+      if (Object.hasOwn(copy, key)) change.modified = true
+      return Reflect.deleteProperty(copy, key)
     },
     defineProperty(copy, key, descriptor) {
-      alive(change);
-      change.modified = true;
-      return Reflect.defineProperty(copy, key, descriptor);
+      alive(change)
+      change.modified = true
+      return Reflect.defineProperty(copy, key, descriptor)
     },
     getOwnPropertyDescriptor(copy, key) {
-      alive(change);
-      draftAt(copy, key, change);
-      return Reflect.getOwnPropertyDescriptor(copy, key);
+      alive(change)
+      draftAt(copy, key, change)
+      return Reflect.getOwnPropertyDescriptor(copy, key)
     },
     ownKeys(copy) {
-      alive(change);
-      return Reflect.ownKeys(copy);
+      alive(change)
+      return Reflect.ownKeys(copy)
     },
     setPrototypeOf: () => false,
     preventExtensions: () => false,
-  };
+  }
 }
 
 function alive(change: Change): void {
-  if (!change.open) throw new TypeError('a draft is used after its change has ended');
+  if (!change.open) throw new TypeError('a draft is used after its change has ended')
 }
 
 /** What lies at a key; a container of the frozen value gives way to its draft first. */
 function draftAt(copy: object, key: PropertyKey, change: Change): unknown {
-  const held: unknown = Reflect.get(copy, key);
-  if (typeof held !== 'object' || held === null || drafts.has(held)) return held;
-  if (!Object.hasOwn(copy, key) || !Object.isFrozen(held)) return held;
-  const draft = draftOf(held, change);
-  define(copy, key, draft);
-  return draft;
+  const held: unknown = Reflect.get(copy, key)
+  if (typeof held !== 'object' || held === null || drafts.has(held)) return held
+  if (!Object.hasOwn(copy, key) || !Object.isFrozen(held)) return held
+  const draft = draftOf(held, change)
+  define(copy, key, draft)
+  return draft
 }

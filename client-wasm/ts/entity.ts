@@ -5,10 +5,10 @@
  * the same object comes back until something changed.
  */
 
-import type { Core } from './core.js';
-import { produce } from './draft.js';
-import { IndelibleError, PolicyError } from './errors.js';
-import { type Deferred, deferred, Listeners, type Notices } from './listeners.js';
+import type { Core } from './core.js'
+import { produce } from './draft.js'
+import { IndelibleError, PolicyError } from './errors.js'
+import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import type {
   Draft,
   EntityMode,
@@ -22,22 +22,22 @@ import type {
   SyncStatus,
   Unsubscribe,
   Violation,
-} from './types.js';
-import { applyPatches, share, toJson } from './value.js';
+} from './types.js'
+import { applyPatches, share, toJson } from './value.js'
 
 /** What an entity needs of its client. */
 export interface EntityHost {
-  readonly notices: Notices;
+  readonly notices: Notices
   /** The living core, if it is loaded. */
-  readonly core: Core | null;
+  readonly core: Core | null
   /** Carries out what the core has to tell and to send. */
-  pump(): void;
+  pump(): void
   /** The entity is closed. */
-  release(name: string): void;
+  release(name: string): void
 }
 
 /** Called with the new value (`undefined`: the entity is gone) and what changed. */
-export type ValueListener<T> = (value: T | undefined, patches: readonly Patch[]) => void;
+export type ValueListener<T> = (value: T | undefined, patches: readonly Patch[]) => void
 
 const IDLE: SyncStatus = Object.freeze({
   state: 'offline',
@@ -45,54 +45,56 @@ const IDLE: SyncStatus = Object.freeze({
   lastSyncTime: null,
   violations: Object.freeze([]),
   error: null,
-});
+})
 
 interface Waiter extends Deferred<void> {
-  readonly edit: number;
+  readonly edit: number
 }
 
 /** An open entity. Made by `IndelibleClient.entity`. */
 export class Entity<T extends object = JsonObject> {
   /** The full name: `kind/id`, or `kind` for a singleton. */
-  readonly name: string;
-  readonly #host: EntityHost;
-  readonly #values = new Listeners<[T | undefined, readonly Patch[]]>();
-  readonly #statuses = new Listeners<[SyncStatus]>();
-  #value: JsonValue | undefined = undefined;
-  #mode: EntityMode | null = null;
-  #status: SyncStatus = IDLE;
-  #ready: Deferred<T> = deferred();
-  #fault: IndelibleError | null = null;
-  #edits = 0;
-  #saved = 0;
+  readonly name: string
+  readonly #host: EntityHost
+  readonly #values = new Listeners<[T | undefined, readonly Patch[]]>()
+  readonly #statuses = new Listeners<[SyncStatus]>()
+  #value: JsonValue | undefined = undefined
+  #mode: EntityMode | null = null
+  #status: SyncStatus = IDLE
+  /** The core's names for the values that we had, as bases of later edits. */
+  #revisions = new WeakMap<object, number>()
+  #ready: Deferred<T> = deferred()
+  #fault: IndelibleError | null = null
+  #edits = 0
+  #saved = 0
   /** Why the last edits are not saved; until the next edit. */
-  #refusal: IndelibleError | null = null;
-  #waiters: Waiter[] = [];
+  #refusal: IndelibleError | null = null
+  #waiters: Waiter[] = []
 
   /** @internal */
   constructor(name: string, host: EntityHost) {
-    this.name = name;
-    this.#host = host;
+    this.name = name
+    this.#host = host
   }
 
   /** The kind: the name up to the slash. */
   get kind(): string {
-    return this.name.split('/', 1)[0] as string;
+    return this.name.split('/', 1)[0] as string
   }
 
   /** The present value, own unsaved edits and stamps included; `undefined` before `ready`. Frozen. */
   get value(): T | undefined {
-    return this.#value as T | undefined;
+    return this.#value as T | undefined
   }
 
   /** How far this entity is in step with the server. Frozen. */
   get status(): SyncStatus {
-    return this.#status;
+    return this.#status
   }
 
   /** Chosen by what the principal may do; `null` before the first value. Only replicas can be edited. */
   get mode(): EntityMode | null {
-    return this.#mode;
+    return this.#mode
   }
 
   /**
@@ -100,9 +102,9 @@ export class Entity<T extends object = JsonObject> {
    * does not exist (any more), may not be read, or the server does not accept the token.
    */
   ready(): Promise<T> {
-    if (this.#value !== undefined) return Promise.resolve(this.#value as T);
-    if (this.#fault !== null) return Promise.reject(this.#fault);
-    return this.#ready.promise;
+    if (this.#value !== undefined) return Promise.resolve(this.#value as T)
+    if (this.#fault !== null) return Promise.reject(this.#fault)
+    return this.#ready.promise
   }
 
   /**
@@ -112,8 +114,8 @@ export class Entity<T extends object = JsonObject> {
    *
    * @throws PolicyError when the policy forbids part of it. Then nothing is applied or sent.
    */
-  merge(value: Partially<T>, options?: MergeOptions): MergeResult {
-    return this.#edit(toJson(value), false, options);
+  merge(value: Partially<T>, options?: MergeOptions<T>): MergeResult {
+    return this.#edit(toJson(value), false, options)
   }
 
   /**
@@ -122,10 +124,11 @@ export class Entity<T extends object = JsonObject> {
    *
    * @throws PolicyError like `merge`.
    */
-  change(recipe: (draft: Draft<T>) => void, options?: MergeOptions): MergeResult {
-    if (this.#value === undefined) throw this.#notReady();
-    const body = produce(this.#value as object, recipe as (draft: object) => void);
-    return body === null ? { changed: [], preserved: [] } : this.#edit(body, true, options);
+  change(recipe: (draft: Draft<T>) => void, options?: MergeOptions<T>): MergeResult {
+    const from = options?.base ?? this.value
+    if (from === undefined) throw this.#notReady()
+    const body = produce(from, recipe as (draft: object) => void)
+    return body === null ? { changed: [], preserved: [] } : this.#edit(body, true, options)
   }
 
   /**
@@ -133,133 +136,152 @@ export class Entity<T extends object = JsonObject> {
    * with a `PolicyError` when the server refused them, until the next edit.
    */
   saved(): Promise<void> {
-    if (this.#refusal !== null) return Promise.reject(this.#refusal);
-    if (this.#saved >= this.#edits) return Promise.resolve();
-    const waiter: Waiter = { edit: this.#edits, ...deferred<void>() };
-    this.#waiters.push(waiter);
-    return waiter.promise;
+    if (this.#refusal !== null) return Promise.reject(this.#refusal)
+    if (this.#saved >= this.#edits) return Promise.resolve()
+    const waiter: Waiter = { edit: this.#edits, ...deferred<void>() }
+    this.#waiters.push(waiter)
+    return waiter.promise
   }
 
   /** Calls `listener` after every change of the value, whoever made it. */
   subscribe(listener: ValueListener<T>): Unsubscribe {
-    return this.#values.add(listener);
+    return this.#values.add(listener)
   }
 
   /** Calls `listener` after every change of the status. */
   subscribeStatus(listener: (status: SyncStatus) => void): Unsubscribe {
-    return this.#statuses.add(listener);
+    return this.#statuses.add(listener)
   }
 
   /** Stops following the entity, for everybody who got it from this client. Drops unsaved edits. */
   close(): void {
-    this.#host.release(this.name);
-    this.abandon(new IndelibleError('closed', `${this.name} has been closed`));
-    this.#host.notices.tell();
+    this.#host.release(this.name)
+    this.abandon(new IndelibleError('closed', `${this.name} has been closed`))
+    this.#host.notices.tell()
   }
 
-  #edit(body: string, whole: boolean, options: MergeOptions = {}): MergeResult {
-    const core = this.#host.core;
-    if (core === null || this.#value === undefined) throw this.#notReady();
-    const keepProtected = options.protected === 'keep';
-    const result = core.merge({ entity: this.name, body, keepProtected, whole });
-    this.#edits = core.edits(this.name);
-    this.#refusal = null;
-    this.#host.pump();
-    return result;
+  #edit(body: string, whole: boolean, options: MergeOptions<T> = {}): MergeResult {
+    const core = this.#host.core
+    if (core === null || this.#value === undefined) throw this.#notReady()
+    const keepProtected = options.protected === 'keep'
+    const base = options.base === undefined ? undefined : this.#revision(options.base)
+    const result = core.merge({ entity: this.name, body, keepProtected, whole, base })
+    this.#edits = core.edits(this.name)
+    this.#refusal = null
+    this.#host.pump()
+    return result
+  }
+
+  /** The core's name for an earlier value; the present one needs none. */
+  #revision(base: T): number | undefined {
+    if ((base as unknown) === this.#value) return undefined
+    const revision = this.#revisions.get(base)
+    if (revision !== undefined) return revision
+    throw new IndelibleError('unknown-base', 'the base is no earlier value of this entity')
   }
 
   #notReady(): IndelibleError {
     return (
       this.#fault ?? new IndelibleError('not-ready', `${this.name} has no value yet: await ready()`)
-    );
+    )
   }
 
   /** @internal A whole new value. */
-  receiveValue(value: JsonValue, mode: EntityMode): void {
-    this.#mode = mode;
-    const next = share(this.#value, value);
-    if (next !== this.#value) this.#replace(next, [{ op: 'replace', path: '', value: next }]);
-    this.#fault = null;
-    this.#ready.resolve(next as T);
+  receiveValue(value: JsonValue, mode: EntityMode, revision: number | null): void {
+    this.#mode = mode
+    const next = share(this.#value, value)
+    this.#name(next, revision)
+    if (next !== this.#value) this.#replace(next, [{ op: 'replace', path: '', value: next }])
+    this.#fault = null
+    this.#ready.resolve(next as T)
   }
 
   /** @internal Patches to the value; `false` when they do not fit. */
-  receivePatches(patches: readonly Patch[]): boolean {
-    if (this.#value === undefined) return false;
+  receivePatches(patches: readonly Patch[], revision: number | null): boolean {
+    if (this.#value === undefined) return false
     try {
-      this.#replace(applyPatches(this.#value, patches), patches);
+      const next = applyPatches(this.#value, patches)
+      this.#name(next, revision)
+      this.#replace(next, patches)
     } catch (error) {
-      if (error instanceof IndelibleError) return false;
-      throw error;
+      if (error instanceof IndelibleError) return false
+      throw error
     }
-    return true;
+    return true
   }
 
   /** @internal */
   receiveStatus(status: SyncStatus): void {
-    this.#status = Object.freeze({ ...status, violations: Object.freeze(status.violations) });
-    const told = this.#status;
-    this.#host.notices.add(() => this.#statuses.tell(told));
+    this.#status = Object.freeze({ ...status, violations: Object.freeze(status.violations) })
+    const told = this.#status
+    this.#host.notices.add(() => this.#statuses.tell(told))
   }
 
   /** @internal All edits up to `edit` are durable. */
   receiveSaved(edit: number): void {
-    this.#saved = Math.max(this.#saved, edit);
-    this.#settle(edit, null);
+    this.#saved = Math.max(this.#saved, edit)
+    this.#settle(edit, null)
   }
 
   /** @internal The edits up to `edit` that were not saved are lost. */
   receiveRefusal(edit: number, fault: Fault, violations: readonly Violation[]): void {
-    const error = new PolicyError(violations, fault.message, fault.code);
-    if (edit >= this.#edits) this.#refusal = error;
-    this.#saved = Math.max(this.#saved, edit);
-    this.#settle(edit, error);
+    const error = new PolicyError(violations, fault.message, fault.code)
+    if (edit >= this.#edits) this.#refusal = error
+    this.#saved = Math.max(this.#saved, edit)
+    this.#settle(edit, error)
   }
 
   /** @internal There is no value to be had (any more). */
   receiveFault(fault: Fault): void {
-    this.#fail(new IndelibleError(fault.code, fault.message));
+    this.#fail(new IndelibleError(fault.code, fault.message))
   }
 
   /** @internal The core forgot everything: unsaved edits are lost, the last value stays on show. */
   restart(error: IndelibleError): void {
-    const lost = this.#edits > this.#saved;
-    this.#edits = 0;
-    this.#saved = 0;
-    this.#refusal = lost ? error : null;
-    this.#settle(Number.POSITIVE_INFINITY, error);
+    const lost = this.#edits > this.#saved
+    this.#edits = 0
+    this.#saved = 0
+    this.#revisions = new WeakMap()
+    this.#refusal = lost ? error : null
+    this.#settle(Number.POSITIVE_INFINITY, error)
   }
 
   /** @internal Nothing more will come. */
   abandon(error: IndelibleError): void {
-    this.#settle(Number.POSITIVE_INFINITY, error);
-    if (this.#value === undefined) this.#fail(error);
-    this.receiveStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime });
+    this.#settle(Number.POSITIVE_INFINITY, error)
+    if (this.#value === undefined) this.#fail(error)
+    this.receiveStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime })
   }
 
   #fail(error: IndelibleError): void {
-    this.#fault = error;
-    this.#ready.reject(error);
-    this.#ready = deferred();
-    if (this.#value !== undefined) this.#replace(undefined, []);
+    this.#fault = error
+    this.#ready.reject(error)
+    this.#ready = deferred()
+    if (this.#value !== undefined) this.#replace(undefined, [])
   }
 
   #replace(value: JsonValue | undefined, patches: readonly Patch[]): void {
-    if (value === this.#value) return;
-    this.#value = value;
-    this.#host.notices.add(() => this.#values.tell(value as T | undefined, patches));
+    if (value === this.#value) return
+    this.#value = value
+    this.#host.notices.add(() => this.#values.tell(value as T | undefined, patches))
+  }
+
+  #name(value: JsonValue, revision: number | null): void {
+    if (revision !== null && typeof value === 'object' && value !== null) {
+      this.#revisions.set(value, revision)
+    }
   }
 
   #settle(edit: number, error: IndelibleError | null): void {
-    const [due, later] = split(this.#waiters, (waiter) => waiter.edit <= edit);
-    this.#waiters = later;
+    const [due, later] = split(this.#waiters, waiter => waiter.edit <= edit)
+    this.#waiters = later
     for (const waiter of due) {
-      if (error === null) waiter.resolve();
-      else waiter.reject(error);
+      if (error === null) waiter.resolve()
+      else waiter.reject(error)
     }
   }
 }
 
 function split<T>(all: readonly T[], test: (one: T) => boolean): readonly [T[], T[]] {
-  return [all.filter(test), all.filter((one) => !test(one))];
+  return [all.filter(test), all.filter(one => !test(one))]
 }

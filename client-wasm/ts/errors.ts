@@ -1,34 +1,34 @@
 /** The errors that the client throws and rejects with. Every one has a stable `code`. */
 
-import type { Violation } from './types.js';
+import type { Violation } from './types.js'
 
 /** Base of all errors of this package. */
 export class IndelibleError extends Error {
-  override readonly name: string = 'IndelibleError';
+  override readonly name: string = 'IndelibleError'
   /** Stable code, such as `not-ready`, `closed`, `unauthorized`, `gone`. */
-  readonly code: string;
+  readonly code: string
 
   constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
+    super(message, options)
+    this.code = code
   }
 }
 
 /** An edit broke rules of the policy. Nothing of it was applied or, if it was the server's verdict, kept. */
 export class PolicyError extends IndelibleError {
-  override readonly name = 'PolicyError';
-  readonly violations: readonly Violation[];
+  override readonly name = 'PolicyError'
+  readonly violations: readonly Violation[]
 
   constructor(violations: readonly Violation[], message?: string, code = 'policy') {
-    super(code, message ?? describe(violations));
-    this.violations = violations;
+    super(code, message ?? describe(violations))
+    this.violations = violations
   }
 }
 
 function describe(violations: readonly Violation[]): string {
-  const [first] = violations;
-  if (first === undefined) return 'the edit was refused';
-  const where = first.pointer === '' ? '' : `${first.pointer}: `;
-  const more = violations.length > 1 ? ` (and ${violations.length - 1} more)` : '';
-  return `${where}${first.message}${more}`;
+  const [first] = violations
+  if (first === undefined) return 'the edit was refused'
+  const where = first.pointer === '' ? '' : `${first.pointer}: `
+  const more = violations.length > 1 ? ` (and ${violations.length - 1} more)` : ''
+  return `${where}${first.message}${more}`
 }

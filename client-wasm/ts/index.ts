@@ -1,9 +1,9 @@
 /** Indelible: keeps entities in sync with a server, live, with a policy that protects fields. */
 
-export { IndelibleClient } from './client.js';
-export { Collection, type Item } from './collection.js';
-export { Entity, type ValueListener } from './entity.js';
-export { IndelibleError, PolicyError } from './errors.js';
+export { IndelibleClient } from './client.js'
+export { Collection, type Item } from './collection.js'
+export { Entity, type ValueListener } from './entity.js'
+export { IndelibleError, PolicyError } from './errors.js'
 export type {
   ClientOptions,
   Draft,
@@ -24,4 +24,4 @@ export type {
   WasmSource,
   WebSocketConstructor,
   WebSocketLike,
-} from './types.js';
+} from './types.js'

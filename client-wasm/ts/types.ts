@@ -7,54 +7,54 @@ export type JsonValue =
   | boolean
   | null
   | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue };
+  | { readonly [key: string]: JsonValue }
 
 /** A JSON object: the value of every entity. */
-export type JsonObject = { readonly [key: string]: JsonValue };
+export type JsonObject = { readonly [key: string]: JsonValue }
 
 /** One operation of a JSON Patch (RFC 6902). */
 export type Patch =
   | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: JsonValue }
   | { readonly op: 'remove'; readonly path: string }
-  | { readonly op: 'move' | 'copy'; readonly from: string; readonly path: string };
+  | { readonly op: 'move' | 'copy'; readonly from: string; readonly path: string }
 
 /** A value the way `change` hands it to its recipe: the same shape, writable all the way down. */
 export type Draft<T> = T extends readonly (infer Element)[]
   ? Draft<Element>[]
   : T extends object
     ? { -readonly [Key in keyof T]: Draft<T[Key]> }
-    : T;
+    : T
 
 /** A part of a value: `merge` leaves what is absent as it is. Arrays are given whole. */
 export type Partially<T> = T extends readonly unknown[]
   ? T
   : T extends object
     ? { readonly [Key in keyof T]?: Partially<T[Key]> }
-    : T;
+    : T
 
 /** One rule that an edit broke. */
 export interface Violation {
   /** Index of the change within what was proposed. */
-  readonly change: number;
+  readonly change: number
   /** Indices of the operations within that change; empty: the whole change. */
-  readonly ops: readonly number[];
+  readonly ops: readonly number[]
   /** JSON Pointer; items of keyed lists are named by their id. */
-  readonly pointer: string;
+  readonly pointer: string
   /** Stable code of the rule. */
-  readonly rule: string;
+  readonly rule: string
   /** What was tried, as far as its author may read it. */
-  readonly attempted?: JsonValue;
+  readonly attempted?: JsonValue
   /** What stands instead, as far as the author may read it. */
-  readonly kept?: JsonValue;
+  readonly kept?: JsonValue
   /** A sentence for people. */
-  readonly message: string;
+  readonly message: string
 }
 
 /** Who the server says we are. */
 export interface Principal {
-  readonly id: string;
-  readonly name: string | null;
-  readonly roles: readonly string[];
+  readonly id: string
+  readonly name: string | null
+  readonly roles: readonly string[]
 }
 
 /**
@@ -66,89 +66,95 @@ export interface Principal {
  * - `synced`: everything of ours is durable on the server, and we see its present state
  * - `refused`: the server refused edits of ours; see `violations`. Ends with the next edit
  */
-export type SyncState = 'offline' | 'connecting' | 'syncing' | 'synced' | 'refused';
+export type SyncState = 'offline' | 'connecting' | 'syncing' | 'synced' | 'refused'
 
 /** Why an entity or the whole client cannot go on by itself. */
 export interface Fault {
   /** Stable code. */
-  readonly code: string;
+  readonly code: string
   /** A sentence for people. */
-  readonly message: string;
+  readonly message: string
 }
 
 /** The state of one entity or, summed up, of the client. A frozen object, new whenever it changes. */
 export interface SyncStatus {
-  readonly state: SyncState;
+  readonly state: SyncState
   /** Local edits that are not yet known to be durable on the server. */
-  readonly pending: number;
+  readonly pending: number
   /** When we were last known to be in step with the server; milliseconds since the Unix epoch. */
-  readonly lastSyncTime: number | null;
-  readonly violations: readonly Violation[];
-  readonly error: Fault | null;
+  readonly lastSyncTime: number | null
+  readonly violations: readonly Violation[]
+  readonly error: Fault | null
 }
 
 /** Which way an entity is kept: a document of its own, or the value with a stream of patches. */
-export type EntityMode = 'replica' | 'value';
+export type EntityMode = 'replica' | 'value'
 
 /** What `merge` and `change` did. */
 export interface MergeResult {
   /** Pointers of what was changed; empty: everything was so already. */
-  readonly changed: readonly string[];
+  readonly changed: readonly string[]
   /** Pointers of protected fields that were left as they are. */
-  readonly preserved: readonly string[];
+  readonly preserved: readonly string[]
 }
 
-/** How `merge` and `change` treat protected fields whose value differs. */
-export interface MergeOptions {
-  /** `refuse` (default): throw a `PolicyError`, nothing is applied. `keep`: leave them, tell in `preserved`. */
-  readonly protected?: 'refuse' | 'keep';
+/** How `merge` and `change` go about it. */
+export interface MergeOptions<T> {
+  /**
+   * What to do with protected fields whose value differs. `refuse` (default): throw a `PolicyError`,
+   * nothing is applied. `keep`: leave them, tell in `preserved`.
+   */
+  readonly protected?: 'refuse' | 'keep'
+  /**
+   * The value that this edit was made from: an earlier `value` of the entity, the very object. What
+   * others changed since is kept then. Needed where the user edits what may not be the present
+   * value any more, such as the text in an input box that is drawn later. Default: the present.
+   */
+  readonly base?: T
 }
 
 /** The part of the WebSocket interface that the client uses; browsers, Node 22 and `ws` provide it. */
 export interface WebSocketLike {
-  binaryType: string;
-  readonly readyState: number;
-  readonly bufferedAmount: number;
-  send(data: Uint8Array<ArrayBuffer>): void;
-  close(code?: number, reason?: string): void;
-  addEventListener(type: 'open' | 'error', listener: () => void): void;
-  addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
-  addEventListener(
-    type: 'close',
-    listener: (event: { code: number; reason: string }) => void,
-  ): void;
+  binaryType: string
+  readonly readyState: number
+  readonly bufferedAmount: number
+  send(data: Uint8Array<ArrayBuffer>): void
+  close(code?: number, reason?: string): void
+  addEventListener(type: 'open' | 'error', listener: () => void): void
+  addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void
+  addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void
 }
 
 /** Makes WebSockets: `globalThis.WebSocket` or the class of the package `ws`. */
-export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
+export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike
 
 /** A token, or how to get one. `null` or `undefined`: anonymous. */
 export type TokenSource =
   | string
   | (() => string | null | undefined | Promise<string | null | undefined>)
   | null
-  | undefined;
+  | undefined
 
 /** Options of `IndelibleClient`. */
 export interface ClientOptions {
   /** Where the server is: `ws:`, `wss:`, `http:` or `https:`; the path defaults to `/sync`. */
-  readonly url: string | URL;
+  readonly url: string | URL
   /** Asked at every connection. */
-  readonly token?: TokenSource;
+  readonly token?: TokenSource
   /** Where pending edits and replicas are kept. `memory`: they live as long as the client. */
-  readonly store?: 'memory';
+  readonly store?: 'memory'
   /** Needed where there is no global `WebSocket` (Node 20). */
-  readonly WebSocket?: WebSocketConstructor;
+  readonly WebSocket?: WebSocketConstructor
   /** The compiled core, where the package's own file cannot be found (unusual bundlers). */
-  readonly wasm?: WasmSource;
+  readonly wasm?: WasmSource
   /** A name for the server's logs, such as `acme-admin/2.1`. */
-  readonly name?: string;
+  readonly name?: string
   /** Bounds of the waiting time between attempts to connect, in milliseconds. */
-  readonly reconnect?: { readonly delayMin?: number; readonly delayMax?: number };
+  readonly reconnect?: { readonly delayMin?: number; readonly delayMax?: number }
 }
 
 /** The compiled core or the way to it. */
-export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module;
+export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
 
 /** Ends a subscription. */
-export type Unsubscribe = () => void;
+export type Unsubscribe = () => void

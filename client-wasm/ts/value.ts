@@ -5,62 +5,63 @@
  * Invariant: what goes out of this module is deeply frozen, and no input is ever changed.
  */
 
-import { IndelibleError } from './errors.js';
-import type { JsonObject, JsonValue, Patch } from './types.js';
+import { IndelibleError } from './errors.js'
+import type { JsonObject, JsonValue, Patch } from './types.js'
 
 /** Whether a value is an object and not an array. */
 export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isArray(value: JsonValue | undefined): value is readonly JsonValue[] {
-  return Array.isArray(value);
+  return Array.isArray(value)
 }
 
 /** Freezes a freshly parsed value all the way down. */
 export function freeze<T extends JsonValue>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  for (const child of Object.values(value)) freeze(child as JsonValue);
-  return Object.freeze(value);
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const child of Object.values(value)) freeze(child as JsonValue)
+  return Object.freeze(value)
 }
 
 /** `next`, frozen, with every part that equals the same part of `before` replaced by that part. */
 export function share(before: JsonValue | undefined, next: JsonValue): JsonValue {
-  if (before === next) return next;
+  if (before === next) return next
   if (isArray(before) && isArray(next)) {
-    const shared = next.map((element, index) => share(before[index], element));
-    const same = before.length === shared.length && shared.every((element, i) => element === before[i]);
-    return same ? before : Object.freeze(shared);
+    const shared = next.map((element, index) => share(before[index], element))
+    const same =
+      before.length === shared.length && shared.every((element, i) => element === before[i])
+    return same ? before : Object.freeze(shared)
   }
   if (isObject(before) && isObject(next)) {
-    const shared: Record<string, JsonValue> = Object.create(null) as Record<string, JsonValue>;
-    let same = Object.keys(before).length === Object.keys(next).length;
+    const shared: Record<string, JsonValue> = Object.create(null) as Record<string, JsonValue>
+    let same = Object.keys(before).length === Object.keys(next).length
     for (const [key, child] of Object.entries(next)) {
-      const old = Object.hasOwn(before, key) ? before[key] : undefined;
-      const kept = share(old, child);
-      shared[key] = kept;
-      if (kept !== old) same = false;
+      const old = Object.hasOwn(before, key) ? before[key] : undefined
+      const kept = share(old, child)
+      shared[key] = kept
+      if (kept !== old) same = false
     }
-    return same ? before : plain(shared);
+    return same ? before : plain(shared)
   }
-  return freeze(next);
+  return freeze(next)
 }
 
 /** Own properties only, `__proto__` included as an ordinary key; an ordinary frozen object. */
 function plain(record: Record<string, JsonValue>): JsonObject {
-  const object: Record<string, JsonValue> = {};
-  for (const key of Object.keys(record)) define(object, key, record[key] as JsonValue);
-  return Object.freeze(object);
+  const object: Record<string, JsonValue> = {}
+  for (const key of Object.keys(record)) define(object, key, record[key] as JsonValue)
+  return Object.freeze(object)
 }
 
 /** Sets an own property even where the name means something else to JavaScript (`__proto__`). */
-export function define(object: object, key: string, value: unknown): void {
+export function define(object: object, key: PropertyKey, value: unknown): void {
   Object.defineProperty(object, key, {
     value,
     writable: true,
     enumerable: true,
     configurable: true,
-  });
+  })
 }
 
 /**
@@ -70,75 +71,75 @@ export function define(object: object, key: string, value: unknown): void {
  * lost step with the server and must ask for the whole value.
  */
 export function applyPatches(value: JsonValue, patches: readonly Patch[]): JsonValue {
-  return patches.reduce<JsonValue>(applyPatch, value);
+  return patches.reduce<JsonValue>(applyPatch, value)
 }
 
 function applyPatch(value: JsonValue, patch: Patch): JsonValue {
-  const path = tokens(patch.path);
+  const path = tokens(patch.path)
   switch (patch.op) {
     case 'add':
-      return edit(value, path, { sort: 'add', value: freeze(patch.value) });
+      return edit(value, path, { sort: 'add', value: freeze(patch.value) })
     case 'replace':
-      return edit(value, path, { sort: 'replace', value: freeze(patch.value) });
+      return edit(value, path, { sort: 'replace', value: freeze(patch.value) })
     case 'remove':
-      return edit(value, path, { sort: 'remove' });
+      return edit(value, path, { sort: 'remove' })
     case 'move': {
-      const from = tokens(patch.from);
-      const moved = read(value, from);
-      return edit(edit(value, from, { sort: 'remove' }), path, { sort: 'add', value: moved });
+      const from = tokens(patch.from)
+      const moved = read(value, from)
+      return edit(edit(value, from, { sort: 'remove' }), path, { sort: 'add', value: moved })
     }
     case 'copy':
-      return edit(value, path, { sort: 'add', value: read(value, tokens(patch.from)) });
+      return edit(value, path, { sort: 'add', value: read(value, tokens(patch.from)) })
     case 'test':
-      if (share(read(value, path), patch.value) !== read(value, path)) throw misfit(patch.path);
-      return value;
+      if (share(read(value, path), patch.value) !== read(value, path)) throw misfit(patch.path)
+      return value
   }
 }
 
 type Edit =
   | { readonly sort: 'add' | 'replace'; readonly value: JsonValue }
-  | { readonly sort: 'remove' };
+  | { readonly sort: 'remove' }
 
 function tokens(pointer: string): readonly string[] {
-  if (pointer === '') return [];
-  if (!pointer.startsWith('/')) throw misfit(pointer);
+  if (pointer === '') return []
+  if (!pointer.startsWith('/')) throw misfit(pointer)
   return pointer
     .slice(1)
     .split('/')
-    .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
+    .map(token => token.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
 function misfit(pointer: string): IndelibleError {
-  return new IndelibleError('patch', `the patch does not fit the value at "${pointer}"`);
+  return new IndelibleError('patch', `the patch does not fit the value at "${pointer}"`)
 }
 
 function read(value: JsonValue, path: readonly string[]): JsonValue {
-  let here: JsonValue = value;
-  for (const token of path) here = child(here, token);
-  return here;
+  let here: JsonValue = value
+  for (const token of path) here = child(here, token)
+  return here
 }
 
 function child(container: JsonValue, token: string): JsonValue {
-  if (isArray(container)) return container[position(token, container.length - 1)] as JsonValue;
-  if (isObject(container) && Object.hasOwn(container, token)) return container[token] as JsonValue;
-  throw misfit(`/${token}`);
+  if (isArray(container)) return container[position(token, container.length - 1)] as JsonValue
+  if (isObject(container) && Object.hasOwn(container, token)) return container[token] as JsonValue
+  throw misfit(`/${token}`)
 }
 
 function position(token: string, max: number): number {
-  const index = /^(?:0|[1-9]\d{0,8})$/.test(token) ? Number(token) : Number.NaN;
-  if (!(index <= max)) throw misfit(`/${token}`);
-  return index;
+  const index = /^(?:0|[1-9]\d{0,8})$/.test(token) ? Number(token) : Number.NaN
+  if (!(index <= max)) throw misfit(`/${token}`)
+  return index
 }
 
 function edit(value: JsonValue, path: readonly string[], change: Edit): JsonValue {
-  const [token, ...rest] = path;
+  const [token, ...rest] = path
   if (token === undefined) {
-    if (change.sort === 'remove') throw misfit('');
-    return change.value;
+    if (change.sort === 'remove') throw misfit('')
+    return change.value
   }
-  if (isArray(value)) return editArray(value, token, rest, change);
-  if (isObject(value)) return editObject(value, token, rest, change);
-  throw misfit(`/${token}`);
+  if (isArray(value)) return editArray(value, token, rest, change)
+  if (isObject(value)) return editObject(value, token, rest, change)
+  throw misfit(`/${token}`)
 }
 
 function editArray(
@@ -147,18 +148,18 @@ function editArray(
   rest: readonly string[],
   change: Edit,
 ): JsonValue {
-  const copy = array.slice();
+  const copy = array.slice()
   if (rest.length > 0) {
-    const index = position(token, array.length - 1);
-    copy[index] = edit(array[index] as JsonValue, rest, change);
+    const index = position(token, array.length - 1)
+    copy[index] = edit(array[index] as JsonValue, rest, change)
   } else if (change.sort === 'add') {
-    copy.splice(token === '-' ? array.length : position(token, array.length), 0, change.value);
+    copy.splice(token === '-' ? array.length : position(token, array.length), 0, change.value)
   } else if (change.sort === 'replace') {
-    copy[position(token, array.length - 1)] = change.value;
+    copy[position(token, array.length - 1)] = change.value
   } else {
-    copy.splice(position(token, array.length - 1), 1);
+    copy.splice(position(token, array.length - 1), 1)
   }
-  return Object.freeze(copy);
+  return Object.freeze(copy)
 }
 
 function editObject(
@@ -168,13 +169,13 @@ function editObject(
   change: Edit,
 ): JsonValue {
   if ((rest.length > 0 || change.sort !== 'add') && !Object.hasOwn(object, token)) {
-    throw misfit(`/${token}`);
+    throw misfit(`/${token}`)
   }
-  const copy: Record<string, JsonValue> = { ...object };
-  if (rest.length > 0) define(copy, token, edit(object[token] as JsonValue, rest, change));
-  else if (change.sort === 'remove') Reflect.deleteProperty(copy, token);
-  else define(copy, token, change.value);
-  return Object.freeze(copy);
+  const copy: Record<string, JsonValue> = { ...object }
+  if (rest.length > 0) define(copy, token, edit(object[token] as JsonValue, rest, change))
+  else if (change.sort === 'remove') Reflect.deleteProperty(copy, token)
+  else define(copy, token, change.value)
+  return Object.freeze(copy)
 }
 
 /**
@@ -186,18 +187,18 @@ function editObject(
 export function toJson(value: unknown): string {
   const text = JSON.stringify(value, (key, part: unknown) => {
     if (typeof part === 'number' && !Number.isFinite(part)) {
-      throw new TypeError(`"${key}" is ${String(part)}, which JSON cannot hold`);
+      throw new TypeError(`"${key}" is ${String(part)}, which JSON cannot hold`)
     }
     if (typeof part === 'function' || typeof part === 'symbol') {
-      throw new TypeError(`"${key}" is a ${typeof part}, which JSON cannot hold`);
+      throw new TypeError(`"${key}" is a ${typeof part}, which JSON cannot hold`)
     }
-    return typeof part === 'string' ? wellFormed(part) : part;
-  }) as string | undefined;
-  if (text === undefined) throw new TypeError('undefined is no JSON value');
-  return text;
+    return typeof part === 'string' ? wellFormed(part) : part
+  }) as string | undefined
+  if (text === undefined) throw new TypeError('undefined is no JSON value')
+  return text
 }
 
 /** Half of a surrogate pair, as an input box can leave it behind, becomes U+FFFD. */
 function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, '\u{FFFD}');
+  return text.replace(/\p{Surrogate}/gu, '\u{FFFD}')
 }

@@ -1,0 +1,207 @@
+// Guards against clients that never come back, come back all at once, or knock for ever with a
+// token that is not accepted.
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Connection } from './connection.js'
+import type { Fault, TokenSource, WebSocketConstructor, WebSocketLike } from './types.js'
+
+type Listener = (event: never) => void
+
+class FakeSocket {
+  static all: FakeSocket[] = []
+  binaryType = ''
+  readyState = 0
+  readonly bufferedAmount = 0
+  readonly url: string
+  readonly protocols: string[]
+  closedWith: number | undefined = undefined
+  readonly sent: Uint8Array[] = []
+  readonly #listeners = new Map<string, Listener>()
+
+  constructor(url: string, protocols: string[]) {
+    this.url = url
+    this.protocols = protocols
+    FakeSocket.all.push(this)
+  }
+
+  addEventListener(type: string, listener: Listener): void {
+    this.#listeners.set(type, listener)
+  }
+
+  send(data: Uint8Array): void {
+    this.sent.push(data)
+  }
+
+  close(code?: number): void {
+    this.closedWith = code
+    this.readyState = 3
+  }
+
+  fire(type: string, event: unknown = {}): void {
+    if (type === 'open') this.readyState = 1
+    if (type === 'close') this.readyState = 3
+    this.#listeners.get(type)?.(event as never)
+  }
+}
+
+interface Log {
+  readonly connection: Connection
+  readonly opened: (string | undefined)[]
+  readonly closed: { fault: Fault | null; final: boolean }[]
+  readonly frames: Uint8Array[]
+}
+
+function connect(token: TokenSource): Log {
+  const opened: Log['opened'] = []
+  const closed: Log['closed'] = []
+  const frames: Uint8Array[] = []
+  const connection = new Connection(
+    {
+      url: 'http://example.test',
+      token,
+      WebSocket: FakeSocket as unknown as WebSocketConstructor,
+      delayMin: 100,
+      delayMax: 1_000,
+    },
+    {
+      onConnecting: () => undefined,
+      onOpen: used => opened.push(used),
+      onFrame: frame => frames.push(frame),
+      onClosed: (fault, final) => closed.push({ fault, final }),
+    },
+  )
+  connection.start()
+  return { connection, opened, closed, frames }
+}
+
+async function nextSocket(): Promise<FakeSocket> {
+  await vi.advanceTimersByTimeAsync(0)
+  const socket = FakeSocket.all.at(-1)
+  if (socket === undefined) throw new Error('no socket was opened')
+  return socket
+}
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  FakeSocket.all = []
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+test('the address, the subprotocol, the token', async () => {
+  const log = connect(() => Promise.resolve('secret'))
+  const socket = await nextSocket()
+  expect(socket.url).toBe('ws://example.test/sync')
+  expect(socket.protocols).toEqual(['indelible.v1'])
+  socket.fire('open')
+  expect(log.opened).toEqual(['secret'])
+  socket.fire('message', { data: new Uint8Array([1, 2]).buffer })
+  expect(log.frames).toEqual([new Uint8Array([1, 2])])
+  expect(log.connection.send(new Uint8Array([3]))).toBe(true)
+  log.connection.stop()
+  expect(socket.closedWith).toBe(1000)
+  socket.fire('close', { code: 1000, reason: '' })
+  expect(log.closed).toEqual([{ fault: null, final: true }])
+})
+
+test('the waiting time doubles up to its limit, with jitter', async () => {
+  connect(null)
+  const delays: number[] = []
+  for (let attempt = 0; attempt < 6; attempt += 1) {
+    const socket = await nextSocket()
+    const count = FakeSocket.all.length
+    socket.fire('close', { code: 1006, reason: '' })
+    let waited = 0
+    while (FakeSocket.all.length === count) {
+      await vi.advanceTimersByTimeAsync(5)
+      waited += 5
+    }
+    delays.push(waited)
+  }
+  for (const [index, ceiling] of [100, 200, 400, 800, 1_000, 1_000].entries()) {
+    expect(delays[index]).toBeGreaterThanOrEqual(ceiling / 2)
+    expect(delays[index]).toBeLessThanOrEqual(ceiling + 5)
+  }
+})
+
+test('after a good connection the waiting time starts from the bottom', async () => {
+  const log = connect(null)
+  for (let attempt = 0; attempt < 4; attempt += 1) {
+    ;(await nextSocket()).fire('close', { code: 1006, reason: '' })
+    await vi.advanceTimersByTimeAsync(1_000)
+  }
+  const socket = await nextSocket()
+  socket.fire('open')
+  log.connection.welcomed()
+  await vi.advanceTimersByTimeAsync(6_000)
+  const count = FakeSocket.all.length
+  socket.fire('close', { code: 1001, reason: 'going away' })
+  await vi.advanceTimersByTimeAsync(105)
+  expect(FakeSocket.all.length).toBe(count + 1)
+})
+
+test('a server that does not answer is given up', async () => {
+  const log = connect(null)
+  const socket = await nextSocket()
+  socket.fire('open')
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(socket.closedWith).toBe(4000)
+  expect(log.closed).toEqual([{ fault: null, final: false }])
+  socket.fire('message', { data: new ArrayBuffer(1) })
+  expect(log.frames).toEqual([])
+})
+
+test('a token that ran out is asked for again; one that is refused is not tried for ever', async () => {
+  let issued = 0
+  const log = connect(() => `token-${++issued}`)
+  let socket = await nextSocket()
+  socket.fire('open')
+  log.connection.welcomed()
+  await vi.advanceTimersByTimeAsync(60_000)
+  socket.fire('close', { code: 4401, reason: 'expired' })
+  socket = await nextSocket()
+  socket.fire('open')
+  expect(log.opened).toEqual(['token-1', 'token-2'])
+  socket.fire('close', { code: 4401, reason: 'invalid' })
+  await vi.advanceTimersByTimeAsync(600_000)
+  expect(log.opened).toHaveLength(2)
+  expect(log.closed.at(-1)).toEqual({
+    fault: { code: 'unauthorized', message: 'invalid' },
+    final: true,
+  })
+})
+
+test('the same token again is not tried again', async () => {
+  const log = connect(() => 'stale')
+  const socket = await nextSocket()
+  socket.fire('open')
+  socket.fire('close', { code: 4401, reason: '' })
+  await vi.advanceTimersByTimeAsync(600_000)
+  expect(FakeSocket.all).toHaveLength(1)
+  expect(log.closed.at(-1)?.final).toBe(true)
+  log.connection.start()
+  await nextSocket()
+  expect(FakeSocket.all).toHaveLength(2)
+})
+
+test('a token source that fails is asked again later', async () => {
+  let calls = 0
+  const log = connect(() => {
+    calls += 1
+    if (calls === 1) throw new Error('no network')
+    return 'secret'
+  })
+  await vi.advanceTimersByTimeAsync(200)
+  expect(log.closed).toEqual([
+    { fault: { code: 'token', message: 'no token could be had: no network' }, final: false },
+  ])
+  ;(await nextSocket()).fire('open')
+  expect(log.opened).toEqual(['secret'])
+})
+
+test('the interface fits the WebSocket of browsers', () => {
+  const check: (socket: WebSocket) => WebSocketLike = socket => socket
+  expect(check).toBeTypeOf('function')
+})

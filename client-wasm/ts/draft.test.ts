@@ -1,0 +1,111 @@
+// Guards against recipes that change the frozen value, and against edits that get lost on the way.
+
+import { expect, test } from 'vitest'
+import { produce } from './draft.js'
+import { freeze } from './value.js'
+
+interface Item {
+  id?: string
+  title: string
+}
+interface Value {
+  name?: string
+  items: Item[]
+  tags: string[]
+  address: { city?: string }
+}
+
+const value = freeze({
+  name: 'Acme',
+  items: [
+    { id: 'a', title: 'A' },
+    { id: 'b', title: 'B' },
+    { id: 'c', title: 'C' },
+  ],
+  tags: ['x', 'y'],
+  address: { city: 'Lyon' },
+}) as unknown as Value
+
+function edited(recipe: (draft: Value) => void): Value | null {
+  const before = JSON.stringify(value)
+  const text = produce(value, recipe as (draft: object) => void)
+  expect(JSON.stringify(value)).toBe(before)
+  return text === null ? null : (JSON.parse(text) as Value)
+}
+
+test('nothing changed', () => {
+  expect(edited(() => undefined)).toBeNull()
+  expect(
+    edited(draft => {
+      draft.name = 'Acme'
+      expect(draft.items.map(item => item.title)).toEqual(['A', 'B', 'C'])
+    }),
+  ).toBeNull()
+})
+
+test('fields are set and deleted at any depth', () => {
+  const after = edited(draft => {
+    draft.address.city = 'Nice'
+    delete draft.name
+    const second = draft.items[1]
+    if (second) second.title = 'B2'
+  })
+  expect(after).toEqual({
+    ...value,
+    name: undefined,
+    address: { city: 'Nice' },
+    items: [value.items[0], { id: 'b', title: 'B2' }, value.items[2]],
+  })
+})
+
+test('arrays take all their methods, and moved items keep their edits', () => {
+  const after = edited(draft => {
+    draft.tags.push('z')
+    draft.tags.reverse()
+    const [first] = draft.items.splice(0, 1)
+    if (!first) throw new Error('there is a first')
+    draft.items.push(first)
+    first.title = 'moved'
+    draft.items.splice(1, 0, { title: 'new' })
+    expect(draft.items.length).toBe(4)
+    expect(Array.isArray(draft.items)).toBe(true)
+    expect(draft.items.indexOf(first)).toBe(3)
+  })
+  expect(after?.tags).toEqual(['z', 'y', 'x'])
+  expect(after?.items).toEqual([
+    { id: 'b', title: 'B' },
+    { title: 'new' },
+    { id: 'c', title: 'C' },
+    { id: 'a', title: 'moved' },
+  ])
+})
+
+test('sorting, spreading and searching work', () => {
+  const after = edited(draft => {
+    draft.items.sort((a, b) => (a.title < b.title ? 1 : -1))
+    draft.items = draft.items.filter(item => item.id !== 'b')
+    draft.address = { ...draft.address }
+    draft.tags.length = 1
+  })
+  expect(after?.items.map(item => item.id)).toEqual(['c', 'a'])
+  expect(after?.address).toEqual({ city: 'Lyon' })
+  expect(after?.tags).toEqual(['x'])
+})
+
+test('a draft is dead after its change', () => {
+  let leaked: Value | undefined
+  edited(draft => {
+    leaked = draft
+  })
+  expect(() => leaked?.name).toThrow(TypeError)
+})
+
+test('an async recipe and a cycle are mistakes', () => {
+  expect(() => produce(value, async () => undefined)).toThrow(/async/)
+  expect(() =>
+    edited(draft => {
+      const looped = draft as unknown as { self?: unknown }
+      looped.self = draft
+    }),
+  ).toThrow(TypeError)
+})
