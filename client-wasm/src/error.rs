@@ -76,7 +76,11 @@ impl CallError {
             Self::Policy(violations) => Some(violations.as_slice()),
             _ => None,
         };
-        let fields = Fields { code: self.code(), message: self.to_string(), violations };
+        let fields = Fields {
+            code: self.code(),
+            message: self.to_string(),
+            violations,
+        };
         serde_json::to_string(&fields).unwrap_or_else(|_| {
             let plain: Value = json!({ "code": self.code(), "message": "" });
             plain.to_string()

@@ -24,7 +24,10 @@ pub struct Fault {
 impl Fault {
     /// A fault with this code and sentence.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into() }
+        Self {
+            code: code.into(),
+            message: message.into(),
+        }
     }
 }
 

@@ -31,7 +31,9 @@ impl Session {
     /// `seed`: 32 random bytes.
     #[wasm_bindgen(constructor)]
     pub fn new(seed: &[u8], name: &str) -> Result<Self, String> {
-        let seed = seed.try_into().map_err(|_| "the seed has 32 bytes".to_owned())?;
+        let seed = seed
+            .try_into()
+            .map_err(|_| "the seed has 32 bytes".to_owned())?;
         Ok(Self(crate::Session::new(seed, name)))
     }
 
@@ -48,7 +50,8 @@ impl Session {
     }
 
     pub fn disconnected(&mut self, code: Option<String>, message: Option<String>) {
-        self.0.disconnected(code.map(|code| Fault::new(code, message.unwrap_or_default())));
+        self.0
+            .disconnected(code.map(|code| Fault::new(code, message.unwrap_or_default())));
     }
 
     /// `false`: the bytes are no frame, and the connection must be closed.
@@ -75,7 +78,9 @@ impl Session {
         if events.is_empty() {
             return Ok(None);
         }
-        serde_json::to_string(&events).map(Some).map_err(|error| error.to_string())
+        serde_json::to_string(&events)
+            .map(Some)
+            .map_err(|error| error.to_string())
     }
 
     pub fn open(&mut self, entity: &str) -> Result<(), String> {
@@ -109,12 +114,22 @@ impl Session {
         now: f64,
     ) -> Result<String, String> {
         let options = EditOptions {
-            protected: if keep_protected { Protected::Keep } else { Protected::Refuse },
-            absent: if whole { Absent::Removed } else { Absent::Stays },
+            protected: if keep_protected {
+                Protected::Keep
+            } else {
+                Protected::Refuse
+            },
+            absent: if whole {
+                Absent::Removed
+            } else {
+                Absent::Stays
+            },
             revision: base.map(|revision| revision as u64),
         };
-        let edited =
-            self.0.edit(entity, body, &options, at(now)).map_err(|error| error.to_json())?;
+        let edited = self
+            .0
+            .edit(entity, body, &options, at(now))
+            .map_err(|error| error.to_json())?;
         serde_json::to_string(&edited).map_err(|error| error.to_string())
     }
 
@@ -123,7 +138,9 @@ impl Session {
     }
 
     pub fn create(&mut self, entity: &str, value: &str, now: f64) -> Result<u32, String> {
-        self.0.create(entity, value, at(now)).map_err(|error| error.to_json())
+        self.0
+            .create(entity, value, at(now))
+            .map_err(|error| error.to_json())
     }
 }
 

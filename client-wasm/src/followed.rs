@@ -111,7 +111,9 @@ impl Followed {
 
     /// The event that tells what changed in the replica since it was last told.
     pub(crate) fn news(&mut self) -> Option<Event> {
-        let Known::Replica(replica) = &mut self.known else { return None };
+        let Known::Replica(replica) = &mut self.known else {
+            return None;
+        };
         let value = replica.shown().presented();
         let event = match &self.told {
             Some(told) => {

@@ -16,7 +16,9 @@ pub(crate) struct Ids {
 
 impl std::fmt::Debug for Ids {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ids").field("drawn", &self.drawn).finish_non_exhaustive()
+        f.debug_struct("Ids")
+            .field("drawn", &self.drawn)
+            .finish_non_exhaustive()
     }
 }
 
@@ -28,7 +30,11 @@ impl Ids {
     /// 16 bytes: 48 bits of time, so that they sort by it, the rest random.
     pub(crate) fn draw(&mut self, now: Timestamp) -> [u8; 16] {
         self.drawn += 1;
-        let random = Hash::of(&[b"indelible/client/id/1\0", &self.seed, &self.drawn.to_be_bytes()]);
+        let random = Hash::of(&[
+            b"indelible/client/id/1\0",
+            &self.seed,
+            &self.drawn.to_be_bytes(),
+        ]);
         let mut id = [0; 16];
         id.copy_from_slice(&random.as_bytes()[..16]);
         id[..6].copy_from_slice(&now.0.max(0).to_be_bytes()[2..]);

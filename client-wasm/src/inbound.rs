@@ -39,7 +39,13 @@ impl Session {
             Err(error) => return Err(BadFrame(error.to_string())),
         };
         match frame {
-            ServerFrame::Welcome { protocol, principal, limits, kinds, .. } => {
+            ServerFrame::Welcome {
+                protocol,
+                principal,
+                limits,
+                kinds,
+                ..
+            } => {
                 if protocol != PROTOCOL_VERSION {
                     return Err(BadFrame(format!("protocol {protocol}")));
                 }
@@ -47,26 +53,61 @@ impl Session {
                 self.on_welcome(principal, kinds);
             }
             ServerFrame::Schema { kind, hash, text } => self.on_schema(&kind, hash, text),
-            ServerFrame::Snapshot { entity, epoch, seq, hash, document, stamps } => {
+            ServerFrame::Snapshot {
+                entity,
+                epoch,
+                seq,
+                hash,
+                document,
+                stamps,
+            } => {
                 let stamps = object(&stamps)?;
-                let snapshot =
-                    Snapshot { epoch, seq, hash, document: &document, stamps: &stamps };
+                let snapshot = Snapshot {
+                    epoch,
+                    seq,
+                    hash,
+                    document: &document,
+                    stamps: &stamps,
+                };
                 self.on_snapshot(&entity, &snapshot, now);
             }
-            ServerFrame::Entries { entity, epoch, entries, stamps } => {
+            ServerFrame::Entries {
+                entity,
+                epoch,
+                entries,
+                stamps,
+            } => {
                 self.on_entries(&entity, epoch, &entries, object(&stamps)?, now);
             }
-            ServerFrame::Value { entity, version, value, .. } => {
+            ServerFrame::Value {
+                entity,
+                version,
+                value,
+                ..
+            } => {
                 self.on_value(&entity, version, json(&value)?, now);
             }
-            ServerFrame::Patch { entity, version, patch, .. } => {
+            ServerFrame::Patch {
+                entity,
+                version,
+                patch,
+                ..
+            } => {
                 self.on_patch(&entity, version, &json(&patch)?, now);
             }
             ServerFrame::Watched { kind } => self.on_watched(&kind),
-            ServerFrame::Admitted { id, entity, seq, .. } => {
+            ServerFrame::Admitted {
+                id, entity, seq, ..
+            } => {
                 self.on_admitted(id, &entity, seq, now);
             }
-            ServerFrame::Refused { id, entity, admitted, code, violations } => {
+            ServerFrame::Refused {
+                id,
+                entity,
+                admitted,
+                code,
+                violations,
+            } => {
                 self.on_refused(id, &entity, admitted, &code, violations);
             }
             ServerFrame::Gone { entity, code } => {
@@ -74,7 +115,12 @@ impl Session {
                 self.on_gone(&entity, &Fault::new(code, message));
             }
             ServerFrame::Reset { entity, .. } => self.on_reset(&entity),
-            ServerFrame::Error { code, reason, entity, id } => {
+            ServerFrame::Error {
+                code,
+                reason,
+                entity,
+                id,
+            } => {
                 self.on_error(Fault::new(code, reason), entity, id);
             }
         }
@@ -82,7 +128,11 @@ impl Session {
     }
 
     fn on_welcome(&mut self, principal: Principal, kinds: Vec<KindReport>) {
-        if self.principal.as_ref().is_some_and(|before| before.id != principal.id) {
+        if self
+            .principal
+            .as_ref()
+            .is_some_and(|before| before.id != principal.id)
+        {
             // Another person must never see or send what the one before left.
             let fault = Fault::new("principal", "somebody else has signed in");
             for id in self.followed.keys().cloned().collect::<Vec<_>>() {
@@ -90,13 +140,20 @@ impl Session {
             }
             for creation in std::mem::take(&mut self.creations).into_values() {
                 let (request, violations, fault) = (creation.request, Vec::new(), fault.clone());
-                self.events.push_back(Event::NotCreated { request, violations, fault });
+                self.events.push_back(Event::NotCreated {
+                    request,
+                    violations,
+                    fault,
+                });
             }
             self.policies.clear();
         }
         self.phase = Phase::Ready;
         self.fault = None;
-        self.kinds = kinds.into_iter().map(|report| (report.kind.clone(), report)).collect();
+        self.kinds = kinds
+            .into_iter()
+            .map(|report| (report.kind.clone(), report))
+            .collect();
         self.principal = Some(principal.clone());
         self.events.push_back(Event::Welcome { principal });
         for kind in self.watches.keys().cloned().collect::<Vec<_>>() {
@@ -115,7 +172,9 @@ impl Session {
         let report = self.kinds.get(id.kind());
         let policy = report.map(|report| report.policy);
         let replicated = report.is_some_and(|report| report.mode == KindMode::Replica);
-        let Some(followed) = self.followed.get_mut(id) else { return };
+        let Some(followed) = self.followed.get_mut(id) else {
+            return;
+        };
         match &followed.known {
             Known::Replica(replica) if replicated => {
                 // Under another schema, the document has another genesis.
@@ -141,10 +200,17 @@ impl Session {
     }
 
     fn on_schema(&mut self, kind: &Kind, hash: Hash, text: String) {
-        if self.policies.get(kind).is_some_and(|policy| policy.hash() == hash) {
+        if self
+            .policies
+            .get(kind)
+            .is_some_and(|policy| policy.hash() == hash)
+        {
             return;
         }
-        let source = SchemaSource { file: format!("{kind}.json"), text };
+        let source = SchemaSource {
+            file: format!("{kind}.json"),
+            text,
+        };
         match Policy::compile(&source) {
             Ok(policy) => {
                 self.policies.insert(kind.clone(), Arc::new(policy));
@@ -161,13 +227,20 @@ impl Session {
 
     fn on_snapshot(&mut self, id: &EntityId, snapshot: &Snapshot<'_>, now: Timestamp) {
         let policy = self.policies.get(id.kind()).cloned();
-        let Some(followed) = self.followed.get_mut(id) else { return };
+        let Some(followed) = self.followed.get_mut(id) else {
+            return;
+        };
         let Some(policy) = policy else {
-            self.lose(id, &Fault::new("schema", "a snapshot came without its schema"));
+            self.lose(
+                id,
+                &Fault::new("schema", "a snapshot came without its schema"),
+            );
             return;
         };
         followed.from_scratch = false;
-        let reloaded = followed.replica().map(|replica| replica.reload(&policy, snapshot));
+        let reloaded = followed
+            .replica()
+            .map(|replica| replica.reload(&policy, snapshot));
         if matches!(reloaded, Some(Ok(()))) {
             followed.reached(now);
             return;
@@ -176,7 +249,11 @@ impl Session {
             let fault = Fault::new("reset", "the entity was started over on the server");
             self.drop_edits(id, &fault, Vec::new());
         }
-        match Replica::load(id, &policy, snapshot) {
+        let me = self
+            .principal
+            .as_ref()
+            .map_or("", |principal| principal.id.as_str());
+        match Replica::load(id, me, &policy, snapshot) {
             Ok(replica) => {
                 if let Some(followed) = self.followed.get_mut(id) {
                     followed.known = Known::Replica(Box::new(replica));
@@ -195,13 +272,21 @@ impl Session {
         stamps: Map<String, Value>,
         now: Timestamp,
     ) {
-        let Some(followed) = self.followed.get_mut(id) else { return };
+        let Some(followed) = self.followed.get_mut(id) else {
+            return;
+        };
         // Between a reset and its snapshot, what still arrives is of the old subscription.
         if followed.from_scratch {
             return;
         }
-        let Some(replica) = followed.replica() else { return };
-        let settled = if replica.place().0 == epoch { replica.apply(entries, stamps).ok() } else { None };
+        let Some(replica) = followed.replica() else {
+            return;
+        };
+        let settled = if replica.place().0 == epoch {
+            replica.apply(entries, stamps).ok()
+        } else {
+            None
+        };
         match settled {
             Some(settled) => {
                 followed.reached(now);
@@ -214,7 +299,10 @@ impl Session {
     fn settle(&mut self, id: &EntityId, settled: &Settled) {
         match settled {
             Settled::Saved(edit) => {
-                self.events.push_back(Event::Saved { entity: id.clone(), edit: *edit });
+                self.events.push_back(Event::Saved {
+                    entity: id.clone(),
+                    edit: *edit,
+                });
             }
             Settled::Partly => {
                 let fault = Fault::new("refused", "the server refused a part of the edits");
@@ -240,7 +328,9 @@ impl Session {
             self.send(&ClientFrame::Unwatch { kind: kind.clone() });
             self.send_watch(&kind);
         }
-        let Some(followed) = self.followed.get_mut(id) else { return };
+        let Some(followed) = self.followed.get_mut(id) else {
+            return;
+        };
         // The first time from where we are: after a mere overflow that loses nothing. If the
         // server does not know that place either, from scratch.
         followed.from_scratch |= !followed.current || matches!(followed.known, Known::Nothing);
@@ -253,15 +343,25 @@ impl Session {
         let by_value = self.mode(id.kind()) == KindMode::Value;
         if let Some(watch) = self.watches.get_mut(id.kind()) {
             watch.versions.insert(id.clone(), version.clone());
-            self.events.push_back(Event::Item { entity: id.clone(), value: value.clone() });
+            self.events.push_back(Event::Item {
+                entity: id.clone(),
+                value: value.clone(),
+            });
         }
-        let Some(followed) = self.followed.get_mut(id) else { return };
+        let Some(followed) = self.followed.get_mut(id) else {
+            return;
+        };
         if by_value {
             followed.known = Known::Value { version };
             followed.from_scratch = false;
             followed.reached(now);
             let (entity, mode) = (id.clone(), Mode::Value);
-            self.events.push_back(Event::Value { entity, mode, value, revision: None });
+            self.events.push_back(Event::Value {
+                entity,
+                mode,
+                value,
+                revision: None,
+            });
         } else if matches!(followed.known, Known::Gone(_)) {
             followed.known = Known::Nothing;
             self.reopen(id);
@@ -277,19 +377,29 @@ impl Session {
             let (entity, patch) = (id.clone(), patch.clone());
             self.events.push_back(Event::ItemPatch { entity, patch });
         }
-        let Some(followed) = self.followed.get_mut(id) else { return };
-        let Known::Value { version: known } = &mut followed.known else { return };
+        let Some(followed) = self.followed.get_mut(id) else {
+            return;
+        };
+        let Known::Value { version: known } = &mut followed.known else {
+            return;
+        };
         let is_new = *known != version;
         *known = version;
         followed.reached(now);
         if is_new {
             let (entity, patch) = (id.clone(), patch.clone());
-            self.events.push_back(Event::Patch { entity, patch, revision: None });
+            self.events.push_back(Event::Patch {
+                entity,
+                patch,
+                revision: None,
+            });
         }
     }
 
     fn on_watched(&mut self, kind: &Kind) {
-        let Some(watch) = self.watches.get_mut(kind) else { return };
+        let Some(watch) = self.watches.get_mut(kind) else {
+            return;
+        };
         watch.complete = true;
         let entities: Vec<EntityId> = watch.versions.keys().cloned().collect();
         if self.mode(kind) == KindMode::Value {
@@ -299,13 +409,19 @@ impl Session {
                 }
             }
         }
-        self.events.push_back(Event::Watched { kind: kind.clone(), entities });
+        self.events.push_back(Event::Watched {
+            kind: kind.clone(),
+            entities,
+        });
     }
 
     fn on_admitted(&mut self, id: ProposalId, entity: &EntityId, seq: Seq, now: Timestamp) {
         if let Some(creation) = self.creations.remove(&id) {
             let (request, entity) = (creation.request, entity.clone());
-            self.events.push_back(Event::Created { request, entity: entity.clone() });
+            self.events.push_back(Event::Created {
+                request,
+                entity: entity.clone(),
+            });
             if let Some(followed) = self.followed.get_mut(&entity)
                 && matches!(followed.known, Known::Gone(_))
             {
@@ -314,8 +430,12 @@ impl Session {
             }
             return;
         }
-        let Some(followed) = self.followed.get_mut(entity) else { return };
-        let Some(replica) = followed.replica() else { return };
+        let Some(followed) = self.followed.get_mut(entity) else {
+            return;
+        };
+        let Some(replica) = followed.replica() else {
+            return;
+        };
         match replica.admitted(id, seq) {
             Ok(Settled::Nothing) => {}
             Ok(settled) => {
@@ -335,13 +455,18 @@ impl Session {
         violations: Vec<ViolationReport>,
     ) {
         let violations: Vec<ViolationView> = violations.into_iter().map(Into::into).collect();
-        let message = violations
-            .first()
-            .map_or_else(|| format!("refused: {code}"), |violation| violation.message.clone());
+        let message = violations.first().map_or_else(
+            || format!("refused: {code}"),
+            |violation| violation.message.clone(),
+        );
         let fault = Fault::new(code, message);
         if let Some(creation) = self.creations.remove(&id) {
             let request = creation.request;
-            self.events.push_back(Event::NotCreated { request, violations, fault });
+            self.events.push_back(Event::NotCreated {
+                request,
+                violations,
+                fault,
+            });
             return;
         }
         let Some(replica) = self.followed.get_mut(entity).and_then(|f| f.replica()) else {
@@ -351,24 +476,38 @@ impl Session {
             return;
         }
         if let Some(edit) = replica.saved_of_flight(admitted) {
-            self.events.push_back(Event::Saved { entity: entity.clone(), edit });
+            self.events.push_back(Event::Saved {
+                entity: entity.clone(),
+                edit,
+            });
         }
         self.drop_edits(entity, &fault, violations);
     }
 
     /// Pending edits are lost; the replica goes on from the server's state.
     fn drop_edits(&mut self, id: &EntityId, fault: &Fault, violations: Vec<ViolationView>) {
-        let Some(followed) = self.followed.get_mut(id) else { return };
+        let Some(followed) = self.followed.get_mut(id) else {
+            return;
+        };
         let edit = followed.edits;
-        let Some(replica) = followed.replica() else { return };
+        let Some(replica) = followed.replica() else {
+            return;
+        };
         // A proposal of which the log holds a part has left the pending ones when this is found out.
         let lost = replica.pending() > 0 || fault.code == "refused";
         replica.discard();
         if lost {
             let (entity, fault) = (id.clone(), fault.clone());
-            followed.refusal =
-                Some(Refusal { fault: fault.clone(), violations: violations.clone() });
-            self.events.push_back(Event::Refused { entity, edit, violations, fault });
+            followed.refusal = Some(Refusal {
+                fault: fault.clone(),
+                violations: violations.clone(),
+            });
+            self.events.push_back(Event::Refused {
+                entity,
+                edit,
+                violations,
+                fault,
+            });
         }
     }
 
@@ -388,7 +527,8 @@ impl Session {
         if let Some(watch) = self.watches.get_mut(id.kind())
             && watch.versions.remove(id).is_some()
         {
-            self.events.push_back(Event::ItemGone { entity: id.clone() });
+            self.events
+                .push_back(Event::ItemGone { entity: id.clone() });
         }
         self.lose(id, fault);
     }
@@ -396,24 +536,36 @@ impl Session {
     fn on_error(&mut self, fault: Fault, entity: Option<EntityId>, id: Option<ProposalId>) {
         if let Some(creation) = id.and_then(|id| self.creations.remove(&id)) {
             let (request, violations) = (creation.request, Vec::new());
-            self.events.push_back(Event::NotCreated { request, violations, fault });
+            self.events.push_back(Event::NotCreated {
+                request,
+                violations,
+                fault,
+            });
             return;
         }
         match entity {
             // No verdict on the proposal: it is asked again, with the patience of reconnecting.
             Some(_) if id.is_some() => {
-                self.events.push_back(Event::Disconnect { reason: fault.code.clone() });
+                self.events.push_back(Event::Disconnect {
+                    reason: fault.code.clone(),
+                });
                 self.fault = Some(fault);
             }
             Some(entity) => {
                 let unwatchable = entity.id().is_none()
-                    && self.watches.get(entity.kind()).is_some_and(|watch| !watch.complete);
+                    && self
+                        .watches
+                        .get(entity.kind())
+                        .is_some_and(|watch| !watch.complete);
                 if unwatchable {
                     let kind = entity.kind().clone();
                     if let Some(watch) = self.watches.get_mut(&kind) {
                         watch.failed = true;
                     }
-                    self.events.push_back(Event::Unwatchable { kind, fault: fault.clone() });
+                    self.events.push_back(Event::Unwatchable {
+                        kind,
+                        fault: fault.clone(),
+                    });
                 }
                 self.lose(&entity, &fault);
             }

@@ -13,8 +13,8 @@ use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
-use indelible_engine::policy::Policy;
 use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::EntryReport;
 use indelible_engine::time::Timestamp;
@@ -33,6 +33,15 @@ pub(crate) const FRAME_OVERHEAD_BYTES: usize = 1_024;
 struct Edit {
     ordinal: u64,
     change: Vec<u8>,
+}
+
+/// A state that was shown, and that later edits may be based on.
+#[derive(Debug)]
+struct Revision {
+    name: u64,
+    heads: Vec<Hash>,
+    /// The document does not hold them, so they are kept.
+    stamps: Map<String, Value>,
 }
 
 /// A proposal that is sent, or to be sent again, until it is answered.
@@ -104,6 +113,7 @@ pub(crate) enum Settled {
 /// The server's state of an entity and our edits on top of it.
 #[derive(Debug)]
 pub(crate) struct Replica {
+    me: String,
     confirmed: Entity,
     /// `confirmed` with the pending edits; `None` where there are none.
     local: Option<Entity>,
@@ -111,20 +121,23 @@ pub(crate) struct Replica {
     actor: Option<[u8; 16]>,
     flight: Option<Flight>,
     unsent: VecDeque<Edit>,
-    revisions: VecDeque<(u64, Vec<Hash>)>,
+    revisions: VecDeque<Revision>,
 }
 
 impl Replica {
+    /// `me` is the id of the principal whose edits these will be.
     pub(crate) fn load(
         id: &EntityId,
+        me: &str,
         policy: &Arc<Policy>,
         snapshot: &Snapshot<'_>,
     ) -> Result<Self, LoadError> {
         let place = (snapshot.seq, snapshot.hash);
         let mut confirmed =
             Entity::from_document(id, snapshot.epoch, policy, snapshot.document, place)?;
-        confirmed.set_stamps(snapshot.stamps);
+        confirmed.set_stamps(snapshot.stamps.clone());
         Ok(Self {
+            me: me.to_owned(),
             confirmed,
             local: None,
             stamps: snapshot.stamps.clone(),
@@ -146,11 +159,15 @@ impl Replica {
         snapshot: &Snapshot<'_>,
     ) -> Result<(), LoadError> {
         let id = self.confirmed.id().clone();
-        let mut fresh = Self::load(&id, policy, snapshot)?;
+        let mut fresh = Self::load(&id, &self.me, policy, snapshot)?;
         if self.pending() > 0 {
             if snapshot.epoch != self.confirmed.epoch() {
                 let reason = "the edits belong to an earlier epoch".to_owned();
-                return Err(LoadError::Change { entity: id, seq: snapshot.seq, reason });
+                return Err(LoadError::Change {
+                    entity: id,
+                    seq: snapshot.seq,
+                    reason,
+                });
             }
             fresh.local = Some(fresh.with_edits(self.edits())?);
             fresh.actor = self.actor;
@@ -163,14 +180,14 @@ impl Replica {
     }
 
     fn edits(&self) -> impl Iterator<Item = &Edit> {
-        self.flight.iter().flat_map(|flight| &flight.edits).chain(&self.unsent)
+        self.flight
+            .iter()
+            .flat_map(|flight| &flight.edits)
+            .chain(&self.unsent)
     }
 
     /// The confirmed state with edits on top.
-    fn with_edits<'a>(
-        &self,
-        edits: impl Iterator<Item = &'a Edit>,
-    ) -> Result<Entity, LoadError> {
+    fn with_edits<'a>(&self, edits: impl Iterator<Item = &'a Edit>) -> Result<Entity, LoadError> {
         let changes: Vec<Vec<u8>> = edits.map(|edit| edit.change.clone()).collect();
         let (seq, hash) = (self.confirmed.seq(), self.confirmed.hash());
         let mut entity = self.confirmed.clone();
@@ -178,7 +195,7 @@ impl Replica {
             seq: seq.next(),
             hash,
             at: Timestamp(0),
-            author: "",
+            author: &self.me,
             claimed: None,
             changes: &changes,
         };
@@ -189,7 +206,7 @@ impl Replica {
     /// Edits take no place in the log before the server gives them one, and leave no stamp.
     fn placed(&self, mut entity: Entity) -> Entity {
         entity.confirm(self.confirmed.seq(), self.confirmed.hash(), Timestamp(0));
-        entity.set_stamps(&self.stamps);
+        entity.set_stamps(self.stamps.clone());
         entity
     }
 
@@ -200,7 +217,11 @@ impl Replica {
 
     /// Where the server's log is known up to.
     pub(crate) fn place(&self) -> (Epoch, Seq, Hash) {
-        (self.confirmed.epoch(), self.confirmed.seq(), self.confirmed.hash())
+        (
+            self.confirmed.epoch(),
+            self.confirmed.seq(),
+            self.confirmed.hash(),
+        )
     }
 
     pub(crate) fn policy(&self) -> &Arc<Policy> {
@@ -217,8 +238,12 @@ impl Replica {
         if self.revisions.len() == REVISIONS_MAX {
             self.revisions.pop_front();
         }
-        let heads = self.shown().heads();
-        self.revisions.push_back((revision, heads));
+        let (heads, stamps) = (self.shown().heads(), self.shown().stamp_fields());
+        self.revisions.push_back(Revision {
+            name: revision,
+            heads,
+            stamps,
+        });
     }
 
     /// Applies entries of the server's log; those we have already are skipped.
@@ -245,7 +270,7 @@ impl Replica {
             changes,
         });
         self.confirmed.apply_log(logged)?;
-        self.confirmed.set_stamps(&stamps);
+        self.confirmed.set_stamps(stamps.clone());
         self.stamps = stamps;
         let mut settled = Settled::Nothing;
         for entry in entries {
@@ -296,11 +321,21 @@ impl Replica {
         }
         if seq > self.confirmed.seq() {
             let (entity, after) = (self.confirmed.id().clone(), self.confirmed.seq());
-            return Err(LoadError::Order { entity, after, found: seq });
+            return Err(LoadError::Order {
+                entity,
+                after,
+                found: seq,
+            });
         }
-        let Some(flight) = self.flight.take() else { return Ok(Settled::Nothing) };
+        let Some(flight) = self.flight.take() else {
+            return Ok(Settled::Nothing);
+        };
         self.rebuild()?;
-        Ok(if flight.partial { Settled::Partly } else { Settled::Saved(flight.last()) })
+        Ok(if flight.partial {
+            Settled::Partly
+        } else {
+            Settled::Saved(flight.last())
+        })
     }
 
     /// Whether this is the proposal in flight.
@@ -312,7 +347,9 @@ impl Replica {
     pub(crate) fn saved_of_flight(&self, count: u32) -> Option<u64> {
         let count = usize::try_from(count).ok()?.checked_sub(1)?;
         let edits = &self.flight.as_ref()?.edits;
-        edits.get(count.min(edits.len().checked_sub(1)?)).map(|edit| edit.ordinal)
+        edits
+            .get(count.min(edits.len().checked_sub(1)?))
+            .map(|edit| edit.ordinal)
     }
 
     /// Drops all pending edits. The next edit gets a fresh actor: the old one's dropped changes
@@ -336,19 +373,39 @@ impl Replica {
         let options = MergeOptions {
             protected: options.protected,
             absent: options.absent,
-            base: options.revision.map(|revision| self.base(revision)).transpose()?,
+            base: options
+                .revision
+                .map(|revision| self.base(revision))
+                .transpose()?,
             ..MergeOptions::default()
         };
-        let merged =
-            merge::merge(self.shown(), author.principal, &actor.into(), body, &options)
-                .map_err(explain)?;
+        let merged = merge::merge(
+            self.shown(),
+            author.principal,
+            &actor.into(),
+            body,
+            &options,
+        )
+        .map_err(explain)?;
         let preserved = merged.preserved;
         let Some(change) = merged.change else {
-            return Ok((Edited { changed: Vec::new(), preserved }, false));
+            return Ok((
+                Edited {
+                    changed: Vec::new(),
+                    preserved,
+                },
+                false,
+            ));
         };
-        let max = author.limits.frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
+        let max = author
+            .limits
+            .frame_bytes_max
+            .saturating_sub(FRAME_OVERHEAD_BYTES);
         if change.len() > max {
-            return Err(CallError::TooBig { bytes: change.len(), max });
+            return Err(CallError::TooBig {
+                bytes: change.len(),
+                max,
+            });
         }
         let proposal = Proposal {
             id: ProposalId(author.fresh),
@@ -364,7 +421,13 @@ impl Replica {
             return Err(CallError::Policy(violations));
         }
         let Some(admitted) = verdict.admitted else {
-            return Ok((Edited { changed: Vec::new(), preserved }, false));
+            return Ok((
+                Edited {
+                    changed: Vec::new(),
+                    preserved,
+                },
+                false,
+            ));
         };
         let (entity, _, effects) = admitted.into_parts();
         self.local = Some(self.placed(entity));
@@ -375,13 +438,19 @@ impl Replica {
     }
 
     fn base(&self, revision: u64) -> Result<Base, CallError> {
-        let (_, heads) = self
-            .revisions
-            .iter()
-            .find(|(known, _)| *known == revision)
-            .ok_or(CallError::UnknownBase)?;
-        let value = self.shown().presented_at(heads).map_err(|_| CallError::UnknownBase)?;
-        Ok(Base { value, heads: heads.clone() })
+        let known = self.revisions.iter().find(|known| known.name == revision);
+        let Revision { heads, stamps, .. } = known.ok_or(CallError::UnknownBase)?;
+        let mut value = self
+            .shown()
+            .presented_at(heads)
+            .map_err(|_| CallError::UnknownBase)?;
+        if let Some(value) = value.as_object_mut() {
+            value.extend(stamps.clone());
+        }
+        Ok(Base {
+            value,
+            heads: heads.clone(),
+        })
     }
 
     /// The connection is gone: what was in flight must be sent again.
@@ -399,11 +468,23 @@ impl Replica {
     ) -> Option<(ProposalId, Vec<Vec<u8>>)> {
         if self.flight.is_none() && !self.unsent.is_empty() {
             let edits = self.take_batch(limits);
-            self.flight = Some(Flight { id: id(), edits, partial: false, sent: false });
+            self.flight = Some(Flight {
+                id: id(),
+                edits,
+                partial: false,
+                sent: false,
+            });
         }
         let flight = self.flight.as_mut().filter(|flight| !flight.sent)?;
         flight.sent = true;
-        Some((flight.id, flight.edits.iter().map(|edit| edit.change.clone()).collect()))
+        Some((
+            flight.id,
+            flight
+                .edits
+                .iter()
+                .map(|edit| edit.change.clone())
+                .collect(),
+        ))
     }
 
     /// As many edits as one frame takes; each alone fits, or it would not have been taken in.

@@ -13,7 +13,9 @@ use indelible_engine::id::{EntityId, Kind, ProposalId};
 use indelible_engine::limits::Limits;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::protocol::{ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, Token};
+use indelible_engine::protocol::{
+    ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, Token,
+};
 use indelible_engine::time::Timestamp;
 use serde_bytes::ByteBuf;
 use serde_json::Value;
@@ -109,7 +111,9 @@ impl Session {
     /// There is a fresh token for the same principal.
     pub fn authenticate(&mut self, token: String) {
         if self.phase == Phase::Ready {
-            self.send(&ClientFrame::Auth { token: Token(token) });
+            self.send(&ClientFrame::Auth {
+                token: Token(token),
+            });
         }
     }
 
@@ -153,7 +157,10 @@ impl Session {
         let status = self.status();
         if self.status.as_ref() != Some(&status) {
             self.status = Some(status.clone());
-            self.events.push_back(Event::Status { entity: None, status });
+            self.events.push_back(Event::Status {
+                entity: None,
+                status,
+            });
         }
         self.events.drain(..).collect()
     }
@@ -177,7 +184,9 @@ impl Session {
 
     /// Follows an entity no longer; its pending edits are dropped.
     pub fn close(&mut self, entity: &str) {
-        let Ok(id) = parse::<EntityId>(entity) else { return };
+        let Ok(id) = parse::<EntityId>(entity) else {
+            return;
+        };
         if self.followed.remove(&id).is_some() && self.phase == Phase::Ready {
             self.send(&ClientFrame::Close { entity: id });
         }
@@ -185,8 +194,12 @@ impl Session {
 
     /// Tells the whole value of an entity again, because the program lost step with the patches.
     pub fn resync(&mut self, entity: &str) {
-        let Ok(id) = parse::<EntityId>(entity) else { return };
-        let Some(followed) = self.followed.get_mut(&id) else { return };
+        let Ok(id) = parse::<EntityId>(entity) else {
+            return;
+        };
+        let Some(followed) = self.followed.get_mut(&id) else {
+            return;
+        };
         match followed.known {
             Known::Replica(_) => followed.forget_told(),
             Known::Value { .. } => {
@@ -214,7 +227,9 @@ impl Session {
 
     /// Follows a kind no longer.
     pub fn unwatch(&mut self, kind: &str) {
-        let Ok(kind) = parse::<Kind>(kind) else { return };
+        let Ok(kind) = parse::<Kind>(kind) else {
+            return;
+        };
         if self.watches.remove(&kind).is_none() || self.phase != Phase::Ready {
             return;
         }
@@ -235,13 +250,24 @@ impl Session {
     pub fn create(&mut self, entity: &str, value: &str, now: Timestamp) -> Result<u32, CallError> {
         let entity = parse::<EntityId>(entity)?;
         serde_json::from_str::<serde::de::IgnoredAny>(value).map_err(json_error)?;
-        let max = self.limits.frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
+        let max = self
+            .limits
+            .frame_bytes_max
+            .saturating_sub(FRAME_OVERHEAD_BYTES);
         if value.len() > max {
-            return Err(CallError::TooBig { bytes: value.len(), max });
+            return Err(CallError::TooBig {
+                bytes: value.len(),
+                max,
+            });
         }
         self.requests += 1;
         let request = self.requests;
-        let creation = Creation { request, entity, value: value.to_owned(), sent: false };
+        let creation = Creation {
+            request,
+            entity,
+            value: value.to_owned(),
+            sent: false,
+        };
         self.creations.insert(self.ids.proposal(now), creation);
         Ok(request)
     }
@@ -261,8 +287,10 @@ impl Session {
     ) -> Result<Edited, CallError> {
         let id = parse::<EntityId>(entity)?;
         let body: Value = serde_json::from_str(body).map_err(json_error)?;
-        let followed =
-            self.followed.get_mut(&id).ok_or_else(|| CallError::NotOpen(id.to_string()))?;
+        let followed = self
+            .followed
+            .get_mut(&id)
+            .ok_or_else(|| CallError::NotOpen(id.to_string()))?;
         let replica = match &mut followed.known {
             Known::Replica(replica) => replica,
             Known::Value { .. } => return Err(CallError::ValueMode(id.to_string())),
@@ -272,7 +300,12 @@ impl Session {
             return Err(CallError::NotReady(id.to_string()));
         };
         let fresh = self.ids.draw(now);
-        let author = Author { principal, limits: &self.limits, now, fresh };
+        let author = Author {
+            principal,
+            limits: &self.limits,
+            now,
+            fresh,
+        };
         let (edited, written) = replica.edit(&author, followed.edits + 1, &body, options)?;
         if written {
             followed.edits += 1;
@@ -284,7 +317,8 @@ impl Session {
     /// The ordinal of the last edit of an entity; 0: none. `saved` and `refused` events name it.
     pub fn edits(&self, entity: &str) -> u64 {
         let id = parse::<EntityId>(entity).ok();
-        id.and_then(|id| self.followed.get(&id)).map_or(0, |followed| followed.edits)
+        id.and_then(|id| self.followed.get(&id))
+            .map_or(0, |followed| followed.edits)
     }
 
     // ---- statuses ----
@@ -298,10 +332,13 @@ impl Session {
             .map(|followed| followed.status(self.phase))
             .collect();
         let busy = !self.creations.is_empty()
-            || self.watches.values().any(|watch| !watch.complete && !watch.failed)
-            || each.iter().any(|one| {
-                matches!(one.state, SyncState::Syncing | SyncState::Connecting)
-            });
+            || self
+                .watches
+                .values()
+                .any(|watch| !watch.complete && !watch.failed)
+            || each
+                .iter()
+                .any(|one| matches!(one.state, SyncState::Syncing | SyncState::Connecting));
         let state = match self.phase {
             _ if each.iter().any(|one| one.state == SyncState::Refused) => SyncState::Refused,
             Phase::Offline => SyncState::Offline,
@@ -326,17 +363,26 @@ impl Session {
 
     /// How the principal may follow a kind.
     pub(crate) fn mode(&self, kind: &Kind) -> KindMode {
-        self.kinds.get(kind).map_or(KindMode::None, |report| report.mode)
+        self.kinds
+            .get(kind)
+            .map_or(KindMode::None, |report| report.mode)
     }
 
     pub(crate) fn followed_of(&self, kind: &Kind) -> Vec<EntityId> {
-        self.followed.keys().filter(|id| id.kind() == kind).cloned().collect()
+        self.followed
+            .keys()
+            .filter(|id| id.kind() == kind)
+            .cloned()
+            .collect()
     }
 
     /// Whether values of an entity come with a watch of its kind, so that it needs no own `open`.
     pub(crate) fn comes_with_watch(&self, entity: &EntityId) -> bool {
         self.mode(entity.kind()) == KindMode::Value
-            && self.watches.get(entity.kind()).is_some_and(|watch| !watch.failed)
+            && self
+                .watches
+                .get(entity.kind())
+                .is_some_and(|watch| !watch.failed)
     }
 
     /// Asks for an entity, from where we have it.
@@ -345,7 +391,11 @@ impl Session {
             KindMode::Replica => Mode::Replica,
             KindMode::Value => Mode::Value,
             KindMode::None => {
-                let code = if self.kinds.contains_key(id.kind()) { "forbidden" } else { "no-kind" };
+                let code = if self.kinds.contains_key(id.kind()) {
+                    "forbidden"
+                } else {
+                    "no-kind"
+                };
                 self.lose(id, &Fault::new(code, format!("{id} may not be read")));
                 return;
             }
@@ -359,7 +409,9 @@ impl Session {
             }
             return;
         }
-        let Some(followed) = self.followed.get(id) else { return };
+        let Some(followed) = self.followed.get(id) else {
+            return;
+        };
         let fresh = followed.from_scratch;
         let (mut epoch, mut seq, mut hash, mut version) = (None, None, None, None);
         match &followed.known {
@@ -372,7 +424,14 @@ impl Session {
             }
             _ => {}
         }
-        self.send(&ClientFrame::Open { entity: id.clone(), mode, epoch, seq, hash, version });
+        self.send(&ClientFrame::Open {
+            entity: id.clone(),
+            mode,
+            epoch,
+            seq,
+            hash,
+            version,
+        });
     }
 
     /// Asks for an entity anew on a connection that may know it as open.
@@ -392,14 +451,23 @@ impl Session {
     pub(crate) fn send_watch(&mut self, kind: &Kind) {
         let mode = self.mode(kind);
         let by_value = mode == KindMode::Value;
-        let Some(watch) = self.watches.get_mut(kind) else { return };
+        let Some(watch) = self.watches.get_mut(kind) else {
+            return;
+        };
         watch.complete = false;
         watch.failed = mode == KindMode::None;
         watch.versions.clear();
         if watch.failed {
-            let code = if self.kinds.contains_key(kind) { "forbidden" } else { "no-kind" };
+            let code = if self.kinds.contains_key(kind) {
+                "forbidden"
+            } else {
+                "no-kind"
+            };
             let fault = Fault::new(code, format!("{kind} may not be read"));
-            self.events.push_back(Event::Unwatchable { kind: kind.clone(), fault });
+            self.events.push_back(Event::Unwatchable {
+                kind: kind.clone(),
+                fault,
+            });
             return;
         }
         if by_value {
@@ -424,8 +492,14 @@ impl Session {
                 });
             }
         }
-        for followed in self.followed.values_mut().filter(|followed| followed.current) {
-            let Known::Replica(replica) = &mut followed.known else { continue };
+        for followed in self
+            .followed
+            .values_mut()
+            .filter(|followed| followed.current)
+        {
+            let Known::Replica(replica) = &mut followed.known else {
+                continue;
+            };
             let (epoch, ..) = replica.place();
             let ids = &mut self.ids;
             if let Some((id, changes)) = replica.next_proposal(&self.limits, || ids.proposal(now)) {
@@ -444,7 +518,12 @@ impl Session {
 
     /// All kinds that something is followed of.
     pub(crate) fn kinds_in_use(&self) -> BTreeSet<Kind> {
-        self.followed.keys().map(EntityId::kind).chain(self.watches.keys()).cloned().collect()
+        self.followed
+            .keys()
+            .map(EntityId::kind)
+            .chain(self.watches.keys())
+            .cloned()
+            .collect()
     }
 }
 
@@ -452,7 +531,8 @@ fn parse<T: std::str::FromStr>(name: &str) -> Result<T, CallError>
 where
     T::Err: std::fmt::Display,
 {
-    name.parse().map_err(|error: T::Err| CallError::Name(error.to_string()))
+    name.parse()
+        .map_err(|error: T::Err| CallError::Name(error.to_string()))
 }
 
 fn json_error(error: serde_json::Error) -> CallError {

@@ -1,0 +1,344 @@
+//! A server in miniature: one kind, one log per entity, the real admission, no sockets. What it
+//! sends can be held back, dropped or tampered with by a test.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indelible_engine::admission::{Origin, Proposal, admit};
+use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
+use indelible_engine::limits::Limits;
+use indelible_engine::merge::{MergeOptions, merge};
+use indelible_engine::policy::Policy;
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::{
+    AuthorReport, ClientFrame, EntryReport, KindMode, KindReport, PROTOCOL_VERSION, ServerFrame,
+};
+use indelible_engine::schema::SchemaSource;
+use indelible_engine::time::Timestamp;
+use serde_bytes::ByteBuf;
+use serde_json::{Value, json};
+
+pub(crate) const SCHEMA: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "properties": {
+    "name": { "type": "string", "maxLength": 20 },
+    "slogan": { "type": "string" },
+    "bio": { "type": "string", "x-indelible": { "merge": "text" } },
+    "number": { "type": "string", "x-indelible": { "write": "create" } },
+    "createdAt": { "type": "string", "format": "date-time", "x-indelible": { "stamp": "created-at" } },
+    "updatedBy": { "type": "string", "x-indelible": { "stamp": "updated-by" } },
+    "links": {
+      "type": "array",
+      "items": {
+        "type": "object",
+        "properties": { "id": { "type": "string" }, "url": { "type": "string" } }
+      }
+    }
+  },
+  "x-indelible": {
+    "kind": "team",
+    "read": ["public"], "create": ["editor"], "edit": ["editor"], "delete": ["editor"],
+    "history": ["editor"], "restore": []
+  }
+}"#;
+
+pub(crate) struct Log {
+    pub(crate) entity: Entity,
+    pub(crate) entries: Vec<EntryReport>,
+    pub(crate) proposals: BTreeMap<ProposalId, Seq>,
+}
+
+/// The server's side of everything; `inbox` is what the client sent and nobody answered yet.
+pub(crate) struct Server {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) principal: Principal,
+    pub(crate) mode: KindMode,
+    pub(crate) logs: BTreeMap<EntityId, Log>,
+    pub(crate) received: Vec<ClientFrame>,
+    pub(crate) refuse_next: Option<u32>,
+}
+
+impl Server {
+    pub(crate) fn new() -> Self {
+        let source = SchemaSource {
+            file: "team.json".to_owned(),
+            text: SCHEMA.to_owned(),
+        };
+        let policy = Arc::new(Policy::compile(&source).expect("the schema of this test is sound"));
+        let mut server = Self {
+            policy,
+            principal: Principal::new("alice", ["editor"]),
+            mode: KindMode::Replica,
+            logs: BTreeMap::new(),
+            received: Vec::new(),
+            refuse_next: None,
+        };
+        let id = entity("team/jane");
+        let genesis = Entity::genesis(&id, Epoch::FIRST, &server.policy);
+        server.logs.insert(
+            id.clone(),
+            Log {
+                entity: genesis,
+                entries: Vec::new(),
+                proposals: BTreeMap::new(),
+            },
+        );
+        server.write(
+            &id,
+            &Principal::system(),
+            &json!({ "name": "Jane", "number": "E-1", "bio": "Hello", "links": [{ "url": "a" }, { "url": "b" }] }),
+            true,
+        );
+        server
+    }
+
+    /// Writes on the server, as somebody else; gives the entry.
+    pub(crate) fn write(
+        &mut self,
+        id: &EntityId,
+        who: &Principal,
+        body: &Value,
+        creation: bool,
+    ) -> EntryReport {
+        let log = self
+            .logs
+            .get_mut(id)
+            .expect("the test names an entity that there is");
+        let actor = indelible_engine::change::server_actor(id, Epoch::FIRST, &who.id);
+        let options = MergeOptions {
+            creation,
+            ..MergeOptions::default()
+        };
+        let merged = merge(&log.entity, who, &actor, body, &options).expect("the body is sound");
+        let proposal = Proposal {
+            id: ProposalId([log.entries.len() as u8; 16]),
+            author: who.clone(),
+            session: None,
+            origin: if creation {
+                Origin::Creation
+            } else {
+                Origin::Server
+            },
+            changes: vec![merged.change.expect("the body differs")],
+            claimed: None,
+        };
+        let verdict = admit(&log.entity, &proposal, at(log), &Limits::default());
+        assert!(verdict.refused.is_none(), "{:?}", verdict.refused);
+        log.append(&proposal)
+    }
+
+    pub(crate) fn welcome(&self) -> ServerFrame {
+        ServerFrame::Welcome {
+            protocol: PROTOCOL_VERSION,
+            session: SessionId([1; 16]),
+            principal: self.principal.clone(),
+            at: Timestamp(1_000),
+            limits: Limits::default(),
+            kinds: vec![KindReport {
+                kind: Kind::new("team").expect("a kind"),
+                singleton: false,
+                mode: self.mode,
+                create: true,
+                policy: self.policy.hash(),
+            }],
+        }
+    }
+
+    /// The answers to one frame.
+    pub(crate) fn answer(&mut self, frame: &ClientFrame) -> Vec<ServerFrame> {
+        self.received.push(frame.clone());
+        match frame {
+            ClientFrame::Hello { .. } => vec![self.welcome()],
+            ClientFrame::Open {
+                entity,
+                epoch,
+                seq,
+                hash,
+                ..
+            } => self.open(entity, (*epoch).zip(*seq).zip(*hash)),
+            ClientFrame::Propose {
+                id,
+                entity,
+                changes,
+                ..
+            } => {
+                let changes = changes.iter().map(|change| change.to_vec()).collect();
+                self.propose(*id, entity, changes)
+            }
+            ClientFrame::Create { id, entity, value } => self.create(*id, entity, value),
+            _ => Vec::new(),
+        }
+    }
+
+    fn open(&self, id: &EntityId, place: Option<((Epoch, Seq), Hash)>) -> Vec<ServerFrame> {
+        let Some(log) = self.logs.get(id) else {
+            return vec![ServerFrame::Gone {
+                entity: id.clone(),
+                code: "not-found".to_owned(),
+            }];
+        };
+        if let Some(((_, seq), _)) = place {
+            let news = log
+                .entries
+                .iter()
+                .filter(|entry| entry.seq > seq)
+                .cloned()
+                .collect();
+            return vec![log.frame(id, news)];
+        }
+        vec![
+            ServerFrame::Schema {
+                kind: id.kind().clone(),
+                hash: self.policy.hash(),
+                text: SCHEMA.to_owned(),
+            },
+            ServerFrame::Snapshot {
+                entity: id.clone(),
+                epoch: Epoch::FIRST,
+                seq: log.entity.seq(),
+                hash: log.entity.hash(),
+                document: ByteBuf::from(log.entity.document()),
+                stamps: log.stamps(),
+            },
+        ]
+    }
+
+    fn propose(
+        &mut self,
+        id: ProposalId,
+        entity: &EntityId,
+        changes: Vec<Vec<u8>>,
+    ) -> Vec<ServerFrame> {
+        let author = self.principal.clone();
+        let log = self
+            .logs
+            .get_mut(entity)
+            .expect("only open entities get proposals");
+        let admitted = |seq: Seq| ServerFrame::Admitted {
+            id,
+            entity: entity.clone(),
+            epoch: Epoch::FIRST,
+            seq,
+        };
+        if let Some(&seq) = log.proposals.get(&id) {
+            return vec![admitted(seq)];
+        }
+        let mut answers = Vec::new();
+        let mut proposal = Proposal {
+            id,
+            author,
+            session: None,
+            origin: Origin::Client,
+            changes,
+            claimed: None,
+        };
+        if let Some(keep) = self.refuse_next.take() {
+            proposal.changes.truncate(keep as usize);
+            if keep > 0 {
+                let entry = log.append(&proposal);
+                answers.push(log.frame(entity, vec![entry]));
+            }
+            answers.push(ServerFrame::Refused {
+                id,
+                entity: entity.clone(),
+                admitted: keep,
+                code: "policy".to_owned(),
+                violations: Vec::new(),
+            });
+            return answers;
+        }
+        let verdict = admit(&log.entity, &proposal, at(log), &Limits::default());
+        assert!(verdict.refused.is_none(), "{:?}", verdict.refused);
+        let entry = log.append(&proposal);
+        answers.push(log.frame(entity, vec![entry.clone()]));
+        answers.push(admitted(entry.seq));
+        answers
+    }
+
+    fn create(&mut self, id: ProposalId, entity: &EntityId, value: &str) -> Vec<ServerFrame> {
+        let answer = |entity: &EntityId| ServerFrame::Admitted {
+            id,
+            entity: entity.clone(),
+            epoch: Epoch::FIRST,
+            seq: Seq(1),
+        };
+        if self.logs.contains_key(entity) {
+            return vec![ServerFrame::Refused {
+                id,
+                entity: entity.clone(),
+                admitted: 0,
+                code: "exists".to_owned(),
+                violations: Vec::new(),
+            }];
+        }
+        let genesis = Entity::genesis(entity, Epoch::FIRST, &self.policy);
+        let log = Log {
+            entity: genesis,
+            entries: Vec::new(),
+            proposals: BTreeMap::new(),
+        };
+        self.logs.insert(entity.clone(), log);
+        let who = self.principal.clone();
+        let body = serde_json::from_str(value).expect("the client checked it");
+        self.write(entity, &who, &body, true);
+        vec![answer(entity)]
+    }
+}
+
+impl Log {
+    fn append(&mut self, proposal: &Proposal) -> EntryReport {
+        let seq = self.entity.seq().next();
+        let hash = Hash::of(&[b"test", &seq.0.to_be_bytes()]);
+        let at = Timestamp(1_700_000_000_000 + seq.0 as i64);
+        let logged = Logged {
+            seq,
+            hash,
+            at,
+            author: &proposal.author.id,
+            claimed: None,
+            changes: &proposal.changes,
+        };
+        self.entity
+            .apply_log([logged])
+            .expect("admitted changes apply");
+        let entry = EntryReport {
+            seq,
+            hash,
+            proposal: Some(proposal.id),
+            changes: proposal
+                .changes
+                .iter()
+                .cloned()
+                .map(ByteBuf::from)
+                .collect(),
+            by: AuthorReport::from(&proposal.author),
+            at,
+        };
+        self.entries.push(entry.clone());
+        self.proposals.insert(proposal.id, seq);
+        entry
+    }
+
+    pub(crate) fn stamps(&self) -> String {
+        Value::Object(self.entity.stamp_fields()).to_string()
+    }
+
+    pub(crate) fn frame(&self, id: &EntityId, entries: Vec<EntryReport>) -> ServerFrame {
+        ServerFrame::Entries {
+            entity: id.clone(),
+            epoch: Epoch::FIRST,
+            entries,
+            stamps: self.stamps(),
+        }
+    }
+}
+
+fn at(log: &Log) -> Timestamp {
+    Timestamp(1_700_000_000_000 + log.entries.len() as i64)
+}
+
+pub(crate) fn entity(name: &str) -> EntityId {
+    name.parse().expect("the test names entities well")
+}
