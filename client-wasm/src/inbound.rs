@@ -321,8 +321,7 @@ impl Session {
     }
 
     fn on_reset(&mut self, id: &EntityId) {
-        if let Some(watch) = self.watches.get(id.kind())
-            && (watch.versions.contains_key(id) || self.comes_with_watch(id))
+        if self.watches.contains_key(id.kind()) && (id.id().is_none() || self.comes_with_watch(id))
         {
             let kind = id.kind().clone();
             self.send(&ClientFrame::Unwatch { kind: kind.clone() });
@@ -524,6 +523,14 @@ impl Session {
     }
 
     fn on_gone(&mut self, id: &EntityId, fault: &Fault) {
+        let singleton = self
+            .kinds
+            .get(id.kind())
+            .is_some_and(|report| report.singleton);
+        if id.id().is_none() && !singleton {
+            self.unwatchable(id.kind(), fault);
+            return;
+        }
         if let Some(watch) = self.watches.get_mut(id.kind())
             && watch.versions.remove(id).is_some()
         {
@@ -531,6 +538,16 @@ impl Session {
                 .push_back(Event::ItemGone { entity: id.clone() });
         }
         self.lose(id, fault);
+    }
+
+    /// The server does not serve a watch that it has not answered yet.
+    fn unwatchable(&mut self, kind: &Kind, fault: &Fault) {
+        let Some(watch) = self.watches.get_mut(kind).filter(|watch| !watch.complete) else {
+            return;
+        };
+        watch.failed = true;
+        let (kind, fault) = (kind.clone(), fault.clone());
+        self.events.push_back(Event::Unwatchable { kind, fault });
     }
 
     fn on_error(&mut self, fault: Fault, entity: Option<EntityId>, id: Option<ProposalId>) {
@@ -552,20 +569,8 @@ impl Session {
                 self.fault = Some(fault);
             }
             Some(entity) => {
-                let unwatchable = entity.id().is_none()
-                    && self
-                        .watches
-                        .get(entity.kind())
-                        .is_some_and(|watch| !watch.complete);
-                if unwatchable {
-                    let kind = entity.kind().clone();
-                    if let Some(watch) = self.watches.get_mut(&kind) {
-                        watch.failed = true;
-                    }
-                    self.events.push_back(Event::Unwatchable {
-                        kind,
-                        fault: fault.clone(),
-                    });
+                if entity.id().is_none() {
+                    self.unwatchable(entity.kind(), &fault);
                 }
                 self.lose(&entity, &fault);
             }

@@ -403,7 +403,8 @@ impl Session {
         if self.comes_with_watch(id) {
             // Asking for the kind again is how a late-comer gets what the others were told.
             let kind = id.kind().clone();
-            if self.watches.get(&kind).is_some_and(|watch| watch.complete) {
+            let told = |watch: &Watch| watch.complete || watch.versions.contains_key(id);
+            if self.watches.get(&kind).is_some_and(told) {
                 self.send(&ClientFrame::Unwatch { kind: kind.clone() });
                 self.send_watch(&kind);
             }
