@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq};
-use indelible_engine::policy::{Policy, SchemaSource};
+use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
     ClientFrame, EntryReport, FrameError, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame,
 };
+use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::ViolationReport;
 use serde_json::{Map, Value};
