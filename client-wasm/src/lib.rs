@@ -11,6 +11,7 @@
 mod error;
 mod event;
 #[cfg(target_arch = "wasm32")]
+#[allow(unreachable_pub, reason = "what is public there is so for JavaScript")]
 mod face;
 mod followed;
 mod ids;
