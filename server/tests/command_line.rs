@@ -1,0 +1,188 @@
+//! The built binary, as an operator uses it.
+//!
+//! Guards against output that scripts cannot use, exit codes that lie, and messages that do not
+//! say what to do.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn indelible(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_indelible"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_token_is_all_that_is_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let token = |more: &[&str]| {
+        let words = [
+            "token",
+            "--sub",
+            "alice",
+            "--role",
+            "editor",
+            "--data",
+            path(&data),
+        ];
+        indelible(&[&words, more].concat())
+    };
+    let first = token(&["--role", "admin", "--name", "Alice", "--ttl", "30m"]);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let line = text(&first.stdout).strip_suffix('\n').unwrap();
+    assert_eq!(line.split('.').count(), 3, "{line}");
+    assert!(!line.contains(char::is_whitespace));
+    assert_eq!(text(&first.stderr), "");
+
+    let keys = indelible_server::keys::Keys::open_or_create(&data).unwrap();
+    let found = indelible_server::auth::Auth::new(&keys)
+        .verify(line)
+        .unwrap();
+    assert_eq!(found.principal.id, "alice");
+    assert_eq!(found.principal.name.as_deref(), Some("Alice"));
+    assert_eq!(Vec::from_iter(&found.principal.roles), ["admin", "editor"]);
+
+    let names: Vec<_> = fs::read_dir(&data)
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["token.key"], "a token must not touch the store");
+}
+
+#[test]
+fn tokens_that_cannot_be_are_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |words: &[&str]| {
+        let output = indelible(&[&["token", "--data", path(dir.path())], words].concat());
+        assert_eq!(text(&output.stdout), "");
+        (output.status.code(), text(&output.stderr).to_owned())
+    };
+    let (code, reason) = refused(&["--sub", "system"]);
+    assert_eq!(
+        (code, reason.contains("\"system\" is reserved")),
+        (Some(1), true),
+        "{reason}"
+    );
+    let (code, reason) = refused(&["--sub", "a", "--ttl", "1w"]);
+    assert_eq!(
+        (code, reason.contains("such as 90s, 30m")),
+        (Some(2), true),
+        "{reason}"
+    );
+    let (code, reason) = refused(&["--sub", "a", "--ttl", "9999d"]);
+    assert_eq!(
+        (code, reason.contains("366 days")),
+        (Some(1), true),
+        "{reason}"
+    );
+    fs::write(dir.path().join("token.key"), "secret").unwrap();
+    let (code, reason) = refused(&["--sub", "a"]);
+    assert_eq!(
+        (code, reason.contains("openssl rand -hex 32")),
+        (Some(1), true),
+        "{reason}"
+    );
+    assert!(!reason.contains("secret"));
+}
+
+const ROOM: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "x-indelible": { "kind": "room", "read": ["public"], "edit": ["curator"] },
+  "properties": { "name": { "type": "string" } }
+}"#;
+
+#[test]
+fn a_good_schema_folder_is_summed_up() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("content")).unwrap();
+    fs::write(dir.path().join("room.json"), ROOM).unwrap();
+    fs::write(
+        dir.path().join("content/room.json"),
+        r#"{"east": {"name": "East"}}"#,
+    )
+    .unwrap();
+    let output = indelible(&["schema", "check", path(dir.path())]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let expected = format!(
+        "room: many entities, 1 in the initial content\nno mistakes in {}\n",
+        path(dir.path())
+    );
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = || {
+        let output = indelible(&["schema", "check", path(dir.path())]);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+        text(&output.stderr).to_owned()
+    };
+    assert!(check().contains("there is no schema (*.json)"));
+
+    let bad = ROOM
+        .replace("\"edit\": [", "\"editt\": [")
+        .replace("\"string\"", "\"strin\"");
+    fs::write(dir.path().join("room.json"), bad).unwrap();
+    let found = check();
+    assert!(
+        found.contains("room.json at /x-indelible/editt: "),
+        "{found}"
+    );
+    assert!(
+        found.contains("room.json at /properties/name/type: "),
+        "{found}"
+    );
+    assert!(found.contains(" mistakes in "), "{found}");
+
+    fs::write(dir.path().join("room.json"), ROOM).unwrap();
+    fs::create_dir(dir.path().join("content")).unwrap();
+    fs::write(
+        dir.path().join("content/room.json"),
+        r#"{"-x": {}, "east": 1}"#,
+    )
+    .unwrap();
+    fs::write(dir.path().join("content/rom.json"), "{}").unwrap();
+    let found = check();
+    assert!(
+        found.contains("content/rom.json: no schema describes the kind rom"),
+        "{found}"
+    );
+    assert!(found.contains("content/room.json at /-x: "), "{found}");
+    assert!(
+        found.contains("content/room.json at /east: expected an object"),
+        "{found}"
+    );
+}
+
+#[test]
+fn help_shows_the_way() {
+    for words in [
+        &["--help"][..],
+        &["token", "--help"],
+        &["schema", "check", "--help"],
+    ] {
+        let output = indelible(words);
+        assert!(output.status.success());
+        let help = text(&output.stdout);
+        assert!(help.contains("Example"), "{words:?} shows no example");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{words:?} is too wide"
+        );
+    }
+}
