@@ -5,6 +5,7 @@
 //! Must never know: how anything is done.
 
 mod schema;
+mod serve;
 mod token;
 
 use std::error::Error;
@@ -18,6 +19,8 @@ use crate::keys::{KeyError, Keys};
 
 const EXAMPLES: &str = "\
 Examples:
+  indelible serve --dev
+      Serve the demo on http://127.0.0.1:4000, where pages sign in with a name and a role.
   indelible token --sub alice --role editor
       Print a token with which alice can sign in there.
   indelible schema check ./schema
@@ -34,6 +37,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a server until Ctrl-C or SIGTERM
+    Serve(serve::Serve),
     /// Print a token with which somebody can sign in
     Token(token::Token),
     /// Work with schema folders
@@ -75,6 +80,7 @@ impl KeyPlace {
 /// Runs what the command line asks for.
 pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Serve(serve) => serve.run(),
         Command::Token(token) => token.run(),
         Command::Schema {
             command: SchemaCommand::Check(check),

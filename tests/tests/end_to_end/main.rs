@@ -9,6 +9,7 @@
     reason = "a test that unwraps nothing has nothing to test"
 )]
 
+mod crash;
 mod handshake;
 mod harness;
 mod http_reads;
