@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::keys::{KeyError, Keys};
+use crate::keys::{KEY_FILE, KeyError, Keys};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,6 +74,12 @@ impl KeyPlace {
             Some(path) => Keys::open(path),
             None => Keys::open_or_create(&self.data),
         }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.token_key
+            .clone()
+            .unwrap_or_else(|| self.data.join(KEY_FILE))
     }
 }
 

@@ -6,8 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 fn indelible(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_indelible"))
@@ -159,13 +160,84 @@ fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
     fs::write(dir.path().join("content/rom.json"), "{}").unwrap();
     let found = check();
     assert!(
-        found.contains("content/rom.json: no schema describes the kind rom"),
+        found.contains("content/rom.json: no schema describes this kind"),
         "{found}"
     );
     assert!(found.contains("content/room.json at /-x: "), "{found}");
     assert!(
-        found.contains("content/room.json at /east: expected an object"),
+        found.contains("content/room.json at /east: must be an object"),
         "{found}"
+    );
+}
+
+/// Starts a server on a free port and waits until it says where it is.
+fn serve(data: &Path, more: &[&str]) -> (Child, String, BufReader<ChildStdout>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_indelible"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data", path(data)])
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let address = line.trim().rsplit_once("http://").unwrap().1.to_owned();
+    (child, address, stdout)
+}
+
+fn signal(child: &Child, signal: &str) {
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-s", signal, &id]).status();
+    assert!(killed.unwrap().success());
+}
+
+#[test]
+fn a_server_ends_in_order_and_a_second_one_says_why_it_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for end in ["TERM", "INT"] {
+        let (child, _address, _stdout) = serve(dir.path(), &[]);
+        let second = indelible(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            path(dir.path()),
+        ]);
+        assert_eq!(second.status.code(), Some(1));
+        let reason = text(&second.stderr).to_owned();
+        assert!(
+            reason.contains("another indelible is serving this directory"),
+            "{reason}"
+        );
+        // A token can be made all the same.
+        assert!(
+            indelible(&["token", "--sub", "a", "--data", path(dir.path())])
+                .status
+                .success()
+        );
+        signal(&child, end);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_public_address_is_served_only_on_purpose() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |more: &[&str]| {
+        let words = ["serve", "--listen", "0.0.0.0:0", "--data", path(dir.path())];
+        let output = indelible(&[&words, more].concat());
+        assert_eq!(output.status.code(), Some(1));
+        text(&output.stderr).to_owned()
+    };
+    assert!(refused(&[]).contains("--token-key"));
+    assert!(refused(&["--dev"]).contains("--dev"));
+    assert!(refused(&["--public"]).contains("token.key does not exist"));
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "nothing may be made for it"
     );
 }
 
@@ -173,6 +245,7 @@ fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
 fn help_shows_the_way() {
     for words in [
         &["--help"][..],
+        &["serve", "--help"],
         &["token", "--help"],
         &["schema", "check", "--help"],
     ] {

@@ -1,6 +1,8 @@
 //! `indelible serve`: runs a server until Ctrl-C or SIGTERM.
 
 use std::error::Error;
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,8 +21,12 @@ Examples:
       The demo, on http://127.0.0.1:4000, for this machine only.
   indelible serve --dev
       The same, and pages on this machine sign in with a name and a role.
-  indelible serve --schema ./schema --data /srv/site
-      A schema of your own.";
+  indelible serve --schema ./schema --data /srv/site --allow-origin https://admin.example.org
+      A schema of your own, behind a proxy on this machine; pages from elsewhere may connect.
+  indelible serve --listen 0.0.0.0:4000 --token-key /run/secrets/token.key
+      Where others can reach it.
+
+SIGTERM or Ctrl-C finishes commits, closes connections and exits with 0; a second one exits at once.";
 
 /// Run a server until Ctrl-C or SIGTERM
 ///
@@ -29,6 +35,9 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
     /// The address to listen on; port 0 takes any that is free
+    ///
+    /// An address that others can reach is refused unless the key for tokens was set up on purpose:
+    /// with --token-key, or with --public and a key file that is in the data directory already.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000")]
     listen: SocketAddr,
 
@@ -43,13 +52,32 @@ pub(super) struct Serve {
     #[arg(long)]
     dev: bool,
 
-    /// Listen on an address that others can reach; put a proxy that speaks TLS before it
+    /// Listen on an address that others can reach, with the key file in the data directory
+    ///
+    /// `indelible token` makes that file. Put a proxy that speaks TLS before the server.
     #[arg(long, conflicts_with = "dev")]
     public: bool,
 
     /// An origin, besides the server's own, whose pages may connect; may be given more than once
     #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = parse_origin)]
     allow_origins: Vec<String>,
+}
+
+/// Why an address is not served.
+#[derive(Debug, thiserror::Error)]
+enum Exposed {
+    #[error(
+        "{0} can be reached by others: set the key for tokens with --token-key FILE, or say \
+         --public to use the one in the data directory"
+    )]
+    NotMeant(SocketAddr),
+    #[error(
+        "{} does not exist: make it with `indelible token`, or name another with --token-key",
+        .0.display()
+    )]
+    NoKey(PathBuf),
+    #[error("{0} can be reached by others, and --dev lets everybody sign in without a token")]
+    Development(SocketAddr),
 }
 
 impl Serve {
@@ -64,17 +92,8 @@ impl Serve {
 
     async fn serve(self) -> Result<(), Box<dyn Error>> {
         // Before anything is started: a signal that comes early must not end it half-way.
-        let (mut interrupt, mut terminate) = (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        );
-        let shutdown = async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        let config = self.config();
+        let shutdown = shutdown_signal()?;
+        let config = self.config()?;
         let mode = config.mode;
         let (data, key) = (config.data.clone(), config.token_key.clone());
         let server = Server::bind(config).await?;
@@ -83,25 +102,40 @@ impl Serve {
         Ok(())
     }
 
-    fn config(self) -> Config {
-        Config {
+    fn config(self) -> Result<Config, Exposed> {
+        let exposure = self.exposure()?;
+        Ok(Config {
             listen: self.listen,
             data: self.key.data,
-            token_key: self.key.token_key,
             schema: self.schema.map_or(SchemaPlace::Demo, SchemaPlace::Folder),
+            token_key: self.key.token_key,
+            exposure,
             mode: if self.dev {
                 Mode::Development
             } else {
                 Mode::Production
             },
-            exposure: if self.public {
-                Exposure::Public
-            } else {
-                Exposure::LoopbackOnly
-            },
             allow_origins: self.allow_origins,
             ..Config::default()
+        })
+    }
+
+    fn exposure(&self) -> Result<Exposure, Exposed> {
+        if self.listen.ip().to_canonical().is_loopback() {
+            return Ok(Exposure::LoopbackOnly);
         }
+        if self.dev {
+            return Err(Exposed::Development(self.listen));
+        }
+        if self.key.token_key.is_none() {
+            if !self.public {
+                return Err(Exposed::NotMeant(self.listen));
+            }
+            if !self.key.file().exists() {
+                return Err(Exposed::NoKey(self.key.file()));
+            }
+        }
+        Ok(Exposure::Public)
     }
 }
 
@@ -114,7 +148,10 @@ fn greet(address: SocketAddr, mode: Mode, data: &Path, key: Option<&Path>) {
         format!("  site        http://{address}/demo/site"),
     ];
     if mode == Mode::Development {
-        lines.push("Sign in with any name and a role: viewer, editor or admin.".to_owned());
+        lines.push(
+            "Sign in with any name and a role of the schema (in the demo: viewer, editor, admin)."
+                .to_owned(),
+        );
     }
     let data = data.display();
     lines.push(format!(
@@ -135,5 +172,102 @@ fn parse_origin(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(example.to_owned())
+    }
+}
+
+/// Becomes ready with the first SIGTERM or Ctrl-C; from then on a second one ends the process.
+fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
+            }
+            tracing::warn!("told to stop twice: ending at once");
+            std::process::exit(1);
+        });
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against a server that others can reach although nobody meant it.
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn config(line: &str) -> Result<Config, String> {
+        let words = std::iter::once("serve").chain(line.split_whitespace());
+        let parsed = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        parsed.serve.config().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_options_it_is_the_demo_for_this_machine() {
+        let config = config("").unwrap();
+        let default = Config::default();
+        assert_eq!((config.listen, config.data), (default.listen, default.data));
+        assert_eq!((config.schema, config.mode), (default.schema, default.mode));
+        assert_eq!(config.exposure, Exposure::LoopbackOnly);
+    }
+
+    #[test]
+    fn others_reach_it_only_on_purpose() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().display();
+        let open = "--listen 0.0.0.0:4000";
+        let exposure = |line: &str| config(line).map(|config| config.exposure);
+        assert!(exposure(open).unwrap_err().contains("--token-key"));
+        assert!(
+            exposure(&format!("{open} --dev --token-key k"))
+                .unwrap_err()
+                .contains("--dev")
+        );
+        assert!(exposure(&format!("{open} --dev --public")).is_err());
+        let public = format!("{open} --public --data {data}");
+        assert!(exposure(&public).unwrap_err().contains("does not exist"));
+        crate::keys::Keys::open_or_create(dir.path()).unwrap();
+        assert_eq!(exposure(&public), Ok(Exposure::Public));
+        assert_eq!(
+            exposure(&format!("{open} --token-key k")),
+            Ok(Exposure::Public)
+        );
+        for loopback in [
+            "127.0.0.1:0",
+            "127.9.9.9:1",
+            "[::1]:4000",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            let line = format!("--dev --listen {loopback}");
+            assert_eq!(exposure(&line), Ok(Exposure::LoopbackOnly), "{loopback}");
+        }
+    }
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        assert!(config("--allow-origin https://a.b:8443 --allow-origin http://[::1]:1").is_ok());
+        for bad in [
+            "*",
+            "a.b",
+            "https://",
+            "https://a/b",
+            "https://A.b",
+            "ftp://a",
+        ] {
+            assert!(config(&format!("--allow-origin {bad}")).is_err(), "{bad}");
+        }
     }
 }
