@@ -85,6 +85,10 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "The idempotency key was used before",
         ),
+        WriteError::Internal => titled(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The server failed on this",
+        ),
         WriteError::Storage => Problem::unavailable(),
     }
 }

@@ -93,7 +93,7 @@ pub(crate) async fn serve(
     let end = tokio::select! {
         hello = hello => match hello {
             Ok(Ok(caller)) => {
-                let mut following = Following::new(hub, caller.principal, Arc::clone(&outbox), settings.open_entities_max);
+                let mut following = Following::new(hub, caller.principal, Arc::clone(&outbox), &settings);
                 tracing::Span::current()
                     .record("id", following.connection().0)
                     .record("principal", following.principal().id.as_str());

@@ -36,8 +36,10 @@ const IDLE: Duration = Duration::from_secs(180);
 const BATCH_MAX: usize = 256;
 /// Entries after which a snapshot is stored, so that loading stays quick.
 const ENTRIES_PER_SNAPSHOT: u64 = 200;
-/// Entries that a resuming replica is sent singly; one that missed more gets a snapshot.
-const RESUME_MAX: usize = 2_000;
+/// Entries that a resuming replica is sent; one that missed more gets a snapshot.
+const RESUME_MAX: u64 = 2_000;
+/// Bytes of such entries.
+const RESUME_BYTES_MAX: usize = 4 << 20;
 
 /// The name of the projection that holds everything; readers get it or nothing.
 const PROJECTION: &str = "whole";
@@ -276,14 +278,17 @@ impl Actor {
         if self.replicas.is_empty() {
             return;
         }
-        let frame = frames::entries(&self.id, entity.epoch(), entries, &entity.stamp_fields());
+        let frames = frames::entries(&self.id, entity.epoch(), entries, &entity.stamp_fields());
         let id = &self.id;
         self.replicas.retain(|_, replica| {
             let reset = || frames::reset(id, "slow-consumer");
-            replica
-                .outbox
-                .relay(&replica.subscription, frame.clone(), reset)
-                .is_ok()
+            let outbox = &replica.outbox;
+            let relay = |frame: &Bytes| {
+                outbox
+                    .relay(&replica.subscription, frame.clone(), reset)
+                    .is_ok()
+            };
+            frames.iter().all(relay)
         });
     }
 
@@ -296,7 +301,9 @@ impl Actor {
         };
         let resumed = from.and_then(|from| self.missed(entity, from));
         if let Some(entries) = resumed {
-            subscriber.outbox.answer(entries);
+            for frame in entries {
+                subscriber.outbox.answer(frame);
+            }
         } else {
             if from.is_some() {
                 subscriber
@@ -312,12 +319,13 @@ impl Actor {
     }
 
     /// The entries after a replica's place, if that place is in this log and not too far back.
-    fn missed(&self, entity: &Entity, (epoch, seq, hash): (Epoch, Seq, Hash)) -> Option<Bytes> {
+    fn missed(
+        &self,
+        entity: &Entity,
+        (epoch, seq, hash): (Epoch, Seq, Hash),
+    ) -> Option<Vec<Bytes>> {
         let stamps = entity.stamp_fields();
-        if epoch != entity.epoch()
-            || seq > entity.seq()
-            || entity.seq().0 - seq.0 > RESUME_MAX as u64
-        {
+        if epoch != entity.epoch() || seq > entity.seq() || entity.seq().0 - seq.0 > RESUME_MAX {
             return None;
         }
         if seq == entity.seq() {
@@ -325,9 +333,9 @@ impl Actor {
             return known.then(|| frames::entries(&self.id, epoch, &[], &stamps));
         }
         let store = &**self.hub.store();
-        let stored = loading::entries(store, &self.id, epoch, seq, RESUME_MAX + 1);
+        let stored = loading::entries(store, &self.id, (epoch, seq), RESUME_BYTES_MAX);
         let stored = stored.inspect_err(|error| tracing::error!(%error, "entries cannot be read"));
-        let stored = stored.ok()?;
+        let stored = stored.ok()??;
         let (first, missed) = stored.split_first()?;
         if first.entry.seq != seq || first.hash != hash {
             return None;

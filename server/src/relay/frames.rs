@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 use super::values::Present;
 use super::writes::{Outcome, WriteError};
 
+/// Bytes above which entries go on in another frame. One entry is never split.
+const ENTRIES_BYTES_MAX: usize = 1 << 20;
+
 /// An entry and its hash, as replicas get them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RelayedEntry<'a> {
@@ -29,6 +32,12 @@ impl<'a> RelayedEntry<'a> {
             entry: &sealed.entry,
             hash: sealed.hash,
         }
+    }
+
+    /// About how many bytes it takes in a frame.
+    pub(crate) fn bytes(&self) -> usize {
+        const BESIDE_CHANGES: usize = 256;
+        self.entry.changes.iter().map(Vec::len).sum::<usize>() + BESIDE_CHANGES
     }
 
     fn report(&self) -> EntryReport {
@@ -91,8 +100,34 @@ pub(crate) fn snapshot(entity: &Entity) -> Bytes {
     })
 }
 
-/// Entries in order, and the stamps after the last of them.
+/// Entries in order, and the stamps after the last of them, in frames of bounded size; one frame
+/// without entries when there are none.
 pub(crate) fn entries(
+    id: &EntityId,
+    epoch: Epoch,
+    entries: &[RelayedEntry<'_>],
+    stamps: &Map<String, Value>,
+) -> Vec<Bytes> {
+    let mut bytes = 0;
+    let split = |_: &RelayedEntry<'_>, next: &RelayedEntry<'_>| {
+        bytes += next.bytes();
+        let fits = bytes <= ENTRIES_BYTES_MAX;
+        if !fits {
+            bytes = next.bytes();
+        }
+        fits
+    };
+    let mut frames: Vec<Bytes> = entries
+        .chunk_by(split)
+        .map(|chunk| entries_frame(id, epoch, chunk, stamps))
+        .collect();
+    if frames.is_empty() {
+        frames.push(entries_frame(id, epoch, &[], stamps));
+    }
+    frames
+}
+
+fn entries_frame(
     id: &EntityId,
     epoch: Epoch,
     entries: &[RelayedEntry<'_>],

@@ -27,7 +27,7 @@ use crate::storage::{Presence, Scope, Store, StoreError};
 use crate::versions::Versions;
 
 /// Messages that may wait for one entity before senders have to wait, too.
-const MAILBOX_MAX: usize = 1024;
+const MAILBOX_MAX: usize = 256;
 /// Entities that are loaded at a time when a whole kind is needed.
 const LOADS_AT_ONCE: usize = 8;
 /// Hexadecimal digits of an id that the server picks: 96 bits.

@@ -16,6 +16,8 @@ use crate::storage::{Place, Presence, Snapshot, Store, StoreError, Stored};
 
 /// Entries that are read and applied at a time.
 const ENTRIES_AT_ONCE: usize = 1_000;
+/// Entries that are read at a time while their bytes are counted.
+const ENTRIES_TO_SEND_AT_ONCE: usize = 32;
 
 /// An entity as it was loaded.
 #[derive(Debug)]
@@ -167,26 +169,35 @@ pub(crate) fn entry(
     Ok(Some(ledger::decode(&stored.bytes)?))
 }
 
-/// Up to `limit` entries from `seq` on.
+/// The entries from a place on; `None` when they are more than `bytes_max` together.
 ///
 /// # Errors
 /// [`StoreError`].
 pub(crate) fn entries(
     store: &dyn Store,
     id: &EntityId,
-    epoch: Epoch,
-    seq: Seq,
-    limit: usize,
-) -> Result<Vec<Sealed>, StoreError> {
-    let place = Place {
-        entity: id.clone(),
-        epoch,
-        seq,
-    };
-    let stored = store.entries(&place, limit)?;
-    let sealed = stored.into_iter().map(|Stored { hash, bytes }| {
-        let entry = ledger::decode(&bytes)?;
-        Ok(Sealed { entry, bytes, hash })
-    });
-    sealed.collect()
+    (epoch, mut seq): (Epoch, Seq),
+    bytes_max: usize,
+) -> Result<Option<Vec<Sealed>>, StoreError> {
+    let (mut sealed, mut bytes_read) = (Vec::new(), 0);
+    loop {
+        let place = Place {
+            entity: id.clone(),
+            epoch,
+            seq,
+        };
+        let stored = store.entries(&place, ENTRIES_TO_SEND_AT_ONCE)?;
+        if stored.is_empty() {
+            return Ok(Some(sealed));
+        }
+        for Stored { hash, bytes } in stored {
+            bytes_read += bytes.len();
+            if bytes_read > bytes_max {
+                return Ok(None);
+            }
+            let entry = ledger::decode(&bytes)?;
+            seq = entry.seq.next();
+            sealed.push(Sealed { entry, bytes, hash });
+        }
+    }
 }

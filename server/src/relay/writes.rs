@@ -15,7 +15,7 @@ use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
 use indelible_engine::violation::Refusal;
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::fanout::Outbox;
 use super::frames;
@@ -128,7 +128,13 @@ pub(crate) enum IfMatch {
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// Onto the socket it came from, behind the entries it caused.
-    Socket(Arc<Outbox>),
+    Socket {
+        /// The queue of that socket.
+        outbox: Arc<Outbox>,
+        /// The place among the writes that the connection may have on their way; free again with
+        /// the answer.
+        place: OwnedSemaphorePermit,
+    },
     /// To whoever waits for it.
     Waiting(oneshot::Sender<Outcome>),
 }
@@ -185,6 +191,9 @@ pub(crate) enum WriteError {
     /// The id of the write was used for something else.
     #[error("the id of this write was used for another entity")]
     IdReused,
+    /// The server failed on this very write.
+    #[error("the server failed on this")]
+    Internal,
     /// The store failed; whether it was written will be known when the write is repeated.
     #[error("the store cannot take writes now")]
     Storage,
@@ -201,6 +210,7 @@ impl WriteError {
             Self::Body(_) => "malformed",
             Self::Name(_) => "bad-id",
             Self::IdReused => "id-reused",
+            Self::Internal => "internal",
             Self::Storage => "unavailable",
         }
     }
@@ -210,7 +220,10 @@ impl Answer {
     /// Tells the outcome of the write `id` to `entity`.
     pub(crate) fn give(self, entity: &EntityId, id: ProposalId, outcome: Outcome) {
         match self {
-            Self::Socket(outbox) => outbox.answer(frames::outcome(entity, id, &outcome)),
+            Self::Socket { outbox, place } => {
+                outbox.answer(frames::outcome(entity, id, &outcome));
+                drop(place);
+            }
             // Whoever asked may have gone: the write stands all the same.
             Self::Waiting(sender) => drop(sender.send(outcome)),
         }

@@ -303,3 +303,71 @@ async fn many_at_once_lose_nothing() {
     assert_eq!(value["body"], format!("{}Welcome.", "x".repeat(20)));
     assert!(value["title"].as_str().unwrap().starts_with("Title "));
 }
+
+#[tokio::test]
+async fn the_whole_settings_come_back_while_two_admins_type() {
+    let server = Running::with(|config| {
+        config.schema = indelible_server::config::SchemaPlace::Demo;
+    })
+    .await;
+    let http = server.http_as("harry", &["editor"]);
+    let read = http.get("/api/settings").await;
+    let mut body = read.body.clone();
+    body["companyName"] = json!("Fernhill");
+    body["slogan"] = json!("Software for places people live in");
+    body["createdAt"] = json!("2001-01-01T00:00:00.000Z");
+
+    let mut typists = Vec::new();
+    for (name, field) in [("ada", "slogan"), ("bob", "description")] {
+        let mut client = server.connect(name, &["admin"]).await;
+        let replica = client.replica("settings").await;
+        typists.push((client, replica, field));
+    }
+    let typing = typists
+        .iter_mut()
+        .map(|(client, replica, field)| async move {
+            let text = replica.object(field);
+            let mut answered = 0;
+            for n in 0..10 {
+                let change = replica.change(|doc| doc.splice_text(&text, n, 0, "!").unwrap());
+                client.propose(&replica.entity, vec![change]).await;
+            }
+            while answered < 10 {
+                match client.next().await {
+                    frame @ ServerFrame::Entries { .. } => replica.apply(&frame),
+                    ServerFrame::Admitted { .. } => answered += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+    let path = format!("/api/settings?base={}", version(&read));
+    let (put, _) = futures_util::join!(
+        http.put(&path, body.clone()),
+        futures_util::future::join_all(typing)
+    );
+    assert_eq!(put.status, 200, "{put:?}");
+    assert_eq!(pointers(&put, "preserved"), ["/createdAt"]);
+    let mut changed = pointers(&put, "changed");
+    changed.dedup();
+    assert_eq!(changed, ["/companyName", "/slogan"]);
+
+    let now = http.get("/api/settings").await.body;
+    assert_eq!(now["companyName"], "Fernhill");
+    assert_eq!(
+        now["slogan"],
+        format!("{}Software for places people live in", "!".repeat(10))
+    );
+    let description = read.body["description"].as_str().unwrap();
+    assert_eq!(
+        now["description"],
+        format!("{}{description}", "!".repeat(10))
+    );
+    assert_eq!(now["createdAt"], read.body["createdAt"]);
+
+    // The same body without a base: what differs from the present is written, the texts too.
+    let put = http.put("/api/settings", body.clone()).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    assert_eq!(put.body["value"]["slogan"], body["slogan"]);
+    assert_eq!(put.body["value"]["description"], read.body["description"]);
+    assert_eq!(put.body["value"]["createdAt"], read.body["createdAt"]);
+}

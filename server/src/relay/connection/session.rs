@@ -16,6 +16,7 @@ use indelible_engine::protocol::{
 };
 use indelible_engine::violation::Refusal;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::super::entity_actor::Message;
 use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
@@ -23,6 +24,7 @@ use super::super::frames;
 use super::super::hub::Hub;
 use super::super::writes::{Answer, Session, Task, Write};
 use crate::clock;
+use crate::config::ConnectionSettings;
 
 /// The state of a connection after its handshake.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) struct Following {
     principal: Principal,
     outbox: Arc<Outbox>,
     followed_max: usize,
+    /// Writes that may be on their way at a time.
+    places: Arc<Semaphore>,
     open: HashMap<EntityId, Mode>,
     watched: HashSet<Kind>,
     schemas: HashSet<Kind>,
@@ -43,7 +47,7 @@ impl Following {
         hub: Hub,
         principal: Principal,
         outbox: Arc<Outbox>,
-        followed_max: usize,
+        settings: &ConnectionSettings,
     ) -> Self {
         Self {
             connection: hub.next_connection(),
@@ -51,7 +55,8 @@ impl Following {
             hub,
             principal,
             outbox,
-            followed_max,
+            followed_max: settings.open_entities_max,
+            places: Arc::new(Semaphore::new(settings.proposals_in_flight_max)),
             open: HashMap::new(),
             watched: HashSet::new(),
             schemas: HashSet::new(),
@@ -358,12 +363,16 @@ impl Following {
     }
 
     async fn write(&self, id: ProposalId, entity: &EntityId, task: Task) {
+        // Whoever has too many on the way waits here, and is not read from meanwhile.
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.expect("nobody closes the semaphore");
+        let outbox = Arc::clone(&self.outbox);
         let write = Write {
             id,
             author: self.principal.clone(),
             session: Some(Arc::clone(&self.session)),
             task,
-            answer: Answer::Socket(Arc::clone(&self.outbox)),
+            answer: Answer::Socket { outbox, place },
         };
         self.hub.send(entity, Message::Write(Box::new(write))).await;
     }

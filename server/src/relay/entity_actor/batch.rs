@@ -6,6 +6,7 @@
 //! Must not know: followers, frames, sockets.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use indelible_engine::admission::{Admitted, Origin, Proposal, admit};
@@ -127,7 +128,14 @@ impl<'a> Batch<'a> {
                 author: &author,
                 session: session.as_deref(),
             };
-            self.decide(&case, task).unwrap_or_else(Judged::Failed)
+            // A panic leaves the batch as it was: what is admitted is taken over last.
+            let decided = catch_unwind(AssertUnwindSafe(|| self.decide(&case, task)));
+            decided
+                .unwrap_or_else(|_| {
+                    tracing::error!(entity = %self.id, "judging a write panicked");
+                    Err(WriteError::Internal)
+                })
+                .unwrap_or_else(Judged::Failed)
         };
         self.seen.entry(key).or_insert(self.answers.len());
         self.answers.push(Pending { id, answer, judged });
