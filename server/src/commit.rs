@@ -75,7 +75,7 @@ pub enum Health {
         /// What is left.
         free_bytes: u64,
     },
-    /// The store has failed and could not be opened again yet.
+    /// The store has failed and could not be opened again yet, or the commit thread has ended.
     Failed,
 }
 
@@ -98,6 +98,7 @@ type Answer = oneshot::Sender<Result<Committed, CommitError>>;
 
 enum Message {
     Commit(Box<CommitRequest>, Answer),
+    Check(oneshot::Sender<Health>),
     Stop,
 }
 
@@ -135,8 +136,21 @@ impl CommitHandle {
         answered.await.unwrap_or(Err(CommitError::Unknown))
     }
 
-    /// Whether the server can write at present.
+    /// Looks whether the server can write now: asks the disk, opens the store again if it failed.
+    pub async fn check(&self) -> Health {
+        let (answer, answered) = oneshot::channel();
+        if self.queue.send(Message::Check(answer)).await.is_err() {
+            return Health::Failed;
+        }
+        answered.await.unwrap_or(Health::Failed)
+    }
+
+    /// Whether the server could write when it last looked.
     pub fn health(&self) -> Health {
+        // Closed while the thread should run: it has died.
+        if self.queue.is_closed() {
+            return Health::Failed;
+        }
         *self.health.borrow()
     }
 
@@ -246,6 +260,11 @@ impl Committer {
             Message::Commit(request, answer) => {
                 waiting.requests.push(*request);
                 waiting.answers.push(answer);
+            }
+            Message::Check(answer) => {
+                // What is wrong is in the health, and in the log.
+                let _ = self.check_ready();
+                let _ = answer.send(self.health());
             }
             // Nothing more is accepted; what is in the queue is still received.
             Message::Stop => self.requests.close(),

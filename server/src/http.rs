@@ -97,10 +97,15 @@ async fn healthz() -> &'static str {
 
 /// The process can serve: writes are taken and no shutdown is on its way.
 async fn readyz(State(app): State<App>) -> Response {
-    let ready = !app.shutdown.is_cancelled() && app.hub.commit().health() == Health::Ready;
-    if ready {
-        "ready\n".into_response()
-    } else {
-        Problem::unavailable().into_response()
+    if app.shutdown.is_cancelled() {
+        return Problem::unavailable()
+            .detail("the server is stopping")
+            .into_response();
     }
+    let reason = match app.hub.commit().check().await {
+        Health::Ready => return "ready\n".into_response(),
+        Health::ReadOnly { .. } => "the disk is nearly full: nothing is written",
+        Health::Failed => "the store has failed",
+    };
+    Problem::unavailable().detail(reason).into_response()
 }

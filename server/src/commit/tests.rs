@@ -326,8 +326,10 @@ async fn a_nearly_full_disk_is_not_written_to() {
     );
     assert_eq!(fixture.seq("team/jane"), None);
     fixture.store.free_bytes.store(u64::MAX, Ordering::Relaxed);
-    fixture.commit(single(0)).await.unwrap();
+    // It is noticed without a write: nobody sends one to a server that is not ready.
+    assert_eq!(fixture.thread.handle().check().await, Health::Ready);
     assert_eq!(fixture.thread.handle().health(), Health::Ready);
+    fixture.commit(single(0)).await.unwrap();
 }
 
 #[tokio::test]
@@ -350,5 +352,6 @@ async fn stopping_commits_what_was_accepted_and_nothing_after() {
         task.await.unwrap().unwrap();
     }
     assert_eq!(handle.commit(single(20)).await, Err(CommitError::Stopped));
+    assert_eq!(handle.health(), Health::Failed);
     assert_eq!(fixture.store.tail().unwrap().global, GlobalSeq(20));
 }
