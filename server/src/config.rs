@@ -31,6 +31,8 @@ pub struct Config {
     pub limits: Limits,
     /// How connections are held.
     pub connections: ConnectionSettings,
+    /// How entities are held in memory and sent.
+    pub relay: RelaySettings,
     /// How commits are made.
     pub commit: CommitSettings,
     /// How much of what policy refused is kept.
@@ -49,6 +51,7 @@ impl Default for Config {
             allow_origins: Vec::new(),
             limits: Limits::default(),
             connections: ConnectionSettings::default(),
+            relay: RelaySettings::default(),
             commit: CommitSettings::default(),
             refusals: RefusalSettings::default(),
         }
@@ -99,6 +102,10 @@ pub struct ConnectionSettings {
     pub proposals_in_flight_max: usize,
     /// Frames per second that one connection may send in the long run; more have to wait.
     pub frames_per_second_max: u32,
+    /// How long before its token ends a client is told.
+    pub token_notice: Duration,
+    /// Refused changes that are remembered per connection, to tell what depends on them.
+    pub refused_changes_max: usize,
     /// How long connections may take to finish when the server stops.
     pub shutdown_timeout: Duration,
 }
@@ -113,7 +120,42 @@ impl Default for ConnectionSettings {
             open_entities_max: 1_000,
             proposals_in_flight_max: 64,
             frames_per_second_max: 200,
+            token_notice: Duration::from_secs(60),
+            refused_changes_max: 10_000,
             shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How entities are held in memory and sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelaySettings {
+    /// How long an entity that nobody follows as a replica and nobody writes to stays in memory.
+    pub idle: Duration,
+    /// Writes to one entity that may wait; whoever brings more waits for room.
+    pub mailbox_max: usize,
+    /// Writes to one entity that are judged together at most.
+    pub batch_max: usize,
+    /// Entities that are loaded at a time when a whole kind is needed.
+    pub loads_at_once: usize,
+    /// Entries after which a snapshot is stored, so that loading stays quick.
+    pub entries_per_snapshot: u64,
+    /// Entries that a resuming replica is sent; one that missed more gets a snapshot.
+    pub resume_entries_max: u64,
+    /// Bytes of such entries.
+    pub resume_bytes_max: usize,
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(180),
+            mailbox_max: 256,
+            batch_max: 256,
+            loads_at_once: 8,
+            entries_per_snapshot: 200,
+            resume_entries_max: 2_000,
+            resume_bytes_max: 4 << 20,
         }
     }
 }
@@ -183,3 +225,18 @@ pub const ROLES_MAX: usize = 64;
 
 /// Memory that the store may use for caching pages, in bytes.
 pub const STORE_CACHE_BYTES: usize = 256 << 20;
+
+/// Bytes of changes above which entries go on in another frame. One entry is never split.
+pub const ENTRIES_FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Entities in a page of a collection, unless something else is asked for.
+pub const PAGE_DEFAULT: usize = 100;
+
+/// Entities in a page of a collection.
+pub const PAGE_MAX: usize = 1_000;
+
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// Fields that a PUT may ask to preserve.
+pub const PRESERVE_MAX: usize = 1_000;

@@ -112,6 +112,7 @@ impl Server {
         let hub = Hub::new(Parts {
             policies,
             limits: config.limits.clone(),
+            settings: config.relay.clone(),
             store,
             commit: commit.handle(),
             keys,

@@ -18,9 +18,7 @@ use super::App;
 use super::api;
 use super::caller::Caller;
 use super::problem::Problem;
-
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
+use crate::config::{PAGE_DEFAULT, PAGE_MAX};
 
 /// Which page of a collection.
 #[derive(Debug, Deserialize)]

@@ -23,14 +23,13 @@ use super::App;
 use super::api;
 use super::caller::Caller;
 use super::problem::Problem;
+use crate::config::{IDEMPOTENCY_KEY_BYTES_MAX, PRESERVE_MAX};
 use crate::random;
 use crate::relay::{Answer, IfMatch, Merging, Outcome, Task, Write, Written};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
-const PRESERVE_MAX: usize = 1_000;
 
 /// What may be said beside the body of a POST.
 #[derive(Debug, Deserialize)]

@@ -47,10 +47,6 @@ pub(crate) mod close_code {
     pub(crate) const RIGHTS_CHANGED: u16 = 4409;
 }
 
-/// How long before its end the notice about a token comes.
-const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
-/// How long a closed connection may take to send what is left.
-const LINGER: Duration = Duration::from_secs(5);
 /// Timers are armed for no longer than this; a token may live for years.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -102,6 +98,7 @@ pub(crate) async fn serve(
                     incoming,
                     bucket: Bucket::new(settings.frames_per_second_max),
                     expires: caller.expires,
+                    notice: settings.token_notice,
                     noticed: false,
                     outbox: &outbox,
                 };
@@ -119,7 +116,7 @@ pub(crate) async fn serve(
     tracing::info!(code, reason, "disconnected");
     outbox.close(code, reason);
     // A peer that does not take its last frames is left to the operating system.
-    let _ = timeout(LINGER, sender).await;
+    let _ = timeout(settings.shutdown_timeout, sender).await;
 }
 
 /// Who said hello.
@@ -235,6 +232,7 @@ struct Serving<'a> {
     incoming: Incoming,
     bucket: Bucket,
     expires: Option<Timestamp>,
+    notice: Duration,
     noticed: bool,
     outbox: &'a Outbox,
 }
@@ -289,7 +287,7 @@ impl Serving<'_> {
         let notice = if self.noticed {
             Duration::ZERO
         } else {
-            EXPIRY_NOTICE
+            self.notice
         };
         let left = clock::until(expires).saturating_sub(notice);
         Instant::now() + left.min(TIMER_MAX)
@@ -301,7 +299,7 @@ impl Serving<'_> {
         if left.is_zero() {
             return Some(End::new(close_code::UNAUTHORIZED, "token expired"));
         }
-        if left <= EXPIRY_NOTICE && !self.noticed {
+        if left <= self.notice && !self.noticed {
             self.noticed = true;
             let text = "the token ends soon; send a fresh one with auth";
             self.outbox

@@ -11,7 +11,6 @@ mod batch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use indelible_engine::effects::json_patch;
@@ -29,17 +28,6 @@ use super::loading::{self, Loaded};
 use super::values::Present;
 use super::writes::{Outcome, Write, WriteError};
 use crate::storage::Append;
-
-/// An actor that nobody follows and nobody wrote to for this long leaves.
-const IDLE: Duration = Duration::from_secs(180);
-/// Writes that are judged together at most; the others wait for the next commit.
-const BATCH_MAX: usize = 256;
-/// Entries after which a snapshot is stored, so that loading stays quick.
-const ENTRIES_PER_SNAPSHOT: u64 = 200;
-/// Entries that a resuming replica is sent; one that missed more gets a snapshot.
-const RESUME_MAX: u64 = 2_000;
-/// Bytes of such entries.
-const RESUME_BYTES_MAX: usize = 4 << 20;
 
 /// The name of the projection that holds everything; readers get it or nothing.
 const PROJECTION: &str = "whole";
@@ -107,10 +95,11 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
 
 impl Actor {
     async fn serve(&mut self, mailbox: &mut mpsc::Receiver<Message>) {
+        let settings = self.hub.settings().clone();
         let mut waiting = Vec::new();
         loop {
-            let received = mailbox.recv_many(&mut waiting, BATCH_MAX);
-            match tokio::time::timeout(IDLE, received).await {
+            let received = mailbox.recv_many(&mut waiting, settings.batch_max);
+            match tokio::time::timeout(settings.idle, received).await {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(_) if !self.replicas.is_empty() => continue,
@@ -324,8 +313,12 @@ impl Actor {
         entity: &Entity,
         (epoch, seq, hash): (Epoch, Seq, Hash),
     ) -> Option<Vec<Bytes>> {
+        let settings = self.hub.settings();
         let stamps = entity.stamp_fields();
-        if epoch != entity.epoch() || seq > entity.seq() || entity.seq().0 - seq.0 > RESUME_MAX {
+        if epoch != entity.epoch()
+            || seq > entity.seq()
+            || entity.seq().0 - seq.0 > settings.resume_entries_max
+        {
             return None;
         }
         if seq == entity.seq() {
@@ -333,7 +326,7 @@ impl Actor {
             return known.then(|| frames::entries(&self.id, epoch, &[], &stamps));
         }
         let store = &**self.hub.store();
-        let stored = loading::entries(store, &self.id, (epoch, seq), RESUME_BYTES_MAX);
+        let stored = loading::entries(store, &self.id, (epoch, seq), settings.resume_bytes_max);
         let stored = stored.inspect_err(|error| tracing::error!(%error, "entries cannot be read"));
         let stored = stored.ok()??;
         let (first, missed) = stored.split_first()?;
@@ -347,7 +340,7 @@ impl Actor {
     /// Adds a snapshot of the state before the request's entries, when one is due.
     fn add_snapshot(&self, request: &mut Append) {
         let Some(entity) = &self.entity else { return };
-        if entity.seq().0 < self.stored_snapshot.0 + ENTRIES_PER_SNAPSHOT {
+        if entity.seq().0 < self.stored_snapshot.0 + self.hub.settings().entries_per_snapshot {
             return;
         }
         match loading::snapshot(entity) {

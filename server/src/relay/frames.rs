@@ -14,9 +14,7 @@ use serde_json::{Map, Value};
 
 use super::values::Present;
 use super::writes::{Outcome, WriteError};
-
-/// Bytes above which entries go on in another frame. One entry is never split.
-const ENTRIES_BYTES_MAX: usize = 1 << 20;
+use crate::config::ENTRIES_FRAME_BYTES_MAX;
 
 /// An entry and its hash, as replicas get them.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +109,7 @@ pub(crate) fn entries(
     let mut bytes = 0;
     let split = |_: &RelayedEntry<'_>, next: &RelayedEntry<'_>| {
         bytes += next.bytes();
-        let fits = bytes <= ENTRIES_BYTES_MAX;
+        let fits = bytes <= ENTRIES_FRAME_BYTES_MAX;
         if !fits {
             bytes = next.bytes();
         }

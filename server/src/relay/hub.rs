@@ -22,14 +22,11 @@ use super::values::{KindValues, Present};
 use super::writes::{Outcome, Write, WriteError};
 use crate::auth::Auth;
 use crate::commit::CommitHandle;
+use crate::config::RelaySettings;
 use crate::keys::Keys;
 use crate::storage::{Presence, Scope, Store, StoreError};
 use crate::versions::Versions;
 
-/// Messages that may wait for one entity before senders have to wait, too.
-const MAILBOX_MAX: usize = 256;
-/// Entities that are loaded at a time when a whole kind is needed.
-const LOADS_AT_ONCE: usize = 8;
 /// Hexadecimal digits of an id that the server picks: 96 bits.
 const GENERATED_ID_DIGITS: usize = 24;
 
@@ -41,6 +38,7 @@ pub(crate) struct Hub(Arc<Shared>);
 struct Shared {
     policies: Policies,
     limits: Limits,
+    settings: RelaySettings,
     store: Arc<dyn Store>,
     commit: CommitHandle,
     auth: Auth,
@@ -57,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) policies: Policies,
     /// What changes may be like.
     pub(crate) limits: Limits,
+    /// How entities are held.
+    pub(crate) settings: RelaySettings,
     /// Where entries are read.
     pub(crate) store: Arc<dyn Store>,
     /// Where entries are written.
@@ -71,6 +71,7 @@ impl Hub {
         let Parts {
             policies,
             limits,
+            settings,
             store,
             commit,
             keys,
@@ -87,6 +88,7 @@ impl Hub {
         Self(Arc::new(Shared {
             policies,
             limits,
+            settings,
             store,
             commit,
             auth: Auth::new(&keys),
@@ -117,6 +119,11 @@ impl Hub {
     /// What changes may be like.
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// How entities are held.
+    pub(crate) fn settings(&self) -> &RelaySettings {
+        &self.0.settings
     }
 
     /// Where entries are read.
@@ -166,7 +173,7 @@ impl Hub {
         if let Some(mailbox) = actors.get(entity).filter(|mailbox| !mailbox.is_closed()) {
             return mailbox.clone();
         }
-        let (sender, receiver) = mpsc::channel(MAILBOX_MAX);
+        let (sender, receiver) = mpsc::channel(self.0.settings.mailbox_max);
         actors.insert(entity.clone(), sender.clone());
         tokio::spawn(entity_actor::run(self.clone(), entity.clone(), receiver));
         sender
@@ -240,7 +247,7 @@ impl Hub {
             }
         };
         futures_util::stream::iter(entities)
-            .for_each_concurrent(LOADS_AT_ONCE, |(entity, _)| async move {
+            .for_each_concurrent(self.0.settings.loads_at_once, |(entity, _)| async move {
                 // A failure has been logged where it happened.
                 let _ = self.present(&entity).await;
             })

@@ -21,30 +21,29 @@ use super::fanout::Outbox;
 use super::frames;
 use super::values::Present;
 
-/// Changes refused in a session that are remembered, so that what depends on them can be told so.
-const REFUSED_CHANGES_MAX: usize = 10_000;
-
 /// One connection as the log knows it.
 #[derive(Debug)]
 pub(crate) struct Session {
     /// Recorded with what is written.
     pub(crate) id: SessionId,
     refused: Mutex<HashSet<Hash>>,
+    refused_max: usize,
 }
 
 impl Session {
     /// A session in which nothing was refused yet.
-    pub(crate) fn new(id: SessionId) -> Self {
+    pub(crate) fn new(id: SessionId, refused_max: usize) -> Self {
         Self {
             id,
             refused: Mutex::default(),
+            refused_max,
         }
     }
 
     /// Remembers changes that were refused.
     pub(crate) fn remember_refused(&self, changes: &[Hash]) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused.len() + changes.len() <= REFUSED_CHANGES_MAX {
+        if refused.len() + changes.len() <= self.refused_max {
             refused.extend(changes);
         }
     }

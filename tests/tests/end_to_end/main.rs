@@ -14,6 +14,7 @@ mod handshake;
 mod harness;
 mod http_reads;
 mod http_writes;
+mod memory;
 mod museum;
 mod proposals;
 mod resume;

@@ -51,7 +51,10 @@ impl Following {
     ) -> Self {
         Self {
             connection: hub.next_connection(),
-            session: Arc::new(Session::new(SessionId(crate::random::bytes()))),
+            session: Arc::new(Session::new(
+                SessionId(crate::random::bytes()),
+                settings.refused_changes_max,
+            )),
             hub,
             principal,
             outbox,
