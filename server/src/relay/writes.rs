@@ -48,14 +48,6 @@ impl Session {
         }
     }
 
-    /// Whether nothing was refused in this session yet.
-    pub(crate) fn has_refused_nothing(&self) -> bool {
-        self.refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
-    }
-
     /// Whether any of the changes was refused in this session.
     pub(crate) fn has_refused(&self, changes: impl IntoIterator<Item = Hash>) -> bool {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);

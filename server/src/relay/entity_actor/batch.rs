@@ -196,17 +196,12 @@ impl<'a> Batch<'a> {
         if epoch != entity.epoch() {
             return Err(WriteError::Epoch);
         }
-        if let Some(session) = case.session
-            && let Some(refusal) = self.depends_on_refused(session, &changes)
-        {
-            return Ok(Judged::Refused {
-                refusal,
-                partly: false,
-            });
-        }
         let proposal = case.proposal(Origin::Client, changes, None);
-        let verdict = admit(entity, &proposal, clock::now(), self.hub.limits());
+        let mut verdict = admit(entity, &proposal, clock::now(), self.hub.limits());
         if let Some(session) = case.session {
+            if let Some(refusal) = &mut verdict.refused {
+                self.name_refused_past(session, &proposal, refusal);
+            }
             session.remember_refused(&verdict.dropped);
         }
         let repeat = earlier.is_some();
@@ -247,23 +242,27 @@ impl<'a> Batch<'a> {
         Some(Written::at(epoch, seq))
     }
 
-    fn depends_on_refused(&self, session: &Session, changes: &[Vec<u8>]) -> Option<Refusal> {
-        if session.has_refused_nothing() {
-            return None;
+    /// What is missing may be missing because it was refused earlier in this session: then the
+    /// author is told so.
+    fn name_refused_past(&self, session: &Session, proposal: &Proposal, refusal: &mut Refusal) {
+        let at = refusal.violations.first().map(|violation| violation.change);
+        let bytes = at.and_then(|index| proposal.changes.get(index));
+        let (Some(index), Some(bytes)) = (at, bytes) else {
+            return;
+        };
+        if refusal.code != "unknown-deps" {
+            return;
         }
-        changes.iter().enumerate().find_map(|(index, bytes)| {
-            let change = change::parse(bytes, self.hub.limits()).ok()?;
-            if !session.has_refused(change.deps().iter().map(|&dep| dep.into())) {
-                return None;
-            }
-            session.remember_refused(&[change.hash()]);
+        let change = change::parse(bytes, self.hub.limits());
+        let depends = change.is_ok_and(|change| {
+            session.has_refused(change.deps().iter().map(|&dependency| dependency.into()))
+        });
+        if depends {
             let text = "it depends on a change that was refused earlier in this session";
-            Some(Refusal::structural(
-                "depends-on-refused",
-                index,
-                text.to_owned(),
-            ))
-        })
+            let admitted = refusal.admitted;
+            *refusal = Refusal::structural("depends-on-refused", index, text.to_owned());
+            refusal.admitted = admitted;
+        }
     }
 
     fn create(
