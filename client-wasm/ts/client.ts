@@ -203,6 +203,7 @@ export class IndelibleClient {
   async #start(): Promise<Core> {
     this.#loading ??= this.#load()
     const core = await this.#loading
+    this.#assertOpen()
     this.#connection.start()
     return this.#core ?? core
   }

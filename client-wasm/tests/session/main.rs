@@ -9,7 +9,7 @@ use indelible_engine::merge::{Absent, Protected};
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, KindMode, ServerFrame};
 use indelible_engine::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use server::{Server, entity};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -678,4 +678,41 @@ fn what_is_no_frame_ends_the_connection_and_news_is_skipped() {
     assert!(pair.session.handle_frame(b"\xff\x00", NOW).is_err());
     let later = b"\xa1\x65later\xa0";
     assert_eq!(pair.session.handle_frame(later, NOW), Ok(()));
+}
+
+/// The TypeScript tests have a server that knows no document; it begins with these frames.
+#[test]
+fn the_frames_of_the_typescript_tests_are_those_of_this_version() {
+    let mut server = Server::new();
+    let mut frames: Map<String, Value> = Map::new();
+    let mut put = |name: &str, frame: &ServerFrame| {
+        frames.insert(name.to_owned(), hex::encode(frame.encode()).into());
+    };
+    put("welcome", &server.welcome());
+    let open = ClientFrame::Open {
+        entity: entity(JANE),
+        mode: indelible_engine::protocol::Mode::Replica,
+        epoch: None,
+        seq: None,
+        hash: None,
+        version: None,
+    };
+    for frame in server.answer(&open) {
+        match &frame {
+            ServerFrame::Schema { .. } => put("schema", &frame),
+            _ => put("snapshot", &frame),
+        }
+    }
+    server.mode = KindMode::Value;
+    put("welcomeByValue", &server.welcome());
+    let made = serde_json::to_string_pretty(&frames).expect("a value has a text") + "\n";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ts/testing/frames.json");
+    if std::env::var_os("INDELIBLE_BLESS").is_some() {
+        std::fs::write(path, &made).expect("the folder can be written");
+    }
+    let kept = std::fs::read_to_string(path).expect("the file is in the repository");
+    assert!(
+        kept == made,
+        "{path} is of another version: INDELIBLE_BLESS=1 writes it anew"
+    );
 }
