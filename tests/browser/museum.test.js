@@ -71,7 +71,7 @@ function refused(edit) {
 test('the content of the folder is there, for those who may read it', async () => {
   const anonymous = await client(null)
   const house = await anonymous.entity('house').ready()
-  assert.deepEqual(house['name'], { en: 'Museum of Instruments', fr: 'Musée des instruments' })
+  assert.deepEqual(house.name, { en: 'Museum of Instruments', fr: 'Musée des instruments' })
   await assert.rejects(anonymous.entity('room/winds').ready())
   await assert.rejects(anonymous.collection('room').ready())
   const rooms = await guide.collection('room').ready()
@@ -167,7 +167,7 @@ test('what only the server can judge is refused by the server, and undone here',
     assert.match(error.violations[0]?.pointer ?? '', /^\/climate\/celsius/)
     return true
   })
-  await until('the room is as it was', () => !room.value?.['climate'])
+  await until('the room is as it was', () => !room.value?.climate)
   assert.deepEqual({ ...room.value }, { ...before })
 })
 
