@@ -31,7 +31,8 @@ let bob
 let site
 
 before(async () => {
-  ;[browser, server] = await Promise.all([launch(), Server.fresh()])
+  server = await Server.fresh()
+  browser = await launch()
   alice = await openAdmin(browser, server, { name: 'Alice' })
   bob = await openAdmin(browser, server, { name: 'Bob' })
   site = await openSite(browser, server)

@@ -10,7 +10,8 @@ import { Server } from './harness/server.js'
 const OUT = fileURLToPath(new URL('../../docs/images/demo.png', import.meta.url))
 const PANE = { width: 680, height: 820 }
 
-const [browser, server] = await Promise.all([launch(), Server.fresh()])
+const server = await Server.fresh()
+const browser = await launch()
 try {
   const alice = await openAdmin(browser, server, { name: 'Alice' })
   const bob = await openAdmin(browser, server, { name: 'Bob', at: '#/team/jane-doe' })

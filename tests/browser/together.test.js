@@ -34,7 +34,8 @@ let bob
 let site
 
 before(async () => {
-  ;[browser, server] = await Promise.all([launch(), Server.fresh()])
+  server = await Server.fresh()
+  browser = await launch()
   alice = await openAdmin(browser, server, { name: 'Alice' })
   bob = await openAdmin(browser, server, { name: 'Bob' })
   site = await openSite(browser, server)
@@ -197,6 +198,31 @@ test('a forged client cannot write what only a creation may', async () => {
     assert.equal(fields.violations[0].pointer, '/employeeId')
   }
   assert.deepEqual((await server.call('GET', `/api/${member}`)).body, before)
+  await forger.close()
+})
+
+test('of a forged proposal, what comes before the first forbidden change goes through', async () => {
+  const forger = await Forger.connect(server.url, await server.token('mallory', 'editor'))
+  const { epoch, document } = await forger.open('settings')
+  const changes = [
+    forge(document, draft => {
+      draft.foundedYear = 1999
+    }),
+    forge(document, draft => {
+      draft.updatedBy = scalar('nobody')
+    }),
+    forge(document, draft => {
+      draft.foundedYear = 2000
+    }),
+  ]
+  const { name, fields } = await forger.propose('settings', epoch, changes)
+  assert.equal(name, 'refused')
+  assert.equal(Number(fields.admitted), 1)
+  assert.equal(fields.violations[0].change, 1)
+  assert.equal(fields.violations[0].pointer, '/updatedBy')
+  const settings = await agree()
+  assert.equal(settings.foundedYear, 1999)
+  assert.equal(settings.updatedBy, 'mallory')
   await forger.close()
 })
 

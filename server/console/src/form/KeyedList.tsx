@@ -6,9 +6,10 @@
  */
 
 import { type DragEvent, useRef, useState } from 'react'
-import { useLanguage } from '../text/language.tsx'
+import { type Language, useLanguage } from '../text/language.tsx'
 import { type FieldProps, Fields } from './Fields.tsx'
 import { Icon } from './icons.tsx'
+import { choiceLabel } from './labels.ts'
 import { isObject, type Json, type JsonObject, listAt, type Path, pointer, read } from './path.ts'
 import { controlOf, resolve, type Schema, writeOf } from './schema.ts'
 import { draftSource, SourceProvider, useSource } from './source.ts'
@@ -19,10 +20,11 @@ function items(value: Json | undefined): JsonObject[] {
 }
 
 /** What to call an item: its first text, else its place in the list. */
-function nameOf(item: JsonObject, key: string, schema: Schema, index: number): string {
-  for (const name of Object.keys(schema.properties ?? {})) {
+function nameOf(item: JsonObject, schema: Schema, index: number, language: Language): string {
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const value = item[name]
-    if (name !== key && typeof value === 'string' && value !== '') return value
+    if (typeof value !== 'string' || value === '') continue
+    return property.enum ? choiceLabel(value, language) : value
   }
   return `${index + 1}`
 }
@@ -36,7 +38,7 @@ function move(list: Json[], key: string, id: string, index: number): void {
 
 export function KeyedList({ schema, path, write, label }: FieldProps) {
   const source = useSource()
-  const { t } = useLanguage()
+  const { t, language } = useLanguage()
   const [told, setTold] = useState('')
   const [dragged, setDragged] = useState<string | null>(null)
   const [over, setOver] = useState<string | null>(null)
@@ -77,7 +79,7 @@ export function KeyedList({ schema, path, write, label }: FieldProps) {
       <ol>
         {list.map((item, index) => {
           const id = String(item[key])
-          const what = nameOf(item, key, shown, index)
+          const what = nameOf(item, shown, index, language)
           return (
             <li
               key={id}
