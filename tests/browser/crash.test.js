@@ -70,6 +70,7 @@ for (const round of [1, 2, 3]) {
             settings?.change((/** @type {any} */ draft) => {
               draft.description += part
             })
+            document.body.dataset.edits = `${Number(document.body.dataset.edits ?? 0) + 1}`
             // Lets the proposal of each edit go out by itself.
             await new Promise(next => requestAnimationFrame(next))
           }
@@ -77,6 +78,12 @@ for (const round of [1, 2, 3]) {
         inFlight.slice(person * 2, person * 2 + 2),
       ),
     )
+    // Each time the server dies a little later on their way: after none, one, two of Alice’s.
+    const atLeast = 3 * (round - 1)
+    await until('edits are on their way', async () => {
+      const made = await alice.evaluate(() => Number(document.body.dataset.edits ?? 0))
+      return made >= atLeast
+    })
     await server.kill()
     await Promise.all(edits)
     await until('a page knows that it is offline', () =>
