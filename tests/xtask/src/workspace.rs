@@ -1,7 +1,7 @@
 //! Where things are, and cargo as it is to be called from inside a cargo command.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::{Failure, Outcome};
@@ -15,12 +15,15 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn locate() -> Outcome<Self> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Not the `env!` of this name: a build folder that several clones share would keep it.
+        let here = env::var_os("CARGO_MANIFEST_DIR")
+            .map(PathBuf::from)
+            .ok_or_else(|| Failure::new("please start this as `cargo xtask`"))?;
         let root = here
             .ancestors()
             .nth(2)
             .filter(|root| root.join("engine").is_dir())
-            .ok_or_else(|| Failure::new("the repository is no longer where xtask was built"))?;
+            .ok_or_else(|| Failure::new("tests/xtask is not where it should be"))?;
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
         Ok(Self {
             root: root.to_owned(),
