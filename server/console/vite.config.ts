@@ -15,6 +15,8 @@ export default defineConfig({
     },
   },
   server: {
+    // The demo schemas and the npm package lie beside the console.
+    fs: { allow: ['../..'] },
     // `npm run dev` beside a running `indelible serve --dev`.
     proxy: {
       '/sync': { target: 'ws://127.0.0.1:4000', ws: true },

@@ -24,13 +24,16 @@ try {
   await Promise.all([saved(alice, 'settings'), saved(bob, 'team/jane-doe')])
   await shows(site, slogan)
 
+  // No box shall look as if a pointer were over it.
+  for (const page of [alice, bob]) await page.mouse.move(0, 0)
+
   const panes = await Promise.all(
     [alice, site, bob].map(async page => {
       const image = await page.screenshot({ animations: 'disabled' })
       return `<img src="data:image/png;base64,${image.toString('base64')}">`
     }),
   )
-  const sheet = await browser.newPage({ viewport: { width: 1500, height: 640 } })
+  const sheet = await browser.newPage({ viewport: { width: 1500, height: 612 } })
   await sheet.setContent(`<!doctype html><style>
     body { margin: 0; padding: 24px; display: flex; gap: 24px; background: #dfe2ea }
     img { width: 468px; border-radius: 8px; box-shadow: 0 4px 18px rgb(20 30 60 / .25) }
