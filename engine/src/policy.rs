@@ -327,7 +327,8 @@ impl Policy {
     }
 
     /// Whether an entity can be faulty although every scalar in it is good: whether
-    /// [`check_whole`](Self::check_whole) can find anything that the rules of single values do not.
+    /// `check_whole` (feature `whole-entity`) can find anything that the rules of single values do
+    /// not.
     pub fn has_whole_constraints(&self) -> bool {
         self.has_whole_constraints
     }

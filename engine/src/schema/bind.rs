@@ -148,7 +148,8 @@ impl<'a> Binder<'a, '_> {
             .unwrap_or_default();
         if self.nodes.len() > NODES_MAX || place.depth > NESTING_MAX {
             let reason = format!(
-                "the schema is too large: at most {NODES_MAX} fields, nested at most {NESTING_MAX} deep"
+                "the schema is too large: at most {NODES_MAX} fields, nested at most \
+                 {NESTING_MAX} deep"
             );
             self.report.add(Pointer::root(), reason);
             return id;
