@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use tower_http::compression::CompressionLayer;
 
 use super::problem::Problem;
 
@@ -53,6 +54,8 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
             "/favicon.ico",
             get(|headers| root_file("favicon.ico", headers)),
         )
+        // Files only: an answer that mixes secrets with what somebody else chose is never packed.
+        .layer(CompressionLayer::new())
 }
 
 async fn index(headers: HeaderMap) -> Response {
