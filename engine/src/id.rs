@@ -100,6 +100,7 @@ pub fn check_map_key(key: &str) -> Result<(), IdError> {
     let good = !key.is_empty()
         && key.len() <= MAP_KEY_BYTES_MAX
         && !key.starts_with('$')
+        && key != "__proto__"
         && !key.chars().any(char::is_control);
     if good {
         Ok(())

@@ -4,27 +4,22 @@
 //! schema made invalid stays editable. Two faults are the same when pointer and keyword agree.
 //! Must never know: operations.
 
-#[cfg(feature = "whole-entity")]
 use serde_json::Value;
 
 use crate::entity::Entity;
-#[cfg(feature = "whole-entity")]
 use crate::pointer::Pointer;
-#[cfg(feature = "whole-entity")]
-use crate::policy::{Policy, Shape};
-#[cfg(feature = "whole-entity")]
+use crate::policy::{Fault, Policy, Shape};
 use crate::violation::Rule;
 use crate::violation::Violation;
 
 /// The faults of the whole entity that are in `after` and were not in `before`.
-#[cfg(feature = "whole-entity")]
 pub(super) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec<Violation> {
     if !after.policy.has_whole_constraints() {
         return Vec::new();
     }
-    let mut faults = after.policy.check_whole(&after.presented());
+    let mut faults = faults_of(&after.policy, &after.presented());
     if !faults.is_empty() && !creation {
-        let old = before.policy.check_whole(&before.presented());
+        let old = faults_of(&before.policy, &before.presented());
         faults.retain(|fault| {
             !old.iter()
                 .any(|o| o.pointer == fault.pointer && o.keyword == fault.keyword)
@@ -44,14 +39,20 @@ pub(super) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
         .collect()
 }
 
-/// A client without the validator leaves the faults of the whole to the server.
+/// All faults of a value.
+#[cfg(feature = "whole-entity")]
+fn faults_of(policy: &Policy, value: &Value) -> Vec<Fault> {
+    policy.check_whole(value)
+}
+
+/// The faults of single values, texts and counters: a client without the validator leaves what
+/// needs the whole (`required`, cross-field rules) to the server.
 #[cfg(not(feature = "whole-entity"))]
-pub(super) fn introduced(_before: &Entity, _after: &Entity, _creation: bool) -> Vec<Violation> {
-    Vec::new()
+fn faults_of(policy: &Policy, value: &Value) -> Vec<Fault> {
+    policy.check_values(value)
 }
 
 /// The scalar at a pointer that names items by id; containers are too much for a report.
-#[cfg(feature = "whole-entity")]
 fn value_at(value: &Value, policy: &Policy, pointer: &Pointer) -> Option<Value> {
     let mut node = policy.root();
     let mut value = value;

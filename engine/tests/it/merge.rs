@@ -391,3 +391,16 @@ fn crowded_positions_are_spread() {
         assert_eq!(found, expect, "round {round}");
     }
 }
+
+#[test]
+fn a_text_obeys_its_bounds_without_the_full_validator() {
+    let entity = thing();
+    let alice = editor("alice");
+    let body = json!({ "body": "x".repeat(101) });
+    let verdict = write(&entity, &alice, &body, &keep(), Origin::Server).unwrap();
+    let refusal = verdict.refused.expect("the text is too long");
+    assert_eq!(
+        refusal.violations[0].to_string(),
+        "/body: must have at most 100 characters (maxLength)"
+    );
+}
