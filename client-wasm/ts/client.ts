@@ -20,7 +20,7 @@ import type {
   SyncStatus,
   Unsubscribe,
 } from './types.js'
-import { freeze, toJson } from './value.js'
+import { toJson } from './value.js'
 
 const IDLE: SyncStatus = Object.freeze({
   state: 'offline',
@@ -310,10 +310,12 @@ export class IndelibleClient {
     const core = this.#core
     if (core === null) return
     try {
+      let sent = false
       for (let frame = core.pollTransmit(); frame; frame = core.pollTransmit()) {
         // What a dying socket does not take is sent again after the next welcome.
-        this.#connection.send(frame)
+        sent = this.#connection.send(frame) || sent
       }
+      if (sent && this.#status.state === 'syncing') this.#connection.expectAnswer()
       for (const event of core.pollEvents()) this.#take(event, core)
     } catch (error) {
       if (!(error instanceof IndelibleError && error.code === 'trap')) throw error
@@ -324,7 +326,7 @@ export class IndelibleClient {
   #take(event: CoreEvent, core: Core): void {
     switch (event.type) {
       case 'welcome':
-        this.#principal = freeze(event.principal as unknown as JsonObject) as unknown as Principal
+        this.#principal = principalOf(event.principal)
         this.#connection.welcomed()
         break
       case 'status':
@@ -425,6 +427,10 @@ export class IndelibleClient {
     this.#status = told
     this.#notices.add(() => this.#statuses.tell(told))
   }
+}
+
+function principalOf({ id, name, roles }: Principal): Principal {
+  return Object.freeze({ id, name: name ?? null, roles: Object.freeze(roles) })
 }
 
 function closedError(): IndelibleError {

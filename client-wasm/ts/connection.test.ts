@@ -153,6 +153,22 @@ test('a server that does not answer is given up', async () => {
   expect(log.frames).toEqual([])
 })
 
+test('a connection that owes an answer for too long counts as dead', async () => {
+  const log = connect(null)
+  const socket = await nextSocket()
+  socket.fire('open')
+  log.connection.welcomed()
+  log.connection.expectAnswer()
+  await vi.advanceTimersByTimeAsync(15_000)
+  socket.fire('message', { data: new ArrayBuffer(1) })
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(socket.closedWith).toBeUndefined()
+  log.connection.expectAnswer()
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(socket.closedWith).toBe(4000)
+  expect(log.closed).toEqual([{ fault: null, final: false }])
+})
+
 test('a token that ran out is asked for again; one that is refused is not tried for ever', async () => {
   let issued = 0
   const log = connect(() => `token-${++issued}`)

@@ -15,6 +15,8 @@ const DELAY_MIN_MS = 250
 const DELAY_MAX_MS = 30_000
 /** From the start of an attempt to the server's welcome. */
 const HANDSHAKE_MS = 15_000
+/** How long the server may leave us without any frame when it owes us one. */
+const SILENCE_MS = 20_000
 /** A connection that lasted this long was a good one: the next delay begins from the bottom. */
 const STABLE_MS = 5_000
 
@@ -58,6 +60,7 @@ export class Connection {
   #welcomedAt: number | null = null
   #rejected: string | undefined = undefined
   #timer: ReturnType<typeof setTimeout> | undefined = undefined
+  #silence: ReturnType<typeof setTimeout> | undefined = undefined
   readonly #wake = (): void => this.retryNow()
 
   constructor(options: ConnectionOptions, sink: ConnectionSink) {
@@ -99,6 +102,14 @@ export class Connection {
     clearTimeout(this.#timer)
     this.#welcomedAt = Date.now()
     this.#rejected = undefined
+  }
+
+  /**
+   * The server owes us an answer. Browsers do not tell that a network is gone, sometimes for
+   * minutes: without any frame in time the connection counts as dead.
+   */
+  expectAnswer(): void {
+    this.#silence ??= setTimeout(() => this.restart('no answer'), SILENCE_MS)
   }
 
   /** Gives the socket up and makes another one. */
@@ -150,6 +161,7 @@ export class Connection {
     })
     socket.addEventListener('message', event => {
       if (attempt !== this.#attempt) return
+      this.#heard()
       if (event.data instanceof ArrayBuffer) this.#sink.onFrame(new Uint8Array(event.data))
       else this.restart('not a binary frame')
     })
@@ -162,6 +174,7 @@ export class Connection {
 
   #closed(event: { code: number; reason: string }, token: string | undefined): void {
     this.#socket = null
+    this.#heard()
     if (event.code !== CLOSE_UNAUTHORIZED) {
       this.#lost(event.reason === '' ? null : fault('closed', event.reason))
       return
@@ -191,8 +204,14 @@ export class Connection {
     listen('removeEventListener', this.#wake)
   }
 
+  #heard(): void {
+    clearTimeout(this.#silence)
+    this.#silence = undefined
+  }
+
   #abandon(code: number, reason: string): void {
     this.#attempt += 1
+    this.#heard()
     const socket = this.#socket
     this.#socket = null
     try {
