@@ -339,10 +339,12 @@ impl Session {
             || each
                 .iter()
                 .any(|one| matches!(one.state, SyncState::Syncing | SyncState::Connecting));
+        let refused = each.iter().any(|one| one.state == SyncState::Refused);
+        // Of the whole, the connection is told first: the refused entity tells of itself.
         let state = match self.phase {
-            _ if each.iter().any(|one| one.state == SyncState::Refused) => SyncState::Refused,
             Phase::Offline => SyncState::Offline,
             Phase::Connecting | Phase::Greeting => SyncState::Connecting,
+            Phase::Ready if refused => SyncState::Refused,
             Phase::Ready if busy => SyncState::Syncing,
             Phase::Ready => SyncState::Synced,
         };

@@ -65,6 +65,14 @@ test('two admins edit different fields', async () => {
   await Promise.all([
     field(alice, '/slogan').fill('Made together'),
     field(bob, '/contact/phone').fill('+33 2 98 11 22 33'),
+    until('what changed on the site glows', () =>
+      site.evaluate(() => {
+        const glowing = document.getAnimations().map(({ effect }) => {
+          return effect instanceof KeyframeEffect ? effect.target?.textContent : null
+        })
+        return glowing.includes('Made together')
+      }),
+    ),
   ])
   const settings = await agree()
   assert.equal(settings.slogan, 'Made together')

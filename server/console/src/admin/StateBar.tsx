@@ -2,7 +2,7 @@
 
 import type { SyncStatus, Violation } from 'indelible'
 import { useState } from 'react'
-import { labelOf } from '../form/labels.ts'
+import { placeOf } from '../form/labels.ts'
 import type { Schema } from '../form/schema.ts'
 import { explain } from '../form/violations.ts'
 import { type Language, localeOf, type Translate, useLanguage } from '../text/language.tsx'
@@ -70,18 +70,13 @@ export function Violations({ kind, root, violations }: ViolationsProps) {
   const { t, language } = useLanguage()
   return (
     <ul className="violations">
-      {violations.map(violation => {
-        const names = violation.pointer.split('/').slice(1)
-        const last = names.at(-1)
-        const schema = (last !== undefined && root.properties?.[last]) || {}
-        return (
-          <li key={`${violation.change} ${violation.pointer} ${violation.rule}`}>
-            <strong>{labelOf(kind, names, schema, language)}</strong>
-            {' – '}
-            {explain(violation, t)} <code>{violation.rule}</code>
-          </li>
-        )
-      })}
+      {violations.map(violation => (
+        <li key={`${violation.change} ${violation.pointer} ${violation.rule}`}>
+          <strong>{placeOf(kind, violation.pointer, root, language)}</strong>
+          {' – '}
+          {explain(violation, t)} <code>{violation.rule}</code>
+        </li>
+      ))}
     </ul>
   )
 }

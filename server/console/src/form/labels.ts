@@ -8,7 +8,7 @@
 import type { Language } from '../text/language.tsx'
 import { french } from './labels.fr.ts'
 import type { Path } from './path.ts'
-import type { Schema } from './schema.ts'
+import { resolve, type Schema } from './schema.ts'
 
 function words(name: string): string {
   const spaced = name
@@ -37,4 +37,22 @@ const BRANDS: Readonly<Record<string, string>> = {
 /** The name of one choice of an `enum`. */
 export function choiceLabel(value: string, language: Language): string {
   return BRANDS[value] ?? (language === 'fr' ? french[`=${value}`] : undefined) ?? words(value)
+}
+
+/** Where a pointer leads, in labels: `Opening hours › Closes`. Items of lists go unnamed. */
+export function placeOf(kind: string, pointer: string, root: Schema, language: Language): string {
+  const labels: string[] = []
+  const path: string[] = []
+  let schema = resolve(root, root)
+  for (const token of pointer.split('/').slice(1)) {
+    const name = token.replaceAll('~1', '/').replaceAll('~0', '~')
+    if (schema.items !== undefined) {
+      schema = resolve(schema.items, root)
+      continue
+    }
+    schema = resolve(schema.properties?.[name] ?? {}, root)
+    path.push(name)
+    labels.push(labelOf(kind, path, schema, language))
+  }
+  return labels.join(' › ') || labelOf(kind, [], root, language)
 }

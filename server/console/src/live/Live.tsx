@@ -29,9 +29,11 @@ export function Live({
   const settled = useContext(Settled)
   const element = useRef<HTMLElement>(null)
   const present = text !== undefined && text !== ''
+  const shown = useRef<string>(undefined)
   useEffect(() => {
-    if (present && settled.current) glow(element.current)
-  }, [present, settled])
+    if (present && settled.current && text !== shown.current) glow(element.current)
+    shown.current = text
+  }, [text, present, settled])
   if (!present) return null
   return (
     <Element
