@@ -105,7 +105,7 @@ test('the pages speak French', async () => {
   assert.equal(await alice.evaluate(() => document.documentElement.lang), 'fr')
 })
 
-test('a token signs in as well, and one that is no good is refused', async () => {
+test('a token signs in and out again, and one that is no good is refused', async () => {
   const token = await server.token('tessa', 'editor')
   const context = await browser.newContext({ locale: 'en-GB' })
   const page = await context.newPage()
@@ -118,4 +118,9 @@ test('a token signs in as well, and one that is no good is refused', async () =>
   await page.locator('#token').fill(token)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.locator('article.entity').waitFor()
+
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.locator('#name').waitFor()
+  await page.reload()
+  await page.locator('#name').waitFor()
 })

@@ -294,6 +294,11 @@ fn a_refused_rest_is_found_out_even_if_the_refusal_was_lost() {
     assert_eq!(pair.state(), (SyncState::Refused, 0));
     assert_eq!(pair.value["name"], "A");
     assert_eq!(pair.value, pair.on_server());
+
+    assert_eq!(pair.session.status().state, SyncState::Refused);
+    pair.session.disconnected(None);
+    assert_eq!(pair.state(), (SyncState::Refused, 0));
+    assert_eq!(pair.session.status().state, SyncState::Offline);
 }
 
 #[test]
