@@ -48,10 +48,10 @@ export function Live({
 }
 
 function glow(element: HTMLElement | null): void {
-  element?.animate(
-    [{ backgroundColor: 'var(--flash)', boxShadow: '0 0 0 0.2em var(--flash)' }, {}],
-    { duration: 2400, easing: 'ease-out' },
-  )
+  element?.animate([{ backgroundColor: 'var(--flash)' }, { backgroundColor: 'transparent' }], {
+    duration: 2400,
+    easing: 'ease-out',
+  })
 }
 
 /** A long text, a paragraph for each part between empty lines. */
