@@ -114,9 +114,11 @@ pub fn admit(entity: &Entity, proposal: &Proposal, now: Timestamp, limits: &Limi
         let message = format!("{} may not {word} {}", proposal.author.id, entity.id.kind());
         return Verdict::refusal(Refusal::structural("forbidden", 0, message));
     }
-    if proposal.changes.is_empty() || proposal.changes.len() > limits.changes_per_proposal_max {
+    // A creation that only takes over the schema's defaults needs no change.
+    let least = usize::from(proposal.origin != Origin::Creation);
+    if !(least..=limits.changes_per_proposal_max).contains(&proposal.changes.len()) {
         let message = format!(
-            "a proposal holds 1 to {} changes, this one {}",
+            "a proposal holds {least} to {} changes, this one {}",
             limits.changes_per_proposal_max,
             proposal.changes.len()
         );

@@ -161,13 +161,13 @@ impl<'a> Trial<'a> {
     /// Judges the end state, and gives the verdict.
     pub(super) fn decide(mut self, now: Timestamp) -> Verdict {
         let creation = self.proposal.origin == Origin::Creation;
-        if creation && self.refused.is_some() {
-            self.passed.clear();
-        }
-        while !self.passed.is_empty() {
+        let mut waits = match &self.refused {
+            Some(_) => !creation && !self.passed.is_empty(),
+            None => creation || !self.passed.is_empty(),
+        };
+        while waits {
             let next = self.next_entity(now);
             if let Some(refusal) = self.oversize(&next) {
-                self.passed.clear();
                 self.refused = Some(refusal);
                 break;
             }
@@ -175,7 +175,12 @@ impl<'a> Trial<'a> {
             if violations.is_empty() {
                 return self.admitted(next, now);
             }
-            self.shorten(violations, creation, now);
+            if creation {
+                self.refused = Some(Refusal::policy(0, violations));
+                break;
+            }
+            self.shorten(violations, now);
+            waits = !self.passed.is_empty();
         }
         Verdict {
             admitted: None,
@@ -231,31 +236,25 @@ impl<'a> Trial<'a> {
 
     /// Refuses the first change that introduced a fault of the whole; `violations` are those of
     /// the end state. Goes through the states change by change, because later changes may have
-    /// mended what an earlier one broke. A creation is refused as a whole.
-    fn shorten(&mut self, violations: Vec<Violation>, creation: bool, now: Timestamp) {
+    /// mended what an earlier one broke.
+    fn shorten(&mut self, violations: Vec<Violation>, now: Timestamp) {
         let passed = std::mem::take(&mut self.passed);
         self.rewind();
         let last = passed.len() - 1;
-        let (mut at, mut found) = (if creation { 0 } else { last }, violations);
-        if !creation {
-            for (index, change) in passed.iter().enumerate().take(last) {
-                self.replay(vec![change.clone()]);
-                let faults = introduced(self.entity, &self.next_entity(now), false);
-                if !faults.is_empty() {
-                    (at, found) = (index, faults);
-                    break;
-                }
+        let (mut at, mut found) = (last, violations);
+        for (index, change) in passed.iter().enumerate().take(last) {
+            self.replay(vec![change.clone()]);
+            let faults = introduced(self.entity, &self.next_entity(now), false);
+            if !faults.is_empty() {
+                (at, found) = (index, faults);
+                break;
             }
-            self.passed.clear();
-            self.rewind();
         }
+        self.passed.clear();
+        self.rewind();
         let raw = passed[at].0.raw().raw_bytes();
-        let change = self
-            .proposal
-            .changes
-            .iter()
-            .position(|bytes| bytes == raw)
-            .unwrap_or(at);
+        let mut sent = self.proposal.changes.iter();
+        let change = sent.position(|bytes| bytes == raw).unwrap_or(at);
         for violation in &mut found {
             violation.change = change;
         }

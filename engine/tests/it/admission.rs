@@ -415,3 +415,22 @@ fn an_entity_does_not_outgrow_its_bound() {
     assert!(verdict.admitted.is_none());
     assert_eq!(verdict.refused.unwrap().code, "entity-size");
 }
+
+#[test]
+fn an_empty_creation_is_judged_as_a_whole() {
+    let policy = fixture::policy();
+    let id = "thing/empty".parse().unwrap();
+    let genesis = Entity::genesis(&id, indelible_engine::id::Epoch::FIRST, &policy);
+    let verdict = judge(&genesis, &editor("alice"), Vec::new(), Origin::Creation);
+    if cfg!(feature = "whole-entity") {
+        assert_eq!(refused(&verdict), ["required /title"]);
+        assert!(verdict.admitted.is_none());
+    } else {
+        let made = verdict
+            .admitted
+            .expect("the validator is not here to miss the title");
+        assert_eq!(made.entity().presented()["level"], 1);
+    }
+    let client = judge(&genesis, &editor("alice"), Vec::new(), Origin::Client);
+    assert_eq!(client.refused.unwrap().code, "malformed");
+}

@@ -305,7 +305,7 @@ impl<'a> Batch<'a> {
                     partly: false,
                 }
             }
-            (_, None) => Judged::Failed(WriteError::Body("a creation needs a value".to_owned())),
+            (None, None) => unreachable!("a creation is admitted or refused"),
         })
     }
 
