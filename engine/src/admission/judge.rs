@@ -10,7 +10,7 @@ use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{Automerge, ObjId, ObjType, Prop, ReadDoc, ScalarValue};
 use serde_json::Value;
 
-use super::operations::{Fault, Lookup, fault, object_id};
+use super::operations::{Fault, Lookup, fault, is_same, object_id};
 use super::references::Past;
 use super::rights::denied;
 use crate::change::ParsedChange;
@@ -47,9 +47,23 @@ pub(super) struct Place {
 
 /// An object that the change under judgement makes.
 pub(super) struct Made {
-    place: Place,
+    pub(super) place: Place,
     op: usize,
     pub(super) fields: BTreeSet<String>,
+    /// How much of its default a text (bytes) or list (elements) has got that the author may not
+    /// write otherwise, and by which operation last.
+    pub(super) filled: (usize, usize),
+}
+
+impl Made {
+    fn new(op: usize, place: Place) -> Self {
+        Self {
+            place,
+            op,
+            fields: BTreeSet::new(),
+            filled: (0, 0),
+        }
+    }
 }
 
 /// Judges `change`; gives the names of the root fields it touches.
@@ -86,7 +100,7 @@ pub(super) fn judge(
 pub(super) struct Judge<'a> {
     pub(super) case: &'a Case<'a>,
     pub(super) reader: Reader<'a>,
-    lookup: Lookup<'a>,
+    pub(super) lookup: Lookup<'a>,
     /// By index of the operation that makes it.
     made: BTreeMap<usize, Made>,
     /// Items that this change makes in lists of the document.
@@ -296,14 +310,7 @@ impl Judge<'_> {
                 object: None,
                 fresh: true,
             };
-            self.made.insert(
-                index,
-                Made {
-                    place: made,
-                    op: index,
-                    fields: BTreeSet::new(),
-                },
-            );
+            self.made.insert(index, Made::new(index, made));
         } else {
             let message = "a declared container is made once and never put, replaced or deleted";
             self.refuse(index, &at, Rule::CONTAINER, message);
@@ -348,13 +355,12 @@ impl Judge<'_> {
             self.refuse(index, &at, Rule::EXISTS, message);
         } else if !matches!(op.action, OpType::Make(ObjType::Map)) {
             self.refuse(index, &at, Rule::TYPE, "only an object can be made here");
-        } else if let Some(rule) = self.right(place.node, place.fresh) {
-            self.refuse(
-                index,
-                &at,
-                rule,
-                "items of this list may not be added by you",
-            );
+        } else if let Some(rule) = self
+            .right(place.node, place.fresh)
+            .or_else(|| self.right(child, true))
+        {
+            let message = "items of this list may not be added by you";
+            self.refuse(index, &at, rule, message);
         } else {
             let made = Place {
                 node: child,
@@ -362,14 +368,7 @@ impl Judge<'_> {
                 object: None,
                 fresh: true,
             };
-            self.made.insert(
-                index,
-                Made {
-                    place: made,
-                    op: index,
-                    fields: BTreeSet::new(),
-                },
-            );
+            self.made.insert(index, Made::new(index, made));
         }
     }
 
@@ -384,23 +383,24 @@ impl Judge<'_> {
             .node(place.node)
             .parent
             .filter(|_| !policy.is_additional(place.node));
+        // Automerge resolves a conflict in favour of what wins anyway by deleting the others.
         match (&op.action, name, keyed) {
-            (OpType::Put(ScalarValue::Str(text)), POSITION, Some(list)) => {
+            (OpType::Put(ScalarValue::Str(_)) | OpType::Delete, POSITION, Some(list)) => {
+                let good = match &op.action {
+                    OpType::Put(ScalarValue::Str(text)) => position::check(text).is_ok(),
+                    _ => self.leaves_winner(op, place, name),
+                };
                 // The right to move is the list's, whatever brought the item into being.
                 let rule = self.right(list, place.fresh);
-                if position::check(text).is_err() {
+                if !good {
                     let message = "a position is 1 to 128 of 0-9A-Za-z and does not end in 0";
                     self.refuse(index, &at, Rule::POSITION, message);
                 } else if let Some(rule) = rule {
-                    self.refuse(
-                        index,
-                        &at,
-                        rule,
-                        "items of this list may not be moved by you",
-                    );
+                    let message = "items of this list may not be moved by you";
+                    self.refuse(index, &at, rule, message);
                 }
             }
-            (OpType::Put(ScalarValue::Boolean(_)), DELETED, _) => {
+            (OpType::Put(ScalarValue::Boolean(_)) | OpType::Delete, DELETED, _) => {
                 if !policy.writable_throughout(place.node, self.case.author) {
                     let message = "deleting and undeleting need the right to write every field";
                     self.refuse(index, &place.pointer, Rule::DELETE, message);
@@ -413,11 +413,26 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether deleting values at a key leaves the one that wins now.
+    fn leaves_winner(&self, op: &Op, place: &Place, name: &str) -> bool {
+        let winner = place
+            .object
+            .as_ref()
+            .and_then(|object| self.reader.get(object, name));
+        winner.is_some_and(|(_, winner)| {
+            let mut gone = op.pred.iter();
+            !gone.any(|pred| is_same(&winner, pred) || self.lookup.own(pred).is_some())
+        })
+    }
+
     /// What new objects lack.
     fn completeness(&mut self) {
         let policy = &self.case.entity.policy;
         let mut missing = Vec::new();
         for made in self.made.values() {
+            if made.filled.0 > 0 && !made.is_filled(policy) {
+                missing.push((made.op, made.place.pointer.clone()));
+            }
             let Shape::Object { properties, .. } = &policy.node(made.place.node).shape else {
                 continue;
             };

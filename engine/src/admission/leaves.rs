@@ -5,14 +5,14 @@
 
 use automerge::ScalarValue;
 use automerge::Value as Stored;
-use automerge::legacy::{Op, OpType};
+use automerge::legacy::{ElementId, Key, Op, OpType};
 use serde_json::Value;
 
-use super::judge::{Judge, Place};
+use super::judge::{Judge, Made, Place};
 use super::rights::refusal_text;
-use crate::document::plain_value;
+use crate::document::{normal, plain_value};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Shape};
+use crate::policy::{NodeId, Policy, Shape};
 use crate::value::canonical;
 use crate::violation::Rule;
 
@@ -141,7 +141,8 @@ impl Judge<'_> {
             OpType::Delete => None,
             _ => return self.refuse(index, &at, Rule::TYPE, "the list holds plain values"),
         };
-        if let Some(rule) = self.right(element, place.fresh) {
+        let rule = self.right(element, place.fresh);
+        if let Some(rule) = rule.filter(|_| !self.fills(index, op, place, attempted.as_ref())) {
             let message = refusal_text(&rule);
             self.refuse_value(index, &at, rule, message, attempted, None);
         } else if let Some(value) = attempted {
@@ -153,21 +154,65 @@ impl Judge<'_> {
     pub(super) fn character(&mut self, index: usize, op: &Op, place: &Place) {
         self.touch(place, "");
         let at = place.pointer.clone();
-        let fits = match &op.action {
-            OpType::Put(ScalarValue::Str(text)) if op.insert => {
-                let mut chars = text.chars();
-                matches!((chars.next(), chars.next()), (Some(c), None) if c != OBJECT_REPLACEMENT)
-            }
-            OpType::Delete => true,
-            _ => false,
+        let character = match &op.action {
+            OpType::Put(ScalarValue::Str(text)) if op.insert => Some(text.as_str()),
+            _ => None,
         };
+        let fits = character.map_or(op.action == OpType::Delete, |text| {
+            let mut chars = text.chars();
+            matches!((chars.next(), chars.next()), (Some(c), None) if c != OBJECT_REPLACEMENT)
+        });
         if !fits {
             let message = "a text takes single characters, inserted or deleted";
             self.refuse(index, &at, Rule::TEXT, message);
         } else if let Some(rule) = self.right(place.node, place.fresh) {
-            let message = refusal_text(&rule);
-            self.refuse(index, &at, rule, message);
+            let value = character.map(Value::from);
+            if !self.fills(index, op, place, value.as_ref()) {
+                let message = refusal_text(&rule);
+                self.refuse(index, &at, rule, message);
+            }
         }
+    }
+
+    /// Whether an operation gives a new text or list the next part of its default, which may stand
+    /// in a new item whoever makes it.
+    fn fills(&mut self, index: usize, op: &Op, place: &Place, value: Option<&Value>) -> bool {
+        let default = self.case.entity.policy.node(place.node).default.as_ref();
+        let (Some(default), Some(value)) = (default, value) else {
+            return false;
+        };
+        let element = match &op.key {
+            Key::Seq(ElementId::Id(id)) => self.lookup.own(id),
+            _ => None,
+        };
+        let Some(made) = self.owner(&op.obj) else {
+            return false;
+        };
+        let (done, last) = made.filled;
+        let follows = op.insert && element == (done > 0).then_some(last);
+        let (next, length) = match (default, value) {
+            (Value::String(text), Value::String(part)) => {
+                (text[done..].starts_with(part.as_str()), part.len())
+            }
+            (Value::Array(items), part) => (items.get(done).map(normal).as_ref() == Some(part), 1),
+            _ => (false, 0),
+        };
+        if follows && next {
+            made.filled = (done + length, index);
+        }
+        follows && next
+    }
+}
+
+impl Made {
+    /// Whether it holds the whole of its default.
+    pub(super) fn is_filled(&self, policy: &Policy) -> bool {
+        let length = match &policy.node(self.place.node).default {
+            Some(Value::String(text)) => text.len(),
+            Some(Value::Array(items)) => items.len(),
+            _ => 0,
+        };
+        self.filled.0 == length
     }
 }
 

@@ -130,14 +130,14 @@ impl<'a> Lookup<'a> {
     }
 
     fn check_sequence(&mut self, at: usize, op: &Op, element: &ElementId) -> Result<(), Fault> {
+        if op.insert && !(op.pred.is_empty() && is_value(&op.action)) {
+            return fault("pred", at, "an insertion only makes a value");
+        }
         let ElementId::Id(element) = element else {
-            if !op.insert {
-                return fault("element", at, "only an insertion can begin at the head");
-            }
-            return if op.pred.is_empty() {
+            return if op.insert {
                 Ok(())
             } else {
-                fault("pred", at, "an insertion has no predecessors")
+                fault("element", at, "only an insertion can begin at the head")
             };
         };
         let there = self
@@ -147,12 +147,7 @@ impl<'a> Lookup<'a> {
             return fault("element", at, "there is no such element in this object");
         }
         if op.insert {
-            let bare = op.pred.is_empty() && is_value(&op.action);
-            return if bare {
-                Ok(())
-            } else {
-                fault("pred", at, "an insertion only makes a value")
-            };
+            return Ok(());
         }
         if op.pred.is_empty() {
             return fault("pred", at, "it must name what it replaces or deletes");
@@ -177,6 +172,6 @@ fn is_value(action: &OpType) -> bool {
     matches!(action, OpType::Put(_) | OpType::Make(_))
 }
 
-fn is_same(id: &ObjId, op: &OpId) -> bool {
+pub(super) fn is_same(id: &ObjId, op: &OpId) -> bool {
     matches!(id, ObjId::Id(counter, actor, _) if *counter == op.counter() && actor == op.actor())
 }

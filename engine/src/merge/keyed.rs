@@ -261,11 +261,11 @@ impl Merger<'_, '_> {
         position: Option<&String>,
     ) -> Outcome {
         let at = target.at.child(name);
-        if let Some(rule) = denied(
-            &self.policy.node(target.node).write,
-            self.author,
-            target.fresh,
-        ) {
+        // Adding takes the right to write the list or map, and that to write such objects.
+        let of_holder = &self.policy.node(target.node).write;
+        let rule = denied(of_holder, self.author, target.fresh)
+            .or_else(|| denied(&self.policy.node(child).write, self.author, true));
+        if let Some(rule) = rule {
             let message = refusal_text(&rule);
             let value = Value::Object(body.clone());
             self.protect(&at, rule, message, Some(&value), None);

@@ -4,3 +4,4 @@
 mod admission;
 mod fixture;
 mod merge;
+mod simulated;
