@@ -8,7 +8,6 @@
 
 mod actors;
 mod changes;
-mod entities;
 mod frames;
 mod ledger;
 mod positions;
