@@ -8,6 +8,7 @@
 
 mod actors;
 mod changes;
+mod entities;
 mod frames;
 mod ledger;
 mod positions;
