@@ -30,6 +30,10 @@ use crate::id::Hash;
 /// panics beyond; half of that leaves room for what others add on top.
 pub const OPERATION_COUNTER_END: u64 = 1 << 31;
 
+/// The largest distance from 1970 that a change may claim, in whatever unit: what every client can
+/// write as a number. Automerge subtracts claimed times from one another in 64 bits, and overflows.
+pub const TIME_MAX: i64 = (1 << 53) - 1;
+
 /// Why bytes are not a change that can be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
@@ -76,6 +80,9 @@ pub enum ChangeError {
     /// The operation counters are none that a document can reach.
     #[error("impossible operation counter {0}")]
     OperationCounter(u64),
+    /// The claimed time is beyond [`TIME_MAX`].
+    #[error("impossible time {0}")]
+    Time(i64),
     /// The message is not text.
     #[error("the message is not UTF-8")]
     MessageEncoding,
@@ -170,6 +177,7 @@ impl ChangeError {
             Self::ActorOrder => "actor-order",
             Self::Seq(_) => "impossible-seq",
             Self::OperationCounter(_) => "impossible-counter",
+            Self::Time(_) => "impossible-time",
             Self::MessageEncoding => "message-encoding",
             Self::Footer => "author-footer",
             Self::UnexpectedColumn(_) => "unexpected-column",

@@ -13,6 +13,9 @@ use super::Origin;
 use super::trial::Trial;
 use crate::change::{ActorClass, ParsedChange, server_actor};
 
+/// One author's concurrent changes take up at most this part of all that there may be.
+const HEADS_SHARE: usize = 8;
+
 type Fault = (Cow<'static, str>, String);
 
 /// What a change can have seen: everything in the document but what is concurrent to it.
@@ -47,8 +50,10 @@ pub(super) fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fa
         return fault("unknown-deps", message);
     }
     check_counters(trial, change, floor)?;
-    let past = past(trial, change);
+    let heads = heads_beside(trial, change);
+    let past = past(trial, change, &heads);
     check_actor(trial, change, &past)?;
+    check_heads(trial, &heads)?;
     Ok(past)
 }
 
@@ -127,9 +132,38 @@ fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<
     Ok(())
 }
 
-fn past(trial: &Trial<'_>, change: &ParsedChange) -> Past {
+/// Heads of the document that stay heads beside the change.
+fn heads_beside(trial: &Trial<'_>, change: &ParsedChange) -> Vec<ChangeHash> {
     let mut heads = trial.doc.get_heads();
-    heads.retain(|head| !change.deps().contains(head));
+    // Dependencies are sorted: the parser saw to it.
+    heads.retain(|head| change.deps().binary_search(head).is_err());
+    heads
+}
+
+/// Keeps concurrency within what one change can depend on: whoever edits names all heads, so with
+/// more of them nobody could edit any more. One author may take up a part of it only.
+fn check_heads(trial: &Trial<'_>, beside: &[ChangeHash]) -> Result<(), Fault> {
+    let max = trial.limits.dependencies_max;
+    let author = &trial.proposal.author.id;
+    let own = || {
+        let states = trial.actors.values();
+        states
+            .filter(|state| state.principal == *author)
+            .filter(|state| beside.contains(&ChangeHash::from(state.last)))
+            .count()
+    };
+    let own_max = max / HEADS_SHARE;
+    if beside.len() >= max || (beside.len() >= own_max && own() >= own_max) {
+        let message = format!(
+            "it leaves {} changes beside it that it does not depend on; catch up first",
+            beside.len()
+        );
+        return fault("heads-limit", message);
+    }
+    Ok(())
+}
+
+fn past(trial: &Trial<'_>, change: &ParsedChange, heads: &[ChangeHash]) -> Past {
     let mut concurrent: HashMap<ActorId, u64> = HashMap::new();
     if !heads.is_empty() {
         for meta in trial.doc.get_changes_meta(change.deps()) {

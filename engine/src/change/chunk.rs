@@ -5,7 +5,7 @@
 use super::actors::is_derived;
 use super::columns;
 use super::reader::Reader;
-use super::{Bounded, ChangeError, OPERATION_COUNTER_END};
+use super::{Bounded, ChangeError, OPERATION_COUNTER_END, TIME_MAX};
 use crate::id::Hash;
 use crate::limits::Limits;
 
@@ -56,7 +56,10 @@ pub(super) fn check_body(body: &[u8], limits: &Limits) -> Result<u64, ChangeErro
         return Err(ChangeError::Seq(seq));
     }
     let start_op = reader.unsigned()?;
-    reader.signed()?;
+    let time = reader.signed()?;
+    if !(-TIME_MAX..=TIME_MAX).contains(&time) {
+        return Err(ChangeError::Time(time));
+    }
 
     let message_length = reader.unsigned()?;
     bounded(

@@ -203,6 +203,12 @@ fn fields_out_of_bounds_are_refused() {
             Err("impossible-counter")
         );
     }
+    for time in [-TIME_MAX, -1, TIME_MAX] {
+        assert_eq!(with(0, &|c| c.time = time), Ok(()));
+    }
+    for time in [i64::MIN, -TIME_MAX - 1, TIME_MAX + 1, i64::MAX] {
+        assert_eq!(with(0, &|c| c.time = time), Err("impossible-time"));
+    }
     assert_eq!(with(0, &|c| c.message = Some("x".repeat(1_024))), Ok(()));
     assert_eq!(
         with(0, &|c| c.message = Some("x".repeat(1_025))),
