@@ -78,7 +78,7 @@ fn policy(schema: &Value) -> Arc<Policy> {
 }
 
 fn scalar(value: &Stored<'_>) -> Value {
-    let scalar = value.to_scalar().expect("it is no object");
+    let scalar = value.as_scalar().expect("it is no object");
     match scalar {
         ScalarValue::Str(text) => json!({ "str": text.as_str() }),
         ScalarValue::Int(n) => json!({ "int": n }),
