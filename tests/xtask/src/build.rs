@@ -1,6 +1,8 @@
 //! The products, in the order in which they need each other: WASM, npm package, pages, server.
 
-use std::time::Instant;
+use std::fs;
+use std::path::Path;
+use std::time::{Instant, SystemTime};
 
 use crate::npm::{CLIENT, PAGES};
 use crate::run::{Outcome, run, say};
@@ -11,18 +13,25 @@ use crate::workspace::Workspace;
 /// `cargo xtask build`.
 pub(crate) fn everything(workspace: &Workspace) -> Outcome {
     let start = Instant::now();
+    let binary = workspace.release_binary();
+    let before = modified(&binary);
     web(workspace)?;
     server(workspace)?;
-    let seconds = start.elapsed().as_secs_f32();
+    if before.is_some() && modified(&binary) == before {
+        say("everything is up to date:");
+    } else {
+        say(format!("built in {:.0} s:", start.elapsed().as_secs_f32()));
+    }
+    say(format!("  {}", binary.display()));
     say(format!(
-        "built {} in {seconds:.1} s",
-        workspace.release_binary().display()
-    ));
-    say(format!(
-        "      {}",
+        "  {}",
         workspace.path("client-wasm/dist").display()
     ));
     Ok(())
+}
+
+fn modified(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|data| data.modified()).ok()
 }
 
 /// All that the server embeds.
