@@ -69,6 +69,8 @@ export class Entity<T extends object = JsonObject> {
   #saved = 0
   /** Why the last edits are not saved; until the next edit. */
   #refusal: IndelibleError | null = null
+  /** Why nothing more will come: the entity or its client was closed. */
+  #ended: IndelibleError | null = null
   #waiters: Waiter[] = []
 
   /** @internal */
@@ -138,6 +140,7 @@ export class Entity<T extends object = JsonObject> {
   saved(): Promise<void> {
     if (this.#refusal !== null) return Promise.reject(this.#refusal)
     if (this.#saved >= this.#edits) return Promise.resolve()
+    if (this.#ended !== null) return Promise.reject(this.#ended)
     const waiter: Waiter = { edit: this.#edits, ...deferred<void>() }
     this.#waiters.push(waiter)
     return waiter.promise
@@ -162,6 +165,7 @@ export class Entity<T extends object = JsonObject> {
 
   #edit(body: string, whole: boolean, options: MergeOptions<T> = {}): MergeResult {
     const core = this.#host.core
+    if (this.#ended !== null) throw this.#ended
     if (core === null || this.#value === undefined) throw this.#notReady()
     const keepProtected = options.protected === 'keep'
     const base = options.base === undefined ? undefined : this.#revision(options.base)
@@ -248,6 +252,7 @@ export class Entity<T extends object = JsonObject> {
 
   /** @internal Nothing more will come. */
   abandon(error: IndelibleError): void {
+    this.#ended = error
     this.#settle(Number.POSITIVE_INFINITY, error)
     if (this.#value === undefined) this.#fail(error)
     this.receiveStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime })

@@ -1,7 +1,8 @@
 //! Logs for people, on standard error.
 //!
 //! Invariant: what is logged names entities, principals, codes and numbers; never a field's value
-//! and never a token. Whoever logs keeps to that; nothing here could filter it out.
+//! and never a token. Our own code keeps to that; libraries that log what passes through them are
+//! held to a level at which they do not, whatever is asked for.
 //! Must never know: what is logged.
 
 use std::io::{IsTerminal, stderr};
@@ -12,12 +13,27 @@ use tracing_subscriber::filter::LevelFilter;
 /// The environment variable that says what is logged, as `debug` or `indelible_server=debug,info`.
 pub const LOG_VARIABLE: &str = "INDELIBLE_LOG";
 
+/// Libraries that log frames, headers or operations at their finest level.
+const CAPPED: [&str; 7] = [
+    "automerge",
+    "axum",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "tokio_tungstenite",
+    "tungstenite",
+];
+
 /// Starts logging: what [`LOG_VARIABLE`] says, `info` otherwise. Does nothing the second time.
 pub fn start() {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .with_env_var(LOG_VARIABLE)
         .from_env_lossy();
+    let filter = CAPPED.iter().fold(filter, |filter, library| {
+        let cap = format!("{library}=info");
+        filter.add_directive(cap.parse().expect("a library's name and a level"))
+    });
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

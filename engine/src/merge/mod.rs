@@ -254,6 +254,20 @@ impl Merger<'_, '_> {
     ) -> Outcome {
         let present = self.reader.object(target.object, target.node);
         let had = base.unwrap_or(&present);
+        if target.node == self.policy.root() {
+            for (name, stamp) in self.entity.stamp_fields() {
+                if base.is_none_or(|base| base.contains_key(&name)) && !body.contains_key(&name) {
+                    let message = refusal_text(&Rule::STAMP);
+                    self.protect(
+                        &target.at.child(name),
+                        Rule::STAMP,
+                        message,
+                        None,
+                        Some(stamp),
+                    );
+                }
+            }
+        }
         for name in present.keys().filter(|name| had.contains_key(*name)) {
             if body.contains_key(name) || self.policy.presented_key(target.node) == Some(name) {
                 continue;

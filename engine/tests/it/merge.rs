@@ -372,6 +372,25 @@ fn a_draft_of_the_whole_value_removes_what_it_lacks() {
 }
 
 #[test]
+fn a_draft_that_lacks_a_stamp_is_refused() {
+    let entity = thing();
+    let mut body = entity.presented();
+    body.as_object_mut().unwrap().remove("createdAt");
+    let options = MergeOptions {
+        absent: Absent::Removed,
+        ..MergeOptions::default()
+    };
+    let actor = server_actor(entity.id(), entity.epoch(), "alice");
+    let error = merge(&entity, &editor("alice"), &actor, &body, &options).unwrap_err();
+    let MergeError::Refused(violations) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(violations.len(), 1);
+    assert_eq!(violations[0].pointer.to_string(), "/createdAt");
+    assert_eq!(violations[0].rule.code(), "stamp");
+}
+
+#[test]
 fn crowded_positions_are_spread() {
     let mut entity = thing();
     for round in 0..40 {

@@ -152,7 +152,7 @@ async fn merge(
         } else {
             Protected::Keep
         },
-        preserve: preserve(replacing.preserve.as_deref())?,
+        preserve: preserve(app, entity, replacing.preserve.as_deref())?,
         base: replacing.base.map(|base| base.trim_matches('"').to_owned()),
         if_match: if_match(headers)?,
     };
@@ -318,8 +318,9 @@ fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> {
     Ok(given.then_some(IfMatch::Versions(versions)))
 }
 
-/// `a,b` or `/a/x,/b`: fields of the root by name, deeper places by pointer.
-fn preserve(text: Option<&str>) -> Result<Vec<Pointer>, Problem> {
+/// `a,b` or `/a/x,/b`: fields of the root by name, deeper places by pointer. A name that the
+/// schema does not have is an error: a slip of the pen must not cost the protection.
+fn preserve(app: &App, entity: &EntityId, text: Option<&str>) -> Result<Vec<Pointer>, Problem> {
     let names = text
         .unwrap_or_default()
         .split(',')
@@ -336,6 +337,12 @@ fn preserve(text: Option<&str>) -> Result<Vec<Pointer>, Problem> {
         return Err(Problem::bad_request(format!(
             "preserve takes {PRESERVE_MAX} fields at most"
         )));
+    }
+    let policy = app.hub.policy_of(entity);
+    let unknown = |at: &&Pointer| policy.is_some_and(|policy| policy.find(at).is_none());
+    if let Some(at) = pointers.iter().find(unknown) {
+        let text = format!("preserve names {at}, which the schema does not have");
+        return Err(Problem::bad_request(text));
     }
     Ok(pointers)
 }
