@@ -10,9 +10,10 @@ use automerge::{
     ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef,
     TextEncoding, Value as Stored, ValueRef,
 };
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use crate::policy::{Node, NodeId, Policy, Shape};
+use crate::value::{normal, number};
 
 /// The register that holds an item's place in its keyed list.
 pub(crate) const POSITION: &str = "$position";
@@ -21,9 +22,6 @@ pub(crate) const DELETED: &str = "$deleted";
 
 /// Text positions are UTF-16 code units everywhere.
 pub(crate) const ENCODING: TextEncoding = TextEncoding::Utf16CodeUnit;
-
-/// Integers up to here are exact in every JSON reader (2^53).
-const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// An empty document whose actor is `actor`; never a random one.
 pub(crate) fn empty(actor: ActorId) -> Automerge {
@@ -273,30 +271,4 @@ pub(crate) fn stored_scalar(value: &Value) -> Option<ScalarValue> {
         },
         Value::Array(_) | Value::Object(_) => return None,
     })
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "guarded by the bound on exact integers"
-)]
-fn number(x: f64) -> Option<Value> {
-    if x.fract() == 0.0 && x.abs() < EXACT_INTEGER_MAX {
-        Some(Value::from(x as i64))
-    } else {
-        Number::from_f64(x).map(Value::Number)
-    }
-}
-
-/// The same JSON with whole floats as integers, so that `1.0` and `1` are one value.
-pub(crate) fn normal(value: &Value) -> Value {
-    match value {
-        Value::Number(n) if n.is_f64() => {
-            n.as_f64().and_then(number).unwrap_or_else(|| value.clone())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(normal).collect()),
-        Value::Object(map) => {
-            Value::Object(map.iter().map(|(k, v)| (k.clone(), normal(v))).collect())
-        }
-        other => other.clone(),
-    }
 }

@@ -11,6 +11,9 @@ use serde_json::{Number, Value};
 /// reads it, that is as IEEE 754 double (RFC 7493, section 2.2): 2^53 − 1.
 pub const INTEGER_MAX: i64 = 9_007_199_254_740_991;
 
+/// Integers up to here are exact in every JSON reader (2^53).
+const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// The canonical text of a value after RFC 8785 (JCS): no white space, properties sorted by
 /// UTF-16 code units, numbers as ECMAScript writes them.
 ///
@@ -34,6 +37,33 @@ pub fn same(a: &Value, b: &Value) -> bool {
                     .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => a == b,
+    }
+}
+
+/// The same JSON with whole floats as integers, so that `1.0` and `1` are one value.
+pub(crate) fn normal(value: &Value) -> Value {
+    match value {
+        Value::Number(n) if n.is_f64() => {
+            n.as_f64().and_then(number).unwrap_or_else(|| value.clone())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(normal).collect()),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(k, v)| (k.clone(), normal(v))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A double as JSON, whole numbers as integers; none for what JSON has no word for.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "guarded by the bound on exact integers"
+)]
+pub(crate) fn number(x: f64) -> Option<Value> {
+    if x.fract() == 0.0 && x.abs() < EXACT_INTEGER_MAX {
+        Some(Value::from(x as i64))
+    } else {
+        Number::from_f64(x).map(Value::Number)
     }
 }
 

@@ -383,33 +383,39 @@ impl Judge<'_> {
             .node(place.node)
             .parent
             .filter(|_| !policy.is_additional(place.node));
-        // Automerge resolves a conflict in favour of what wins anyway by deleting the others.
-        match (&op.action, name, keyed) {
-            (OpType::Put(ScalarValue::Str(_)) | OpType::Delete, POSITION, Some(list)) => {
-                let good = match &op.action {
-                    OpType::Put(ScalarValue::Str(text)) => position::check(text).is_ok(),
-                    _ => self.leaves_winner(op, place, name),
-                };
-                // The right to move is the list's, whatever brought the item into being.
-                let rule = self.right(list, place.fresh);
-                if !good {
-                    let message = "a position is 1 to 128 of 0-9A-Za-z and does not end in 0";
-                    self.refuse(index, &at, Rule::POSITION, message);
-                } else if let Some(rule) = rule {
+        let good = match &op.action {
+            OpType::Put(ScalarValue::Str(text)) => {
+                name == POSITION && position::check(text).is_ok()
+            }
+            OpType::Put(ScalarValue::Boolean(_)) => name == DELETED,
+            // Automerge resolves a conflict in favour of what wins anyway by deleting the others.
+            OpType::Delete => name == DELETED || self.leaves_winner(op, place, name),
+            _ => false,
+        };
+        match keyed.filter(|_| name == POSITION) {
+            Some(_) if !good => {
+                let message = "a position is 1 to 128 of 0-9A-Za-z and does not end in 0";
+                self.refuse(index, &at, Rule::POSITION, message);
+            }
+            // The right to move is the list's, whatever brought the item into being.
+            Some(list) => {
+                if let Some(rule) = self.right(list, place.fresh) {
                     let message = "items of this list may not be moved by you";
                     self.refuse(index, &at, rule, message);
                 }
             }
-            (OpType::Put(ScalarValue::Boolean(_)) | OpType::Delete, DELETED, _) => {
+            None if name == POSITION => {
+                self.refuse(index, &at, Rule::POSITION, "an open map has no order");
+            }
+            None if !good => {
+                self.refuse(index, &at, Rule::DELETE, "the register holds true or false");
+            }
+            None => {
                 if !policy.writable_throughout(place.node, self.case.author) {
                     let message = "deleting and undeleting need the right to write every field";
                     self.refuse(index, &place.pointer, Rule::DELETE, message);
                 }
             }
-            _ if name == POSITION => {
-                self.refuse(index, &at, Rule::POSITION, "this is no position");
-            }
-            _ => self.refuse(index, &at, Rule::DELETE, "the register holds true or false"),
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::judge::{Judge, Made, Place};
 use super::rights::refusal_text;
-use crate::document::{normal, plain_value};
+use crate::document::plain_value;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::value::canonical;
@@ -194,7 +194,7 @@ impl Judge<'_> {
             (Value::String(text), Value::String(part)) => {
                 (text[done..].starts_with(part.as_str()), part.len())
             }
-            (Value::Array(items), part) => (items.get(done).map(normal).as_ref() == Some(part), 1),
+            (Value::Array(items), part) => (items.get(done) == Some(part), 1),
             _ => (false, 0),
         };
         if follows && next {

@@ -15,13 +15,13 @@ use automerge::{ActorId, Automerge, ChangeHash, ObjId, ReadDoc};
 use serde_json::{Map, Value};
 
 use crate::admission::rights::{denied, refusal_text};
-use crate::document::{Reader, normal, stored_scalar};
+use crate::document::{Reader, stored_scalar};
 use crate::entity::Entity;
 use crate::id::Hash;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::principal::Principal;
-use crate::value::canonical;
+use crate::value::{canonical, normal};
 use crate::violation::{Rule, Violation};
 
 /// What to do with a value for a field that the author may not write.

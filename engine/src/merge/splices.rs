@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::{Merger, Outcome, Target};
 use crate::admission::rights::{denied, refusal_text};
-use crate::document::{normal, stored_scalar};
+use crate::document::stored_scalar;
 use crate::pointer::Pointer;
 use crate::policy::Shape;
 use crate::sequence::{Run, runs};
+use crate::value::normal;
 use crate::violation::Rule;
 
 /// One splice in the present sequence: remove `removed` units at `at`, then insert there.

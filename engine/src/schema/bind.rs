@@ -18,6 +18,7 @@ use crate::pointer::Pointer;
 use crate::policy::{
     AtomicRule, NESTING_MAX, Node, NodeId, NodeName, ReadRule, ScalarRule, Shape, Types, WriteRule,
 };
+use crate::value::normal;
 
 /// How many nodes a policy may have; more come only from definitions that multiply.
 const NODES_MAX: usize = 10_000;
@@ -200,7 +201,8 @@ impl<'a> Binder<'a, '_> {
             },
             read: place.read,
             required: place.required,
-            default,
+            // As it will be read from documents, so that it can be told there.
+            default: default.as_ref().map(normal),
             unique: marks.unique.is_some(),
             index: marks.index.is_some(),
             was: marks.was.map(|word| word.value),

@@ -101,7 +101,8 @@ fn the_fixture_reads_as_it_was_written() {
             "items": [ { "id": "i1", "name": "first", "serial": "s1" },
                        { "id": "i2", "name": "second" }, { "id": "i3", "name": "third" } ],
             "labels": { "x": { "text": "ex" } },
-            "guarded": [ { "id": "g1", "name": "vase", "story": "Öl 🦀", "marks": [1, 2] } ],
+            "guarded": [ { "id": "g1", "name": "vase", "weight": 3, "story": "Öl 🦀",
+                           "marks": [1, 2] } ],
         })
     );
 }

@@ -147,3 +147,15 @@ fn an_item_keeps_a_position() {
     let verdict = judge(&entity, &client.principal, vec![change], Origin::Client);
     assert_eq!(rules(&verdict), ["unknown-deps"]);
 }
+
+/// A schema may spell a whole number as it likes.
+#[test]
+fn a_default_is_known_again_however_the_schema_writes_it() {
+    let entity = thing();
+    let body = json!({ "guarded": [{ "id": "g1" }, { "name": "jug" }] });
+    let options = MergeOptions::default();
+    let verdict = write(&entity, &editor("bob"), &body, &options, Origin::Server).unwrap();
+    assert_eq!(verdict.refused, None);
+    let made = verdict.admitted.unwrap();
+    assert_eq!(made.entity().presented()["guarded"][1]["weight"], 3);
+}

@@ -201,7 +201,8 @@ impl World {
                 .all(|rule| known.contains(&rule.as_str()));
             assert!(
                 expected,
-                "what merge wrote for {author:?} is refused: {refused:?}\n{body:?}"
+                "what merge wrote for {author:?} is refused: {refused:?}\n{body:?}\n{}",
+                self.spec.schema
             );
             return self.count("merges refused");
         }

@@ -56,8 +56,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
+    pub(crate) fn new(mut dice: Dice) -> Self {
         let spec = Arc::new(Spec::random(&mut dice));
         let source = SchemaSource {
             file: "thing.json".to_owned(),
