@@ -1,0 +1,127 @@
+/**
+ * The golden vectors, read without any of the code that made them: records with a CBOR library and
+ * `node:crypto`, changes and documents with the stock Automerge of the npm registry, policy hashes
+ * with a JSON canonicaliser. What agrees here can be checked by anybody.
+ */
+
+import * as Automerge from '@automerge/automerge'
+import canonicalize from 'canonicalize'
+import { describe, expect, it } from 'vitest'
+import { ENTRY, entry, fields, hex, REFUSAL, sha256, unhex, vectors } from './testing/ledger.js'
+
+interface Sealed {
+  readonly encoding: string
+  readonly hash: string
+}
+
+describe('entries', () => {
+  const file = vectors<{
+    log: (Sealed & { entry: object })[]
+    refused: { name: string; encoding: string; error: string }[]
+  }>('entries.json')
+
+  it('hold what they are said to hold', () => {
+    for (const vector of file.log) expect(entry(unhex(vector.encoding))).toEqual(vector.entry)
+  })
+
+  it('hash to their hash and chain to each other', () => {
+    let previous = '0'.repeat(64)
+    for (const { encoding, hash } of file.log) {
+      expect(entry(unhex(encoding)).previous_hash).toBe(previous)
+      expect(sha256(ENTRY, unhex(encoding))).toBe(hash)
+      previous = hash
+    }
+  })
+
+  it('have one encoding', () => {
+    expect(file.refused.length).toBeGreaterThan(0)
+    for (const { name, encoding } of file.refused) {
+      expect(() => entry(unhex(encoding)), name).toThrow()
+    }
+  })
+})
+
+describe('refusals', () => {
+  const file = vectors<(Sealed & { record: { entity: string; number: number } })[]>('refusals.json')
+
+  it('hash to their hash and chain to each other', () => {
+    let previous = '0'.repeat(64)
+    for (const { encoding, hash, record } of file) {
+      const read = fields(unhex(encoding))
+      expect(read[1]).toBe(record.entity)
+      expect(read[2]).toBe(record.number)
+      expect(hex(read.at(-1) as Uint8Array)).toBe(previous)
+      expect(sha256(REFUSAL, unhex(encoding))).toBe(hash)
+      previous = hash
+    }
+  })
+})
+
+describe('changes', () => {
+  interface Taken {
+    readonly actor: string
+    readonly deps: string[]
+    readonly hash: string
+    readonly max_op: number
+    readonly message: string | null
+    readonly seq: number
+    readonly start_op: number
+  }
+  const file =
+    vectors<{ name: string; bytes: string; verdict: { taken?: Taken; refused?: string } }[]>(
+      'changes.json',
+    )
+
+  it('that are taken say the same to stock Automerge', () => {
+    const taken = file.filter(vector => vector.verdict.taken)
+    expect(taken.length).toBeGreaterThan(2)
+    for (const { name, bytes, verdict } of taken) {
+      const change = Automerge.decodeChange(unhex(bytes))
+      const { max_op, start_op, ...rest } = verdict.taken as Taken
+      const { actor, deps, hash, message, seq, startOp, ops } = change
+      expect({ actor, deps, hash, message, seq }, name).toEqual(rest)
+      expect([startOp, startOp + ops.length - 1], name).toEqual([start_op, max_op])
+    }
+  })
+})
+
+describe('an entity', () => {
+  const file = vectors<{
+    schema: object
+    policy: string
+    genesis: string
+    creation: string
+    genesis_hash: string
+    creation_hash: string
+    stored: Stored
+  }>('entities.json')
+
+  it('is named after the canonical text of its schema', () => {
+    expect(sha256(canonicalize(file.schema) as string)).toBe(file.policy)
+  })
+
+  it('lies in the document as described, to stock Automerge', () => {
+    let doc: Automerge.Doc<Record<string, unknown>> = Automerge.init()
+    doc = Automerge.applyChanges(doc, [unhex(file.genesis)])[0]
+    expect(Automerge.getHeads(doc)).toEqual([file.genesis_hash])
+    doc = Automerge.applyChanges(doc, [unhex(file.creation)])[0]
+    expect(Automerge.getHeads(doc)).toEqual([file.creation_hash])
+    expect(stored(doc)).toEqual(file.stored)
+  })
+})
+
+type Stored = { readonly [sort: string]: unknown }
+
+/** What lies in a map of a document, by sort. */
+function stored(map: object): Stored {
+  return Object.fromEntries(Object.entries(map).map(([name, value]) => [name, sort(value)]))
+}
+
+function sort(value: unknown): Stored {
+  if (typeof value === 'string') return { text: value }
+  if (value instanceof Automerge.ImmutableString) return { str: value.val }
+  if (value instanceof Automerge.Counter) return { counter: value.value }
+  if (typeof value === 'number') return { [Number.isInteger(value) ? 'int' : 'f64']: value }
+  if (Array.isArray(value)) return { list: value.map(sort) }
+  return { map: stored(value as object) }
+}
