@@ -8,6 +8,7 @@ import * as Automerge from '@automerge/automerge'
 import canonicalize from 'canonicalize'
 import { describe, expect, it } from 'vitest'
 import { ENTRY, entry, fields, hex, REFUSAL, sha256, unhex, vectors } from './testing/ledger.js'
+import { present, type Schema } from './testing/present.js'
 
 interface Sealed {
   readonly encoding: string
@@ -107,6 +108,35 @@ describe('an entity', () => {
     doc = Automerge.applyChanges(doc, [unhex(file.creation)])[0]
     expect(Automerge.getHeads(doc)).toEqual([file.creation_hash])
     expect(stored(doc)).toEqual(file.stored)
+  })
+})
+
+describe('verdicts', () => {
+  interface Told {
+    readonly name: string
+    readonly changes: string[]
+    readonly verdict: { admitted: { changes: number } | null; refused: object | null }
+    readonly heads: string[]
+    readonly value: object
+  }
+  const file = vectors<{ schema: Schema; policy: string; genesis: string; proposals: Told[] }>(
+    'verdicts.json',
+  )
+
+  it('leave what stock Automerge makes of the admitted changes alone', () => {
+    let doc: Automerge.Doc<Record<string, unknown>> = Automerge.init()
+    doc = Automerge.applyChanges(doc, [unhex(file.genesis)])[0]
+    expect(file.proposals.some(told => told.verdict.refused)).toBe(true)
+    for (const { name, changes, verdict, heads, value } of file.proposals) {
+      const admitted = changes.slice(0, verdict.admitted?.changes ?? 0).map(unhex)
+      doc = Automerge.applyChanges(doc, admitted)[0]
+      expect(Automerge.getHeads(doc), name).toEqual(heads)
+      expect(present(file.schema, doc), name).toEqual(value)
+    }
+  })
+
+  it('name the policy by its canonical text', () => {
+    expect(sha256(canonicalize(file.schema) as string)).toBe(file.policy)
   })
 })
 

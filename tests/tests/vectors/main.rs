@@ -12,6 +12,7 @@ mod entities;
 mod frames;
 mod ledger;
 mod positions;
+mod verdicts;
 
 use std::fs;
 use std::path::PathBuf;
