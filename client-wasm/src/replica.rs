@@ -11,6 +11,7 @@ use std::sync::Arc;
 use indelible_engine::admission::{self, Origin, Proposal};
 use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
 use indelible_engine::pointer::Pointer;
@@ -192,6 +193,9 @@ impl Replica {
         let (seq, hash) = (self.confirmed.seq(), self.confirmed.hash());
         let mut entity = self.confirmed.clone();
         let ours = Logged {
+            kind: EntryKind::Changes,
+            epoch: self.confirmed.epoch(),
+            policy_hash: self.policy().hash(),
             seq: seq.next(),
             hash,
             at: Timestamp(0),
@@ -205,7 +209,7 @@ impl Replica {
 
     /// Edits take no place in the log before the server gives them one, and leave no stamp.
     fn placed(&self, mut entity: Entity) -> Entity {
-        entity.confirm(self.confirmed.seq(), self.confirmed.hash(), Timestamp(0));
+        entity.stand_at(self.confirmed.seq(), self.confirmed.hash());
         entity.set_stamps(self.stamps.clone());
         entity
     }
@@ -261,7 +265,11 @@ impl Replica {
             .iter()
             .map(|entry| entry.changes.iter().map(|change| change.to_vec()).collect())
             .collect();
+        let (epoch, policy_hash) = (self.confirmed.epoch(), self.policy().hash());
         let logged = news.iter().zip(&changes).map(|(entry, changes)| Logged {
+            kind: EntryKind::Changes,
+            epoch,
+            policy_hash,
             seq: entry.seq,
             hash: entry.hash,
             at: entry.at,

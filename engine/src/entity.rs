@@ -1,16 +1,18 @@
 //! One entity: its Automerge document at one place in its log, and what is derived from it.
 //!
 //! Owns every way a document is made or advanced. An entity moves forward only by [`Admitted`]
-//! (which only admission makes) or by entries of its log, which were admitted before.
+//! (which only the engine makes) or by entries of its log, which were admitted before.
 //! Invariant: the value, the actors and the stamps are those of the log up to `seq`.
 //! Must never know: storage, sockets, who may read what.
 //!
 //! [`Admitted`]: crate::admission::Admitted
 
+mod replay;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{ActorId, Automerge, Change, ChangeHash, LoadOptions, ReadDoc};
+use automerge::{ActorId, Automerge, ChangeHash, LoadOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -18,8 +20,11 @@ use crate::document::{self, Reader};
 use crate::genesis;
 use crate::id::{EntityId, Epoch, Hash, Seq};
 use crate::ledger::Claimed;
-use crate::policy::{Policy, StampKind};
+use crate::lifecycle::Presence;
+use crate::policy::{Policy, PolicySource, StampKind};
 use crate::time::Timestamp;
+
+pub use replay::Logged;
 
 /// What an entity remembers of an actor id: whose it is and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,23 +73,6 @@ impl Stamps {
     }
 }
 
-/// One entry of a log as an entity needs it to advance.
-#[derive(Debug, Clone, Copy)]
-pub struct Logged<'a> {
-    /// Its place in the epoch.
-    pub seq: Seq,
-    /// Its own hash.
-    pub hash: Hash,
-    /// When it was committed.
-    pub at: Timestamp,
-    /// The id of the principal who wrote it.
-    pub author: &'a str,
-    /// What an import claims.
-    pub claimed: Option<&'a Claimed>,
-    /// Its changes, as Automerge change chunks.
-    pub changes: &'a [Vec<u8>],
-}
-
 /// Why a stored document or entry cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -117,6 +105,16 @@ pub enum LoadError {
         /// The entry that was offered.
         found: Seq,
     },
+    /// An entry or a snapshot names a policy that is not at hand.
+    #[error("entry {seq} of {entity} names a policy that is not known: {policy}")]
+    Policy {
+        /// Which entity.
+        entity: EntityId,
+        /// Which entry.
+        seq: Seq,
+        /// The policy's hash.
+        policy: Hash,
+    },
     /// The snapshot is not one of ours.
     #[error("the snapshot of {entity} cannot be decoded: {reason}")]
     Snapshot {
@@ -132,6 +130,8 @@ pub enum LoadError {
 struct Snapshot {
     seq: u64,
     hash: Hash,
+    policy: Hash,
+    presence: Presence,
     stamps: Stamps,
     actors: Vec<(ActorBytes, ActorState)>,
     #[serde(with = "serde_bytes")]
@@ -149,6 +149,7 @@ pub struct Entity {
     pub(crate) seq: Seq,
     pub(crate) hash: Hash,
     pub(crate) policy: Arc<Policy>,
+    pub(crate) presence: Presence,
     pub(crate) doc: Automerge,
     pub(crate) value: Arc<Map<String, Value>>,
     pub(crate) actors: Arc<BTreeMap<ActorId, ActorState>>,
@@ -177,6 +178,7 @@ impl Entity {
             seq: Seq(0),
             hash: Hash::ZERO,
             policy: Arc::clone(policy),
+            presence: Presence::Unborn,
             doc,
             value,
             actors: Arc::default(),
@@ -209,6 +211,7 @@ impl Entity {
         Ok(Self {
             seq,
             hash,
+            presence: Presence::Present,
             ..Self::around(doc, id, epoch, policy)
         })
     }
@@ -234,6 +237,8 @@ impl Entity {
         let snapshot = Snapshot {
             seq: self.seq.0,
             hash: self.hash,
+            policy: self.policy.hash(),
+            presence: self.presence,
             stamps: self.stamps.clone(),
             actors,
             document,
@@ -241,14 +246,14 @@ impl Entity {
         minicbor_serde::to_vec(&snapshot).map_err(|error| self.snapshot_error(error.to_string()))
     }
 
-    /// The entity of [`Self::to_snapshot`].
+    /// The entity of [`Self::to_snapshot`], under the policy that it had then.
     ///
     /// # Errors
-    /// [`LoadError`] when the bytes are not such a snapshot.
+    /// [`LoadError`] when the bytes are not such a snapshot, or its policy is not known.
     pub fn from_snapshot(
         id: &EntityId,
         epoch: Epoch,
-        policy: &Arc<Policy>,
+        policies: &dyn PolicySource,
         snapshot: &[u8],
     ) -> Result<Self, LoadError> {
         let snapshot: Snapshot =
@@ -257,7 +262,15 @@ impl Entity {
                 reason: error.to_string(),
             })?;
         let at = (Seq(snapshot.seq), snapshot.hash);
-        let mut entity = Self::from_document(id, epoch, policy, &snapshot.document, at)?;
+        let policy = policies
+            .policy(snapshot.policy)
+            .ok_or_else(|| LoadError::Policy {
+                entity: id.clone(),
+                seq: at.0,
+                policy: snapshot.policy,
+            })?;
+        let mut entity = Self::from_document(id, epoch, &policy, &snapshot.document, at)?;
+        entity.presence = snapshot.presence;
         entity.stamps = snapshot.stamps;
         entity.actors = Arc::new(
             snapshot
@@ -269,92 +282,17 @@ impl Entity {
         Ok(entity)
     }
 
+    /// The change that the entity's epoch began with.
+    pub(crate) fn genesis_change(&self) -> Option<Vec<u8>> {
+        let first = self.doc.get_changes(&[]).into_iter().next()?;
+        Some(first.raw_bytes().to_vec())
+    }
+
     fn snapshot_error(&self, reason: String) -> LoadError {
         LoadError::Snapshot {
             entity: self.id.clone(),
             reason,
         }
-    }
-
-    /// Advances by entries of the entity's own log, in order; the genesis entry (seq 0) is known.
-    ///
-    /// # Errors
-    /// [`LoadError`] when an entry does not follow or does not apply; the entity is unchanged then.
-    pub fn apply_log<'a>(
-        &mut self,
-        entries: impl IntoIterator<Item = Logged<'a>>,
-    ) -> Result<(), LoadError> {
-        let mut changes = Vec::new();
-        let mut actors = BTreeMap::clone(&self.actors);
-        let mut stamps = self.stamps.clone();
-        let (mut seq, mut hash) = (self.seq, self.hash);
-        for entry in entries {
-            if entry.seq == Seq(0) && seq == Seq(0) {
-                hash = entry.hash;
-                continue;
-            }
-            if entry.seq != seq.next() {
-                let entity = self.id.clone();
-                return Err(LoadError::Order {
-                    entity,
-                    after: seq,
-                    found: entry.seq,
-                });
-            }
-            for bytes in entry.changes {
-                let change = Change::try_from(bytes.as_slice())
-                    .map_err(|error| self.change_error(entry.seq, error.to_string()))?;
-                let state = ActorState {
-                    principal: entry.author.to_owned(),
-                    seq: change.seq(),
-                    last: change.hash().into(),
-                };
-                actors.insert(change.actor_id().clone(), state);
-                changes.push(change);
-            }
-            stamps = stamps.advanced(entry.at, entry.author, entry.claimed);
-            (seq, hash) = (entry.seq, entry.hash);
-        }
-        if !changes.is_empty() {
-            self.apply(changes)
-                .map_err(|reason| self.change_error(seq, reason))?;
-        }
-        self.actors = Arc::new(actors);
-        self.stamps = stamps;
-        (self.seq, self.hash) = (seq, hash);
-        Ok(())
-    }
-
-    fn apply(&mut self, changes: Vec<Change>) -> Result<(), String> {
-        let mut doc = self.doc.clone();
-        let max = changes.iter().map(Change::max_op).max().unwrap_or(0);
-        let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
-        doc.apply_changes(changes)
-            .map_err(|error| error.to_string())?;
-        if !doc.get_missing_deps(&hashes).is_empty() {
-            return Err("it depends on changes that are not in the log".to_owned());
-        }
-        self.value = Arc::new(Reader::now(&doc, &self.policy).root());
-        self.doc = doc;
-        self.max_op = self.max_op.max(max);
-        Ok(())
-    }
-
-    fn change_error(&self, seq: Seq, reason: String) -> LoadError {
-        LoadError::Change {
-            entity: self.id.clone(),
-            seq,
-            reason,
-        }
-    }
-
-    /// Takes over where the commit put the entity's last entry.
-    pub fn confirm(&mut self, seq: Seq, hash: Hash, at: Timestamp) {
-        (self.seq, self.hash) = (seq, hash);
-        if seq == Seq(1) && self.stamps.created_at == self.stamps.updated_at {
-            self.stamps.created_at = Some(at);
-        }
-        self.stamps.updated_at = Some(at);
     }
 
     /// Takes over the stamps that a server sends with a snapshot or entries: an object of the
@@ -385,6 +323,12 @@ impl Entity {
     #[must_use]
     pub fn hash(&self) -> Hash {
         self.hash
+    }
+
+    /// Whether it is there, as its log says.
+    #[must_use]
+    pub fn presence(&self) -> Presence {
+        self.presence
     }
 
     /// The policy that judges changes to it.

@@ -71,6 +71,7 @@ pub mod entity;
 mod genesis;
 pub mod id;
 pub mod ledger;
+pub mod lifecycle;
 pub mod limits;
 pub mod merge;
 pub mod pointer;

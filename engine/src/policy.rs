@@ -10,6 +10,7 @@ mod format;
 mod node;
 mod places;
 mod scalar;
+mod source;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use format::Format;
 pub use node::{Node, NodeId, NodeName, ReadRule, Roles, Shape, StampKind, WriteRule};
 pub(crate) use scalar::Constraint;
 pub use scalar::{AtomicRule, Fault, NESTING_MAX, ScalarFault, ScalarRule, Types};
+pub use source::{PolicyBook, PolicySource};
 
 use crate::id::{Hash, Kind};
 use crate::pointer::Pointer;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use indelible_engine::admission::{Origin, Proposal, admit};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
+use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeOptions, merge};
 use indelible_engine::policy::Policy;
@@ -293,6 +294,9 @@ impl Log {
         let hash = Hash::of(&[b"test", &seq.0.to_be_bytes()]);
         let at = Timestamp(1_700_000_000_000 + seq.0 as i64);
         let logged = Logged {
+            kind: EntryKind::Changes,
+            epoch: self.entity.epoch(),
+            policy_hash: self.entity.policy().hash(),
             seq,
             hash,
             at,

@@ -2,7 +2,8 @@
 //!
 //! Owns the order of checks: bytes → references → policy → trial on a copy → the whole entity.
 //! Invariant: a verdict is a function of the entity (its log up to now), the proposal and the time
-//! given. Only [`admit`] makes [`Admitted`], and only `Admitted` can be committed.
+//! given. Only [`admit`] and [`lifecycle`](crate::lifecycle) make [`Admitted`], and only `Admitted`
+//! can be committed.
 //! Must never know: sockets, storage, other proposals of the same batch.
 
 mod judge;
@@ -17,6 +18,7 @@ use crate::effects::Effect;
 use crate::entity::Entity;
 use crate::id::{Hash, ProposalId, SessionId};
 use crate::ledger::{Claimed, EntryDraft};
+use crate::lifecycle::Presence;
 use crate::limits::Limits;
 use crate::policy::Permission;
 use crate::principal::Principal;
@@ -75,6 +77,15 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// What the engine itself decided on elsewhere, by rules of its own.
+    pub(crate) fn assembled(entity: Entity, draft: EntryDraft, effects: Vec<Effect>) -> Self {
+        Self {
+            entity,
+            draft,
+            effects,
+        }
+    }
+
     /// The entity as it will be once the entry is on disk.
     #[must_use]
     pub fn entity(&self) -> &Entity {
@@ -114,6 +125,9 @@ pub fn admit(entity: &Entity, proposal: &Proposal, now: Timestamp, limits: &Limi
         let message = format!("{} may not {word} {}", proposal.author.id, entity.id.kind());
         return Verdict::refusal(Refusal::structural("forbidden", 0, message));
     }
+    if let Some(refusal) = absent(entity, proposal.origin) {
+        return Verdict::refusal(refusal);
+    }
     // A creation that only takes over the schema's defaults needs no change.
     let least = usize::from(proposal.origin != Origin::Creation);
     if !(least..=limits.changes_per_proposal_max).contains(&proposal.changes.len()) {
@@ -127,8 +141,34 @@ pub fn admit(entity: &Entity, proposal: &Proposal, now: Timestamp, limits: &Limi
     Trial::new(entity, proposal, limits).decide(now)
 }
 
+/// Whether what is to be written to is not there, or what is to be created is.
+fn absent(entity: &Entity, origin: Origin) -> Option<Refusal> {
+    let creation = origin == Origin::Creation;
+    match entity.presence {
+        Presence::Unborn => None,
+        Presence::Present if !creation => None,
+        Presence::Present => {
+            let message = format!("{} exists", entity.id);
+            Some(Refusal::structural("exists", 0, message))
+        }
+        Presence::Deleted => {
+            let message = format!("{} was deleted", entity.id);
+            Some(Refusal::structural("not-found", 0, message))
+        }
+    }
+}
+
 impl Verdict {
-    fn refusal(refusal: Refusal) -> Self {
+    pub(crate) fn admission(admitted: Admitted) -> Self {
+        Self {
+            admitted: Some(admitted),
+            refused: None,
+            known: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    pub(crate) fn refusal(refusal: Refusal) -> Self {
         Self {
             admitted: None,
             refused: Some(refusal),

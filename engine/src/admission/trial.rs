@@ -20,6 +20,7 @@ use crate::effects::effects;
 use crate::entity::{ActorState, Entity};
 use crate::id::Hash;
 use crate::ledger::{EntryDraft, EntryKind};
+use crate::lifecycle::Presence;
 use crate::limits::Limits;
 use crate::time::Timestamp;
 use crate::violation::{Refusal, Violation};
@@ -223,6 +224,7 @@ impl<'a> Trial<'a> {
             seq: entity.seq.next(),
             hash: entity.hash,
             policy: Arc::clone(&entity.policy),
+            presence: Presence::Present,
             doc: self.doc.clone().into_owned(),
             value: Arc::new(value),
             actors: Arc::clone(&self.actors),

@@ -32,6 +32,15 @@ pub enum EntryKind {
     Policy = 5,
 }
 
+impl EntryKind {
+    /// Whether an entry of this kind is somebody's doing, which the stamps tell of. A genesis, a
+    /// new epoch and a new policy are the server's own.
+    #[must_use]
+    pub fn is_stamped(self) -> bool {
+        matches!(self, Self::Changes | Self::Deleted | Self::Undeleted)
+    }
+}
+
 impl TryFrom<u8> for EntryKind {
     type Error = RecordError;
 

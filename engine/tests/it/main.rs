@@ -3,5 +3,6 @@
 
 mod admission;
 mod fixture;
+mod lifecycle;
 mod merge;
 mod simulated;

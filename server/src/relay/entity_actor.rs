@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use indelible_engine::effects::json_patch;
-use indelible_engine::entity::Entity;
+use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::policy::Policy;
 use serde_json::Value;
@@ -188,8 +188,10 @@ impl Actor {
         match self.hub.commit().commit(request).await {
             Ok(appended) => {
                 self.stored_snapshot = snapshot.unwrap_or(self.stored_snapshot);
-                if let (Some(mut entity), Some(last)) = (entity, appended.entries.last()) {
-                    entity.confirm(last.entry.seq, last.hash, last.entry.at);
+                if let Some(mut entity) = entity {
+                    for sealed in &appended.entries {
+                        entity.confirm(Logged::of(&sealed.entry, sealed.hash));
+                    }
                     let entries: Vec<_> = appended.entries.iter().map(RelayedEntry::of).collect();
                     self.publish(entity, Some(&entries));
                 }

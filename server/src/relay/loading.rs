@@ -124,14 +124,8 @@ fn replay(
             entries.push((entry, *hash));
         }
         from = entries[last].0.seq.next();
-        entity.apply_log(entries.iter().map(|(entry, hash)| Logged {
-            seq: entry.seq,
-            hash: *hash,
-            at: entry.at,
-            author: &entry.author.id,
-            claimed: entry.claimed.as_ref(),
-            changes: &entry.changes,
-        }))?;
+        let logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
+        entity.apply_log(logged)?;
     }
 }
 

@@ -22,9 +22,8 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
-use indelible_engine::ledger::{
-    EntryDraft, EntryKind, RecordError, RefusalDraft, Sealed, SealedRefusal,
-};
+use indelible_engine::ledger::{EntryDraft, RecordError, RefusalDraft, Sealed, SealedRefusal};
+pub use indelible_engine::lifecycle::Presence;
 use indelible_engine::time::Timestamp;
 
 /// A place in the logs: the seq-th entry of an entity's epoch.
@@ -49,31 +48,6 @@ pub struct Head {
     pub hash: Hash,
     /// Whether the entity is there.
     pub presence: Presence,
-}
-
-/// Whether an entity is there, as its log says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Presence {
-    /// There is a genesis and no creation yet.
-    Unborn = 0,
-    /// It was created and not deleted since.
-    Present = 1,
-    /// It was deleted.
-    Deleted = 2,
-}
-
-impl Presence {
-    /// What it is after one more entry.
-    #[must_use]
-    pub fn after(before: Option<Self>, kind: EntryKind) -> Self {
-        match kind {
-            EntryKind::Genesis => before.unwrap_or(Self::Unborn),
-            EntryKind::Changes | EntryKind::Undeleted => Self::Present,
-            EntryKind::Deleted => Self::Deleted,
-            EntryKind::Epoch | EntryKind::Policy => before.unwrap_or(Self::Unborn),
-        }
-    }
 }
 
 /// An encoded record with its hash, as it lies in the store; `ledger` decodes and verifies it.

@@ -8,6 +8,7 @@ use automerge::{ActorId, ROOT};
 use indelible_engine::admission::{Origin, Verdict, admit};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
 use indelible_tests::hostile::{self, ADMITTED, CREATOR, Case, Step};
 
@@ -60,6 +61,9 @@ fn survives(entity: &Entity, log: &[Vec<Vec<u8>>]) {
     let mut replayed = Entity::genesis(id, Epoch::FIRST, &policy);
     for (index, changes) in log.iter().enumerate() {
         let logged = Logged {
+            kind: EntryKind::Changes,
+            epoch: Epoch::FIRST,
+            policy_hash: policy.hash(),
             seq: Seq(index as u64 + 1),
             hash: Hash::ZERO,
             at: NOW,

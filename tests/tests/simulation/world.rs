@@ -7,6 +7,7 @@ use automerge::{Automerge, Change, ChangeHash};
 use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict, admit};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
@@ -193,6 +194,12 @@ impl World {
             .iter()
             .zip(0..)
             .map(|(record, seq)| Logged {
+                kind: match seq {
+                    0 => EntryKind::Genesis,
+                    _ => EntryKind::Changes,
+                },
+                epoch: Epoch::FIRST,
+                policy_hash: self.policy.hash(),
                 seq: Seq(seq),
                 hash: record.hash,
                 at: record.at,
@@ -348,7 +355,17 @@ impl World {
             panic!("{author:?} got through: {fault}\n{}", self.spec.schema);
         }
         let hash = Hash::of(&[&before.hash.0, &draft.seq.0.to_be_bytes()]);
-        entity.confirm(draft.seq, hash, self.now);
+        entity.confirm(Logged {
+            kind: draft.kind,
+            epoch: draft.epoch,
+            policy_hash: draft.policy_hash,
+            seq: draft.seq,
+            hash,
+            at: self.now,
+            author: author.name,
+            claimed: draft.claimed.as_ref(),
+            changes: &draft.changes,
+        });
         let old = self.entity.presented();
         self.entity = entity;
         let value = self.value();

@@ -8,6 +8,7 @@ use automerge::{
 use indelible_engine::change::server_actor;
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
+use indelible_engine::ledger::EntryKind;
 use indelible_engine::merge::{MergeOptions, merge};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
@@ -132,6 +133,9 @@ fn entities() {
     let change = merged.change.expect("the value differs from the defaults");
     let mut created = genesis.clone();
     let entry = Logged {
+        kind: EntryKind::Changes,
+        epoch: Epoch::FIRST,
+        policy_hash: policy_made.hash(),
         seq: Seq(1),
         hash: Hash::ZERO,
         at: Timestamp(0),

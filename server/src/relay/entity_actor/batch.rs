@@ -13,7 +13,8 @@ use indelible_engine::admission::{Admitted, Origin, Proposal, admit};
 use indelible_engine::change;
 use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
-use indelible_engine::ledger::{Claimed, EntryDraft, EntryKind, RefusalDraft};
+use indelible_engine::ledger::{Claimed, RefusalDraft};
+use indelible_engine::lifecycle;
 use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
 use indelible_engine::policy::{Permission, Policy};
 use indelible_engine::principal::Principal;
@@ -293,7 +294,10 @@ impl<'a> Batch<'a> {
         let verdict = admit(&genesis, &proposal, clock::now(), self.hub.limits());
         Ok(match (verdict.admitted, verdict.refused) {
             (Some(admitted), None) => {
-                self.request.entries.push(genesis_entry(&genesis));
+                self.request.entries.push(NewEntry {
+                    draft: lifecycle::genesis(&genesis, clock::now()),
+                    effects: None,
+                });
                 Judged::Admitted(self.take(admitted))
             }
             (_, Some(refusal)) => {
@@ -510,27 +514,6 @@ impl Written {
 
 /// The entry that begins a log. What it stands for follows from the entity's name, the epoch and
 /// the policy, so it holds no changes.
-fn genesis_entry(genesis: &Entity) -> NewEntry {
-    let draft = EntryDraft {
-        kind: EntryKind::Genesis,
-        entity: genesis.id().clone(),
-        epoch: genesis.epoch(),
-        seq: Seq(0),
-        proposal: None,
-        author: Principal::system(),
-        session: None,
-        at: clock::now(),
-        policy_hash: genesis.policy().hash(),
-        changes: Vec::new(),
-        heads: genesis.heads(),
-        claimed: None,
-    };
-    NewEntry {
-        draft,
-        effects: None,
-    }
-}
-
 fn unreadable(error: StoreError) -> WriteError {
     tracing::error!(%error, "the store cannot be read");
     WriteError::Storage

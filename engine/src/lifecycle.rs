@@ -1,0 +1,139 @@
+//! Whether an entity is there: how it begins, is deleted and comes back.
+//!
+//! Owns the entries that are not about the content of an entity, and the right to make them.
+//! Invariant: they leave the document as it is; what is made here is [`Admitted`], like every edit,
+//! or the first entry of a log.
+//! Must never know: storage, what an entity holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::admission::{Admitted, Verdict};
+use crate::entity::Entity;
+use crate::id::{ProposalId, SessionId};
+use crate::ledger::{EntryDraft, EntryKind};
+use crate::policy::Permission;
+use crate::principal::Principal;
+use crate::time::Timestamp;
+use crate::violation::Refusal;
+
+/// Whether an entity is there, as its log says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Presence {
+    /// There is a genesis and no creation yet.
+    Unborn = 0,
+    /// It was created and not deleted since.
+    Present = 1,
+    /// It was deleted.
+    Deleted = 2,
+}
+
+impl Presence {
+    /// What it is after one more entry.
+    #[must_use]
+    pub fn after(before: Option<Self>, kind: EntryKind) -> Self {
+        match kind {
+            EntryKind::Genesis => before.unwrap_or(Self::Unborn),
+            EntryKind::Changes | EntryKind::Undeleted => Self::Present,
+            EntryKind::Deleted => Self::Deleted,
+            EntryKind::Epoch | EntryKind::Policy => before.unwrap_or(Self::Unborn),
+        }
+    }
+}
+
+/// Who asks for an entity to be deleted or undeleted.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Chosen by the client; a repeat is recognised by it.
+    pub id: ProposalId,
+    /// Who asks.
+    pub author: Principal,
+    /// The connection it came by, if any.
+    pub session: Option<SessionId>,
+}
+
+/// The entry that the log of a new entity begins with.
+#[must_use]
+pub fn genesis(entity: &Entity, now: Timestamp) -> EntryDraft {
+    EntryDraft {
+        kind: EntryKind::Genesis,
+        entity: entity.id.clone(),
+        epoch: entity.epoch,
+        seq: entity.seq,
+        proposal: None,
+        author: Principal::system(),
+        session: None,
+        at: now,
+        policy_hash: entity.policy.hash(),
+        changes: entity.genesis_change().into_iter().collect(),
+        heads: entity.heads(),
+        claimed: None,
+    }
+}
+
+/// Decides on deleting `entity`. Its document stays as it is.
+#[must_use]
+pub fn delete(entity: &Entity, request: &Request, now: Timestamp) -> Verdict {
+    if let Some(refusal) = forbidden(entity, request, "delete") {
+        return Verdict::refusal(refusal);
+    }
+    if entity.presence != Presence::Present {
+        let message = format!("{} is not there", entity.id);
+        return Verdict::refusal(Refusal::structural("not-found", 0, message));
+    }
+    Verdict::admission(step(entity, EntryKind::Deleted, request, now))
+}
+
+/// Decides on undoing the deletion of `entity`.
+#[must_use]
+pub fn undelete(entity: &Entity, request: &Request, now: Timestamp) -> Verdict {
+    if let Some(refusal) = forbidden(entity, request, "undelete") {
+        return Verdict::refusal(refusal);
+    }
+    match entity.presence {
+        Presence::Deleted => Verdict::admission(step(entity, EntryKind::Undeleted, request, now)),
+        Presence::Present => {
+            let message = format!("{} exists", entity.id);
+            Verdict::refusal(Refusal::structural("exists", 0, message))
+        }
+        Presence::Unborn => {
+            let message = format!("{} was never there", entity.id);
+            Verdict::refusal(Refusal::structural("not-found", 0, message))
+        }
+    }
+}
+
+fn forbidden(entity: &Entity, request: &Request, word: &str) -> Option<Refusal> {
+    let policy = &entity.policy;
+    let message = if policy.is_singleton() {
+        format!("{} always exists: nobody can {word} it", entity.id)
+    } else if policy.may(&request.author, Permission::Delete) {
+        return None;
+    } else {
+        format!("{} may not {word} {}", request.author.id, policy.kind())
+    };
+    Some(Refusal::structural("forbidden", 0, message))
+}
+
+/// The entity one entry on, with the document as it is.
+fn step(entity: &Entity, kind: EntryKind, request: &Request, now: Timestamp) -> Admitted {
+    let mut next = entity.clone();
+    next.seq = entity.seq.next();
+    next.presence = Presence::after(Some(entity.presence), kind);
+    next.stamps = entity.stamps.advanced(now, &request.author.id, None);
+    let draft = EntryDraft {
+        kind,
+        entity: next.id.clone(),
+        epoch: next.epoch,
+        seq: next.seq,
+        proposal: Some(request.id),
+        author: request.author.clone(),
+        session: request.session,
+        at: now,
+        policy_hash: next.policy.hash(),
+        changes: Vec::new(),
+        heads: next.heads(),
+        claimed: None,
+    };
+    Admitted::assembled(next, draft, Vec::new())
+}
