@@ -151,6 +151,11 @@ impl Policy {
         self.hash
     }
 
+    /// The schema's canonical JSON (RFC 8785), from which the same policy compiles.
+    pub fn text(&self) -> String {
+        crate::value::canonical(&self.schema)
+    }
+
     /// The schema as it was read.
     pub fn schema(&self) -> &Value {
         &self.schema

@@ -8,6 +8,7 @@ pub mod config;
 mod demo;
 mod http;
 pub mod keys;
+mod known_policies;
 mod random;
 mod relay;
 pub mod schema_files;

@@ -21,6 +21,7 @@ use crate::commit::CommitThread;
 use crate::config::{Config, Exposure, Mode};
 use crate::http::{self, App};
 use crate::keys::{KeyError, Keys};
+use crate::known_policies;
 use crate::relay::{Hub, Parts};
 use crate::schema_files::{self, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
@@ -108,9 +109,11 @@ impl Server {
             None => Keys::open_or_create(&config.data)?,
         };
         let store = Arc::new(RedbStore::open(&config.data, config.refusals)?);
+        let known = known_policies::keep(&*store, &policies)?;
         let commit = CommitThread::start(store.clone(), config.commit.clone())?;
         let hub = Hub::new(Parts {
             policies,
+            known,
             limits: config.limits.clone(),
             settings: config.relay.clone(),
             store,

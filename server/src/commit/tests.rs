@@ -11,7 +11,7 @@ use super::*;
 use crate::config::RefusalSettings;
 use crate::storage::conformance::{entities_head, entity, entries};
 use crate::storage::redb::RedbStore;
-use crate::storage::{Head, RefusalCount, Scope, Snapshot};
+use crate::storage::{Head, PolicyText, RefusalCount, Scope, Snapshot};
 
 /// What goes wrong with the next append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +125,12 @@ impl Store for Faulty {
     }
     fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
         self.store.note(name)
+    }
+    fn keep_policies(&self, policies: &[PolicyText]) -> StoreResult<()> {
+        self.store.keep_policies(policies)
+    }
+    fn policies(&self) -> StoreResult<Vec<PolicyText>> {
+        self.store.policies()
     }
     fn set_note(&self, name: &str, value: &[u8]) -> StoreResult<()> {
         self.store.set_note(name, value)

@@ -124,8 +124,8 @@ impl Actor {
     /// Reads the entity from the store and publishes it.
     async fn load(&mut self) -> Result<(), WriteError> {
         let store = Arc::clone(self.hub.store());
-        let (id, policy) = (self.id.clone(), Arc::clone(&self.policy));
-        let task = tokio::task::spawn_blocking(move || loading::load(&*store, &id, &policy));
+        let (id, known) = (self.id.clone(), Arc::clone(self.hub.known_policies()));
+        let task = tokio::task::spawn_blocking(move || loading::load(&*store, &id, &*known));
         let loaded = task.await.map_err(|error| {
             tracing::error!(%error, "loading the entity failed");
             WriteError::Storage

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::StreamExt;
 use indelible_engine::id::{EntityId, Hash, IdError, Kind, ProposalId};
 use indelible_engine::limits::Limits;
-use indelible_engine::policy::{Policies, Policy};
+use indelible_engine::policy::{Policies, Policy, PolicyBook};
 use indelible_engine::principal::Principal;
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,6 +37,7 @@ pub(crate) struct Hub(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     policies: Policies,
+    known: Arc<PolicyBook>,
     limits: Limits,
     settings: RelaySettings,
     store: Arc<dyn Store>,
@@ -53,6 +54,8 @@ struct Shared {
 pub(crate) struct Parts {
     /// The policies of all kinds.
     pub(crate) policies: Policies,
+    /// These and those of the past.
+    pub(crate) known: PolicyBook,
     /// What changes may be like.
     pub(crate) limits: Limits,
     /// How entities are held.
@@ -70,6 +73,7 @@ impl Hub {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             policies,
+            known,
             limits,
             settings,
             store,
@@ -87,6 +91,7 @@ impl Hub {
             .collect();
         Self(Arc::new(Shared {
             policies,
+            known: Arc::new(known),
             limits,
             settings,
             store,
@@ -102,6 +107,11 @@ impl Hub {
     /// The policies of all kinds.
     pub(crate) fn policies(&self) -> &Policies {
         &self.0.policies
+    }
+
+    /// The policies of all kinds, and those that they ever had.
+    pub(crate) fn known_policies(&self) -> &Arc<PolicyBook> {
+        &self.0.known
     }
 
     /// The policy of a kind, if there is such a kind.

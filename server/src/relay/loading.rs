@@ -5,12 +5,10 @@
 //!
 //! Must not know: followers, frames, who asks.
 
-use std::sync::Arc;
-
 use indelible_engine::entity::{Entity, LoadError, Logged};
-use indelible_engine::id::{EntityId, Epoch, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::{self, Chain, ChainError, Entry, Sealed};
-use indelible_engine::policy::Policy;
+use indelible_engine::policy::PolicySource;
 
 use crate::storage::{Place, Presence, Snapshot, Store, StoreError, Stored};
 
@@ -47,14 +45,14 @@ pub(crate) enum LoadingError {
     Entity(#[from] LoadError),
 }
 
-/// Loads an entity; `None` when it does not exist.
+/// Loads an entity, under the policy that its log says; `None` when it is not there.
 ///
 /// # Errors
 /// [`LoadingError`]; the log is as it was.
 pub(crate) fn load(
     store: &dyn Store,
     id: &EntityId,
-    policy: &Arc<Policy>,
+    policies: &dyn PolicySource,
 ) -> Result<Option<Loaded>, LoadingError> {
     let Some(head) = store
         .head(id)?
@@ -64,7 +62,7 @@ pub(crate) fn load(
     };
     let stored = store.snapshot(id, head.epoch)?;
     if let Some(stored) = stored {
-        match from_snapshot(store, id, policy, &stored) {
+        match from_snapshot(store, id, policies, &stored) {
             Ok(entity) => {
                 return Ok(Some(Loaded {
                     entity,
@@ -76,9 +74,8 @@ pub(crate) fn load(
             }
         }
     }
-    let mut entity = Entity::genesis(id, head.epoch, policy);
-    replay(store, &mut entity, Chain::new(), Seq(0))?;
-    Ok(Some(Loaded {
+    let entity = from_log(store, id, policies, head.epoch)?;
+    Ok(entity.map(|entity| Loaded {
         entity,
         snapshot: Seq(0),
     }))
@@ -87,45 +84,80 @@ pub(crate) fn load(
 fn from_snapshot(
     store: &dyn Store,
     id: &EntityId,
-    policy: &Arc<Policy>,
+    policies: &dyn PolicySource,
     stored: &Snapshot,
 ) -> Result<Entity, LoadingError> {
-    let mut entity = Entity::from_snapshot(id, stored.epoch, policy, &stored.document)?;
-    let chain = Chain::after(entity.hash());
-    let next = entity.seq().next();
-    replay(store, &mut entity, chain, next)?;
+    let mut entity = Entity::from_snapshot(id, stored.epoch, policies, &stored.document)?;
+    let mut chain = Chain::after(entity.hash());
+    let next = Place {
+        entity: id.clone(),
+        epoch: stored.epoch,
+        seq: entity.seq().next(),
+    };
+    log(store, next, &mut chain, |entries| {
+        let logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
+        Ok(entity.replay(logged, policies)?)
+    })?;
     Ok(entity)
 }
 
-fn replay(
+/// The entity after all entries of its log, through all epochs; `None` when there is none.
+fn from_log(
     store: &dyn Store,
-    entity: &mut Entity,
-    mut chain: Chain,
-    mut from: Seq,
+    id: &EntityId,
+    policies: &dyn PolicySource,
+    last: Epoch,
+) -> Result<Option<Entity>, LoadingError> {
+    let mut entity: Option<Entity> = None;
+    let mut chain = Chain::new();
+    let mut epoch = Epoch::FIRST;
+    while epoch <= last {
+        let start = Place {
+            entity: id.clone(),
+            epoch,
+            seq: Seq(0),
+        };
+        log(store, start, &mut chain, |entries| {
+            let mut logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
+            if let (None, Some(first)) = (&entity, entries.first()) {
+                let first = Logged::of(&first.0, first.1);
+                entity = Some(Entity::begin(id, first, policies)?);
+                logged.next();
+            }
+            if let Some(entity) = &mut entity {
+                entity.replay(logged, policies)?;
+            }
+            Ok(())
+        })?;
+        epoch = epoch.next();
+    }
+    Ok(entity)
+}
+
+/// Goes through the entries of an epoch, checked against the chain, some at a time.
+fn log(
+    store: &dyn Store,
+    mut from: Place,
+    chain: &mut Chain,
+    mut each: impl FnMut(&[(Entry, Hash)]) -> Result<(), LoadingError>,
 ) -> Result<(), LoadingError> {
     loop {
-        let place = Place {
-            entity: entity.id().clone(),
-            epoch: entity.epoch(),
-            seq: from,
-        };
-        let stored = store.entries(&place, ENTRIES_AT_ONCE)?;
-        let Some(last) = stored.len().checked_sub(1) else {
-            return Ok(());
-        };
+        let stored = store.entries(&from, ENTRIES_AT_ONCE)?;
         let mut entries = Vec::with_capacity(stored.len());
         for Stored { hash, bytes } in &stored {
             let entry = chain
                 .check(bytes, *hash)
                 .map_err(|source| LoadingError::Chain {
-                    entity: entity.id().clone(),
+                    entity: from.entity.clone(),
                     source,
                 })?;
             entries.push((entry, *hash));
         }
-        from = entries[last].0.seq.next();
-        let logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
-        entity.apply_log(logged)?;
+        let Some((last, _)) = entries.last() else {
+            return Ok(());
+        };
+        from.seq = last.seq.next();
+        each(&entries)?;
     }
 }
 

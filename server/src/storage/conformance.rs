@@ -13,7 +13,8 @@ use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 
 use super::{
-    Append, Conflict, Head, NewEntry, Place, Presence, RefusalCount, Scope, Snapshot, Store, Tail,
+    Append, Conflict, Head, NewEntry, Place, PolicyText, Presence, RefusalCount, Scope, Snapshot,
+    Store, StoreError, Tail,
 };
 
 /// How many refusals the stores under test keep of one principal.
@@ -459,6 +460,29 @@ pub(crate) fn a_snapshot_replaces_the_one_before(open: Open) {
     keep("settings", snapshot(2, 1));
     assert_eq!(read("settings", 1), None);
     assert_eq!(read("settings", 2), Some(snapshot(2, 1)));
+}
+
+pub(crate) fn policies_stay_under_their_hashes(open: Open) {
+    let (dir, store) = opened(open);
+    let text = |text: &str| PolicyText {
+        hash: Hash::of(&[text.as_bytes()]),
+        text: text.to_owned(),
+    };
+    let mut known = [text("{}"), text(r#"{"type":"object"}"#), text("true")];
+    known.sort_by_key(|policy| policy.hash);
+    assert_eq!(store.policies().unwrap(), []);
+    store.keep_policies(&known[..2]).unwrap();
+    store.keep_policies(&known[1..]).unwrap();
+    let forged = PolicyText {
+        text: "false".to_owned(),
+        ..known[0].clone()
+    };
+    let error = store.keep_policies(&[forged]).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+    assert_eq!(store.policies().unwrap(), known);
+    store.rebuild_caches().unwrap();
+    drop(store);
+    assert_eq!(open(dir.path()).policies().unwrap(), known);
 }
 
 pub(crate) fn everything_is_there_after_a_restart(open: Open) {

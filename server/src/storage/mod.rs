@@ -72,6 +72,15 @@ pub struct Snapshot {
     pub state: Vec<u8>,
 }
 
+/// The text of a policy: a schema as canonical JSON (RFC 8785), whose SHA-256 is its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyText {
+    /// The hash that entries name.
+    pub hash: Hash,
+    /// The text.
+    pub text: String,
+}
+
 /// An entry to append, with what is kept beside it.
 #[derive(Debug, Clone)]
 pub struct NewEntry {
@@ -306,6 +315,19 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// When writing fails.
     fn set_note(&self, name: &str, value: &[u8]) -> StoreResult<()>;
+
+    /// Keeps the texts of policies, in one transaction; those that are there already stay. A
+    /// policy's text is kept before the first entry that names it is appended.
+    ///
+    /// # Errors
+    /// When a text does not have its hash, or writing fails.
+    fn keep_policies(&self, policies: &[PolicyText]) -> StoreResult<()>;
+
+    /// The texts of all policies that were ever kept, in the order of their hashes.
+    ///
+    /// # Errors
+    /// When reading fails, or a text is not what was kept.
+    fn policies(&self) -> StoreResult<Vec<PolicyText>>;
 
     /// Bytes that can still be written to the disk.
     ///

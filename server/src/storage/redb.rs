@@ -18,11 +18,13 @@ use ::redb::{
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq};
 
 use super::keys::{self, damaged, split_number};
-use super::values::{read_count, read_head, read_snapshot, read_tail, stored};
+use super::values::{
+    check_policy, read_count, read_head, read_policy, read_snapshot, read_tail, stored,
+};
 
 use super::{
-    Append, Appended, Conflict, Head, Place, RefusalCount, Scope, Snapshot, Store, StoreError,
-    StoreResult, Stored, Tail,
+    Append, Appended, Conflict, Head, Place, PolicyText, RefusalCount, Scope, Snapshot, Store,
+    StoreError, StoreResult, Stored, Tail,
 };
 use crate::config::{RefusalSettings, STORE_CACHE_BYTES};
 
@@ -53,9 +55,10 @@ const PROPOSALS: Definition = TableDefinition::new("proposals");
 const CHANGES: Definition = TableDefinition::new("changes");
 const EFFECTS: Definition = TableDefinition::new("effects");
 const SNAPSHOTS: Definition = TableDefinition::new("snapshots");
+const POLICIES: Definition = TableDefinition::new("policies");
 const META: Definition = TableDefinition::new("meta");
 
-const TABLES: [Definition; 11] = [
+const TABLES: [Definition; 12] = [
     ENTRIES,
     REFUSALS,
     REFUSAL_COUNTS,
@@ -66,6 +69,7 @@ const TABLES: [Definition; 11] = [
     CHANGES,
     EFFECTS,
     SNAPSHOTS,
+    POLICIES,
     META,
 ];
 
@@ -434,6 +438,31 @@ impl Store for RedbStore {
             value,
         )?;
         txn.commit().map_err(backend("commit"))
+    }
+
+    fn keep_policies(&self, policies: &[PolicyText]) -> StoreResult<()> {
+        let txn = self.begin_write()?;
+        {
+            let mut table = txn.open_table(POLICIES).map_err(backend("open"))?;
+            for policy in policies {
+                check_policy(policy)?;
+                put(&mut table, policy.hash.as_bytes(), policy.text.as_bytes())?;
+            }
+        }
+        txn.commit().map_err(backend("commit"))
+    }
+
+    fn policies(&self) -> StoreResult<Vec<PolicyText>> {
+        let mut policies = Vec::new();
+        self.read(|reader| {
+            let table = reader.table(POLICIES)?;
+            for item in table.iter().map_err(backend("read"))? {
+                let (key, value) = item.map_err(backend("read"))?;
+                policies.push(read_policy(key.value(), value.value())?);
+            }
+            Ok(())
+        })?;
+        Ok(policies)
     }
 
     fn disk_free_bytes(&self) -> StoreResult<u64> {

@@ -8,7 +8,7 @@ use indelible_engine::time::Timestamp;
 
 use super::keys::{self, damaged, split_hash, split_number};
 use super::sealing::RefusalHead;
-use super::{Head, Place, Presence, RefusalCount, Snapshot, StoreResult, Stored, Tail};
+use super::{Head, Place, PolicyText, Presence, RefusalCount, Snapshot, StoreResult, Stored, Tail};
 
 pub(super) fn stored(value: &[u8]) -> StoreResult<Stored> {
     let (hash, bytes) = split_hash(value)?;
@@ -99,6 +99,25 @@ pub(super) fn read_count(value: Option<&[u8]>) -> StoreResult<RefusalCount> {
         total,
         kept: split_number(rest)?.0,
     })
+}
+
+/// A policy's text stands under its own hash.
+pub(super) fn check_policy(policy: &PolicyText) -> StoreResult<()> {
+    if Hash::of(&[policy.text.as_bytes()]) == policy.hash {
+        Ok(())
+    } else {
+        Err(damaged(format!("the text of policy {}", policy.hash)))
+    }
+}
+
+pub(super) fn read_policy(key: &[u8], value: &[u8]) -> StoreResult<PolicyText> {
+    let text = std::str::from_utf8(value).map_err(|_| damaged("a policy that is no text"))?;
+    let policy = PolicyText {
+        hash: split_hash(key)?.0,
+        text: text.to_owned(),
+    };
+    check_policy(&policy)?;
+    Ok(policy)
 }
 
 pub(super) fn snapshot_value(snapshot: &Snapshot) -> Vec<u8> {

@@ -27,6 +27,7 @@ conformance_tests!(OPEN;
     repeats_are_found,
     refusals_are_chained_and_bounded,
     a_snapshot_replaces_the_one_before,
+    policies_stay_under_their_hashes,
     everything_is_there_after_a_restart,
     caches_are_made_again_from_the_entries,
 );
@@ -117,6 +118,21 @@ fn a_changed_entry_is_noticed() {
     );
     let error = open(dir.path()).rebuild_caches().unwrap_err().to_string();
     assert!(error.contains("the log of team/jane"), "{error}");
+}
+
+#[test]
+fn a_changed_policy_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let hash = Hash::of(&[b"{}"]);
+    open(dir.path())
+        .keep_policies(&[PolicyText {
+            hash,
+            text: "{}".to_owned(),
+        }])
+        .unwrap();
+    tamper(dir.path(), POLICIES, hash.as_bytes(), b"[]");
+    let error = open(dir.path()).policies().unwrap_err().to_string();
+    assert!(error.contains(&hash.to_string()), "{error}");
 }
 
 #[test]
