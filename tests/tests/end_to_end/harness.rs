@@ -193,6 +193,20 @@ impl Client {
         }
     }
 
+    /// The next frame; nothing when the connection has ended.
+    pub(crate) async fn try_next(&mut self) -> Option<ServerFrame> {
+        match self.message().await {
+            Some(Message::Binary(bytes)) => Some(ServerFrame::decode(&bytes).unwrap()),
+            _ => None,
+        }
+    }
+
+    /// Sends a frame; whether it went out.
+    pub(crate) async fn try_send(&mut self, frame: &ClientFrame) -> bool {
+        let message = Message::Binary(frame.encode().into());
+        self.socket.send(message).await.is_ok()
+    }
+
     /// Skips frames until the connection is closed, and gives the code.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {
@@ -340,7 +354,7 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    fn new(entity: EntityId, document: &[u8], seq: Seq, hash: Hash) -> Self {
+    pub(crate) fn new(entity: EntityId, document: &[u8], seq: Seq, hash: Hash) -> Self {
         let options = LoadOptions::new().text_encoding(TextEncoding::Utf16CodeUnit);
         let doc = AutoCommit::load_with_options(document, options).unwrap();
         Self {

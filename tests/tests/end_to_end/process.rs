@@ -1,0 +1,53 @@
+//! The real binary as a process of its own, which can be killed.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A server that runs until it is killed; dropping kills it too.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) authority: String,
+}
+
+/// Starts the binary without waiting for anything.
+pub(crate) fn spawn(data: &Path, schema: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .arg("--schema")
+        .arg(schema)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+impl Process {
+    /// Starts the binary on a data directory and waits until it says where it listens.
+    pub(crate) fn start(data: &Path, schema: &Path) -> Self {
+        let mut child = spawn(data, schema);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let authority = lines
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let rest = line.split("http://").nth(1)?;
+                let end = |c: char| c == '/' || c.is_whitespace();
+                Some(rest.split(end).next()?.to_owned())
+            })
+            .expect("the server says where it listens");
+        Self { child, authority }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
