@@ -12,6 +12,7 @@ mod cors;
 mod development;
 mod pages;
 pub(crate) mod problem;
+pub(crate) mod request;
 mod upgrade;
 mod writes;
 

@@ -18,5 +18,8 @@ pub mod storage;
 pub mod telemetry;
 pub mod versions;
 
+pub use http::problem::Problem;
+pub use http::request::{Creation, Replacement};
+pub use relay::{IfMatch, Merging};
 pub use seeding::SeedingError;
 pub use serve::{ServeError, Server, serve};

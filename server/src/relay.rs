@@ -20,4 +20,5 @@ mod writes;
 pub(crate) use connection::serve;
 pub(crate) use hub::{Hub, Parts};
 pub(crate) use values::Present;
-pub(crate) use writes::{Answer, IfMatch, Merging, Outcome, Task, Write, WriteError, Written};
+pub(crate) use writes::{Answer, Outcome, Task, Write, WriteError, Written};
+pub use writes::{IfMatch, Merging};

@@ -209,7 +209,7 @@ pub fn read(path: &std::path::Path) -> Value {
 }
 
 /// The folder of this package, asked at run time: clones may share a build folder.
-fn package() -> PathBuf {
+pub(crate) fn package() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
 }

@@ -1,3 +1,5 @@
 //! Shared parts of the cross-crate tests.
 
+pub mod fuzz;
 pub mod hostile;
+pub mod simulation;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// An answer that is not a success.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub struct Problem {
     status: StatusCode,
     code: &'static str,
     title: &'static str,

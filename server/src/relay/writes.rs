@@ -93,22 +93,22 @@ pub(crate) enum Task {
 
 /// A value that somebody wants an entity to have.
 #[derive(Debug)]
-pub(crate) struct Merging {
+pub struct Merging {
     /// The value, in whole or in part.
-    pub(crate) body: Value,
+    pub body: Value,
     /// What becomes of fields that the author may not write.
-    pub(crate) protected: Protected,
+    pub protected: Protected,
     /// Places to be left as they are.
-    pub(crate) preserve: Vec<Pointer>,
+    pub preserve: Vec<Pointer>,
     /// The version that the body was made from.
-    pub(crate) base: Option<String>,
+    pub base: Option<String>,
     /// Versions one of which must be the present one.
-    pub(crate) if_match: Option<IfMatch>,
+    pub if_match: Option<IfMatch>,
 }
 
 /// The condition of an `If-Match` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum IfMatch {
+pub enum IfMatch {
     /// `*`: the entity exists.
     Any,
     /// The entity is at one of these versions.

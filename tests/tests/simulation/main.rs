@@ -2,7 +2,7 @@
 //!
 //! Guards against what nobody thought of: a change that gets through and alters a field that its
 //! author may not write, replicas that hold the same changes and differ, a verdict that depends on
-//! when it was asked for, a panic. The model (`spec`, `model`) never asks the engine's policy.
+//! when it was asked for, a panic.
 //!
 //! Everything in a case follows from its seed, which a failure prints; `INDELIBLE_SEED=N` runs that
 //! one alone. A seed that failed once is kept in [`REMEMBERED`]. `INDELIBLE_LONG=1` runs a million
@@ -13,24 +13,10 @@
     reason = "the figures of a run are for whoever asked for it"
 )]
 
-mod actions;
-mod bodies;
-mod checks;
-mod client;
-mod dice;
-mod edits;
-mod forge;
-mod model;
-mod raw;
-mod sites;
-mod spec;
-mod world;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use dice::Dice;
-use world::{Counts, World};
+use indelible_tests::simulation::{self, Counts};
 
 const STEPS: u64 = 50;
 const QUICK_CASES: u64 = 2_000;
@@ -40,12 +26,7 @@ const LONG_CASES: u64 = 20_000;
 const REMEMBERED: [u64; 9] = [2, 27, 40, 57, 92, 218, 275, 2057, 2981];
 
 fn case(seed: u64) -> Counts {
-    let mut world = World::new(Dice::new(seed));
-    for _ in 0..STEPS {
-        world.step();
-    }
-    world.settle();
-    world.counts
+    simulation::play(seed, STEPS)
 }
 
 /// Runs the seeds on all processors; the counts of all together.

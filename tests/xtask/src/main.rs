@@ -7,6 +7,7 @@
 mod build;
 mod checks;
 mod deny;
+mod fuzz;
 mod npm;
 mod run;
 mod serve;
@@ -29,6 +30,8 @@ Developer commands of Indelible.
   cargo xtask build             only build: the binary and the npm package
   cargo xtask test [STEP…]      run everything that CI runs, or only the steps named
                    --long       include the tests that take many minutes
+  cargo xtask fuzz [TARGET…]    let a fuzzer look for input that breaks something
+                   --minutes M  so long each (5)
 ";
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn dispatch(command: &str, rest: &[String]) -> Outcome {
         "build" if rest.is_empty() => build::everything(&workspace),
         "build" => Err(Failure::new("`cargo xtask build` takes no arguments")),
         "test" => checks::test(&workspace, rest),
+        "fuzz" => fuzz::fuzz(&workspace, rest),
         "" | "help" | "--help" | "-h" => {
             eprint!("{HELP}");
             Ok(())

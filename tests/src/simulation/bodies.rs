@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dice::Dice;
-use crate::model::normal;
-use crate::spec::{Author, Field, Object, Shape};
+use super::dice::Dice;
+use super::model::normal;
+use super::spec::{Author, Field, Object, Shape};
 
 /// A part of a value, made from what is present: some fields of it with other values.
 pub(crate) fn part(

@@ -7,8 +7,8 @@ use serde_json::{Map, Number, Value};
 
 use automerge::ScalarValue;
 
-use crate::raw::{Entries, Raw, Slot, Slots, winner};
-use crate::spec::{Author, Field, Object, Shape, Spec};
+use super::raw::{Entries, Raw, Slot, Slots, winner};
+use super::spec::{Author, Field, Object, Shape, Spec};
 
 const POSITION: &str = "$position";
 const DELETED: &str = "$deleted";

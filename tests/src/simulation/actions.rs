@@ -9,10 +9,10 @@ use indelible_engine::merge::{Absent, Base, MergeError, MergeOptions, Protected,
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::bodies;
-use crate::forge::Stand;
-use crate::spec::Author;
-use crate::world::{World, principal};
+use super::bodies;
+use super::forge::Stand;
+use super::spec::Author;
+use super::world::{World, principal};
 
 const SYSTEM: Author = Author {
     name: "system",

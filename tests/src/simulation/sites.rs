@@ -2,7 +2,7 @@
 
 use automerge::{Automerge, ObjId, ReadDoc, Value as Stored};
 
-use crate::spec::{Field, Object, Shape, Spec, Write};
+use super::spec::{Field, Object, Shape, Spec, Write};
 
 /// One place where something can be written.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use automerge::{AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue};
 use indelible_engine::value::canonical;
 use serde_json::Value;
 
-use crate::dice::Dice;
-use crate::sites::{Site, What};
-use crate::spec::{Author, Field, NAMES, Object, Shape};
+use super::dice::Dice;
+use super::sites::{Site, What};
+use super::spec::{Author, Field, NAMES, Object, Shape};
 
 type Edited = Result<(), AutomergeError>;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use automerge::ScalarValue;
 use serde_json::{Map, Value, json};
 
-use crate::dice::Dice;
+use super::dice::Dice;
 
 /// Names of fields, some of them awkward in pointers and patches.
 pub(crate) const NAMES: [&str; 14] = [

@@ -15,12 +15,12 @@ use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::client::Client;
-use crate::dice::Dice;
-use crate::forge::Catalogue;
-use crate::raw::{self, Entries};
-use crate::spec::{Author, Spec};
-use crate::{checks, model};
+use super::client::Client;
+use super::dice::Dice;
+use super::forge::Catalogue;
+use super::raw::{self, Entries};
+use super::spec::{Author, Spec};
+use super::{checks, model};
 
 /// The entity after one entry of its log.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Record {
 }
 
 /// What happened, so that a run can tell whether it tried what it is for.
-pub(crate) type Counts = BTreeMap<String, u64>;
+pub type Counts = BTreeMap<String, u64>;
 
 pub(crate) struct World {
     pub(crate) spec: Arc<Spec>,

@@ -10,10 +10,10 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ExpandedChange, ObjId, O
 use indelible_engine::change::genesis_actor;
 use indelible_engine::id::Hash;
 
-use crate::dice::Dice;
-use crate::edits::wild_scalar;
-use crate::raw::op_of;
-use crate::spec::NAMES;
+use super::dice::Dice;
+use super::edits::wild_scalar;
+use super::raw::op_of;
+use super::spec::NAMES;
 
 /// How Automerge begins an actor id that it derives for itself.
 const DERIVED: [u8; 16] = [0x13, 0xb2, 0x23, 0x09, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];

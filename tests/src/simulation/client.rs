@@ -4,11 +4,11 @@ use automerge::{ActorId, Automerge, Change, ReadDoc};
 use indelible_engine::change::client_actor;
 use indelible_engine::time::Timestamp;
 
-use crate::dice::Dice;
-use crate::edits;
-use crate::forge::{self, Stand};
-use crate::sites::{Site, sites};
-use crate::spec::{Author, Spec};
+use super::dice::Dice;
+use super::edits;
+use super::forge::{self, Stand};
+use super::sites::{Site, sites};
+use super::spec::{Author, Spec};
 
 #[derive(Debug)]
 pub(crate) struct Client {

@@ -1,0 +1,23 @@
+//! Bytes → frames of both directions. What is taken is encoded to something that is taken as the
+//! same frame.
+
+use indelible_engine::limits::Limits;
+use indelible_engine::protocol::{ClientFrame, ServerFrame};
+
+use super::vectors;
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    vectors("frames.json")
+}
+
+pub(crate) fn run(data: &[u8]) {
+    let limits = Limits::default();
+    if let Ok(frame) = ClientFrame::decode(data, &limits) {
+        let again = ClientFrame::decode(&frame.encode(), &limits).expect("our own frame");
+        assert_eq!(again, frame);
+    }
+    if let Ok(frame) = ServerFrame::decode(data) {
+        let again = ServerFrame::decode(&frame.encode()).expect("our own frame");
+        assert_eq!(again, frame);
+    }
+}
