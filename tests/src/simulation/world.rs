@@ -1,6 +1,6 @@
 //! A server, its log, and five clients that write at random.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use automerge::{Automerge, Change, ChangeHash};
@@ -163,6 +163,13 @@ impl World {
             );
             self.reload(client);
         }
+        if self.records.len().is_multiple_of(4) {
+            let (doc, seen) = (&self.clients[client].doc, self.clients[client].seen);
+            let record = &self.records[seen - 1];
+            if doc.get_heads() == record.heads {
+                assert_eq!(raw::read(doc), record.raw, "equal heads, equal values");
+            }
+        }
     }
 
     /// The client loses its replica and takes the server's.
@@ -263,11 +270,29 @@ impl World {
         }
         if let Some(admitted) = admitted {
             self.advance(author, admitted, origin == Origin::Creation);
+            if origin == Origin::Client && refused.is_none() && self.records.len().is_multiple_of(3)
+            {
+                self.repeat(&proposal);
+            }
         }
         refused.map(|refused| {
             let rules = refused.violations.iter().map(|v| v.rule.code().to_owned());
             rules.collect()
         })
+    }
+
+    /// The author has lost the answer and proposes the same again.
+    fn repeat(&mut self, proposal: &Proposal) {
+        let verdict = admit(&self.entity, proposal, self.now, &Limits::default());
+        assert!(verdict.admitted.is_none(), "nothing is applied twice");
+        assert_eq!(verdict.refused, None, "what was admitted stays so");
+        let hashes: BTreeSet<Hash> = verdict.known.into_iter().collect();
+        let proposed = proposal.changes.iter().map(|bytes| {
+            let change = Change::try_from(bytes.as_slice()).expect("it was admitted");
+            Hash::from(change.hash())
+        });
+        assert_eq!(hashes, proposed.collect(), "each is known");
+        self.count("repeats");
     }
 
     /// The verdict is the same after a restart, and, where only single changes are judged, the same
@@ -381,6 +406,7 @@ impl World {
         assert_eq!(stamps.updated_at, Some(self.now));
         if self.dice.percent(10) {
             let doc = raw::load(&self.entity.document());
+            assert_eq!(doc.get_heads(), self.mirror.get_heads(), "save and load");
             assert_eq!(raw::read(&doc), after, "save and load");
         }
         self.record(draft.changes, author.name, hash);
@@ -402,6 +428,7 @@ impl World {
             assert_eq!(raw::hashes(doc), hashes);
             assert_eq!(raw::read(doc), self.last().raw, "equal heads, equal values");
         }
+        self.agree();
         for _ in 0..2 {
             let at = self.dice.below(self.records.len());
             let record = &self.records[at];
@@ -424,6 +451,29 @@ impl World {
             self.records[before].raw,
             "a part of the log"
         );
+    }
+}
+
+impl World {
+    /// Replicas with equal heads hold the same, whoever they belong to and whatever was refused.
+    fn agree(&mut self) {
+        let mut seen: BTreeMap<Vec<ChangeHash>, (Vec<ChangeHash>, Entries)> = BTreeMap::new();
+        let mut pairs = 0;
+        for client in &self.clients {
+            let doc = &client.doc;
+            let holds = (raw::hashes(doc), raw::read(doc));
+            match seen.get(&doc.get_heads()) {
+                Some(other) => {
+                    assert_eq!(other, &holds, "equal heads, equal values");
+                    pairs += 1;
+                }
+                None => drop(seen.insert(doc.get_heads(), holds)),
+            }
+        }
+        *self
+            .counts
+            .entry("replicas that agree".to_owned())
+            .or_default() += pairs;
     }
 }
 

@@ -10,8 +10,6 @@
 )]
 
 mod crash;
-mod flood;
-mod frames;
 mod handshake;
 mod harness;
 mod http_reads;
@@ -19,7 +17,6 @@ mod http_writes;
 mod kills;
 mod memory;
 mod museum;
-mod oracle;
 mod process;
 mod proposals;
 mod resume;

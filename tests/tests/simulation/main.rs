@@ -92,6 +92,8 @@ fn nothing_preserved_changes_and_replicas_agree() {
     for what in [
         "admitted",
         "merges",
+        "repeats",
+        "replicas that agree",
         "restarts",
         "attacks admitted",
         "attacks refused",

@@ -179,9 +179,15 @@ fn rust(context: &Context<'_>) -> Outcome {
     // compiled twice.
     run(&mut context.cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
     if succeeds(&mut context.cargo(&["nextest", "--version"])) {
-        run(&mut context.cargo(&["nextest", "run", "--locked", "--workspace", "--all-targets"]))
+        let profile = if context.long { "long" } else { "default" };
+        let nextest = ["nextest", "run", "--locked", "--workspace", "--all-targets"];
+        run(context.cargo(&nextest).args(["--profile", profile]))
     } else {
-        run(&mut context.cargo(&["test", "--locked", "--workspace", "--all-targets"]))
+        let mut tests = context.cargo(&["test", "--locked", "--workspace", "--all-targets"]);
+        if context.long {
+            tests.args(["--", "--show-output"]);
+        }
+        run(&mut tests)
     }
 }
 
