@@ -53,6 +53,16 @@ impl Caller {
         }
     }
 
+    /// Nothing, if the caller may replace values of the kind: an answer tells what is there now, so
+    /// this takes the right to read it as well as the right to edit it.
+    ///
+    /// # Errors
+    /// As [`Self::may`].
+    pub(crate) fn merges(&self, policy: &Policy) -> Result<(), Problem> {
+        self.may(policy, Permission::Edit)?;
+        self.reads(policy)
+    }
+
     /// Nothing, if the caller has a permission on the kind.
     ///
     /// # Errors

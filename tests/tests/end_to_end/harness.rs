@@ -70,13 +70,20 @@ impl Running {
     }
 
     /// Stops the server in the ordinary way.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        self.stop_and_keep().await;
+    }
+
+    /// Stops the server and gives its data directory.
+    pub(crate) async fn stop_and_keep(mut self) -> tempfile::TempDir {
         self.stop.take().unwrap().send(()).unwrap();
-        tokio::time::timeout(PATIENCE, self.task)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        let stopped = tokio::time::timeout(PATIENCE, self.task).await;
+        stopped.unwrap().unwrap().unwrap();
+        self.data
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     pub(crate) fn token(&self, id: &str, roles: &[&str]) -> String {
@@ -203,7 +210,11 @@ impl Client {
 
     /// Sends a frame; whether it went out.
     pub(crate) async fn try_send(&mut self, frame: &ClientFrame) -> bool {
-        let message = Message::Binary(frame.encode().into());
+        self.try_send_raw(Message::Binary(frame.encode().into()))
+            .await
+    }
+
+    pub(crate) async fn try_send_raw(&mut self, message: Message) -> bool {
         self.socket.send(message).await.is_ok()
     }
 

@@ -10,6 +10,8 @@
 )]
 
 mod crash;
+mod flood;
+mod frames;
 mod handshake;
 mod harness;
 mod http_reads;
@@ -17,6 +19,7 @@ mod http_writes;
 mod kills;
 mod memory;
 mod museum;
+mod oracle;
 mod process;
 mod proposals;
 mod resume;

@@ -6,7 +6,7 @@ use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::protocol::{ClientFrame, Mode, ServerFrame};
 use serde_bytes::ByteBuf;
 
-use super::super::harness::{Client, Replica};
+use super::super::harness::{Client, Replica, fresh_actor};
 use super::entity;
 
 /// A change on its way: sent, or about to be sent again.
@@ -113,7 +113,7 @@ impl Writer {
         }
         if goes_on {
             loop {
-                if self.proposals % 8 == 5 {
+                if self.proposals % 4 == 2 {
                     self.try_what_is_forbidden(client).await?;
                 }
                 self.edit();
@@ -218,7 +218,7 @@ impl Writer {
     async fn try_what_is_forbidden(&mut self, client: &mut Client) -> Option<()> {
         let id = self.next_id();
         let replica = self.replica.as_mut().expect("it was opened");
-        let mut copy = replica.doc.fork();
+        let mut copy = replica.doc.fork().with_actor(fresh_actor());
         copy.put(automerge::ROOT, "owner", "me").unwrap();
         copy.commit();
         let change = copy.get_last_local_change().unwrap().raw_bytes().to_vec();
