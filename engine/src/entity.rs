@@ -425,7 +425,7 @@ impl Entity {
 }
 
 /// The highest operation counter in a document: no change exceeds that of its dependents.
-fn max_op(doc: &Automerge) -> u64 {
+pub(crate) fn max_op(doc: &Automerge) -> u64 {
     doc.get_heads()
         .iter()
         .filter_map(|head| doc.get_change_meta_by_hash(head))

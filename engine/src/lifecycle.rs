@@ -1,9 +1,11 @@
-//! Whether an entity is there: how it begins, is deleted and comes back.
+//! Whether an entity is there: how it begins, is deleted, comes back, and begins anew.
 //!
 //! Owns the entries that are not about the content of an entity, and the right to make them.
-//! Invariant: they leave the document as it is; what is made here is [`Admitted`], like every edit,
+//! Invariant: they leave the value as it is; what is made here is [`Admitted`], like every edit,
 //! or the first entry of a log.
 //! Must never know: storage, what an entity holds.
+
+mod epoch;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,8 @@ use crate::policy::Permission;
 use crate::principal::Principal;
 use crate::time::Timestamp;
 use crate::violation::Refusal;
+
+pub use epoch::next_epoch;
 
 /// Whether an entity is there, as its log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

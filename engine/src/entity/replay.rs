@@ -246,13 +246,11 @@ impl<'a> Replay<'a> {
             return Ok(&[]);
         };
         let doc = self.fresh.as_ref().unwrap_or(&self.entity.doc);
-        let made = Change::try_from(first.as_slice()).ok().filter(|change| {
-            let hash = change.hash();
-            doc.get_heads() == [hash] && change.raw_bytes() == first
-        });
-        match made {
-            Some(_) => Ok(rest),
-            None => Err(self.fault(entry.seq, "it begins with another genesis".to_owned())),
+        let made = doc.get_changes(&[]);
+        if made.first().is_some_and(|made| made.raw_bytes() == first) {
+            Ok(rest)
+        } else {
+            Err(self.fault(entry.seq, "it begins with another genesis".to_owned()))
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use indelible_engine::admission::{Admitted, Origin, Verdict};
 use indelible_engine::entity::{Entity, LoadError, Logged};
-use indelible_engine::id::{Epoch, GlobalSeq, Hash, ProposalId};
-use indelible_engine::ledger::{EntryDraft, EntryKind, Sealed};
-use indelible_engine::lifecycle::{self, Presence, Request, delete, undelete};
+use indelible_engine::id::{Epoch, GlobalSeq, Hash, ProposalId, Seq};
+use indelible_engine::ledger::{EntryDraft, EntryKind, Sealed, verify_chain};
+use indelible_engine::lifecycle::{self, Presence, Request, delete, next_epoch, undelete};
 use indelible_engine::merge::MergeOptions;
 use indelible_engine::policy::{Policy, PolicyBook};
 use indelible_engine::principal::Principal;
@@ -223,6 +223,50 @@ fn a_log_goes_on_under_another_policy() {
     assert_eq!(loaded.policy().hash(), entity.policy().hash());
     let unknown = Entity::from_snapshot(id, Epoch::FIRST, &policy(), &snapshot);
     assert!(matches!(unknown, Err(LoadError::Policy { .. })));
+}
+
+#[test]
+fn a_new_epoch_carries_the_value_over() {
+    let mut log = Log::new();
+    let body = json!({
+        "title": "One", "code": "c-1", "body": "hello", "tags": ["a", "b"], "hits": 3,
+        "number": 1.5, "secret": null, "place": { "city": "Bern" }, "shape": { "w": 2 },
+        "items": [ { "id": "i1", "name": "first", "serial": "s1", "note": "Öl 🦀" },
+                   { "id": "i2", "tags": ["x"] }, { "id": "i3" } ],
+        "labels": { "x": { "text": "ex" } }, "prices": { "a": 1, "b": 2.5 },
+        "guarded": [ { "id": "g1", "name": "vase" } ],
+    });
+    log.merge("alice", body, Origin::Creation);
+    let body = json!({ "items": [ { "id": "i3" }, { "id": "i1" } ], "level": null });
+    log.merge("bob", body, Origin::Server);
+    let before = log.entity.clone();
+    let verdict = next_epoch(&before, before.policy(), NOW).unwrap();
+    assert_eq!(verdict.effects(), []);
+    let (entity, draft, _) = verdict.into_parts();
+    let again = next_epoch(&before, before.policy(), NOW).unwrap();
+    assert_eq!(again.draft(), &draft, "it is the same whoever makes it");
+    log.seal(entity, draft);
+    assert_eq!((log.entity.epoch(), log.entity.seq()), (Epoch(2), Seq(0)));
+    assert_eq!(log.entity.presented(), before.presented());
+    assert_eq!(log.entity.stamps(), before.stamps());
+    log.check();
+    let chain = log.entries.iter().map(|e| (e.bytes.clone(), e.hash));
+    assert_eq!(verify_chain(chain), Ok(Some(log.entity.hash())));
+
+    // The log goes on in the new epoch, and its end can be told without what was before.
+    log.merge("bob", json!({ "title": "Two", "hits": 5 }), Origin::Server);
+    log.check();
+    log.take(delete(&log.entity, &by(&editor("bob")), NOW));
+    let deleted = next_epoch(&log.entity, log.entity.policy(), NOW).unwrap();
+    assert_eq!(deleted.entity().presence(), Presence::Deleted);
+    let later = log.entries[3..]
+        .iter()
+        .map(|e| Logged::of(&e.entry, e.hash));
+    let mut later: Vec<_> = later.collect();
+    let mut entity = Entity::begin(log.entity.id(), later.remove(0), &policy()).unwrap();
+    entity.apply_log(later).unwrap();
+    assert_eq!(entity.presented(), log.entity.presented());
+    assert_eq!(entity.stamps(), log.entity.stamps());
 }
 
 #[test]
