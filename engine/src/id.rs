@@ -5,6 +5,7 @@
 //! Must never know: what an entity contains, who may see it, where it is stored.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -201,14 +202,40 @@ checked_text!(
 
 /// The name of one entity: `team/jane-doe`, or only the kind (`settings`) for a singleton.
 ///
-/// Whether a kind is a singleton is for the policy to know; this type takes both forms.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Whether a kind is a singleton is for the policy to know; this type takes both forms. Names are
+/// ordered bytewise by their text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EntityId {
     kind: Kind,
     id: Option<String>,
 }
 
+impl Ord for EntityId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.kind == other.kind {
+            return self.id.cmp(&other.id);
+        }
+        self.bytes().cmp(other.bytes())
+    }
+}
+
+impl PartialOrd for EntityId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl EntityId {
+    /// The bytes of the name as text.
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        let kind = self.kind.as_str().bytes();
+        let id = self
+            .id
+            .iter()
+            .flat_map(|id| b"/".iter().copied().chain(id.bytes()));
+        kind.chain(id)
+    }
+
     /// Names the entity `id` of `kind`, or with no id the only entity of a singleton kind.
     ///
     /// # Errors
@@ -337,7 +364,9 @@ macro_rules! fixed_bytes {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut text = [0; 2 * $length];
+                hex::encode_to_slice(self.0, &mut text).expect("two digits stand for a byte");
+                f.write_str(std::str::from_utf8(&text).expect("digits are ASCII"))
             }
         }
 
@@ -444,6 +473,17 @@ impl From<Hash> for automerge::ChangeHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entities_are_ordered_by_their_names() {
+        let mut names = [
+            "team/x", "team-a/b", "team", "team0", "a", "team/a.b", "team/a", "teams/a",
+        ];
+        let mut ids = names.map(|name| name.parse::<EntityId>().unwrap());
+        names.sort_unstable();
+        ids.sort();
+        assert_eq!(ids.map(|id| id.to_string()), names);
+    }
 
     #[test]
     fn names_have_one_form() {

@@ -13,6 +13,6 @@ pub use chain::{Chain, ChainError, verify_chain};
 pub use codec::RecordError;
 pub use entry::{Claimed, Entry, EntryDraft, EntryKind, Sealed, decode};
 pub use refusal::{
-    REFUSAL_BYTES_MAX, RefusalDraft, RefusalRecord, SealedRefusal, decode_refusal,
+    REFUSAL_BYTES_MAX, RefusalChain, RefusalDraft, RefusalRecord, SealedRefusal, decode_refusal,
     verify_refusal_chain,
 };

@@ -64,6 +64,7 @@
 //! ```
 
 pub mod admission;
+pub mod bundle;
 pub mod change;
 mod document;
 pub mod effects;

@@ -33,6 +33,19 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// The kind in a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Genesis => "genesis",
+            Self::Changes => "changes",
+            Self::Deleted => "deleted",
+            Self::Undeleted => "undeleted",
+            Self::Epoch => "epoch",
+            Self::Policy => "policy",
+        }
+    }
+
     /// Whether an entry of this kind is somebody's doing, which the stamps tell of. A genesis, a
     /// new epoch and a new policy are the server's own.
     #[must_use]

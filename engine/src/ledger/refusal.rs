@@ -308,6 +308,69 @@ fn read_violation(decoder: &mut Decoder<'_>) -> Result<ViolationReport, RecordEr
     })
 }
 
+/// Checks one entity's refusals one by one, from the first.
+#[derive(Debug, Clone, Default)]
+pub struct RefusalChain {
+    checked: u64,
+    last: Option<(EntityId, Timestamp, Hash)>,
+}
+
+impl RefusalChain {
+    /// Checks the next refusal: its encoding, its hash, that it names its predecessor, that its
+    /// number is the next, and that time does not run back.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError`]; the chain then still stands where it stood.
+    pub fn check(&mut self, bytes: &[u8], hash: Hash) -> Result<RefusalRecord, ChainError> {
+        let index = self.index();
+        let record =
+            decode_refusal(bytes).map_err(|source| ChainError::Record { index, source })?;
+        self.check_decoded(&record, bytes, hash)?;
+        Ok(record)
+    }
+
+    fn index(&self) -> usize {
+        usize::try_from(self.checked).unwrap_or(usize::MAX)
+    }
+
+    /// Checks the next refusal, which was decoded from these bytes.
+    pub(crate) fn check_decoded(
+        &mut self,
+        record: &RefusalRecord,
+        bytes: &[u8],
+        hash: Hash,
+    ) -> Result<(), ChainError> {
+        let index = self.index();
+        if RefusalRecord::hash_of(bytes) != hash {
+            return Err(ChainError::Hash { index });
+        }
+        if record.previous_hash != self.hash().unwrap_or(Hash::ZERO) {
+            return Err(ChainError::Previous { index });
+        }
+        if record.number != self.checked {
+            return Err(ChainError::Order { index });
+        }
+        if let Some((entity, at, _)) = &self.last {
+            if record.entity != *entity {
+                return Err(ChainError::Entity { index });
+            }
+            if record.at < *at {
+                return Err(ChainError::Time { index });
+            }
+        }
+        self.checked += 1;
+        self.last = Some((record.entity.clone(), record.at, hash));
+        Ok(())
+    }
+
+    /// The hash of the last refusal checked.
+    #[must_use]
+    pub fn hash(&self) -> Option<Hash> {
+        self.last.as_ref().map(|(.., hash)| *hash)
+    }
+}
+
 /// Checks an entity's chain of refusals from its beginning: encodings, hashes, numbers, time.
 /// Gives the hash of the last record; none of no records.
 ///
@@ -317,31 +380,11 @@ fn read_violation(decoder: &mut Decoder<'_>) -> Result<ViolationReport, RecordEr
 pub fn verify_refusal_chain<B: AsRef<[u8]>>(
     records: impl IntoIterator<Item = (B, Hash)>,
 ) -> Result<Option<Hash>, ChainError> {
-    let mut last: Option<(RefusalRecord, Hash)> = None;
-    for (index, (bytes, hash)) in records.into_iter().enumerate() {
-        let record = decode_refusal(bytes.as_ref())
-            .map_err(|source| ChainError::Record { index, source })?;
-        if RefusalRecord::hash_of(bytes.as_ref()) != hash {
-            return Err(ChainError::Hash { index });
-        }
-        let previous_hash = last.as_ref().map_or(Hash::ZERO, |(_, hash)| *hash);
-        if record.previous_hash != previous_hash {
-            return Err(ChainError::Previous { index });
-        }
-        if record.number != index as u64 {
-            return Err(ChainError::Order { index });
-        }
-        if let Some((previous, _)) = &last {
-            if record.entity != previous.entity {
-                return Err(ChainError::Entity { index });
-            }
-            if record.at < previous.at {
-                return Err(ChainError::Time { index });
-            }
-        }
-        last = Some((record, hash));
+    let mut chain = RefusalChain::default();
+    for (bytes, hash) in records {
+        chain.check(bytes.as_ref(), hash)?;
     }
-    Ok(last.map(|(_, hash)| hash))
+    Ok(chain.hash())
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admission;
+mod bundle;
 mod fixture;
+mod ledgers;
 mod lifecycle;
 mod merge;
 mod simulated;

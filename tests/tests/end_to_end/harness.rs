@@ -181,8 +181,7 @@ impl Client {
         self.socket.send(message).await.unwrap();
     }
 
-    /// The next message other than pings; `None` when the connection has ended.
-    pub(crate) async fn message(&mut self) -> Option<Message> {
+    async fn message(&mut self) -> Option<Message> {
         loop {
             let next = tokio::time::timeout(PATIENCE, self.socket.next()).await;
             match next.expect("the server says something in time") {

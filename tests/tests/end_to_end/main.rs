@@ -26,4 +26,3 @@ mod resume;
 mod rights;
 mod slow;
 mod values;
-mod wall;

@@ -1,4 +1,4 @@
-//! Golden vectors: the formats that cannot change later, byte for byte, in `tests/vectors/*.json`.
+//! Golden vectors: the formats that cannot change later, byte for byte, in `tests/vectors/`.
 //!
 //! Guards against a format that changes by accident: then nobody could read a ledger, or talk to a
 //! server, of an older version. Every vector is made here from values, and what is made must equal
@@ -7,6 +7,7 @@
 //! that was ever released is a new version of its format, not a new file.
 
 mod actors;
+mod bundle;
 mod changes;
 mod entities;
 mod frames;

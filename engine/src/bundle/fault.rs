@@ -1,0 +1,150 @@
+//! What can be wrong with a bundle, and where.
+//!
+//! Invariant: a fault names the line, and the record in it as far as that can be told.
+//! Must never know: how faults are found.
+
+use std::fmt;
+
+use crate::entity::LoadError;
+use crate::id::{EntityId, Epoch, Hash, Seq};
+use crate::ledger::{RecordError, RefusalRecord};
+
+/// The first thing wrong with a bundle.
+#[derive(Debug)]
+pub struct Fault {
+    /// The line, from 1.
+    pub line: u64,
+    /// Which record it is in, if it is in one that can be read.
+    pub record: Option<Box<Culprit>>,
+    /// What is wrong.
+    pub flaw: Box<Flaw>,
+}
+
+/// A record that something is wrong with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Culprit {
+    /// Whose it is.
+    pub entity: EntityId,
+    /// An entry's place in the log.
+    pub place: Option<(Epoch, Seq)>,
+    /// A refusal's number.
+    pub number: Option<u64>,
+}
+
+impl Culprit {
+    pub(super) fn entry(entity: &EntityId, place: Option<(Epoch, Seq)>) -> Self {
+        Self {
+            entity: entity.clone(),
+            place,
+            number: None,
+        }
+    }
+
+    pub(super) fn refusal(record: &RefusalRecord) -> Self {
+        Self {
+            entity: record.entity.clone(),
+            place: None,
+            number: Some(record.number),
+        }
+    }
+}
+
+impl fmt::Display for Culprit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.entity)?;
+        if let Some((epoch, seq)) = self.place {
+            write!(f, ", epoch {epoch}, seq {seq}")?;
+        }
+        if let Some(number) = self.number {
+            write!(f, ", refusal {number}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if let Some(record) = &self.record {
+            write!(f, " ({record})")?;
+        }
+        write!(f, ": {}", self.flaw)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What is wrong with a line.
+#[derive(Debug, thiserror::Error)]
+pub enum Flaw {
+    /// The file ends in the middle of a line.
+    #[error("the file is cut off in the middle of the line")]
+    Cut,
+    /// The file ends before its last line.
+    #[error("the file is cut off: {0} should follow")]
+    End(&'static str),
+    /// The line is not JSON, or not of this format.
+    #[error("not a line of a bundle: {0}")]
+    Malformed(String),
+    /// Another version of the format.
+    #[error("a bundle of version {0}, when this program knows version {known}", known = super::VERSION)]
+    Version(u32),
+    /// The line says something else than what it stands for, or says it otherwise.
+    #[error("the line is not what its record says; it should be: {0}")]
+    Spelling(String),
+    /// Something else should stand here.
+    #[error("{found} stands here, when {expected} should")]
+    Unexpected {
+        /// What is there.
+        found: &'static str,
+        /// What should be.
+        expected: &'static str,
+    },
+    /// The text of a policy does not have its hash.
+    #[error("the policy's text does not have the hash that it stands under")]
+    PolicyHash,
+    /// The text of a policy does not compile.
+    #[error("the policy cannot be used: {0}")]
+    Policy(String),
+    /// The lines are not in their order.
+    #[error("out of order: {0}")]
+    Order(String),
+    /// The bytes are not a record.
+    #[error("the record cannot be read: {0}")]
+    Record(#[from] RecordError),
+    /// The hash is not that of the record.
+    #[error("the record does not have the hash that stands beside it")]
+    Hash,
+    /// The record names another predecessor.
+    #[error("the record does not follow the one before it: it names another hash")]
+    Previous,
+    /// The record is older than one before it.
+    #[error("the record is older than one before it")]
+    Time,
+    /// No such policy is in the bundle.
+    #[error("it names a policy that the bundle does not have: {0}")]
+    UnknownPolicy(Hash),
+    /// The entry was judged by another policy than the one in force.
+    #[error("it names policy {named}, when {in_force} was in force")]
+    OtherPolicy {
+        /// The policy that the entry names.
+        named: Hash,
+        /// The policy that the log says.
+        in_force: Hash,
+    },
+    /// Admission refuses what the entry says was admitted.
+    #[error("it should not have been admitted: {0}")]
+    Refused(String),
+    /// What follows from the log is not what the entry says.
+    #[error("its {0} is not what follows from the log")]
+    Differs(&'static str),
+    /// The entry cannot be applied.
+    #[error("it cannot be applied: {0}")]
+    Load(#[from] LoadError),
+    /// Records are missing.
+    #[error("{0}")]
+    Missing(String),
+    /// The trailer does not sum up the lines before it.
+    #[error("the sum over the lines is another; it should be: {0}")]
+    Sum(String),
+}

@@ -1,0 +1,222 @@
+//! The lines of a bundle: what is in them and how they are spelt.
+//!
+//! Invariant: `spell` is the only place that makes a line; a line that was read is good only if
+//! spelling what it stands for gives the same bytes.
+//! Must never know: which line may follow which.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use crate::id::{EntityId, Epoch, Hash, Seq};
+use crate::ledger::{Entry, RefusalRecord};
+use crate::time::Timestamp;
+
+/// What the first line of a bundle calls the format.
+pub const FORMAT: &str = "indelible-bundle";
+
+/// The version of the format that is written here.
+pub const VERSION: u32 = 1;
+
+/// No line is longer, in bytes. Whoever reads a file need not take more.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
+
+const DIGEST_DOMAIN: &[u8] = b"indelible/bundle/1\0";
+const ROOT_DOMAIN: &[u8] = b"indelible/root/1\0";
+
+/// One line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "line", rename_all = "lowercase")]
+pub(super) enum Line<'a> {
+    Header {
+        format: &'a str,
+        version: u32,
+        policies: u64,
+    },
+    Policy {
+        hash: Hash,
+        text: &'a str,
+    },
+    Entry {
+        global: u64,
+        entity: &'a EntityId,
+        epoch: u64,
+        seq: u64,
+        kind: &'a str,
+        at: String,
+        by: &'a str,
+        hash: Hash,
+        raw: &'a str,
+    },
+    Refusal {
+        entity: &'a EntityId,
+        number: u64,
+        at: String,
+        by: &'a str,
+        hash: Hash,
+        raw: &'a str,
+    },
+    Tail {
+        entity: &'a EntityId,
+        epoch: Option<u64>,
+        seq: Option<u64>,
+        hash: Option<Hash>,
+        refusals: u64,
+        refusal: Option<Hash>,
+    },
+    Trailer {
+        made: String,
+        policies: u64,
+        entries: u64,
+        refusals: u64,
+        entities: u64,
+        root: Hash,
+        digest: Hash,
+    },
+}
+
+/// What of a line is read; everything else in it follows from that.
+#[derive(Debug, Deserialize)]
+pub(super) struct Read<'a> {
+    pub(super) line: &'a str,
+    #[serde(default)]
+    pub(super) version: Option<u32>,
+    #[serde(default)]
+    pub(super) policies: Option<u64>,
+    #[serde(default, borrow)]
+    pub(super) text: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(super) hash: Option<Hash>,
+    #[serde(default)]
+    pub(super) raw: Option<&'a str>,
+    #[serde(default)]
+    pub(super) entity: Option<&'a str>,
+    #[serde(default)]
+    pub(super) made: Option<&'a str>,
+}
+
+impl Line<'_> {
+    pub(super) fn spell(&self) -> String {
+        let mut text = serde_json::to_string(self).expect("lines are plain JSON with text keys");
+        text.push('\n');
+        text
+    }
+}
+
+/// The line of an entry with this hash and encoding.
+pub(super) fn entry_line(entry: &Entry, hash: Hash, raw: &str) -> String {
+    let line = Line::Entry {
+        global: entry.global.0,
+        entity: &entry.entity,
+        epoch: entry.epoch.0,
+        seq: entry.seq.0,
+        kind: entry.kind.name(),
+        at: entry.at.to_rfc3339(),
+        by: &entry.author.id,
+        hash,
+        raw,
+    };
+    line.spell()
+}
+
+/// The line of a refusal with this hash and encoding.
+pub(super) fn refusal_line(record: &RefusalRecord, hash: Hash, raw: &str) -> String {
+    let line = Line::Refusal {
+        entity: &record.entity,
+        number: record.number,
+        at: record.at.to_rfc3339(),
+        by: &record.author.id,
+        hash,
+        raw,
+    };
+    line.spell()
+}
+
+pub(super) fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// Where the records of one entity end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tail {
+    /// The last entry, if there is one.
+    pub(super) entry: Option<(Epoch, Seq, Hash)>,
+    /// How many refusals there are, and the hash of the last.
+    pub(super) refusals: u64,
+    pub(super) refusal: Option<Hash>,
+}
+
+impl Tail {
+    pub(super) fn line(&self, entity: &EntityId) -> String {
+        let line = Line::Tail {
+            entity,
+            epoch: self.entry.map(|(epoch, ..)| epoch.0),
+            seq: self.entry.map(|(_, seq, _)| seq.0),
+            hash: self.entry.map(|(.., hash)| hash),
+            refusals: self.refusals,
+            refusal: self.refusal,
+        };
+        line.spell()
+    }
+}
+
+/// One hash that stands for all records: over the tails of all entities in order.
+pub(super) fn root<'a>(tails: impl Iterator<Item = (&'a EntityId, &'a Tail)>) -> Hash {
+    let mut text = Vec::new();
+    for (entity, tail) in tails {
+        text.extend(entity.to_string().into_bytes());
+        text.push(0);
+        let last = tail.entry.map_or(Hash::ZERO, |(.., hash)| hash);
+        text.extend(last.0);
+        text.extend(tail.refusal.unwrap_or(Hash::ZERO).0);
+    }
+    Hash::of(&[ROOT_DOMAIN, &text])
+}
+
+/// How much of what has gone by, and a running hash over it.
+#[derive(Debug, Clone)]
+pub(super) struct Sum {
+    pub(super) policies: u64,
+    pub(super) entries: u64,
+    pub(super) refusals: u64,
+    digest: Hash,
+}
+
+impl Sum {
+    pub(super) fn new() -> Self {
+        Self {
+            policies: 0,
+            entries: 0,
+            refusals: 0,
+            digest: Hash::ZERO,
+        }
+    }
+
+    pub(super) fn add(&mut self, line: &[u8]) {
+        self.digest = Hash::of(&[DIGEST_DOMAIN, &self.digest.0, line]);
+    }
+
+    /// The last line.
+    pub(super) fn trailer(&self, tails: &BTreeMap<EntityId, Tail>, made: Timestamp) -> String {
+        let trailer = |digest| Line::Trailer {
+            made: made.to_rfc3339(),
+            policies: self.policies,
+            entries: self.entries,
+            refusals: self.refusals,
+            entities: tails.len() as u64,
+            root: root(tails.iter()),
+            digest,
+        };
+        // The digest covers the line that it stands in, with zeros in its place.
+        let mut all = self.clone();
+        all.add(trailer(Hash::ZERO).spell().as_bytes());
+        trailer(all.digest).spell()
+    }
+}

@@ -1,0 +1,213 @@
+//! Judging again what a log says was admitted.
+//!
+//! Invariant: each entry is judged on what the entries before it leave, by the policy in force and
+//! at the time that it names, and must be exactly what that verdict makes. Nothing of an entry is
+//! applied that was not admitted here.
+//! Must never know: lines, hashes, chains.
+
+use std::sync::Arc;
+
+use super::fault::Flaw;
+use crate::admission::{Admitted, Origin, Proposal, Verdict, admit};
+use crate::change::{self, ActorClass, server_actor};
+use crate::entity::{Entity, Logged};
+use crate::id::{Hash, ProposalId};
+use crate::ledger::{Entry, EntryDraft, EntryKind};
+use crate::lifecycle::{self, Presence, Request};
+use crate::limits::Limits;
+use crate::policy::{Policy, PolicyBook, PolicySource};
+
+/// The entity after an entry, if that was rightly admitted.
+///
+/// # Errors
+/// [`Flaw`] when it was not.
+pub(super) fn rerun(
+    entity: Option<Entity>,
+    entry: &Entry,
+    hash: Hash,
+    policies: &PolicyBook,
+    limits: &Limits,
+) -> Result<Entity, Flaw> {
+    let policy = policies
+        .policy(entry.policy_hash)
+        .ok_or(Flaw::UnknownPolicy(entry.policy_hash))?;
+    let (mut next, draft) = match (entity, entry.kind) {
+        (None, EntryKind::Genesis) => begin(entry, &policy)?,
+        (None, _) => {
+            return Err(Flaw::Order(
+                "the log does not begin with a genesis".to_owned(),
+            ));
+        }
+        (Some(_), EntryKind::Genesis) => {
+            return Err(Flaw::Order("a second genesis".to_owned()));
+        }
+        (Some(entity), EntryKind::Epoch) => {
+            let next = lifecycle::next_epoch(&entity, &policy, entry.at)
+                .map_err(|error| Flaw::Refused(error.to_string()))?;
+            parts(next)
+        }
+        (Some(entity), EntryKind::Policy) => under(&entity, entry, hash, &policy)?,
+        (Some(entity), kind) => {
+            if entity.policy().hash() != entry.policy_hash {
+                return Err(Flaw::OtherPolicy {
+                    named: entry.policy_hash,
+                    in_force: entity.policy().hash(),
+                });
+            }
+            parts(judge(&entity, entry, kind, limits)?)
+        }
+    };
+    compare(&draft, entry)?;
+    next.confirm(Logged::of(entry, hash));
+    Ok(next)
+}
+
+fn parts(admitted: Admitted) -> (Entity, EntryDraft) {
+    let (entity, draft, _) = admitted.into_parts();
+    (entity, draft)
+}
+
+fn begin(entry: &Entry, policy: &Arc<Policy>) -> Result<(Entity, EntryDraft), Flaw> {
+    let id = &entry.entity;
+    if policy.kind() != id.kind() || policy.is_singleton() != id.id().is_none() {
+        return Err(Flaw::Differs("policy"));
+    }
+    let entity = Entity::genesis(id, entry.epoch, policy);
+    let mut draft = lifecycle::genesis(&entity, entry.at);
+    if entry.changes.is_empty() {
+        // Older stores left the genesis out, since it can be made again.
+        draft.changes.clear();
+    }
+    Ok((entity, draft))
+}
+
+fn judge(
+    entity: &Entity,
+    entry: &Entry,
+    kind: EntryKind,
+    limits: &Limits,
+) -> Result<Admitted, Flaw> {
+    let id = entry.proposal.ok_or(Flaw::Differs("proposal"))?;
+    let verdict = match kind {
+        EntryKind::Deleted => lifecycle::delete(entity, &request(entry, id), entry.at),
+        EntryKind::Undeleted => lifecycle::undelete(entity, &request(entry, id), entry.at),
+        _ => {
+            let origin = origin(entity, entry, limits);
+            let claims = entry.claimed.is_some();
+            if claims && !(entry.author.is_system() && origin == Origin::Creation) {
+                let text = "only the system can claim when and by whom something was created";
+                return Err(Flaw::Refused(text.to_owned()));
+            }
+            let proposal = Proposal {
+                id,
+                author: entry.author.clone(),
+                session: entry.session,
+                origin,
+                changes: entry.changes.clone(),
+                claimed: entry.claimed.clone(),
+            };
+            admit(entity, &proposal, entry.at, limits)
+        }
+    };
+    let Verdict {
+        admitted,
+        refused,
+        known,
+        ..
+    } = verdict;
+    if let Some(refusal) = refused {
+        let violations: Vec<String> = refusal.violations.iter().map(ToString::to_string).collect();
+        let text = format!("{}: {}", refusal.code, violations.join("; "));
+        return Err(Flaw::Refused(text));
+    }
+    match admitted {
+        Some(admitted) if known.is_empty() => Ok(admitted),
+        _ => Err(Flaw::Refused(
+            "it holds a change that is in the log before".to_owned(),
+        )),
+    }
+}
+
+fn request(entry: &Entry, id: ProposalId) -> Request {
+    Request {
+        id,
+        author: entry.author.clone(),
+        session: entry.session,
+    }
+}
+
+/// The entity under another policy: only the system does that, with at most one change of its own.
+fn under(
+    entity: &Entity,
+    entry: &Entry,
+    hash: Hash,
+    policy: &Arc<Policy>,
+) -> Result<(Entity, EntryDraft), Flaw> {
+    if !entry.author.is_system() {
+        let text = format!("{} may not change the policy", entry.author.id);
+        return Err(Flaw::Refused(text));
+    }
+    let limits = Limits::default();
+    let actor = server_actor(&entry.entity, entry.epoch, &entry.author.id);
+    for bytes in &entry.changes {
+        let change = change::parse(bytes, &limits).map_err(|e| Flaw::Refused(e.to_string()))?;
+        if entry.changes.len() > 1 || *change.actor() != actor {
+            return Err(Flaw::Differs("changes"));
+        }
+    }
+    let mut next = entity.clone();
+    next.replay([Logged::of(entry, hash)], policy)?;
+    let draft = EntryDraft {
+        kind: EntryKind::Policy,
+        entity: entity.id().clone(),
+        epoch: entity.epoch(),
+        seq: entity.seq().next(),
+        proposal: None,
+        author: entry.author.clone(),
+        session: None,
+        at: entry.at,
+        policy_hash: policy.hash(),
+        changes: entry.changes.clone(),
+        heads: next.heads(),
+        claimed: None,
+    };
+    Ok((next, draft))
+}
+
+/// How the changes came to be: by whose actor they are made tells the rest.
+fn origin(entity: &Entity, entry: &Entry, limits: &Limits) -> Origin {
+    if entity.presence() == Presence::Unborn {
+        return Origin::Creation;
+    }
+    let first = entry.changes.first();
+    let change = first.and_then(|bytes| change::parse(bytes, limits).ok());
+    match change.map(|change| ActorClass::of(change.actor())) {
+        Some(ActorClass::Server) => Origin::Server,
+        _ => Origin::Client,
+    }
+}
+
+/// What the entry must be, field by field.
+fn compare(draft: &EntryDraft, entry: &Entry) -> Result<(), Flaw> {
+    let mut heads = draft.heads.clone();
+    heads.sort_unstable();
+    let fields = [
+        ("kind", draft.kind == entry.kind),
+        ("entity", draft.entity == entry.entity),
+        (
+            "place",
+            (draft.epoch, draft.seq) == (entry.epoch, entry.seq),
+        ),
+        ("proposal", draft.proposal == entry.proposal),
+        ("author", draft.author == entry.author),
+        ("session", draft.session == entry.session),
+        ("policy", draft.policy_hash == entry.policy_hash),
+        ("changes", draft.changes == entry.changes),
+        ("heads", heads == entry.heads),
+        ("claim", draft.claimed == entry.claimed),
+    ];
+    match fields.iter().find(|(_, same)| !same) {
+        Some((field, _)) => Err(Flaw::Differs(field)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,379 @@
+//! Guards against a bundle that passes although it was altered, or although something in it should
+//! never have been admitted.
+
+use std::sync::Arc;
+
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+use indelible_engine::bundle::{Depth, Fault};
+use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::ledger::{Claimed, EntryDraft, EntryKind};
+use indelible_engine::lifecycle::{delete, undelete};
+use indelible_engine::policy::Policy;
+use indelible_engine::principal::Principal;
+use indelible_engine::schema::SchemaSource;
+use indelible_engine::time::Timestamp;
+use proptest::prelude::*;
+use proptest::test_runner::TestRng;
+use serde_json::json;
+
+use crate::fixture::{Client, editor, policy};
+use crate::ledgers::{Ledger, verify};
+
+/// Two entities with every kind of entry but that of a policy, interleaved, and refusals, one of
+/// them of an entity that never came to be.
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::new();
+    ledger.merge(
+        "thing/one",
+        "alice",
+        json!({ "title": "One", "body": "hello" }),
+    );
+    ledger.merge("thing/two", "bob", json!({ "title": "Two", "code": "c" }));
+    ledger.merge("thing/two", "bob", json!({ "code": "d" }));
+    let mut client = Client::on(&ledger.entities[&"thing/one".parse().unwrap()], "bob", 1);
+    let change = client.change(|tx| tx.put(ROOT, "tagline", "new").unwrap());
+    let body = client.object(&["body"]);
+    let typed = client.change(|tx| tx.splice_text(&body, 5, 0, " world").unwrap());
+    ledger.propose("thing/one", &client.principal, vec![change, typed]);
+    ledger.merge(
+        "thing/one",
+        "alice",
+        json!({ "items": [ { "name": "an item" } ] }),
+    );
+    ledger.lifecycle("thing/two", "alice", delete);
+    ledger.merge("thing/three", "eve", json!({ "level": -1 }));
+    ledger.merge("thing/one", "bob", json!({ "secret": "x" }));
+    ledger.merge("thing/one", "bob", json!({ "rating": 5 }));
+    ledger.lifecycle("thing/two", "bob", undelete);
+    ledger.epoch("thing/one");
+    ledger.merge("thing/one", "alice", json!({ "hits": 2 }));
+    assert_eq!((ledger.drafts.len(), ledger.refusals.len()), (10, 4));
+    ledger
+}
+
+fn foreign() -> Ledger {
+    let mut ledger = Ledger::new();
+    ledger.merge("thing/one", "alice", json!({ "title": "Another" }));
+    ledger.merge("thing/one", "alice", json!({ "level": -5 }));
+    ledger
+}
+
+#[test]
+fn a_whole_ledger_passes() {
+    let ledger = ledger();
+    for depth in [Depth::Records, Depth::Admission] {
+        let report = ledger.verify(depth).unwrap();
+        let counts = (
+            report.policies,
+            report.entries,
+            report.refusals,
+            report.entities,
+        );
+        assert_eq!(counts, (1, 10, 4, 3));
+    }
+    assert_ne!(
+        ledger.verify(Depth::Records).unwrap().root,
+        foreign().verify(Depth::Records).unwrap().root
+    );
+    let empty = Ledger::new().verify(Depth::Admission).unwrap();
+    assert_eq!((empty.policies, empty.entries), (1, 0));
+}
+
+/// A bundle with lines changed by `mangle` fails, not before the line where it was changed.
+fn check_mangled(
+    lines: &[String],
+    at: usize,
+    what: &str,
+    mangle: impl Fn(&mut Vec<Vec<u8>>),
+) -> Fault {
+    let mut mangled: Vec<Vec<u8>> = lines.iter().map(|line| line.clone().into_bytes()).collect();
+    mangle(&mut mangled);
+    match verify(Depth::Records, &mangled.concat()) {
+        Ok(_) => panic!("line {}: {what} passes\n{}", at + 1, lines[at]),
+        Err(fault) => {
+            assert!(fault.line > at as u64, "line {}: {what}: {fault}", at + 1);
+            fault
+        }
+    }
+}
+
+#[test]
+fn every_line_stands_where_it_is_and_as_it_is() {
+    let (lines, foreign) = (ledger().lines(), foreign().lines());
+    let mut rng = TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &[7; 32]);
+    for at in 0..lines.len() {
+        let here = at as u64 + 1;
+        for _ in 0..cases() {
+            let byte = rng.random_range(0..lines[at].len());
+            let bits = rng.random_range(1..=255u8);
+            let what = format!("byte {byte} ^ {bits:02x}");
+            let fault = check_mangled(&lines, at, &what, |lines| lines[at][byte] ^= bits);
+            // How many policies follow is noticed where one is missing or too many.
+            assert!(
+                at == 0 || fault.line == here,
+                "line {here}: {what}: {fault}"
+            );
+        }
+        let dropped = check_mangled(&lines, at, "dropped", |lines| drop(lines.remove(at)));
+        let doubled = check_mangled(&lines, at, "doubled", |lines| {
+            lines.insert(at, lines[at].clone());
+        });
+        assert_eq!(doubled.line, here + 1, "{doubled}");
+        if at + 1 < lines.len() {
+            let swapped = check_mangled(&lines, at, "swapped", |lines| lines.swap(at, at + 1));
+            assert!(swapped.line <= here + 1, "{swapped}");
+            assert!(!dropped.to_string().contains("cut off"), "{dropped}");
+        }
+        for line in foreign.iter().filter(|line| **line != lines[at]) {
+            check_mangled(&lines, at, "a foreign line", |lines| {
+                lines.insert(at, line.clone().into_bytes());
+            });
+        }
+        let cut = check_mangled(&lines, at, "cut off", |lines| lines.truncate(at));
+        assert!(cut.to_string().contains("cut off"), "{cut}");
+    }
+    let last = lines.len() - 1;
+    let after = |line: &str| {
+        let mut file = lines.concat().into_bytes();
+        file.extend(line.bytes());
+        verify(Depth::Admission, &file).unwrap_err().line
+    };
+    assert_eq!(after("\n"), last as u64 + 2);
+    assert_eq!(after(&lines[last]), last as u64 + 2);
+    assert_eq!(after("x"), last as u64 + 2);
+}
+
+/// The ledger with some drafts forged, all hashes and chains made to fit, is a good set of records
+/// and fails where it was forged.
+fn check_forged(at: usize, why: &str, forge: impl FnOnce(&mut Ledger)) {
+    let mut ledger = ledger();
+    forge(&mut ledger);
+    let records = ledger.verify(Depth::Records);
+    assert!(records.is_ok(), "{why}: {}", records.unwrap_err());
+    let fault = ledger.verify(Depth::Admission).unwrap_err();
+    let draft = &ledger.drafts[at];
+    let record = fault.record.as_deref().expect("it is in a record");
+    assert_eq!(record.entity, draft.entity, "{fault}");
+    assert_eq!(record.place, Some((draft.epoch, draft.seq)), "{fault}");
+    let header_and_policies = 1 + ledger.policies.iter().count();
+    assert_eq!(fault.line, (header_and_policies + at + 1) as u64, "{fault}");
+    assert!(fault.to_string().contains(why), "{fault}");
+}
+
+/// The same, for one draft.
+fn check_draft(at: usize, why: &str, forge: impl FnOnce(&mut EntryDraft)) {
+    check_forged(at, why, |ledger| forge(&mut ledger.drafts[at]));
+}
+
+fn visitor() -> Principal {
+    Principal::new("eve", ["viewer"])
+}
+
+#[test]
+fn what_was_not_allowed_fails_although_all_hashes_fit() {
+    check_draft(1, "forbidden", |creation| creation.author = visitor());
+    check_draft(4, "forbidden", |edit| edit.author = visitor());
+    check_draft(6, "forbidden", |deletion| deletion.author = visitor());
+    check_draft(7, "forbidden", |undeletion| undeletion.author = visitor());
+    check_draft(5, "actor-reserved", |edit| edit.author = editor("bob"));
+    check_draft(1, "only the system can claim", |creation| {
+        creation.claimed = Some(Claimed {
+            created_at: Some(Timestamp(0)),
+            created_by: None,
+        });
+    });
+    check_draft(0, "author", |genesis| genesis.author = editor("alice"));
+    check_draft(8, "author", |epoch| epoch.author = editor("alice"));
+    check_draft(8, "claim", |epoch| epoch.claimed = None);
+    check_draft(4, "heads", |edit| edit.heads = vec![Hash([1; 32])]);
+    check_draft(4, "proposal", |edit| edit.proposal = None);
+    check_draft(8, "proposal", |epoch| {
+        epoch.proposal = Some(ProposalId([1; 16]))
+    });
+    check_draft(4, "malformed", |edit| edit.changes.clear());
+    check_draft(7, "it should not have been admitted", |undeletion| {
+        undeletion.kind = EntryKind::Deleted;
+    });
+    check_draft(6, "changes", |deletion| {
+        deletion.changes = vec![vec![1, 2, 3]]
+    });
+    check_draft(8, "changes", |epoch| drop(epoch.changes.pop()));
+    check_draft(0, "changes", |genesis| {
+        genesis.changes = vec![vec![0x85; 99]]
+    });
+}
+
+#[test]
+fn a_forbidden_change_fails_although_all_hashes_fit() {
+    // bob is an editor, and the secret is for the chief: the change is sound otherwise.
+    check_forged(4, "/secret", |ledger| {
+        let mut before = Ledger::new();
+        before.merge(
+            "thing/one",
+            "alice",
+            json!({ "title": "One", "body": "hello" }),
+        );
+        let entity = &before.entities[&"thing/one".parse().unwrap()];
+        let mut client = Client::on(entity, "bob", 1);
+        let change = client.change(|tx| tx.put(ROOT, "secret", "taken").unwrap());
+        let heads = client.doc.get_heads();
+        ledger.drafts.truncate(5);
+        ledger.refusals.clear();
+        let edit = &mut ledger.drafts[4];
+        edit.changes = vec![change];
+        edit.heads = heads.into_iter().map(Hash::from).collect();
+    });
+    // Edits of what is deleted.
+    check_forged(7, "was deleted", |ledger| {
+        let two: EntityId = "thing/two".parse().unwrap();
+        let mut edit = ledger.drafts[4].clone();
+        (edit.entity, edit.seq) = (two, Seq(3));
+        edit.at = ledger.drafts[6].at;
+        ledger.drafts.truncate(7);
+        ledger.refusals.clear();
+        ledger.drafts.push(edit);
+    });
+}
+
+#[test]
+fn entries_are_judged_by_the_policy_in_force() {
+    let mut schema = policy().schema().clone();
+    schema["x-indelible"]["edit"] = json!(["viewer"]);
+    let source = SchemaSource {
+        file: "thing.json".to_owned(),
+        text: schema.to_string(),
+    };
+    let lax = Arc::new(Policy::compile(&source).unwrap());
+    let hash = lax.hash();
+    check_forged(4, "was in force", |ledger| {
+        ledger.policies.insert(Arc::clone(&lax));
+        ledger.drafts[4].policy_hash = hash;
+        ledger.drafts[4].author = visitor();
+    });
+    check_forged(4, "may not change the policy", |ledger| {
+        ledger.policies.insert(lax);
+        ledger.drafts[4] = EntryDraft {
+            kind: EntryKind::Policy,
+            policy_hash: hash,
+            author: editor("alice"),
+            changes: Vec::new(),
+            heads: ledger.drafts[1].heads.clone(),
+            proposal: None,
+            ..ledger.drafts[4].clone()
+        };
+    });
+    let mut unknown = ledger();
+    unknown.drafts[4].policy_hash = hash;
+    for depth in [Depth::Records, Depth::Admission] {
+        let fault = unknown.verify(depth).unwrap_err();
+        assert!(
+            fault
+                .to_string()
+                .contains("a policy that the bundle does not have"),
+            "{fault}"
+        );
+    }
+}
+
+#[test]
+fn refusals_belong_to_the_log() {
+    let mut ledger = ledger();
+    ledger.refusals[0].seq = Seq(99);
+    let fault = ledger.verify(Depth::Records).unwrap_err();
+    assert!(
+        fault
+            .to_string()
+            .contains("(thing/two, refusal 0): out of order"),
+        "{fault}"
+    );
+    let mut never = self::ledger();
+    never.refusals[1].epoch = Epoch(2);
+    let fault = never.verify(Depth::Records).unwrap_err();
+    assert!(
+        fault.to_string().contains("(thing/three, refusal 0)"),
+        "{fault}"
+    );
+    let mut early = self::ledger();
+    early.refusals[3].at = Timestamp(0);
+    assert!(early.verify(Depth::Records).is_err());
+}
+
+/// How many ledgers a property test makes.
+fn cases() -> u32 {
+    match std::env::var_os("INDELIBLE_LONG") {
+        Some(_) => 2_000,
+        None => 24,
+    }
+}
+
+/// Random steps on a few entities, by several people; many of them come to nothing.
+fn random_ledger(steps: &[(u8, u8, u8, i64)]) -> Ledger {
+    let mut ledger = Ledger::new();
+    for &(step, entity, author, number) in steps {
+        let name = format!("thing/e{}", entity % 3);
+        let author = ["alice", "bob", "system"][usize::from(author) % 3];
+        let known = ledger.entities.contains_key(&name.parse().unwrap());
+        let present = known && {
+            let entity = &ledger.entities[&name.parse().unwrap()];
+            entity.presence() == indelible_engine::lifecycle::Presence::Present
+        };
+        match step % 8 {
+            _ if !known => ledger.merge(&name, author, json!({ "title": name, "hits": number })),
+            0 if present => ledger.lifecycle(&name, "alice", delete),
+            0 | 1 if !present => ledger.lifecycle(&name, "bob", undelete),
+            _ if !present => {}
+            1 => ledger.epoch(&name),
+            2 => ledger.merge(&name, author, json!({ "code": number.to_string() })),
+            3 => ledger.merge(
+                &name,
+                author,
+                json!({ "body": "x".repeat(number.unsigned_abs() as usize % 120) }),
+            ),
+            4 => ledger.merge(
+                &name,
+                author,
+                json!({ "items": [ { "name": number.to_string() } ] }),
+            ),
+            5 => ledger.merge(&name, author, json!({ "rating": number })),
+            _ => ledger.merge(
+                &name,
+                author,
+                json!({ "number": number, "tags": [number.to_string()] }),
+            ),
+        }
+    }
+    ledger
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    /// Whatever was admitted, its bundle passes; with one byte altered, or one author exchanged and
+    /// everything sealed again, it does not.
+    #[test]
+    fn bundles_pass_until_they_are_touched(
+        steps in proptest::collection::vec((any::<u8>(), any::<u8>(), any::<u8>(), -200i64..200), 1..30),
+        at in any::<prop::sample::Index>(),
+        bits in 1u8..,
+        forged in any::<prop::sample::Index>(),
+    ) {
+        let mut ledger = random_ledger(&steps);
+        let mut file = ledger.lines().concat().into_bytes();
+        let report = verify(Depth::Admission, &file);
+        prop_assert!(report.is_ok(), "{}", report.unwrap_err());
+        prop_assert_eq!(report.unwrap().entries, ledger.drafts.len() as u64);
+        let at = at.index(file.len());
+        file[at] ^= bits;
+        let line = file[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let fault = verify(Depth::Admission, &file).unwrap_err();
+        prop_assert!(line == 1 || fault.line == line, "{}", fault);
+        if !ledger.drafts.is_empty() {
+            let forged = forged.index(ledger.drafts.len());
+            ledger.drafts[forged].author = visitor();
+            prop_assert!(ledger.verify(Depth::Records).is_ok());
+            let fault = ledger.verify(Depth::Admission).unwrap_err();
+            prop_assert_eq!(fault.line, 2 + forged as u64 + 1, "{}", fault);
+        }
+    }
+}
