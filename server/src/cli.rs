@@ -4,9 +4,13 @@
 //! else; an exit code of 0 means that it was done, 1 that it was not, 2 that nobody understood.
 //! Must never know: how anything is done.
 
+mod export;
+mod refusals;
 mod schema;
 mod serve;
+mod tables;
 mod token;
+mod verify;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -41,6 +45,12 @@ enum Command {
     Serve(serve::Serve),
     /// Print a token with which somebody can sign in
     Token(token::Token),
+    /// Write the whole ledger of a stopped server into a file that can be checked anywhere
+    Export(export::Export),
+    /// Show what policy refused on a stopped server
+    Refusals(refusals::Refusals),
+    /// Check a file that `indelible export` made
+    Verify(verify::Verify),
     /// Work with schema folders
     Schema {
         #[command(subcommand)]
@@ -88,6 +98,9 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Token(token) => token.run(),
+        Command::Export(export) => export.run(),
+        Command::Refusals(refusals) => refusals.run(),
+        Command::Verify(verify) => verify.run(),
         Command::Schema {
             command: SchemaCommand::Check(check),
         } => check.run(),

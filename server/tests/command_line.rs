@@ -248,6 +248,9 @@ fn help_shows_the_way() {
         &["serve", "--help"],
         &["token", "--help"],
         &["schema", "check", "--help"],
+        &["export", "--help"],
+        &["verify", "--help"],
+        &["refusals", "--help"],
     ] {
         let output = indelible(words);
         assert!(output.status.success());

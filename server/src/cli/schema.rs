@@ -10,6 +10,7 @@ use indelible_engine::id::Kind;
 use indelible_engine::policy::{Fault, Policies, Policy};
 use serde_json::Value;
 
+use super::tables::counted;
 use crate::config::SchemaPlace;
 use crate::schema_files::{self, Content};
 
@@ -46,7 +47,7 @@ impl Check {
             writeln!(
                 stderr,
                 "{} in {}",
-                counted(mistakes.len(), "mistake"),
+                counted(mistakes.len() as u64, "mistake", "mistakes"),
                 self.folder.display()
             )?;
             return Ok(ExitCode::FAILURE);
@@ -57,10 +58,6 @@ impl Check {
         super::print(&format!("no mistakes in {}", self.folder.display()))?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn summary(policy: &Policy, content: Option<&Value>) -> String {

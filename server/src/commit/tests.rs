@@ -126,6 +126,13 @@ impl Store for Faulty {
     fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
         self.store.note(name)
     }
+    fn all_refusals(
+        &self,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Place, Stored)>> {
+        self.store.all_refusals(after, limit)
+    }
     fn keep_policies(&self, policies: &[PolicyText]) -> StoreResult<()> {
         self.store.keep_policies(policies)
     }

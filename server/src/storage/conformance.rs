@@ -431,6 +431,31 @@ pub(crate) fn refusals_are_chained_and_bounded(open: Open) {
     assert_eq!(count("alice"), RefusalCount { total: 1, kept: 1 });
     assert_eq!(store.refusals(&entity("team/jane"), 9, 1).unwrap().len(), 1);
     assert_eq!(store.refusals(&entity("team/joe"), 0, 9).unwrap(), []);
+
+    let later = |name: &str| Append {
+        refusals: vec![refusal(name, "alice")],
+        ..Append::new(entity(name))
+    };
+    let requests = ["team-a/x", "team", "team/jane"].map(later);
+    store.append(&requests).unwrap();
+    let (mut found, mut last) = (Vec::new(), None);
+    loop {
+        let page = store.all_refusals(last.as_ref(), 5).unwrap();
+        let Some((place, _)) = page.last() else { break };
+        last = Some(place.clone());
+        found.extend(page);
+    }
+    assert_eq!(found.len(), 14);
+    let places: Vec<_> = found
+        .iter()
+        .map(|(place, _)| (place.entity.clone(), place.seq))
+        .collect();
+    assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
+    let jane = found
+        .iter()
+        .filter(|(place, _)| place.entity == entity("team/jane"));
+    let jane: Vec<_> = jane.map(|(_, stored)| stored.clone()).collect();
+    assert_eq!(store.refusals(&entity("team/jane"), 0, 99).unwrap(), jane);
 }
 
 pub(crate) fn a_snapshot_replaces_the_one_before(open: Open) {

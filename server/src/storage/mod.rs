@@ -293,6 +293,17 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// When reading fails.
     fn refusals(&self, entity: &EntityId, from: u64, limit: usize) -> StoreResult<Vec<Stored>>;
 
+    /// Refusals on all entities, in the order of their names and of the refusals, those after
+    /// `after`; a place's seq is the number of the refusal.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn all_refusals(
+        &self,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Place, Stored)>>;
+
     /// How often a principal was refused on an entity in an epoch.
     ///
     /// # Errors

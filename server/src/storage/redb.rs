@@ -416,6 +416,20 @@ impl Store for RedbStore {
         Ok(found)
     }
 
+    fn all_refusals(
+        &self,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Place, Stored)>> {
+        let from = after.map_or_else(Vec::new, |after| keys::after_all(&keys::place(after)));
+        self.read(|reader| {
+            let range = (&from[..], &[u8::MAX][..]);
+            reader.collect(REFUSALS, range, limit, |key, value| {
+                Ok((keys::split_place(key)?, stored(value)?))
+            })
+        })
+    }
+
     fn refusal_count(
         &self,
         entity: &EntityId,

@@ -1,0 +1,47 @@
+//! `indelible export`: the ledger of a stopped server as a file.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::tables::counted;
+use crate::{clock, export, stopped};
+
+const EXAMPLES: &str = "\
+Example:
+  indelible export --data /srv/site --out ledger.ndjson
+  indelible verify ledger.ndjson";
+
+/// Write the whole ledger of a stopped server into a file that can be checked anywhere
+///
+/// The file holds every schema, every entry and every refusal, as lines of JSON. Its last line of
+/// output is a hash that stands for all of it: kept elsewhere, it tells a forged file later.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Export {
+    /// The data directory of a server that is stopped
+    #[arg(long, value_name = "DIR", default_value = "indelible-data")]
+    data: PathBuf,
+
+    /// The file to write; replaced if it is there
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Export {
+    pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let store = stopped::open(&self.data)?;
+        let exported = export::export(&store, &self.out, clock::now())?;
+        super::print(&format!(
+            "{} with {}, {} and {}",
+            self.out.display(),
+            counted(exported.policies, "policy", "policies"),
+            counted(exported.entries, "entry", "entries"),
+            counted(exported.refusals, "refusal", "refusals"),
+        ))?;
+        super::print(&format!("root {}", exported.root))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,208 @@
+//! A data directory with a small team in it, as a server would have left it: made through the
+//! engine and the store, at times that are always the same.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict, admit};
+use indelible_engine::change::server_actor;
+use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::id::{EntityId, Epoch, ProposalId};
+use indelible_engine::ledger::RefusalDraft;
+use indelible_engine::lifecycle::{self, Request};
+use indelible_engine::limits::Limits;
+use indelible_engine::merge::{MergeError, MergeOptions, merge};
+use indelible_engine::policy::Policy;
+use indelible_engine::principal::Principal;
+use indelible_engine::schema::SchemaSource;
+use indelible_engine::time::Timestamp;
+use indelible_engine::violation::{Refusal, ViolationReport};
+use indelible_server::config::RefusalSettings;
+use indelible_server::storage::redb::RedbStore;
+use indelible_server::storage::{Append, NewEntry, PolicyText, Store};
+use serde_json::{Value, json};
+
+/// 2026-03-02T09:00:00Z.
+const BEGIN_MS: i64 = 1_772_442_000_000;
+
+fn policy() -> Arc<Policy> {
+    let schema = json!({
+        "type": "object",
+        "x-indelible": { "kind": "team", "read": ["public"], "create": ["editor"],
+                         "edit": ["editor"], "delete": ["editor"], "history": ["editor"] },
+        "properties": {
+            "name": { "type": "string", "maxLength": 200 },
+            "bio": { "type": "string", "x-indelible": { "merge": "text" } },
+            "employeeId": { "type": "string", "x-indelible": { "write": "create" } },
+            "rating": { "type": "number", "x-indelible": { "write": "system" } },
+            "skills": { "type": "array", "items": { "type": "object", "properties": {
+                "label": { "type": "string" } } } },
+            "updatedAt": { "type": "string", "x-indelible": { "stamp": "updated-at" } }
+        }
+    });
+    let source = SchemaSource {
+        file: "team.json".to_owned(),
+        text: schema.to_string(),
+    };
+    Arc::new(Policy::compile(&source).unwrap())
+}
+
+/// A store that is being filled.
+pub(crate) struct Filling {
+    store: RedbStore,
+    policy: Arc<Policy>,
+    minutes: i64,
+}
+
+impl Filling {
+    pub(crate) fn new(dir: &Path) -> Self {
+        let refusals = RefusalSettings {
+            kept_per_principal_max: 100,
+        };
+        let store = RedbStore::open(dir, refusals).unwrap();
+        let policy = policy();
+        let text = PolicyText {
+            hash: policy.hash(),
+            text: policy.text(),
+        };
+        store.keep_policies(&[text]).unwrap();
+        Self {
+            store,
+            policy,
+            minutes: 0,
+        }
+    }
+
+    fn tick(&mut self) -> Timestamp {
+        self.minutes += 1;
+        Timestamp(BEGIN_MS + self.minutes * 61_001)
+    }
+
+    /// Admits or refuses what `author` writes; gives the entity after it.
+    pub(crate) fn merge(&mut self, before: Entity, author: &Principal, body: Value) -> Entity {
+        let now = self.tick();
+        let creation = before.hash() == indelible_engine::id::Hash::ZERO;
+        let options = MergeOptions {
+            creation,
+            ..MergeOptions::default()
+        };
+        let actor = server_actor(before.id(), before.epoch(), &author.id);
+        let mut request = Append::new(before.id().clone());
+        if creation {
+            request.entries.push(NewEntry {
+                draft: lifecycle::genesis(&before, now),
+                effects: None,
+            });
+        }
+        match merge(&before, author, &actor, &body, &options) {
+            Ok(merged) => {
+                let proposal = Proposal {
+                    id: ProposalId(u128::from(self.minutes.unsigned_abs()).to_be_bytes()),
+                    author: author.clone(),
+                    session: None,
+                    origin: if creation {
+                        Origin::Creation
+                    } else {
+                        Origin::Server
+                    },
+                    changes: merged.change.into_iter().collect(),
+                    claimed: None,
+                };
+                let verdict = admit(&before, &proposal, now, &Limits::default());
+                self.commit(request, verdict)
+            }
+            Err(MergeError::Refused(violations)) => {
+                let refusal = Refusal::policy(0, violations);
+                request.entries.clear();
+                request.refusals.push(RefusalDraft {
+                    entity: before.id().clone(),
+                    epoch: before.epoch(),
+                    seq: before.seq(),
+                    proposal: None,
+                    author: author.clone(),
+                    session: None,
+                    at: now,
+                    policy_hash: self.policy.hash(),
+                    code: refusal.code.to_string(),
+                    admitted: 0,
+                    change: None,
+                    violations: refusal
+                        .violations
+                        .iter()
+                        .map(ViolationReport::from)
+                        .collect(),
+                    further: 0,
+                });
+                self.store.append(&[request]).unwrap()[0].as_ref().unwrap();
+                before
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn commit(&mut self, mut request: Append, verdict: Verdict) -> Entity {
+        assert_eq!(verdict.refused, None);
+        let (mut entity, draft, effects) = verdict.admitted.map(Admitted::into_parts).unwrap();
+        let effects = serde_json::to_vec(&effects).ok();
+        request.entries.push(NewEntry { draft, effects });
+        let appended = self.store.append(&[request]).unwrap().remove(0).unwrap();
+        for sealed in &appended.entries {
+            entity.confirm(Logged::of(&sealed.entry, sealed.hash));
+        }
+        entity
+    }
+
+    pub(crate) fn unborn(&self, name: &str) -> Entity {
+        let id: EntityId = name.parse().unwrap();
+        Entity::genesis(&id, Epoch::FIRST, &self.policy)
+    }
+
+    pub(crate) fn delete(&mut self, before: &Entity, author: &Principal) -> Entity {
+        let now = self.tick();
+        let request = Request {
+            id: ProposalId(u128::from(self.minutes.unsigned_abs()).to_be_bytes()),
+            author: author.clone(),
+            session: None,
+        };
+        let verdict = lifecycle::delete(before, &request, now);
+        self.commit(Append::new(before.id().clone()), verdict)
+    }
+}
+
+pub(crate) fn alice() -> Principal {
+    Principal {
+        name: Some("Alice Ångström".to_owned()),
+        ..Principal::new("alice", ["editor"])
+    }
+}
+
+pub(crate) fn bob() -> Principal {
+    Principal::new("bob", ["editor"])
+}
+
+/// Jane with a little history and two refusals, and Joe, who was deleted.
+pub(crate) fn team(dir: &Path) {
+    let mut filling = Filling::new(dir);
+    let jane = filling.unborn("team/jane");
+    let jane = filling.merge(
+        jane,
+        &alice(),
+        json!({ "name": "Jane", "employeeId": "E-1", "bio": "Likes maps." }),
+    );
+    let joe = filling.unborn("team/joe");
+    let joe = filling.merge(joe, &Principal::system(), json!({ "name": "Joe" }));
+    let jane = filling.merge(jane, &bob(), json!({ "employeeId": "E-2" }));
+    let jane = filling.merge(jane, &bob(), json!({ "bio": "Likes old maps." }));
+    filling.delete(&joe, &alice());
+    let jane = filling.merge(
+        jane,
+        &alice(),
+        json!({ "name": "Jane 東京 \u{202e}Doe\u{1b}[31m" }),
+    );
+    let jane = filling.merge(
+        jane,
+        &bob(),
+        json!({ "skills": [ { "label": "x".repeat(300) } ] }),
+    );
+    filling.merge(jane, &alice(), json!({ "rating": 5, "employeeId": "E-3" }));
+}
