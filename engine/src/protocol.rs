@@ -8,6 +8,8 @@
 //! well-formed names. Whether the names mean anything is for others to find out.
 //! Must never know: sockets, sessions, what a frame leads to.
 
+mod form;
+
 use std::fmt;
 
 use minicbor::Decoder;
@@ -368,10 +370,11 @@ pub enum FrameError {
 }
 
 impl FrameError {
+    /// What is wrong may quote the bytes, which may be many: only the beginning is kept.
     fn malformed(reason: impl fmt::Display) -> Self {
-        Self::Malformed {
-            reason: reason.to_string(),
-        }
+        const REASON_CHARS_MAX: usize = 200;
+        let reason = reason.to_string().chars().take(REASON_CHARS_MAX).collect();
+        Self::Malformed { reason }
     }
 }
 
@@ -428,6 +431,7 @@ fn open_envelope<'b>(
     bytes: &'b [u8],
     known: &[&str],
 ) -> Result<(&'b str, Decoder<'b>), FrameError> {
+    form::check(bytes)?;
     let mut decoder = Decoder::new(bytes);
     if decoder.map().map_err(FrameError::malformed)? != Some(1) {
         return Err(FrameError::malformed("a frame is a map with one key"));
@@ -435,10 +439,6 @@ fn open_envelope<'b>(
     let name = decoder.str().map_err(FrameError::malformed)?;
     if known.contains(&name) {
         return Ok((name, decoder));
-    }
-    decoder.skip().map_err(FrameError::malformed)?;
-    if decoder.position() != bytes.len() {
-        return Err(FrameError::malformed("bytes after the frame"));
     }
     Err(FrameError::Unknown {
         name: name.chars().take(40).collect(),

@@ -107,6 +107,41 @@ pub fn entity_of(name: &str) -> EntityId {
         .expect("names of cases are names of entities")
 }
 
+/// One attack on a connection: messages that are no frames, or frames of no use.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrameCase {
+    /// Names the case.
+    pub name: String,
+    /// What would happen, or once did, without the check.
+    pub guards: String,
+    /// Whether the connection has said hello and was welcomed.
+    pub greeted: bool,
+    /// What is sent.
+    pub messages: Vec<RawMessage>,
+    /// The codes that are answered, in order, whatever the frames that carry them.
+    pub answers: Vec<String>,
+    /// The close code; `None`: the connection goes on.
+    #[serde(default)]
+    pub close: Option<u16>,
+}
+
+/// One WebSocket message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawMessage {
+    /// As frames are sent.
+    Binary(Bytes),
+    /// UTF-8.
+    Text(Bytes),
+}
+
+/// All cases about frames.
+#[must_use]
+pub fn frame_cases() -> Vec<FrameCase> {
+    serde_json::from_value(read(&file("frames"))).expect("the catalogue is well-formed")
+}
+
 /// Bytes as hexadecimal digits, where `[00*512]` stands for 512 times the byte 00.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
@@ -144,9 +179,9 @@ fn unpack(text: &str) -> Option<Vec<u8>> {
             part
         } else {
             let (run, digits) = part.split_once(']')?;
-            let (byte, times) = run.split_once('*')?;
-            let byte = *hex::decode(byte).ok()?.first()?;
-            bytes.resize(bytes.len() + times.parse::<usize>().ok()?, byte);
+            let (pattern, times) = run.split_once('*')?;
+            let pattern = hex::decode(pattern).ok()?;
+            bytes.extend(pattern.repeat(times.parse().ok()?));
             digits
         };
         bytes.extend(hex::decode(digits).ok()?);

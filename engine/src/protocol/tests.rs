@@ -78,11 +78,9 @@ fn unknown_fields_are_skipped() {
     encoder
         .str("later")
         .unwrap()
-        .begin_array()
+        .array(1)
         .unwrap()
         .map(0)
-        .unwrap()
-        .end()
         .unwrap();
     encoder.str("entity").unwrap().str("settings").unwrap();
     assert_eq!(
@@ -164,8 +162,37 @@ fn bounds_hold() {
         b"\xa1\x67propose\xa1\x67changes\x9b\xff\xff\xff\xff\xff\xff\xff\xff";
     assert!(matches!(
         decode(claims_more_than_it_has),
-        Err(FrameError::TooMany { .. })
+        Err(FrameError::Malformed { .. })
     ));
+}
+
+#[test]
+fn nesting_is_bounded_whether_the_frame_is_known_or_not() {
+    for name in ["close", "teleport"] {
+        let nested = |depth: usize| {
+            let head = [&[0xa1, 0x60 + name.len() as u8][..], name.as_bytes()].concat();
+            [
+                &head[..],
+                b"\xa2\x66entity\x64team\x65later",
+                &vec![0x81; depth],
+                b"\x00",
+            ]
+            .concat()
+        };
+        // The outer map and the fields are two levels.
+        let fits = decode(&nested(13));
+        assert!(
+            !matches!(fits, Err(FrameError::Malformed { .. })),
+            "{fits:?}"
+        );
+        for depth in [14, 100_000] {
+            let found = decode(&nested(depth));
+            assert!(
+                matches!(found, Err(FrameError::Malformed { .. })),
+                "{depth}"
+            );
+        }
+    }
 }
 
 #[test]

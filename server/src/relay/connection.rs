@@ -78,6 +78,7 @@ pub(crate) async fn serve(
     let sender = tokio::spawn(sender);
     let mut incoming = Incoming {
         stream,
+        bucket: Bucket::new(settings.frames_per_second_max),
         silence: settings.ping_interval * 3,
         limits: hub.limits().clone(),
     };
@@ -96,7 +97,6 @@ pub(crate) async fn serve(
                 tracing::info!(client = %caller.client, "connected");
                 let mut serving = Serving {
                     incoming,
-                    bucket: Bucket::new(settings.frames_per_second_max),
                     expires: caller.expires,
                     notice: settings.token_notice,
                     noticed: false,
@@ -174,14 +174,18 @@ async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Ca
 /// The receiving half: frames, and what makes a connection end.
 struct Incoming {
     stream: SplitStream<WebSocket>,
+    bucket: Bucket,
     silence: Duration,
     limits: Limits,
 }
 
 impl Incoming {
-    /// The next frame. Unknown frames are answered here, and the next one is waited for.
+    /// The next frame. Unknown frames are answered here, and the next one is waited for; before
+    /// each message, whatever it is, until the peer has taken its answers and its rate allows one.
     async fn frame(&mut self, outbox: &Outbox) -> Result<ClientFrame, Option<End>> {
         loop {
+            outbox.room().await;
+            self.bucket.wait().await;
             let next = timeout(self.silence, self.stream.next()).await;
             let Ok(next) = next else {
                 return Err(Some(End::new(close_code::POLICY, "no sign of life")));
@@ -230,7 +234,6 @@ fn transport_end(error: &axum::Error) -> Option<End> {
 
 struct Serving<'a> {
     incoming: Incoming,
-    bucket: Bucket,
     expires: Option<Timestamp>,
     notice: Duration,
     noticed: bool,
@@ -258,7 +261,7 @@ impl Serving<'_> {
                     }
                     continue;
                 }
-                frame = next_frame(&mut self.incoming, &mut self.bucket, self.outbox) => frame,
+                frame = self.incoming.frame(self.outbox) => frame,
             };
             match frame {
                 Ok(ClientFrame::Auth {
@@ -342,15 +345,4 @@ impl Serving<'_> {
             End::new(close_code::UNAUTHORIZED, "bad token")
         })
     }
-}
-
-/// Waits until the peer has taken its answers and its rate allows, then for a frame.
-async fn next_frame(
-    incoming: &mut Incoming,
-    bucket: &mut Bucket,
-    outbox: &Outbox,
-) -> Result<ClientFrame, Option<End>> {
-    outbox.room().await;
-    bucket.wait().await;
-    incoming.frame(outbox).await
 }

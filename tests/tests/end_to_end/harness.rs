@@ -181,7 +181,8 @@ impl Client {
         self.socket.send(message).await.unwrap();
     }
 
-    async fn message(&mut self) -> Option<Message> {
+    /// The next message other than pings; `None` when the connection has ended.
+    pub(crate) async fn message(&mut self) -> Option<Message> {
         loop {
             let next = tokio::time::timeout(PATIENCE, self.socket.next()).await;
             match next.expect("the server says something in time") {

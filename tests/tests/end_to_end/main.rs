@@ -26,3 +26,4 @@ mod resume;
 mod rights;
 mod slow;
 mod values;
+mod wall;

@@ -223,7 +223,19 @@ fn undecodable() -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "more changes than are allowed",
+            [
+                b"\xa1\x67propose\xa1\x67changes\x99\x03\xe9".as_slice(),
+                &[0x40; 1_001],
+            ]
+            .concat(),
+        ),
+        (
+            "fewer changes than it says",
             b"\xa1\x67propose\xa1\x67changes\x9b\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(),
+        ),
+        (
+            "a list without its length",
+            b"\xa1\x67propose\xa1\x67changes\x9f\xff".to_vec(),
         ),
     ]
 }
