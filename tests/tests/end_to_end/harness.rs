@@ -219,6 +219,16 @@ impl Client {
         self.socket.send(message).await.is_ok()
     }
 
+    /// Sends many messages at once; whether all went out.
+    pub(crate) async fn try_send_all(&mut self, messages: impl Iterator<Item = Message>) -> bool {
+        for message in messages {
+            if self.socket.feed(message).await.is_err() {
+                return false;
+            }
+        }
+        self.socket.flush().await.is_ok()
+    }
+
     /// Skips frames until the connection is closed, and gives the code.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {

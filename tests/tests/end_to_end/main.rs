@@ -11,6 +11,7 @@
 
 mod crash;
 mod flood;
+mod fortress;
 mod frames;
 mod handshake;
 mod harness;

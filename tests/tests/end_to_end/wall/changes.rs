@@ -11,15 +11,14 @@ use std::collections::BTreeMap;
 use automerge::transaction::Transactable;
 use automerge::{ChangeHash, ROOT, ReadDoc};
 use futures_util::future::join_all;
-use indelible_engine::id::{EntityId, Epoch, ProposalId};
+use indelible_engine::id::{EntityId, ProposalId};
 use indelible_engine::limits::Limits;
 use indelible_engine::protocol::ClientFrame;
 use indelible_tests::hostile::{self, ADMITTED, CREATOR, Case, Step};
-use serde_bytes::ByteBuf;
 use serde_json::Value;
 
+use super::super::fortress::{Answer, Fortress, answer, create, frame_bytes};
 use super::super::harness::{Client, Replica};
-use super::{Answer, Fortress, answer, create};
 
 /// An entity as it stood when the case was over.
 struct Stand {
@@ -187,16 +186,6 @@ fn honest(replica: &mut Replica, text: &str) -> Vec<u8> {
         doc.put(ROOT, "tagline", text).unwrap();
         doc.put(&item, "name", "bob's").unwrap();
     })
-}
-
-fn frame_bytes(entity: &EntityId, step: &Step) -> usize {
-    let frame = ClientFrame::Propose {
-        id: ProposalId([0; 16]),
-        entity: entity.clone(),
-        epoch: Epoch::FIRST,
-        changes: step.bytes().into_iter().map(ByteBuf::from).collect(),
-    };
-    frame.encode().len()
 }
 
 async fn run_all(fortress: &Fortress, cases: &[Case]) -> (Vec<Stand>, Vec<String>) {

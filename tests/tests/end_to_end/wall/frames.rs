@@ -12,8 +12,8 @@ use indelible_tests::hostile::{self, ADMITTED, CREATOR, FrameCase, RawMessage};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
+use super::super::fortress::{Fortress, answer, create};
 use super::super::harness::{Client, Replica};
-use super::{Fortress, answer, create};
 
 /// No answer is longer than this, however long the attack.
 const ANSWER_BYTES_MAX: usize = 4 << 10;
