@@ -13,6 +13,7 @@
 )]
 
 mod record;
+mod restart;
 mod writer;
 
 use std::path::{Path, PathBuf};
