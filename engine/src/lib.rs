@@ -66,6 +66,7 @@
 pub mod admission;
 pub mod bundle;
 pub mod change;
+pub mod claims;
 mod document;
 pub mod effects;
 pub mod entity;

@@ -137,6 +137,20 @@ pub enum ClientFrame {
         /// Its value, as JSON text.
         value: String,
     },
+    /// Ask for an entity to be deleted.
+    Delete {
+        /// The client's name for this proposal; a repeat is answered, not judged again.
+        id: ProposalId,
+        /// Which entity.
+        entity: EntityId,
+    },
+    /// Ask for the deletion of an entity to be undone.
+    Undelete {
+        /// The client's name for this proposal; a repeat is answered, not judged again.
+        id: ProposalId,
+        /// Which entity.
+        entity: EntityId,
+    },
 }
 
 /// What the server sends.
@@ -325,8 +339,8 @@ impl From<&Principal> for AuthorReport {
     }
 }
 
-const CLIENT_FRAMES: [&str; 8] = [
-    "hello", "auth", "open", "close", "watch", "unwatch", "propose", "create",
+const CLIENT_FRAMES: [&str; 10] = [
+    "hello", "auth", "open", "close", "watch", "unwatch", "propose", "create", "delete", "undelete",
 ];
 
 const SERVER_FRAMES: [&str; 12] = [

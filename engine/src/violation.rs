@@ -30,6 +30,8 @@ impl Rule {
     pub const CONTAINER: Self = Self(Cow::Borrowed("container"));
     /// A new item lacks a container, counter or position that its schema declares.
     pub const INCOMPLETE: Self = Self(Cow::Borrowed("incomplete"));
+    /// Another entity of the kind has this value, which only one may have.
+    pub const UNIQUE: Self = Self(Cow::Borrowed("unique"));
     /// Something with this name is there already.
     pub const EXISTS: Self = Self(Cow::Borrowed("exists"));
     /// The schema declares no such field.

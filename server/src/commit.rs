@@ -20,7 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::CommitSettings;
 use crate::storage::{
-    Append, Appended, Conflict, Place, Store, StoreError, StoreResult, Stored, Tail,
+    Append, Appended, Conflict, Place, Rejected, Store, StoreError, StoreResult, Stored, Tail,
+    Taken,
 };
 
 /// What an actor asks for.
@@ -35,6 +36,9 @@ pub enum CommitError {
     /// Somebody else has written at that place. Nothing was written.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// Another entity has what the request claims. Nothing was written.
+    #[error(transparent)]
+    Taken(#[from] Taken),
     /// The disk is nearly full. Nothing was written.
     #[error("the disk is nearly full ({free_bytes} bytes free): nothing can be written")]
     ReadOnly {
@@ -58,9 +62,19 @@ impl CommitError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Conflict(_) => "conflict",
+            Self::Taken(_) => "taken",
             Self::ReadOnly { .. } => "read-only",
             Self::Failed | Self::Unknown => "store-failed",
             Self::Stopped => "stopping",
+        }
+    }
+}
+
+impl From<Rejected> for CommitError {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Conflict(conflict) => Self::Conflict(conflict),
+            Rejected::Taken(taken) => Self::Taken(taken),
         }
     }
 }
@@ -285,7 +299,7 @@ impl Committer {
                 tracing::debug!(entries, duration_us, "committed");
                 for (answer, outcome) in waiting.answers.into_iter().zip(outcomes) {
                     // Whoever asked may have gone; the request is on disk all the same.
-                    let _ = answer.send(outcome.map_err(CommitError::Conflict));
+                    let _ = answer.send(outcome.map_err(CommitError::from));
                 }
             }
             Err(error) => {
@@ -296,14 +310,15 @@ impl Committer {
         }
     }
 
-    fn count(&self, outcomes: &[Result<Committed, Conflict>]) -> u64 {
+    fn count(&self, outcomes: &[Result<Committed, Rejected>]) -> u64 {
         let committed = outcomes.iter().flatten();
         let entries = committed
             .clone()
             .map(|outcome| outcome.entries.len() as u64)
             .sum();
         let requests = committed.count() as u64;
-        let conflicts = outcomes.len() as u64 - requests;
+        let is_conflict = |outcome: &&Result<_, _>| matches!(outcome, Err(Rejected::Conflict(_)));
+        let conflicts = outcomes.iter().filter(is_conflict).count() as u64;
         self.counters.transactions.fetch_add(1, Ordering::Relaxed);
         self.counters
             .requests
@@ -358,7 +373,7 @@ impl Committer {
     fn append(
         &mut self,
         requests: &[CommitRequest],
-    ) -> Result<Vec<Result<Committed, Conflict>>, CommitError> {
+    ) -> Result<Vec<Result<Committed, Rejected>>, CommitError> {
         match self.store.append(requests) {
             Ok(outcomes) => {
                 self.appends += 1;
@@ -376,7 +391,7 @@ impl Committer {
     fn read_back(
         &mut self,
         requests: &[CommitRequest],
-    ) -> Result<Vec<Result<Committed, Conflict>>, CommitError> {
+    ) -> Result<Vec<Result<Committed, Rejected>>, CommitError> {
         let before = self.appends;
         let look = |committer: &mut Self| -> StoreResult<Option<Vec<_>>> {
             let tail = committer.reopen()?;
@@ -424,7 +439,7 @@ impl Committer {
 
 /// What a request came to whose transaction is known to have happened. Which of its refusals got a
 /// record is not told again.
-fn recover(store: &dyn Store, request: &CommitRequest) -> StoreResult<Result<Committed, Conflict>> {
+fn recover(store: &dyn Store, request: &CommitRequest) -> StoreResult<Result<Committed, Rejected>> {
     let mut committed = Committed::default();
     for new in &request.entries {
         let draft = &new.draft;
@@ -448,7 +463,8 @@ fn recover(store: &dyn Store, request: &CommitRequest) -> StoreResult<Result<Com
                 return Ok(Err(Conflict {
                     expected: place,
                     found,
-                }));
+                }
+                .into()));
             }
         }
     }

@@ -56,7 +56,10 @@ pub(crate) fn router(app: App) -> Router {
                 .post(writes::post)
                 .put(writes::put_singleton),
         )
-        .route("/api/{kind}/{id}", get(api::get).put(writes::put))
+        .route(
+            "/api/{kind}/{id}",
+            get(api::get).put(writes::put).delete(writes::delete),
+        )
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(cors);

@@ -7,6 +7,7 @@
 //! Must not know: routes, status codes, redb.
 
 mod bucket;
+mod claims;
 mod connection;
 mod entity_actor;
 mod fanout;
@@ -17,6 +18,7 @@ mod socket;
 mod values;
 mod writes;
 
+pub(crate) use claims::restore as restore_claims;
 pub(crate) use connection::serve;
 pub(crate) use hub::{Hub, Parts};
 pub(crate) use values::Present;

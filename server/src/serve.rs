@@ -22,7 +22,7 @@ use crate::config::{Config, Exposure, Mode};
 use crate::http::{self, App};
 use crate::keys::{KeyError, Keys};
 use crate::known_policies;
-use crate::relay::{Hub, Parts};
+use crate::relay::{self, Hub, Parts};
 use crate::schema_files::{self, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
 use crate::storage::StoreError;
@@ -110,6 +110,7 @@ impl Server {
         };
         let store = Arc::new(RedbStore::open(&config.data, config.refusals)?);
         let known = known_policies::keep(&*store, &policies)?;
+        relay::restore_claims(&*store, &policies, &known)?;
         let commit = CommitThread::start(store.clone(), config.commit.clone())?;
         let hub = Hub::new(Parts {
             policies,

@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex};
 
-use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
 use tempfile::TempDir;
 
 use super::*;
@@ -51,7 +51,7 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Conflict>>> {
+    fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Rejected>>> {
         let held = self.held.lock().unwrap();
         drop(self.released.wait_while(held, |held| *held).unwrap());
         let fault = std::mem::replace(&mut *self.fault.lock().unwrap(), Fault::None);
@@ -122,6 +122,23 @@ impl Store for Faulty {
         principal: &str,
     ) -> StoreResult<RefusalCount> {
         self.store.refusal_count(entity, epoch, principal)
+    }
+    fn holder(&self, kind: &Kind, claim: Hash) -> StoreResult<Option<EntityId>> {
+        self.store.holder(kind, claim)
+    }
+    fn claims(&self, kind: &Kind) -> StoreResult<Vec<(Hash, EntityId)>> {
+        self.store.claims(kind)
+    }
+    fn claims_signature(&self, kind: &Kind) -> StoreResult<Option<Hash>> {
+        self.store.claims_signature(kind)
+    }
+    fn replace_claims(
+        &self,
+        kind: &Kind,
+        signature: Hash,
+        claims: &[(Hash, EntityId)],
+    ) -> StoreResult<()> {
+        self.store.replace_claims(kind, signature, claims)
     }
     fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
         self.store.note(name)

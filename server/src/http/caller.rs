@@ -63,6 +63,16 @@ impl Caller {
         self.reads(policy)
     }
 
+    /// Nothing, if the caller may delete what is of the kind: an answer tells whether it is there,
+    /// so this takes the right to read it as well.
+    ///
+    /// # Errors
+    /// As [`Self::may`].
+    pub(crate) fn deletes(&self, policy: &Policy) -> Result<(), Problem> {
+        self.may(policy, Permission::Delete)?;
+        self.reads(policy)
+    }
+
     /// Nothing, if the caller has a permission on the kind.
     ///
     /// # Errors

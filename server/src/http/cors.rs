@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 
-const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
+const METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 const HEADERS: &str =
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer";
 const EXPOSED: &str = "ETag, Last-Modified, Location, Preference-Applied";

@@ -45,6 +45,15 @@ pub struct Replacement {
     pub merging: Merging,
 }
 
+/// The end of an entity, as a `DELETE` asks for it.
+#[derive(Debug)]
+pub(crate) struct Deletion {
+    /// The id of the write.
+    pub id: ProposalId,
+    /// What has to be there.
+    pub if_match: IfMatch,
+}
+
 /// What may be said in the query of a POST.
 #[derive(Debug, Deserialize)]
 struct Creating {
@@ -107,6 +116,25 @@ impl Replacement {
         };
         let id = proposal_id(headers, caller)?;
         Ok(Self { id, merging })
+    }
+}
+
+impl Deletion {
+    /// Reads a request of `caller`.
+    ///
+    /// # Errors
+    /// What of the request makes no sense; also when it does not say what it has seen.
+    pub(crate) fn read(caller: &Principal, headers: &HeaderMap) -> Result<Self, Problem> {
+        let Some(if_match) = if_match(headers)? else {
+            let title = "If-Match has to name the version that is to be deleted";
+            return Err(Problem::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "precondition-required",
+                title,
+            ));
+        };
+        let id = proposal_id(headers, caller)?;
+        Ok(Self { id, if_match })
     }
 }
 

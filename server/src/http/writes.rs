@@ -1,4 +1,4 @@
-//! Creating and replacing entities over HTTP.
+//! Creating, replacing and deleting entities over HTTP.
 //!
 //! Invariant: nothing is written here; every request becomes a [`Write`] in its entity's mailbox,
 //! where it meets everybody else's, and is answered after its commit.
@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use indelible_engine::id::{EntityId, ProposalId};
 use indelible_engine::merge::Protected;
 use indelible_engine::pointer::Pointer;
@@ -22,7 +22,7 @@ use super::App;
 use super::api;
 use super::caller::Caller;
 use super::problem::Problem;
-use super::request::{Creation, Replacement};
+use super::request::{Creation, Deletion, Replacement};
 use crate::relay::{Answer, Outcome, Task, Write, Written};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -114,6 +114,27 @@ pub(crate) async fn put(
     merge(&app, &caller.0, &entity, asked).await
 }
 
+/// `DELETE /api/{kind}/{id}`.
+pub(crate) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path((kind, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let policy = api::policy(&app, &kind)?;
+    caller.deletes(&policy)?;
+    let entity = api::entity(&policy, Some(&id))?;
+    let Deletion { id, if_match } = Deletion::read(&caller.0, &headers)?;
+    let task = Task::Delete {
+        if_match: Some(if_match),
+    };
+    match write(&app, &entity, &caller.0, id, task).await {
+        Outcome::Written(_) | Outcome::Unchanged(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Outcome::Refused(refusal) => Err(refused(&refusal)),
+        Outcome::Failed(error) => Err(api::failure(&error)),
+    }
+}
+
 /// The body as it came, or why it was not taken.
 fn taken(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
     body.map_err(|error| match error.status() {
@@ -196,6 +217,7 @@ fn refused(refusal: &Refusal) -> Problem {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, Refusal::POLICY, title)
         }
         "forbidden" => Problem::forbidden(),
+        "not-found" => Problem::not_found(),
         "exists" => Problem::new(StatusCode::CONFLICT, "exists", "There is one of this name"),
         code => {
             tracing::warn!(code, "a change that the server made was refused");

@@ -27,10 +27,18 @@ use super::hub::Hub;
 use super::loading::{self, Loaded};
 use super::values::Present;
 use super::writes::{Outcome, Write, WriteError};
-use crate::storage::Append;
+use crate::commit::CommitError;
+use crate::storage::{Append, Presence};
+
+/// Why an entity is gone that was there before.
+const DELETED: &str = "deleted";
 
 /// The name of the projection that holds everything; readers get it or nothing.
 const PROJECTION: &str = "whole";
+
+/// How often writes are judged again because somebody else was quicker to claim what one of them
+/// wants. The disk says who, so once is enough unless claims change hands all the time.
+const JUDGED_MAX: usize = 100;
 
 /// What an actor is asked.
 #[derive(Debug)]
@@ -54,7 +62,7 @@ struct Actor {
     hub: Hub,
     id: EntityId,
     policy: Arc<Policy>,
-    /// `None` while the entity does not exist.
+    /// `None` while the entity was never there.
     entity: Option<Entity>,
     present: Option<Arc<Present>>,
     replicas: HashMap<ConnectionId, Subscriber>,
@@ -164,26 +172,40 @@ impl Actor {
 
     /// Judges writes, commits what was admitted, then swaps, relays and answers.
     async fn write(&mut self, writes: Vec<Write>) {
+        let mut left = JUDGED_MAX;
+        let (judged, committed) = loop {
+            left -= 1;
+            let Verdicts {
+                request,
+                entity,
+                judged,
+            } = self.judge(&writes);
+            let Some(mut request) = request else {
+                break (judged, true);
+            };
+            self.add_snapshot(&mut request);
+            match self.commit(request, entity).await {
+                Err(CommitError::Taken(taken)) if left > 0 => {
+                    tracing::debug!(%taken, "judging again");
+                }
+                outcome => break (judged, outcome.is_ok()),
+            }
+        };
+        for (write, judged) in writes.into_iter().zip(judged) {
+            let outcome = judged.outcome(self.present.as_ref(), committed);
+            write.answer.give(&self.id, write.id, outcome);
+        }
+    }
+
+    fn judge(&self, writes: &[Write]) -> Verdicts {
         let mut batch = Batch::new(&self.hub, &self.id, &self.policy, self.entity.as_ref());
         for write in writes {
             batch.judge(write);
         }
-        let Verdicts {
-            request,
-            entity,
-            answers,
-        } = batch.finish();
-        let mut committed = true;
-        if let Some(mut request) = request {
-            self.add_snapshot(&mut request);
-            committed = self.commit(request, entity).await.is_ok();
-        }
-        for answer in answers {
-            answer.give(&self.id, self.present.as_ref(), committed);
-        }
+        batch.finish()
     }
 
-    async fn commit(&mut self, request: Append, entity: Option<Entity>) -> Result<(), WriteError> {
+    async fn commit(&mut self, request: Append, entity: Option<Entity>) -> Result<(), CommitError> {
         let snapshot = request.snapshot.as_ref().map(|snapshot| snapshot.seq);
         match self.hub.commit().commit(request).await {
             Ok(appended) => {
@@ -197,10 +219,12 @@ impl Actor {
                 }
                 Ok(())
             }
+            // Nothing was written, and nothing is wrong.
+            Err(taken @ CommitError::Taken(_)) => Err(taken),
             Err(error) => {
                 tracing::error!(%error, "a commit failed; the entity is read back");
                 self.read_back().await;
-                Err(WriteError::Storage)
+                Err(error)
             }
         }
     }
@@ -233,6 +257,11 @@ impl Actor {
 
     /// Takes over a committed state and tells everybody who follows it.
     fn publish(&mut self, entity: Entity, entries: Option<&[RelayedEntry<'_>]>) {
+        if entity.presence() != Presence::Present {
+            self.withdraw();
+            self.entity = Some(entity);
+            return;
+        }
         let value = entity.presented();
         let place = (entity.epoch(), entity.seq());
         let at = entity.stamps().updated_at.unwrap_or_default();
@@ -260,6 +289,18 @@ impl Actor {
         self.entity = Some(entity);
     }
 
+    /// Tells everybody who follows the entity that it is deleted. Who opens it again after its
+    /// deletion was undone starts over, or goes on where they were.
+    fn withdraw(&mut self) {
+        if let Some(values) = self.hub.values(self.id.kind()) {
+            values.withdraw(&self.id, DELETED);
+        }
+        for (_, replica) in self.replicas.drain() {
+            replica.outbox.answer(frames::gone(&self.id, DELETED));
+        }
+        (self.snapshot, self.present) = (None, None);
+    }
+
     fn patch(&self, before: &Value, after: &Value) -> String {
         let patch = json_patch(&self.policy, before, after);
         serde_json::to_string(&patch).expect("patches are plain JSON with text keys")
@@ -284,7 +325,8 @@ impl Actor {
     }
 
     fn follow(&mut self, subscriber: Subscriber, from: Option<(Epoch, Seq, Hash)>) {
-        let Some(entity) = &self.entity else {
+        let present = |entity: &&Entity| entity.presence() == Presence::Present;
+        let Some(entity) = self.entity.as_ref().filter(present) else {
             subscriber
                 .outbox
                 .answer(frames::gone(&self.id, "not-found"));

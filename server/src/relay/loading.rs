@@ -45,7 +45,8 @@ pub(crate) enum LoadingError {
     Entity(#[from] LoadError),
 }
 
-/// Loads an entity, under the policy that its log says; `None` when it is not there.
+/// Loads an entity, under the policy that its log says, deleted or not; `None` when it was never
+/// there.
 ///
 /// # Errors
 /// [`LoadingError`]; the log is as it was.
@@ -56,7 +57,7 @@ pub(crate) fn load(
 ) -> Result<Option<Loaded>, LoadingError> {
     let Some(head) = store
         .head(id)?
-        .filter(|head| head.presence == Presence::Present)
+        .filter(|head| head.presence != Presence::Unborn)
     else {
         return Ok(None);
     };

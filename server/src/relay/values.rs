@@ -196,6 +196,28 @@ impl KindValues {
     }
 }
 
+impl KindValues {
+    /// Forgets an entity's value and tells its followers that it is gone; those of this entity alone
+    /// do not follow it any longer.
+    pub(crate) fn withdraw(&self, entity: &EntityId, code: &str) {
+        let mut table = self.lock();
+        if table.present.remove(entity).is_none() {
+            return;
+        }
+        let frame = frames::gone(entity, code);
+        let kind = EntityId::singleton(self.kind.clone());
+        let Table {
+            watchers, readers, ..
+        } = &mut *table;
+        watchers.retain(|_, watcher| send(watcher, frame.clone(), &kind));
+        for (connection, reader) in readers.remove(entity).into_iter().flatten() {
+            if !watchers.contains_key(&connection) {
+                reader.outbox.answer(frame.clone());
+            }
+        }
+    }
+}
+
 fn send(subscriber: &Subscriber, frame: Bytes, name: &EntityId) -> bool {
     let reset = || frames::reset(name, "slow-consumer");
     subscriber

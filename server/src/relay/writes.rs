@@ -89,6 +89,13 @@ pub(crate) enum Task {
     },
     /// A value to be merged into the present one.
     Merge(Merging),
+    /// The entity is to be deleted.
+    Delete {
+        /// Versions one of which must be the present one.
+        if_match: Option<IfMatch>,
+    },
+    /// Its deletion is to be undone.
+    Undelete,
 }
 
 /// A value that somebody wants an entity to have.

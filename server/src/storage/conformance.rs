@@ -3,6 +3,8 @@
 //! Guards against lost or doubled entries, gaps and reversals in the global order, indexes that
 //! disagree with the entries, refusals without bound, and state that a restart does not bring back.
 
+mod claims;
+
 use std::path::Path;
 
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
@@ -13,8 +15,8 @@ use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 
 use super::{
-    Append, Conflict, Head, NewEntry, Place, PolicyText, Presence, RefusalCount, Scope, Snapshot,
-    Store, StoreError, Tail,
+    Append, Conflict, Head, NewEntry, Place, PolicyText, Presence, RefusalCount, Rejected, Scope,
+    Snapshot, Store, StoreError, Tail,
 };
 
 /// How many refusals the stores under test keep of one principal.
@@ -33,6 +35,7 @@ macro_rules! conformance_tests {
         )*
     };
 }
+pub(crate) use claims::*;
 pub(crate) use conformance_tests;
 
 pub(crate) fn entity(name: &str) -> EntityId {
@@ -122,7 +125,7 @@ fn refusal(name: &str, author: &str) -> RefusalDraft {
     }
 }
 
-fn append(store: &dyn Store, requests: &[Append]) -> Vec<Result<usize, Conflict>> {
+fn append(store: &dyn Store, requests: &[Append]) -> Vec<Result<usize, Rejected>> {
     let outcomes = store.append(requests).unwrap();
     outcomes
         .into_iter()
@@ -194,7 +197,7 @@ pub(crate) fn an_append_is_a_compare_and_set(open: Open) {
             found: None,
         };
         let outcome = append(&*store, &[request([draft("team/jane", epoch, seq)])]);
-        assert_eq!(outcome, [Err(conflict)]);
+        assert_eq!(outcome, [Err(conflict.into())]);
     }
     assert_eq!(append(&*store, &[entries("team/jane", 0..2)]), [Ok(2)]);
     let found = store.head(&jane).unwrap();
@@ -207,7 +210,7 @@ pub(crate) fn an_append_is_a_compare_and_set(open: Open) {
         let outcome = append(&*store, &[request([draft("team/jane", epoch, seq)])]);
         assert_eq!(
             outcome,
-            [Err(Conflict { expected, found })],
+            [Err(Conflict { expected, found }.into())],
             "epoch {epoch}, seq {seq}"
         );
     }

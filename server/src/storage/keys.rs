@@ -13,6 +13,7 @@
 //! | `changes` (cache) | entity ‖ 00 ‖ epoch ‖ change hash (32) | seq (8) |
 //! | `effects` (cache) | entity ‖ 00 ‖ epoch ‖ seq | encoded effects |
 //! | `snapshots` (cache) | entity ‖ 00 ‖ epoch ‖ seq | length of document (8) ‖ document ‖ state |
+//! | `claims` (cache) | kind ‖ 00 ‖ claim (32) | entity |
 //! | `meta` | name | bytes |
 //!
 //! The entity is its name in ASCII (`team/jane-doe`, `settings`), which holds no zero byte, so no
@@ -20,7 +21,8 @@
 //! order is the order of the log. The entities of a kind lie together: the singleton's keys begin
 //! with `kind 00`, the others' with `kind/`. The names in `meta` are `format` and `caches` (4 bytes
 //! each: the format's version and that of the caches), `tail` (global seq, latest time as 64 bits
-//! two's complement, number of appends), and `note/…` for what the server itself notes down.
+//! two's complement, number of appends), `claims/KIND` (the signature of the kind's claims, 32
+//! bytes), and `note/…` for what the server itself notes down.
 //!
 //! Invariant: a key decodes to what it was made from.
 //! Must never know: databases, what the values mean.
@@ -82,6 +84,18 @@ pub fn proposal(principal: &str, proposal: ProposalId) -> Vec<u8> {
 /// The key of a place in the global order.
 pub fn global(global: GlobalSeq) -> Vec<u8> {
     global.0.to_be_bytes().to_vec()
+}
+
+/// The beginning of the keys of a kind's claims.
+pub fn claims(kind: &Kind) -> Vec<u8> {
+    [kind.as_str().as_bytes(), &[0]].concat()
+}
+
+/// The key of a claim.
+pub fn claim(kind: &Kind, claim: Hash) -> Vec<u8> {
+    let mut key = claims(kind);
+    key.extend(claim.0);
+    key
 }
 
 /// The keys of all entities of a kind lie in these two ranges: the singleton's, the others'.

@@ -2,7 +2,8 @@
 //!
 //! Entries are the truth. Everything else about an entity (its head, snapshots, effects, the
 //! indexes of proposals and changes) is a cache that [`Store::rebuild_caches`] makes again or that
-//! may be missing. Refusals are a record of their own.
+//! may be missing. Claims are one too, but only those who can read values can make them again.
+//! Refusals are a record of their own.
 //!
 //! Invariant: an append is a compare-and-set on (entity, epoch, seq): it happens if the draft's
 //! place is the next one, at the moment of the transaction, and is on disk when `append` returns.
@@ -99,8 +100,20 @@ pub struct Append {
     pub entries: Vec<NewEntry>,
     /// Refusals in order.
     pub refusals: Vec<RefusalDraft>,
+    /// What the entity gives up and takes for itself, in order.
+    pub claims: Vec<ClaimStep>,
     /// A snapshot of a state that is committed already; replaces older ones.
     pub snapshot: Option<Snapshot>,
+}
+
+/// One step in what an entity has for itself among those of its kind. The hash names what is
+/// claimed; what it stands for is for others to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimStep {
+    /// It gives this up, if it has it.
+    Release(Hash),
+    /// It takes this, or the whole request fails.
+    Gain(Hash),
 }
 
 impl Append {
@@ -110,6 +123,7 @@ impl Append {
             entity,
             entries: Vec::new(),
             refusals: Vec::new(),
+            claims: Vec::new(),
             snapshot: None,
         }
     }
@@ -133,6 +147,27 @@ pub struct Conflict {
     pub expected: Place,
     /// Where the log ends.
     pub found: Option<Head>,
+}
+
+/// A request takes what another entity has. Nothing of the request was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{holder} has claim {claim} already")]
+pub struct Taken {
+    /// What was to be taken.
+    pub claim: Hash,
+    /// Who has it.
+    pub holder: EntityId,
+}
+
+/// Why one request was not written while others were.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// It does not go on where its log ends.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// It takes what another has.
+    #[error(transparent)]
+    Taken(#[from] Taken),
 }
 
 /// The end of the global order.
@@ -215,12 +250,13 @@ pub type StoreResult<T> = Result<T, StoreError>;
 /// Where everything is kept. Calls block; reads see what was committed when they began.
 pub trait Store: Debug + Send + Sync + 'static {
     /// Writes all requests in one transaction and returns when it is on disk. Every request has
-    /// its own outcome: a conflict of one leaves the others alone.
+    /// its own outcome: a conflict of one leaves the others alone. Of two that claim the same, the
+    /// first one gets it.
     ///
     /// # Errors
     /// When the transaction failed as a whole. It may have happened all the same:
     /// [`Tail::appends`], after [`Store::reopen`], tells.
-    fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Conflict>>>;
+    fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Rejected>>>;
 
     /// The end of the global order.
     ///
@@ -315,6 +351,36 @@ pub trait Store: Debug + Send + Sync + 'static {
         principal: &str,
     ) -> StoreResult<RefusalCount>;
 
+    /// Who has a claim in a kind.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn holder(&self, kind: &Kind, claim: Hash) -> StoreResult<Option<EntityId>>;
+
+    /// All claims in a kind, in the order of their hashes.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn claims(&self, kind: &Kind) -> StoreResult<Vec<(Hash, EntityId)>>;
+
+    /// The signature that the claims in a kind were last made again under; none when that was never
+    /// done, or not since the caches were.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn claims_signature(&self, kind: &Kind) -> StoreResult<Option<Hash>>;
+
+    /// Puts these claims in the place of all that are in a kind, under a signature.
+    ///
+    /// # Errors
+    /// When writing fails.
+    fn replace_claims(
+        &self,
+        kind: &Kind,
+        signature: Hash,
+        claims: &[(Hash, EntityId)],
+    ) -> StoreResult<()>;
+
     /// A note of the server's own, such as the hash of a schema it was last run with.
     ///
     /// # Errors
@@ -353,7 +419,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn reopen(&self) -> StoreResult<()>;
 
     /// Makes heads and indexes again from the entries, verifying every entity's chain on the way,
-    /// and drops snapshots and effects.
+    /// and drops snapshots, effects and claims.
     ///
     /// # Errors
     /// When a chain does not hold, or reading or writing fails.

@@ -15,7 +15,7 @@ use ::redb::{
     Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
     Table, TableDefinition, WriteTransaction,
 };
-use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
 
 use super::keys::{self, damaged, split_number};
 use super::values::{
@@ -23,7 +23,7 @@ use super::values::{
 };
 
 use super::{
-    Append, Appended, Conflict, Head, Place, PolicyText, RefusalCount, Scope, Snapshot, Store,
+    Append, Appended, Head, Place, PolicyText, RefusalCount, Rejected, Scope, Snapshot, Store,
     StoreError, StoreResult, Stored, Tail,
 };
 use crate::config::{RefusalSettings, STORE_CACHE_BYTES};
@@ -35,8 +35,9 @@ pub const STORE_FILE: &str = "indelible.redb";
 pub const STORE_FORMAT: u32 = 1;
 
 /// The version of what is derived from entries; another one is made again at opening.
-pub const CACHE_FORMAT: u32 = 1;
+pub const CACHE_FORMAT: u32 = 2;
 
+mod claims;
 mod writer;
 
 use writer::Writer;
@@ -56,9 +57,10 @@ const CHANGES: Definition = TableDefinition::new("changes");
 const EFFECTS: Definition = TableDefinition::new("effects");
 const SNAPSHOTS: Definition = TableDefinition::new("snapshots");
 const POLICIES: Definition = TableDefinition::new("policies");
+const CLAIMS: Definition = TableDefinition::new("claims");
 const META: Definition = TableDefinition::new("meta");
 
-const TABLES: [Definition; 12] = [
+const TABLES: [Definition; 13] = [
     ENTRIES,
     REFUSALS,
     REFUSAL_COUNTS,
@@ -70,6 +72,7 @@ const TABLES: [Definition; 12] = [
     EFFECTS,
     SNAPSHOTS,
     POLICIES,
+    CLAIMS,
     META,
 ];
 
@@ -277,7 +280,7 @@ impl Reader {
 }
 
 impl Store for RedbStore {
-    fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Conflict>>> {
+    fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Rejected>>> {
         let txn = self.begin_write()?;
         let mut outcomes = Vec::with_capacity(requests.len());
         {
@@ -438,6 +441,29 @@ impl Store for RedbStore {
     ) -> StoreResult<RefusalCount> {
         let key = keys::refusal_count(entity, epoch, principal);
         self.read(|reader| read_count(reader.get(REFUSAL_COUNTS, &key)?.as_deref()))
+    }
+
+    fn holder(&self, kind: &Kind, claim: Hash) -> StoreResult<Option<EntityId>> {
+        self.read(|reader| claims::holder(reader, kind, claim))
+    }
+
+    fn claims(&self, kind: &Kind) -> StoreResult<Vec<(Hash, EntityId)>> {
+        self.read(|reader| claims::all(reader, kind))
+    }
+
+    fn claims_signature(&self, kind: &Kind) -> StoreResult<Option<Hash>> {
+        self.read(|reader| claims::signature(reader, kind))
+    }
+
+    fn replace_claims(
+        &self,
+        kind: &Kind,
+        signature: Hash,
+        claims: &[(Hash, EntityId)],
+    ) -> StoreResult<()> {
+        let txn = self.begin_write()?;
+        claims::replace(&txn, kind, signature, claims)?;
+        txn.commit().map_err(backend("commit"))
     }
 
     fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {

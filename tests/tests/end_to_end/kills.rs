@@ -65,10 +65,14 @@ pub(super) fn entity(number: usize) -> EntityId {
 }
 
 /// `SplitMix64`.
-struct Chance(u64);
+pub(super) struct Chance(u64);
 
 impl Chance {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -137,7 +141,7 @@ async fn what_was_said_is_there_after_every_kill() {
     let clock = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let seed = set("INDELIBLE_SEED").map_or(clock, |seed| seed.parse().unwrap());
     println!("seed {seed}; again: INDELIBLE_SEED={seed}");
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let data = tempfile::tempdir().unwrap();
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     let mut record = Record::default();

@@ -9,6 +9,7 @@
     reason = "a test that unwraps nothing has nothing to test"
 )]
 
+mod claims;
 mod crash;
 mod flood;
 mod fortress;

@@ -73,6 +73,14 @@ fn client_frames() -> Vec<ClientFrame> {
             entity: entity(),
             value: "{\"name\":\"Jane\"}".into(),
         },
+        ClientFrame::Delete {
+            id: ID,
+            entity: entity(),
+        },
+        ClientFrame::Undelete {
+            id: ID,
+            entity: entity(),
+        },
     ]
 }
 

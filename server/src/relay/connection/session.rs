@@ -149,6 +149,11 @@ impl Following {
                     .await;
             }
             ClientFrame::Create { id, entity, value } => self.create(id, entity, &value).await,
+            ClientFrame::Delete { id, entity } => {
+                let task = Task::Delete { if_match: None };
+                self.delete(id, &entity, task).await;
+            }
+            ClientFrame::Undelete { id, entity } => self.delete(id, &entity, Task::Undelete).await,
             ClientFrame::Hello { .. } | ClientFrame::Auth { .. } => {
                 self.error(
                     "unexpected",
@@ -363,6 +368,17 @@ impl Following {
             },
         )
         .await;
+    }
+
+    /// Deletes, or undeletes.
+    async fn delete(&self, id: ProposalId, entity: &EntityId, task: Task) {
+        match self.readable(entity) {
+            None => self.refuse(entity, id, "not-found", "there is no such entity"),
+            Some(policy) if !policy.may(&self.principal, Permission::Delete) => {
+                self.refuse(entity, id, "forbidden", "you may not delete this");
+            }
+            Some(_) => self.write(id, entity, task).await,
+        }
     }
 
     async fn write(&self, id: ProposalId, entity: &EntityId, task: Task) {

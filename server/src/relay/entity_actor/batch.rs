@@ -5,16 +5,18 @@
 //!
 //! Must not know: followers, frames, sockets.
 
+mod lifetime;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use indelible_engine::admission::{Admitted, Origin, Proposal, admit};
+use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict};
 use indelible_engine::change;
+use indelible_engine::claims::{self, Claim, Step};
 use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::ledger::{Claimed, RefusalDraft};
-use indelible_engine::lifecycle;
 use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
 use indelible_engine::policy::{Permission, Policy};
 use indelible_engine::principal::Principal;
@@ -24,12 +26,10 @@ use serde_json::Value;
 use super::super::hub::Hub;
 use super::super::loading;
 use super::super::values::Present;
-use super::super::writes::{
-    Answer, IfMatch, Merging, Outcome, Session, Task, Write, WriteError, Written,
-};
+use super::super::writes::{IfMatch, Merging, Outcome, Session, Task, Write, WriteError, Written};
 use super::PROJECTION;
 use crate::clock;
-use crate::storage::{Append, NewEntry, StoreError};
+use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};
 
 /// The writes of one commit, while they are judged.
 pub(super) struct Batch<'a> {
@@ -38,8 +38,8 @@ pub(super) struct Batch<'a> {
     policy: &'a Arc<Policy>,
     entity: Option<Entity>,
     request: Append,
-    answers: Vec<Pending>,
-    /// Which answer belongs to which write, to recognise repeats within the batch.
+    verdicts: Vec<Judged>,
+    /// Which verdict belongs to which write, to recognise repeats within the batch.
     seen: HashMap<(String, ProposalId), usize>,
 }
 
@@ -50,19 +50,12 @@ pub(super) struct Verdicts {
     /// The state after the commit, if it differs.
     pub(super) entity: Option<Entity>,
     /// One for each write, in order.
-    pub(super) answers: Vec<Pending>,
-}
-
-/// An answer that waits for the commit.
-pub(super) struct Pending {
-    id: ProposalId,
-    answer: Answer,
-    judged: Judged,
+    pub(super) judged: Vec<Judged>,
 }
 
 /// What was decided on a write.
 #[derive(Debug, Clone)]
-enum Judged {
+pub(super) enum Judged {
     /// It stands in an entry of this commit.
     Admitted(Written),
     /// It stands in an entry of an earlier commit, or nothing of it was new.
@@ -73,23 +66,29 @@ enum Judged {
     Failed(WriteError),
 }
 
-impl Pending {
-    /// Answers, now that the commit is over.
-    pub(super) fn give(self, entity: &EntityId, present: Option<&Arc<Present>>, committed: bool) {
+impl Judged {
+    /// What to answer, now that the commit is over.
+    pub(super) fn outcome(self, present: Option<&Arc<Present>>, committed: bool) -> Outcome {
         let with_value = |mut written: Written| {
             written.present = present.cloned();
             written
         };
-        let outcome = match self.judged {
-            Judged::Admitted(_) | Judged::Refused { partly: true, .. } if !committed => {
+        match self {
+            Self::Admitted(_) | Self::Refused { partly: true, .. } if !committed => {
                 Outcome::Failed(WriteError::Storage)
             }
-            Judged::Admitted(written) => Outcome::Written(with_value(written)),
-            Judged::Stands(written) => Outcome::Unchanged(with_value(written)),
-            Judged::Refused { refusal, .. } => Outcome::Refused(refusal),
-            Judged::Failed(error) => Outcome::Failed(error),
-        };
-        self.answer.give(entity, self.id, outcome);
+            Self::Admitted(written) => Outcome::Written(with_value(written)),
+            Self::Stands(written) => Outcome::Unchanged(with_value(written)),
+            Self::Refused { refusal, .. } => Outcome::Refused(refusal),
+            Self::Failed(error) => Outcome::Failed(error),
+        }
+    }
+
+    fn refused(refusal: Refusal) -> Self {
+        Self::Refused {
+            refusal,
+            partly: false,
+        }
     }
 }
 
@@ -106,31 +105,24 @@ impl<'a> Batch<'a> {
             policy,
             entity: entity.cloned(),
             request: Append::new(id.clone()),
-            answers: Vec::new(),
+            verdicts: Vec::new(),
             seen: HashMap::new(),
         }
     }
 
     /// Decides on one write.
-    pub(super) fn judge(&mut self, write: Write) {
-        let Write {
-            id,
-            author,
-            session,
-            task,
-            answer,
-        } = write;
-        let key = (author.id.clone(), id);
+    pub(super) fn judge(&mut self, write: &Write) {
+        let key = (write.author.id.clone(), write.id);
         let judged = if let Some(&first) = self.seen.get(&key) {
-            self.answers[first].judged.clone()
+            self.verdicts[first].clone()
         } else {
             let case = Case {
-                id,
-                author: &author,
-                session: session.as_deref(),
+                id: write.id,
+                author: &write.author,
+                session: write.session.as_deref(),
             };
             // A panic leaves the batch as it was: what is admitted is taken over last.
-            let decided = catch_unwind(AssertUnwindSafe(|| self.decide(&case, task)));
+            let decided = catch_unwind(AssertUnwindSafe(|| self.decide(&case, &write.task)));
             decided
                 .unwrap_or_else(|_| {
                     tracing::error!(entity = %self.id, "judging a write panicked");
@@ -138,15 +130,15 @@ impl<'a> Batch<'a> {
                 })
                 .unwrap_or_else(Judged::Failed)
         };
-        self.seen.entry(key).or_insert(self.answers.len());
-        self.answers.push(Pending { id, answer, judged });
+        self.seen.entry(key).or_insert(self.verdicts.len());
+        self.verdicts.push(judged);
     }
 
     pub(super) fn finish(self) -> Verdicts {
         let Self {
             entity,
             request,
-            answers,
+            verdicts,
             ..
         } = self;
         let changed = !request.entries.is_empty();
@@ -154,20 +146,44 @@ impl<'a> Batch<'a> {
         Verdicts {
             request,
             entity: entity.filter(|_| changed),
-            answers,
+            judged: verdicts,
         }
     }
 
-    fn decide(&mut self, case: &Case<'_>, task: Task) -> Result<Judged, WriteError> {
+    fn decide(&mut self, case: &Case<'_>, task: &Task) -> Result<Judged, WriteError> {
         let earlier = self.earlier(case)?;
-        match task {
-            Task::Propose { epoch, changes } => self.propose(case, epoch, changes, earlier),
-            Task::Create { .. } | Task::Merge(_) if earlier.is_some() => {
-                Ok(Judged::Stands(earlier.expect("checked by the guard")))
+        match (task, earlier) {
+            (Task::Propose { epoch, changes }, earlier) => {
+                self.propose(case, *epoch, changes.clone(), earlier)
             }
-            Task::Create { value, claimed } => self.create(case, &value, claimed),
-            Task::Merge(merging) => self.merge(case, merging),
+            (_, Some(earlier)) => Ok(Judged::Stands(earlier)),
+            (Task::Create { value, claimed }, None) => self.create(case, value, claimed.clone()),
+            (Task::Merge(merging), None) => self.merge(case, merging),
+            (Task::Delete { if_match }, None) => self.delete(case, if_match.as_ref()),
+            (Task::Undelete, None) => self.undelete(case),
         }
+    }
+
+    /// The entity, if it is there.
+    fn present(&self) -> Result<&Entity, WriteError> {
+        let entity = self.entity.as_ref();
+        entity
+            .filter(|entity| entity.presence() == Presence::Present)
+            .ok_or(WriteError::NotFound)
+    }
+
+    fn admit(&self, entity: &Entity, proposal: &Proposal) -> Result<Verdict, WriteError> {
+        let at = (clock::now(), self.hub.limits());
+        claims::admit(entity, proposal, at, &mut |claim| self.holder(claim))
+    }
+
+    /// Who else has a value that is to be this entity's only, as far as the disk knows.
+    fn holder(&self, claim: &Claim) -> Result<Option<EntityId>, WriteError> {
+        let kind = self.id.kind();
+        let found = self.hub.store().holder(kind, claim.key(kind));
+        Ok(found
+            .map_err(unreadable)?
+            .filter(|holder| holder != self.id))
     }
 
     /// The entry that this write made when it came before.
@@ -198,7 +214,7 @@ impl<'a> Batch<'a> {
             return Err(WriteError::Epoch);
         }
         let proposal = case.proposal(Origin::Client, changes, None);
-        let mut verdict = admit(entity, &proposal, clock::now(), self.hub.limits());
+        let mut verdict = self.admit(entity, &proposal)?;
         if let Some(session) = case.session {
             if let Some(refusal) = &mut verdict.refused {
                 self.name_refused_past(session, &proposal, refusal);
@@ -210,10 +226,7 @@ impl<'a> Batch<'a> {
             // The rest was refused when it first came: it needs a name of its own now.
             let text = "a part of this proposal was admitted before; propose the rest anew";
             let refusal = Refusal::structural("repeated", verdict.known.len(), text.to_owned());
-            return Ok(Judged::Refused {
-                refusal,
-                partly: false,
-            });
+            return Ok(Judged::refused(refusal));
         }
         let seq = entity.seq();
         let admitted = verdict.admitted.filter(|_| !repeat);
@@ -266,55 +279,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn create(
-        &mut self,
-        case: &Case<'_>,
-        value: &Value,
-        claimed: Option<Claimed>,
-    ) -> Result<Judged, WriteError> {
-        if self.entity.is_some() {
-            let text = format!("{} exists", self.id);
-            let refusal = Refusal::structural("exists", 0, text);
-            return Ok(Judged::Refused {
-                refusal,
-                partly: false,
-            });
-        }
-        let genesis = Entity::genesis(self.id, Epoch::FIRST, self.policy);
-        let options = MergeOptions {
-            creation: true,
-            ..MergeOptions::default()
-        };
-        let merged = match self.merged(case, &genesis, value, &options)? {
-            Ok(merged) => merged,
-            Err(refused) => return Ok(refused),
-        };
-        let changes = merged.change.into_iter().collect();
-        let proposal = case.proposal(Origin::Creation, changes, claimed);
-        let verdict = admit(&genesis, &proposal, clock::now(), self.hub.limits());
-        Ok(match (verdict.admitted, verdict.refused) {
-            (Some(admitted), None) => {
-                self.request.entries.push(NewEntry {
-                    draft: lifecycle::genesis(&genesis, clock::now()),
-                    effects: None,
-                });
-                Judged::Admitted(self.take(admitted))
-            }
-            (_, Some(refusal)) => {
-                if refusal.is_recorded() {
-                    self.record(case, &refusal);
-                }
-                Judged::Refused {
-                    refusal,
-                    partly: false,
-                }
-            }
-            (None, None) => unreachable!("a creation is admitted or refused"),
-        })
-    }
-
-    fn merge(&mut self, case: &Case<'_>, merging: Merging) -> Result<Judged, WriteError> {
-        let entity = self.entity.clone().ok_or(WriteError::NotFound)?;
+    fn merge(&mut self, case: &Case<'_>, merging: &Merging) -> Result<Judged, WriteError> {
+        let entity = self.present()?.clone();
         self.check_precondition(&entity, merging.if_match.as_ref())?;
         let base = match &merging.base {
             Some(version) => self.base(&entity, version)?,
@@ -322,7 +288,7 @@ impl<'a> Batch<'a> {
         };
         let options = MergeOptions {
             protected: merging.protected,
-            preserve: merging.preserve,
+            preserve: merging.preserve.clone(),
             base,
             ..MergeOptions::default()
         };
@@ -336,7 +302,7 @@ impl<'a> Batch<'a> {
             return Ok(Judged::Stands(written));
         };
         let proposal = case.proposal(Origin::Server, vec![change], None);
-        let verdict = admit(&entity, &proposal, clock::now(), self.hub.limits());
+        let verdict = self.admit(&entity, &proposal)?;
         Ok(match (verdict.admitted, verdict.refused) {
             (Some(admitted), None) => {
                 let mut changed = Vec::new();
@@ -349,15 +315,7 @@ impl<'a> Batch<'a> {
                 (written.changed, written.preserved) = (changed, merged.preserved);
                 Judged::Admitted(written)
             }
-            (_, Some(refusal)) => {
-                if refusal.is_recorded() {
-                    self.record(case, &refusal);
-                }
-                Judged::Refused {
-                    refusal,
-                    partly: false,
-                }
-            }
+            (_, Some(refusal)) => self.refuse(case, refusal),
             (_, None) => Judged::Stands(Written::at(entity.epoch(), entity.seq())),
         })
     }
@@ -376,10 +334,7 @@ impl<'a> Batch<'a> {
             Err(MergeError::Refused(violations)) => {
                 let refusal = Refusal::policy(0, violations);
                 self.record(case, &refusal);
-                Ok(Err(Judged::Refused {
-                    refusal,
-                    partly: false,
-                }))
+                Ok(Err(Judged::refused(refusal)))
             }
             Err(MergeError::UnknownBase) => Err(WriteError::UnknownBase),
             Err(error @ MergeError::Document(_)) => {
@@ -434,6 +389,12 @@ impl<'a> Batch<'a> {
     }
 
     fn take(&mut self, admitted: Admitted) -> Written {
+        let kind = self.id.kind();
+        let steps = claims::steps(&admitted).into_iter().map(|step| match step {
+            Step::Release(claim) => ClaimStep::Release(claim.key(kind)),
+            Step::Gain(claim) => ClaimStep::Gain(claim.key(kind)),
+        });
+        self.request.claims.extend(steps);
         let (entity, draft, effects) = admitted.into_parts();
         let written = Written::at(draft.epoch, draft.seq);
         let effects = serde_json::to_vec(&effects).expect("effects are plain JSON");
@@ -443,6 +404,13 @@ impl<'a> Batch<'a> {
         });
         self.entity = Some(entity);
         written
+    }
+
+    fn refuse(&mut self, case: &Case<'_>, refusal: Refusal) -> Judged {
+        if refusal.is_recorded() {
+            self.record(case, &refusal);
+        }
+        Judged::refused(refusal)
     }
 
     fn record(&mut self, case: &Case<'_>, refusal: &Refusal) {
@@ -512,8 +480,6 @@ impl Written {
     }
 }
 
-/// The entry that begins a log. What it stands for follows from the entity's name, the epoch and
-/// the policy, so it holds no changes.
 fn unreadable(error: StoreError) -> WriteError {
     tracing::error!(%error, "the store cannot be read");
     WriteError::Storage

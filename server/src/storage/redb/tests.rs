@@ -30,6 +30,8 @@ conformance_tests!(OPEN;
     policies_stay_under_their_hashes,
     everything_is_there_after_a_restart,
     caches_are_made_again_from_the_entries,
+    of_two_claims_the_first_one_gets_it,
+    claims_are_replaced_by_kind,
 );
 
 /// Opens the file beside the store's back and changes one value.

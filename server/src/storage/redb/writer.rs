@@ -16,11 +16,11 @@ use super::super::values::{
     refusal_head_value, snapshot_value, tail_value,
 };
 use super::super::{
-    Append, Appended, Conflict, Head, Place, Presence, Snapshot, StoreResult, Tail,
+    Append, Appended, Head, Place, Presence, Rejected, Snapshot, StoreResult, Tail,
 };
 use super::{
-    CHANGES, EFFECTS, ENTRIES, GLOBAL, HEADS, META, META_TAIL, PROPOSALS, REFUSAL_COUNTS,
-    REFUSAL_HEADS, REFUSALS, Reader, SNAPSHOTS, Writing, backend, get, put,
+    CHANGES, CLAIMS, EFFECTS, ENTRIES, GLOBAL, HEADS, META, META_TAIL, PROPOSALS, REFUSAL_COUNTS,
+    REFUSAL_HEADS, REFUSALS, Reader, SNAPSHOTS, Writing, backend, claims, get, put,
 };
 use crate::config::RefusalSettings;
 
@@ -36,6 +36,7 @@ pub(super) struct Writer<'txn> {
     changes: Writing<'txn>,
     effects: Writing<'txn>,
     snapshots: Writing<'txn>,
+    claims: Writing<'txn>,
     pub(super) meta: Writing<'txn>,
 }
 
@@ -53,6 +54,7 @@ impl<'txn> Writer<'txn> {
             changes: open(CHANGES)?,
             effects: open(EFFECTS)?,
             snapshots: open(SNAPSHOTS)?,
+            claims: open(CLAIMS)?,
             meta: open(META)?,
         })
     }
@@ -62,16 +64,21 @@ impl<'txn> Writer<'txn> {
         request: &Append,
         tail: &mut Tail,
         refusals: RefusalSettings,
-    ) -> StoreResult<Result<Appended, Conflict>> {
+    ) -> StoreResult<Result<Appended, Rejected>> {
         let key = keys::entity(&request.entity);
         let mut head = get(&self.heads, &key)?
             .as_deref()
             .map(read_head)
             .transpose()?;
+        let steps = match claims::settle(&self.claims, request)? {
+            Ok(steps) => steps,
+            Err(taken) => return Ok(Err(taken.into())),
+        };
         let entries = match seal_entries(request, &mut head, tail) {
             Ok(entries) => entries,
-            Err(conflict) => return Ok(Err(conflict)),
+            Err(conflict) => return Ok(Err(conflict.into())),
         };
+        claims::write(&mut self.claims, &request.entity, steps)?;
         for (sealed, new) in entries.iter().zip(&request.entries) {
             self.put_entry(sealed)?;
             if let Some(effects) = &new.effects {
@@ -177,10 +184,11 @@ impl<'txn> Writer<'txn> {
             &mut self.changes,
             &mut self.effects,
             &mut self.snapshots,
+            &mut self.claims,
         ] {
             table.retain(|_, _| false).map_err(backend("write"))?;
         }
-        Ok(())
+        claims::forget_signatures(&mut self.meta)
     }
 
     /// Goes through all entries, in the order of entities and their logs.

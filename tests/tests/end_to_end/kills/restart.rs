@@ -131,7 +131,7 @@ async fn a_big_store_is_served_again_after_a_kill() {
     // The first start puts the initial content and the policy in place.
     Process::start(data.path(), &schema()).kill();
     let bytes = if long { LONG_BYTES } else { QUICK_BYTES };
-    let boards = fill(data.path(), bytes, &mut Chance(7));
+    let boards = fill(data.path(), bytes, &mut Chance::new(7));
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     println!(
         "{} MiB in {boards} boards of {EDITS} edits",

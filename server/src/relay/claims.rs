@@ -1,0 +1,74 @@
+//! Making the claims of `unique` fields again from the values that claim them.
+//!
+//! Invariant: afterwards the store's claims are those of the present values, under the present
+//! schema's fields; a kind whose claims are up to date is not read.
+//!
+//! Must not know: who writes, or what becomes of two that want the same.
+
+use std::collections::BTreeMap;
+
+use indelible_engine::claims::{held, signature};
+use indelible_engine::id::{EntityId, Hash};
+use indelible_engine::policy::{Policies, Policy, PolicySource};
+
+use super::loading;
+use crate::storage::{Presence, Scope, Store, StoreResult};
+
+/// Makes the claims of all kinds again whose claims are not known: after an update, after the
+/// caches were made again, or when another field has become unique.
+///
+/// # Errors
+/// When the store cannot be read or written. An entity that cannot be loaded is left out, and
+/// logged; nobody can edit it either.
+pub(crate) fn restore(
+    store: &dyn Store,
+    policies: &Policies,
+    known: &dyn PolicySource,
+) -> StoreResult<()> {
+    for policy in policies.iter() {
+        let (kind, wanted) = (policy.kind(), signature(policy));
+        if store.claims_signature(kind)? == Some(wanted) {
+            continue;
+        }
+        let claims = derive(store, policy, known)?;
+        if !claims.is_empty() {
+            tracing::info!(%kind, claims = claims.len(), "made the claims of a kind again");
+        }
+        store.replace_claims(kind, wanted, &claims)?;
+    }
+    Ok(())
+}
+
+/// What all present entities of a kind claim. Of two that have the same, which was possible before
+/// the field was unique, the first in the order of names has it; the other one stays as it is.
+fn derive(
+    store: &dyn Store,
+    policy: &Policy,
+    known: &dyn PolicySource,
+) -> StoreResult<Vec<(Hash, EntityId)>> {
+    let mut claims = BTreeMap::new();
+    if indelible_engine::claims::fields(policy).is_empty() {
+        return Ok(Vec::new());
+    }
+    for (id, head) in store.heads(Scope::Kind(policy.kind()), None, usize::MAX)? {
+        if head.presence != Presence::Present {
+            continue;
+        }
+        let entity = match loading::load(store, &id, known) {
+            Ok(Some(loaded)) => loaded.entity,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::error!(entity = %id, %error, "an entity cannot be loaded for its claims");
+                continue;
+            }
+        };
+        for claim in held(policy, &entity.presented()) {
+            let holder = claims.entry(claim.key(policy.kind())).or_insert(id.clone());
+            if *holder != id {
+                let (field, other) = (&claim.pointer, &*holder);
+                tracing::warn!(entity = %id, %field, %other, "a unique value is there twice");
+            }
+        }
+    }
+    Ok(claims.into_iter().collect())
+}

@@ -1,0 +1,116 @@
+//! Who has what for itself: the table of claims.
+//!
+//! Invariant: a claim has one holder; what a request gives up and takes is decided before anything
+//! of it is written.
+//! Must never know: what a claim stands for.
+
+use std::collections::BTreeMap;
+
+use ::redb::{ReadableTable, WriteTransaction};
+use indelible_engine::id::{EntityId, Hash, Kind};
+
+use super::super::keys::{self, damaged, split_hash};
+use super::super::{Append, ClaimStep, StoreResult, Taken};
+use super::{CLAIMS, META, Reader, Writing, backend, get, put};
+
+/// Under which names `meta` has the signatures of claims.
+const SIGNATURE: &str = "claims/";
+
+/// What becomes of each claim that a request touches: whether its entity has it in the end.
+pub(super) type Steps = BTreeMap<Hash, bool>;
+
+/// Goes through a request's steps on the state that the transaction has by now.
+pub(super) fn settle(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    request: &Append,
+) -> StoreResult<Result<Steps, Taken>> {
+    let mut steps = Steps::new();
+    for step in &request.claims {
+        let (ClaimStep::Release(claim) | ClaimStep::Gain(claim)) = *step;
+        let key = keys::claim(request.entity.kind(), claim);
+        let other = match get(table, &key)? {
+            Some(value) => Some(entity(&value)?).filter(|holder| *holder != request.entity),
+            None => None,
+        };
+        match (step, other) {
+            (ClaimStep::Release(_), None) => drop(steps.insert(claim, false)),
+            (ClaimStep::Release(_), Some(_)) => {}
+            (ClaimStep::Gain(_), None) => drop(steps.insert(claim, true)),
+            (ClaimStep::Gain(_), Some(holder)) => return Ok(Err(Taken { claim, holder })),
+        }
+    }
+    Ok(Ok(steps))
+}
+
+/// Writes what [`settle`] came to.
+pub(super) fn write(table: &mut Writing<'_>, id: &EntityId, steps: Steps) -> StoreResult<()> {
+    for (claim, has) in steps {
+        let key = keys::claim(id.kind(), claim);
+        if has {
+            put(table, &key, id.to_string().as_bytes())?;
+        } else {
+            table.remove(&key[..]).map_err(backend("write"))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn holder(reader: &Reader, kind: &Kind, claim: Hash) -> StoreResult<Option<EntityId>> {
+    let found = reader.get(CLAIMS, &keys::claim(kind, claim))?;
+    found.as_deref().map(entity).transpose()
+}
+
+pub(super) fn all(reader: &Reader, kind: &Kind) -> StoreResult<Vec<(Hash, EntityId)>> {
+    let from = keys::claims(kind);
+    let range = (&from[..], &keys::after_all(&from)[..]);
+    reader.collect(CLAIMS, range, usize::MAX, |key, value| {
+        Ok((split_hash(&key[from.len()..])?.0, entity(value)?))
+    })
+}
+
+pub(super) fn signature(reader: &Reader, kind: &Kind) -> StoreResult<Option<Hash>> {
+    let found = reader.get(META, &signature_key(kind))?;
+    let hash = found.as_deref().map(split_hash).transpose()?;
+    Ok(hash.map(|(hash, _)| hash))
+}
+
+pub(super) fn replace(
+    txn: &WriteTransaction,
+    kind: &Kind,
+    signature: Hash,
+    claims: &[(Hash, EntityId)],
+) -> StoreResult<()> {
+    let mut table = txn.open_table(CLAIMS).map_err(backend("open"))?;
+    let from = keys::claims(kind);
+    let to = keys::after_all(&from);
+    table
+        .retain_in::<&[u8], _>(&from[..]..&to[..], |_, _| false)
+        .map_err(backend("write"))?;
+    for (claim, id) in claims {
+        put(
+            &mut table,
+            &keys::claim(kind, *claim),
+            id.to_string().as_bytes(),
+        )?;
+    }
+    let mut meta = txn.open_table(META).map_err(backend("open"))?;
+    put(&mut meta, &signature_key(kind), &signature.0)
+}
+
+/// The claims of no kind are up to date any more.
+pub(super) fn forget_signatures(meta: &mut Writing<'_>) -> StoreResult<()> {
+    let from = SIGNATURE.as_bytes();
+    let to = keys::after_all(from);
+    meta.retain_in::<&[u8], _>(from..&to[..], |_, _| false)
+        .map_err(backend("write"))
+}
+
+fn signature_key(kind: &Kind) -> Vec<u8> {
+    format!("{SIGNATURE}{kind}").into_bytes()
+}
+
+fn entity(value: &[u8]) -> StoreResult<EntityId> {
+    let name = std::str::from_utf8(value).ok();
+    name.and_then(|name| name.parse().ok())
+        .ok_or_else(|| damaged("a claim of nobody"))
+}
