@@ -12,7 +12,7 @@ mod replay;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{ActorId, Automerge, ChangeHash, LoadOptions};
+use automerge::{ActorId, Automerge, Change, ChangeHash, LoadOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -341,6 +341,13 @@ impl Entity {
     #[must_use]
     pub fn heads(&self) -> Vec<Hash> {
         self.doc.get_heads().into_iter().map(Hash::from).collect()
+    }
+
+    /// Whether a change, given as an Automerge change chunk, is in the document.
+    #[must_use]
+    pub fn holds(&self, change: &[u8]) -> bool {
+        Change::try_from(change)
+            .is_ok_and(|change| self.doc.get_change_meta_by_hash(&change.hash()).is_some())
     }
 
     /// The Automerge document, saved; a replica starts from it.

@@ -81,6 +81,7 @@ pub mod policy;
 pub mod position;
 pub mod principal;
 pub mod protocol;
+pub mod rebase;
 pub mod schema;
 mod sequence;
 pub mod time;

@@ -10,7 +10,7 @@ use automerge::transaction::Transactable;
 use automerge::{ObjId, ObjType};
 use serde_json::{Map, Value};
 
-use super::{Merger, Outcome, Target};
+use super::{Merger, Outcome, Source, Target};
 use crate::admission::rights::{denied, refusal_text};
 use crate::document::{DELETED, POSITION, Row};
 use crate::genesis::make_fields;
@@ -150,7 +150,9 @@ impl Merger<'_, '_> {
                 Some(row) if !row.deleted => items.push(Item::Present(row, map)),
                 // Deleted since: it stays deleted, and the caller is told.
                 Some(_) => self.preserved.push(list.at.child(id)),
-                None if self.options.creation => items.push(Item::New(id.to_owned(), map)),
+                None if self.options.creation || self.source != Source::Body => {
+                    items.push(Item::New(id.to_owned(), map));
+                }
                 None => {
                     let message = "the list never held an item with this id";
                     let at = at.child(list.key);
@@ -252,7 +254,7 @@ impl Merger<'_, '_> {
         self.make_item(target, name, child, body, None)
     }
 
-    fn make_item(
+    pub(super) fn make_item(
         &mut self,
         target: &Target<'_>,
         name: &str,

@@ -5,24 +5,28 @@
 //! Invariant: what it writes is an ordinary change, judged by admission like any other.
 //! Must never know: HTTP, frames, who else is writing.
 
+mod carry;
 mod keyed;
+mod leaves;
 mod splices;
 
 use std::collections::BTreeSet;
 
-use automerge::transaction::{CommitOptions, Transactable, Transaction};
+use automerge::transaction::{CommitOptions, Transaction};
 use automerge::{ActorId, Automerge, ChangeHash, ObjId, ReadDoc};
 use serde_json::{Map, Value};
 
-use crate::admission::rights::{denied, refusal_text};
-use crate::document::{Reader, stored_scalar};
+use crate::admission::rights::refusal_text;
+use crate::document::Reader;
 use crate::entity::Entity;
 use crate::id::Hash;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::principal::Principal;
-use crate::value::{canonical, normal};
+use crate::value::normal;
 use crate::violation::{Rule, Violation};
+
+pub(crate) use carry::{Care, Holder, Version, carry_object, carry_value};
 
 /// What to do with a value for a field that the author may not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,6 +117,25 @@ pub fn merge(
         None => None,
     }
     .filter(|heads| *heads != entity.doc.get_heads());
+    write(
+        entity,
+        author,
+        actor,
+        options,
+        base_heads.as_deref(),
+        |merger| merger.root(body),
+    )
+}
+
+/// Makes one change of what `writes` writes.
+fn write(
+    entity: &Entity,
+    author: &Principal,
+    actor: &ActorId,
+    options: &MergeOptions,
+    base_heads: Option<&[ChangeHash]>,
+    writes: impl FnOnce(&mut Merger<'_, '_>) -> Outcome,
+) -> Result<Merged, MergeError> {
     let mut copy = entity.doc.clone();
     copy.set_actor(actor.clone());
     let (hash, preserved) = {
@@ -123,15 +146,14 @@ pub fn merge(
             author,
             actor,
             options,
-            base_heads: base_heads.as_deref(),
+            base_heads,
+            source: Source::Body,
             tx: copy.transaction(),
             made: BTreeSet::new(),
             preserved: Vec::new(),
             violations: Vec::new(),
         };
-        merger
-            .root(body)
-            .map_err(|error| MergeError::Document(error.to_string()))?;
+        writes(&mut merger).map_err(|error| MergeError::Document(error.to_string()))?;
         merger.finish()?
     };
     let change = match hash {
@@ -149,6 +171,18 @@ fn taken(copy: &Automerge, hash: &ChangeHash) -> Result<Vec<u8>, MergeError> {
 
 type Outcome = Result<(), automerge::AutomergeError>;
 
+/// Where the values come from that are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// A body that somebody sent.
+    Body,
+    /// An object that was made elsewhere: its items keep their ids.
+    Object,
+    /// Edits to a document of which nothing but values is common with this one: items keep their
+    /// ids, and places in texts and lists are carried over by comparing values.
+    Edits,
+}
+
 struct Merger<'a, 't> {
     entity: &'a Entity,
     policy: &'a Policy,
@@ -159,6 +193,7 @@ struct Merger<'a, 't> {
     options: &'a MergeOptions,
     /// Heads of the base where it is not the present.
     base_heads: Option<&'a [ChangeHash]>,
+    source: Source,
     tx: Transaction<'t>,
     /// Objects that this merge makes.
     made: BTreeSet<ObjId>,
@@ -445,113 +480,6 @@ impl Merger<'_, '_> {
         }
         let message = refusal_text(&rule);
         self.protect(at, rule, message, Some(value), present);
-    }
-
-    fn scalar(
-        &mut self,
-        target: &Target<'_>,
-        name: &str,
-        child: NodeId,
-        value: &Value,
-        base: Option<Option<&Value>>,
-    ) -> Outcome {
-        let at = target.at.child(name);
-        let node = self.policy.node(child);
-        let base = base.map(|base| base.map(normal));
-        if base
-            .as_ref()
-            .is_some_and(|base| base.as_ref() == Some(value))
-        {
-            return Ok(());
-        }
-        let present = if self.made.contains(target.object) {
-            node.default.clone()
-        } else {
-            self.reader.property(target.object, name, child)
-        };
-        // `null` where the schema does not allow it removes the field.
-        let checked = match &node.shape {
-            Shape::Scalar(rule) | Shape::Counter(rule) => rule.check(value),
-            Shape::Atomic(rule) => rule.check(value),
-            _ => Ok(()),
-        };
-        let removes = value.is_null() && checked.is_err();
-        let same = if removes {
-            present.is_none()
-        } else {
-            present.as_ref() == Some(value)
-        };
-        if same && !(self.made.contains(target.object) && self.is_unset(target.object, name)) {
-            return Ok(());
-        }
-        let is_default = target.fresh && node.default.as_ref() == Some(value);
-        if let Some(rule) = denied(&node.write, self.author, target.fresh) {
-            if !is_default {
-                let message = refusal_text(&rule);
-                self.protect(&at, rule, message, Some(value), present);
-            }
-            return Ok(());
-        }
-        if removes {
-            return self.tx.delete(target.object, name);
-        }
-        if let Err(fault) = checked {
-            let rule = Rule::keyword(fault.keyword);
-            self.refuse(&at, rule, &fault.message, Some(value), present);
-            return Ok(());
-        }
-        match &node.shape {
-            Shape::Counter(_) => {
-                let from = base.flatten().or(present);
-                let from = from.as_ref().and_then(Value::as_i64).unwrap_or(0);
-                match value.as_i64().and_then(|to| to.checked_sub(from)) {
-                    Some(by) => self.tx.increment(target.object, name, by),
-                    None => Ok(()),
-                }
-            }
-            Shape::Atomic(_) => self.tx.put(target.object, name, canonical(value)),
-            _ => match stored_scalar(value) {
-                Some(scalar) => self.tx.put(target.object, name, scalar),
-                None => Ok(()),
-            },
-        }
-    }
-
-    /// Whether a made object has no value at `name` yet: its default was left for the body.
-    fn is_unset(&self, object: &ObjId, name: &str) -> bool {
-        self.tx.get(object, name).ok().flatten().is_none()
-    }
-
-    /// Removes a scalar field, or deletes an entry of an open map.
-    fn remove(&mut self, target: &Target<'_>, name: &str, child: NodeId) -> Outcome {
-        let at = target.at.child(name);
-        let Some((_, object)) = self.tx.get(target.object, name)? else {
-            return Ok(());
-        };
-        if self.policy.is_dynamic(child) {
-            return self.delete_item(&object, child, &at);
-        }
-        let present = self.reader.property(target.object, name, child);
-        if present.is_none() {
-            return Ok(());
-        }
-        let node = self.policy.node(child);
-        if matches!(node.shape, Shape::Counter(_)) {
-            self.protect(
-                &at,
-                Rule::COUNTER,
-                "a counter cannot be removed",
-                None,
-                present,
-            );
-            return Ok(());
-        }
-        if let Some(rule) = denied(&node.write, self.author, target.fresh) {
-            let message = refusal_text(&rule);
-            self.protect(&at, rule, message, None, present);
-            return Ok(());
-        }
-        self.tx.delete(target.object, name)
     }
 
     /// Keeps a protected field and says so, or refuses.

@@ -8,7 +8,7 @@ use automerge::transaction::Transactable;
 use automerge::{Automerge, ChangeHash, MoveCursor, ObjId, ReadDoc};
 use serde_json::Value;
 
-use super::{Merger, Outcome, Target};
+use super::{Merger, Outcome, Source, Target};
 use crate::admission::rights::{denied, refusal_text};
 use crate::document::stored_scalar;
 use crate::pointer::Pointer;
@@ -35,8 +35,8 @@ impl Merger<'_, '_> {
     ) -> Outcome {
         let body: Vec<char> = value.as_str().unwrap_or_default().chars().collect();
         let present = self.present_text(target.object);
-        let old: Vec<char> = match (self.base_heads, base) {
-            (Some(_), Some(base)) => base
+        let old: Vec<char> = match (self.is_based(), base) {
+            (true, Some(base)) => base
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .chars()
@@ -47,12 +47,14 @@ impl Merger<'_, '_> {
         if found.is_empty() || present.chars().eq(body.iter().copied()) {
             return Ok(());
         }
-        if !self.may_splice(target, value, Value::String(present)) {
+        if !self.may_splice(target, value, Value::String(present.clone())) {
             return Ok(());
         }
         let widths: Vec<usize> = old.iter().map(|c| c.len_utf16()).collect();
+        let now: Vec<char> = present.chars().collect();
+        let compared = self.compared(&old, &now, |c| c.len_utf16());
         for splice in self
-            .splices(target.object, &found, &widths)
+            .splices(target.object, &found, &widths, compared.as_deref())
             .into_iter()
             .rev()
         {
@@ -80,8 +82,8 @@ impl Merger<'_, '_> {
             0 => Vec::new(),
             _ => self.reader.list(target.object, target.node),
         };
-        let old: Vec<Value> = match (self.base_heads, base) {
-            (Some(_), Some(base)) => base
+        let old: Vec<Value> = match (self.is_based(), base) {
+            (true, Some(base)) => base
                 .and_then(Value::as_array)
                 .into_iter()
                 .flatten()
@@ -93,14 +95,15 @@ impl Merger<'_, '_> {
         if found.is_empty() || present == body {
             return Ok(());
         }
-        if !self.may_splice(target, value, Value::Array(present))
+        if !self.may_splice(target, value, Value::Array(present.clone()))
             || !self.elements_fit(target, &body)
         {
             return Ok(());
         }
         let widths = vec![1; old.len()];
+        let compared = self.compared(&old, &present, |_| 1);
         for splice in self
-            .splices(target.object, &found, &widths)
+            .splices(target.object, &found, &widths, compared.as_deref())
             .into_iter()
             .rev()
         {
@@ -146,8 +149,30 @@ impl Merger<'_, '_> {
         false
     }
 
-    /// The splices in the present sequence for runs that differ between base and body, ascending.
-    fn splices(&self, object: &ObjId, found: &[Run], widths: &[usize]) -> Vec<Splice> {
+    /// Whether texts and lists are compared with their base instead of with the present.
+    fn is_based(&self) -> bool {
+        self.base_heads.is_some() || self.source == Source::Edits
+    }
+
+    /// Where each element of `old` is in the present sequence, where only comparing tells.
+    fn compared<T: Eq + std::hash::Hash>(
+        &self,
+        old: &[T],
+        present: &[T],
+        width: impl Fn(&T) -> usize,
+    ) -> Option<Vec<(usize, bool)>> {
+        (self.source == Source::Edits).then(|| places(old, present, width))
+    }
+
+    /// The splices in the present sequence for runs that differ between base and body, ascending;
+    /// `compared` as in [`Self::compared`].
+    fn splices(
+        &self,
+        object: &ObjId,
+        found: &[Run],
+        widths: &[usize],
+        compared: Option<&[(usize, bool)]>,
+    ) -> Vec<Splice> {
         let mut starts = Vec::with_capacity(widths.len() + 1);
         let mut start = 0;
         for width in widths {
@@ -155,7 +180,7 @@ impl Merger<'_, '_> {
             start += width;
         }
         starts.push(start);
-        let Some(heads) = self.base_heads else {
+        if self.base_heads.is_none() && compared.is_none() {
             return found
                 .iter()
                 .map(|run| Splice {
@@ -164,17 +189,21 @@ impl Merger<'_, '_> {
                     inserted: run.new.clone(),
                 })
                 .collect();
-        };
+        }
         let carried = Carried {
             doc: &self.entity.doc,
             object,
-            heads,
+            heads: self.base_heads.unwrap_or_default(),
+        };
+        let place = |index: usize| match compared {
+            Some(compared) => compared.get(index).copied(),
+            None => carried.element(starts[index]),
         };
         let mut splices = Vec::new();
         for run in found {
             let anchor = match run.old.start.checked_sub(1) {
                 None => 0,
-                Some(before) => match carried.element(starts[before]) {
+                Some(before) => match place(before) {
                     Some((place, true)) => place + widths[before],
                     Some((place, false)) => place,
                     None => 0,
@@ -186,7 +215,7 @@ impl Merger<'_, '_> {
                 inserted: run.new.clone(),
             });
             for index in run.old.clone() {
-                if let Some((place, true)) = carried.element(starts[index]) {
+                if let Some((place, true)) = place(index) {
                     let nothing = run.new.end..run.new.end;
                     splices.push(Splice {
                         at: place,
@@ -201,6 +230,34 @@ impl Merger<'_, '_> {
         splices.sort_by_key(|splice| (splice.at, splice.removed > 0));
         splices
     }
+}
+
+/// Where each element of `old` is in `present`, in units of `width`; `false` where it is gone, and
+/// the place is the one that it would have.
+fn places<T: Eq + std::hash::Hash>(
+    old: &[T],
+    present: &[T],
+    width: impl Fn(&T) -> usize,
+) -> Vec<(usize, bool)> {
+    let mut starts = vec![0];
+    for element in present {
+        starts.push(starts[starts.len() - 1] + width(element));
+    }
+    let mut found = Vec::with_capacity(old.len());
+    let mut index = 0;
+    for run in runs(old, present) {
+        while found.len() < run.old.start {
+            found.push((starts[index], true));
+            index += 1;
+        }
+        index = run.new.end;
+        found.resize(run.old.end, (starts[index], false));
+    }
+    while found.len() < old.len() {
+        found.push((starts[index], true));
+        index += 1;
+    }
+    found
 }
 
 /// Finds elements of an earlier state in the present one.

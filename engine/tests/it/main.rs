@@ -7,4 +7,5 @@ mod fixture;
 mod ledgers;
 mod lifecycle;
 mod merge;
+mod rebase;
 mod simulated;

@@ -1,0 +1,156 @@
+//! Carrying over by values what was written to a document that shares no operations with this one.
+//!
+//! Owns the two places where a rebase cannot go by operation ids: whole entities (another epoch or
+//! genesis) and objects that are made anew (somebody else's has their name, or another schema
+//! declares other containers for them).
+//! Invariant: what the two versions agree in is not touched; protected fields stay and are told.
+//! Must never know: why the ids are gone, which changes the values come from.
+
+use automerge::transaction::Transactable;
+use automerge::{ActorId, ObjId, ReadDoc};
+use serde_json::{Map, Value};
+
+use super::{
+    Absent, Base, MergeError, MergeOptions, Merged, Merger, Outcome, Protected, Source, Target,
+    write,
+};
+use crate::admission::rights::{denied, refusal_text};
+use crate::document::POSITION;
+use crate::entity::Entity;
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Shape};
+use crate::principal::Principal;
+
+/// A keyed list or open map, and the name of an object in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder<'a> {
+    pub(crate) object: &'a ObjId,
+    pub(crate) node: NodeId,
+    pub(crate) at: &'a Pointer,
+    pub(crate) name: &'a str,
+}
+
+/// An item or map entry at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Version {
+    pub(crate) value: Map<String, Value>,
+    pub(crate) position: Option<String>,
+    pub(crate) deleted: bool,
+}
+
+/// What to leave alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Care<'a> {
+    /// What to do with values for fields that the author may not write.
+    pub(crate) protected: Protected,
+    /// More places to keep as they are.
+    pub(crate) preserve: &'a [Pointer],
+}
+
+fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
+    MergeOptions {
+        protected: care.protected,
+        absent: match base {
+            Some(_) => Absent::Removed,
+            None => Absent::Stays,
+        },
+        preserve: care.preserve.to_vec(),
+        base: base.map(|value| Base {
+            value,
+            heads: Vec::new(),
+        }),
+        creation: false,
+    }
+}
+
+/// Makes the change that brings the difference of two values, of an entity elsewhere, into this one.
+pub(crate) fn carry_value(
+    entity: &Entity,
+    (author, actor): (&Principal, &ActorId),
+    (base, body): (&Value, &Value),
+    care: Care<'_>,
+) -> Result<Merged, MergeError> {
+    let options = options(Some(base.clone()), care);
+    write(entity, author, actor, &options, None, |merger| {
+        merger.source = Source::Edits;
+        merger.root(body)
+    })
+}
+
+/// Makes the change that brings an object made elsewhere (no `base`), or the difference of two of
+/// its versions, to its place in this entity.
+pub(crate) fn carry_object(
+    entity: &Entity,
+    (author, actor): (&Principal, &ActorId),
+    holder: &Holder<'_>,
+    (base, body): (Option<&Version>, &Version),
+    care: Care<'_>,
+) -> Result<Merged, MergeError> {
+    let value = base.map(|base| Value::Object(base.value.clone()));
+    let options = options(value, care);
+    write(entity, author, actor, &options, None, |merger| {
+        merger.source = match base {
+            Some(_) => Source::Edits,
+            None => Source::Object,
+        };
+        merger.version(holder, base, body)
+    })
+}
+
+impl Merger<'_, '_> {
+    fn version(&mut self, holder: &Holder<'_>, base: Option<&Version>, body: &Version) -> Outcome {
+        let Some(child) = self.policy.child(holder.node, holder.name) else {
+            return Ok(());
+        };
+        let at = holder.at.child(holder.name);
+        let found = self.tx.get(holder.object, holder.name)?;
+        let Some((_, object)) = found else {
+            let target = Target {
+                object: holder.object,
+                node: holder.node,
+                at: holder.at,
+                fresh: false,
+            };
+            let position = body.position.as_ref();
+            return self.make_item(&target, holder.name, child, &body.value, position);
+        };
+        let was_deleted = match base {
+            Some(base) => base.deleted,
+            None => self.reader.is_deleted(&object),
+        };
+        if was_deleted && !body.deleted {
+            self.undelete(&object, child, &at, &Map::new())?;
+        }
+        let target = Target {
+            object: &object,
+            node: child,
+            at: &at,
+            fresh: false,
+        };
+        let nothing = Map::new();
+        let old = base.map_or(&nothing, |base| &base.value);
+        self.object(&target, &body.value, Some(old))?;
+        if let Some(base) = base
+            && base.position != body.position
+        {
+            self.place(holder, &object, body.position.as_deref())?;
+        }
+        if body.deleted && !was_deleted {
+            self.delete_item(&object, child, &at)?;
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, holder: &Holder<'_>, object: &ObjId, position: Option<&str>) -> Outcome {
+        let list = self.policy.node(holder.node);
+        let (Shape::Keyed { .. }, Some(position)) = (&list.shape, position) else {
+            return Ok(());
+        };
+        if let Some(rule) = denied(&list.write, self.author, false) {
+            let message = refusal_text(&rule);
+            self.protect(holder.at, rule, message, None, None);
+            return Ok(());
+        }
+        self.tx.put(object, POSITION, position)
+    }
+}

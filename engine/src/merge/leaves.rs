@@ -1,0 +1,125 @@
+//! Merging single values: registers, counters, atomics.
+//!
+//! Invariant: what stands already is not written again.
+//! Must never know: how objects are made or found.
+
+use automerge::ObjId;
+use automerge::ReadDoc;
+use automerge::transaction::Transactable;
+use serde_json::Value;
+
+use super::{Merger, Outcome, Target};
+use crate::admission::rights::{denied, refusal_text};
+use crate::document::stored_scalar;
+use crate::policy::{NodeId, Shape};
+use crate::value::{canonical, normal};
+use crate::violation::Rule;
+
+impl Merger<'_, '_> {
+    pub(super) fn scalar(
+        &mut self,
+        target: &Target<'_>,
+        name: &str,
+        child: NodeId,
+        value: &Value,
+        base: Option<Option<&Value>>,
+    ) -> Outcome {
+        let at = target.at.child(name);
+        let node = self.policy.node(child);
+        let base = base.map(|base| base.map(normal));
+        if base
+            .as_ref()
+            .is_some_and(|base| base.as_ref() == Some(value))
+        {
+            return Ok(());
+        }
+        let present = if self.made.contains(target.object) {
+            node.default.clone()
+        } else {
+            self.reader.property(target.object, name, child)
+        };
+        // `null` where the schema does not allow it removes the field.
+        let checked = match &node.shape {
+            Shape::Scalar(rule) | Shape::Counter(rule) => rule.check(value),
+            Shape::Atomic(rule) => rule.check(value),
+            _ => Ok(()),
+        };
+        let removes = value.is_null() && checked.is_err();
+        let same = if removes {
+            present.is_none()
+        } else {
+            present.as_ref() == Some(value)
+        };
+        if same && !(self.made.contains(target.object) && self.is_unset(target.object, name)) {
+            return Ok(());
+        }
+        let is_default = target.fresh && node.default.as_ref() == Some(value);
+        if let Some(rule) = denied(&node.write, self.author, target.fresh) {
+            if !is_default {
+                let message = refusal_text(&rule);
+                self.protect(&at, rule, message, Some(value), present);
+            }
+            return Ok(());
+        }
+        if removes {
+            return self.tx.delete(target.object, name);
+        }
+        if let Err(fault) = checked {
+            let rule = Rule::keyword(fault.keyword);
+            self.refuse(&at, rule, &fault.message, Some(value), present);
+            return Ok(());
+        }
+        match &node.shape {
+            Shape::Counter(_) => {
+                let from = base.flatten().or(present);
+                let from = from.as_ref().and_then(Value::as_i64).unwrap_or(0);
+                match value.as_i64().and_then(|to| to.checked_sub(from)) {
+                    Some(by) => self.tx.increment(target.object, name, by),
+                    None => Ok(()),
+                }
+            }
+            Shape::Atomic(_) => self.tx.put(target.object, name, canonical(value)),
+            _ => match stored_scalar(value) {
+                Some(scalar) => self.tx.put(target.object, name, scalar),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Whether a made object has no value at `name` yet: its default was left for the body.
+    fn is_unset(&self, object: &ObjId, name: &str) -> bool {
+        self.tx.get(object, name).ok().flatten().is_none()
+    }
+
+    /// Removes a scalar field, or deletes an entry of an open map.
+    pub(super) fn remove(&mut self, target: &Target<'_>, name: &str, child: NodeId) -> Outcome {
+        let at = target.at.child(name);
+        let Some((_, object)) = self.tx.get(target.object, name)? else {
+            return Ok(());
+        };
+        if self.policy.is_dynamic(child) {
+            return self.delete_item(&object, child, &at);
+        }
+        let present = self.reader.property(target.object, name, child);
+        if present.is_none() {
+            return Ok(());
+        }
+        let node = self.policy.node(child);
+        if matches!(node.shape, Shape::Counter(_)) {
+            self.protect(
+                &at,
+                Rule::COUNTER,
+                "a counter cannot be removed",
+                None,
+                present,
+            );
+            return Ok(());
+        }
+        if let Some(rule) = denied(&node.write, self.author, target.fresh) {
+            let message = refusal_text(&rule);
+            self.protect(&at, rule, message, None, present);
+            return Ok(());
+        }
+        self.tx.delete(target.object, name)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a rebase dropped, for its author.
+//!
+//! Invariant: every operation that is in no new change is in the report, once.
+//! Must never know: how it was found out.
+
+use serde_json::Value;
+
+use crate::pointer::Pointer;
+use crate::violation::{Violation, ViolationReport};
+
+/// Operations that a refusal names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Which pending change, from 0.
+    pub change: usize,
+    /// Which of its operations, from 0. Empty: all of them.
+    pub ops: Vec<usize>,
+    /// The stable code of the rule.
+    pub rule: String,
+}
+
+impl From<&ViolationReport> for Named {
+    fn from(report: &ViolationReport) -> Self {
+        let index = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        Self {
+            change: index(report.change),
+            ops: report.ops.iter().map(|&op| index(op)).collect(),
+            rule: report.rule.clone(),
+        }
+    }
+}
+
+impl From<&Violation> for Named {
+    fn from(violation: &Violation) -> Self {
+        Self {
+            change: violation.change,
+            ops: violation.ops.clone(),
+            rule: violation.rule.code().to_owned(),
+        }
+    }
+}
+
+/// Why something was dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The refusal names it; the stable code of the rule.
+    Named(String),
+    /// It works on an object, element or value that was dropped.
+    Depends,
+    /// What it works on is not there any more: others removed it.
+    Gone,
+    /// A rule forbids it at its new place; the stable code of the rule.
+    Forbidden(String),
+}
+
+impl Why {
+    /// A stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Named(_) => "refused",
+            Self::Depends => "depends",
+            Self::Gone => "gone",
+            Self::Forbidden(_) => "forbidden",
+        }
+    }
+
+    /// The rule, where one is to blame.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Named(rule) | Self::Forbidden(rule) => Some(rule),
+            Self::Depends | Self::Gone => None,
+        }
+    }
+}
+
+/// Something that was dropped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dropped {
+    /// Which pending change, from 0.
+    pub change: usize,
+    /// Which of its operations, from 0; `None` for a value that was carried over by values, where
+    /// one value may come of many operations.
+    pub op: Option<usize>,
+    /// Where; items of keyed lists are named by their ids.
+    pub pointer: Pointer,
+    /// The value that was to stand there, or the element or increment that was to be added.
+    pub attempted: Option<Value>,
+    /// Why.
+    pub why: Why,
+}

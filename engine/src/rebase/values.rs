@@ -1,0 +1,277 @@
+//! Rebasing by values, where operation ids are of no use any more.
+//!
+//! Each pending change is the difference of two values; the difference is merged into the server's
+//! state, and what cannot be taken is left out, place by place, until the rest can.
+//! Invariant: a difference ends up in the new change or in the report.
+//! Must never know: operations.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::pending::Pending;
+use super::present::Present;
+use super::report::{Dropped, Why};
+use super::{Ground, RebaseError, Rebased, RebasedChange};
+use crate::document::Reader;
+use crate::entity::Entity;
+use crate::merge::{Care, MergeError, Merged, Protected, carry_value};
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Policy, Shape};
+use crate::violation::Rule;
+
+/// Rebases `changes`, made in this order on `before`, onto a ground that shares no operations with
+/// them: another epoch, another genesis. What each change did to the value is done to the ground's
+/// value: scalars are set, counters go on by the same amount, texts and lists get the same splices
+/// at the places that comparing the values tells, items keep their ids.
+///
+/// # Errors
+/// [`RebaseError::Unreadable`], or [`RebaseError::NotThere`] when the changes were not made on
+/// `before`.
+pub fn rebase_values(
+    ground: &Ground<'_>,
+    before: &Entity,
+    changes: &[Vec<u8>],
+) -> Result<Rebased, RebaseError> {
+    let pending = Pending::read(changes, ground.limits)?;
+    let mut present = Present::new(ground.entity, ground.actor);
+    let mut rebased = Rebased::default();
+    let policy = &ground.entity.policy;
+    let by = (ground.author, ground.actor);
+    let root = Pointer::root();
+    let mut local = before.doc.clone();
+    let mut base = Reader::now(&local, &before.policy).root();
+    for (from, change) in pending.changes.iter().enumerate() {
+        local
+            .apply_changes([change.raw().clone()])
+            .map_err(|error| RebaseError::Document(error.to_string()))?;
+        if local
+            .get_change_meta_by_hash(&change.raw().hash())
+            .is_none()
+        {
+            return Err(RebaseError::NotThere { change: from });
+        }
+        let after = Reader::now(&local, &before.policy).root();
+        let mut body = after.clone();
+        let mut lost = Lost::new(policy, policy.root(), &root, from);
+        let now = Reader::now(present.doc(), policy).root();
+        lost.fit(Some(&mut base), Some(&now), &mut body);
+        let values = (&Value::Object(base), &Value::Object(body.clone()));
+        let made = lost.persist(&body, Vec::new(), |care| {
+            carry_value(&present.entity, by, values, care)
+        })?;
+        if let Some(bytes) = made {
+            present.take(&bytes)?;
+            rebased.changes.push(RebasedChange {
+                from,
+                change: bytes,
+            });
+        }
+        rebased.dropped.extend(lost.into_dropped());
+        rebased
+            .carried
+            .extend((0..change.ops().len()).map(|op| (from, op)));
+        base = after;
+    }
+    Ok(rebased)
+}
+
+/// What of a change's values cannot be carried over.
+pub(super) struct Lost<'a> {
+    policy: &'a Policy,
+    node: NodeId,
+    at: &'a Pointer,
+    change: usize,
+    found: BTreeMap<Pointer, (Option<Value>, Why)>,
+}
+
+impl<'a> Lost<'a> {
+    /// For the value at `node`, which is called `at`, of a pending change.
+    pub(super) fn new(policy: &'a Policy, node: NodeId, at: &'a Pointer, change: usize) -> Self {
+        Self {
+            policy,
+            node,
+            at,
+            change,
+            found: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn into_dropped(self) -> impl Iterator<Item = Dropped> {
+        let change = self.change;
+        self.found
+            .into_iter()
+            .map(move |(pointer, (attempted, why))| Dropped {
+                change,
+                op: None,
+                pointer,
+                attempted,
+                why,
+            })
+    }
+
+    /// Takes out of both versions what they agree in, and out of `body` what the ground's schema
+    /// does not declare and items that were there before and are not any more.
+    pub(super) fn fit(
+        &mut self,
+        base: Option<&mut Map<String, Value>>,
+        present: Option<&Map<String, Value>>,
+        body: &mut Map<String, Value>,
+    ) {
+        let (node, at) = (self.node, self.at.clone());
+        self.object(node, &at, base, present, body);
+    }
+
+    fn object(
+        &mut self,
+        node: NodeId,
+        at: &Pointer,
+        mut base: Option<&mut Map<String, Value>>,
+        present: Option<&Map<String, Value>>,
+        body: &mut Map<String, Value>,
+    ) {
+        let key = self.policy.presented_key(node).map(str::to_owned);
+        for name in body.keys().cloned().collect::<Vec<_>>() {
+            if key.as_ref() == Some(&name) {
+                continue;
+            }
+            let old = base.as_ref().and_then(|base| base.get(&name));
+            let same = old.is_some() && old == body.get(&name);
+            let child = self.policy.child(node, &name);
+            let Some(child) = child.filter(|_| !same) else {
+                let value = body.remove(&name);
+                if let Some(base) = &mut base {
+                    base.remove(&name);
+                }
+                if !same {
+                    let why = Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
+                    self.found.insert(at.child(name), (value, why));
+                }
+                continue;
+            };
+            let at = at.child(&name);
+            let old = base.as_mut().and_then(|base| base.get_mut(&name));
+            let now = present.and_then(|present| present.get(&name));
+            match (&self.policy.node(child).shape, body.get_mut(&name)) {
+                (Shape::Object { .. }, Some(Value::Object(body))) => {
+                    let old = old.and_then(Value::as_object_mut);
+                    self.object(child, &at, old, now.and_then(Value::as_object), body);
+                }
+                (Shape::Keyed { item, key }, Some(Value::Array(body))) => {
+                    let old = old.and_then(Value::as_array_mut);
+                    let now = now.and_then(Value::as_array);
+                    self.items((*item, key), &at, old, now, body);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn items(
+        &mut self,
+        (item, key): (NodeId, &str),
+        at: &Pointer,
+        mut base: Option<&mut Vec<Value>>,
+        present: Option<&Vec<Value>>,
+        body: &mut Vec<Value>,
+    ) {
+        let is = |value: &Value, id: &str| value.get(key).and_then(Value::as_str) == Some(id);
+        body.retain_mut(|value| {
+            let Some(id) = value.get(key).and_then(Value::as_str).map(str::to_owned) else {
+                return true;
+            };
+            let at = at.child(&id);
+            let mut old = base
+                .as_mut()
+                .and_then(|base| base.iter_mut().find(|v| is(v, &id)));
+            let now = present.and_then(|present| present.iter().find(|v| is(v, &id)));
+            if old.is_some() && now.is_none() {
+                if old.as_deref() != Some(value) {
+                    self.found.insert(at, (Some(value.clone()), Why::Gone));
+                }
+                return false;
+            }
+            if let Value::Object(body) = value {
+                let old = old.as_mut().and_then(|old| old.as_object_mut());
+                self.object(item, &at, old, now.and_then(Value::as_object), body);
+            }
+            true
+        });
+    }
+
+    /// Makes the change with as much of `body` as can be taken, and nothing at `refused`; none when
+    /// nothing is left.
+    pub(super) fn persist(
+        &mut self,
+        body: &Map<String, Value>,
+        refused: Vec<Pointer>,
+        attempt: impl Fn(Care<'_>) -> Result<Merged, MergeError>,
+    ) -> Result<Option<Vec<u8>>, RebaseError> {
+        let mut skipped = refused;
+        loop {
+            let care = |protected| Care {
+                protected,
+                preserve: &skipped,
+            };
+            let violations = match attempt(care(Protected::Keep)) {
+                Ok(merged) => {
+                    let kept = merged.preserved.into_iter();
+                    let kept: Vec<Pointer> = kept.filter(|at| !skipped.contains(at)).collect();
+                    let rules = match attempt(care(Protected::Refuse)) {
+                        Err(MergeError::Refused(violations)) if !kept.is_empty() => violations,
+                        _ => Vec::new(),
+                    };
+                    for at in kept {
+                        let rule = rules.iter().find(|violation| violation.pointer == at);
+                        let why = match rule {
+                            Some(violation) => Why::Forbidden(violation.rule.code().to_owned()),
+                            None => Why::Gone,
+                        };
+                        self.lose(body, at, why);
+                    }
+                    return Ok(merged.change);
+                }
+                Err(MergeError::Refused(violations)) => violations,
+                Err(error) => return Err(RebaseError::Document(error.to_string())),
+            };
+            for violation in violations {
+                let why = Why::Forbidden(violation.rule.code().to_owned());
+                let mut at = violation.pointer;
+                // What cannot be left out alone is left out with what is around it.
+                while skipped.contains(&at) {
+                    match at.parent().filter(|around| self.at.contains(around)) {
+                        Some(around) => at = around,
+                        None => break,
+                    }
+                }
+                if at == *self.at || skipped.contains(&at) {
+                    self.lose(body, self.at.clone(), why);
+                    return Ok(None);
+                }
+                self.lose(body, at.clone(), why);
+                skipped.push(at);
+            }
+        }
+    }
+
+    fn lose(&mut self, body: &Map<String, Value>, at: Pointer, why: Why) {
+        let attempted = self.value_at(body, &at);
+        self.found.insert(at, (attempted, why));
+    }
+
+    fn value_at(&self, body: &Map<String, Value>, at: &Pointer) -> Option<Value> {
+        let whole = Value::Object(body.clone());
+        let (mut value, mut node) = (&whole, self.node);
+        for token in at.tokens().get(self.at.tokens().len()..)? {
+            value = match (&self.policy.node(node).shape, value) {
+                (Shape::Keyed { key, .. }, Value::Array(items)) => items
+                    .iter()
+                    .find(|item| item.get(key).and_then(Value::as_str) == Some(token))?,
+                (_, Value::Array(items)) => items.get(token.parse::<usize>().ok()?)?,
+                (_, value) => value.get(token)?,
+            };
+            node = self.policy.child(node, token)?;
+        }
+        Some(value.clone())
+    }
+}
