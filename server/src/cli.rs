@@ -5,6 +5,7 @@
 //! Must never know: how anything is done.
 
 mod export;
+mod history;
 mod refusals;
 mod schema;
 mod serve;
@@ -47,6 +48,12 @@ enum Command {
     Token(token::Token),
     /// Write the whole ledger of a stopped server into a file that can be checked anywhere
     Export(export::Export),
+    /// Show who changed what and when on a stopped server
+    History(history::History),
+    /// Show an entity as it was at some point
+    At(history::At),
+    /// Show what differs between two points of an entity's past
+    Diff(history::Diff),
     /// Show what policy refused on a stopped server
     Refusals(refusals::Refusals),
     /// Check a file that `indelible export` made
@@ -100,6 +107,9 @@ pub fn run() -> ExitCode {
         Command::Token(token) => token.run(),
         Command::Export(export) => export.run(),
         Command::Refusals(refusals) => refusals.run(),
+        Command::History(history) => history.run(),
+        Command::At(at) => at.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Verify(verify) => verify.run(),
         Command::Schema {
             command: SchemaCommand::Check(check),

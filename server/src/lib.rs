@@ -10,6 +10,7 @@ pub mod export;
 mod http;
 pub mod keys;
 mod known_policies;
+mod past;
 mod random;
 mod relay;
 pub mod schema_files;

@@ -251,6 +251,9 @@ fn help_shows_the_way() {
         &["export", "--help"],
         &["verify", "--help"],
         &["refusals", "--help"],
+        &["history", "--help"],
+        &["at", "--help"],
+        &["diff", "--help"],
     ] {
         let output = indelible(words);
         assert!(output.status.success());

@@ -57,7 +57,7 @@ impl Refusals {
         each(&store, self.entity.as_ref(), |record| {
             found += 1;
             if self.json {
-                return super::print(&object(record).to_string());
+                return super::print(&tables::json(&object(record).to_string()));
             }
             for row in rows(record) {
                 table.row(row);

@@ -41,6 +41,21 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
+/// JSON with the same characters escaped, as JSON escapes them.
+pub(super) fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unseen(character) && character != '\n' {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
 /// Controls, format characters (Unicode category Cf) and fillers. Marks that combine with what is
 /// before them are seen.
 fn is_unseen(character: char) -> bool {
@@ -153,6 +168,20 @@ mod tests {
         assert_eq!(
             plain("a\u{202e}b\u{200b}c\0"),
             "a\\u{202e}b\\u{200b}c\\u{0}"
+        );
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let value = serde_json::json!({ "a\u{202e}": ["\u{e0001}", "\u{1b}", "é東\n"] });
+        let text = json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(
+            text.contains(r#""a\u202e""#) && text.contains(r"\udb40\udc01"),
+            "{text}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
         );
     }
 

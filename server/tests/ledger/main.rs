@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use indelible_server::config::RefusalSettings;
+use indelible_server::storage::Store;
 use indelible_server::storage::redb::RedbStore;
 
 fn indelible(dir: &Path, arguments: &[&str]) -> Output {
@@ -163,4 +164,136 @@ TIME (UTC)           ENTITY     BY     FIELD        RULE    TRIED  STANDS
     assert_eq!(lines[1]["violations"][1]["attempted"], 5);
     assert_eq!(lines[1]["violations"][0]["kept"], "E-1");
     assert_eq!(lines[1]["at"], "2026-03-02T09:08:08.008Z");
+}
+
+#[test]
+fn the_past_is_told_entry_by_entry() {
+    let dir = data();
+    let dir = dir.path();
+    let jane = done(dir, &["history", "team/jane", "--data", "."]);
+    let lines: Vec<&str> = jane.lines().collect();
+    assert_eq!(lines.len(), 8, "{jane}");
+    assert!(
+        lines[0].starts_with("ENTRY  TIME (UTC)           BY      WHAT     "),
+        "{jane}"
+    );
+    assert!(
+        lines[1].starts_with("1:4    2026-03-02 09:07:07  bob     /skills/"),
+        "{jane}"
+    );
+    assert!(lines[1].ends_with("\"label\":\"xxxxxxxxx…"), "{jane}");
+    let name = "1:3    2026-03-02 09:06:06  alice   /name";
+    assert!(lines[2].starts_with(name), "{jane}");
+    // What a value holds is shown, and does nothing.
+    assert!(
+        lines[2].ends_with(r#""Jane"  "Jane 東京 \u{202e}Doe\u001b[31m""#),
+        "{jane}"
+    );
+    assert!(lines[3].contains("bob     /bio at 6"), "{jane}");
+    assert!(
+        lines[5].starts_with("                                    /employeeId"),
+        "{jane}"
+    );
+    assert_eq!(lines[7], "1:0    2026-03-02 09:01:01  system  (genesis)");
+    let column = lines[0].find("TO").unwrap();
+    assert_eq!(lines[3].find("\"old \""), Some(column), "{jane}");
+
+    let joe = done(dir, &["history", "team/joe", "--data", ".", "--limit", "1"]);
+    let expected = "\
+ENTRY  TIME (UTC)           BY     WHAT       FROM  TO
+1:2    2026-03-02 09:05:05  alice  (deleted)
+(2 entries before; --limit 0 shows all)
+";
+    assert_eq!(joe, expected);
+
+    let until = [
+        "history",
+        "team/jane",
+        "--data",
+        ".",
+        "--until",
+        "2",
+        "--json",
+    ];
+    let until: Vec<serde_json::Value> = done(dir, &until)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let seqs: Vec<_> = until
+        .iter()
+        .map(|event| event["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seqs, [2, 1, 0]);
+    assert_eq!(until[0]["by"]["id"], "bob");
+    assert_eq!(until[0]["effects"][0]["inserted"], "old ");
+}
+
+#[test]
+fn past_states_are_shown_and_compared() {
+    let dir = data();
+    let dir = dir.path();
+    let expected = r#"{
+  "bio": "Likes old maps.",
+  "employeeId": "E-1",
+  "name": "Jane",
+  "updatedAt": "2026-03-02T09:04:04.004Z"
+}
+"#;
+    for point in ["2", "1:2", "2026-03-02T09:05:00Z"] {
+        assert_eq!(
+            done(dir, &["at", "team/jane", point, "--data", "."]),
+            expected
+        );
+    }
+    let value = done(dir, &["at", "team/jane", "3", "--data", "."]);
+    assert!(value.contains(r"Jane 東京 \u202eDoe\u001b[31m"), "{value}");
+
+    let differs = done(dir, &["diff", "team/jane", "1", "3", "--data", "."]);
+    let expected = r#"FIELD      FROM    TO
+/bio at 6  ""      "old "
+/name      "Jane"  "Jane 東京 \u{202e}Doe\u001b[31m"
+"#;
+    assert_eq!(differs, expected);
+    let same = done(dir, &["diff", "team/jane", "2", "2", "--data", "."]);
+    assert_eq!(same, "nothing differs\n");
+    let patch = done(
+        dir,
+        &["diff", "team/jane", "2", "1", "--data", ".", "--json"],
+    );
+    let patch: serde_json::Value = serde_json::from_str(&patch).unwrap();
+    assert_eq!(patch[0]["path"], "/bio");
+
+    let say = |words: &[&str]| failed(dir, words);
+    let deleted = say(&["at", "team/joe", "2", "--data", "."]);
+    assert_eq!(deleted, "indelible: team/joe was deleted at that point\n");
+    let unborn = say(&["at", "team/joe", "0", "--data", "."]);
+    assert_eq!(
+        unborn,
+        "indelible: team/joe was not created yet at that point\n"
+    );
+    let beyond = say(&["at", "team/jane", "9", "--data", "."]);
+    assert_eq!(
+        beyond,
+        "indelible: team/jane has no entry 9; its last is 1:4\n"
+    );
+    let never = say(&["history", "team/nobody", "--data", "."]);
+    assert_eq!(never, "indelible: team/nobody was never there\n");
+    let odd = indelible(dir, &["at", "team/jane", "yesterday", "--data", "."]);
+    assert_eq!(odd.status.code(), Some(2));
+    assert!(text(&odd.stderr).contains("a point is a seq, EPOCH:SEQ, or a time"));
+}
+
+#[test]
+fn effects_that_were_dropped_are_made_again() {
+    let dir = data();
+    let dir = dir.path();
+    let history = || done(dir, &["history", "team/jane", "--data", "."]);
+    let before = history();
+    let refusals = RefusalSettings {
+        kept_per_principal_max: 1,
+    };
+    let store = RedbStore::open(dir, refusals).unwrap();
+    store.rebuild_caches().unwrap();
+    drop(store);
+    assert_eq!(history(), before);
 }
