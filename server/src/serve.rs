@@ -23,7 +23,7 @@ use crate::http::{self, App};
 use crate::keys::{KeyError, Keys};
 use crate::known_policies;
 use crate::relay::{self, Hub, Parts};
-use crate::schema_files::{self, SchemaFilesError};
+use crate::schema_files::{self, Content, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
 use crate::storage::StoreError;
 use crate::storage::redb::RedbStore;
@@ -110,7 +110,6 @@ impl Server {
         };
         let store = Arc::new(RedbStore::open(&config.data, config.refusals)?);
         let known = known_policies::keep(&*store, &policies)?;
-        relay::restore_claims(&*store, &policies, &known)?;
         let commit = CommitThread::start(store.clone(), config.commit.clone())?;
         let hub = Hub::new(Parts {
             policies,
@@ -121,9 +120,9 @@ impl Server {
             commit: commit.handle(),
             keys,
         });
-        if let Err(error) = seeding::seed(&hub, files.content).await {
+        if let Err(error) = prepare(&hub, files.content).await {
             commit.stop().await;
-            return Err(error.into());
+            return Err(error);
         }
         let app = App {
             hub,
@@ -186,6 +185,13 @@ impl Server {
         tracing::info!("stopped");
         served.map_err(|source| ServeError::Listen { address, source })
     }
+}
+
+/// What has to be in the store before anybody is served. By now all entities follow the present
+/// schemas, so their values tell what they claim; the initial content claims values too.
+async fn prepare(hub: &Hub, content: Content) -> Result<(), ServeError> {
+    relay::restore_claims(hub)?;
+    Ok(seeding::seed(hub, content).await?)
 }
 
 /// Runs a server until `shutdown` comes.

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use indelible_engine::claims::{held, signature};
 use indelible_engine::id::{EntityId, Hash};
-use indelible_engine::policy::{Policies, Policy, PolicySource};
+use indelible_engine::policy::{Policy, PolicySource};
 
+use super::hub::Hub;
 use super::loading;
 use crate::storage::{Presence, Scope, Store, StoreResult};
 
@@ -20,12 +21,9 @@ use crate::storage::{Presence, Scope, Store, StoreResult};
 /// # Errors
 /// When the store cannot be read or written. An entity that cannot be loaded is left out, and
 /// logged; nobody can edit it either.
-pub(crate) fn restore(
-    store: &dyn Store,
-    policies: &Policies,
-    known: &dyn PolicySource,
-) -> StoreResult<()> {
-    for policy in policies.iter() {
+pub(crate) fn restore(hub: &Hub) -> StoreResult<()> {
+    let (store, known) = (&**hub.store(), &**hub.known_policies());
+    for policy in hub.policies().iter() {
         let (kind, wanted) = (policy.kind(), signature(policy));
         if store.claims_signature(kind)? == Some(wanted) {
             continue;

@@ -118,6 +118,62 @@ async fn of_two_creators_the_second_is_told_who_was_first() {
     server.stop().await;
 }
 
+/// They are judged before any of them is on disk, so the commit decides; whoever loses is judged
+/// again, together with what else waits for the same entity.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_at_once_one_has_it() {
+    const MANY: usize = 20;
+    let server = start().await;
+    let http = server.http_as("ada", &["editor"]);
+    let mut all = Vec::new();
+    for n in 0..MANY {
+        let answer = http.post(&format!("/api/member?id=m{n}"), json!({})).await;
+        assert_eq!(answer.status, 201);
+        let mut client = server.connect(&format!("p{n}"), &["editor"]).await;
+        let replica = client.replica(&format!("member/m{n}")).await;
+        all.push((client, replica));
+    }
+    for round in 0..5 {
+        let code = format!("E-{round}");
+        let tried = all.into_iter().map(async |(mut client, mut replica)| {
+            let before = replica.doc.clone();
+            let wanted = replica.change(|doc| doc.put(automerge::ROOT, "code", &*code).unwrap());
+            replica.doc = before.with_actor(harness::fresh_actor());
+            let named = replica.put("name", &code);
+            let wants = client.propose(&replica.entity, vec![wanted.clone()]).await;
+            let names = client.propose(&replica.entity, vec![named]).await;
+            let (mut has, mut is_named) = (None, false);
+            while has.is_none() || !is_named {
+                match client.next().await {
+                    ServerFrame::Entries { entries, .. } => {
+                        let last = entries.last().unwrap();
+                        (replica.seq, replica.hash) = (last.seq, last.hash);
+                    }
+                    ServerFrame::Admitted { id, .. } if id == wants => has = Some(true),
+                    ServerFrame::Admitted { id, .. } if id == names => is_named = true,
+                    ServerFrame::Refused { id, violations, .. } if id == wants => {
+                        assert_eq!(violations[0].rule, "unique");
+                        has = Some(false);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            if has == Some(true) {
+                let change = automerge::Change::try_from(&wanted[..]).unwrap();
+                replica.doc.apply_changes([change]).unwrap();
+            }
+            (client, replica, has == Some(true))
+        });
+        let tried = futures_util::future::join_all(tried).await;
+        assert_eq!(tried.iter().filter(|(.., has)| *has).count(), 1, "{code}");
+        all = tried
+            .into_iter()
+            .map(|(client, replica, _)| (client, replica))
+            .collect();
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_refused_value_leaves_what_came_before_it() {
     let server = start().await;

@@ -2,7 +2,7 @@
 //!
 //! Guards against a start that goes through the whole store. The store is made of real documents
 //! and real entries, by the engine and group commits; the process is killed while twenty writers
-//! write to it. `INDELIBLE_LONG=1` makes the store 2 GB. The times are printed, not judged.
+//! write to it. `INDELIBLE_LONG=1` makes them 2 GB. The times are printed, not judged.
 
 use std::path::Path;
 use std::sync::Arc;
