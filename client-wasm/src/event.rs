@@ -7,6 +7,7 @@ use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::Mode;
+use indelible_engine::rebase::Dropped;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Violation, ViolationReport};
 use serde::Serialize;
@@ -82,6 +83,44 @@ impl From<Violation> for ViolationView {
     }
 }
 
+/// Something of an edit that is lost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DroppedView {
+    /// Where; items of keyed lists are named by their ids.
+    pub pointer: Pointer,
+    /// `refused`: the server named it. `depends`: it worked on what was dropped. `gone`: others
+    /// removed what it worked on. `forbidden`: a rule is against it at its new place.
+    pub reason: &'static str,
+    /// The stable code of the rule, where one is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The value, increment or element that was written; of a text, what was typed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempted: Option<Value>,
+    /// How many operations it stands for.
+    pub operations: usize,
+}
+
+impl DroppedView {
+    /// Whether `next` went on where this one ended.
+    pub(crate) fn continues(&self, next: &Self) -> bool {
+        let fields = |view: &Self| (view.pointer.clone(), view.reason, view.rule.clone());
+        fields(self) == fields(next)
+    }
+}
+
+impl From<&Dropped> for DroppedView {
+    fn from(dropped: &Dropped) -> Self {
+        Self {
+            pointer: dropped.pointer.clone(),
+            reason: dropped.why.code(),
+            rule: dropped.why.rule().map(str::to_owned),
+            attempted: dropped.attempted.clone(),
+            operations: 1,
+        }
+    }
+}
+
 /// How far a replica, a value or the whole client is in step with the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -110,6 +149,8 @@ pub struct Status {
     pub last_sync_time: Option<Timestamp>,
     /// What the server refused.
     pub violations: Vec<ViolationView>,
+    /// What of our edits is lost by that.
+    pub dropped: Vec<DroppedView>,
     /// Why it cannot go on by itself.
     pub error: Option<Fault>,
 }
@@ -165,14 +206,18 @@ pub enum Event {
         /// The ordinal of the last of them.
         edit: u64,
     },
-    /// Edits are lost.
+    /// Something of our edits is lost; what is not listed goes on.
     Refused {
         /// Of which entity.
         entity: EntityId,
-        /// The ordinal of the last edit: all up to it that were not saved before are lost.
+        /// The ordinal of the first edit that lost something.
         edit: u64,
+        /// The ordinal up to which every edit is either saved or lost as a whole.
+        settled: u64,
         /// Which rules they broke.
         violations: Vec<ViolationView>,
+        /// Everything that is lost.
+        dropped: Vec<DroppedView>,
         /// Why.
         #[serde(flatten)]
         fault: Fault,

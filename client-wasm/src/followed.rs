@@ -10,7 +10,7 @@ use indelible_engine::protocol::Mode;
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
-use crate::event::{Event, Fault, Status, SyncState, ViolationView};
+use crate::event::{DroppedView, Event, Fault, Status, SyncState, ViolationView};
 use crate::replica::Replica;
 
 /// What is known of an entity.
@@ -44,6 +44,7 @@ pub(crate) enum Phase {
 pub(crate) struct Refusal {
     pub(crate) fault: Fault,
     pub(crate) violations: Vec<ViolationView>,
+    pub(crate) dropped: Vec<DroppedView>,
 }
 
 /// An entity that the program follows.
@@ -167,6 +168,10 @@ impl Followed {
             last_sync_time: self.last_sync,
             violations: match &self.refusal {
                 Some(refusal) => refusal.violations.clone(),
+                None => Vec::new(),
+            },
+            dropped: match &self.refusal {
+                Some(refusal) => refusal.dropped.clone(),
                 None => Vec::new(),
             },
             error: match (&self.known, &self.refusal) {

@@ -14,12 +14,11 @@ use indelible_engine::protocol::{
 };
 use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
-use indelible_engine::violation::ViolationReport;
 use serde_json::{Map, Value};
 
-use crate::event::{Event, Fault, ViolationView};
-use crate::followed::{Known, Phase, Refusal};
-use crate::replica::{Replica, Settled, Snapshot};
+use crate::event::{Event, Fault};
+use crate::followed::{Known, Phase};
+use crate::replica::{Author, Refused, Replica, Settled, Snapshot};
 use crate::session::Session;
 
 /// Bytes that are no frame; the connection must be closed.
@@ -109,7 +108,12 @@ impl Session {
                 code,
                 violations,
             } => {
-                self.on_refused(id, &entity, admitted, &code, violations);
+                let refused = Refused {
+                    code: &code,
+                    admitted,
+                    violations: &violations,
+                };
+                self.on_refused(id, &entity, &refused, now);
             }
             ServerFrame::Gone { entity, code } => {
                 let message = format!("{entity}: {code}");
@@ -183,7 +187,7 @@ impl Session {
             }
             Known::Replica(_) => {
                 let fault = Fault::new("forbidden", "the history may not be read any more");
-                self.drop_edits(id, &fault, Vec::new());
+                self.drop_edits(id, &fault);
                 self.forget(id);
             }
             Known::Value { .. } if replicated => self.forget(id),
@@ -239,22 +243,29 @@ impl Session {
             return;
         };
         followed.from_scratch = false;
-        let reloaded = followed
-            .replica()
-            .map(|replica| replica.reload(&policy, snapshot));
-        if matches!(reloaded, Some(Ok(()))) {
-            followed.reached(now);
+        let Some(principal) = &self.principal else {
             return;
-        }
-        if reloaded.is_some() {
+        };
+        let me = principal.id.clone();
+        if let Some(replica) = followed.replica() {
+            let author = Author {
+                principal,
+                limits: &self.limits,
+                now,
+                fresh: self.ids.draw(now),
+            };
+            let reloaded = replica.reload(&policy, snapshot, &author);
             let fault = Fault::new("reset", "the entity was started over on the server");
-            self.drop_edits(id, &fault, Vec::new());
+            match reloaded {
+                Ok(mended) => {
+                    followed.reached(now);
+                    self.tell_lost(id, &fault, Vec::new(), mended);
+                    return;
+                }
+                Err(_) => self.drop_edits(id, &fault),
+            }
         }
-        let me = self
-            .principal
-            .as_ref()
-            .map_or("", |principal| principal.id.as_str());
-        match Replica::load(id, me, &policy, snapshot) {
+        match Replica::load(id, &me, &policy, snapshot) {
             Ok(replica) => {
                 if let Some(followed) = self.followed.get_mut(id) {
                     followed.known = Known::Replica(Box::new(replica));
@@ -305,16 +316,12 @@ impl Session {
                     edit: *edit,
                 });
             }
-            Settled::Partly => {
-                let fault = Fault::new("refused", "the server refused a part of the edits");
-                self.drop_edits(id, &fault, Vec::new());
-            }
             Settled::Nothing => {}
         }
     }
 
     /// Asks for everything again; pending edits are kept if they still apply.
-    fn start_over(&mut self, id: &EntityId) {
+    pub(crate) fn start_over(&mut self, id: &EntityId) {
         if let Some(followed) = self.followed.get_mut(id) {
             followed.from_scratch = true;
             self.reopen(id);
@@ -446,74 +453,9 @@ impl Session {
         }
     }
 
-    fn on_refused(
-        &mut self,
-        id: ProposalId,
-        entity: &EntityId,
-        admitted: u32,
-        code: &str,
-        violations: Vec<ViolationReport>,
-    ) {
-        let violations: Vec<ViolationView> = violations.into_iter().map(Into::into).collect();
-        let message = violations.first().map_or_else(
-            || format!("refused: {code}"),
-            |violation| violation.message.clone(),
-        );
-        let fault = Fault::new(code, message);
-        if let Some(creation) = self.creations.remove(&id) {
-            let request = creation.request;
-            self.events.push_back(Event::NotCreated {
-                request,
-                violations,
-                fault,
-            });
-            return;
-        }
-        let Some(replica) = self.followed.get_mut(entity).and_then(|f| f.replica()) else {
-            return;
-        };
-        if !replica.is_in_flight(id) {
-            return;
-        }
-        if let Some(edit) = replica.saved_of_flight(admitted) {
-            self.events.push_back(Event::Saved {
-                entity: entity.clone(),
-                edit,
-            });
-        }
-        self.drop_edits(entity, &fault, violations);
-    }
-
-    /// Pending edits are lost; the replica goes on from the server's state.
-    fn drop_edits(&mut self, id: &EntityId, fault: &Fault, violations: Vec<ViolationView>) {
-        let Some(followed) = self.followed.get_mut(id) else {
-            return;
-        };
-        let edit = followed.edits;
-        let Some(replica) = followed.replica() else {
-            return;
-        };
-        // A proposal of which the log holds a part has left the pending ones when this is found out.
-        let lost = replica.pending() > 0 || fault.code == "refused";
-        replica.discard();
-        if lost {
-            let (entity, fault) = (id.clone(), fault.clone());
-            followed.refusal = Some(Refusal {
-                fault: fault.clone(),
-                violations: violations.clone(),
-            });
-            self.events.push_back(Event::Refused {
-                entity,
-                edit,
-                violations,
-                fault,
-            });
-        }
-    }
-
     /// The entity is not there (any more), or not for us.
     pub(crate) fn lose(&mut self, id: &EntityId, fault: &Fault) {
-        self.drop_edits(id, fault, Vec::new());
+        self.drop_edits(id, fault);
         self.forget(id);
         if let Some(followed) = self.followed.get_mut(id) {
             followed.known = Known::Gone(fault.clone());

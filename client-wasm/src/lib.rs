@@ -16,11 +16,12 @@ mod face;
 mod followed;
 mod ids;
 mod inbound;
+mod refusal;
 mod replica;
 mod session;
 
 pub use error::CallError;
-pub use event::{Event, Fault, Status, SyncState, ViolationView};
+pub use event::{DroppedView, Event, Fault, Status, SyncState, ViolationView};
 pub use inbound::BadFrame;
 pub use replica::{EditOptions, Edited};
 pub use session::Session;

@@ -5,6 +5,8 @@
 //! answered, so that it can be sent again after any loss of the connection.
 //! Must never know: frames, connections, what is told to the program.
 
+mod mend;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::error::CallError;
+
+pub(crate) use mend::{Mended, Refused};
 
 /// How many earlier states can be named as the base of an edit.
 const REVISIONS_MAX: usize = 512;
@@ -50,8 +54,6 @@ struct Revision {
 pub(crate) struct Flight {
     pub(crate) id: ProposalId,
     edits: Vec<Edit>,
-    /// The log holds only a part of it: the answer, once it comes, is a refusal of the rest.
-    partial: bool,
     /// Whether it has been sent on the present connection.
     sent: bool,
 }
@@ -105,8 +107,6 @@ pub(crate) struct Snapshot<'a> {
 pub(crate) enum Settled {
     /// All edits up to this ordinal are durable.
     Saved(u64),
-    /// The log holds only a part of the proposal: the rest was refused.
-    Partly,
     /// It was not about the proposal in flight.
     Nothing,
 }
@@ -123,6 +123,8 @@ pub(crate) struct Replica {
     flight: Option<Flight>,
     unsent: VecDeque<Edit>,
     revisions: VecDeque<Revision>,
+    /// The last answer was a refusal for how the changes were made, not for what they do.
+    doubted: bool,
 }
 
 impl Replica {
@@ -146,38 +148,8 @@ impl Replica {
             flight: None,
             unsent: VecDeque::new(),
             revisions: VecDeque::new(),
+            doubted: false,
         })
-    }
-
-    /// Starts over from a snapshot, with the pending edits that still apply to it.
-    ///
-    /// # Errors
-    /// When the snapshot cannot be read, belongs to another epoch, or lacks what the edits build on.
-    /// The replica is unchanged then, and its edits are lost if it is dropped.
-    pub(crate) fn reload(
-        &mut self,
-        policy: &Arc<Policy>,
-        snapshot: &Snapshot<'_>,
-    ) -> Result<(), LoadError> {
-        let id = self.confirmed.id().clone();
-        let mut fresh = Self::load(&id, &self.me, policy, snapshot)?;
-        if self.pending() > 0 {
-            if snapshot.epoch != self.confirmed.epoch() {
-                let reason = "the edits belong to an earlier epoch".to_owned();
-                return Err(LoadError::Change {
-                    entity: id,
-                    seq: snapshot.seq,
-                    reason,
-                });
-            }
-            fresh.local = Some(fresh.with_edits(self.edits())?);
-            fresh.actor = self.actor;
-            fresh.flight = self.flight.take();
-            fresh.unsent = std::mem::take(&mut self.unsent);
-        }
-        fresh.revisions = std::mem::take(&mut self.revisions);
-        *self = fresh;
-        Ok(())
     }
 
     fn edits(&self) -> impl Iterator<Item = &Edit> {
@@ -299,9 +271,10 @@ impl Replica {
         Ok(())
     }
 
-    /// Sees whether an entry is our proposal in flight.
+    /// Sees whether an entry is our proposal in flight. One of which the log holds only a part
+    /// waits for its answer.
     fn note(&mut self, entry: &EntryReport) -> Option<u64> {
-        let flight = self.flight.as_mut()?;
+        let flight = self.flight.as_ref()?;
         if entry.proposal != Some(flight.id) {
             return None;
         }
@@ -310,11 +283,11 @@ impl Replica {
             .iter()
             .all(|edit| entry.changes.iter().any(|change| **change == edit.change));
         if !whole {
-            flight.partial = true;
             return None;
         }
         let saved = flight.last();
         self.flight = None;
+        self.doubted = false;
         Some(saved)
     }
 
@@ -338,35 +311,25 @@ impl Replica {
         let Some(flight) = self.flight.take() else {
             return Ok(Settled::Nothing);
         };
+        self.doubted = false;
+        // Of what is not in the log the refusal was lost: it is proposed and judged again.
+        let (saved, rest): (Vec<Edit>, Vec<Edit>) = flight
+            .edits
+            .into_iter()
+            .partition(|edit| self.confirmed.holds(&edit.change));
+        for edit in rest.into_iter().rev() {
+            self.unsent.push_front(edit);
+        }
         self.rebuild()?;
-        Ok(if flight.partial {
-            Settled::Partly
-        } else {
-            Settled::Saved(flight.last())
+        Ok(match saved.last() {
+            Some(last) => Settled::Saved(last.ordinal),
+            None => Settled::Nothing,
         })
     }
 
     /// Whether this is the proposal in flight.
     pub(crate) fn is_in_flight(&self, id: ProposalId) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.id == id)
-    }
-
-    /// The ordinal of the last edit among the first `count` changes in flight.
-    pub(crate) fn saved_of_flight(&self, count: u32) -> Option<u64> {
-        let count = usize::try_from(count).ok()?.checked_sub(1)?;
-        let edits = &self.flight.as_ref()?.edits;
-        edits
-            .get(count.min(edits.len().checked_sub(1)?))
-            .map(|edit| edit.ordinal)
-    }
-
-    /// Drops all pending edits. The next edit gets a fresh actor: the old one's dropped changes
-    /// would leave a gap.
-    pub(crate) fn discard(&mut self) {
-        self.flight = None;
-        self.unsent.clear();
-        self.local = None;
-        self.actor = None;
     }
 
     /// Brings `body` in: as an edit that is shown at once and pending. `None`: nothing differs.
@@ -479,7 +442,6 @@ impl Replica {
             self.flight = Some(Flight {
                 id: id(),
                 edits,
-                partial: false,
                 sent: false,
             });
         }

@@ -50,7 +50,7 @@ pub(crate) struct Creation {
 #[derive(Debug)]
 pub struct Session {
     name: String,
-    ids: Ids,
+    pub(crate) ids: Ids,
     pub(crate) phase: Phase,
     pub(crate) principal: Option<Principal>,
     pub(crate) limits: Limits,
@@ -352,7 +352,8 @@ impl Session {
             state,
             pending: each.iter().map(|one| one.pending).sum::<usize>() + self.creations.len(),
             last_sync_time: each.iter().filter_map(|one| one.last_sync_time).max(),
-            violations: each.into_iter().flat_map(|one| one.violations).collect(),
+            violations: each.iter().flat_map(|one| one.violations.clone()).collect(),
+            dropped: each.into_iter().flat_map(|one| one.dropped).collect(),
             error: self.fault.clone(),
         }
     }

@@ -163,7 +163,7 @@ test('edits made offline are sent afterwards, once', async () => {
   expect(last).toMatchObject({ epoch: 1, seq: 1 })
 })
 
-test('the server’s refusal takes the edits back and reaches whoever waits', async () => {
+test('the server’s refusal takes back what it names and reaches whoever waits', async () => {
   const client = connect()
   const entity = await jane(client)
   server.refuseNext = true
@@ -174,11 +174,14 @@ test('the server’s refusal takes the edits back and reaches whoever waits', as
   expect(entity.value?.name).toBe('Jane')
   expect(entity.status).toMatchObject({ state: 'refused', pending: 0 })
   expect(entity.status.violations).toHaveLength(1)
+  const lost = { pointer: '/name', reason: 'refused', attempted: 'X', operations: 1 }
+  expect(refusal.dropped).toMatchObject([lost])
+  expect(entity.status.dropped).toEqual(refusal.dropped)
   expect(client.status.state).toBe('refused')
   await expect(entity.saved()).rejects.toBe(refusal)
   entity.merge({ name: 'Y' })
   await entity.saved()
-  expect(entity.status).toMatchObject({ state: 'synced', violations: [] })
+  expect(entity.status).toMatchObject({ state: 'synced', violations: [], dropped: [] })
 })
 
 test('values come as patches and cannot be edited', async () => {

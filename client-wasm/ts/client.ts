@@ -27,6 +27,7 @@ const IDLE: SyncStatus = Object.freeze({
   pending: 0,
   lastSyncTime: null,
   violations: Object.freeze([]),
+  dropped: Object.freeze([]),
   error: null,
 })
 
@@ -379,7 +380,7 @@ export class IndelibleClient {
         entity.receiveSaved(event.edit)
         break
       case 'refused':
-        entity.receiveRefusal(event.edit, event, event.violations)
+        entity.receiveRefusal(event)
         break
     }
   }
@@ -423,7 +424,11 @@ export class IndelibleClient {
   }
 
   #setStatus(status: SyncStatus): void {
-    const told = Object.freeze({ ...status, violations: Object.freeze(status.violations) })
+    const told = Object.freeze({
+      ...status,
+      violations: Object.freeze(status.violations),
+      dropped: Object.freeze(status.dropped),
+    })
     this.#status = told
     this.#notices.add(() => this.#statuses.tell(told))
   }

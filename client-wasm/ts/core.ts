@@ -10,6 +10,7 @@
 import { IndelibleError, PolicyError } from './errors.js'
 import { loadCore } from './load.js'
 import type {
+  Dropped,
   EntityMode,
   Fault,
   JsonValue,
@@ -45,8 +46,12 @@ export type CoreEvent =
   | ({
       readonly type: 'refused'
       readonly entity: string
+      /** The ordinal of the first edit that lost something. */
       readonly edit: number
+      /** The ordinal up to which every edit is saved or lost as a whole. */
+      readonly settled: number
       readonly violations: readonly Violation[]
+      readonly dropped: readonly Dropped[]
     } & Fault)
   | { readonly type: 'item'; readonly entity: string; readonly value: JsonValue }
   | { readonly type: 'item-patch'; readonly entity: string; readonly patch: readonly Patch[] }

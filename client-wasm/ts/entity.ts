@@ -5,7 +5,7 @@
  * the same object comes back until something changed.
  */
 
-import type { Core } from './core.js'
+import type { Core, CoreEvent } from './core.js'
 import { produce } from './draft.js'
 import { IndelibleError, PolicyError } from './errors.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
@@ -21,7 +21,6 @@ import type {
   Patch,
   SyncStatus,
   Unsubscribe,
-  Violation,
 } from './types.js'
 import { applyPatches, share, toJson } from './value.js'
 
@@ -44,6 +43,7 @@ const IDLE: SyncStatus = Object.freeze({
   pending: 0,
   lastSyncTime: null,
   violations: Object.freeze([]),
+  dropped: Object.freeze([]),
   error: null,
 })
 
@@ -135,7 +135,8 @@ export class Entity<T extends object = JsonObject> {
 
   /**
    * Resolves when every edit made so far is durable on the server; waits while offline. Rejects
-   * with a `PolicyError` when the server refused them, until the next edit.
+   * with a `PolicyError` when the server refused something of them, until the next edit; what it did
+   * not refuse goes on.
    */
   saved(): Promise<void> {
     if (this.#refusal !== null) return Promise.reject(this.#refusal)
@@ -216,7 +217,11 @@ export class Entity<T extends object = JsonObject> {
 
   /** @internal */
   receiveStatus(status: SyncStatus): void {
-    this.#status = Object.freeze({ ...status, violations: Object.freeze(status.violations) })
+    this.#status = Object.freeze({
+      ...status,
+      violations: Object.freeze(status.violations),
+      dropped: Object.freeze(status.dropped),
+    })
     const told = this.#status
     this.#host.notices.add(() => this.#statuses.tell(told))
   }
@@ -227,12 +232,15 @@ export class Entity<T extends object = JsonObject> {
     this.#settle(edit, null)
   }
 
-  /** @internal The edits up to `edit` that were not saved are lost. */
-  receiveRefusal(edit: number, fault: Fault, violations: readonly Violation[]): void {
-    const error = new PolicyError(violations, fault.message, fault.code)
-    if (edit >= this.#edits) this.#refusal = error
-    this.#saved = Math.max(this.#saved, edit)
-    this.#settle(edit, error)
+  /** @internal Something of the edits is lost; the rest goes on. */
+  receiveRefusal(event: Extract<CoreEvent, { type: 'refused' }>): void {
+    const { edit, settled, violations, dropped } = event
+    const error = new PolicyError(violations, event.message, event.code, dropped)
+    this.#refusal = error
+    this.#saved = Math.max(this.#saved, settled)
+    const [before, losers] = split(this.#waiters, waiter => waiter.edit < edit)
+    this.#waiters = before
+    for (const waiter of losers) waiter.reject(error)
   }
 
   /** @internal There is no value to be had (any more). */

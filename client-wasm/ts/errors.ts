@@ -1,6 +1,6 @@
 /** The errors that the client throws and rejects with. Every one has a stable `code`. */
 
-import type { Violation } from './types.js'
+import type { Dropped, Violation } from './types.js'
 
 /** Base of all errors of this package. */
 export class IndelibleError extends Error {
@@ -14,14 +14,24 @@ export class IndelibleError extends Error {
   }
 }
 
-/** An edit broke rules of the policy. Nothing of it was applied or, if it was the server's verdict, kept. */
+/**
+ * An edit broke rules of the policy. Thrown by a call: nothing of it was applied. From the server:
+ * what it refused is lost, all of it is in `dropped`, and the rest of the edits goes on.
+ */
 export class PolicyError extends IndelibleError {
   override readonly name = 'PolicyError'
   readonly violations: readonly Violation[]
+  readonly dropped: readonly Dropped[]
 
-  constructor(violations: readonly Violation[], message?: string, code = 'policy') {
+  constructor(
+    violations: readonly Violation[],
+    message?: string,
+    code = 'policy',
+    dropped: readonly Dropped[] = [],
+  ) {
     super(code, message ?? describe(violations))
     this.violations = violations
+    this.dropped = dropped
   }
 }
 

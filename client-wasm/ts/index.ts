@@ -7,6 +7,7 @@ export { IndelibleError, PolicyError } from './errors.js'
 export type {
   ClientOptions,
   Draft,
+  Dropped,
   EntityMode,
   Fault,
   JsonObject,

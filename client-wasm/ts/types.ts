@@ -50,6 +50,25 @@ export interface Violation {
   readonly message: string
 }
 
+/** Something of an edit that is lost. What is not told as lost goes on. */
+export interface Dropped {
+  /** JSON Pointer; items of keyed lists are named by their id. */
+  readonly pointer: string
+  /**
+   * - `refused`: the server refused it
+   * - `depends`: it worked on something that was dropped
+   * - `gone`: others removed what it worked on
+   * - `forbidden`: a rule is against it on the server's present state
+   */
+  readonly reason: 'refused' | 'depends' | 'gone' | 'forbidden'
+  /** Stable code of the rule, where one is to blame. */
+  readonly rule?: string
+  /** The value, increment or element that was written; of a text, what was typed. */
+  readonly attempted?: JsonValue
+  /** How many operations it stands for. */
+  readonly operations: number
+}
+
 /** Who the server says we are. */
 export interface Principal {
   readonly id: string
@@ -64,7 +83,8 @@ export interface Principal {
  * - `connecting`: a connection is being made, or the first state is on its way
  * - `syncing`: connected; edits of ours are under way or missed ones are arriving
  * - `synced`: everything of ours is durable on the server, and we see its present state
- * - `refused`: the server refused edits of ours; see `violations`. Ends with the next edit
+ * - `refused`: the server refused something of ours; see `violations` and `dropped`. The rest goes
+ *   on; see `pending`. Ends with the next edit
  */
 export type SyncState = 'offline' | 'connecting' | 'syncing' | 'synced' | 'refused'
 
@@ -83,7 +103,10 @@ export interface SyncStatus {
   readonly pending: number
   /** When we were last known to be in step with the server; milliseconds since the Unix epoch. */
   readonly lastSyncTime: number | null
+  /** The rules that something of ours broke. */
   readonly violations: readonly Violation[]
+  /** Everything of ours that is lost by that. */
+  readonly dropped: readonly Dropped[]
   readonly error: Fault | null
 }
 

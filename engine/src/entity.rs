@@ -150,8 +150,7 @@ pub struct Entity {
     pub(crate) hash: Hash,
     pub(crate) policy: Arc<Policy>,
     pub(crate) presence: Presence,
-    /// Shared until somebody applies to it: a copy costs as much as the history is long.
-    pub(crate) doc: Arc<Automerge>,
+    pub(crate) doc: Automerge,
     pub(crate) value: Arc<Map<String, Value>>,
     pub(crate) actors: Arc<BTreeMap<ActorId, ActorState>>,
     pub(crate) stamps: Stamps,
@@ -180,7 +179,7 @@ impl Entity {
             hash: Hash::ZERO,
             policy: Arc::clone(policy),
             presence: Presence::Unborn,
-            doc: Arc::new(doc),
+            doc,
             value,
             actors: Arc::default(),
             stamps: Stamps::default(),

@@ -2,6 +2,7 @@
 //! server in miniature, with every loss of connection that matters.
 
 mod pair;
+mod refusals;
 mod server;
 
 use indelible_client::{CallError, EditOptions, Event, SyncState};
@@ -255,50 +256,6 @@ fn proposal(frame: &ClientFrame) -> Option<indelible_engine::id::ProposalId> {
         ClientFrame::Propose { id, .. } => Some(*id),
         _ => None,
     }
-}
-
-#[test]
-fn a_refusal_takes_the_edits_back_and_says_so() {
-    let mut pair = Pair::opened();
-    pair.edit(&json!({ "name": "A" })).expect("allowed");
-    pair.edit(&json!({ "name": "B" })).expect("allowed");
-    pair.server.refuse_next = Some(1);
-    pair.run();
-    assert_eq!(pair.value["name"], "A");
-    assert_eq!(pair.value, pair.on_server());
-    assert_eq!((pair.state(), pair.saved()), ((SyncState::Refused, 0), 1));
-    assert!(
-        pair.events
-            .iter()
-            .any(|event| matches!(event, Event::Refused { edit: 2, .. }))
-    );
-    pair.edit(&json!({ "name": "C" }))
-        .expect("the replica goes on");
-    assert_eq!(pair.state(), (SyncState::Syncing, 1));
-    pair.run();
-    assert_eq!((pair.state(), pair.saved()), ((SyncState::Synced, 0), 3));
-    assert_eq!(pair.on_server()["name"], "C");
-}
-
-#[test]
-fn a_refused_rest_is_found_out_even_if_the_refusal_was_lost() {
-    let mut pair = Pair::opened();
-    pair.edit(&json!({ "name": "A" })).expect("allowed");
-    pair.edit(&json!({ "name": "B" })).expect("allowed");
-    pair.server.refuse_next = Some(1);
-    for frame in pair.sent() {
-        pair.server.answer(&frame);
-    }
-    pair.session.disconnected(None);
-    pair.connect();
-    assert_eq!(pair.state(), (SyncState::Refused, 0));
-    assert_eq!(pair.value["name"], "A");
-    assert_eq!(pair.value, pair.on_server());
-
-    assert_eq!(pair.session.status().state, SyncState::Refused);
-    pair.session.disconnected(None);
-    assert_eq!(pair.state(), (SyncState::Refused, 0));
-    assert_eq!(pair.session.status().state, SyncState::Offline);
 }
 
 #[test]

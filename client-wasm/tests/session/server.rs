@@ -17,6 +17,7 @@ use indelible_engine::protocol::{
 };
 use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
+use indelible_engine::violation::ViolationReport;
 use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
 
@@ -58,7 +59,13 @@ pub(crate) struct Server {
     pub(crate) mode: KindMode,
     pub(crate) logs: BTreeMap<EntityId, Log>,
     pub(crate) received: Vec<ClientFrame>,
+    /// How many changes of the next proposal are admitted before one is refused.
     pub(crate) refuse_next: Option<u32>,
+    /// What the refusals name.
+    pub(crate) violations: Vec<ViolationReport>,
+    /// How many refusals follow.
+    pub(crate) refusals: usize,
+    pub(crate) code: &'static str,
 }
 
 impl Server {
@@ -75,6 +82,9 @@ impl Server {
             logs: BTreeMap::new(),
             received: Vec::new(),
             refuse_next: None,
+            violations: Vec::new(),
+            refusals: 1,
+            code: "policy",
         };
         let id = entity("team/jane");
         let genesis = Entity::genesis(&id, Epoch::FIRST, &server.policy);
@@ -107,7 +117,7 @@ impl Server {
             .logs
             .get_mut(id)
             .expect("the test names an entity that there is");
-        let actor = indelible_engine::change::server_actor(id, Epoch::FIRST, &who.id);
+        let actor = indelible_engine::change::server_actor(id, log.entity.epoch(), &who.id);
         let options = MergeOptions {
             creation,
             ..MergeOptions::default()
@@ -128,6 +138,18 @@ impl Server {
         let verdict = admit(&log.entity, &proposal, at(log), &Limits::default());
         assert!(verdict.refused.is_none(), "{:?}", verdict.refused);
         log.append(&proposal)
+    }
+
+    /// Begins a new epoch of an entity with `body` as its value.
+    pub(crate) fn begin_epoch(&mut self, id: &EntityId, body: &Value) {
+        let genesis = Entity::genesis(id, Epoch(2), &self.policy);
+        let log = Log {
+            entity: genesis,
+            entries: Vec::new(),
+            proposals: BTreeMap::new(),
+        };
+        self.logs.insert(id.clone(), log);
+        self.write(id, &Principal::system(), body, true);
     }
 
     pub(crate) fn welcome(&self) -> ServerFrame {
@@ -162,9 +184,18 @@ impl Server {
             ClientFrame::Propose {
                 id,
                 entity,
+                epoch,
                 changes,
-                ..
             } => {
+                if *epoch != self.logs[entity].entity.epoch() {
+                    return vec![ServerFrame::Refused {
+                        id: *id,
+                        entity: entity.clone(),
+                        admitted: 0,
+                        code: "epoch".to_owned(),
+                        violations: Vec::new(),
+                    }];
+                }
                 let changes = changes.iter().map(|change| change.to_vec()).collect();
                 self.propose(*id, entity, changes)
             }
@@ -180,7 +211,7 @@ impl Server {
                 code: "not-found".to_owned(),
             }];
         };
-        if let Some(((_, seq), _)) = place {
+        if let Some(((_, seq), _)) = place.filter(|((epoch, _), _)| *epoch == log.entity.epoch()) {
             let news = log
                 .entries
                 .iter()
@@ -197,7 +228,7 @@ impl Server {
             },
             ServerFrame::Snapshot {
                 entity: id.clone(),
-                epoch: Epoch::FIRST,
+                epoch: log.entity.epoch(),
                 seq: log.entity.seq(),
                 hash: log.entity.hash(),
                 document: ByteBuf::from(log.entity.document()),
@@ -217,10 +248,11 @@ impl Server {
             .logs
             .get_mut(entity)
             .expect("only open entities get proposals");
+        let epoch = log.entity.epoch();
         let admitted = |seq: Seq| ServerFrame::Admitted {
             id,
             entity: entity.clone(),
-            epoch: Epoch::FIRST,
+            epoch,
             seq,
         };
         if let Some(&seq) = log.proposals.get(&id) {
@@ -235,7 +267,11 @@ impl Server {
             changes,
             claimed: None,
         };
-        if let Some(keep) = self.refuse_next.take() {
+        if let Some(keep) = self.refuse_next {
+            self.refusals -= 1;
+            if self.refusals == 0 {
+                self.refuse_next = None;
+            }
             proposal.changes.truncate(keep as usize);
             if keep > 0 {
                 let entry = log.append(&proposal);
@@ -245,8 +281,8 @@ impl Server {
                 id,
                 entity: entity.clone(),
                 admitted: keep,
-                code: "policy".to_owned(),
-                violations: Vec::new(),
+                code: self.code.to_owned(),
+                violations: self.violations.clone(),
             });
             return answers;
         }
@@ -332,7 +368,7 @@ impl Log {
     pub(crate) fn frame(&self, id: &EntityId, entries: Vec<EntryReport>) -> ServerFrame {
         ServerFrame::Entries {
             entity: id.clone(),
-            epoch: Epoch::FIRST,
+            epoch: self.entity.epoch(),
             entries,
             stamps: self.stamps(),
         }

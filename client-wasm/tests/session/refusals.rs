@@ -1,0 +1,256 @@
+//! What becomes of edits when some of them are refused, or when the ground under them changes.
+
+use indelible_client::{DroppedView, Event, SyncState};
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::{ClientFrame, ServerFrame};
+use indelible_engine::violation::ViolationReport;
+use serde_json::{Value, json};
+
+use crate::pair::{JANE, Pair};
+use crate::server::entity;
+
+/// Refusals as they were told: first edit, settled up to, what was dropped.
+fn told(pair: &Pair) -> Vec<(u64, u64, &[DroppedView])> {
+    let one = |event| match event {
+        &Event::Refused {
+            edit,
+            settled,
+            ref dropped,
+            ..
+        } => Some((edit, settled, dropped.as_slice())),
+        _ => None,
+    };
+    pair.events.iter().filter_map(one).collect()
+}
+
+fn names(change: u32, ops: &[u32], pointer: &str) -> ViolationReport {
+    ViolationReport {
+        change,
+        ops: ops.to_vec(),
+        pointer: pointer.parse().expect("a pointer"),
+        rule: "write".to_owned(),
+        attempted: None,
+        kept: None,
+        message: "not by you".to_owned(),
+    }
+}
+
+fn proposals(pair: &Pair) -> usize {
+    let frames = pair.server.received.iter();
+    frames
+        .filter(|frame| matches!(frame, ClientFrame::Propose { .. }))
+        .count()
+}
+
+#[test]
+fn a_refusal_takes_what_it_names_and_the_rest_goes_on() {
+    let mut pair = Pair::opened();
+    for body in [
+        json!({ "name": "A" }),
+        json!({ "name": "B", "slogan": "S" }),
+        json!({ "bio": "Hello, you" }),
+    ] {
+        pair.edit(&body).expect("allowed");
+    }
+    pair.server.refuse_next = Some(1);
+    pair.server.violations = vec![names(1, &[0], "/name")];
+    let id = entity(JANE);
+    let frames = pair.sent();
+    let bob = Principal::new("bob", ["editor"]);
+    let entry = pair
+        .server
+        .write(&id, &bob, &json!({ "bio": "Oh, Hello" }), false);
+    let frame = pair.server.logs[&id].frame(&id, vec![entry]);
+    pair.receive(&frame);
+    for frame in frames {
+        for answer in pair.server.answer(&frame) {
+            pair.receive(&answer);
+        }
+    }
+    pair.listen();
+    assert_eq!(pair.state(), (SyncState::Refused, 2));
+    assert_eq!(pair.saved(), 1);
+    let value = |pair: &Pair| {
+        [
+            &pair.value["name"],
+            &pair.value["slogan"],
+            &pair.value["bio"],
+        ]
+        .map(Value::clone)
+    };
+    let hoped = [json!("A"), json!("S"), json!("Oh, Hello, you")];
+    assert_eq!(value(&pair), hoped);
+    let lost = DroppedView {
+        pointer: "/name".parse().expect("a pointer"),
+        reason: "refused",
+        rule: Some("write".to_owned()),
+        attempted: Some(json!("B")),
+        operations: 1,
+    };
+    assert_eq!(told(&pair), [(2, 1, [lost.clone()].as_slice())]);
+    assert_eq!(pair.status().dropped, [lost]);
+    pair.run();
+    assert_eq!(value(&pair), hoped);
+    assert_eq!(pair.value, pair.on_server());
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Refused, 0), 3));
+    pair.edit(&json!({ "name": "C" }))
+        .expect("the replica goes on");
+    pair.run();
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Synced, 0), 4));
+    assert_eq!(pair.status().dropped, []);
+    assert_eq!(pair.on_server()["name"], "C");
+}
+
+#[test]
+fn a_refused_change_is_lost_as_a_whole_and_what_was_typed_is_told_as_one() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "name": "A" })).expect("allowed");
+    pair.edit(&json!({ "bio": "Hello, you" })).expect("allowed");
+    pair.server.refuse_next = Some(1);
+    pair.run();
+    assert_eq!(pair.value["bio"], "Hello");
+    assert_eq!(pair.value, pair.on_server());
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Refused, 0), 1));
+    let [(2, 2, [lost])] = told(&pair)[..] else {
+        panic!("{:?}", told(&pair));
+    };
+    assert_eq!(lost.attempted, Some(json!(", you")));
+    assert_eq!(lost.operations, 5);
+}
+
+/// However often the server refuses, and whatever it names, it ends.
+#[test]
+fn refusals_end() {
+    for (code, violations) in [
+        ("policy", vec![]),
+        ("policy", vec![names(0, &[0], "/name")]),
+        ("policy", vec![names(9, &[9], "/name")]),
+        ("seq", vec![]),
+        ("epoch", vec![]),
+        ("forbidden", vec![]),
+        ("exists", vec![names(0, &[0], "/name")]),
+    ] {
+        let mut pair = Pair::opened();
+        pair.server.code = code;
+        pair.server.violations = violations;
+        pair.server.refuse_next = Some(0);
+        pair.server.refusals = usize::MAX;
+        for name in ["A", "B", "C"] {
+            pair.edit(&json!({ "name": name, "bio": name }))
+                .expect("allowed");
+        }
+        pair.run();
+        assert_eq!(
+            (pair.state(), pair.saved()),
+            ((SyncState::Refused, 0), 0),
+            "{code}"
+        );
+        assert_eq!(pair.value["name"], "Jane", "{code}");
+        assert_eq!(pair.value, pair.on_server());
+        let settled = told(&pair).iter().map(|one| one.1).max();
+        assert_eq!(settled, Some(3), "{code}");
+    }
+}
+
+#[test]
+fn a_fault_in_the_making_costs_nothing() {
+    let mut pair = Pair::opened();
+    pair.server.code = "actor-taken";
+    pair.server.refuse_next = Some(0);
+    pair.edit(&json!({ "name": "A" })).expect("allowed");
+    pair.run();
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Synced, 0), 1));
+    assert_eq!(pair.on_server()["name"], "A");
+    assert_eq!((told(&pair).len(), proposals(&pair)), (0, 2));
+}
+
+/// The answer is lost, and the log holds only a part: the rest is judged again.
+#[test]
+fn a_refusal_that_was_lost_is_asked_for_again() {
+    for refused_again in [false, true] {
+        let mut pair = Pair::opened();
+        pair.edit(&json!({ "name": "A" })).expect("allowed");
+        pair.edit(&json!({ "name": "B" })).expect("allowed");
+        pair.server.refuse_next = Some(1);
+        for frame in pair.sent() {
+            pair.server.answer(&frame);
+        }
+        pair.session.disconnected(None);
+        if refused_again {
+            (pair.server.refuse_next, pair.server.refusals) = (Some(0), 1);
+        }
+        pair.connect();
+        let name = if refused_again { "A" } else { "B" };
+        assert_eq!(pair.value["name"], name);
+        assert_eq!(pair.value, pair.on_server());
+        let state = if refused_again {
+            SyncState::Refused
+        } else {
+            SyncState::Synced
+        };
+        assert_eq!(pair.state(), (state, 0));
+        assert_eq!(told(&pair).len(), usize::from(refused_again));
+        if refused_again {
+            assert_eq!(pair.session.status().state, SyncState::Refused);
+            pair.session.disconnected(None);
+            assert_eq!(pair.state(), (SyncState::Refused, 0));
+            assert_eq!(pair.session.status().state, SyncState::Offline);
+        }
+    }
+}
+
+#[test]
+fn a_new_epoch_takes_pending_edits_over() {
+    for connected in [false, true] {
+        let mut pair = Pair::opened();
+        let id = entity(JANE);
+        if !connected {
+            pair.session.disconnected(None);
+        }
+        pair.edit(&json!({ "bio": "Hello, you", "slogan": "S" }))
+            .expect("allowed");
+        pair.edit(&json!({ "name": "A" })).expect("allowed");
+        let body = json!({ "name": "Jane", "number": "E-1", "bio": "Oh, Hello" });
+        pair.server.begin_epoch(&id, &body);
+        if connected {
+            // The session learns of it from the refusal of its proposal.
+            pair.run();
+        } else {
+            pair.connect();
+        }
+        assert_eq!((pair.state(), pair.saved()), ((SyncState::Synced, 0), 2));
+        assert_eq!(pair.value, pair.on_server());
+        assert_eq!(pair.value["bio"], "Oh, Hello, you");
+        assert_eq!(
+            (&pair.value["slogan"], &pair.value["name"]),
+            (&json!("S"), &json!("A"))
+        );
+        assert_eq!(told(&pair), []);
+    }
+}
+
+#[test]
+fn a_reset_after_a_refusal_leaves_the_rest_pending() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "name": "A" })).expect("allowed");
+    pair.edit(&json!({ "slogan": "S" })).expect("allowed");
+    pair.server.refuse_next = Some(0);
+    for frame in pair.sent() {
+        for answer in pair.server.answer(&frame) {
+            pair.receive(&answer);
+        }
+    }
+    for reason in ["slow", "hash"] {
+        pair.receive(&ServerFrame::Reset {
+            entity: entity(JANE),
+            reason: reason.to_owned(),
+        });
+    }
+    pair.run();
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Refused, 0), 2));
+    assert_eq!(pair.value, pair.on_server());
+    assert_eq!(
+        (&pair.value["name"], &pair.value["slogan"]),
+        (&json!("Jane"), &json!("S"))
+    );
+}
