@@ -150,7 +150,8 @@ pub struct Entity {
     pub(crate) hash: Hash,
     pub(crate) policy: Arc<Policy>,
     pub(crate) presence: Presence,
-    pub(crate) doc: Automerge,
+    /// Shared until somebody applies to it: a copy costs as much as the history is long.
+    pub(crate) doc: Arc<Automerge>,
     pub(crate) value: Arc<Map<String, Value>>,
     pub(crate) actors: Arc<BTreeMap<ActorId, ActorState>>,
     pub(crate) stamps: Stamps,
@@ -179,7 +180,7 @@ impl Entity {
             hash: Hash::ZERO,
             policy: Arc::clone(policy),
             presence: Presence::Unborn,
-            doc,
+            doc: Arc::new(doc),
             value,
             actors: Arc::default(),
             stamps: Stamps::default(),

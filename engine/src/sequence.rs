@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use similar::DiffOp;
+use similar::algorithms::{Capture, Compact, Replace, myers};
 
 /// Above this product of lengths (after common ends are cut off) the middle is replaced whole:
 /// the difference algorithm is O(N·D) (Myers 1986) and its input may be chosen by an attacker.
@@ -50,7 +51,7 @@ pub(crate) fn runs<T: Eq + Hash>(old: &[T], new: &[T]) -> Vec<Run> {
             new: head..new_end,
         }];
     }
-    capture_diff_slices(Algorithm::Myers, old_middle, new_middle)
+    differences(&numbered(old_middle, new_middle))
         .into_iter()
         .filter(|op| !matches!(op, DiffOp::Equal { .. }))
         .map(|op| {
@@ -61,6 +62,31 @@ pub(crate) fn runs<T: Eq + Hash>(old: &[T], new: &[T]) -> Vec<Run> {
             }
         })
         .collect()
+}
+
+/// Two sequences, with a number for each element that differs.
+type Numbered = (Vec<u32>, Vec<u32>);
+
+/// Elements by numbers: the difference algorithm is long, and there shall be one of it in a client,
+/// not one for each type of element.
+fn numbered<'a, T: Eq + Hash>(old: &'a [T], new: &'a [T]) -> Numbered {
+    let mut numbers: HashMap<&'a T, u32> = HashMap::new();
+    let mut number = |element| {
+        // Both are shorter than `PRODUCT_MAX`.
+        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+        *numbers.entry(element).or_insert(next)
+    };
+    let old = old.iter().map(&mut number).collect();
+    (old, new.iter().map(number).collect())
+}
+
+fn differences((old, new): &Numbered) -> Vec<DiffOp> {
+    let (old, new) = (&old[..], &new[..]);
+    let mut found = Compact::new(Replace::new(Capture::new()), old, new);
+    match myers::diff(&mut found, old, 0..old.len(), new, 0..new.len()) {
+        Ok(()) => found.into_inner().into_inner().into_ops(),
+        Err(never) => match never {},
+    }
 }
 
 /// The edits that turn `old` into `new`, ascending.

@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::serve::ListenerExt;
 use indelible_engine::policy::Policies;
 use indelible_engine::schema::SchemaError;
 use tokio::net::TcpListener;
@@ -161,6 +162,12 @@ impl Server {
         let (token, connections) = (app.shutdown.clone(), app.connections.clone());
         let router = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
         let stopping = token.clone();
+        // Frames are small and wanted at once: no waiting for more to fill a packet.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps gathering small packets");
+            }
+        });
         let serving = axum::serve(listener, router)
             .with_graceful_shutdown(async move {
                 shutdown.await;

@@ -1,5 +1,5 @@
 //! What attacks cost the server, beside honest changes of the same number and size, and what a flood
-//! of them costs others, at the real server process. `cargo bench -p indelible-tests --bench wall`.
+//! of them costs others, at the real server process. `cargo xtask bench wall`.
 
 #![allow(
     clippy::print_stdout,
@@ -7,6 +7,8 @@
     reason = "a benchmark prints figures, and fails where something is not as it should be"
 )]
 
+#[allow(dead_code, reason = "times are not all that is measured here")]
+mod figures;
 #[path = "../tests/end_to_end/fortress.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod fortress;
@@ -219,6 +221,9 @@ async fn edits_beside_a_flood() {
 }
 
 fn main() {
+    if !figures::are_wanted() {
+        return;
+    }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         attacks_beside_honest_changes().await;

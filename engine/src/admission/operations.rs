@@ -109,6 +109,9 @@ impl<'a> Lookup<'a> {
         if needs && op.pred.is_empty() {
             return fault("pred", at, "it must name what it deletes or increments");
         }
+        if op.pred.is_empty() {
+            return Ok(());
+        }
         let present = match &op.obj {
             ObjectId::Id(id) if self.own(id).is_some() => Vec::new(),
             ObjectId::Id(id) => self.doc.get_all(object_id(id), key).unwrap_or_default(),

@@ -72,10 +72,10 @@ fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Resul
 fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<(), Fault> {
     let author = &trial.proposal.author;
     let actor = change.actor();
-    let server = server_actor(&trial.entity.id, trial.entity.epoch, &author.id);
+    let server = || server_actor(&trial.entity.id, trial.entity.epoch, &author.id);
     let allowed = match trial.proposal.origin {
         Origin::Client => ActorClass::of(actor) == ActorClass::Client,
-        Origin::Server | Origin::Creation => *actor == server,
+        Origin::Server | Origin::Creation => *actor == server(),
     };
     if !allowed {
         return fault(

@@ -31,7 +31,7 @@ pub(super) struct Trial<'a> {
     pub(super) proposal: &'a Proposal,
     pub(super) limits: &'a Limits,
     /// The entity's own document until a change is applied, then a copy.
-    pub(super) doc: Cow<'a, Automerge>,
+    pub(super) doc: Arc<Automerge>,
     pub(super) actors: Arc<BTreeMap<ActorId, ActorState>>,
     pub(super) max_op: u64,
     passed: Vec<(ParsedChange, BTreeSet<String>)>,
@@ -76,7 +76,7 @@ impl<'a> Trial<'a> {
             entity,
             proposal,
             limits,
-            doc: Cow::Borrowed(&entity.doc),
+            doc: Arc::clone(&entity.doc),
             actors: Arc::clone(&entity.actors),
             max_op: entity.max_op,
             passed: Vec::new(),
@@ -88,7 +88,7 @@ impl<'a> Trial<'a> {
 
     /// Forgets what was applied.
     fn rewind(&mut self) {
-        self.doc = Cow::Borrowed(&self.entity.doc);
+        self.doc = Arc::clone(&self.entity.doc);
         self.actors = Arc::clone(&self.entity.actors);
         self.max_op = self.entity.max_op;
     }
@@ -118,7 +118,7 @@ impl<'a> Trial<'a> {
 
     /// Applies one checked change to the working copy and proves that the copy holds it.
     fn apply(&mut self, index: usize, change: &ParsedChange) -> Result<(), Refusal> {
-        let doc = self.doc.to_mut();
+        let doc = Arc::make_mut(&mut self.doc);
         let applied = catch_unwind(AssertUnwindSafe(|| {
             let raw = change.raw();
             doc.apply_changes([raw.clone()])
@@ -225,7 +225,7 @@ impl<'a> Trial<'a> {
             hash: entity.hash,
             policy: Arc::clone(&entity.policy),
             presence: Presence::Present,
-            doc: self.doc.clone().into_owned(),
+            doc: Arc::clone(&self.doc),
             value: Arc::new(value),
             actors: Arc::clone(&self.actors),
             stamps: entity

@@ -287,13 +287,13 @@ impl<'a> Replay<'a> {
             None => self.entity.max_op,
         };
         if renewed || !self.changes.is_empty() {
-            let mut doc = fresh.unwrap_or_else(|| self.entity.doc.clone());
+            let mut doc = fresh.unwrap_or_else(|| Automerge::clone(&self.entity.doc));
             let changes = std::mem::take(&mut self.changes);
             max = changes.iter().map(Change::max_op).fold(max, u64::max);
             self.apply(&mut doc, changes)
                 .map_err(|reason| self.fault(self.seq, reason))?;
             self.entity.value = Arc::new(Reader::now(&doc, &self.policy).root());
-            self.entity.doc = doc;
+            self.entity.doc = Arc::new(doc);
         }
         let entity = self.entity;
         entity.policy = self.policy;

@@ -66,7 +66,7 @@ pub fn next_epoch(
         policy: Arc::clone(policy),
         presence: entity.presence,
         max_op: max_op(&doc),
-        doc,
+        doc: Arc::new(doc),
         value: Arc::new(value),
         actors: Arc::new(actors),
         stamps: entity.stamps.clone(),

@@ -136,7 +136,7 @@ fn write(
     base_heads: Option<&[ChangeHash]>,
     writes: impl FnOnce(&mut Merger<'_, '_>) -> Outcome,
 ) -> Result<Merged, MergeError> {
-    let mut copy = entity.doc.clone();
+    let mut copy = Automerge::clone(&entity.doc);
     copy.set_actor(actor.clone());
     let (hash, preserved) = {
         let mut merger = Merger {

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use automerge::legacy::{ElementId, Key, ObjectId, OpId, OpType};
 use automerge::{
@@ -225,8 +226,7 @@ impl Present {
     /// Brings everything that was built into the document.
     pub(super) fn apply(&mut self) -> Result<(), RebaseError> {
         self.values.clear();
-        self.entity
-            .doc
+        Arc::make_mut(&mut self.entity.doc)
             .apply_changes(std::mem::take(&mut self.waiting))
             .map_err(|error| RebaseError::Document(error.to_string()))?;
         self.entity.max_op = self.max_op;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use automerge::Automerge;
 use serde_json::{Map, Value};
 
 use super::pending::Pending;
@@ -39,7 +40,7 @@ pub fn rebase_values(
     let policy = &ground.entity.policy;
     let by = (ground.author, ground.actor);
     let root = Pointer::root();
-    let mut local = before.doc.clone();
+    let mut local = Automerge::clone(&before.doc);
     let mut base = Reader::now(&local, &before.policy).root();
     for (from, change) in pending.changes.iter().enumerate() {
         local

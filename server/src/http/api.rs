@@ -99,7 +99,7 @@ fn value(present: &Present, caller: &Principal, headers: &HeaderMap) -> Response
     let mut response = if is_known(headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        json(StatusCode::OK, present.text.clone())
+        json(StatusCode::OK, present.text().to_owned())
     };
     let out = response.headers_mut();
     insert(out, header::ETAG, &etag);

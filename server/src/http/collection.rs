@@ -83,7 +83,8 @@ pub(crate) async fn get(
             let _ = write!(
                 text,
                 "{comma}{{\"id\":{id},\"version\":\"{}\",\"value\":{}}}",
-                present.version, present.text
+                present.version,
+                present.text()
             );
         }
         let next = found

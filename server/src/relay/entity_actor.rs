@@ -19,13 +19,14 @@ use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::policy::Policy;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use self::batch::{Batch, Verdicts};
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, RelayedEntry};
 use super::hub::Hub;
 use super::loading::{self, Loaded};
-use super::values::Present;
+use super::values::{KindValues, Present};
 use super::writes::{Outcome, Write, WriteError};
 use crate::commit::CommitError;
 use crate::storage::{Append, Presence};
@@ -70,6 +71,8 @@ struct Actor {
     snapshot: Option<Bytes>,
     /// The seq of the snapshot in the store.
     stored_snapshot: Seq,
+    /// Stores a newer one; gives its seq.
+    snapshotting: Option<JoinHandle<Option<Seq>>>,
 }
 
 /// Runs the actor of `id` until it is idle.
@@ -88,6 +91,7 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         replicas: HashMap::new(),
         snapshot: None,
         stored_snapshot: Seq(0),
+        snapshotting: None,
     };
     if actor.load().await.is_ok() {
         actor.serve(&mut mailbox).await;
@@ -172,6 +176,8 @@ impl Actor {
 
     /// Judges writes, commits what was admitted, then swaps, relays and answers.
     async fn write(&mut self, writes: Vec<Write>) {
+        // Dropping a document takes a while: nobody shall wait for that.
+        let _before = self.entity.clone();
         let mut left = JUDGED_MAX;
         let (judged, committed) = loop {
             left -= 1;
@@ -180,10 +186,9 @@ impl Actor {
                 entity,
                 judged,
             } = self.judge(&writes);
-            let Some(mut request) = request else {
+            let Some(request) = request else {
                 break (judged, true);
             };
-            self.add_snapshot(&mut request);
             match self.commit(request, entity).await {
                 Err(CommitError::Taken(taken)) if left > 0 => {
                     tracing::debug!(%taken, "judging again");
@@ -195,6 +200,7 @@ impl Actor {
             let outcome = judged.outcome(self.present.as_ref(), committed);
             write.answer.give(&self.id, write.id, outcome);
         }
+        self.store_snapshot().await;
     }
 
     fn judge(&self, writes: &[Write]) -> Verdicts {
@@ -206,10 +212,8 @@ impl Actor {
     }
 
     async fn commit(&mut self, request: Append, entity: Option<Entity>) -> Result<(), CommitError> {
-        let snapshot = request.snapshot.as_ref().map(|snapshot| snapshot.seq);
         match self.hub.commit().commit(request).await {
             Ok(appended) => {
-                self.stored_snapshot = snapshot.unwrap_or(self.stored_snapshot);
                 if let Some(mut entity) = entity {
                     for sealed in &appended.entries {
                         entity.confirm(Logged::of(&sealed.entry, sealed.hash));
@@ -269,20 +273,24 @@ impl Actor {
             .hub
             .versions()
             .seal(&self.id, PROJECTION, place.0, place.1);
-        let patch = self
-            .present
-            .as_ref()
-            .map(|before| self.patch(&before.value, &value));
+        let followed = |values: &KindValues| values.has_followers(&self.id);
+        let patch = match &self.present {
+            Some(before) if self.hub.values(self.id.kind()).is_some_and(followed) => {
+                Some(self.patch(&before.value, &value))
+            }
+            _ => None,
+        };
         let present = Arc::new(Present::new(self.id.clone(), place, version, at, value));
-        if let Some(entries) = entries {
-            self.relay(&entity, entries);
-        }
         let unchanged = self.hub.values(self.id.kind()).is_none_or(|values| {
             let known = values.get(&self.id);
             known.is_some_and(|known| (known.epoch, known.seq) == place)
         });
         if let Some(values) = self.hub.values(self.id.kind()).filter(|_| !unchanged) {
             values.publish(&present, patch.as_deref());
+        }
+        // Last, so that what an author gets (entries, then the answer) goes out together.
+        if let Some(entries) = entries {
+            self.relay(&entity, entries);
         }
         self.snapshot = None;
         self.present = Some(present);
@@ -381,16 +389,34 @@ impl Actor {
         Some(frames::entries(&self.id, epoch, &missed, &stamps))
     }
 
-    /// Adds a snapshot of the state before the request's entries, when one is due.
-    fn add_snapshot(&self, request: &mut Append) {
+    /// Makes and stores a snapshot of the present state when one is due, beside whatever comes next:
+    /// saving a long history and proving that it loads again takes longer than many edits.
+    async fn store_snapshot(&mut self) {
+        if let Some(task) = self.snapshotting.take_if(|task| task.is_finished())
+            && let Ok(Some(seq)) = task.await
+        {
+            self.stored_snapshot = seq;
+        }
         let Some(entity) = &self.entity else { return };
-        if entity.seq().0 < self.stored_snapshot.0 + self.hub.settings().entries_per_snapshot {
+        let due = self.stored_snapshot.0 + self.hub.settings().entries_per_snapshot;
+        if self.snapshotting.is_some() || entity.seq().0 < due {
             return;
         }
-        match loading::snapshot(entity) {
-            Ok(snapshot) => request.snapshot = Some(snapshot),
-            Err(error) => tracing::error!(%error, "a snapshot would not load again; not stored"),
-        }
+        let (entity, commit) = (entity.clone(), self.hub.commit().clone());
+        self.snapshotting = Some(tokio::spawn(async move {
+            let mut request = Append::new(entity.id().clone());
+            let seq = entity.seq();
+            let made = tokio::task::spawn_blocking(move || loading::snapshot(&entity)).await;
+            match made.ok()? {
+                Ok(snapshot) => request.snapshot = Some(snapshot),
+                Err(error) => {
+                    tracing::error!(%error, "a snapshot would not load again; not stored");
+                    return None;
+                }
+            }
+            // Without it, loading takes longer; the next one is due soon.
+            commit.commit(request).await.ok().map(|_| seq)
+        }));
     }
 }
 

@@ -158,11 +158,22 @@ impl Outbox {
         }
     }
 
+    /// The next frame, if one waits that is no longer than `bytes_max`. Only the task that calls
+    /// [`Self::next`] may call this.
+    pub(crate) fn waiting(&self, bytes_max: usize) -> Option<Bytes> {
+        let queue = self.lock();
+        let fits = queue.frames.front()?.bytes.len() <= bytes_max;
+        if fits { self.pop(queue) } else { None }
+    }
+
     fn take(&self) -> Option<Outgoing> {
-        let mut queue = self.lock();
-        let Some(frame) = queue.frames.pop_front() else {
-            return queue.closing.map(Outgoing::Close);
-        };
+        let queue = self.lock();
+        let closing = queue.closing.map(Outgoing::Close);
+        self.pop(queue).map(Outgoing::Frame).or(closing)
+    }
+
+    fn pop(&self, mut queue: MutexGuard<'_, Queue>) -> Option<Bytes> {
+        let frame = queue.frames.pop_front()?;
         queue.bytes -= frame.bytes.len();
         if frame.relayed.is_some() {
             queue.relayed_bytes -= frame.bytes.len();
@@ -172,7 +183,7 @@ impl Outbox {
         if room {
             self.drained.notify_waiters();
         }
-        Some(Outgoing::Frame(frame.bytes))
+        Some(frame.bytes)
     }
 
     /// Waits until no more than the limit is queued: whoever reads requests waits here first.
@@ -248,6 +259,22 @@ mod tests {
             sent.push(bytes.len());
         }
         assert_eq!(sent, [50, RESET.len(), 2]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_gathered_in_order_as_far_as_it_fits() {
+        let outbox = Outbox::new(100);
+        for size in [1, 2, 3, 40] {
+            outbox.answer(frame(size));
+        }
+        assert_eq!(outbox.next().await, Outgoing::Frame(frame(1)));
+        assert_eq!(outbox.waiting(10), Some(frame(2)));
+        assert_eq!(outbox.waiting(8), Some(frame(3)));
+        assert_eq!(outbox.waiting(5), None);
+        assert_eq!(outbox.next().await, Outgoing::Frame(frame(40)));
+        outbox.close(1000, "done");
+        assert_eq!(outbox.waiting(5), None);
+        assert!(matches!(outbox.next().await, Outgoing::Close(_)));
     }
 
     #[tokio::test]

@@ -66,7 +66,7 @@ pub(crate) fn value(present: &Present) -> Bytes {
     encode(&ServerFrame::Value {
         entity: present.entity.clone(),
         version: present.version.clone(),
-        value: present.text.clone(),
+        value: present.text().to_owned(),
         at: present.at,
     })
 }

@@ -16,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::fanout::{Closing, Outbox, Outgoing};
 use crate::config::ConnectionSettings;
 
+/// Bytes of frames that are sent behind another in one go; longer ones have their own time.
+const GATHERED_BYTES_MAX: usize = 16 << 10;
+
 /// Sends until the outbox is closed or the peer is gone; cancels `gone` then.
 pub(crate) async fn send_all(
     mut sink: SplitSink<WebSocket, Message>,
@@ -38,7 +41,7 @@ pub(crate) async fn send_all(
             },
             _ = ping.tick() => Message::Ping(axum::body::Bytes::new()),
         };
-        match timeout(settings.stuck_timeout, sink.send(message)).await {
+        match timeout(settings.stuck_timeout, send(&mut sink, message, &outbox)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the peer is gone");
@@ -50,6 +53,22 @@ pub(crate) async fn send_all(
             }
         }
     }
+}
+
+/// Sends a message together with the frames that wait behind it, so that entries and the answer to
+/// what caused them are one packet.
+async fn send(
+    sink: &mut SplitSink<WebSocket, Message>,
+    first: Message,
+    outbox: &Outbox,
+) -> Result<(), axum::Error> {
+    sink.feed(first).await?;
+    let mut room = GATHERED_BYTES_MAX;
+    while let Some(bytes) = outbox.waiting(room) {
+        room -= bytes.len();
+        sink.feed(Message::Binary(bytes)).await?;
+    }
+    sink.flush().await
 }
 
 fn close_message(closing: Closing) -> Message {

@@ -32,8 +32,7 @@ pub(crate) struct Present {
     pub(crate) at: Timestamp,
     /// The value, stamps included.
     pub(crate) value: Value,
-    /// The same as compact JSON.
-    pub(crate) text: String,
+    text: OnceLock<String>,
     frame: OnceLock<Bytes>,
 }
 
@@ -46,7 +45,6 @@ impl Present {
         at: Timestamp,
         value: Value,
     ) -> Self {
-        let text = value.to_string();
         Self {
             entity,
             epoch,
@@ -54,9 +52,14 @@ impl Present {
             version,
             at,
             value,
-            text,
+            text: OnceLock::new(),
             frame: OnceLock::new(),
         }
+    }
+
+    /// The value as compact JSON, made when it is first asked for.
+    pub(crate) fn text(&self) -> &str {
+        self.text.get_or_init(|| self.value.to_string())
     }
 
     /// The `value` frame, encoded once.
@@ -169,6 +172,12 @@ impl KindValues {
     /// Stops following all entities.
     pub(crate) fn unwatch(&self, connection: ConnectionId) {
         self.lock().watchers.remove(&connection);
+    }
+
+    /// Whether anybody follows the entity, by itself or with its kind.
+    pub(crate) fn has_followers(&self, entity: &EntityId) -> bool {
+        let table = self.lock();
+        !table.watchers.is_empty() || table.readers.contains_key(entity)
     }
 
     /// Replaces an entity's value and tells its followers; `patch` is the JSON Patch from the

@@ -4,6 +4,7 @@
 //! they need by itself and does nothing that is already done. It has no dependencies, so that the
 //! first command of a newcomer starts in seconds, and it knows nothing of what the parts do.
 
+mod bench;
 mod build;
 mod checks;
 mod deny;
@@ -32,6 +33,9 @@ Developer commands of Indelible.
                    --long       include the tests that take many minutes
   cargo xtask fuzz [TARGET…]    let a fuzzer look for input that breaks something
                    --minutes M  so long each (5)
+  cargo xtask bench [NAME…]     figures beside their aims, from release builds: all, or only the
+                                ones named (admission, bomb, ack, wall, micro,
+                                wasm)
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +59,7 @@ fn dispatch(command: &str, rest: &[String]) -> Outcome {
         "build" => Err(Failure::new("`cargo xtask build` takes no arguments")),
         "test" => checks::test(&workspace, rest),
         "fuzz" => fuzz::fuzz(&workspace, rest),
+        "bench" => bench::figures(&workspace, rest),
         "" | "help" | "--help" | "-h" => {
             eprint!("{HELP}");
             Ok(())

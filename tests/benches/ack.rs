@@ -1,0 +1,300 @@
+//! From an edit to its durable acknowledgement: a real process, a real socket, redb on a real disk.
+//!
+//! What the relay adds is the whole way, less the transaction of this very edit as the server timed
+//! it (its log says), less a round trip over the same socket; it is set against admitting an equal
+//! change alone. All are measured in turn, in one run. `cargo xtask bench ack` runs this.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that fails is none")]
+#![allow(clippy::print_stdout, reason = "the figures are the point")]
+
+#[allow(dead_code, reason = "each measurement needs a part of it")]
+mod figures;
+mod ground;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Lines};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+
+use automerge::transaction::Transactable;
+use automerge::{Automerge, ROOT, ReadDoc};
+use figures::{Times, aim, timed};
+use ground::{Ground, NOW, Whole};
+use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::id::{Epoch, Hash, ProposalId, Seq};
+use indelible_engine::ledger::{EntryDraft, EntryKind, Sealed};
+use indelible_engine::lifecycle;
+use indelible_engine::protocol::{ClientFrame, Mode, SUBPROTOCOL, ServerFrame, Token};
+use indelible_engine::time::Timestamp;
+use indelible_server::auth::Auth;
+use indelible_server::config::RefusalSettings;
+use indelible_server::keys::{self, Keys};
+use indelible_server::storage::redb::RedbStore;
+use indelible_server::storage::{Append, NewEntry, Snapshot, Store};
+use serde_bytes::ByteBuf;
+use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
+
+const AIM: f64 = 1.3;
+
+/// Rounds that are not counted: the first ones find everything cold.
+const WARM_UP: usize = 10;
+
+fn main() {
+    if !figures::are_wanted() {
+        return;
+    }
+    println!("edit → durable acknowledgement");
+    for (history, rounds) in [(100, 400), (10_000, 300), (100_000, 100)] {
+        one_history(history, rounds);
+    }
+}
+
+fn one_history(history: usize, rounds: usize) {
+    let ground = Ground::new(history, Whole::Free);
+    let data = folder();
+    let last = fill(&data.path().join("data"), &ground);
+    let mut server = Process::start(data.path());
+    let mut client = Client::connect(&server.authority, data.path(), &ground, &last);
+    let proposal = ground.proposal(small(&mut ground.doc.clone(), 0));
+    let [mut whole, mut commit, mut beside, mut trip, mut alone] =
+        [(); 5].map(|()| Times::default());
+    for round in 0..WARM_UP + rounds {
+        let change = small(&mut client.doc, round);
+        let bytes = change.len();
+        let edit = timed(|| client.edit(&ground, round, change)).0;
+        let durable = server.committed();
+        let ping = timed(|| client.ping(bytes)).0;
+        let (admission, verdict) = timed(|| ground.admit(&proposal));
+        assert!(verdict.refused.is_none());
+        if round >= WARM_UP {
+            whole.push(edit);
+            commit.push(durable);
+            beside.push(edit.saturating_sub(durable));
+            trip.push(ping);
+            alone.push(admission);
+        }
+    }
+    for (name, part) in [("median", 0.5), ("quietest tenth", 0.1)] {
+        let [whole, commit, beside, trip, alone] =
+            [&whole, &commit, &beside, &trip, &alone].map(|times| times.quantile(part));
+        // The commit differs from edit to edit, so each is taken from its own edit.
+        let relay = beside - trip;
+        let ratio = relay / alone;
+        println!(
+            "  history {history:>6}, {name:<14}: edit → ack {whole:>8.1} µs, its commit \
+             {commit:>7.1} µs, without it {beside:>8.1} µs − round trip {trip:>6.1} µs = \
+             {relay:>8.1} µs   admit alone {alone:>8.1} µs   ratio {ratio:.2} {}",
+            aim(ratio, AIM),
+        );
+    }
+}
+
+/// A folder on the disk of the build, which is a real one where that of `/tmp` may be memory.
+fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// One more small edit of a document.
+fn small(doc: &mut Automerge, round: usize) -> Vec<u8> {
+    let mut tx = doc.transaction();
+    tx.put(ROOT, "field-07", format!("edit {round:07}"))
+        .unwrap();
+    let (hash, _) = tx.commit();
+    let change = doc.get_change_by_hash(&hash.unwrap()).unwrap();
+    change.raw_bytes().to_vec()
+}
+
+/// Makes the store that the server is to open: the history as one entry, and a snapshot of it.
+fn fill(data: &Path, ground: &Ground) -> Sealed {
+    keys::create_data_dir(data).unwrap();
+    let store = RedbStore::open(data, RefusalSettings::default()).unwrap();
+    let mut entity = ground.entity.clone();
+    let genesis = lifecycle::genesis(
+        &Entity::genesis(entity.id(), Epoch::FIRST, entity.policy()),
+        NOW,
+    );
+    let history = EntryDraft {
+        kind: EntryKind::Changes,
+        seq: Seq(1),
+        author: ground.author.clone(),
+        changes: ground.changes.clone(),
+        heads: entity.heads(),
+        ..genesis.clone()
+    };
+    let mut request = Append::new(entity.id().clone());
+    request
+        .entries
+        .extend([genesis, history].map(|draft| NewEntry {
+            draft,
+            effects: None,
+        }));
+    let mut appended = store.append(&[request]).unwrap().remove(0).unwrap();
+    let last = appended.entries.pop().unwrap();
+    entity.confirm(Logged::of(&last.entry, last.hash));
+    let mut request = Append::new(entity.id().clone());
+    request.snapshot = Some(Snapshot {
+        epoch: entity.epoch(),
+        seq: entity.seq(),
+        document: entity.to_snapshot().unwrap(),
+        state: Vec::new(),
+    });
+    store.append(&[request]).unwrap().remove(0).unwrap();
+    last
+}
+
+/// The server, and what its commit thread says.
+struct Process {
+    child: Child,
+    authority: String,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Process {
+    fn start(folder: &Path) -> Self {
+        let schema = folder.join("schema");
+        fs::create_dir(&schema).unwrap();
+        fs::write(schema.join("thing.json"), ground::schema(Whole::Free)).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder.join("data"))
+            .arg("--schema")
+            .arg(schema)
+            .env("INDELIBLE_LOG", "error,indelible_server::commit=debug")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let authority = lines
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let address = line.split("http://").nth(1)?;
+                let end = address.find(|c: char| c == '/' || c.is_whitespace());
+                Some(address[..end.unwrap_or(address.len())].to_owned())
+            })
+            .expect("the server says where it listens");
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self {
+            child,
+            authority,
+            log,
+        }
+    }
+
+    /// How long the next transaction with an entry in it took, from its first look at the disk.
+    fn committed(&mut self) -> Duration {
+        let field = |line: &str, name: &str| -> Option<u64> {
+            let rest = line.split(&format!("{name}=")).nth(1)?;
+            rest.split_whitespace().next()?.parse().ok()
+        };
+        loop {
+            let line = self.log.next().unwrap().unwrap();
+            if field(&line, "entries").is_some_and(|entries| entries > 0) {
+                return Duration::from_micros(field(&line, "duration_us").unwrap());
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// A replica on a blocking socket.
+struct Client {
+    socket: WebSocket<TcpStream>,
+    doc: Automerge,
+}
+
+impl Client {
+    fn connect(authority: &str, folder: &Path, ground: &Ground, last: &Sealed) -> Self {
+        let stream = TcpStream::connect(authority).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut request = format!("ws://{authority}/sync")
+            .into_client_request()
+            .unwrap();
+        request.headers_mut().insert(
+            "sec-websocket-protocol",
+            HeaderValue::from_static(SUBPROTOCOL),
+        );
+        let (socket, _) = tungstenite::client(request, stream).unwrap();
+        let mut client = Self {
+            socket,
+            doc: ground.doc.clone(),
+        };
+        let auth = Auth::new(&Keys::open_or_create(&folder.join("data")).unwrap());
+        let since = UNIX_EPOCH.elapsed().unwrap().as_millis();
+        let now = Timestamp(since.try_into().unwrap());
+        let hour = Duration::from_secs(3600);
+        client.send(&ClientFrame::Hello {
+            protocol: 1,
+            token: Some(Token(auth.issue(&ground.author, now, hour).unwrap())),
+            client: "bench".to_owned(),
+        });
+        client.send(&ClientFrame::Open {
+            entity: ground.entity.id().clone(),
+            mode: Mode::Replica,
+            epoch: Some(Epoch::FIRST),
+            seq: Some(last.entry.seq),
+            hash: Some(last.hash),
+            version: None,
+        });
+        client.until(|frame| matches!(frame, ServerFrame::Entries { .. }));
+        client
+    }
+
+    fn send(&mut self, frame: &ClientFrame) {
+        let message = Message::Binary(frame.encode().into());
+        self.socket.send(message).unwrap();
+    }
+
+    fn until(&mut self, wanted: impl Fn(&ServerFrame) -> bool) {
+        loop {
+            if let Message::Binary(bytes) = self.socket.read().unwrap() {
+                let frame = ServerFrame::decode(&bytes).unwrap();
+                if wanted(&frame) {
+                    return;
+                }
+                let fine = matches!(
+                    frame,
+                    ServerFrame::Welcome { .. }
+                        | ServerFrame::Schema { .. }
+                        | ServerFrame::Entries { .. }
+                );
+                assert!(fine, "{frame:?}");
+            }
+        }
+    }
+
+    /// Proposes a change and waits until it is admitted.
+    fn edit(&mut self, ground: &Ground, round: usize, change: Vec<u8>) {
+        let id = ProposalId(
+            *Hash::of(&[&round.to_be_bytes()])
+                .as_bytes()
+                .first_chunk()
+                .unwrap(),
+        );
+        self.send(&ClientFrame::Propose {
+            id,
+            entity: ground.entity.id().clone(),
+            epoch: Epoch::FIRST,
+            changes: vec![ByteBuf::from(change)],
+        });
+        self.until(|frame| matches!(frame, ServerFrame::Admitted { id: of, .. } if *of == id));
+    }
+
+    /// One round trip of as many bytes.
+    fn ping(&mut self, bytes: usize) {
+        let payload = vec![7; bytes.min(125)];
+        self.socket.send(Message::Ping(payload.into())).unwrap();
+        while !matches!(self.socket.read().unwrap(), Message::Pong(_)) {}
+    }
+}

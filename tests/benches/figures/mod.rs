@@ -1,0 +1,48 @@
+//! How figures are taken and told: medians of rounds that measure both sides of a ratio in turn, so
+//! that a slow moment of the machine meets both.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Whether figures are wanted: `cargo bench` says so. Test runners start these programs too, to ask
+/// for tests, of which there are none.
+pub(crate) fn are_wanted() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+/// Runs `work` once; what it gives is dropped by the caller, outside of the time.
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let result = black_box(work());
+    (start.elapsed(), result)
+}
+
+/// The times of one thing, as they come in.
+#[derive(Debug, Default)]
+pub(crate) struct Times(Vec<Duration>);
+
+impl Times {
+    pub(crate) fn push(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    /// The median in microseconds.
+    pub(crate) fn median(&self) -> f64 {
+        self.quantile(0.5)
+    }
+
+    /// In microseconds, what the given part of the rounds took at most. A tenth: what the quietest
+    /// rounds took, where a machine with neighbours has any.
+    pub(crate) fn quantile(&self, part: f64) -> f64 {
+        let mut times = self.0.clone();
+        times.sort_unstable();
+        let place = (times.len() as f64 * part) as usize;
+        times[place.min(times.len() - 1)].as_secs_f64() * 1e6
+    }
+}
+
+/// Whether a figure is what was aimed at, in words that a reader finds at a glance.
+pub(crate) fn aim(found: f64, most: f64) -> String {
+    let word = if found <= most { "met" } else { "MISSED" };
+    format!("(aim ≤ {most}: {word})")
+}

@@ -1,0 +1,101 @@
+//! `cargo xtask bench`: figures beside what was aimed at, from release builds, each in one run.
+
+use std::process::Command;
+
+use crate::run::{Failure, Outcome, output, run, say};
+use crate::wasm;
+use crate::workspace::Workspace;
+
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    take: fn(&Workspace, &str) -> Outcome,
+}
+
+/// Those that are not a program of their own in `tests/benches/` say so.
+const BENCHES: &[Bench] = &[
+    bench(
+        "admission",
+        "admitting a change against applying it; the checks alone",
+    ),
+    bench("bomb", "81 bytes that hold a million operations"),
+    bench("ack", "from an edit to its durable acknowledgement"),
+    bench(
+        "wall",
+        "attacks and a flood at the real server, beside honest changes",
+    ),
+    bench("micro", "the parts of admission, and what they allocate"),
+    Bench {
+        name: "wasm",
+        about: "what a browser downloads",
+        take: module_size,
+    },
+];
+
+/// Bytes of the module, gzipped.
+const MODULE_AIM: u64 = 450_000;
+
+const fn bench(name: &'static str, about: &'static str) -> Bench {
+    Bench {
+        name,
+        about,
+        take: program,
+    }
+}
+
+/// Takes the named figures, or all.
+pub(crate) fn figures(workspace: &Workspace, names: &[String]) -> Outcome {
+    if let Some(name) = names
+        .iter()
+        .find(|name| BENCHES.iter().all(|bench| bench.name != **name))
+    {
+        let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
+        return Err(Failure::new(format!(
+            "no bench {name}; there are: {}",
+            known.join(", ")
+        )));
+    }
+    for bench in BENCHES
+        .iter()
+        .filter(|bench| names.is_empty() || names.iter().any(|name| name == bench.name))
+    {
+        eprintln!("\n━━ {}: {}", bench.name, bench.about);
+        (bench.take)(workspace, bench.name)?;
+    }
+    Ok(())
+}
+
+fn program(workspace: &Workspace, name: &str) -> Outcome {
+    let mut cargo = workspace.cargo();
+    cargo.args([
+        "bench",
+        "--quiet",
+        "--locked",
+        "--package",
+        "indelible-tests",
+    ]);
+    run(cargo.args(["--bench", name]))
+}
+
+fn module_size(workspace: &Workspace, _: &str) -> Outcome {
+    wasm::build(workspace)?;
+    let mut node = Command::new("node");
+    let measure = "const module = fs.readFileSync(process.argv[1]); \
+                   console.log(module.length, zlib.gzipSync(module, { level: 9 }).length)";
+    node.args(["-e", measure])
+        .arg(workspace.path("client-wasm/ts/wasm/indelible_bg.wasm"));
+    let sizes = output(&mut node).unwrap_or_default();
+    let sizes: Vec<u64> = sizes.split(' ').filter_map(|n| n.parse().ok()).collect();
+    let [raw, gzipped] = sizes[..] else {
+        return Err(Failure::new("node did not say how large the module is"));
+    };
+    let word = if gzipped <= MODULE_AIM {
+        "met"
+    } else {
+        "MISSED"
+    };
+    say(format!(
+        "{raw} bytes, {gzipped} gzipped (aim ≤ {MODULE_AIM}: {word})"
+    ));
+    Ok(())
+}
