@@ -74,6 +74,9 @@ impl fmt::Display for Rule {
     }
 }
 
+/// More faults of one change, or of one value, than this are not told one by one.
+pub(crate) const VIOLATIONS_MAX: usize = 100;
+
 /// One reason why one change is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Violation {

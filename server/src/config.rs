@@ -238,5 +238,14 @@ pub const PAGE_MAX: usize = 1_000;
 /// Bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
+/// Values that a JSON text from outside may hold, over HTTP or in `create`.
+pub const JSON_VALUES_MAX: usize = 100_000;
+
+/// Bytes of all bodies that are being read or served at a time; more have to wait.
+pub const BODIES_BYTES_MAX: usize = 16 << 20;
+
+/// How long a body may take to come.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Fields that a PUT may ask to preserve.
 pub const PRESERVE_MAX: usize = 1_000;

@@ -6,6 +6,7 @@
 //! Must not know: how changes are judged, the store, what is in frames.
 
 mod api;
+pub(crate) mod body;
 mod caller;
 mod collection;
 mod cors;
@@ -19,7 +20,7 @@ mod writes;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -43,11 +44,12 @@ pub(crate) struct App {
     pub(crate) shutdown: CancellationToken,
     /// The connections that are open.
     pub(crate) connections: TaskTracker,
+    /// What bodies may take.
+    pub(crate) bodies: body::Room,
 }
 
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
-    let body_bytes_max = app.config.limits.entity_bytes_max;
     let cors = middleware::from_fn_with_state(app.clone(), cors::allow);
     let api = Router::new()
         .route(
@@ -61,7 +63,6 @@ pub(crate) fn router(app: App) -> Router {
             get(api::get).put(writes::put).delete(writes::delete),
         )
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(cors);
     Router::new()
         .merge(api)

@@ -8,6 +8,7 @@ pub mod config;
 mod demo;
 pub mod export;
 mod http;
+mod json;
 pub mod keys;
 mod known_policies;
 mod past;

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::commit::CommitThread;
 use crate::config::{Config, Exposure, Mode};
+use crate::http::body::Room;
 use crate::http::{self, App};
 use crate::keys::{KeyError, Keys};
 use crate::known_policies;
@@ -130,6 +131,7 @@ impl Server {
             config: Arc::new(config),
             shutdown: CancellationToken::new(),
             connections: TaskTracker::new(),
+            bodies: Room::new(),
         };
         Ok(Self {
             listener,

@@ -21,10 +21,7 @@ use crate::pointer::Pointer;
 use crate::policy::{NodeId, Shape};
 use crate::position;
 use crate::principal::Principal;
-use crate::violation::{Rule, Violation};
-
-/// More faults of one change than this are not told one by one.
-const VIOLATIONS_MAX: usize = 100;
+use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
 /// What a change is judged on.
 pub(super) struct Case<'a> {

@@ -19,7 +19,7 @@ use crate::pointer::Pointer;
 use crate::policy::NodeId;
 use crate::position;
 use crate::sequence::moves;
-use crate::violation::Rule;
+use crate::violation::{Rule, VIOLATIONS_MAX};
 
 /// A keyed list on its way.
 pub(super) struct List<'a> {
@@ -160,7 +160,8 @@ impl Merger<'_, '_> {
                 }
             }
         }
-        (self.violations.len() == faults).then_some(items)
+        // Where no more faults are told, it is not known whether there were any.
+        (self.violations.len() == faults && faults < VIOLATIONS_MAX).then_some(items)
     }
 
     /// An id that no other item has: from the actor, its next operation and the place in the body.

@@ -24,7 +24,7 @@ use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::principal::Principal;
 use crate::value::normal;
-use crate::violation::{Rule, Violation};
+use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
 pub(crate) use carry::{Care, Holder, Version, carry_object, carry_value};
 
@@ -505,6 +505,10 @@ impl Merger<'_, '_> {
         attempted: Option<&Value>,
         kept: Option<Value>,
     ) {
+        // A body with more faults is refused like one with these; nobody reads a million.
+        if self.violations.len() == VIOLATIONS_MAX {
+            return;
+        }
         self.violations.push(Violation {
             change: 0,
             ops: Vec::new(),

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use crate::config::{IDEMPOTENCY_KEY_BYTES_MAX, PRESERVE_MAX};
+use crate::json::{self, JsonError};
 use crate::random;
 use crate::relay::{IfMatch, Merging};
 
@@ -163,8 +164,15 @@ fn object(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Value, Pr
         ));
     }
     let body = body?;
-    let value: Value = serde_json::from_slice(&body)
-        .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
+    let value = json::parse(&body).map_err(|error| match error {
+        JsonError::Malformed(error) => {
+            Problem::bad_request(format!("the body is not JSON: {error}"))
+        }
+        JsonError::TooMany => {
+            let title = "The body holds too many values";
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-big", title).detail(error.to_string())
+        }
+    })?;
     if value.is_object() {
         Ok(value)
     } else {

@@ -5,8 +5,7 @@
 //!
 //! Must not know: how values are compared and changes judged.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +19,7 @@ use serde_json::json;
 
 use super::App;
 use super::api;
+use super::body;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::request::{Creation, Deletion, Replacement};
@@ -34,7 +34,7 @@ pub(crate) async fn post(
     Path(kind): Path<String>,
     uri: Uri,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.may(&policy, Permission::Create)?;
@@ -42,7 +42,9 @@ pub(crate) async fn post(
         let title = "There is exactly one of this kind";
         return Err(Problem::new(StatusCode::CONFLICT, "exists", title));
     }
-    let Creation { name, value, id } = Creation::read(&caller.0, &uri, &headers, taken(body))?;
+    let mut body = body::read(&app, &headers, body).await;
+    let asked = Creation::read(&caller.0, &uri, &headers, body.take())?;
+    let Creation { name, value, id } = asked;
     let entity = app
         .hub
         .name_for_creation(&policy, name.as_deref(), &caller.0, id)
@@ -81,7 +83,7 @@ pub(crate) async fn put_singleton(
     Path(kind): Path<String>,
     uri: Uri,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
@@ -94,7 +96,8 @@ pub(crate) async fn put_singleton(
         ));
     }
     let entity = api::entity(&policy, None)?;
-    let asked = Replacement::read(&policy, &caller.0, &uri, &headers, taken(body))?;
+    let mut body = body::read(&app, &headers, body).await;
+    let asked = Replacement::read(&policy, &caller.0, &uri, &headers, body.take())?;
     merge(&app, &caller.0, &entity, asked).await
 }
 
@@ -105,12 +108,13 @@ pub(crate) async fn put(
     Path((kind, id)): Path<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
-    let asked = Replacement::read(&policy, &caller.0, &uri, &headers, taken(body))?;
+    let mut body = body::read(&app, &headers, body).await;
+    let asked = Replacement::read(&policy, &caller.0, &uri, &headers, body.take())?;
     merge(&app, &caller.0, &entity, asked).await
 }
 
@@ -133,17 +137,6 @@ pub(crate) async fn delete(
         Outcome::Refused(refusal) => Err(refused(&refusal)),
         Outcome::Failed(error) => Err(api::failure(&error)),
     }
-}
-
-/// The body as it came, or why it was not taken.
-fn taken(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let title = "The body is too big";
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-big", title)
-        }
-        _ => Problem::bad_request(error.body_text()),
-    })
 }
 
 async fn merge(

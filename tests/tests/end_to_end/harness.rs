@@ -490,6 +490,18 @@ impl Http {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
+        let body = body.map(|body| body.to_string());
+        self.send_text(method, path, headers, body).await
+    }
+
+    /// The same with any text for a body.
+    pub(crate) async fn send_text(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
         let method = method.parse::<reqwest::Method>().unwrap();
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         request = request.timeout(PATIENCE);
@@ -502,7 +514,7 @@ impl Http {
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")
-                .body(body.to_string());
+                .body(body);
         }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -5,6 +5,7 @@
 //! answered stands in `tests/vectors/hostile/*.json`; the engine is held to the same files in
 //! `hostile/engine.rs`.
 
+mod bodies;
 mod changes;
 mod flood;
 mod frames;

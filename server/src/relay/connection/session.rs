@@ -15,7 +15,6 @@ use indelible_engine::protocol::{
     ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame,
 };
 use indelible_engine::violation::Refusal;
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::super::entity_actor::Message;
@@ -25,6 +24,7 @@ use super::super::hub::Hub;
 use super::super::writes::{Answer, Session, Task, Write};
 use crate::clock;
 use crate::config::ConnectionSettings;
+use crate::json;
 
 /// The state of a connection after its handshake.
 #[derive(Debug)]
@@ -356,8 +356,9 @@ impl Following {
             Ok(entity) => entity,
             Err(error) => return refuse(error.code(), &error.to_string()),
         };
-        let Ok(value) = serde_json::from_str::<Value>(value) else {
-            return refuse("malformed", "the value is not JSON");
+        let value = match json::parse(value.as_bytes()) {
+            Ok(value) => value,
+            Err(error) => return refuse("malformed", &format!("the value: {error}")),
         };
         self.write(
             id,
