@@ -198,7 +198,7 @@ fn case(seed: u64) {
         if dice.percent(40) {
             server = concurrent(&server, &mut others, &mut dice);
         }
-        if dice.percent(30) {
+        if dice.percent(50) {
             alice.catch_up(&server);
         }
         pending.extend(alice.edit(&mut dice));
@@ -245,6 +245,36 @@ fn case(seed: u64) {
     }
 }
 
+/// Letters typed among one another, each of which may be refused: what was typed after a refused
+/// one has its neighbours, not the neighbours of that one's first place.
+fn typing(seed: u64) {
+    let mut dice = Dice::new(seed);
+    let mut server = thing();
+    let mut alice = Writer::on(&server, "alice", 1);
+    let mut pending: Vec<Vec<u8>> = Vec::new();
+    for bob in 0..dice.between(4, 8) {
+        if dice.percent(40) {
+            let mut bob = Writer::on(&server, "bob", 0x40 + u8::try_from(bob).unwrap());
+            let change = bob.typed(&mut dice);
+            let verdict = judge(&server, &editor("bob"), vec![change], Origin::Client);
+            server = verdict.admitted.unwrap().into_parts().0;
+        }
+        if dice.percent(50) {
+            alice.catch_up(&server);
+        }
+        pending.push(alice.typed(&mut dice));
+    }
+    let all = places(&pending);
+    for place in &all {
+        let left = check(&server, &pending, &[*place].into(), 2);
+        assert!(judged(&server, &left).is_some());
+    }
+    for actor in 3..6 {
+        let named = all.iter().filter(|_| dice.percent(40)).copied().collect();
+        check(&server, &pending, &named, actor);
+    }
+}
+
 /// The server's state after somebody else's edits.
 fn concurrent(server: &Entity, others: &mut u8, dice: &mut Dice) -> Entity {
     let mut server = server.clone();
@@ -261,7 +291,7 @@ fn concurrent(server: &Entity, others: &mut u8, dice: &mut Dice) -> Entity {
     server
 }
 
-fn run(seeds: impl Iterator<Item = u64>) {
+fn run(seeds: impl Iterator<Item = u64>, case: fn(u64)) {
     for seed in seeds {
         let outcome = catch_unwind(AssertUnwindSafe(|| case(seed)));
         assert!(
@@ -273,17 +303,25 @@ fn run(seeds: impl Iterator<Item = u64>) {
 
 #[test]
 fn remembered_seeds() {
-    run(REMEMBERED.into_iter());
+    run(REMEMBERED.into_iter(), case);
+}
+
+/// Runs the one seed that is asked for, or as many as there is time for.
+fn run_all(case: fn(u64)) {
+    let seed = std::env::var("INDELIBLE_SEED").ok();
+    if let Some(seed) = seed.filter(|seed| !seed.is_empty()) {
+        return case(seed.parse().expect("INDELIBLE_SEED is a number"));
+    }
+    let long = std::env::var_os("INDELIBLE_LONG").is_some_and(|long| !long.is_empty());
+    run(0..if long { LONG_CASES } else { QUICK_CASES }, case);
 }
 
 #[test]
 fn what_survives_is_applied_in_order_to_what_the_server_has() {
-    let seed = std::env::var("INDELIBLE_SEED")
-        .ok()
-        .filter(|seed| !seed.is_empty());
-    if let Some(seed) = seed {
-        return case(seed.parse().expect("INDELIBLE_SEED is a number"));
-    }
-    let long = std::env::var_os("INDELIBLE_LONG").is_some_and(|long| !long.is_empty());
-    run(0..if long { LONG_CASES } else { QUICK_CASES });
+    run_all(case);
+}
+
+#[test]
+fn letters_keep_their_neighbours() {
+    run_all(typing);
 }

@@ -64,6 +64,20 @@ impl Writer {
         self.doc.merge(&mut theirs).unwrap();
     }
 
+    /// One change that only types into the body, near its beginning.
+    pub(crate) fn typed(&mut self, dice: &mut Dice) -> Vec<u8> {
+        let mut tx = self.doc.transaction();
+        for _ in 0..dice.between(1, 2) {
+            let body = child(&tx, &ROOT, "body");
+            let letter = char::from(b'a' + u8::try_from(dice.below(26)).unwrap());
+            tx.splice_text(&body, dice.below(6), 0, &letter.to_string())
+                .unwrap();
+        }
+        let (hash, _) = tx.commit();
+        let change = self.doc.get_change_by_hash(&hash.unwrap()).unwrap();
+        change.raw_bytes().to_vec()
+    }
+
     /// One change of a few edits; none when they come to nothing.
     pub(crate) fn edit(&mut self, dice: &mut Dice) -> Option<Vec<u8>> {
         let before = self.doc.clone();
@@ -87,14 +101,15 @@ fn child(tx: &Transaction<'_>, object: &ObjId, name: &str) -> ObjId {
 }
 
 fn step(tx: &mut Transaction<'_>, before: &Automerge, new: &str, dice: &mut Dice) {
-    match dice.below(13) {
+    match dice.below(20) {
+        // Most at two places, so that edits meet there.
+        13..=15 => register(tx, &ROOT, "tagline", dice),
+        16..=19 => {
+            let body = child(tx, &ROOT, "body");
+            splice(tx, &body, dice);
+        }
         0 => tx.put(ROOT, "title", dice.word()).unwrap(),
-        1 => register(
-            tx,
-            &ROOT,
-            ["tagline", "number", "level"][dice.below(3)],
-            dice,
-        ),
+        1 => register(tx, &ROOT, ["tagline", "number"][dice.below(2)], dice),
         2..=4 => {
             let body = child(tx, &ROOT, "body");
             splice(tx, &body, dice);
@@ -127,8 +142,9 @@ fn register(tx: &mut Transaction<'_>, object: &ObjId, name: &str, dice: &mut Dic
         return tx.delete(object, name).unwrap();
     }
     let text = !["number", "level", "k0", "k1", "k2"].contains(&name);
+    // Of few values, so that the winner of a race is often set again.
     let value = if text {
-        ScalarValue::from(dice.word())
+        ScalarValue::from(["x", "y"][dice.below(2)])
     } else {
         ScalarValue::Int(dice.below(3) as i64)
     };
@@ -142,10 +158,16 @@ fn splice(tx: &mut Transaction<'_>, text: &ObjId, dice: &mut Dice) {
     for c in now.chars() {
         starts.push(starts[starts.len() - 1] + c.len_utf16());
     }
-    let from = dice.below(starts.len());
-    let to = (from + dice.below(3)).min(starts.len() - 1);
+    // Mostly at one place, where what is typed later pushes to the right what was typed before.
+    let from = if dice.percent(60) {
+        (2 + dice.below(5)).min(starts.len() - 1)
+    } else {
+        dice.below(starts.len())
+    };
+    let removed = if dice.percent(70) { 0 } else { dice.below(3) };
+    let to = (from + removed).min(starts.len() - 1);
     let removed = isize::try_from(starts[to] - starts[from]).unwrap();
-    let added = if dice.percent(80) {
+    let added = if dice.percent(90) {
         dice.word()
     } else {
         String::new()
