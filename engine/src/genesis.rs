@@ -51,50 +51,64 @@ pub(crate) fn make_fields<T: Transactable>(
         return Ok(());
     };
     for (name, &child) in properties {
-        let declared = policy.node(child);
-        match &declared.shape {
-            Shape::Object { .. } => {
-                let made = tx.put_object(object, name.as_str(), ObjType::Map)?;
-                make_fields(tx, &made, policy, child, &|_| false)?;
-            }
-            Shape::Keyed { .. } => {
-                tx.put_object(object, name.as_str(), ObjType::Map)?;
-            }
-            Shape::List { .. } => {
-                let made = tx.put_object(object, name.as_str(), ObjType::List)?;
-                let elements = declared.default.as_ref().and_then(Value::as_array);
-                for (index, element) in elements.into_iter().flatten().enumerate() {
-                    if let Some(scalar) = stored_scalar(element) {
-                        tx.insert(&made, index, scalar)?;
-                    }
-                }
-            }
-            Shape::Text { .. } => {
-                let made = tx.put_object(object, name.as_str(), ObjType::Text)?;
-                if let Some(text) = declared.default.as_ref().and_then(Value::as_str) {
-                    tx.splice_text(&made, 0, 0, text)?;
-                }
-            }
-            Shape::Counter(_) => {
-                let start = declared
-                    .default
-                    .as_ref()
-                    .and_then(Value::as_i64)
-                    .unwrap_or(0);
-                tx.put(object, name.as_str(), ScalarValue::counter(start))?;
-            }
-            Shape::Scalar(_) if !written(name) => {
-                if let Some(scalar) = declared.default.as_ref().and_then(stored_scalar) {
-                    tx.put(object, name.as_str(), scalar)?;
-                }
-            }
-            Shape::Atomic(_) if !written(name) => {
-                if let Some(default) = &declared.default {
-                    tx.put(object, name.as_str(), canonical(default))?;
-                }
-            }
-            Shape::Scalar(_) | Shape::Atomic(_) | Shape::Stamp(_) | Shape::Tally => {}
+        if !written(name) || !policy.node(child).shape.is_single() {
+            make_field(tx, object, policy, (name, child))?;
         }
+    }
+    Ok(())
+}
+
+/// Makes one declared property of an object: a container with its content, a counter, or the
+/// default of a single value.
+pub(crate) fn make_field<T: Transactable>(
+    tx: &mut T,
+    object: &ObjId,
+    policy: &Policy,
+    (name, child): (&str, NodeId),
+) -> Result<(), AutomergeError> {
+    let declared = policy.node(child);
+    match &declared.shape {
+        Shape::Object { .. } => {
+            let made = tx.put_object(object, name, ObjType::Map)?;
+            make_fields(tx, &made, policy, child, &|_| false)?;
+        }
+        Shape::Keyed { .. } => {
+            tx.put_object(object, name, ObjType::Map)?;
+        }
+        Shape::List { .. } => {
+            let made = tx.put_object(object, name, ObjType::List)?;
+            let elements = declared.default.as_ref().and_then(Value::as_array);
+            for (index, element) in elements.into_iter().flatten().enumerate() {
+                if let Some(scalar) = stored_scalar(element) {
+                    tx.insert(&made, index, scalar)?;
+                }
+            }
+        }
+        Shape::Text { .. } => {
+            let made = tx.put_object(object, name, ObjType::Text)?;
+            if let Some(text) = declared.default.as_ref().and_then(Value::as_str) {
+                tx.splice_text(&made, 0, 0, text)?;
+            }
+        }
+        Shape::Counter(_) => {
+            let start = declared
+                .default
+                .as_ref()
+                .and_then(Value::as_i64)
+                .unwrap_or(0);
+            tx.put(object, name, ScalarValue::counter(start))?;
+        }
+        Shape::Scalar(_) => {
+            if let Some(scalar) = declared.default.as_ref().and_then(stored_scalar) {
+                tx.put(object, name, scalar)?;
+            }
+        }
+        Shape::Atomic(_) => {
+            if let Some(default) = &declared.default {
+                tx.put(object, name, canonical(default))?;
+            }
+        }
+        Shape::Stamp(_) | Shape::Tally => {}
     }
     Ok(())
 }

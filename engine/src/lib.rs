@@ -76,6 +76,7 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod limits;
 pub mod merge;
+pub mod migration;
 pub mod pointer;
 pub mod policy;
 pub mod position;

@@ -5,12 +5,15 @@
 //! admission, merge and projection need to know of a schema is here.
 //! Must never know: documents, changes, the ledger; or how the schema spelt a rule.
 
+mod compare;
+mod constraints;
 mod content;
 mod format;
 mod node;
 mod places;
 mod scalar;
 mod source;
+mod succession;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -18,11 +21,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use compare::{Alteration, Difference, compare};
+pub use constraints::{Decided, Demand};
 pub use format::Format;
 pub use node::{Node, NodeId, NodeName, ReadRule, Roles, Shape, StampKind, WriteRule};
 pub(crate) use scalar::Constraint;
 pub use scalar::{AtomicRule, Fault, NESTING_MAX, ScalarFault, ScalarRule, Types};
 pub use source::{PolicyBook, PolicySource};
+pub(crate) use succession::{Origin, Succession};
 
 use crate::id::{Hash, Kind};
 use crate::pointer::Pointer;
@@ -88,6 +94,8 @@ pub struct Policy {
     reads: Vec<Roles>,
     /// Whether a value can be faulty although each of its scalars is good.
     has_whole_constraints: bool,
+    /// What is judged on whole values, as a JSON Schema.
+    merged: Option<Value>,
     #[cfg(feature = "whole-entity")]
     whole: Option<schema::Whole>,
 }
@@ -127,6 +135,7 @@ impl Policy {
             has_whole_constraints: has_merged_rules || parts.whole.is_some(),
             #[cfg(feature = "whole-entity")]
             whole: parts.whole.as_ref().map(schema::Whole::new).transpose()?,
+            merged: parts.whole,
             kind: parts.kind,
             singleton: parts.singleton,
             schema: parts.schema,
@@ -354,6 +363,14 @@ impl Policies {
     ///
     /// All mistakes of all files; also when two files describe one kind.
     pub fn compile(sources: &[SchemaSource]) -> Result<Self, Vec<SchemaError>> {
+        match Self::compile_what_can_be(sources) {
+            (policies, errors) if errors.is_empty() => Ok(policies),
+            (_, errors) => Err(errors),
+        }
+    }
+
+    /// Compiles the schemas without mistakes; tells all mistakes of the others.
+    pub fn compile_what_can_be(sources: &[SchemaSource]) -> (Self, Vec<SchemaError>) {
         let mut kinds: BTreeMap<Kind, (Arc<Policy>, &SchemaSource)> = BTreeMap::new();
         let mut errors = Vec::new();
         for source in sources {
@@ -375,14 +392,11 @@ impl Policies {
                 Err(mistakes) => errors.extend(mistakes),
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
         let kinds = kinds
             .into_iter()
             .map(|(kind, (policy, _))| (kind, policy))
             .collect();
-        Ok(Self { kinds })
+        (Self { kinds }, errors)
     }
 
     /// The policy of a kind.

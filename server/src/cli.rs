@@ -69,6 +69,10 @@ enum Command {
 enum SchemaCommand {
     /// Look for mistakes in a schema folder; exits with 1 if there are any
     Check(schema::Check),
+    /// Tell what a new version of a schema folder changes, and for whom
+    Diff(schema::Diff),
+    /// Tell which past edits a new version of a schema folder would have refused
+    Replay(schema::Replay),
 }
 
 /// Where the key lies that tokens are signed with.
@@ -111,9 +115,11 @@ pub fn run() -> ExitCode {
         Command::At(at) => at.run(),
         Command::Diff(diff) => diff.run(),
         Command::Verify(verify) => verify.run(),
-        Command::Schema {
-            command: SchemaCommand::Check(check),
-        } => check.run(),
+        Command::Schema { command } => match command {
+            SchemaCommand::Check(check) => check.run(),
+            SchemaCommand::Diff(diff) => diff.run(),
+            SchemaCommand::Replay(replay) => replay.run(),
+        },
     };
     done.unwrap_or_else(|error| {
         report(&*error);

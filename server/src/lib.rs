@@ -11,6 +11,7 @@ mod http;
 mod json;
 pub mod keys;
 mod known_policies;
+mod migration;
 mod past;
 mod random;
 mod relay;
@@ -24,6 +25,7 @@ pub mod versions;
 
 pub use http::problem::Problem;
 pub use http::request::{Creation, Replacement};
+pub use migration::SchemaChangeError;
 pub use relay::{IfMatch, Merging};
 pub use seeding::SeedingError;
 pub use serve::{ServeError, Server, serve};

@@ -21,6 +21,7 @@ mod writes;
 pub(crate) use claims::restore as restore_claims;
 pub(crate) use connection::serve;
 pub(crate) use hub::{Hub, Parts};
+pub(crate) use loading::{LoadingError, load as load_entity};
 pub(crate) use values::Present;
 pub(crate) use writes::{Answer, Outcome, Task, Write, WriteError, Written};
 pub use writes::{IfMatch, Merging};

@@ -30,6 +30,8 @@ pub(crate) struct Files {
     pub(crate) sources: Vec<SchemaSource>,
     /// What a fresh store begins with.
     pub(crate) content: Content,
+    /// What is wrong with content files.
+    pub(crate) mistakes: Vec<SchemaFilesError>,
 }
 
 /// Why a schema folder cannot be used.
@@ -67,11 +69,23 @@ pub enum SchemaFilesError {
     },
 }
 
-/// Reads a schema folder, or takes the demo's.
+/// Reads a schema folder without mistakes in its content files, or takes the demo's.
 ///
 /// # Errors
 /// [`SchemaFilesError`].
 pub(crate) fn load(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
+    let mut files = read(place)?;
+    match files.mistakes.pop() {
+        Some(mistake) => Err(mistake),
+        None => Ok(files),
+    }
+}
+
+/// Reads a schema folder, content files with mistakes left out and told, or takes the demo's.
+///
+/// # Errors
+/// [`SchemaFilesError`] when there is nothing to read.
+pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
     let (sources, content) = match place {
         SchemaPlace::Demo => (
             demo::SCHEMA.iter().map(demo::DemoFile::source).collect(),
@@ -91,12 +105,20 @@ pub(crate) fn load(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
             (sources, content)
         }
     };
-    let content: Result<Content, SchemaFilesError> =
-        content.into_iter().map(parse_content).collect();
-    Ok(Files {
+    let mut files = Files {
         sources,
-        content: content?,
-    })
+        content: Content::new(),
+        mistakes: Vec::new(),
+    };
+    for file in content {
+        match parse_content(file) {
+            Ok((kind, value)) => {
+                files.content.insert(kind, value);
+            }
+            Err(mistake) => files.mistakes.push(mistake),
+        }
+    }
+    Ok(files)
 }
 
 fn read_folder(dir: &Path) -> Result<Vec<SchemaSource>, SchemaFilesError> {

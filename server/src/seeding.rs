@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::relay::{Answer, Hub, Outcome, Task, Write, WriteError};
 use crate::schema_files::Content;
-use crate::storage::{Scope, StoreError};
+use crate::storage::StoreError;
 
 /// Why the initial content could not be put in place.
 #[derive(Debug, thiserror::Error)]
@@ -57,16 +57,6 @@ pub enum SeedingError {
         /// Why.
         reason: String,
     },
-    /// The entities of a kind were made under another schema.
-    #[error(
-        "the schema of {kind} is not the one that its entities were made with; \
-         changing the schema of existing entities is not supported yet: \
-         restore the file, or start with a new data directory"
-    )]
-    SchemaChanged {
-        /// Which kind.
-        kind: Kind,
-    },
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -84,7 +74,6 @@ fn all(violations: &[Violation]) -> String {
 pub(crate) async fn seed(hub: &Hub, mut content: Content) -> Result<(), SeedingError> {
     let policies: Vec<Arc<Policy>> = hub.policies().iter().cloned().collect();
     for policy in &policies {
-        check_schema(hub, policy)?;
         let content = content.remove(policy.kind());
         let note = format!("seeded/{}", policy.kind());
         if hub.store().note(&note)?.is_some() {
@@ -99,27 +88,6 @@ pub(crate) async fn seed(hub: &Hub, mut content: Content) -> Result<(), SeedingE
         Some(kind) => Err(SeedingError::UnknownKind(kind)),
         None => Ok(()),
     }
-}
-
-/// Entities can be read only with the schema that they were made with.
-fn check_schema(hub: &Hub, policy: &Policy) -> Result<(), SeedingError> {
-    let note = format!("schema/{}", policy.kind());
-    let hash = policy.hash();
-    let known = hub.store().note(&note)?;
-    if known.as_deref() == Some(hash.as_bytes()) {
-        return Ok(());
-    }
-    if known.is_some()
-        && !hub
-            .store()
-            .heads(Scope::Kind(policy.kind()), None, 1)?
-            .is_empty()
-    {
-        return Err(SeedingError::SchemaChanged {
-            kind: policy.kind().clone(),
-        });
-    }
-    Ok(hub.store().set_note(&note, hash.as_bytes())?)
 }
 
 type Values = Vec<(Option<String>, Value)>;

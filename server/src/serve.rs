@@ -24,6 +24,7 @@ use crate::http::body::Room;
 use crate::http::{self, App};
 use crate::keys::{KeyError, Keys};
 use crate::known_policies;
+use crate::migration::{self, SchemaChangeError};
 use crate::relay::{self, Hub, Parts};
 use crate::schema_files::{self, Content, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
@@ -51,6 +52,9 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The entities cannot go over to the schema.
+    #[error(transparent)]
+    SchemaChange(#[from] SchemaChangeError),
     /// The initial content cannot be put in place.
     #[error(transparent)]
     Content(#[from] SeedingError),
@@ -196,9 +200,10 @@ impl Server {
     }
 }
 
-/// What has to be in the store before anybody is served. By now all entities follow the present
-/// schemas, so their values tell what they claim; the initial content claims values too.
+/// What has to be in the store before anybody is served. First all entities follow the present
+/// schemas, since their values tell what they claim; the initial content claims values too.
 async fn prepare(hub: &Hub, content: Content) -> Result<(), ServeError> {
+    migration::run(hub).await?;
     relay::restore_claims(hub)?;
     Ok(seeding::seed(hub, content).await?)
 }

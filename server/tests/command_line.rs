@@ -119,10 +119,20 @@ fn a_good_schema_folder_is_summed_up() {
     let output = indelible(&["schema", "check", path(dir.path())]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let expected = format!(
-        "room: many entities, 1 in the initial content\nno mistakes in {}\n",
+        "room: many entities, 1 in the initial content\n  \
+         PLACE  CONSTRAINT   DECIDED            BECAUSE\n  \
+         /name  type string  on each operation  each write brings a whole value\n\
+         no mistakes in {}\n",
         path(dir.path())
     );
     assert_eq!(text(&output.stdout), expected);
+
+    let output = indelible(&["schema", "check", path(dir.path()), "--json"]);
+    let told: serde_json::Value = serde_json::from_str(text(&output.stdout)).unwrap();
+    assert_eq!(told["mistakes"], serde_json::json!([]));
+    let constraint = &told["kinds"][0]["constraints"][0];
+    assert_eq!(constraint["pointer"], "/name");
+    assert_eq!(constraint["decided"], "operation");
 }
 
 #[test]
@@ -150,8 +160,23 @@ fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
     );
     assert!(found.contains(" mistakes in "), "{found}");
 
-    fs::write(dir.path().join("room.json"), ROOM).unwrap();
+    // A schema with mistakes does not hide those of content files.
     fs::create_dir(dir.path().join("content")).unwrap();
+    fs::write(dir.path().join("hall.json"), ROOM.replace("room", "hall")).unwrap();
+    fs::write(dir.path().join("content/hall.json"), r#"{"east": 1}"#).unwrap();
+    fs::write(dir.path().join("content/room.json"), "{").unwrap();
+    let found = check();
+    for place in [
+        "room.json at /x-indelible/editt: ",
+        "content/hall.json at /east: ",
+        "content/room.json is not JSON: ",
+    ] {
+        assert!(found.contains(place), "{found}");
+    }
+    fs::remove_file(dir.path().join("hall.json")).unwrap();
+    fs::remove_file(dir.path().join("content/hall.json")).unwrap();
+
+    fs::write(dir.path().join("room.json"), ROOM).unwrap();
     fs::write(
         dir.path().join("content/room.json"),
         r#"{"-x": {}, "east": 1}"#,
@@ -248,6 +273,8 @@ fn help_shows_the_way() {
         &["serve", "--help"],
         &["token", "--help"],
         &["schema", "check", "--help"],
+        &["schema", "diff", "--help"],
+        &["schema", "replay", "--help"],
         &["export", "--help"],
         &["verify", "--help"],
         &["refusals", "--help"],
@@ -264,4 +291,58 @@ fn help_shows_the_way() {
             "{words:?} is too wide"
         );
     }
+}
+
+#[test]
+fn what_a_new_schema_changes_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    for folder in [&old, &new] {
+        fs::create_dir(folder).unwrap();
+    }
+    fs::write(old.join("room.json"), ROOM).unwrap();
+    let later = ROOM.replace("[\"curator\"]", "[\"warden\"]").replace(
+        "\"name\": {",
+        "\"title\": { \"x-indelible\": { \"was\": \"name\" },",
+    );
+    fs::write(new.join("room.json"), later).unwrap();
+    let diff = |more: &[&str]| {
+        let words = ["schema", "diff", path(&old), path(&new)];
+        let output = indelible(&[&words, more].concat());
+        (output.status.code(), text(&output.stdout).to_owned())
+    };
+    let (code, told) = diff(&[]);
+    assert_eq!(code, Some(0), "{told}");
+    for line in [
+        "  room    gained   warden   may edit room",
+        "  room    lost     curator  may not edit room",
+        "  /title  renamed           was /name",
+    ] {
+        assert!(told.lines().any(|found| found == line), "{line:?}:\n{told}");
+    }
+    let (_, told) = diff(&["--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["kinds"][0]["kind"], "room");
+
+    let data = dir.path().join("data");
+    let output = indelible(&[
+        "schema",
+        "diff",
+        path(&old),
+        path(&new),
+        "--data",
+        path(&data),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("there is no store in"));
+
+    // What cannot follow is no error of the command, but nothing to go on with either.
+    let text_now = ROOM.replace(
+        "\"string\"",
+        "\"string\", \"x-indelible\": {\"merge\": \"text\"}",
+    );
+    fs::write(new.join("room.json"), text_now).unwrap();
+    let (code, told) = diff(&[]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("/name  refused"), "{told}");
 }

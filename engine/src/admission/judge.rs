@@ -187,7 +187,9 @@ impl Judge<'_> {
         };
         let policy = &self.case.entity.policy;
         let mut names: Vec<String> = Vec::new();
+        let mut visible = true;
         for parent in parents {
+            visible &= parent.visible;
             match parent.prop {
                 Prop::Map(name) => names.push(name),
                 Prop::Seq(place) => names.push(place.to_string()),
@@ -208,6 +210,12 @@ impl Judge<'_> {
             );
             return Ok((None, kind));
         };
+        if !visible {
+            // A change of the schema put another in its place.
+            let message = "the object is not in use any more";
+            self.refuse(index, &pointer, Rule::CONTAINER, message);
+            return Ok((None, kind));
+        }
         let place = Place {
             node,
             pointer,

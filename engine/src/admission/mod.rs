@@ -12,7 +12,7 @@ mod operations;
 mod references;
 pub(crate) mod rights;
 mod trial;
-mod whole;
+pub(crate) mod whole;
 
 use crate::effects::Effect;
 use crate::entity::Entity;

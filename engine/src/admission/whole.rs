@@ -13,7 +13,7 @@ use crate::violation::Rule;
 use crate::violation::Violation;
 
 /// The faults of the whole entity that are in `after` and were not in `before`.
-pub(super) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec<Violation> {
+pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec<Violation> {
     if !after.policy.has_whole_constraints() {
         return Vec::new();
     }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use super::fault::Flaw;
 use crate::admission::{Admitted, Origin, Proposal, Verdict, admit};
-use crate::change::{self, ActorClass, server_actor};
+use crate::change::{self, ActorClass};
 use crate::entity::{Entity, Logged};
 use crate::id::{Hash, ProposalId};
 use crate::ledger::{Entry, EntryDraft, EntryKind};
 use crate::lifecycle::{self, Presence, Request};
 use crate::limits::Limits;
+use crate::migration::migrate;
 use crate::policy::{Policy, PolicyBook, PolicySource};
 
 /// The entity after an entry, if that was rightly admitted.
@@ -46,7 +47,7 @@ pub(super) fn rerun(
                 .map_err(|error| Flaw::Refused(error.to_string()))?;
             parts(next)
         }
-        (Some(entity), EntryKind::Policy) => under(&entity, entry, hash, &policy)?,
+        (Some(entity), EntryKind::Policy) => parts(under(&entity, entry, &policy)?),
         (Some(entity), kind) => {
             if entity.policy().hash() != entry.policy_hash {
                 return Err(Flaw::OtherPolicy {
@@ -136,42 +137,15 @@ fn request(entry: &Entry, id: ProposalId) -> Request {
     }
 }
 
-/// The entity under another policy: only the system does that, with at most one change of its own.
-fn under(
-    entity: &Entity,
-    entry: &Entry,
-    hash: Hash,
-    policy: &Arc<Policy>,
-) -> Result<(Entity, EntryDraft), Flaw> {
+/// The entity under another policy: only the system does that, and what it writes follows.
+fn under(entity: &Entity, entry: &Entry, policy: &Arc<Policy>) -> Result<Admitted, Flaw> {
     if !entry.author.is_system() {
         let text = format!("{} may not change the policy", entry.author.id);
         return Err(Flaw::Refused(text));
     }
-    let limits = Limits::default();
-    let actor = server_actor(&entry.entity, entry.epoch, &entry.author.id);
-    for bytes in &entry.changes {
-        let change = change::parse(bytes, &limits).map_err(|e| Flaw::Refused(e.to_string()))?;
-        if entry.changes.len() > 1 || *change.actor() != actor {
-            return Err(Flaw::Differs("changes"));
-        }
-    }
-    let mut next = entity.clone();
-    next.replay([Logged::of(entry, hash)], policy)?;
-    let draft = EntryDraft {
-        kind: EntryKind::Policy,
-        entity: entity.id().clone(),
-        epoch: entity.epoch(),
-        seq: entity.seq().next(),
-        proposal: None,
-        author: entry.author.clone(),
-        session: None,
-        at: entry.at,
-        policy_hash: policy.hash(),
-        changes: entry.changes.clone(),
-        heads: next.heads(),
-        claimed: None,
-    };
-    Ok((next, draft))
+    let step =
+        migrate(entity, policy, entry.at).map_err(|error| Flaw::Refused(error.to_string()))?;
+    step.ok_or(Flaw::Differs("policy"))
 }
 
 /// How the changes came to be: by whose actor they are made tells the rest.

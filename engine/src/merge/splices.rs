@@ -5,12 +5,12 @@
 //! Must never know: which field this is for.
 
 use automerge::transaction::Transactable;
-use automerge::{Automerge, ChangeHash, MoveCursor, ObjId, ReadDoc};
+use automerge::{Automerge, ChangeHash, MoveCursor, ObjId, ReadDoc, Value as Stored};
 use serde_json::Value;
 
 use super::{Merger, Outcome, Source, Target};
 use crate::admission::rights::{denied, refusal_text};
-use crate::document::stored_scalar;
+use crate::document::{plain_value, stored_scalar};
 use crate::pointer::Pointer;
 use crate::policy::Shape;
 use crate::sequence::{Run, runs};
@@ -71,6 +71,15 @@ impl Merger<'_, '_> {
         self.tx.text(object).unwrap_or_default()
     }
 
+    /// The elements of a list that this merge makes: its default.
+    fn made_list(&self, object: &ObjId, count: usize) -> Vec<Value> {
+        let element = |index| match self.tx.get(object, index) {
+            Ok(Some((Stored::Scalar(scalar), _))) => plain_value(&scalar),
+            _ => None,
+        };
+        (0..count).filter_map(element).collect()
+    }
+
     pub(super) fn list(
         &mut self,
         target: &Target<'_>,
@@ -80,6 +89,7 @@ impl Merger<'_, '_> {
         let body: Vec<Value> = value.as_array().into_iter().flatten().map(normal).collect();
         let present: Vec<Value> = match self.tx.length(target.object) {
             0 => Vec::new(),
+            count if self.made.contains(target.object) => self.made_list(target.object, count),
             _ => self.reader.list(target.object, target.node),
         };
         let old: Vec<Value> = match (self.is_based(), base) {

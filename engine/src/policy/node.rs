@@ -148,6 +148,11 @@ impl Shape {
         )
     }
 
+    /// Whether it is one stored value that is written whole: a register or an atomic value.
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(self, Self::Scalar(_) | Self::Atomic(_))
+    }
+
     /// Whether nothing is stored for it: stamps and tallies.
     pub fn is_derived(&self) -> bool {
         matches!(self, Self::Stamp(_) | Self::Tally)

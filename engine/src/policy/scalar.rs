@@ -67,7 +67,7 @@ impl fmt::Display for Fault {
 
 /// A set of the types of JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Types(u8);
+pub struct Types(pub(super) u8);
 
 impl Types {
     /// No type at all.
@@ -92,7 +92,7 @@ impl Types {
     pub const ALL: Self = Self(127);
 
     /// Each type, its name in JSON Schema, and what people call such a value.
-    const NAMES: [(Self, &'static str, &'static str); 7] = [
+    pub(super) const NAMES: [(Self, &'static str, &'static str); 7] = [
         (Self::STRING, "string", "a string"),
         (Self::NUMBER, "number", "a number"),
         (Self::INTEGER, "integer", "an integer"),
@@ -274,7 +274,7 @@ fn mantissa(number: f64) -> (u128, i32) {
 #[derive(Debug)]
 pub struct ScalarRule {
     types: Types,
-    constraints: Vec<Constraint>,
+    pub(super) constraints: Vec<Constraint>,
 }
 
 impl ScalarRule {

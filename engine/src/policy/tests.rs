@@ -490,3 +490,34 @@ mod whole {
         );
     }
 }
+
+#[test]
+fn every_constraint_is_told_with_when_it_is_decided() {
+    let told: Vec<String> = zoo()
+        .demands()
+        .iter()
+        .map(|d| format!("{} {} {:?}", d.pointer, d.keyword, d.decided))
+        .collect();
+    for expected in [
+        " required Merged",
+        "/name type Operation",
+        "/name minLength Operation",
+        "/notes type Operation",
+        "/notes maxLength Merged",
+        "/fed maximum Merged",
+        "/born format Operation",
+        "/health/blood required Merged",
+        "/health/blood properties Merged",
+        "/health/visits minItems Merged",
+        "/health/visits/* required Merged",
+    ] {
+        assert!(
+            told.iter().any(|line| line == expected),
+            "{expected}: {told:#?}"
+        );
+    }
+    let mut once = told.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), told.len(), "{told:#?}");
+}

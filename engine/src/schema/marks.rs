@@ -236,6 +236,11 @@ pub(super) fn check(value: &Value, at: &Pointer, report: &mut Report) {
     }
 }
 
+/// Whether a keyword of a schema is one of our words, which has no effect beside `x-indelible`.
+pub(super) fn is_word(keyword: &str) -> bool {
+    ROOT_WORDS.contains(&keyword) || FIELD_WORDS.contains(&keyword)
+}
+
 fn unknown(word: &str, on_root: bool) -> String {
     let (known, other, place) = if on_root {
         (&ROOT_WORDS[..], &FIELD_WORDS[..], "a field, not the root")

@@ -212,7 +212,10 @@ impl Checker<'_> {
     fn keyword(&mut self, keyword: &str, value: &Value, schema_at: &Pointer) {
         let at = schema_at.child(keyword);
         let Some((form, _)) = find(keyword) else {
-            if let Some(known) = misspelt(keyword) {
+            if marks::is_word(keyword) {
+                let reason = format!("{keyword:?} has no effect here; write it inside {MARKS:?}");
+                self.report.add(at, reason);
+            } else if let Some(known) = misspelt(keyword) {
                 self.report
                     .add(at, format!("unknown keyword {keyword:?}; is it {known:?}?"));
             }

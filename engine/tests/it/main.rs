@@ -7,5 +7,7 @@ mod fixture;
 mod ledgers;
 mod lifecycle;
 mod merge;
+mod migration;
 mod rebase;
 mod simulated;
+mod successions;

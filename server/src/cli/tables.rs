@@ -112,6 +112,13 @@ impl Table {
         self.rows.push(cells.collect());
     }
 
+    /// A row whose last cell is told in full.
+    pub(super) fn sentence(&mut self, mut cells: Vec<String>) {
+        let last = cells.pop().map(|cell| plain(&cell));
+        let cells = cells.iter().map(|cell| short(cell, CELL_COLUMNS_MAX));
+        self.rows.push(cells.chain(last).collect());
+    }
+
     /// The lines of the table.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let count = self.rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -26,6 +26,7 @@ mod process;
 mod proposals;
 mod resume;
 mod rights;
+mod schema_life;
 mod slow;
 mod values;
 mod wall;

@@ -342,3 +342,20 @@ fn atomic_values_have_no_rules_inside() {
         &["/properties/x/items: what a list holds cannot be atomic by itself"],
     );
 }
+
+#[test]
+fn our_words_beside_the_keyword_are_mistakes() {
+    let schema = json!({
+        "type": "object",
+        "x-indelible": { "kind": "thing" },
+        "edit": ["editor"],
+        "properties": { "x": { "type": "string", "write": "create", "title": "X" } }
+    });
+    check(
+        &schema,
+        &[
+            "/edit: \"edit\" has no effect here; write it inside \"x-indelible\"",
+            "/properties/x/write: \"write\" has no effect here; write it inside \"x-indelible\"",
+        ],
+    );
+}

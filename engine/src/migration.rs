@@ -1,0 +1,180 @@
+//! Taking an entity over to a new version of its kind's schema.
+//!
+//! Owns what becomes of what is stored: added places are made with their defaults, renamed ones get
+//! the values of the old, removed ones stay in the document and leave the value.
+//! Invariant: a function of the entity, the policy and the time alone, so that whoever has the log
+//! can make the entry again and compare. What nothing says anything about stays as it is, in deleted
+//! items too.
+//! Must never know: storage, when a schema changes.
+
+mod carry;
+mod convert;
+mod hindsight;
+
+use std::fmt;
+use std::sync::Arc;
+
+use automerge::ReadDoc;
+use automerge::transaction::CommitOptions;
+
+use self::carry::Carrier;
+use crate::admission::Admitted;
+use crate::change::{genesis_actor, server_actor};
+use crate::document::Reader;
+use crate::effects::effects;
+use crate::entity::{ActorState, Entity};
+use crate::ledger::{EntryDraft, EntryKind};
+use crate::pointer::Pointer;
+use crate::policy::{Policy, Succession};
+use crate::principal::Principal;
+use crate::time::Timestamp;
+
+pub use hindsight::Hindsight;
+
+/// What keeps an entity from going over to a new schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Where: in the schema (with `*` for items) or, for a value, in the entity.
+    pub pointer: Pointer,
+    /// Why, and what can be done.
+    pub reason: String,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pointer.is_root() {
+            f.write_str(&self.reason)
+        } else {
+            write!(f, "{}: {}", self.pointer, self.reason)
+        }
+    }
+}
+
+/// Why an entity cannot go over to a new schema.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MigrationError {
+    /// The new schema cannot follow the old one, whatever an entity holds.
+    #[error("the schema cannot follow the one before: {}", joined(.0))]
+    Schema(Vec<Obstacle>),
+    /// Values that the new schema has no form for.
+    #[error("values cannot be carried over: {}", joined(.0))]
+    Values(Vec<Obstacle>),
+    /// The document does not take the change.
+    #[error("the change cannot be made: {0}")]
+    Document(String),
+}
+
+fn joined(obstacles: &[Obstacle]) -> String {
+    let texts: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// What keeps any entity of a kind from going over from one version of its schema to another.
+#[must_use]
+pub fn obstacles(old: &Policy, new: &Policy) -> Vec<Obstacle> {
+    told(new, &Succession::new(old, new))
+}
+
+fn told(new: &Policy, succession: &Succession) -> Vec<Obstacle> {
+    let misfits = succession.misfits.iter();
+    let obstacles = misfits.map(|misfit| Obstacle {
+        pointer: new.place(misfit.node),
+        reason: misfit.reason.clone(),
+    });
+    obstacles.collect()
+}
+
+/// Takes `entity` over to `policy`, by an entry of kind policy with one change at most, the
+/// system's. None when that is its policy already.
+///
+/// The entity that results may be faulty by the new rules; it can still be edited, since admission
+/// refuses only faults that a change introduces.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use indelible_engine::entity::Entity;
+/// use indelible_engine::id::Epoch;
+/// use indelible_engine::migration::migrate;
+/// use indelible_engine::policy::Policy;
+/// use indelible_engine::schema::SchemaSource;
+/// use indelible_engine::time::Timestamp;
+///
+/// let page = |properties: &str| {
+///     let text = format!(
+///         r#"{{ "type": "object", "x-indelible": {{ "kind": "page" }}, "properties": {properties} }}"#
+///     );
+///     let source = SchemaSource { file: "page.json".to_owned(), text };
+///     Arc::new(Policy::compile(&source).expect("the schema has no mistakes"))
+/// };
+/// let old = page(r#"{ "name": { "type": "string", "default": "New" } }"#);
+/// let new = page(r#"{ "title": { "type": "string", "x-indelible": { "was": "name" } } }"#);
+///
+/// let entity = Entity::genesis(&"page/home".parse()?, Epoch::FIRST, &old);
+/// let entry = migrate(&entity, &new, Timestamp(0))?.expect("it is another policy");
+/// assert_eq!(entry.entity().presented()["title"], "New");
+/// assert!(migrate(entry.entity(), &new, Timestamp(0))?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`MigrationError`]; all obstacles are told.
+pub fn migrate(
+    entity: &Entity,
+    policy: &Arc<Policy>,
+    now: Timestamp,
+) -> Result<Option<Admitted>, MigrationError> {
+    if entity.policy.hash() == policy.hash() {
+        return Ok(None);
+    }
+    let succession = Succession::new(&entity.policy, policy);
+    let misfits = told(policy, &succession);
+    if !misfits.is_empty() {
+        return Err(MigrationError::Schema(misfits));
+    }
+    let system = Principal::system();
+    let actor = server_actor(&entity.id, entity.epoch, &system.id);
+    let mut next = entity.clone();
+    next.doc.set_actor(actor.clone());
+    let mut carrier = Carrier::new(entity, policy, &succession, next.doc.transaction());
+    let carried = carrier.entity();
+    let (tx, obstacles) = carrier.into_parts();
+    carried.map_err(|error| MigrationError::Document(error.to_string()))?;
+    if !obstacles.is_empty() {
+        return Err(MigrationError::Values(obstacles));
+    }
+    let message = format!("indelible policy {}", policy.hash());
+    let options = CommitOptions::default().with_message(message).with_time(0);
+    let (hash, _) = tx.commit_with(options);
+    next.doc.set_actor(genesis_actor());
+    let change = hash.and_then(|hash| next.doc.get_change_by_hash(&hash));
+    if let Some(change) = &change {
+        let state = ActorState {
+            principal: system.id.clone(),
+            seq: change.seq(),
+            last: change.hash().into(),
+        };
+        Arc::make_mut(&mut next.actors).insert(actor, state);
+        next.max_op = next.max_op.max(change.max_op());
+    }
+    next.value = Arc::new(Reader::now(&next.doc, policy).root());
+    next.policy = Arc::clone(policy);
+    next.seq = entity.seq.next();
+    next.received = None;
+    let draft = EntryDraft {
+        kind: EntryKind::Policy,
+        entity: next.id.clone(),
+        epoch: next.epoch,
+        seq: next.seq,
+        proposal: None,
+        author: system,
+        session: None,
+        at: now,
+        policy_hash: policy.hash(),
+        changes: change.iter().map(|c| c.raw_bytes().to_vec()).collect(),
+        heads: next.heads(),
+        claimed: None,
+    };
+    let effects = effects(policy, &entity.value, &next.value);
+    Ok(Some(Admitted::assembled(next, draft, effects)))
+}

@@ -1,0 +1,257 @@
+//! What a schema demands of values, one constraint after the other, and when each is decided.
+//!
+//! Invariant: every constraint of the schema is told exactly once for each place it binds, as
+//! admission decides it.
+//! Must never know: values of entities, who writes them.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::scalar::{Constraint, ScalarRule, Types};
+use super::{Format, NodeId, Policy, Shape};
+use crate::pointer::Pointer;
+
+/// When a constraint is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decided {
+    /// On each operation, by the value that it writes: alike in every client and on the server.
+    Operation,
+    /// On the value of the entity once all concurrent edits are merged: by the server.
+    Merged,
+}
+
+/// One thing that a schema demands of the values at a place.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Demand {
+    /// The place; items, elements and values of open maps are named `*`.
+    pub pointer: Pointer,
+    /// The node there.
+    #[serde(skip)]
+    pub node: NodeId,
+    /// The keyword of JSON Schema.
+    pub keyword: Cow<'static, str>,
+    /// Its value in the schema.
+    pub value: Value,
+    /// When it is decided.
+    pub decided: Decided,
+    /// Why then, for people.
+    pub why: &'static str,
+}
+
+const MERGED_TEXT: &str = "people write single characters; only the merged text shows it";
+const MERGED_SUM: &str = "increments of several people add up; only the sum shows it";
+const INSIDE: &str = "speaks of parts of a value that is replaced as one";
+
+/// Keywords inside a whole value that demand nothing of it.
+const SILENT: [&str; 9] = [
+    "$comment",
+    "default",
+    "deprecated",
+    "description",
+    "examples",
+    "readOnly",
+    "title",
+    "type",
+    "x-indelible",
+];
+
+impl Policy {
+    /// Everything that the schema demands of values, in the order of the places, and when each
+    /// demand is decided.
+    ///
+    /// ```
+    /// use indelible_engine::policy::{Decided, Policy};
+    /// use indelible_engine::schema::SchemaSource;
+    ///
+    /// let text = r#"{
+    ///     "type": "object", "x-indelible": { "kind": "page" }, "required": ["title"],
+    ///     "properties": { "title": { "type": "string", "maxLength": 80 } }
+    /// }"#;
+    /// let source = SchemaSource { file: "page.json".to_owned(), text: text.to_owned() };
+    /// let page = Policy::compile(&source).expect("the schema has no mistakes");
+    /// let told: Vec<_> = page.demands().into_iter()
+    ///     .map(|demand| (demand.pointer.to_string(), demand.keyword, demand.decided))
+    ///     .collect();
+    /// assert_eq!(told, [
+    ///     ("".to_owned(), "required".into(), Decided::Merged),
+    ///     ("/title".to_owned(), "type".into(), Decided::Operation),
+    ///     ("/title".to_owned(), "maxLength".into(), Decided::Operation),
+    /// ]);
+    /// ```
+    pub fn demands(&self) -> Vec<Demand> {
+        let mut teller = Teller {
+            policy: self,
+            demands: Vec::new(),
+        };
+        let whole = self.merged.as_ref().and_then(Value::as_object);
+        teller.node(NodeId::ROOT, &Pointer::root(), whole);
+        teller.demands
+    }
+}
+
+struct Teller<'a> {
+    policy: &'a Policy,
+    demands: Vec<Demand>,
+}
+
+impl Teller<'_> {
+    /// Tells of a node; `whole` is what is judged there on merged values.
+    fn node(&mut self, id: NodeId, at: &Pointer, whole: Option<&Map<String, Value>>) {
+        let node = self.policy.node(id);
+        let add = |demands: &mut Vec<Demand>, keyword, value, (decided, why)| {
+            demands.push(Demand {
+                pointer: at.clone(),
+                node: id,
+                keyword,
+                value,
+                decided,
+                why,
+            });
+        };
+        if let Some((types, decision)) = type_of(&node.shape) {
+            add(&mut self.demands, "type".into(), types, decision);
+        }
+        if let Shape::Scalar(rule) | Shape::Text(rule) | Shape::Counter(rule) = &node.shape {
+            for (keyword, value) in rule.stated() {
+                add(
+                    &mut self.demands,
+                    keyword.into(),
+                    value,
+                    constraint(&node.shape),
+                );
+            }
+        }
+        let of_whole = whole.and_then(|whole| whole.get("allOf")?.as_array());
+        for keywords in of_whole.into_iter().flatten().filter_map(Value::as_object) {
+            for (keyword, value) in keywords {
+                let inside = matches!(node.shape, Shape::Atomic(_));
+                if inside && SILENT.contains(&keyword.as_str()) {
+                    continue;
+                }
+                let why = if inside { INSIDE } else { why_merged(keyword) };
+                let decision = (Decided::Merged, why);
+                add(
+                    &mut self.demands,
+                    keyword.clone().into(),
+                    value.clone(),
+                    decision,
+                );
+            }
+        }
+        self.below(id, at, whole);
+    }
+
+    fn below(&mut self, id: NodeId, at: &Pointer, whole: Option<&Map<String, Value>>) {
+        let part = |keyword: &str| whole.and_then(|whole| whole.get(keyword)?.as_object());
+        match &self.policy.node(id).shape {
+            Shape::Object {
+                properties,
+                additional,
+                ..
+            } => {
+                for (name, child) in properties {
+                    let whole = part("properties").and_then(|all| all.get(name)?.as_object());
+                    self.node(*child, &at.child(name), whole);
+                }
+                if let Some(child) = additional {
+                    self.node(*child, &at.child("*"), part("additionalProperties"));
+                }
+            }
+            Shape::Keyed { item: child, .. } | Shape::List { element: child } => {
+                self.node(*child, &at.child("*"), part("items"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The types that a place takes and when that is decided; none where the server makes the value.
+fn type_of(shape: &Shape) -> Option<(Value, (Decided, &'static str))> {
+    let one = "each write brings a whole value";
+    let (types, why) = match shape {
+        Shape::Scalar(rule) => (rule.types(), one),
+        Shape::Atomic(rule) => (rule.types(), one),
+        Shape::Counter(_) => (Types::INTEGER, "only increments are written"),
+        Shape::Text(_) => (Types::STRING, "only characters are written"),
+        // That an object is one, and a list one, is how it is stored, and no demand.
+        _ => return None,
+    };
+    Some((types.names(), (Decided::Operation, why)))
+}
+
+fn constraint(shape: &Shape) -> (Decided, &'static str) {
+    match shape {
+        Shape::Text(_) => (Decided::Merged, MERGED_TEXT),
+        Shape::Counter(_) => (Decided::Merged, MERGED_SUM),
+        _ => (Decided::Operation, "each write brings a whole value"),
+    }
+}
+
+/// Why a keyword about a whole value waits for the merge.
+fn why_merged(keyword: &str) -> &'static str {
+    match keyword {
+        "required" | "dependentRequired" | "dependentSchemas" | "minProperties"
+        | "maxProperties" | "propertyNames" => {
+            "speaks of several properties, which are written one by one"
+        }
+        "minItems" | "maxItems" | "uniqueItems" | "contains" | "minContains" | "maxContains" => {
+            "speaks of the whole list, which several people fill at once"
+        }
+        _ => "may compare several fields, which are written one by one",
+    }
+}
+
+impl ScalarRule {
+    /// The constraints besides the type: keyword and value, as a schema states them.
+    pub(super) fn stated(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        self.constraints.iter().map(Constraint::stated)
+    }
+}
+
+impl Constraint {
+    fn stated(&self) -> (&'static str, Value) {
+        match self {
+            Self::Const(value) => ("const", value.clone()),
+            Self::Enum(values) => ("enum", Value::Array(values.clone())),
+            Self::Minimum(n) => ("minimum", n.clone().into()),
+            Self::Maximum(n) => ("maximum", n.clone().into()),
+            Self::ExclusiveMinimum(n) => ("exclusiveMinimum", n.clone().into()),
+            Self::ExclusiveMaximum(n) => ("exclusiveMaximum", n.clone().into()),
+            Self::MultipleOf(n) => ("multipleOf", n.clone().into()),
+            Self::MinLength(n) => ("minLength", (*n).into()),
+            Self::MaxLength(n) => ("maxLength", (*n).into()),
+            Self::Pattern(pattern) => ("pattern", pattern.as_str().into()),
+            Self::Format(format) => ("format", format.name().into()),
+        }
+    }
+}
+
+impl Format {
+    /// Its name in JSON Schema.
+    pub fn name(self) -> &'static str {
+        let mut all = Self::ALL.iter();
+        all.find(|(_, format)| *format == self)
+            .map_or("", |(name, _)| name)
+    }
+}
+
+impl Types {
+    /// As a schema states them: one name, or a list.
+    fn names(self) -> Value {
+        let mut rest = self;
+        let mut names = Vec::new();
+        for (types, name, _) in Self::NAMES {
+            if types.is_within(rest) {
+                names.push(Value::from(name));
+                rest = Self(rest.0 & !types.0);
+            }
+        }
+        match names.len() {
+            1 => names.remove(0),
+            _ => Value::Array(names),
+        }
+    }
+}

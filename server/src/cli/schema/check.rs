@@ -1,0 +1,154 @@
+//! `indelible schema check`: everything that a server would object to in a schema folder, at once,
+//! and when each constraint is decided.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use indelible_engine::id::Kind;
+use indelible_engine::policy::{Decided, Fault, Policies, Policy};
+use serde_json::{Value, json};
+
+use crate::cli::print;
+use crate::cli::tables::{Table, counted, short};
+use crate::config::SchemaPlace;
+use crate::schema_files::{self, Files};
+
+/// The value of a constraint is cut to this many columns of the terminal.
+const VALUE_COLUMNS_MAX: usize = 32;
+
+const EXAMPLES: &str = "\
+Examples:
+  indelible schema check ./schema
+  indelible schema check ./schema --json | jq '.kinds[].constraints'";
+
+/// Look for mistakes in a schema folder; exits with 1 if there are any
+///
+/// Reads DIR/*.json, one schema per kind, and DIR/content/*.json, what a fresh store begins with.
+/// Each mistake is printed as file, place in the file (a JSON Pointer) and reason. Of a folder
+/// without mistakes every constraint is listed: whether it is decided on each operation (in the
+/// client and on the server) or on the merged entity (on the server), and why.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Check {
+    /// The schema folder
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+
+    /// One JSON document instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(in crate::cli) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let files = schema_files::read(&SchemaPlace::Folder(self.folder.clone()))?;
+        let (policies, mistakes) = judge(&files);
+        if self.json {
+            let kinds: Vec<Value> = policies.iter().map(|policy| told(policy)).collect();
+            let document = json!({ "mistakes": mistakes, "kinds": kinds });
+            print(&serde_json::to_string_pretty(&document)?)?;
+        } else if mistakes.is_empty() {
+            for policy in policies.iter() {
+                print(&summary(policy, files.content.get(policy.kind())))?;
+                list(policy)?;
+            }
+            print(&format!("no mistakes in {}", self.folder.display()))?;
+        } else {
+            let mut stderr = io::stderr().lock();
+            for mistake in &mistakes {
+                writeln!(stderr, "{mistake}")?;
+            }
+            let number = counted(mistakes.len() as u64, "mistake", "mistakes");
+            writeln!(stderr, "{number} in {}", self.folder.display())?;
+        }
+        Ok(if mistakes.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// The policies of the schemas without mistakes, and all mistakes: of schemas, then of content.
+fn judge(files: &Files) -> (Policies, Vec<String>) {
+    let (policies, errors) = Policies::compile_what_can_be(&files.sources);
+    let mut mistakes: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    mistakes.extend(files.mistakes.iter().map(ToString::to_string));
+    let mut content = files.content.clone();
+    if !errors.is_empty() {
+        // What a schema with mistakes describes, nobody knows.
+        content.retain(|kind, _| policies.get(kind).is_some());
+    }
+    let faults = policies.check_content(&content);
+    mistakes.extend(faults.iter().map(content_mistake));
+    (policies, mistakes)
+}
+
+fn content_mistake((kind, fault): &(Kind, Fault)) -> String {
+    let message = &fault.message;
+    match fault.pointer.is_root() {
+        true => format!("content/{kind}.json: {message}"),
+        false => format!("content/{kind}.json at {}: {message}", fault.pointer),
+    }
+}
+
+fn summary(policy: &Policy, content: Option<&Value>) -> String {
+    let form = if policy.is_singleton() {
+        "one entity"
+    } else {
+        "many entities"
+    };
+    let content = match content {
+        None => "no initial content".to_owned(),
+        Some(_) if policy.is_singleton() => "with initial content".to_owned(),
+        Some(content) => {
+            let entities = content.as_object().map_or(0, serde_json::Map::len);
+            format!("{entities} in the initial content")
+        }
+    };
+    format!("{}: {form}, {content}", policy.kind())
+}
+
+/// The constraints of a kind as a table.
+fn list(policy: &Policy) -> io::Result<()> {
+    let demands = policy.demands();
+    if demands.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["  PLACE", "CONSTRAINT", "DECIDED", "BECAUSE"]);
+    for demand in &demands {
+        let place = match demand.pointer.is_root() {
+            true => "(the entity)".to_owned(),
+            false => demand.pointer.to_string(),
+        };
+        let decided = match demand.decided {
+            Decided::Operation => "on each operation",
+            Decided::Merged => "on the merged entity",
+        };
+        let value = match &demand.value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let constraint = format!("{} {}", demand.keyword, short(&value, VALUE_COLUMNS_MAX));
+        let cells = [
+            format!("  {place}"),
+            constraint,
+            decided.to_owned(),
+            demand.why.to_owned(),
+        ];
+        table.sentence(cells.into());
+    }
+    table.lines().try_for_each(|line| print(&line))
+}
+
+fn told(policy: &Policy) -> Value {
+    json!({
+        "kind": policy.kind().as_str(),
+        "policy": policy.hash().to_string(),
+        "singleton": policy.is_singleton(),
+        "constraints": policy.demands(),
+    })
+}

@@ -1,0 +1,264 @@
+//! `indelible schema diff`: what a new version of a schema folder changes, for whom, and for which
+//! of the entities that are there.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use indelible_engine::entity::Entity;
+use indelible_engine::id::EntityId;
+use indelible_engine::migration::{MigrationError, Obstacle, migrate};
+use indelible_engine::policy::{Alteration, Difference, Fault, Policies, Policy, compare};
+use serde_json::{Value, json};
+
+use super::compiled;
+use crate::cli::print;
+use crate::cli::tables::{Table, counted};
+use crate::relay::load_entity;
+use crate::storage::{Presence, Scope, Store};
+use crate::{clock, known_policies, stopped};
+
+const EXAMPLES: &str = "\
+Examples:
+  indelible schema diff ./schema ./schema-next
+  indelible schema diff ./schema ./schema-next --data ./indelible-data
+  indelible schema diff ./schema ./schema-next --json | jq '.kinds[].differences'";
+
+/// Tell what a new version of a schema folder changes, and for whom
+///
+/// Fields that are added, removed and renamed, constraints that allow less or more, and for every
+/// role what it may do that it might not before, and the other way round. With --data also which
+/// entities of a stopped server cannot go over, and which become invalid. Exits with 1 if the new
+/// schemas cannot follow the old ones.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Diff {
+    /// The schema folder as it is
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+
+    /// The schema folder as it shall be
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+
+    /// The data directory of a stopped server: look at the entities in it too
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// One JSON document instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is another about one kind.
+struct Changed {
+    kind: String,
+    differences: Vec<Difference>,
+}
+
+/// An entity that the new schema does not leave as good as it is.
+struct Concerned {
+    entity: EntityId,
+    /// What keeps it from going over.
+    obstacles: Vec<Obstacle>,
+    /// What is wrong with it afterwards that was not before.
+    faults: Vec<Fault>,
+}
+
+impl Diff {
+    pub(in crate::cli) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let (old, new) = (compiled(&self.old)?, compiled(&self.new)?);
+        let kinds = changed(&old, &new);
+        let concerned = match &self.data {
+            Some(data) => Some(look(data, &new)?),
+            None => None,
+        };
+        if self.json {
+            print(&serde_json::to_string_pretty(&document(
+                &kinds,
+                concerned.as_deref(),
+            ))?)?;
+        } else {
+            show(&kinds)?;
+            if let Some(concerned) = &concerned {
+                show_entities(concerned)?;
+            }
+        }
+        let refused = |changed: &Changed| {
+            let mut all = changed.differences.iter();
+            all.any(|difference| difference.alteration == Alteration::Refused)
+        };
+        let stuck = |concerned: &Concerned| !concerned.obstacles.is_empty();
+        let bad = kinds.iter().any(refused) || concerned.iter().flatten().any(stuck);
+        Ok(if bad {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+fn changed(old: &Policies, new: &Policies) -> Vec<Changed> {
+    let whole = |policy: &Policy, alteration, message: &str| Changed {
+        kind: policy.kind().to_string(),
+        differences: vec![Difference {
+            pointer: Default::default(),
+            alteration,
+            roles: Default::default(),
+            message: message.to_owned(),
+        }],
+    };
+    let mut kinds = Vec::new();
+    for policy in old.iter() {
+        match new.get(policy.kind()) {
+            None => {
+                let message = "the kind; its entities are kept and out of reach";
+                kinds.push(whole(policy, Alteration::Removed, message));
+            }
+            Some(later) => {
+                let differences = compare(policy, later);
+                if !differences.is_empty() {
+                    let kind = policy.kind().to_string();
+                    kinds.push(Changed { kind, differences });
+                }
+            }
+        }
+    }
+    let news = new.iter().filter(|policy| old.get(policy.kind()).is_none());
+    kinds.extend(news.map(|policy| whole(policy, Alteration::Added, "the kind")));
+    kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
+    kinds
+}
+
+/// Takes every entity over without writing anything, and looks at what comes of it.
+fn look(data: &Path, new: &Policies) -> Result<Vec<Concerned>, Box<dyn Error>> {
+    let store = stopped::open(data)?;
+    let known = known_policies::compile(&store.policies()?);
+    let mut concerned = Vec::new();
+    for policy in new.iter() {
+        for (id, head) in store.heads(Scope::Kind(policy.kind()), None, usize::MAX)? {
+            if head.presence == Presence::Unborn {
+                continue;
+            }
+            if let Some(loaded) = load_entity(&store, &id, &known)? {
+                let (obstacles, faults) = fate(&loaded.entity, policy)?;
+                if !obstacles.is_empty() || !faults.is_empty() {
+                    concerned.push(Concerned {
+                        entity: id,
+                        obstacles,
+                        faults,
+                    });
+                }
+            }
+        }
+    }
+    Ok(concerned)
+}
+
+/// What keeps an entity from going over, or what is wrong with it then that was not before.
+fn fate(
+    entity: &Entity,
+    policy: &Arc<Policy>,
+) -> Result<(Vec<Obstacle>, Vec<Fault>), Box<dyn Error>> {
+    let before = entity.policy().check_whole(&entity.presented());
+    match migrate(entity, policy, clock::now()) {
+        Ok(None) => Ok((Vec::new(), Vec::new())),
+        Ok(Some(step)) => {
+            let mut faults = policy.check_whole(&step.entity().presented());
+            faults.retain(|fault| {
+                let same =
+                    |old: &&Fault| old.pointer == fault.pointer && old.keyword == fault.keyword;
+                before.iter().find(same).is_none()
+            });
+            Ok((Vec::new(), faults))
+        }
+        Err(MigrationError::Schema(obstacles) | MigrationError::Values(obstacles)) => {
+            Ok((obstacles, Vec::new()))
+        }
+        Err(error @ MigrationError::Document(_)) => Err(error.into()),
+    }
+}
+
+fn document(kinds: &[Changed], concerned: Option<&[Concerned]>) -> Value {
+    let kinds: Vec<Value> = kinds
+        .iter()
+        .map(|changed| json!({ "kind": changed.kind, "differences": changed.differences }))
+        .collect();
+    let mut document = json!({ "kinds": kinds });
+    if let Some(concerned) = concerned {
+        let told =
+            |pointer: String, message: &str| json!({ "pointer": pointer, "message": message });
+        let entity = |concerned: &Concerned| {
+            let obstacles = concerned.obstacles.iter();
+            let faults = concerned.faults.iter();
+            json!({
+                "entity": concerned.entity.to_string(),
+                "cannot": obstacles
+                    .map(|o| told(o.pointer.to_string(), &o.reason))
+                    .collect::<Vec<_>>(),
+                "invalid": faults
+                    .map(|f| told(f.pointer.to_string(), &f.message))
+                    .collect::<Vec<_>>(),
+            })
+        };
+        document["entities"] = concerned.iter().map(entity).collect();
+    }
+    document
+}
+
+fn show(kinds: &[Changed]) -> Result<(), Box<dyn Error>> {
+    if kinds.is_empty() {
+        print("nothing is another")?;
+    }
+    for Changed { kind, differences } in kinds {
+        let mut table = Table::new(&["  PLACE", "CHANGE", "FOR", "WHAT"]);
+        for difference in differences {
+            let place = match difference.pointer.is_root() {
+                true => format!("  {kind}"),
+                false => format!("  {}", difference.pointer),
+            };
+            let change = match serde_json::to_value(difference.alteration) {
+                Ok(Value::String(word)) => word,
+                _ => String::new(),
+            };
+            let roles: Vec<&str> = difference.roles.iter().map(String::as_str).collect();
+            table.sentence(vec![
+                place,
+                change,
+                roles.join(", "),
+                difference.message.clone(),
+            ]);
+        }
+        print(kind)?;
+        table.lines().try_for_each(|line| print(&line))?;
+    }
+    Ok(())
+}
+
+fn show_entities(concerned: &[Concerned]) -> Result<(), Box<dyn Error>> {
+    if concerned.is_empty() {
+        print("every entity can go over, and none becomes invalid")?;
+        return Ok(());
+    }
+    let mut table = Table::new(&["  ENTITY", "WHAT", "PLACE", "WHY"]);
+    for one in concerned {
+        let stuck = one.obstacles.iter();
+        let stuck = stuck.map(|o| ("cannot go over", &o.pointer, &o.reason));
+        let faults = one.faults.iter();
+        let faults = faults.map(|f| ("becomes invalid", &f.pointer, &f.message));
+        for (what, pointer, why) in stuck.chain(faults) {
+            let entity = format!("  {}", one.entity);
+            table.sentence(vec![
+                entity,
+                what.to_owned(),
+                pointer.to_string(),
+                why.clone(),
+            ]);
+        }
+    }
+    print(&counted(concerned.len() as u64, "entity", "entities"))?;
+    table.lines().try_for_each(|line| print(&line))?;
+    Ok(())
+}

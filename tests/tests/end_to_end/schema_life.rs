@@ -1,0 +1,466 @@
+//! Guards against a server that serves old values under a new schema, loses some on the way over,
+//! starts although an entity cannot follow, or takes from a client that was away what the new
+//! schema does not know.
+
+use std::path::Path;
+
+use automerge::transaction::Transactable;
+use automerge::{ObjType, ReadDoc};
+use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::id::{EntityId, Epoch, Seq};
+use indelible_engine::ledger;
+use indelible_engine::migration::migrate;
+use indelible_engine::policy::{Policy, PolicyBook};
+use indelible_engine::protocol::{ClientFrame, Mode, ServerFrame};
+use indelible_engine::schema::SchemaSource;
+use indelible_engine::time::Timestamp;
+use indelible_server::config::{Config, SchemaPlace};
+use indelible_server::storage::redb::RedbStore;
+use indelible_server::storage::{Append, NewEntry, Place, PolicyText, Store};
+use indelible_server::{ServeError, Server};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::harness::{Client, Http, PATIENCE, Replica, connect_to, token};
+
+/// A server on threads of its own: when they have ended, nothing holds its store any more.
+struct Serving {
+    authority: String,
+    threads: Option<Runtime>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Serving {
+    async fn start(config: Config) -> Result<Self, ServeError> {
+        let threads = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let server = match threads.spawn(Server::bind(config)).await.unwrap() {
+            Ok(server) => server,
+            Err(error) => {
+                end(threads).await;
+                return Err(error);
+            }
+        };
+        let authority = server.local_addr().to_string();
+        let (stop, stopped) = oneshot::channel();
+        let task = threads.spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Ok(Self {
+            authority,
+            threads: Some(threads),
+            stop: Some(stop),
+            task,
+        })
+    }
+
+    async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        tokio::time::timeout(PATIENCE, &mut self.task)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        end(self.threads.take().unwrap()).await;
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
+async fn end(threads: Runtime) {
+    let ended = tokio::task::spawn_blocking(move || threads.shutdown_timeout(PATIENCE));
+    ended.await.unwrap();
+}
+
+/// A schema folder with one kind, and a data directory.
+struct Site {
+    schema: TempDir,
+    data: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let site = Self {
+            schema: tempfile::tempdir().unwrap(),
+            data: tempfile::tempdir().unwrap(),
+        };
+        let content = site.schema.path().join("content");
+        std::fs::create_dir(&content).unwrap();
+        let notes = json!({
+            "one": { "title": "Title", "body": "Once", "steps": [
+                { "id": "a", "name": "A" }, { "id": "b", "name": "B" } ] },
+            "two": { "title": "Other" }
+        });
+        std::fs::write(content.join("note.json"), notes.to_string()).unwrap();
+        site
+    }
+
+    fn write(&self, properties: &Value) -> String {
+        let text = schema(properties).to_string();
+        std::fs::write(self.schema.path().join("note.json"), &text).unwrap();
+        text
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            data: self.data.path().to_owned(),
+            schema: SchemaPlace::Folder(self.schema.path().to_owned()),
+            ..Config::default()
+        }
+    }
+
+    async fn start(&self) -> Serving {
+        Serving::start(self.config()).await.unwrap()
+    }
+
+    fn token(&self, id: &str) -> Option<String> {
+        let ttl = std::time::Duration::from_secs(3_600);
+        Some(token(self.data.path(), id, &["editor"], ttl))
+    }
+
+    async fn connect(&self, server: &Serving, id: &str) -> Client {
+        connect_to(&server.authority, self.token(id)).await
+    }
+
+    fn http(&self, server: &Serving) -> Http {
+        Http::to(&server.authority, self.token("hal"))
+    }
+}
+
+fn schema(properties: &Value) -> Value {
+    json!({
+        "type": "object",
+        "x-indelible": { "kind": "note", "read": ["public"], "create": ["editor"],
+                         "edit": ["editor"], "delete": ["editor"], "history": ["editor"] },
+        "properties": properties
+    })
+}
+
+fn first() -> Value {
+    json!({
+        "title": { "type": "string" },
+        "body": { "type": "string", "x-indelible": { "merge": "text" } },
+        "steps": { "type": "array", "items": { "type": "object", "properties": {
+            "name": { "type": "string" } } } }
+    })
+}
+
+fn second() -> Value {
+    json!({
+        "title": { "type": "string" },
+        "story": { "type": "string", "x-indelible": { "merge": "text", "was": "body" } },
+        "level": { "type": "integer", "default": 2 },
+        "steps": { "type": "array", "items": { "type": "object", "properties": {
+            "label": { "type": "string", "x-indelible": { "was": "name" } },
+            "notes": { "type": "array", "items": { "type": "string" } } } } }
+    })
+}
+
+fn taken_over() -> Value {
+    json!({ "title": "Title", "story": "Once", "level": 2, "steps": [{ "id": "a", "label": "A" }] })
+}
+
+/// Comes back with a replica; gives the code of the answer to each of its edits.
+async fn come_back(client: &mut Client, replica: &mut Replica, edits: Vec<Vec<u8>>) -> Vec<String> {
+    client
+        .send(&ClientFrame::Open {
+            entity: replica.entity.clone(),
+            mode: Mode::Replica,
+            epoch: Some(Epoch::FIRST),
+            seq: Some(replica.seq),
+            hash: Some(replica.hash),
+            version: None,
+        })
+        .await;
+    match client.next().await {
+        ServerFrame::Schema { text, .. } => assert!(text.contains("story"), "{text}"),
+        other => panic!("no schema: {other:?}"),
+    }
+    client.receive(replica).await;
+    let mut answers = Vec::new();
+    for edit in edits {
+        let id = client.propose(&replica.entity, vec![edit]).await;
+        loop {
+            match client.next().await {
+                ServerFrame::Admitted { id: of, .. } if of == id => {
+                    break answers.push("admitted".to_owned());
+                }
+                ServerFrame::Refused {
+                    id: of, violations, ..
+                } if of == id => {
+                    break answers
+                        .push(format!("{} {}", violations[0].pointer, violations[0].rule));
+                }
+                frame @ ServerFrame::Entries { .. } => replica.apply(&frame),
+                other => panic!("no answer: {other:?}"),
+            }
+        }
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_server_comes_back_with_another_schema() {
+    let site = Site::new();
+    site.write(&first());
+    let server = site.start().await;
+    let mut ada = site.connect(&server, "ada").await;
+    let mut hers = ada.replica("note/one").await;
+    let gone = hers.change(|doc| {
+        let steps = doc.get(automerge::ROOT, "steps").unwrap().unwrap().1;
+        let item = doc.get(&steps, "b").unwrap().unwrap().1;
+        doc.put(&item, "$deleted", true).unwrap();
+    });
+    ada.write(&mut hers, vec![gone]).await;
+    // Bob goes away, and edits; each edit stands for itself.
+    let mut bob = site.connect(&server, "bob").await;
+    let mut his = bob.replica("note/one").await;
+    drop(bob);
+    server.stop().await;
+    let start = his.doc.save();
+    let (seq, hash) = (his.seq, his.hash);
+    let mut edits = Vec::new();
+    let makes: [fn(&mut automerge::AutoCommit); 3] = [
+        |doc| doc.put(automerge::ROOT, "title", "By Bob").unwrap(),
+        |doc| {
+            let body = doc.get(automerge::ROOT, "body").unwrap().unwrap().1;
+            doc.splice_text(&body, 0, 0, "x").unwrap();
+        },
+        |doc| {
+            let steps = doc.get(automerge::ROOT, "steps").unwrap().unwrap().1;
+            let item = doc.put_object(&steps, "c", ObjType::Map).unwrap();
+            doc.put(&item, "$position", "zz").unwrap();
+        },
+    ];
+    for make in makes {
+        let mut alone = Replica::new(his.entity.clone(), &start, seq, hash);
+        edits.push(alone.change(make));
+    }
+
+    site.write(&second());
+    let server = site.start().await;
+    let mut reader = connect_to(&server.authority, None).await;
+    assert_eq!(reader.value("note/one").await.0, taken_over());
+    let mut bob = site.connect(&server, "bob").await;
+    let answers = come_back(&mut bob, &mut his, edits).await;
+    assert_eq!(
+        answers,
+        [
+            "admitted",
+            "/body unknown-field",
+            "/steps/c/notes incomplete"
+        ]
+    );
+    assert_eq!(his.text("story"), "Once");
+    assert!(
+        matches!(reader.next().await, ServerFrame::Patch { patch, .. } if patch.contains("By Bob"))
+    );
+
+    // Everybody can write what is new, in items that were there before too.
+    let body = json!({ "level": 3, "steps": [{ "id": "a", "notes": ["n"] }] });
+    let answer = site.http(&server).put("/api/note/one", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(
+        answer.body["value"]["steps"],
+        json!([{ "id": "a", "label": "A", "notes": ["n"] }])
+    );
+    assert!(
+        matches!(reader.next().await, ServerFrame::Patch { patch, .. } if patch.contains("notes"))
+    );
+    bob.receive(&mut his).await;
+
+    // A deleted item went along.
+    let back = his.change(|doc| {
+        let steps = doc.get(automerge::ROOT, "steps").unwrap().unwrap().1;
+        let item = doc.get(&steps, "b").unwrap().unwrap().1;
+        doc.put(&item, "$deleted", false).unwrap();
+    });
+    bob.write(&mut his, vec![back]).await;
+    let answer = site.http(&server).get("/api/note/one").await;
+    assert_eq!(answer.body["steps"][1], json!({ "id": "b", "label": "B" }));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_follow_stops_the_start_and_changes_nothing() {
+    let site = Site::new();
+    site.write(&first());
+    site.start().await.stop().await;
+    let mut text = first();
+    text["title"]["x-indelible"] = json!({ "merge": "text" });
+    site.write(&text);
+    let refused = Serving::start(site.config()).await.err();
+    let error = refused.expect("it does not start").to_string();
+    for part in [
+        "the schema of note has changed, and 2 entities can",
+        "note/one: ",
+        "/title: was a single value",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    // With the old schema everything is as it was, and has no entry more.
+    site.write(&first());
+    let server = site.start().await;
+    let mut ada = site.connect(&server, "ada").await;
+    assert_eq!(ada.replica("note/one").await.seq, Seq(1));
+    server.stop().await;
+}
+
+/// Takes one entity over and no other, as a start that is cut short does.
+fn half_a_start(data: &Path, old: &str, new: &str, entity: &EntityId) {
+    let store = RedbStore::open(data, Config::default().refusals).unwrap();
+    let compile = |text: &str| {
+        let source = SchemaSource {
+            file: "note.json".to_owned(),
+            text: text.to_owned(),
+        };
+        std::sync::Arc::new(Policy::compile(&source).unwrap())
+    };
+    let policies = [compile(old), compile(new)];
+    let texts = policies.each_ref().map(|policy| PolicyText {
+        hash: policy.hash(),
+        text: policy.text(),
+    });
+    store.keep_policies(&texts).unwrap();
+    let kept = store.policies().unwrap();
+    let book: PolicyBook = kept.iter().map(|kept| compile(&kept.text)).collect();
+    let from = Place {
+        entity: entity.clone(),
+        epoch: Epoch::FIRST,
+        seq: Seq(0),
+    };
+    let stored = store.entries(&from, 1_000).unwrap();
+    let entries: Vec<_> = stored
+        .iter()
+        .map(|s| (ledger::decode(&s.bytes).unwrap(), s.hash))
+        .collect();
+    let mut logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
+    let mut entity = Entity::begin(entity, logged.next().unwrap(), &book).unwrap();
+    entity.replay(logged, &book).unwrap();
+    let step = migrate(&entity, &policies[1], Timestamp(0))
+        .unwrap()
+        .unwrap();
+    store.set_note("schema/note", b"").unwrap();
+    let mut request = Append::new(entity.id().clone());
+    request.entries.push(NewEntry {
+        draft: step.draft().clone(),
+        effects: None,
+    });
+    store.append(&[request]).unwrap().remove(0).unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_was_cut_short_is_finished_with_whatever_schema_comes_next() {
+    let site = Site::new();
+    let old = site.write(&first());
+    site.start().await.stop().await;
+    let new = schema(&second()).to_string();
+    half_a_start(site.data.path(), &old, &new, &"note/one".parse().unwrap());
+
+    // Back to the old schema: what was renamed is said to have another name again.
+    let mut back = first();
+    back["body"]["x-indelible"]["was"] = "story".into();
+    back["steps"]["items"]["properties"]["name"]["x-indelible"] = json!({ "was": "label" });
+    site.write(&back);
+    let server = site.start().await;
+    let values = site.http(&server).get("/api/note/one").await.body;
+    assert_eq!(values["body"], "Once");
+    assert_eq!(
+        values["steps"],
+        json!([{ "id": "a", "name": "A" }, { "id": "b", "name": "B" }])
+    );
+    server.stop().await;
+
+    let one: EntityId = "note/one".parse().unwrap();
+    half_a_start(site.data.path(), &schema(&back).to_string(), &new, &one);
+    site.write(&second());
+    for _ in 0..2 {
+        let server = site.start().await;
+        let mut ada = site.connect(&server, "ada").await;
+        // Creation, over, back and over again: a second start adds nothing.
+        assert_eq!(ada.replica("note/one").await.seq, Seq(4));
+        assert_eq!(ada.replica("note/two").await.seq, Seq(3));
+        let value = site.http(&server).get("/api/note/one").await.body;
+        assert_eq!(
+            (&value["story"], &value["level"]),
+            (&json!("Once"), &json!(2))
+        );
+        assert_eq!(
+            site.http(&server).get("/api/note/two").await.body["level"],
+            2
+        );
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn past_edits_are_judged_by_a_schema_to_come() {
+    let site = Site::new();
+    site.write(&first());
+    let server = site.start().await;
+    for title in ["Abc", "Too long"] {
+        let answer = site
+            .http(&server)
+            .put("/api/note/one", json!({ "title": title }))
+            .await;
+        assert_eq!(answer.status, 200);
+    }
+    server.stop().await;
+    let mut later = first();
+    later["headline"] =
+        json!({ "type": "string", "maxLength": 5, "x-indelible": { "was": "title" } });
+    later.as_object_mut().unwrap().remove("title");
+    site.write(&later);
+    let run = |words: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
+            .arg("schema")
+            .args(words)
+            .arg("--data")
+            .arg(site.data.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let folder = site.schema.path().to_str().unwrap();
+    let lines = run(&["replay", folder, "--json"]);
+    let told: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // The edit of a person; the creation by the server had a short title.
+    assert_eq!(told.len(), 1, "{lines}");
+    assert_eq!(
+        (&told[0]["entity"], &told[0]["seq"]),
+        (&json!("note/one"), &json!(3))
+    );
+    assert_eq!(
+        (&told[0]["who"], &told[0]["pointer"]),
+        (&json!("hal"), &json!("/headline"))
+    );
+    assert_eq!(told[0]["rule"], "maxLength");
+    let table = run(&["replay", folder]);
+    assert!(
+        table.ends_with("1 of 4 edits would have been refused\n"),
+        "{table}"
+    );
+
+    let told: Value = serde_json::from_str(&run(&["diff", folder, folder, "--json"])).unwrap();
+    assert_eq!(told["kinds"], json!([]));
+    assert_eq!(told["entities"][0]["entity"], "note/one");
+    assert_eq!(told["entities"][0]["invalid"][0]["pointer"], "/headline");
+}
