@@ -273,6 +273,24 @@ impl ParsedChange {
     }
 }
 
+/// What a change says of itself before its operations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeHead {
+    /// The actor that made it.
+    pub actor: ActorId,
+    /// Which change of its actor it is, from 1.
+    pub seq: u64,
+    /// Its message; none where it is empty.
+    pub message: Option<String>,
+}
+
+/// Reads what stands before the operations of a change that was checked before; none of bytes that
+/// are not a plain change.
+#[must_use]
+pub fn head(bytes: &[u8]) -> Option<ChangeHead> {
+    chunk::head(bytes).ok()
+}
+
 /// Reads one plain change chunk that nobody has checked.
 ///
 /// # Errors

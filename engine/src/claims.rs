@@ -147,7 +147,7 @@ fn changed(fields: &[Pointer], effects: &[Effect]) -> Vec<Step> {
             .iter()
             .filter(|effect| effect.pointer.contains(pointer))
         {
-            let EffectChange::Put { from, to } = &effect.change else {
+            let EffectChange::Put { from, to, .. } = &effect.change else {
                 continue;
             };
             let below = &pointer.tokens()[effect.pointer.tokens().len()..];

@@ -2,7 +2,8 @@
 //!
 //! Owns the comparison of two presented values of one entity along its policy.
 //! Invariant: a function of the two values and the policy; applying [`json_patch`] to `before`
-//! gives `after`.
+//! gives `after`. Effects are exact: one after the other they lead from `before` to `after`, and
+//! undone from the last to the first they lead back.
 //! Must never know: documents, operations, who wrote it.
 
 use std::collections::{BTreeSet, HashMap};
@@ -19,6 +20,13 @@ use crate::sequence::{Edit, edits, moves};
 pub struct Effect {
     /// Where; items of keyed lists are named by their ids.
     pub pointer: Pointer,
+    /// How many of the containers that it writes into were absent before: the innermost so many.
+    /// An empty optional container is left out of values, so its first content brings it in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub made: u32,
+    /// How many of them are absent afterwards.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub emptied: u32,
     /// What happened there.
     #[serde(flatten)]
     pub change: EffectChange,
@@ -36,6 +44,10 @@ pub enum EffectChange {
         /// The value after; absent where it was removed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<Value>,
+        /// For an item of a keyed list that comes or goes: its index in the list, as that is by
+        /// then, with the item in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        index: Option<usize>,
     },
     /// A part of a text or list was replaced.
     Splice {
@@ -48,11 +60,19 @@ pub enum EffectChange {
     },
     /// An item of a keyed list changed its place among the items.
     Move {
-        /// Its index before.
+        /// Its index in the list as that is by then.
         from: usize,
-        /// Its index after.
+        /// Its index after, counted without it (as in RFC 6902).
         to: usize,
     },
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// One operation of a JSON Patch (RFC 6902).
@@ -109,7 +129,21 @@ struct Effects<'a> {
 
 impl Effects<'_> {
     fn push(&mut self, pointer: Pointer, change: EffectChange) {
-        self.effects.push(Effect { pointer, change });
+        self.effects.push(Effect {
+            pointer,
+            made: 0,
+            emptied: 0,
+            change,
+        });
+    }
+
+    fn put(&mut self, at: Pointer, from: Option<&Value>, to: Option<&Value>) {
+        let change = EffectChange::Put {
+            from: from.cloned(),
+            to: to.cloned(),
+            index: None,
+        };
+        self.push(at, change);
     }
 
     fn object(
@@ -128,6 +162,7 @@ impl Effects<'_> {
         }
     }
 
+    /// A field that differs.
     fn field(
         &mut self,
         node: Option<NodeId>,
@@ -135,23 +170,49 @@ impl Effects<'_> {
         to: Option<&Value>,
         at: Pointer,
     ) {
-        let shape = node.map(|node| (node, &self.policy.node(node).shape));
-        let none = Map::new();
-        match (shape, from, to) {
-            (Some((node, Shape::Object { .. })), from, to) if !self.policy.is_dynamic(node) => {
+        let first = self.effects.len();
+        let is_container = node.is_some_and(|node| self.inside(node, from, to, &at));
+        if !is_container || self.effects.len() == first {
+            self.put(at, from, to);
+            return;
+        }
+        if from.is_none() {
+            self.effects[first].made += 1;
+        } else if to.is_none()
+            && let Some(last) = self.effects.last_mut()
+        {
+            last.emptied += 1;
+        }
+    }
+
+    /// The effects inside a container; false where the field is replaced as one.
+    fn inside(
+        &mut self,
+        node: NodeId,
+        from: Option<&Value>,
+        to: Option<&Value>,
+        at: &Pointer,
+    ) -> bool {
+        let policy = self.policy;
+        let each = |fits: fn(&Value) -> bool| from.is_none_or(fits) && to.is_none_or(fits);
+        match &policy.node(node).shape {
+            Shape::Object { .. } if each(Value::is_object) => {
+                if policy.is_dynamic(node) && (from.is_none() || to.is_none()) {
+                    return false;
+                }
+                let none = Map::new();
                 let from = from.and_then(Value::as_object).unwrap_or(&none);
                 let to = to.and_then(Value::as_object).unwrap_or(&none);
-                self.object(node, from, to, &at);
+                self.object(node, from, to, at);
             }
-            (
-                Some((node, Shape::Object { .. })),
-                Some(Value::Object(from)),
-                Some(Value::Object(to)),
-            ) => self.object(node, from, to, &at),
-            (Some((_, Shape::Keyed { item, key })), from, to) => {
-                self.keyed(*item, key, elements(from), elements(to), &at);
+            Shape::Keyed { item, key } if each(Value::is_array) => {
+                let (from, to) = (elements(from), elements(to));
+                if by_id(from, key).len() != from.len() || by_id(to, key).len() != to.len() {
+                    return false;
+                }
+                self.keyed(*item, key, from, to, at);
             }
-            (Some((_, Shape::List { .. })), from, to) => {
+            Shape::List { .. } if each(Value::is_array) => {
                 for Edit {
                     at: start,
                     removed,
@@ -166,17 +227,10 @@ impl Effects<'_> {
                     self.push(at.clone(), change);
                 }
             }
-            (Some((_, Shape::Text { .. })), from, to) => self.text(text(from), text(to), &at),
-            (_, from, to) => {
-                self.push(
-                    at,
-                    EffectChange::Put {
-                        from: from.cloned(),
-                        to: to.cloned(),
-                    },
-                );
-            }
+            Shape::Text { .. } if each(Value::is_string) => self.text(text(from), text(to), at),
+            _ => return false,
         }
+        true
     }
 
     /// Splices in ascending order; each position counts in the text as it is by then.
@@ -203,48 +257,76 @@ impl Effects<'_> {
         }
     }
 
+    /// First what goes; then what comes or moves, in the order of `to`; then what
+    /// changes inside items that stay.
     fn keyed(&mut self, item: NodeId, key: &str, from: &[Value], to: &[Value], at: &Pointer) {
         let (before, after) = (by_id(from, key), by_id(to, key));
-        for (id, (_, value)) in sorted(&before) {
-            if !after.contains_key(id) {
-                let change = EffectChange::Put {
-                    from: Some(value.clone()),
-                    to: None,
-                };
-                self.push(at.child(id), change);
-            }
-        }
-        for value in to {
-            let Some(id) = value.get(key).and_then(Value::as_str) else {
+        let mut line = Vec::with_capacity(from.len());
+        for (value, id) in from.iter().zip(ids(from, key)) {
+            if after.contains_key(id) {
+                line.push(id);
                 continue;
+            }
+            let change = EffectChange::Put {
+                from: Some(value.clone()),
+                to: None,
+                index: Some(line.len()),
             };
-            match before.get(id) {
-                None => {
-                    let change = EffectChange::Put {
-                        from: None,
-                        to: Some(value.clone()),
-                    };
-                    self.push(at.child(id), change);
-                }
-                Some((_, old)) if *old != value => {
-                    self.field(Some(item), Some(old), Some(value), at.child(id));
-                }
-                Some(_) => {}
+            self.push(at.child(id), change);
+        }
+        self.arrange(line, &before, to, key, at);
+        for value in to {
+            let id = value.get(key).and_then(Value::as_str);
+            let old = id.and_then(|id| Some((id, before.get(id)?.1)));
+            if let Some((id, old)) = old.filter(|(_, old)| *old != value) {
+                self.field(Some(item), Some(old), Some(value), at.child(id));
             }
         }
-        let kept_before: Vec<&str> = ids(from, key)
-            .into_iter()
-            .filter(|id| after.contains_key(id))
-            .collect();
-        let kept_after: Vec<&str> = ids(to, key)
-            .into_iter()
+    }
+
+    /// Brings the items that stay, `line`, and the new ones into the order of `to`. Each one that
+    /// comes or moves goes right behind the one before it, so that those that have their place
+    /// need not move.
+    fn arrange<'v>(
+        &mut self,
+        mut line: Vec<&'v str>,
+        before: &HashMap<&str, (usize, &Value)>,
+        to: &'v [Value],
+        key: &str,
+        at: &Pointer,
+    ) {
+        let wanted = ids(to, key);
+        let kept: Vec<&str> = wanted
+            .iter()
+            .copied()
             .filter(|id| before.contains_key(id))
             .collect();
-        for &id in moves(&kept_before, &kept_after) {
-            let change = EffectChange::Move {
-                from: before[id].0,
-                to: after[id].0,
+        let moved: BTreeSet<&str> = moves(&line, &kept).into_iter().copied().collect();
+        let mut next = 0;
+        for (value, id) in to.iter().zip(wanted) {
+            if before.contains_key(id) && !moved.contains(id) {
+                let found = line.iter().position(|other| *other == id);
+                next = found.map_or(next, |index| index + 1);
+                continue;
+            }
+            let change = if before.contains_key(id) {
+                let found = line.iter().position(|other| *other == id);
+                let index = found.expect("what was there and stays is in the line");
+                line.remove(index);
+                next -= usize::from(index < next);
+                EffectChange::Move {
+                    from: index,
+                    to: next,
+                }
+            } else {
+                EffectChange::Put {
+                    from: None,
+                    to: Some(value.clone()),
+                    index: Some(next),
+                }
             };
+            line.insert(next, id);
+            next += 1;
             self.push(at.child(id), change);
         }
     }
@@ -399,10 +481,4 @@ fn by_id<'a>(items: &'a [Value], key: &str) -> HashMap<&'a str, (usize, &'a Valu
     named
         .filter_map(|(index, item)| Some((item.get(key)?.as_str()?, (index, item))))
         .collect()
-}
-
-fn sorted<'v>(items: &HashMap<&'v str, (usize, &'v Value)>) -> Vec<(&'v str, (usize, &'v Value))> {
-    let mut items: Vec<_> = items.iter().map(|(id, entry)| (*id, *entry)).collect();
-    items.sort_by_key(|(_, (index, _))| *index);
-    items
 }

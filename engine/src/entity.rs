@@ -63,6 +63,14 @@ impl Stamps {
         }
     }
 
+    /// The stamps as the schema's fields present them.
+    pub(crate) fn fields(&self, policy: &Policy) -> Map<String, Value> {
+        policy
+            .stamps()
+            .filter_map(|(name, kind)| Some((name.to_owned(), self.value(kind)?)))
+            .collect()
+    }
+
     fn value(&self, kind: StampKind) -> Option<Value> {
         match kind {
             StampKind::CreatedAt => self.created_at.map(|at| Value::String(at.to_rfc3339())),
@@ -373,10 +381,7 @@ impl Entity {
     }
 
     fn fields_of(&self, stamps: &Stamps) -> Map<String, Value> {
-        self.policy
-            .stamps()
-            .filter_map(|(name, kind)| Some((name.to_owned(), stamps.value(kind)?)))
-            .collect()
+        stamps.fields(&self.policy)
     }
 
     /// The value as a reader gets it, stamps included.

@@ -71,6 +71,7 @@ mod document;
 pub mod effects;
 pub mod entity;
 mod genesis;
+pub mod history;
 pub mod id;
 pub mod ledger;
 pub mod lifecycle;

@@ -5,7 +5,7 @@
 use super::actors::is_derived;
 use super::columns;
 use super::reader::Reader;
-use super::{Bounded, ChangeError, OPERATION_COUNTER_END, TIME_MAX};
+use super::{Bounded, ChangeError, ChangeHead, OPERATION_COUNTER_END, TIME_MAX};
 use crate::id::Hash;
 use crate::limits::Limits;
 
@@ -32,6 +32,33 @@ pub(super) fn open(bytes: &[u8]) -> Result<&[u8], ChangeError> {
         return Err(ChangeError::Checksum);
     }
     Ok(reader.rest())
+}
+
+/// Reads the fields before the columns, without checking what stands around them.
+pub(super) fn head(bytes: &[u8]) -> Result<ChangeHead, ChangeError> {
+    let rest = bytes.strip_prefix(&MAGIC).ok_or(ChangeError::NotAChunk)?;
+    let (_, rest) = rest.split_at_checked(4).ok_or(ChangeError::NotAChunk)?;
+    let mut reader = Reader::new(rest, "change header");
+    match reader.byte()? {
+        CHUNK_TYPE_CHANGE => {}
+        other => return Err(ChangeError::ChunkType(other)),
+    }
+    reader.unsigned()?;
+    let dependencies = reader.unsigned()?;
+    reader.take(dependencies.saturating_mul(HASH_BYTES))?;
+    let length = reader.unsigned()?;
+    let actor = reader.take(length)?.into();
+    let seq = reader.unsigned()?;
+    reader.unsigned()?;
+    reader.signed()?;
+    let length = reader.unsigned()?;
+    let message = std::str::from_utf8(reader.take(length)?);
+    let message = message.map_err(|_| ChangeError::MessageEncoding)?;
+    Ok(ChangeHead {
+        actor,
+        seq,
+        message: (!message.is_empty()).then(|| message.to_owned()),
+    })
 }
 
 fn bounded(what: Bounded, found: u64, max: u64) -> Result<u64, ChangeError> {

@@ -141,7 +141,7 @@ impl Entity {
 impl Stamps {
     /// The stamps after one more entry. What the server does of itself leaves no mark on who wrote
     /// last.
-    fn after(&self, entry: &Logged<'_>) -> Self {
+    pub(crate) fn after(&self, entry: &Logged<'_>) -> Self {
         if entry.kind.is_stamped() {
             return self.advanced(entry.at, entry.author, entry.claimed);
         }

@@ -59,6 +59,7 @@ fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
             value,
             heads: Vec::new(),
         }),
+        revive: false,
         creation: false,
     }
 }

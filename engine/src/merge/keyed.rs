@@ -66,6 +66,9 @@ impl Merger<'_, '_> {
             match item {
                 Item::Present(row, value) => {
                     let at = list.at.child(&row.id);
+                    if row.deleted {
+                        self.tx.put(&row.object, DELETED, false)?;
+                    }
                     if let Some(position) = places.get(row.id.as_str()) {
                         self.tx.put(&row.object, POSITION, position.as_str())?;
                     }
@@ -102,6 +105,11 @@ impl Merger<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a deleted item that the body has is to be undeleted, and may be.
+    fn revives(&self, list: &List<'_>) -> bool {
+        self.options.revive && self.policy.writable_throughout(list.item, self.author)
     }
 
     fn reader_rows(&self, list: &ObjId) -> Vec<Row> {
@@ -147,7 +155,9 @@ impl Merger<'_, '_> {
                 continue;
             }
             match known.get(id) {
-                Some(row) if !row.deleted => items.push(Item::Present(row, map)),
+                Some(row) if !row.deleted || self.revives(list) => {
+                    items.push(Item::Present(row, map));
+                }
                 // Deleted since: it stays deleted, and the caller is told.
                 Some(_) => self.preserved.push(list.at.child(id)),
                 None if self.options.creation || self.source != Source::Body => {

@@ -68,6 +68,9 @@ pub struct MergeOptions {
     pub preserve: Vec<Pointer>,
     /// The state that the body was made from; without it, the present.
     pub base: Option<Base>,
+    /// Whether the body tells of an earlier state: deleted items that it has are undeleted, and
+    /// items that the list never held are made under the ids that the body gives.
+    pub revive: bool,
     /// Whether this is the creation: `create` fields may be written and given item ids are kept.
     pub creation: bool,
 }

@@ -4,6 +4,7 @@
 mod admission;
 mod bundle;
 mod fixture;
+mod history;
 mod ledgers;
 mod lifecycle;
 mod merge;

@@ -190,7 +190,7 @@ fn effect_cells(effect: &Effect) -> [String; 3] {
     let text = |value: Option<&Value>| value.map(Value::to_string).unwrap_or_default();
     let field = effect.pointer.to_string();
     match &effect.change {
-        EffectChange::Put { from, to } => [field, text(from.as_ref()), text(to.as_ref())],
+        EffectChange::Put { from, to, .. } => [field, text(from.as_ref()), text(to.as_ref())],
         EffectChange::Splice {
             at,
             removed,

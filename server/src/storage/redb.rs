@@ -35,7 +35,7 @@ pub const STORE_FILE: &str = "indelible.redb";
 pub const STORE_FORMAT: u32 = 1;
 
 /// The version of what is derived from entries; another one is made again at opening.
-pub const CACHE_FORMAT: u32 = 2;
+pub const CACHE_FORMAT: u32 = 3;
 
 mod claims;
 mod writer;

@@ -76,7 +76,7 @@ fn apply(value: &mut Value, effect: &Effect) {
         );
     }
     match &effect.change {
-        EffectChange::Put { from, to } => put(at, last, from.as_ref(), to.as_ref()),
+        EffectChange::Put { from, to, .. } => put(at, last, from.as_ref(), to.as_ref()),
         EffectChange::Splice {
             at: start,
             removed,

@@ -1,0 +1,19 @@
+//! The past of an entity: told, shown, compared, and brought back.
+//!
+//! Owns everything that is read from entries and their effects rather than from a document.
+//! Invariant: what it says of a past state equals what the document says at those heads.
+//! Must never know: storage (the caller fetches the records that a question needs), who may read.
+
+mod apply;
+mod blame;
+mod races;
+mod record;
+mod restore;
+mod state;
+
+pub use apply::{Misfit, apply, undo};
+pub use blame::{Blame, Blamed, Credit, CreditedRun};
+pub use races::{Contender, Race, races};
+pub use record::{Record, effects_of};
+pub use restore::{RestoreError, RestoreScope, Restored, restore};
+pub use state::{PastError, Place, State};

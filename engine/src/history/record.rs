@@ -1,0 +1,122 @@
+//! What history reads of one entry: its header and its effects.
+//!
+//! Invariant: everything in a record follows from its entry, its hash and its effects; the changes
+//! themselves are not in it.
+//! Must never know: where entries lie, who may read them.
+
+use crate::change::{self, ChangeHead};
+use crate::effects::{Effect, effects};
+use crate::entity::{Entity, LoadError, Logged};
+use crate::id::{Epoch, GlobalSeq, Hash, ProposalId, Seq, SessionId};
+use crate::ledger::{Claimed, Entry, EntryKind, Sealed};
+use crate::policy::PolicySource;
+use crate::principal::Principal;
+use crate::time::Timestamp;
+
+/// One entry as history reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// What the entry records.
+    pub kind: EntryKind,
+    /// The epoch of the entity's log.
+    pub epoch: Epoch,
+    /// The place in that epoch.
+    pub seq: Seq,
+    /// The place among all entries.
+    pub global: GlobalSeq,
+    /// The entry's hash.
+    pub hash: Hash,
+    /// The author's name for the proposal.
+    pub proposal: Option<ProposalId>,
+    /// Who wrote it, with the roles at that time.
+    pub author: Principal,
+    /// The connection that it came over.
+    pub session: Option<SessionId>,
+    /// When it was committed, by the server's clock.
+    pub at: Timestamp,
+    /// The policy that it names.
+    pub policy_hash: Hash,
+    /// The heads of the document after it, sorted.
+    pub heads: Vec<Hash>,
+    /// Claims of an import.
+    pub claimed: Option<Claimed>,
+    /// Its changes, in order: who made them and what they say of themselves.
+    pub changes: Vec<ChangeHead>,
+    /// What it changed, as values.
+    pub effects: Vec<Effect>,
+}
+
+impl Record {
+    /// The record of an entry with its hash and its effects.
+    #[must_use]
+    pub fn of(entry: &Entry, hash: Hash, effects: Vec<Effect>) -> Self {
+        Self {
+            kind: entry.kind,
+            epoch: entry.epoch,
+            seq: entry.seq,
+            global: entry.global,
+            hash,
+            proposal: entry.proposal,
+            author: entry.author.clone(),
+            session: entry.session,
+            at: entry.at,
+            policy_hash: entry.policy_hash,
+            heads: entry.heads.clone(),
+            claimed: entry.claimed.clone(),
+            changes: entry
+                .changes
+                .iter()
+                .filter_map(|bytes| change::head(bytes))
+                .collect(),
+            effects,
+        }
+    }
+
+    /// The record of an entry that was just sealed.
+    #[must_use]
+    pub fn of_sealed(sealed: &Sealed, effects: Vec<Effect>) -> Self {
+        Self::of(&sealed.entry, sealed.hash, effects)
+    }
+
+    /// The entry as an entity takes it, without its changes.
+    pub(super) fn logged(&self) -> Logged<'_> {
+        Logged {
+            kind: self.kind,
+            epoch: self.epoch,
+            seq: self.seq,
+            hash: self.hash,
+            at: self.at,
+            author: &self.author.id,
+            policy_hash: self.policy_hash,
+            claimed: self.claimed.as_ref(),
+            changes: &[],
+        }
+    }
+
+    /// What its changes say of themselves, in order; those that say nothing are left out.
+    pub fn messages(&self) -> impl Iterator<Item = &str> {
+        self.changes
+            .iter()
+            .filter_map(|change| change.message.as_deref())
+    }
+}
+
+/// Advances `entity` by one entry of its log and tells the entry's effects: what admission told
+/// when the entry was made.
+///
+/// A genesis, at an entity that stands at it, has the effects that lead to it from nothing.
+///
+/// # Errors
+/// [`LoadError`] when the entry does not follow or does not apply; the entity is unchanged then.
+pub fn effects_of(
+    entity: &mut Entity,
+    entry: Logged<'_>,
+    policies: &dyn PolicySource,
+) -> Result<Vec<Effect>, LoadError> {
+    let before = match entry.kind {
+        EntryKind::Genesis => std::sync::Arc::default(),
+        _ => std::sync::Arc::clone(&entity.value),
+    };
+    entity.replay([entry], policies)?;
+    Ok(effects(&entity.policy, &before, &entity.value))
+}

@@ -1,0 +1,214 @@
+//! Bringing an earlier state back.
+//!
+//! Owns what of an earlier state is to stand again; writing it is a merge like any other.
+//! Invariant: the result is one ordinary change on the present document: nothing that others write
+//! at the same time is lost, and admission judges it.
+//! Must never know: how values are stored.
+
+use automerge::ActorId;
+use serde_json::{Map, Value};
+
+use super::state::State;
+use crate::entity::Entity;
+use crate::merge::{Absent, MergeError, MergeOptions, Merged, Protected, merge};
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Permission, Policy, Shape};
+use crate::principal::Principal;
+
+/// What is to be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreScope {
+    /// Everything.
+    Whole,
+    /// What lies at these places; items of keyed lists by id.
+    Places(Vec<Pointer>),
+}
+
+/// What a restore came to.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    /// The change, as an Automerge change chunk; `None` where nothing differs.
+    pub change: Option<Vec<u8>>,
+    /// Places that differ and stay as they are, because the author may not write there or because
+    /// what they lay in is not there any more.
+    pub kept: Vec<Pointer>,
+}
+
+/// Why nothing is brought back.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RestoreError {
+    /// The principal lacks the permission `restore`.
+    #[error("{principal} may not restore {entity}")]
+    Forbidden {
+        /// Who asks.
+        principal: String,
+        /// What for.
+        entity: String,
+    },
+    /// The earlier value breaks rules of today, or the actor cannot write.
+    #[error("the earlier state cannot be brought back")]
+    Merge(#[from] MergeError),
+}
+
+/// Makes the change by which `author`, writing as `actor`, brings `past` back.
+///
+/// Deleted items are undeleted, items made since are deleted, texts are mended by the smallest
+/// splices, counters by the difference. The entity is not touched; the change goes through
+/// [`admit`](crate::admission::admit).
+///
+/// # Errors
+/// [`RestoreError`]; nothing is written then.
+pub fn restore(
+    entity: &Entity,
+    author: &Principal,
+    actor: &ActorId,
+    past: &State,
+    scope: &RestoreScope,
+) -> Result<Restored, RestoreError> {
+    if !entity.policy.may(author, Permission::Restore) {
+        return Err(RestoreError::Forbidden {
+            principal: author.id.clone(),
+            entity: entity.id.to_string(),
+        });
+    }
+    let mut missed = Vec::new();
+    let mut body = match scope {
+        RestoreScope::Whole => past.value().clone(),
+        RestoreScope::Places(places) => {
+            let mut body = Map::clone(&entity.value);
+            for place in places {
+                if bring(&entity.policy, &mut body, past.value(), place).is_none() {
+                    missed.push(place.clone());
+                }
+            }
+            body
+        }
+    };
+    // Stamps are nobody's to bring back.
+    body.extend(entity.stamp_fields());
+    let options = MergeOptions {
+        protected: Protected::Keep,
+        absent: Absent::Removed,
+        revive: true,
+        ..MergeOptions::default()
+    };
+    let body = Value::Object(body);
+    let Merged { change, preserved } = merge(entity, author, actor, &body, &options)?;
+    missed.extend(preserved);
+    missed.sort();
+    missed.dedup();
+    Ok(Restored {
+        change,
+        kept: missed,
+    })
+}
+
+/// Copies what lies at a place of `past` to the same place of `body`; none where `body` has no
+/// such place.
+fn bring(
+    policy: &Policy,
+    body: &mut Map<String, Value>,
+    past: &Map<String, Value>,
+    place: &Pointer,
+) -> Option<()> {
+    let Some((last, way)) = place.tokens().split_last() else {
+        past.clone_into(body);
+        return Some(());
+    };
+    let Some((first, rest)) = way.split_first() else {
+        set(body, last, past.get(last));
+        return Some(());
+    };
+    let mut node = policy.child(NodeId::ROOT, first)?;
+    let mut then = past.get(first);
+    if then.is_some() || body.contains_key(first) {
+        body.entry(first).or_insert_with(|| empty(policy, node));
+    }
+    let Some(mut now) = body.get_mut(first) else {
+        return Some(());
+    };
+    for token in rest {
+        let inner = policy.child(node, token)?;
+        then = then.and_then(|value| inside(policy, node, value, token));
+        now = match now {
+            Value::Object(map) => {
+                if !policy.is_dynamic(inner) {
+                    map.entry(token).or_insert_with(|| empty(policy, inner));
+                }
+                map.get_mut(token)?
+            }
+            Value::Array(items) => {
+                let key = key_of(policy, node)?;
+                items.iter_mut().find(|item| is_named(item, key, token))?
+            }
+            _ => return None,
+        };
+        node = inner;
+    }
+    let value = then.and_then(|value| inside(policy, node, value, last));
+    match now {
+        Value::Object(map) => set(map, last, value),
+        Value::Array(items) => {
+            let key = key_of(policy, node)?;
+            let order = then.and_then(Value::as_array);
+            place_item(items, order.map_or(&[], Vec::as_slice), key, last);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn set(map: &mut Map<String, Value>, name: &str, value: Option<&Value>) {
+    match value {
+        Some(value) => drop(map.insert(name.to_owned(), value.clone())),
+        None => drop(map.remove(name)),
+    }
+}
+
+/// An item as it was: in its place if it is there, else behind the nearest of those that were
+/// before it.
+fn place_item(items: &mut Vec<Value>, past: &[Value], key: &str, id: &str) {
+    let now = items.iter().position(|item| is_named(item, key, id));
+    let then = past.iter().position(|item| is_named(item, key, id));
+    match (now, then) {
+        (Some(now), Some(then)) => past[then].clone_into(&mut items[now]),
+        (Some(now), None) => drop(items.remove(now)),
+        (None, Some(then)) => {
+            let before = past[..then].iter().rev().find_map(|earlier| {
+                let id = earlier.get(key)?.as_str()?;
+                items.iter().position(|item| is_named(item, key, id))
+            });
+            items.insert(before.map_or(0, |index| index + 1), past[then].clone());
+        }
+        (None, None) => {}
+    }
+}
+
+fn inside<'v>(policy: &Policy, node: NodeId, value: &'v Value, token: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(map) => map.get(token),
+        Value::Array(items) => {
+            let key = key_of(policy, node)?;
+            items.iter().find(|item| is_named(item, key, token))
+        }
+        _ => None,
+    }
+}
+
+fn key_of(policy: &Policy, node: NodeId) -> Option<&str> {
+    match &policy.node(node).shape {
+        Shape::Keyed { key, .. } => Some(key),
+        _ => None,
+    }
+}
+
+fn is_named(item: &Value, key: &str, id: &str) -> bool {
+    item.get(key).and_then(Value::as_str) == Some(id)
+}
+
+fn empty(policy: &Policy, node: NodeId) -> Value {
+    match policy.node(node).shape {
+        Shape::Keyed { .. } | Shape::List { .. } => Value::Array(Vec::new()),
+        _ => Value::Object(Map::new()),
+    }
+}

@@ -1,0 +1,221 @@
+//! What an entity was at a place of its log.
+//!
+//! Owns the way from a state that is known to one that is asked for, by effects.
+//! Invariant: a state is the value, the stamps and the presence after exactly the entries up to its
+//! place.
+//! Must never know: which states a caller keeps, where records lie.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::apply::{Misfit, apply, undo};
+use super::record::Record;
+use crate::entity::{Entity, Stamps};
+use crate::id::{Epoch, Hash, Seq};
+use crate::ledger::EntryKind;
+use crate::lifecycle::Presence;
+use crate::policy::{Policy, PolicySource};
+
+/// A place in the log of an entity: epoch and seq.
+pub type Place = (Epoch, Seq);
+
+/// Why a state cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PastError {
+    /// A record does not follow the one before it, or records are missing before `wanted`.
+    #[error("the records do not lead to epoch {} seq {}", wanted.0, wanted.1)]
+    Records {
+        /// The place that the next record should have, or that is asked for.
+        wanted: Place,
+    },
+    /// The effects of a record are not those of its entry.
+    #[error("the effects of epoch {} seq {}", place.0, place.1)]
+    Effects {
+        /// The record's place.
+        place: Place,
+        /// What does not fit.
+        #[source]
+        source: Misfit,
+    },
+    /// A record names a policy that is not at hand.
+    #[error("epoch {} seq {} names a policy that is not known: {policy}", place.0, place.1)]
+    Policy {
+        /// The record's place.
+        place: Place,
+        /// The policy's hash.
+        policy: Hash,
+    },
+}
+
+/// An entity's value, stamps and presence after one entry of its log.
+#[derive(Debug, Clone)]
+pub struct State {
+    place: Place,
+    presence: Presence,
+    value: Map<String, Value>,
+    stamps: Stamps,
+    policy: Arc<Policy>,
+}
+
+impl State {
+    /// The state of an entity where it stands.
+    #[must_use]
+    pub fn of(entity: &Entity) -> Self {
+        Self {
+            place: (entity.epoch, entity.seq),
+            presence: entity.presence,
+            value: Map::clone(&entity.value),
+            stamps: entity.stamps.clone(),
+            policy: Arc::clone(&entity.policy),
+        }
+    }
+
+    /// The epoch and seq of the last entry that it knows.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Whether the entity was there.
+    #[must_use]
+    pub fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    /// The value without stamps.
+    #[must_use]
+    pub fn value(&self) -> &Map<String, Value> {
+        &self.value
+    }
+
+    /// The stamps as they were then.
+    #[must_use]
+    pub fn stamps(&self) -> &Stamps {
+        &self.stamps
+    }
+
+    /// The policy as it was then.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The value as a reader got it then, stamps included.
+    #[must_use]
+    pub fn presented(&self) -> Value {
+        let mut map = self.value.clone();
+        map.extend(self.stamps.fields(&self.policy));
+        Value::Object(map)
+    }
+
+    /// Advances by the records that follow, in the order of the log.
+    ///
+    /// # Errors
+    /// [`PastError`]; the state is of no use then.
+    pub fn forward<'a>(
+        &mut self,
+        records: impl IntoIterator<Item = &'a Record>,
+        policies: &dyn PolicySource,
+    ) -> Result<(), PastError> {
+        for record in records {
+            let place = (record.epoch, record.seq);
+            let follows = match record.kind {
+                EntryKind::Genesis | EntryKind::Epoch => record.epoch > self.place.0,
+                _ => place == (self.place.0, self.place.1.next()),
+            };
+            if !follows {
+                let wanted = (self.place.0, self.place.1.next());
+                return Err(PastError::Records { wanted });
+            }
+            self.take_policy(record, policies)?;
+            for effect in &record.effects {
+                apply(&self.policy, &mut self.value, effect)
+                    .map_err(|source| PastError::Effects { place, source })?;
+            }
+            self.stamps = self.stamps.after(&record.logged());
+            self.presence = Presence::after(Some(self.presence), record.kind);
+            self.place = place;
+        }
+        Ok(())
+    }
+
+    /// Goes back to `place` by the records from this state's own downward. After the record of
+    /// `place` itself come those before it, until one that is somebody's doing (whose time and
+    /// author the stamps then tell) or the log begins; no more are taken than needed.
+    ///
+    /// # Errors
+    /// [`PastError`]; the state is of no use then.
+    pub fn back<'a>(
+        &mut self,
+        place: Place,
+        records: impl IntoIterator<Item = &'a Record>,
+        policies: &dyn PolicySource,
+    ) -> Result<(), PastError> {
+        if place == self.place {
+            return Ok(());
+        }
+        let mut arrived = false;
+        for record in records {
+            let own = (record.epoch, record.seq);
+            let expected = match self.place {
+                (epoch, EPOCH_END) => own.0 <= epoch,
+                place => own == place,
+            };
+            if !arrived && (!expected || own < place) {
+                return Err(PastError::Records { wanted: place });
+            }
+            if own > place {
+                self.take_policy(record, policies)?;
+                for effect in record.effects.iter().rev() {
+                    undo(&self.policy, &mut self.value, effect)
+                        .map_err(|source| PastError::Effects { place: own, source })?;
+                }
+                self.place = before(own, record.kind);
+                continue;
+            }
+            if !arrived {
+                self.take_policy(record, policies)?;
+                (arrived, self.place) = (true, own);
+            }
+            if record.kind.is_stamped() {
+                self.stamps.updated_at = Some(record.at);
+                self.stamps.updated_by = Some(record.author.id.clone());
+                self.presence = Presence::after(None, record.kind);
+                return Ok(());
+            }
+            if record.kind == EntryKind::Genesis {
+                self.stamps = Stamps::default().after(&record.logged());
+                self.presence = Presence::Unborn;
+                return Ok(());
+            }
+        }
+        Err(PastError::Records { wanted: place })
+    }
+
+    fn take_policy(
+        &mut self,
+        record: &Record,
+        policies: &dyn PolicySource,
+    ) -> Result<(), PastError> {
+        if record.policy_hash != self.policy.hash() {
+            let found = policies.policy(record.policy_hash);
+            self.policy = found.ok_or(PastError::Policy {
+                place: (record.epoch, record.seq),
+                policy: record.policy_hash,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Stands for the last seq of an epoch, which only its own record tells.
+const EPOCH_END: Seq = Seq(u64::MAX);
+
+/// Where an entity stood before the entry at `place`.
+fn before((epoch, seq): Place, kind: EntryKind) -> Place {
+    match kind {
+        EntryKind::Genesis | EntryKind::Epoch => (Epoch(epoch.0.saturating_sub(1)), EPOCH_END),
+        _ => (epoch, Seq(seq.0.saturating_sub(1))),
+    }
+}
