@@ -135,8 +135,9 @@ pub fn migrate(
     let system = Principal::system();
     let actor = server_actor(&entity.id, entity.epoch, &system.id);
     let mut next = entity.clone();
-    next.doc.set_actor(actor.clone());
-    let mut carrier = Carrier::new(entity, policy, &succession, next.doc.transaction());
+    let doc = Arc::make_mut(&mut next.doc);
+    doc.set_actor(actor.clone());
+    let mut carrier = Carrier::new(entity, policy, &succession, doc.transaction());
     let carried = carrier.entity();
     let (tx, obstacles) = carrier.into_parts();
     carried.map_err(|error| MigrationError::Document(error.to_string()))?;
@@ -146,8 +147,8 @@ pub fn migrate(
     let message = format!("indelible policy {}", policy.hash());
     let options = CommitOptions::default().with_message(message).with_time(0);
     let (hash, _) = tx.commit_with(options);
-    next.doc.set_actor(genesis_actor());
-    let change = hash.and_then(|hash| next.doc.get_change_by_hash(&hash));
+    doc.set_actor(genesis_actor());
+    let change = hash.and_then(|hash| doc.get_change_by_hash(&hash));
     if let Some(change) = &change {
         let state = ActorState {
             principal: system.id.clone(),

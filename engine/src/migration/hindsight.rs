@@ -158,6 +158,7 @@ impl Judge<'_> {
             EffectChange::Put {
                 from: None,
                 to: Some(value),
+                ..
             } if dynamic => {
                 self.right(self.holder(node), self.creation, at, [None, None]);
                 self.made(node, value, at);
@@ -165,13 +166,14 @@ impl Judge<'_> {
             EffectChange::Put {
                 from: Some(_),
                 to: None,
+                ..
             } if dynamic => {
                 if !self.policy.writable_throughout(node, self.author) {
                     let message = "deleting needs the right to write every field";
                     self.refuse(at, Rule::DELETE, message, [None, None]);
                 }
             }
-            EffectChange::Put { from, to } => {
+            EffectChange::Put { from, to, .. } => {
                 let values = [from.as_ref(), to.as_ref()];
                 if self.right(node, self.creation, at, values)
                     && let Some(value) = to
