@@ -4,6 +4,7 @@
 //! themselves are not in it.
 //! Must never know: where entries lie, who may read them.
 
+use super::state::Place;
 use crate::change::{self, ChangeHead};
 use crate::effects::{Effect, effects};
 use crate::entity::{Entity, LoadError, Logged};
@@ -91,6 +92,12 @@ impl Record {
             claimed: self.claimed.as_ref(),
             changes: &[],
         }
+    }
+
+    /// The epoch and seq of the entry.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        (self.epoch, self.seq)
     }
 
     /// What its changes say of themselves, in order; those that say nothing are left out.

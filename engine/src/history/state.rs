@@ -71,6 +71,34 @@ impl State {
         }
     }
 
+    /// The state after the first record of a log, its genesis.
+    ///
+    /// # Errors
+    /// [`PastError`] when the record is no genesis, its policy is not known, or its effects do not
+    /// lead to anything.
+    pub fn first(record: &Record, policies: &dyn PolicySource) -> Result<Self, PastError> {
+        let place = record.place();
+        if record.kind != EntryKind::Genesis {
+            let wanted = (place.0, Seq(0));
+            return Err(PastError::Records { wanted });
+        }
+        let policy = policies
+            .policy(record.policy_hash)
+            .ok_or(PastError::Policy {
+                place,
+                policy: record.policy_hash,
+            })?;
+        let mut state = Self {
+            place: (Epoch(0), Seq(0)),
+            presence: Presence::Unborn,
+            value: Map::new(),
+            stamps: Stamps::default(),
+            policy,
+        };
+        state.forward([record], policies)?;
+        Ok(state)
+    }
+
     /// The epoch and seq of the last entry that it knows.
     #[must_use]
     pub fn place(&self) -> Place {

@@ -1,0 +1,222 @@
+//! Places in a log by what people know of them: a number, a time, heads.
+//!
+//! Invariant: what is found is an entry of the log, and the only one that was meant; what does not
+//! name one is told with what is near.
+//! Must never know: values.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::archive::{Archive, one};
+use super::state::Place;
+use crate::id::{Epoch, Hash, Seq};
+use crate::time::Timestamp;
+
+/// A point in an entity's past: the state after one entry of its log.
+///
+/// Written `now`, `12`, `2:12` (epoch and seq), `2026-03-02T09:00:00Z`, or heads as hex, separated
+/// by commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Point {
+    /// After the last entry.
+    Now,
+    /// After this entry; of the last epoch, if none is named.
+    Entry(Option<Epoch>, Seq),
+    /// After the last entry that was committed by then, by the server's clock.
+    Time(Timestamp),
+    /// After the first entry that left the document at these heads.
+    Heads(Vec<Hash>),
+}
+
+/// A text that names no point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a point is now, a seq, EPOCH:SEQ, a time such as 2026-03-02T09:00:00Z, or heads")]
+pub struct PointError;
+
+impl FromStr for Point {
+    type Err = PointError;
+
+    fn from_str(text: &str) -> Result<Self, PointError> {
+        if text == "now" {
+            return Ok(Self::Now);
+        }
+        let number = |text: &str| text.parse::<u64>().ok();
+        if let Some(seq) = number(text) {
+            return Ok(Self::Entry(None, Seq(seq)));
+        }
+        if let Ok(at) = text.parse() {
+            return Ok(Self::Time(at));
+        }
+        if let Some((epoch, seq)) = text.split_once(':') {
+            let named = number(epoch).zip(number(seq)).ok_or(PointError)?;
+            return Ok(Self::Entry(Some(Epoch(named.0)), Seq(named.1)));
+        }
+        let heads: Result<Vec<Hash>, _> = text.split(',').map(str::parse).collect();
+        heads.map(Self::Heads).map_err(|_| PointError)
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now => f.write_str("now"),
+            Self::Entry(None, seq) => seq.fmt(f),
+            Self::Entry(Some(epoch), seq) => write!(f, "{epoch}:{seq}"),
+            Self::Time(at) => at.fmt(f),
+            Self::Heads(heads) => {
+                let texts: Vec<String> = heads.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join(","))
+            }
+        }
+    }
+}
+
+/// Why a point is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FindError<E> {
+    /// The log cannot be read.
+    #[error("the log cannot be read")]
+    Archive(#[source] E),
+    /// There is no log.
+    #[error("there is no entry")]
+    Empty,
+    /// There is no such entry.
+    #[error("there is no entry {}:{}; the last is {}:{}", wanted.0, wanted.1, last.0, last.1)]
+    Entry {
+        /// What was asked for.
+        wanted: Place,
+        /// The last entry that there is.
+        last: Place,
+    },
+    /// The log began later.
+    #[error("there was nothing at {wanted}; the first entry is of {first}")]
+    Before {
+        /// What was asked for.
+        wanted: Timestamp,
+        /// When the first entry was committed.
+        first: Timestamp,
+    },
+    /// A change is not in the log.
+    #[error("the change {0} is not in the log")]
+    Change(Hash),
+    /// The changes are in the log, but no entry left the document at exactly these heads.
+    #[error("no entry ends at these heads; all of them are there after {}:{}", complete.0, complete.1)]
+    Between {
+        /// The first entry after which all of them are there.
+        complete: Place,
+    },
+}
+
+/// The entry that a point names.
+///
+/// Looks at one record for an entry, at one per doubling of an epoch's length for a time, and at
+/// one per head for heads.
+///
+/// # Errors
+/// [`FindError`] when it names none.
+pub fn find<A: Archive + ?Sized>(
+    archive: &mut A,
+    point: &Point,
+) -> Result<Place, FindError<A::Error>> {
+    let last = archive.last().map_err(FindError::Archive)?;
+    let last = last.ok_or(FindError::Empty)?;
+    match point {
+        Point::Now => Ok(last),
+        Point::Entry(epoch, seq) => {
+            let wanted = (epoch.unwrap_or(last.0), *seq);
+            match one(archive, wanted).map_err(FindError::Archive)? {
+                Some(_) => Ok(wanted),
+                None => Err(FindError::Entry { wanted, last }),
+            }
+        }
+        Point::Time(at) => by_time(archive, last, *at),
+        Point::Heads(heads) => by_heads(archive, last, heads),
+    }
+}
+
+fn time_of<A: Archive + ?Sized>(
+    archive: &mut A,
+    place: Place,
+) -> Result<Timestamp, FindError<A::Error>> {
+    let record = one(archive, place).map_err(FindError::Archive)?;
+    let record = record.ok_or(FindError::Entry {
+        wanted: place,
+        last: place,
+    })?;
+    Ok(record.at)
+}
+
+/// Times never go back within a log.
+fn by_time<A: Archive + ?Sized>(
+    archive: &mut A,
+    last: Place,
+    at: Timestamp,
+) -> Result<Place, FindError<A::Error>> {
+    let (mut epoch, mut end) = last;
+    let first = loop {
+        let first = time_of(archive, (epoch, Seq(0)))?;
+        if first <= at {
+            break None;
+        }
+        match archive.last_before(epoch).map_err(FindError::Archive)? {
+            Some(before) => (epoch, end) = before,
+            None => break Some(first),
+        }
+    };
+    if let Some(first) = first {
+        return Err(FindError::Before { wanted: at, first });
+    }
+    let (mut by_then, mut later) = (0, end.0 + 1);
+    while later - by_then > 1 {
+        let middle = by_then + (later - by_then) / 2;
+        if time_of(archive, (epoch, Seq(middle)))? <= at {
+            by_then = middle;
+        } else {
+            later = middle;
+        }
+    }
+    Ok((epoch, Seq(by_then)))
+}
+
+fn by_heads<A: Archive + ?Sized>(
+    archive: &mut A,
+    last: Place,
+    heads: &[Hash],
+) -> Result<Place, FindError<A::Error>> {
+    let mut wanted = heads.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut complete = None;
+    for &head in &wanted {
+        let place = match archive.bringing(head).map_err(FindError::Archive)? {
+            Some(place) => place,
+            None => beginning(archive, last, head)?.ok_or(FindError::Change(head))?,
+        };
+        complete = complete.max(Some(place));
+    }
+    let complete = complete.ok_or(FindError::Empty)?;
+    let record = one(archive, complete).map_err(FindError::Archive)?;
+    match record {
+        Some(record) if record.heads == wanted => Ok(complete),
+        _ => Err(FindError::Between { complete }),
+    }
+}
+
+/// The first entry of the epoch that begins with a change.
+fn beginning<A: Archive + ?Sized>(
+    archive: &mut A,
+    last: Place,
+    change: Hash,
+) -> Result<Option<Place>, FindError<A::Error>> {
+    let mut epoch = last.0;
+    loop {
+        let first = one(archive, (epoch, Seq(0))).map_err(FindError::Archive)?;
+        if first.is_some_and(|first| first.heads == [change]) {
+            return Ok(Some((epoch, Seq(0))));
+        }
+        match archive.last_before(epoch).map_err(FindError::Archive)? {
+            Some(before) => epoch = before.0,
+            None => return Ok(None),
+        }
+    }
+}

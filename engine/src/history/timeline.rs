@@ -1,0 +1,145 @@
+//! Who changed what, and when, page by page.
+//!
+//! Invariant: pages follow one another without gaps or repeats, the latest entry first; a page
+//! costs the records that it looked at, and it says how many those were.
+//! Must never know: who may see it, how it is shown.
+
+use super::archive::Archive;
+use super::record::Record;
+use super::state::Place;
+use crate::id::Seq;
+use crate::pointer::Pointer;
+
+/// What of a log is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelineQuery {
+    /// Entries before this one: the `next` of the page before. None: from the last on.
+    pub before: Option<Place>,
+    /// How many entries at most.
+    pub entries_max: usize,
+    /// How many entries to look at, at most, in search of those that are wanted.
+    pub looked_max: usize,
+    /// Only entries that changed something at, in or around this place (items of keyed lists by
+    /// id), and of their effects only those.
+    pub within: Option<Pointer>,
+    /// Only entries by the principal with this id.
+    pub author: Option<String>,
+}
+
+impl Default for TimelineQuery {
+    fn default() -> Self {
+        Self {
+            before: None,
+            entries_max: 50,
+            looked_max: 1_000,
+            within: None,
+            author: None,
+        }
+    }
+}
+
+/// A page of a timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimelinePage {
+    /// The entries, the latest first: who, when, what from what to what, and with which message.
+    pub records: Vec<Record>,
+    /// Where to go on; none where the log begins. With filters, a page may end early because it
+    /// looked far enough; then there may be more entries although it is short.
+    pub next: Option<Place>,
+    /// How many entries were looked at, those left out included.
+    pub looked: usize,
+}
+
+/// Records read at once while searching.
+const SEARCHED_AT_ONCE: usize = 100;
+
+/// Reads one page of the timeline of an entity.
+///
+/// # Errors
+/// Those of the archive.
+pub fn timeline<A: Archive + ?Sized>(
+    archive: &mut A,
+    query: &TimelineQuery,
+) -> Result<TimelinePage, A::Error> {
+    let mut page = TimelinePage {
+        records: Vec::new(),
+        next: None,
+        looked: 0,
+    };
+    let mut before = start(archive, query.before)?;
+    let is_filtered = query.within.is_some() || query.author.is_some();
+    while let Some((epoch, seq)) = before {
+        let missing = query.entries_max - page.records.len();
+        let may_look = query.looked_max.saturating_sub(page.looked);
+        if missing == 0 || may_look == 0 {
+            page.next = before;
+            break;
+        }
+        if seq == Seq(0) {
+            let last = archive.last_before(epoch)?;
+            before = last.map(|(epoch, seq)| (epoch, seq.next()));
+            continue;
+        }
+        let wanted = if is_filtered {
+            SEARCHED_AT_ONCE
+        } else {
+            missing
+        };
+        let count = (wanted.min(may_look) as u64).min(seq.0);
+        let from = (epoch, Seq(seq.0 - count));
+        let mut records = archive.records(from, usize::try_from(count).unwrap_or(wanted))?;
+        before = Some(from);
+        while let Some(record) = records.pop() {
+            page.looked += 1;
+            let place = record.place();
+            page.records.extend(chosen(query, record));
+            if page.records.len() == query.entries_max {
+                before = Some(place);
+                break;
+            }
+        }
+    }
+    if page.next.is_some_and(|(_, seq)| seq == Seq(0))
+        && let Some((epoch, _)) = page.next
+    {
+        let last = archive.last_before(epoch)?;
+        page.next = last.map(|(epoch, seq)| (epoch, seq.next()));
+    }
+    Ok(page)
+}
+
+/// Where to begin: at the end of the log, or of the epoch, where the wanted place is beyond it.
+fn start<A: Archive + ?Sized>(
+    archive: &mut A,
+    wanted: Option<Place>,
+) -> Result<Option<Place>, A::Error> {
+    let Some(last) = archive.last()? else {
+        return Ok(None);
+    };
+    let end = match wanted {
+        Some((epoch, _)) if epoch < last.0 => archive.last_before(epoch.next())?,
+        _ => Some(last),
+    };
+    let end = end.map(|(epoch, seq)| (epoch, seq.next()));
+    Ok(end.map(|end| wanted.map_or(end, |wanted| wanted.min(end))))
+}
+
+/// The record as far as it is wanted.
+fn chosen(query: &TimelineQuery, mut record: Record) -> Option<Record> {
+    if query
+        .author
+        .as_ref()
+        .is_some_and(|id| *id != record.author.id)
+    {
+        return None;
+    }
+    if let Some(within) = &query.within {
+        record
+            .effects
+            .retain(|effect| within.contains(&effect.pointer) || effect.pointer.contains(within));
+        if record.effects.is_empty() {
+            return None;
+        }
+    }
+    Some(record)
+}

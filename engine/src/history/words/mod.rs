@@ -1,0 +1,284 @@
+//! What changed, for people.
+//!
+//! Owns how a change is told: first as data (which field, by its title and by the names of the
+//! items on the way; what became of it), then as a sentence in a language.
+//! Invariant: every effect is told once, in its order; the data hold whole values, only sentences
+//! shorten them.
+//! Must never know: who wrote it and when, documents.
+
+mod language;
+mod place;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub use language::Language;
+pub use place::Part;
+
+use super::apply::apply;
+use crate::effects::{Effect, EffectChange, effects};
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Policy, Shape};
+
+/// One thing that changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Telling {
+    /// The field, items of keyed lists by id.
+    pub pointer: Pointer,
+    /// The way there in words, from the outermost field on.
+    pub path: Vec<Part>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What became of a field.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum What {
+    /// It had no value and got one.
+    Set {
+        /// Its value now.
+        to: Value,
+    },
+    /// It lost its value.
+    Cleared {
+        /// Its value before.
+        from: Value,
+    },
+    /// It has another value.
+    Changed {
+        /// Its value before.
+        from: Value,
+        /// Its value now.
+        to: Value,
+    },
+    /// An item came into a list; the last part of the path is the item, by its place now.
+    Added {
+        /// The item.
+        item: Value,
+    },
+    /// An item went out of a list; the last part of the path is the item, by its place before.
+    Removed {
+        /// The item.
+        item: Value,
+    },
+    /// An item of a list has another place.
+    Moved {
+        /// Its place before, from 1.
+        from: usize,
+        /// Its place now, from 1.
+        to: usize,
+    },
+    /// A part of a text was written anew.
+    Rewritten {
+        /// What went; empty where something was only added.
+        removed: String,
+        /// What came; empty where something was only taken away.
+        inserted: String,
+        /// A few characters that stand before it, where the text is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
+    /// A part of a list of single values was replaced.
+    Replaced {
+        /// The values that went.
+        removed: Vec<Value>,
+        /// The values that came.
+        inserted: Vec<Value>,
+    },
+}
+
+impl Telling {
+    /// It in a sentence, without a full stop.
+    #[must_use]
+    pub fn sentence(&self, language: Language) -> String {
+        language.sentence(self)
+    }
+}
+
+/// What is different between two values (without stamps), along the policy of the later one.
+///
+/// ```
+/// use indelible_engine::history::words::{Language, differences};
+/// use indelible_engine::policy::Policy;
+/// use indelible_engine::schema::SchemaSource;
+/// use serde_json::json;
+///
+/// let schema = json!({
+///     "type": "object",
+///     "x-indelible": { "kind": "page", "edit": ["editor"] },
+///     "properties": {
+///         "heading": { "title": "Title", "type": "string" },
+///         "body": { "type": "string", "x-indelible": { "merge": "text" } },
+///         "links": { "title": "Links", "type": "array", "items": {
+///             "type": "object",
+///             "properties": { "label": { "type": "string" }, "to": { "type": "string" } } } }
+///     }
+/// });
+/// let source = SchemaSource { file: "page.json".to_owned(), text: schema.to_string() };
+/// let policy = Policy::compile(&source).expect("the schema has no mistakes");
+/// let before = json!({
+///     "heading": "A", "body": "The quick fox.", "links": [{ "id": "l1", "label": "Home", "to": "/" }]
+/// });
+/// let after = json!({
+///     "heading": "B", "body": "The slow fox.", "links": [{ "id": "l1", "label": "Home", "to": "/en" }]
+/// });
+/// let maps = [&before, &after].map(|value| value.as_object().expect("it is one"));
+///
+/// let tellings = differences(&policy, maps[0], maps[1]);
+/// let told = |language| tellings.iter().map(|one| one.sentence(language)).collect::<Vec<_>>();
+/// assert_eq!(told(Language::English), [
+///     "Body: “quick” replaced by “slow”",
+///     "Title changed from “A” to “B”",
+///     "Links › item 1 (“Home”) › To changed from “/” to “/en”",
+/// ]);
+/// assert_eq!(told(Language::French)[1].replace('\u{a0}', " "), "Title : « A » devient « B »");
+/// ```
+#[must_use]
+pub fn differences(
+    policy: &Policy,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+) -> Vec<Telling> {
+    tell(policy, &effects(policy, before, after), Some(before))
+}
+
+/// Effects in words. With the value (without stamps) that they were put to, items are told by their
+/// names and texts with what stands before; without it, items are told by their ids.
+#[must_use]
+pub fn tell(
+    policy: &Policy,
+    effects: &[Effect],
+    before: Option<&Map<String, Value>>,
+) -> Vec<Telling> {
+    let mut value = before.cloned();
+    let mut tellings = Vec::with_capacity(effects.len());
+    for effect in effects {
+        let known = value.as_ref();
+        tellings.push(Telling {
+            path: place::path(policy, &effect.pointer, known, comes(effect)),
+            what: what(policy, effect, known),
+            pointer: effect.pointer.clone(),
+        });
+        if let Some(map) = &mut value
+            && apply(policy, map, effect).is_err()
+        {
+            value = None;
+        }
+    }
+    tellings
+}
+
+/// An item that comes into a list: where, and the item.
+fn comes(effect: &Effect) -> Option<(usize, &Value)> {
+    match &effect.change {
+        EffectChange::Put {
+            to: Some(item),
+            index: Some(index),
+            ..
+        }
+        | EffectChange::Put {
+            from: Some(item),
+            index: Some(index),
+            ..
+        } => Some((*index, item)),
+        _ => None,
+    }
+}
+
+fn what(policy: &Policy, effect: &Effect, value: Option<&Map<String, Value>>) -> What {
+    match &effect.change {
+        EffectChange::Put {
+            from: None,
+            to: Some(item),
+            index: Some(_),
+        } => What::Added { item: item.clone() },
+        EffectChange::Put {
+            from: Some(item),
+            to: None,
+            index: Some(_),
+        } => What::Removed { item: item.clone() },
+        EffectChange::Put { from, to, .. } => match (from.clone(), to.clone()) {
+            (None, Some(to)) => What::Set { to },
+            (from, None) => What::Cleared {
+                from: from.unwrap_or(Value::Null),
+            },
+            (Some(from), Some(to)) => What::Changed { from, to },
+        },
+        EffectChange::Move { from, to } => What::Moved {
+            from: from + 1,
+            to: to + 1,
+        },
+        EffectChange::Splice {
+            at,
+            removed,
+            inserted,
+        } => match (removed, inserted) {
+            (Value::Array(removed), Value::Array(inserted)) => What::Replaced {
+                removed: removed.clone(),
+                inserted: inserted.clone(),
+            },
+            (removed, inserted) => What::Rewritten {
+                removed: removed.as_str().unwrap_or_default().to_owned(),
+                inserted: inserted.as_str().unwrap_or_default().to_owned(),
+                after: value.map(|value| standing_before(policy, value, &effect.pointer, *at)),
+            },
+        },
+    }
+}
+
+/// Characters of a text that are shown before a part of it.
+const CONTEXT_CHARS: usize = 24;
+
+/// What stands in a text right before a UTF-16 position; nothing in a text that is not there yet.
+fn standing_before(
+    policy: &Policy,
+    value: &Map<String, Value>,
+    at: &Pointer,
+    unit: usize,
+) -> String {
+    let text = text_at(policy, value, at).unwrap_or_default();
+    let mut units = 0;
+    let before: Vec<char> = text
+        .chars()
+        .take_while(|character| {
+            units += character.len_utf16();
+            units <= unit
+        })
+        .collect();
+    let start = before.len().saturating_sub(CONTEXT_CHARS);
+    before[start..].iter().collect()
+}
+
+fn text_at<'v>(policy: &Policy, value: &'v Map<String, Value>, at: &Pointer) -> Option<&'v str> {
+    let (first, rest) = at.tokens().split_first()?;
+    let mut node = policy.child(NodeId::ROOT, first);
+    let mut found = value.get(first)?;
+    for token in rest {
+        found = inner(policy, node, found, token)?.1;
+        node = node.and_then(|node| policy.child(node, token));
+    }
+    found.as_str()
+}
+
+/// What lies one step down in a value, and its index where it is an item.
+fn inner<'v>(
+    policy: &Policy,
+    node: Option<NodeId>,
+    value: &'v Value,
+    token: &str,
+) -> Option<(Option<usize>, &'v Value)> {
+    match value {
+        Value::Object(map) => Some((None, map.get(token)?)),
+        Value::Array(items) => {
+            let Shape::Keyed { key, .. } = &policy.node(node?).shape else {
+                return None;
+            };
+            let named = |item: &&Value| item.get(key).and_then(Value::as_str) == Some(token);
+            let (index, item) = items.iter().enumerate().find(|(_, item)| named(item))?;
+            Some((Some(index), item))
+        }
+        _ => None,
+    }
+}

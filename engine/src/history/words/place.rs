@@ -1,0 +1,125 @@
+//! The way to a field in words.
+//!
+//! Invariant: a path has one part for each token of its pointer.
+//! Must never know: languages.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::inner;
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, NodeName, Policy, Shape};
+
+/// One step of the way to a field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "part", rename_all = "kebab-case")]
+pub enum Part {
+    /// A property of the schema.
+    Field {
+        /// Its title in the schema, or its name in words.
+        title: String,
+    },
+    /// A key of an open map.
+    Key {
+        /// The key.
+        key: String,
+    },
+    /// An item of a keyed list.
+    Item {
+        /// Its id.
+        id: String,
+        /// Its place in the list, from 1, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        position: Option<usize>,
+        /// What it is called: its name, title or label, or else the first short text in it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+}
+
+/// The parts of a way. `value` is what stands, as far as that is known; `comes` is the item that
+/// the pointer itself names, with its index, where it is only coming or about to go.
+pub(super) fn path(
+    policy: &Policy,
+    pointer: &Pointer,
+    value: Option<&Map<String, Value>>,
+    comes: Option<(usize, &Value)>,
+) -> Vec<Part> {
+    let mut node = Some(NodeId::ROOT);
+    let mut standing: Option<&Value> = None;
+    let last = pointer.tokens().len().saturating_sub(1);
+    let mut parts = Vec::with_capacity(last + 1);
+    for (depth, token) in pointer.tokens().iter().enumerate() {
+        let child = node.and_then(|node| policy.child(node, token));
+        let mut found = match depth {
+            0 => value
+                .and_then(|map| map.get(token))
+                .map(|value| (None, value)),
+            _ => standing.and_then(|value| inner(policy, node, value, token)),
+        };
+        if depth == last
+            && let Some((index, item)) = comes
+        {
+            found = Some((Some(index), item));
+        }
+        parts.push(match child.map(|child| &policy.node(child).name) {
+            Some(NodeName::Item) => Part::Item {
+                id: token.clone(),
+                position: found.and_then(|(index, _)| index).map(|index| index + 1),
+                name: child
+                    .zip(found)
+                    .and_then(|(child, (_, item))| name_of(policy, child, item)),
+            },
+            Some(NodeName::Additional) => Part::Key { key: token.clone() },
+            _ => Part::Field {
+                title: title(policy, child, token),
+            },
+        });
+        (node, standing) = (child, found.map(|(_, value)| value));
+    }
+    parts
+}
+
+/// The title that the schema gives, or the name in words: `joinDate` → `Join date`.
+fn title(policy: &Policy, node: Option<NodeId>, name: &str) -> String {
+    let described = node.and_then(|node| {
+        let at = policy.node(node).schema_pointer.child("title");
+        policy.schema().pointer(&at.to_string())?.as_str()
+    });
+    if let Some(title) = described {
+        return title.to_owned();
+    }
+    let mut words = String::with_capacity(name.len() + 4);
+    for character in name.chars() {
+        if words.is_empty() {
+            words.extend(character.to_uppercase());
+        } else if character == '_' || character == '-' {
+            words.push(' ');
+        } else if character.is_uppercase() && words.ends_with(char::is_lowercase) {
+            words.push(' ');
+            words.extend(character.to_lowercase());
+        } else {
+            words.push(character);
+        }
+    }
+    words
+}
+
+/// Properties that name an item, the best first.
+const NAMES: [&str; 5] = ["name", "title", "label", "heading", "question"];
+const NAME_CHARS_MAX: usize = 80;
+
+fn name_of(policy: &Policy, node: NodeId, item: &Value) -> Option<String> {
+    let Shape::Object { properties, .. } = &policy.node(node).shape else {
+        return None;
+    };
+    let text = |name: &str| {
+        let text = item.get(name)?.as_str()?;
+        (!text.is_empty() && text.chars().count() <= NAME_CHARS_MAX).then(|| text.to_owned())
+    };
+    NAMES
+        .into_iter()
+        .filter(|name| properties.contains_key(*name))
+        .chain(properties.keys().map(String::as_str))
+        .find_map(text)
+}

@@ -1,0 +1,154 @@
+//! Guards against words that say something else than what happened, or nothing.
+
+use indelible_engine::history::State;
+use indelible_engine::history::words::{Language, Part, What, differences, tell};
+use indelible_engine::policy::PolicySource;
+use serde_json::{Map, Value, json};
+
+use super::log::{random_log, run_all};
+use crate::fixture::policy;
+
+fn map(value: &Value) -> &Map<String, Value> {
+    value.as_object().unwrap()
+}
+
+fn told(before: &Value, after: &Value, language: Language) -> Vec<String> {
+    let tellings = differences(&policy(), map(before), map(after));
+    tellings
+        .iter()
+        .map(|one| one.sentence(language).replace('\u{a0}', " "))
+        .collect()
+}
+
+fn check(before: Value, after: Value, english: &str, french: &str) {
+    assert_eq!(told(&before, &after, Language::English), [english]);
+    assert_eq!(told(&before, &after, Language::French), [french]);
+}
+
+#[test]
+fn every_kind_of_change_has_its_words() {
+    check(
+        json!({ "title": "A" }),
+        json!({ "title": "B" }),
+        "Title changed from “A” to “B”",
+        "Title : « A » devient « B »",
+    );
+    check(
+        json!({}),
+        json!({ "number": 1.5 }),
+        "Number set to 1.5",
+        "Number : 1,5 (vide avant)",
+    );
+    check(
+        json!({ "place": { "city": "Bern" } }),
+        json!({}),
+        "Place › City cleared (was “Bern”)",
+        "Place › City : vide (« Bern » avant)",
+    );
+    check(
+        json!({ "body": "one two 🦀 three" }),
+        json!({ "body": "one two 🦀 and three" }),
+        "Body: “and ” added after “one two 🦀 ”",
+        "Body : ajout de « and  » après « one two 🦀  »",
+    );
+    check(
+        json!({ "body": "one two" }),
+        json!({ "body": "one" }),
+        "Body: “ two” removed",
+        "Body : suppression de «  two »",
+    );
+    check(
+        json!({ "tags": ["a", "b"] }),
+        json!({ "tags": ["a", "c"] }),
+        "Tags: “b” replaced by “c”",
+        "Tags : « b » devient « c »",
+    );
+    check(
+        json!({ "labels": { "x": { "text": "ex" } } }),
+        json!({ "labels": { "x": { "text": "why" } } }),
+        "Labels › “x” › Text changed from “ex” to “why”",
+        "Labels › « x » › Text : « ex » devient « why »",
+    );
+}
+
+#[test]
+fn items_are_told_by_place_and_name() {
+    let items = |names: &[&str]| {
+        let items = names
+            .iter()
+            .map(|name| json!({ "id": format!("i-{name}"), "name": name }));
+        json!({ "items": items.collect::<Value>() })
+    };
+    check(
+        items(&["Ann", "Bea"]),
+        items(&["Ann", "Cleo", "Bea"]),
+        "Items: item 2 (“Cleo”) added",
+        "Items : ajout, élément 2 (« Cleo »)",
+    );
+    check(
+        items(&["Ann", "Bea"]),
+        items(&["Bea"]),
+        "Items: item 1 (“Ann”) removed",
+        "Items : suppression, élément 1 (« Ann »)",
+    );
+    check(
+        items(&["Ann", "Bea", "Cleo"]),
+        items(&["Cleo", "Ann", "Bea"]),
+        "Items: item 3 (“Cleo”) moved from place 3 to 1",
+        "Items : élément 3 (« Cleo ») passe de la place 3 à la place 1",
+    );
+    let mut after = items(&["Ann", "Bea"]);
+    after["items"][1]["serial"] = json!("s-2");
+    check(
+        items(&["Ann", "Bea"]),
+        after,
+        "Items › item 2 (“Bea”) › Serial set to “s-2”",
+        "Items › élément 2 (« Bea ») › Serial : « s-2 » (vide avant)",
+    );
+}
+
+#[test]
+fn long_values_are_shortened_in_sentences_only() {
+    let long = "x".repeat(500);
+    let tellings = differences(&policy(), &Map::new(), map(&json!({ "tagline": long })));
+    assert_eq!(tellings[0].what, What::Set { to: json!(long) });
+    let sentence = tellings[0].sentence(Language::English);
+    assert!(
+        sentence.contains('…') && sentence.chars().count() < 120,
+        "{sentence}"
+    );
+}
+
+/// Every effect has words, with and without the value that it was put to.
+#[test]
+fn every_effect_is_told() {
+    run_all(|seed| {
+        let log = random_log(seed);
+        let mut state = State::first(&log.records[0], &log.policies).unwrap();
+        for record in &log.records[1..] {
+            let policy = log.policies.policy(record.policy_hash).unwrap();
+            let known = tell(&policy, &record.effects, Some(state.value()));
+            let unknown = tell(&policy, &record.effects, None);
+            state.forward([record], &log.policies).unwrap();
+            assert_eq!(
+                (known.len(), unknown.len()),
+                (record.effects.len(), record.effects.len())
+            );
+            for (telling, effect) in known.iter().zip(&record.effects) {
+                assert_eq!(telling.pointer, effect.pointer);
+                assert_eq!(telling.path.len(), effect.pointer.tokens().len());
+                for part in &telling.path {
+                    if let Part::Item { position, .. } = part {
+                        assert!(position.is_some(), "{telling:?}");
+                    }
+                }
+                if let What::Rewritten { after, .. } = &telling.what {
+                    assert!(after.is_some(), "{telling:?}");
+                }
+                for language in [Language::English, Language::French] {
+                    assert!(!telling.sentence(language).is_empty());
+                }
+            }
+        }
+    });
+}
