@@ -10,6 +10,7 @@ mod constraints;
 mod content;
 mod format;
 mod node;
+mod oracle;
 mod places;
 mod scalar;
 mod source;
@@ -361,7 +362,8 @@ impl Policies {
     ///
     /// # Errors
     ///
-    /// All mistakes of all files; also when two files describe one kind.
+    /// All mistakes of all files; also when two files describe one kind, or one makes an oracle of
+    /// its `unique` fields. (Policies of the past are taken as they are.)
     pub fn compile(sources: &[SchemaSource]) -> Result<Self, Vec<SchemaError>> {
         match Self::compile_what_can_be(sources) {
             (policies, errors) if errors.is_empty() => Ok(policies),
@@ -375,6 +377,14 @@ impl Policies {
         let mut errors = Vec::new();
         for source in sources {
             match Policy::compile(source) {
+                Ok(policy) if !policy.oracles().is_empty() => {
+                    let told = policy.oracles().into_iter();
+                    errors.extend(told.map(|(pointer, reason)| SchemaError {
+                        file: source.file.clone(),
+                        pointer,
+                        reason,
+                    }));
+                }
                 Ok(policy) => match kinds.get(policy.kind()) {
                     Some((_, first)) => errors.push(SchemaError {
                         file: source.file.clone(),
