@@ -109,6 +109,9 @@ impl Store for Faulty {
     fn proposal(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Place>> {
         self.store.proposal(principal, proposal)
     }
+    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Hash>> {
+        self.store.asked(principal, proposal)
+    }
     fn change(&self, entity: &EntityId, epoch: Epoch, change: Hash) -> StoreResult<Option<Seq>> {
         self.store.change(entity, epoch, change)
     }

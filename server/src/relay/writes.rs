@@ -71,7 +71,7 @@ pub(crate) struct Write {
 }
 
 /// What is to be written.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Task {
     /// Changes that a replica made.
     Propose {
@@ -99,7 +99,7 @@ pub(crate) enum Task {
 }
 
 /// A value that somebody wants an entity to have.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Merging {
     /// The value, in whole or in part.
     pub body: Value,
@@ -187,7 +187,7 @@ pub(crate) enum WriteError {
     #[error("{0}")]
     Name(String),
     /// The id of the write was used for something else.
-    #[error("the id of this write was used for another entity")]
+    #[error("the id of this write was used for another one")]
     IdReused,
     /// The server failed on this very write.
     #[error("the server failed on this")]

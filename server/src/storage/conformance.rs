@@ -15,8 +15,8 @@ use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 
 use super::{
-    Append, Conflict, Head, NewEntry, Place, PolicyText, Presence, RefusalCount, Rejected, Scope,
-    Snapshot, Store, StoreError, Tail,
+    Append, Asked, Conflict, Head, NewEntry, Place, PolicyText, Presence, RefusalCount, Rejected,
+    Scope, Snapshot, Store, StoreError, Tail,
 };
 
 /// How many refusals the stores under test keep of one principal.
@@ -550,6 +550,36 @@ pub(crate) fn caches_are_made_again_from_the_entries(open: Open) {
     assert_eq!(store.head(&entity("team/jane")).unwrap(), head);
     assert_eq!(store.effects(&place("team/jane", 1, 0), 9).unwrap(), []);
     assert_eq!(append(&*store, &[entries("team/jane", 5..6)]), [Ok(1)]);
+}
+
+pub(crate) fn what_was_asked_is_kept(open: Open) {
+    let (dir, store) = opened(open);
+    let asked = |principal: &str, byte| Asked {
+        principal: principal.to_owned(),
+        proposal: proposal_id(1),
+        digest: Hash([byte; 32]),
+    };
+    let first = Append {
+        asked: vec![asked("ada", 1), asked("bob", 2)],
+        ..entries("team/jane", 0..2)
+    };
+    // Of what is not written, nothing is kept.
+    let conflict = Append {
+        asked: vec![asked("eve", 3)],
+        ..entries("team/jane", 7..8)
+    };
+    store.append(&[first, conflict]).unwrap();
+    let found = |store: &dyn Store| {
+        let find = |principal| store.asked(principal, proposal_id(1)).unwrap();
+        [find("ada"), find("bob"), find("eve")]
+    };
+    let expected = [Some(Hash([1; 32])), Some(Hash([2; 32])), None];
+    assert_eq!(found(&*store), expected);
+    assert_eq!(store.asked("ada", proposal_id(2)).unwrap(), None);
+    // It is no cache: entries do not tell it.
+    store.rebuild_caches().unwrap();
+    drop(store);
+    assert_eq!(found(&*open(dir.path())), expected);
 }
 
 pub(crate) fn entities_head(store: &dyn Store, name: &str) -> Option<Head> {

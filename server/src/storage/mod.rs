@@ -3,7 +3,7 @@
 //! Entries are the truth. Everything else about an entity (its head, snapshots, effects, the
 //! indexes of proposals and changes) is a cache that [`Store::rebuild_caches`] makes again or that
 //! may be missing. Claims are one too, but only those who can read values can make them again.
-//! Refusals are a record of their own.
+//! Refusals, and the digests of what was asked for, are records of their own.
 //!
 //! Invariant: an append is a compare-and-set on (entity, epoch, seq): it happens if the draft's
 //! place is the next one, at the moment of the transaction, and is on disk when `append` returns.
@@ -100,10 +100,24 @@ pub struct Append {
     pub entries: Vec<NewEntry>,
     /// Refusals in order.
     pub refusals: Vec<RefusalDraft>,
+    /// What was asked for, where the entries do not tell.
+    pub asked: Vec<Asked>,
     /// What the entity gives up and takes for itself, in order.
     pub claims: Vec<ClaimStep>,
     /// A snapshot of a state that is committed already; replaces older ones.
     pub snapshot: Option<Snapshot>,
+}
+
+/// What a principal asked for under the id of a proposal, as a digest that its maker understands:
+/// another request under the same id is told from a repeat by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Who.
+    pub principal: String,
+    /// Under which id.
+    pub proposal: ProposalId,
+    /// What.
+    pub digest: Hash,
 }
 
 /// One step in what an entity has for itself among those of its kind. The hash names what is
@@ -123,6 +137,7 @@ impl Append {
             entity,
             entries: Vec::new(),
             refusals: Vec::new(),
+            asked: Vec::new(),
             claims: Vec::new(),
             snapshot: None,
         }
@@ -316,6 +331,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// When reading fails.
     fn proposal(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Place>>;
+
+    /// The digest of what a principal asked for under an id, if one was kept.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Hash>>;
 
     /// The entry of an epoch that brought a change, if one did.
     ///

@@ -17,7 +17,7 @@ use ::redb::{
 };
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
 
-use super::keys::{self, damaged, split_number};
+use super::keys::{self, damaged, split_hash, split_number};
 use super::values::{
     check_policy, read_count, read_head, read_policy, read_snapshot, read_tail, stored,
 };
@@ -53,6 +53,7 @@ const HEADS: Definition = TableDefinition::new("heads");
 const REFUSAL_HEADS: Definition = TableDefinition::new("refusal-heads");
 const GLOBAL: Definition = TableDefinition::new("global");
 const PROPOSALS: Definition = TableDefinition::new("proposals");
+const ASKED: Definition = TableDefinition::new("asked");
 const CHANGES: Definition = TableDefinition::new("changes");
 const EFFECTS: Definition = TableDefinition::new("effects");
 const SNAPSHOTS: Definition = TableDefinition::new("snapshots");
@@ -60,7 +61,7 @@ const POLICIES: Definition = TableDefinition::new("policies");
 const CLAIMS: Definition = TableDefinition::new("claims");
 const META: Definition = TableDefinition::new("meta");
 
-const TABLES: [Definition; 13] = [
+const TABLES: [Definition; 14] = [
     ENTRIES,
     REFUSALS,
     REFUSAL_COUNTS,
@@ -68,6 +69,7 @@ const TABLES: [Definition; 13] = [
     REFUSAL_HEADS,
     GLOBAL,
     PROPOSALS,
+    ASKED,
     CHANGES,
     EFFECTS,
     SNAPSHOTS,
@@ -393,6 +395,13 @@ impl Store for RedbStore {
         self.read(|reader| {
             let place = reader.get(PROPOSALS, &keys::proposal(principal, proposal))?;
             place.as_deref().map(keys::split_place).transpose()
+        })
+    }
+
+    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Hash>> {
+        self.read(|reader| {
+            let digest = reader.get(ASKED, &keys::proposal(principal, proposal))?;
+            digest.map(|digest| Ok(split_hash(&digest)?.0)).transpose()
         })
     }
 

@@ -24,6 +24,7 @@ mod museum;
 mod oracle;
 mod process;
 mod proposals;
+mod repeats;
 mod resume;
 mod rights;
 mod schema_life;

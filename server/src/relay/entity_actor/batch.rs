@@ -6,6 +6,7 @@
 //! Must not know: followers, frames, sockets.
 
 mod lifetime;
+mod repeats;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +41,7 @@ pub(super) struct Batch<'a> {
     request: Append,
     verdicts: Vec<Judged>,
     /// Which verdict belongs to which write, to recognise repeats within the batch.
-    seen: HashMap<(String, ProposalId), usize>,
+    seen: HashMap<(String, ProposalId), (usize, &'a Task)>,
 }
 
 /// What a batch came to.
@@ -90,6 +91,11 @@ impl Judged {
             partly: false,
         }
     }
+
+    /// Whether an entry of this commit came of it.
+    fn has_entry(&self) -> bool {
+        matches!(self, Self::Admitted(_) | Self::Refused { partly: true, .. })
+    }
 }
 
 impl<'a> Batch<'a> {
@@ -111,27 +117,36 @@ impl<'a> Batch<'a> {
     }
 
     /// Decides on one write.
-    pub(super) fn judge(&mut self, write: &Write) {
+    pub(super) fn judge(&mut self, write: &'a Write) {
         let key = (write.author.id.clone(), write.id);
-        let judged = if let Some(&first) = self.seen.get(&key) {
-            self.verdicts[first].clone()
-        } else {
-            let case = Case {
-                id: write.id,
-                author: &write.author,
-                session: write.session.as_deref(),
-            };
-            // A panic leaves the batch as it was: what is admitted is taken over last.
-            let decided = catch_unwind(AssertUnwindSafe(|| self.decide(&case, &write.task)));
-            decided
-                .unwrap_or_else(|_| {
-                    tracing::error!(entity = %self.id, "judging a write panicked");
-                    Err(WriteError::Internal)
-                })
-                .unwrap_or_else(Judged::Failed)
+        let first = self.seen.get(&key).copied();
+        let judged = match first.map(|(first, task)| (&self.verdicts[first], task)) {
+            Some((judged, task)) if *task == write.task => judged.clone(),
+            Some((judged, _)) if judged.has_entry() => Judged::Failed(WriteError::IdReused),
+            _ => {
+                self.seen.insert(key, (self.verdicts.len(), &write.task));
+                self.judge_first(write)
+            }
         };
-        self.seen.entry(key).or_insert(self.verdicts.len());
         self.verdicts.push(judged);
+    }
+
+    fn judge_first(&mut self, write: &Write) -> Judged {
+        let case = Case {
+            id: write.id,
+            author: &write.author,
+            session: write.session.as_deref(),
+        };
+        // A panic leaves the batch as it was: what is admitted is taken over last.
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(&case, &write.task)));
+        let judged = decided
+            .unwrap_or_else(|_| {
+                tracing::error!(entity = %self.id, "judging a write panicked");
+                Err(WriteError::Internal)
+            })
+            .unwrap_or_else(Judged::Failed);
+        self.note(&case, &write.task, &judged);
+        judged
     }
 
     pub(super) fn finish(self) -> Verdicts {
@@ -151,7 +166,7 @@ impl<'a> Batch<'a> {
     }
 
     fn decide(&mut self, case: &Case<'_>, task: &Task) -> Result<Judged, WriteError> {
-        let earlier = self.earlier(case)?;
+        let earlier = self.earlier(case, task)?;
         match (task, earlier) {
             (Task::Propose { epoch, changes }, earlier) => {
                 self.propose(case, *epoch, changes.clone(), earlier)
@@ -184,22 +199,6 @@ impl<'a> Batch<'a> {
         Ok(found
             .map_err(unreadable)?
             .filter(|holder| holder != self.id))
-    }
-
-    /// The entry that this write made when it came before.
-    fn earlier(&self, case: &Case<'_>) -> Result<Option<Written>, WriteError> {
-        let found = self
-            .hub
-            .store()
-            .proposal(&case.author.id, case.id)
-            .map_err(unreadable)?;
-        match found {
-            None => Ok(None),
-            Some(place) if place.entity == *self.id => {
-                Ok(Some(Written::at(place.epoch, place.seq)))
-            }
-            Some(_) => Err(WriteError::IdReused),
-        }
     }
 
     fn propose(

@@ -25,6 +25,7 @@ conformance_tests!(OPEN;
     logs_are_read_in_parts,
     heads_are_listed_by_kind,
     repeats_are_found,
+    what_was_asked_is_kept,
     refusals_are_chained_and_bounded,
     a_snapshot_replaces_the_one_before,
     policies_stay_under_their_hashes,

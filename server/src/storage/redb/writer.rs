@@ -19,8 +19,8 @@ use super::super::{
     Append, Appended, Head, Place, Presence, Rejected, Snapshot, StoreResult, Tail,
 };
 use super::{
-    CHANGES, CLAIMS, EFFECTS, ENTRIES, GLOBAL, HEADS, META, META_TAIL, PROPOSALS, REFUSAL_COUNTS,
-    REFUSAL_HEADS, REFUSALS, Reader, SNAPSHOTS, Writing, backend, claims, get, put,
+    ASKED, CHANGES, CLAIMS, EFFECTS, ENTRIES, GLOBAL, HEADS, META, META_TAIL, PROPOSALS,
+    REFUSAL_COUNTS, REFUSAL_HEADS, REFUSALS, Reader, SNAPSHOTS, Writing, backend, claims, get, put,
 };
 use crate::config::RefusalSettings;
 
@@ -33,6 +33,7 @@ pub(super) struct Writer<'txn> {
     refusal_heads: Writing<'txn>,
     global: Writing<'txn>,
     proposals: Writing<'txn>,
+    asked: Writing<'txn>,
     changes: Writing<'txn>,
     effects: Writing<'txn>,
     snapshots: Writing<'txn>,
@@ -51,6 +52,7 @@ impl<'txn> Writer<'txn> {
             refusal_heads: open(REFUSAL_HEADS)?,
             global: open(GLOBAL)?,
             proposals: open(PROPOSALS)?,
+            asked: open(ASKED)?,
             changes: open(CHANGES)?,
             effects: open(EFFECTS)?,
             snapshots: open(SNAPSHOTS)?,
@@ -88,6 +90,10 @@ impl<'txn> Writer<'txn> {
         }
         if let (Some(head), false) = (&head, entries.is_empty()) {
             put(&mut self.heads, &key, &head_value(head))?;
+        }
+        for asked in &request.asked {
+            let key = keys::proposal(&asked.principal, asked.proposal);
+            put(&mut self.asked, &key, asked.digest.as_bytes())?;
         }
         let refusals = self.refuse(request, &key, tail, refusals)?;
         if let Some(snapshot) = &request.snapshot {

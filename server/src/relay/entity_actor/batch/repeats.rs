@@ -1,0 +1,125 @@
+//! Whether a write under an id that was used before is that write again.
+//!
+//! Invariant: only the same request is answered as before. Changes are compared with those in the
+//! entry; of any other write the kind of the entry is, and the digest of what was asked for.
+//!
+//! Must not know: followers, frames, sockets.
+
+use std::collections::HashSet;
+
+use indelible_engine::change;
+use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::ledger::{Entry, EntryKind};
+use indelible_engine::merge::Protected;
+use indelible_engine::value::canonical;
+use serde_json::{Value, json};
+
+use super::super::super::loading;
+use super::super::super::writes::{IfMatch, Merging, Task, WriteError, Written};
+use super::{Batch, Case, Judged, unreadable};
+use crate::storage::{Asked, Place};
+
+impl Batch<'_> {
+    /// The entry that this write made when it came before.
+    pub(super) fn earlier(
+        &self,
+        case: &Case<'_>,
+        task: &Task,
+    ) -> Result<Option<Written>, WriteError> {
+        let store = self.hub.store();
+        let found = store.proposal(&case.author.id, case.id);
+        let Some(Place { entity, epoch, seq }) = found.map_err(unreadable)? else {
+            return Ok(None);
+        };
+        if entity != *self.id {
+            return Err(WriteError::IdReused);
+        }
+        let entry = loading::entry(&**store, self.id, epoch, seq).map_err(unreadable)?;
+        let asked = store.asked(&case.author.id, case.id).map_err(unreadable)?;
+        let same = entry.is_some_and(|entry| {
+            self.could_be(task, &entry) && asked.is_none_or(|asked| digest(task) == Some(asked))
+        });
+        if same {
+            Ok(Some(Written::at(epoch, seq)))
+        } else {
+            Err(WriteError::IdReused)
+        }
+    }
+
+    /// Whether a write may have made this entry, as far as the entry tells.
+    fn could_be(&self, task: &Task, entry: &Entry) -> bool {
+        // After the genesis, whatever comes first is the creation.
+        let creates = (entry.epoch, entry.seq) == (Epoch::FIRST, Seq(0).next());
+        match task {
+            Task::Propose { changes, .. } => {
+                entry.kind == EntryKind::Changes && !creates && self.holds(changes, &entry.changes)
+            }
+            Task::Create { .. } => entry.kind == EntryKind::Changes && creates,
+            Task::Merge(_) => entry.kind == EntryKind::Changes && !creates,
+            Task::Delete { .. } => entry.kind == EntryKind::Deleted,
+            Task::Undelete => entry.kind == EntryKind::Undeleted,
+        }
+    }
+
+    /// Whether all changes of an entry are in a proposal. The rest of it was refused, or in the log
+    /// already, when it first came.
+    fn holds(&self, proposed: &[Vec<u8>], admitted: &[Vec<u8>]) -> bool {
+        let hash = |bytes: &Vec<u8>| {
+            let change = change::parse(bytes, self.hub.limits()).ok()?;
+            Some(change.hash())
+        };
+        let proposed: HashSet<Hash> = proposed.iter().filter_map(hash).collect();
+        let mut admitted = admitted.iter().map(hash);
+        admitted.all(|change| change.is_some_and(|change| proposed.contains(&change)))
+    }
+
+    /// Keeps with the commit what a write asked for that was admitted. What the server itself
+    /// creates follows from files, which may be other ones by the time it is tried again.
+    pub(super) fn note(&mut self, case: &Case<'_>, task: &Task, judged: &Judged) {
+        let Judged::Admitted(_) = judged else { return };
+        let Some(digest) = digest(task).filter(|_| !case.author.is_system()) else {
+            return;
+        };
+        self.request.asked.push(Asked {
+            principal: case.author.id.clone(),
+            proposal: case.id,
+            digest,
+        });
+    }
+}
+
+/// A digest of what a write asks for; none of changes, which the log holds.
+fn digest(task: &Task) -> Option<Hash> {
+    let condition = |if_match: &Option<IfMatch>| match if_match {
+        None => Value::Null,
+        Some(IfMatch::Any) => "*".into(),
+        Some(IfMatch::Versions(versions)) => json!(versions),
+    };
+    let asked = match task {
+        Task::Propose { .. } => return None,
+        Task::Create { value, claimed } => {
+            let at = claimed.as_ref().and_then(|claimed| claimed.created_at);
+            let by = claimed
+                .as_ref()
+                .and_then(|claimed| claimed.created_by.as_ref());
+            json!(["create", value, at, by])
+        }
+        Task::Merge(Merging {
+            body,
+            protected,
+            preserve,
+            base,
+            if_match,
+        }) => {
+            let strict = *protected == Protected::Refuse;
+            let preserve: Vec<_> = preserve.iter().map(ToString::to_string).collect();
+            json!(["merge", body, strict, preserve, base, condition(if_match)])
+        }
+        Task::Delete { if_match } => json!(["delete", condition(if_match)]),
+        Task::Undelete => json!(["undelete"]),
+    };
+    Some(Hash::of(&[
+        b"indelible/asked/1\0",
+        canonical(&asked).as_bytes(),
+    ]))
+}
