@@ -73,6 +73,7 @@ pub mod entity;
 mod genesis;
 pub mod history;
 pub mod id;
+pub mod json;
 pub mod ledger;
 pub mod lifecycle;
 pub mod limits;

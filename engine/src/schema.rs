@@ -8,7 +8,6 @@ mod bind;
 mod constrain;
 mod emit;
 mod gather;
-mod json;
 mod list;
 mod marks;
 mod object;
@@ -21,6 +20,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::json;
 use crate::pointer::Pointer;
 use crate::policy::Parts;
 
@@ -78,9 +78,10 @@ impl Report {
 /// Compiles the schema of one kind.
 pub(crate) fn compile(source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> {
     let mut report = Report::default();
-    let parts = match json::parse(&source.text) {
+    let parts = match json::parse(source.text.as_bytes()) {
         Ok(schema) => compile_value(schema, &mut report),
-        Err(reason) => {
+        Err(error) => {
+            let reason = format!("this is not the JSON we expect: {error}");
             report.add(Pointer::root(), reason);
             None
         }

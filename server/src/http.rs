@@ -12,6 +12,7 @@ mod collection;
 mod cors;
 mod development;
 mod pages;
+mod precondition;
 pub(crate) mod problem;
 pub(crate) mod request;
 mod upgrade;

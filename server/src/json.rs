@@ -1,7 +1,7 @@
 //! JSON text from outside.
 //!
 //! Invariant: a short text does not stand for more values than a server can hold and compare: they
-//! are counted before any of them is made.
+//! are counted before any of them is made. No property stands twice in an object.
 //! Must not know: what the values are for.
 
 use serde_json::Value;
@@ -11,8 +11,8 @@ use crate::config::JSON_VALUES_MAX;
 /// Why a text is not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JsonError {
-    /// It is no JSON.
-    #[error("it is not JSON: {0}")]
+    /// It is no JSON, or one that readers differ on.
+    #[error("it is not JSON as everybody reads it: {0}")]
     Malformed(#[from] serde_json::Error),
     /// It holds too much.
     #[error("it holds more than {JSON_VALUES_MAX} values")]
@@ -27,7 +27,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, JsonError> {
     if values(text) > JSON_VALUES_MAX {
         return Err(JsonError::TooMany);
     }
-    Ok(serde_json::from_slice(text)?)
+    Ok(indelible_engine::json::parse(text)?)
 }
 
 /// How many values a text holds, if it is JSON: each but the first stands behind a comma or is the

@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use indelible_engine::id::Kind;
+use indelible_engine::json;
 use indelible_engine::schema::SchemaSource;
 use serde_json::Value;
 
@@ -164,7 +165,7 @@ fn parse_content(source: SchemaSource) -> Result<(Kind, Value), SchemaFilesError
             });
         }
     };
-    match serde_json::from_str(&source.text) {
+    match json::parse(source.text.as_bytes()) {
         Ok(value) => Ok((kind, value)),
         Err(error) => Err(SchemaFilesError::Content {
             file,
@@ -220,6 +221,12 @@ mod tests {
         assert!(message(&[]).starts_with("there is no schema (*.json) in /"));
         let broken = message(&[("a.json", "{}"), ("content/a.json", "{\n,}")]);
         assert!(broken.starts_with("content/a.json is not JSON: ") && broken.contains("line 2"));
+        let twice = r#"{"x": {"y": 1, "y": 2}}"#;
+        let twice = message(&[("a.json", "{}"), ("content/a.json", twice)]);
+        assert!(
+            twice.contains("\"y\" stands twice in /x at line 1"),
+            "{twice}"
+        );
         let named = message(&[("a.json", "{}"), ("content/A.json", "{}")]);
         assert!(
             named.starts_with("content/A.json is not named after a kind"),

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::precondition::if_match;
 use super::problem::Problem;
 use crate::config::{IDEMPOTENCY_KEY_BYTES_MAX, PRESERVE_MAX};
 use crate::json::{self, JsonError};
@@ -165,9 +166,9 @@ fn object(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Value, Pr
     }
     let body = body?;
     let value = json::parse(&body).map_err(|error| match error {
-        JsonError::Malformed(error) => {
-            Problem::bad_request(format!("the body is not JSON: {error}"))
-        }
+        JsonError::Malformed(error) => Problem::bad_request(format!(
+            "the body is not JSON as everybody reads it: {error}"
+        )),
         JsonError::TooMany => {
             let title = "The body holds too many values";
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-big", title).detail(error.to_string())
@@ -213,26 +214,6 @@ fn is_strict(headers: &HeaderMap) -> bool {
                 .replace('"', "")
                 .eq_ignore_ascii_case("handling=strict")
         })
-}
-
-fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> {
-    let mut versions = Vec::new();
-    for value in headers.get_all(header::IF_MATCH) {
-        let text = value
-            .to_str()
-            .map_err(|_| Problem::bad_request("If-Match is not text"))?;
-        if text.trim() == "*" {
-            return Ok(Some(IfMatch::Any));
-        }
-        // A weak tag never matches here (RFC 9110, 13.1.1).
-        let strong = text
-            .split(',')
-            .map(str::trim)
-            .filter(|tag| !tag.starts_with("W/"));
-        versions.extend(strong.map(|tag| tag.trim_matches('"').to_owned()));
-    }
-    let given = headers.contains_key(header::IF_MATCH);
-    Ok(given.then_some(IfMatch::Versions(versions)))
 }
 
 /// `a,b` or `/a/x,/b`: fields of the root by name, deeper places by pointer. A name that the

@@ -348,7 +348,8 @@ impl Client {
         }
     }
 
-    /// Waits for a refusal: its code, and pointer and rule of each violation.
+    /// Waits for a refusal: its code, and pointer and rule of each violation. The rule of a refusal
+    /// that is not by policy is its code, as the page about the protocol says.
     pub(crate) async fn refused(&mut self, id: ProposalId) -> (String, Vec<(String, String)>) {
         match self.next().await {
             ServerFrame::Refused {
@@ -360,7 +361,11 @@ impl Client {
                 let all = violations
                     .into_iter()
                     .map(|v| (v.pointer.to_string(), v.rule));
-                (code, all.collect())
+                let all: Vec<_> = all.collect();
+                if code != "policy" {
+                    assert_eq!(all, [(String::new(), code.clone())]);
+                }
+                (code, all)
             }
             other => panic!("not refused: {other:?}"),
         }

@@ -1,7 +1,7 @@
 //! Guards against a PUT that overwrites what others wrote, what it may not write, or writes twice.
 
 use automerge::transaction::Transactable;
-use indelible_engine::protocol::ServerFrame;
+use indelible_engine::protocol::{ClientFrame, ServerFrame};
 use serde_json::{Value, json};
 
 use super::harness::{Answer, Running};
@@ -146,6 +146,64 @@ async fn conditions_are_honoured() {
     );
     assert_eq!(put("*", "Three").await.status, 200);
     assert_eq!(http.get("/api/site").await.body["title"], "Three");
+
+    // One of several is enough; a weak one is none; what is no condition is not taken for one.
+    let etag = http.get("/api/site").await.header("etag").to_owned();
+    for (condition, status) in [
+        (format!("W/{etag}"), 412),
+        (format!("\"other\", W/{etag}"), 412),
+        (etag.trim_matches('"').to_owned(), 400),
+        (format!("{etag}, *"), 400),
+        (format!("\"a,b\" ,, {etag}"), 200),
+    ] {
+        assert_eq!(put(&condition, "Four").await.status, status, "{condition}");
+        let expected = if status == 200 { "Four" } else { "Three" };
+        assert_eq!(http.get("/api/site").await.body["title"], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_property_that_stands_twice_is_refused() {
+    let server = Running::start().await;
+    let http = server.http_as("ada", &["editor"]);
+    let before = http.get("/api/site").await.body;
+    for (method, path, body, told) in [
+        ("PUT", "/api/site", r#"{"title":"A","title":"B"}"#, "here"),
+        (
+            "PUT",
+            "/api/site",
+            r#"{"title":{"a":[{"b":1,"b":1}]}}"#,
+            "in /title/a/0",
+        ),
+        (
+            "POST",
+            "/api/page?id=x",
+            r#"{"slug":"x","title":"A","title":"A"}"#,
+            "here",
+        ),
+    ] {
+        let answer = http
+            .send_text(method, path, &[], Some(body.to_owned()))
+            .await;
+        assert_eq!(
+            (answer.status, &answer.body["code"]),
+            (400, &json!("bad-request"))
+        );
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(&format!("stands twice {told} at line 1")),
+            "{detail}"
+        );
+    }
+    let mut ada = server.connect("ada", &["editor"]).await;
+    let id = ada.next_id();
+    let value = r#"{"slug":"x","title":"A","title":"A"}"#.to_owned();
+    let entity = "page/x".parse().unwrap();
+    ada.send(&ClientFrame::Create { id, entity, value }).await;
+    let (code, violations) = ada.refused(id).await;
+    assert_eq!(code, "malformed", "{violations:?}");
+    assert_eq!(http.get("/api/site").await.body, before);
+    assert_eq!(http.get("/api/page/x").await.status, 404);
 }
 
 #[tokio::test]

@@ -82,9 +82,9 @@ fn refusal_codes() -> BTreeSet<String> {
     codes
 }
 
-/// What stands in backquotes in the last column, or in the first, of the table under a heading.
-fn documented(heading: &str, column: usize) -> BTreeSet<String> {
-    let page = fs::read_to_string(root().join("docs/protocol.md")).unwrap();
+/// The cells of the tables under a heading of a page, row by row.
+fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let page = fs::read_to_string(root().join("docs").join(page)).unwrap();
     let section = page
         .split(&format!("# {heading}\n"))
         .nth(1)
@@ -93,12 +93,30 @@ fn documented(heading: &str, column: usize) -> BTreeSet<String> {
     let rows = section
         .lines()
         .filter(|line| line.starts_with('|') && !line.starts_with("| ---"));
-    let cells = rows.filter_map(|row| row.split('|').nth(column));
-    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let cells = |row: &str| row.split('|').map(|cell| cell.trim().to_owned()).collect();
+    rows.map(cells).collect()
+}
+
+/// What stands in backquotes.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// What stands in backquotes in a column of the tables under a heading of the protocol's page.
+fn documented(heading: &str, column: usize) -> BTreeSet<String> {
+    let rows = rows("protocol.md", heading);
+    let cells = rows.iter().filter_map(|row| row.get(column));
+    let words = cells.flat_map(|cell| quoted(cell));
     words
         .filter(|word| is_code(word))
         .map(str::to_owned)
         .collect()
+}
+
+/// The identifier that a text begins with.
+fn identifier(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    &text[..end.unwrap_or(text.len())]
 }
 
 #[test]
@@ -117,6 +135,101 @@ fn every_rule_is_documented() {
     let page = documented("Refusals", 1);
     let missing: Vec<_> = rules.difference(&page).collect();
     assert!(missing.is_empty(), "not in docs/protocol.md: {missing:?}");
+    // Besides those of the policy: keywords of JSON Schema, and the code of any other refusal.
+    let others: Vec<_> = page.difference(&rules).map(String::as_str).collect();
+    assert_eq!(others, ["code", "pattern", "required"]);
+}
+
+/// Status and code of every problem that is made under `server/src/http`.
+fn problems() -> BTreeSet<(String, String)> {
+    let mut problems = BTreeSet::new();
+    let writes = fs::read_to_string(root().join("server/src/relay/writes.rs")).unwrap();
+    let code_of = |variant: &str| {
+        let arm = writes.split(&format!("Self::{variant}")).nth(1).unwrap();
+        arm.split('"').nth(1).unwrap().to_owned()
+    };
+    for text in sources("server/src/http") {
+        for call in ["Problem::new(", "Self::new("] {
+            for (at, _) in text.match_indices(call) {
+                let arguments = text[at + call.len()..].trim_start();
+                if arguments.starts_with("status, error.code()") {
+                    continue; // Read below, where the statuses are.
+                }
+                let status = identifier(arguments.strip_prefix("StatusCode::").unwrap());
+                let rest = arguments.split_once(',').unwrap().1.trim_start();
+                let code = match rest.strip_prefix('"') {
+                    Some(literal) => literal.split('"').next().unwrap(),
+                    None => {
+                        assert!(rest.starts_with("Refusal::POLICY,"), "{arguments:.80}");
+                        "policy"
+                    }
+                };
+                problems.insert((status.to_owned(), code.to_owned()));
+            }
+        }
+        for arm in text.split("WriteError::").skip(1) {
+            if let Some((variant, rest)) = arm.split_once("=> titled(")
+                && !variant.contains("=>")
+            {
+                let status = identifier(rest.trim_start().strip_prefix("StatusCode::").unwrap());
+                problems.insert((status.to_owned(), code_of(identifier(variant))));
+            }
+        }
+    }
+    problems
+}
+
+/// The name that Rust has for a status.
+fn status_name(number: &str) -> String {
+    let status = reqwest::StatusCode::from_bytes(number.as_bytes()).unwrap();
+    let reason = status.canonical_reason().unwrap();
+    reason.to_uppercase().replace(' ', "_")
+}
+
+#[test]
+fn every_problem_is_documented() {
+    let mut page = BTreeSet::new();
+    for row in rows("http.md", "Problems") {
+        if let [_, status, codes, ..] = &row[..]
+            && status != "status"
+        {
+            let codes = quoted(codes).map(|code| (status_name(status), code.to_owned()));
+            page.extend(codes);
+        }
+    }
+    let made = problems();
+    assert!(made.len() > 20, "{made:?}");
+    let missing: Vec<_> = made.difference(&page).collect();
+    assert!(missing.is_empty(), "not in docs/http.md: {missing:?}");
+    let gone: Vec<_> = page.difference(&made).collect();
+    assert!(gone.is_empty(), "documented, but nowhere made: {gone:?}");
+}
+
+#[test]
+fn every_way_to_close_is_documented() {
+    let connection = fs::read_to_string(root().join("server/src/relay/connection.rs")).unwrap();
+    let number = |name: &str| {
+        let constant = connection.split(&format!("const {name}: u16 = ")).nth(1);
+        constant.unwrap().split(';').next().unwrap().to_owned()
+    };
+    let mut made = BTreeSet::new();
+    for (at, call) in connection.match_indices("End::new(") {
+        let arguments = connection[at + call.len()..].trim_start();
+        let (code, rest) = arguments.split_once(',').unwrap();
+        let code = match code.strip_prefix("close_code::") {
+            Some(name) => number(name),
+            None => code.to_owned(),
+        };
+        let reason = rest.split('"').nth(1).unwrap();
+        made.insert((code, reason.to_owned()));
+    }
+    assert!(made.len() > 10, "{made:?}");
+    let mut page = BTreeSet::new();
+    for row in rows("protocol.md", "Closing") {
+        let reasons = row.get(2).map(|cell| quoted(cell)).into_iter().flatten();
+        page.extend(reasons.map(|reason| (row[1].clone(), reason.to_owned())));
+    }
+    assert_eq!(made, page);
 }
 
 #[test]

@@ -1,0 +1,165 @@
+//! Reading JSON strictly: a property that stands twice in one object is a mistake, since readers
+//! differ on which of the two counts (RFC 8259, section 4).
+//!
+//! Invariant: whatever is read here means the same to everybody who reads it.
+//! Must never know: what the JSON means.
+
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::pointer::Pointer;
+
+/// Reads one value.
+///
+/// ```
+/// use indelible_engine::json;
+///
+/// assert_eq!(json::parse(b"[1, {\"a\": null}]").unwrap()[0], 1);
+/// let error = json::parse(b"[1, {\"a\": null, \"a\": 2}]").unwrap_err();
+/// assert_eq!(error.to_string(), "\"a\" stands twice in /1 at line 1 column 19");
+/// ```
+///
+/// # Errors
+/// Says what is wrong, with line and column; of a property that stands twice also in which object.
+pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = At::Root.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// Where in the text the reader is: as a chain, so that nothing is copied on the way down.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    Root,
+    Item(&'a Self, usize),
+    Property(&'a Self, &'a str),
+}
+
+impl At<'_> {
+    fn pointer(&self) -> Pointer {
+        match self {
+            Self::Root => Pointer::root(),
+            Self::Item(above, index) => above.pointer().child(index.to_string()),
+            Self::Property(above, name) => above.pointer().child(*name),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for At<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for At<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number must be finite"))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(At::Item(&self, items.len()))? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut entries = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            if entries.contains_key(&key) {
+                let object = match self {
+                    Self::Root => "here".to_owned(),
+                    _ => format!("in {}", self.pointer()),
+                };
+                return Err(A::Error::custom(format!("{key:?} stands twice {object}")));
+            }
+            let value = access.next_value_seed(At::Property(&self, &key))?;
+            entries.insert(key, value);
+        }
+        Ok(Value::Object(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against texts that mean one thing here and another elsewhere, and against reading
+    //! anything else than `serde_json` reads.
+    use super::*;
+
+    #[test]
+    fn twice_is_told_with_its_place() {
+        for (text, told) in [
+            (r#"{"a":1,"b":2,"a":1}"#, r#""a" stands twice here"#),
+            (
+                r#"{"x":{"y~":[0,{"b":1,"b":1}]}}"#,
+                r#""b" stands twice in /x/y~0/1"#,
+            ),
+            // The same name, spelt otherwise.
+            ("{\"a\":1,\"\\u0061\":2}", r#""a" stands twice here"#),
+        ] {
+            let error = parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{told} at line 1 column ")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_else_is_read_as_everybody_reads_it() {
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for text in [
+            r#"{"a":{"c":1},"b":{"c":1},"":[{},{}]}"#,
+            r#"[0,-1,18446744073709551615,-9223372036854775808,0.1,1e300,"\ud83d\ude00",null,true]"#,
+            "7",
+            " \"x\" ",
+            "",
+            "{",
+            "[1,]",
+            "1 2",
+            "1e400",
+            "\"\\ud800\"",
+            "nul",
+            &deep,
+        ] {
+            let (ours, theirs) = (parse(text.as_bytes()), serde_json::from_str::<Value>(text));
+            assert_eq!(ours.is_ok(), theirs.is_ok(), "{text}");
+            assert_eq!(ours.ok(), theirs.ok());
+        }
+    }
+}
