@@ -7,6 +7,8 @@
 import * as Automerge from '@automerge/automerge'
 import canonicalize from 'canonicalize'
 import { describe, expect, it } from 'vitest'
+import { applied, type Effect, inverse, type Schema as Shape } from './testing/effects.js'
+import { type Schema as Declared, genesis } from './testing/genesis.js'
 import { ENTRY, entry, fields, hex, REFUSAL, sha256, unhex, vectors } from './testing/ledger.js'
 import { present, type Schema } from './testing/present.js'
 
@@ -139,6 +141,102 @@ describe('verdicts', () => {
     expect(sha256(canonicalize(file.schema) as string)).toBe(file.policy)
   })
 })
+
+describe('schemas', () => {
+  const file = vectors<{
+    good: {
+      name: string
+      text: string
+      policy: string
+      entity: string
+      epoch: number
+      genesis: string
+      genesis_hash: string
+    }[]
+    mistaken: { name: string; text: string; places: string[] }[]
+  }>('schemas.json')
+
+  it('name their policy by their canonical text', () => {
+    expect(file.good.length).toBeGreaterThan(0)
+    for (const { name, text, policy } of file.good) {
+      expect(sha256(canonicalize(JSON.parse(text)) as string), name).toBe(policy)
+    }
+  })
+
+  it('make the same genesis in stock Automerge', () => {
+    for (const vector of file.good) {
+      const schema = JSON.parse(vector.text) as Declared
+      const { name, entity, epoch, policy } = vector
+      expect(genesis(schema, entity, epoch, policy), name).toBe(vector.genesis_hash)
+      const { hash, actor, time } = Automerge.decodeChange(unhex(vector.genesis))
+      const wanted = { hash: vector.genesis_hash, actor: '00'.repeat(16), time: 0 }
+      expect({ hash, actor, time }, name).toEqual(wanted)
+    }
+  })
+
+  it('with mistakes have them at places that are there', () => {
+    expect(file.mistaken.length).toBeGreaterThan(0)
+    for (const { name, text, places } of file.mistaken) {
+      expect(places.length, name).toBeGreaterThan(0)
+      if (name === 'no JSON') expect(() => JSON.parse(text)).toThrow()
+      else for (const place of places) expect(lies(JSON.parse(text), place), name).toBeDefined()
+    }
+  })
+})
+
+describe('effects', () => {
+  const file = vectors<{
+    schema: Shape
+    steps: { name: string; before: object; effects: Effect[]; after: object }[]
+    misfits: { name: string; value: object; effect: Effect }[]
+  }>('effects.json')
+
+  it('lead from the value before to the value after', () => {
+    expect(file.steps.length).toBeGreaterThan(0)
+    for (const { name, before, effects, after } of file.steps) {
+      const done = effects.reduce((value, effect) => applied(file.schema, value, effect), before)
+      expect(done, name).toEqual(after)
+    }
+  })
+
+  it('lead back', () => {
+    for (const { name, before, effects, after } of file.steps) {
+      const back = effects.map(inverse).reverse()
+      const undone = back.reduce((value, effect) => applied(file.schema, value, effect), after)
+      expect(undone, name).toEqual(before)
+    }
+  })
+
+  it('are not forced on a value that they do not fit', () => {
+    expect(file.misfits.length).toBeGreaterThan(0)
+    for (const { name, value, effect } of file.misfits) {
+      expect(() => applied(file.schema, value, effect), name).toThrow('does not fit')
+    }
+  })
+
+  it('of admitted changes lead from value to value', () => {
+    interface Told {
+      readonly name: string
+      readonly verdict: { admitted: { effects: Effect[] } | null }
+      readonly value: object
+    }
+    const story = vectors<{ schema: Shape; proposals: Told[] }>('verdicts.json')
+    // A counter is there from the genesis on.
+    let value: object = { hits: 0 }
+    for (const { name, verdict, value: after } of story.proposals) {
+      const effects = verdict.admitted?.effects ?? []
+      value = effects.reduce((before, effect) => applied(story.schema, before, effect), value)
+      expect(value, name).toEqual(after)
+    }
+  })
+})
+
+/** What lies at a JSON Pointer. */
+function lies(value: unknown, pointer: string): unknown {
+  const tokens = pointer.split('/').slice(1)
+  const names = tokens.map(token => token.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return names.reduce((inner, name) => (inner as { [name: string]: unknown })?.[name], value)
+}
 
 type Stored = { readonly [sort: string]: unknown }
 

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::pointer::Pointer;
@@ -38,11 +38,19 @@ pub struct Effect {
 pub enum EffectChange {
     /// The value was set, replaced or removed.
     Put {
-        /// The value before; absent where there was none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// The value before; absent where there was none, which null is not.
+        #[serde(
+            default,
+            deserialize_with = "there",
+            skip_serializing_if = "Option::is_none"
+        )]
         from: Option<Value>,
         /// The value after; absent where it was removed.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "there",
+            skip_serializing_if = "Option::is_none"
+        )]
         to: Option<Value>,
         /// For an item of a keyed list that comes or goes: its index in the list, as that is by
         /// then, with the item in it.
@@ -65,6 +73,11 @@ pub enum EffectChange {
         /// Its index after, counted without it (as in RFC 6902).
         to: usize,
     },
+}
+
+/// A member that is there: serde takes null for its absence otherwise.
+fn there<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(member).map(Some)
 }
 
 #[expect(

@@ -4,11 +4,13 @@
 //! else; an exit code of 0 means that it was done, 1 that it was not, 2 that nobody understood.
 //! Must never know: how anything is done.
 
+mod blame;
 mod export;
 mod history;
 mod refusals;
 mod schema;
 mod serve;
+mod states;
 mod tables;
 mod token;
 mod verify;
@@ -51,9 +53,11 @@ enum Command {
     /// Show who changed what and when on a stopped server
     History(history::History),
     /// Show an entity as it was at some point
-    At(history::At),
+    At(states::At),
     /// Show what differs between two points of an entity's past
-    Diff(history::Diff),
+    Diff(states::Diff),
+    /// Show who set each field, item and run of text
+    Blame(blame::Blame),
     /// Show what policy refused on a stopped server
     Refusals(refusals::Refusals),
     /// Check a file that `indelible export` made
@@ -114,6 +118,7 @@ pub fn run() -> ExitCode {
         Command::History(history) => history.run(),
         Command::At(at) => at.run(),
         Command::Diff(diff) => diff.run(),
+        Command::Blame(blame) => blame.run(),
         Command::Verify(verify) => verify.run(),
         Command::Schema { command } => match command {
             SchemaCommand::Check(check) => check.run(),

@@ -1,21 +1,29 @@
 //! The past of one entity, read from the store of a stopped server.
 //!
-//! Invariant: entries are checked against their chain before anything is told of them; a past state
-//! is what the log up to there makes, under the policies that it names.
+//! Owns the way from stored entries to what history in the engine works on.
+//! Invariant: entries are checked against their chain before anything is told of them. Effects come
+//! from the store's cache, or are made again where that lacks them; whether a ledger's changes were
+//! allowed is told by checking a bundle, not here.
 //! Must never know: how anything is shown, who may see it.
 
-use indelible_engine::change;
-use indelible_engine::effects::{Effect, effects};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use indelible_engine::effects::Effect;
 use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::history::words::{self, Telling};
+use indelible_engine::history::{
+    self, Blame, FindError, InMemory, Misfit, Place, Point, Race, Record, State, effects_of,
+};
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::{Chain, ChainError, Entry};
-use indelible_engine::limits::Limits;
-use indelible_engine::policy::PolicyBook;
-use indelible_engine::time::Timestamp;
-use serde_json::{Map, Value};
+use indelible_engine::ledger::{Chain, ChainError, Entry, EntryKind};
+use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::{Policy, PolicyBook, PolicySource, Shape};
+use serde_json::Value;
 
 use crate::known_policies;
-use crate::storage::{Place, Store, StoreError, Stored};
+use crate::storage::{self, Store, StoreError, Stored};
 
 const ENTRIES_AT_ONCE: usize = 1_000;
 
@@ -25,15 +33,13 @@ pub(crate) enum PastError {
     /// There never was such an entity.
     #[error("{0} was never there")]
     Unknown(EntityId),
-    /// There is no entry there.
-    #[error("{entity} has no entry {place}; its last is {last}")]
-    NoEntry {
+    /// A point names no entry.
+    #[error("no such point in the past of {entity}")]
+    Point {
         /// Which entity.
         entity: EntityId,
-        /// What was asked for.
-        place: String,
-        /// The last entry that there is.
-        last: String,
+        /// What is near.
+        source: FindError<Infallible>,
     },
     /// The store cannot be read.
     #[error(transparent)]
@@ -49,41 +55,30 @@ pub(crate) enum PastError {
     /// The entries do not make a document.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The effects do not make a value.
+    #[error("what the store says of the past of {entity} does not fit together")]
+    State {
+        /// Which entity.
+        entity: EntityId,
+        /// What does not fit.
+        source: history::PastError,
+    },
+    /// An effect is not that of its entry.
+    #[error("what the store says of the past of {entity} does not fit together")]
+    Blame {
+        /// Which entity.
+        entity: EntityId,
+        /// What does not fit.
+        source: Misfit,
+    },
 }
 
-/// A point in an entity's past.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Point {
-    /// After this entry; of the last epoch, if none is named.
-    Entry(Option<Epoch>, Seq),
-    /// After the last entry that was committed by then.
-    Time(Timestamp),
-}
-
-/// One entry, and what it changed.
-#[derive(Debug)]
-pub(crate) struct Event {
-    pub(crate) entry: Entry,
-    pub(crate) hash: Hash,
-    pub(crate) effects: Vec<Effect>,
-}
-
-impl Event {
-    /// What the changes say of themselves.
-    pub(crate) fn messages(&self) -> impl Iterator<Item = String> {
-        let limits = Limits::default();
-        self.entry.changes.iter().filter_map(move |bytes| {
-            let change = change::parse(bytes, &limits).ok()?;
-            change.message().map(str::to_owned)
-        })
-    }
-}
-
-/// All entries of one entity.
+/// The whole log of one entity.
 #[derive(Debug)]
 pub(crate) struct Past {
     id: EntityId,
     entries: Vec<(Entry, Hash)>,
+    records: Vec<Record>,
     policies: PolicyBook,
 }
 
@@ -93,162 +88,265 @@ impl Past {
     /// # Errors
     /// [`PastError`] when there is none or it is not whole.
     pub(crate) fn read(store: &dyn Store, id: &EntityId) -> Result<Self, PastError> {
-        let head = store
-            .head(id)?
-            .ok_or_else(|| PastError::Unknown(id.clone()))?;
-        let mut entries = Vec::new();
-        let mut chain = Chain::new();
-        let mut next = Place {
-            entity: id.clone(),
-            epoch: Epoch::FIRST,
-            seq: Seq(0),
-        };
-        while next.epoch <= head.epoch {
-            let page = store.entries(&next, ENTRIES_AT_ONCE)?;
-            for Stored { hash, bytes } in &page {
-                let entry = chain
-                    .check(bytes, *hash)
-                    .map_err(|source| PastError::Chain {
-                        entity: id.clone(),
-                        source,
-                    })?;
-                next.seq = entry.seq.next();
-                entries.push((entry, *hash));
-            }
-            if page.is_empty() {
-                (next.epoch, next.seq) = (next.epoch.next(), Seq(0));
-            }
-        }
-        Ok(Self {
+        let entries = entries(store, id)?;
+        let mut past = Self {
             id: id.clone(),
+            records: Vec::with_capacity(entries.len()),
             entries,
             policies: known_policies::compile(&store.policies()?),
+        };
+        past.records = past.make_records(kept_effects(store, id, &past.entries)?)?;
+        Ok(past)
+    }
+
+    fn make_records(
+        &self,
+        mut kept: HashMap<Place, Vec<Effect>>,
+    ) -> Result<Vec<Record>, PastError> {
+        let mut records = Vec::with_capacity(self.entries.len());
+        let mut entity = self.begun()?;
+        // Entries that the entity has not taken yet.
+        let mut behind = 1;
+        for (index, (entry, hash)) in self.entries.iter().enumerate() {
+            let kept = kept.remove(&(entry.epoch, entry.seq));
+            let effects = match kept {
+                Some(effects) => effects,
+                None if index > 0 && entry.changes.is_empty() => Vec::new(),
+                None => {
+                    let between = self.entries[behind..index.max(behind)].iter();
+                    let between = between.map(|(entry, hash)| Logged::of(entry, *hash));
+                    entity.replay(between, &self.policies)?;
+                    behind = index + 1;
+                    effects_of(&mut entity, Logged::of(entry, *hash), &self.policies)?
+                }
+            };
+            records.push(Record::of(entry, *hash, effects));
+        }
+        Ok(records)
+    }
+
+    /// The entity after its first entry.
+    fn begun(&self) -> Result<Entity, PastError> {
+        let (first, hash) = self
+            .entries
+            .first()
+            .ok_or_else(|| PastError::Unknown(self.id.clone()))?;
+        let first = Logged::of(first, *hash);
+        Ok(Entity::begin(&self.id, first, &self.policies)?)
+    }
+
+    /// The log, for what the engine reads from it.
+    pub(crate) fn archive(&self) -> InMemory<'_> {
+        InMemory(&self.records)
+    }
+
+    /// The entry that a point names.
+    ///
+    /// # Errors
+    /// [`PastError::Point`] when it names none.
+    pub(crate) fn find(&self, point: &Point) -> Result<Place, PastError> {
+        history::find(&mut self.archive(), point).map_err(|source| PastError::Point {
+            entity: self.id.clone(),
+            source,
         })
     }
 
-    /// How many entries there are up to a point.
+    /// The record at a place that [`Self::find`] gave.
+    pub(crate) fn record(&self, place: Place) -> Option<&Record> {
+        self.records.iter().find(|record| record.place() == place)
+    }
+
+    /// The records up to a place.
+    fn until(&self, place: Place) -> &[Record] {
+        let end = self
+            .records
+            .partition_point(|record| record.place() <= place);
+        &self.records[..end]
+    }
+
+    /// What the entity was after the entry at `place`.
     ///
     /// # Errors
-    /// When there is none.
-    pub(crate) fn count_at(&self, point: Point) -> Result<usize, PastError> {
-        let last = self.entries.last().map(|(entry, _)| entry);
-        let epoch = last.map_or(Epoch::FIRST, |entry| entry.epoch);
-        let found = match point {
-            Point::Entry(wanted, seq) => {
-                let wanted = (wanted.unwrap_or(epoch), seq);
-                let mut entries = self.entries.iter();
-                entries.position(|(entry, _)| (entry.epoch, entry.seq) == wanted)
-            }
-            Point::Time(at) => self.entries.iter().rposition(|(entry, _)| entry.at <= at),
-        };
-        found
-            .map(|index| index + 1)
-            .ok_or_else(|| PastError::NoEntry {
+    /// [`PastError`] when the records do not lead there.
+    pub(crate) fn state(&self, place: Place) -> Result<State, PastError> {
+        let mut state = State::of(&self.begun()?);
+        let records = self.until(place).iter().skip(1);
+        self.forward(&mut state, records)?;
+        Ok(state)
+    }
+
+    fn forward<'a>(
+        &self,
+        state: &mut State,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<(), PastError> {
+        state
+            .forward(records, &self.policies)
+            .map_err(|source| PastError::State {
                 entity: self.id.clone(),
-                place: match point {
-                    Point::Entry(Some(epoch), seq) => format!("{epoch}:{seq}"),
-                    Point::Entry(None, seq) => seq.to_string(),
-                    Point::Time(at) => format!("of {at} or before"),
-                },
-                last: last.map_or_else(String::new, |entry| {
-                    format!("{}:{}", entry.epoch, entry.seq)
-                }),
+                source,
             })
     }
 
-    /// The entity after its first `count` entries.
+    /// Who set what stood after the entry at `place`.
     ///
     /// # Errors
-    /// [`PastError::Load`] when they make no document.
-    pub(crate) fn state(&self, count: usize) -> Result<Entity, PastError> {
-        let mut logged = self.entries[..count.max(1)]
-            .iter()
-            .map(|(entry, hash)| Logged::of(entry, *hash));
-        let first = logged
-            .next()
-            .ok_or_else(|| PastError::Unknown(self.id.clone()))?;
-        let mut entity = Entity::begin(&self.id, first, &self.policies)?;
-        entity.replay(logged, &self.policies)?;
-        Ok(entity)
-    }
-
-    /// The last `limit` of the first `count` entries, the latest first, with their effects: those
-    /// kept in the store, or, where they are missing, made again.
-    ///
-    /// # Errors
-    /// [`PastError`] when the store cannot be read or the entries make no document.
-    pub(crate) fn events(
-        &self,
-        store: &dyn Store,
-        count: usize,
-        limit: usize,
-    ) -> Result<Vec<Event>, PastError> {
-        let first = count.saturating_sub(limit);
-        let mut events = Vec::new();
-        let mut before: Option<Entity> = None;
-        for (index, (entry, hash)) in self.entries[..count].iter().enumerate().skip(first) {
-            let kept = self.kept_effects(store, entry)?;
-            let effects = match kept {
-                Some(effects) => {
-                    before = None;
-                    effects
-                }
-                None if index == 0 || entry.changes.is_empty() => Vec::new(),
-                None => {
-                    let mut entity = match before.take() {
-                        Some(entity) => entity,
-                        None => self.state(index)?,
-                    };
-                    let old = without_stamps(&entity);
-                    entity.replay([Logged::of(entry, *hash)], &self.policies)?;
-                    let made = effects(entity.policy(), &old, &without_stamps(&entity));
-                    before = Some(entity);
-                    made
-                }
-            };
-            events.push(Event {
-                entry: entry.clone(),
-                hash: *hash,
-                effects,
-            });
+    /// [`PastError`] when the records do not lead there.
+    pub(crate) fn blame(&self, place: Place) -> Result<Blame, PastError> {
+        let mut blame = Blame::new();
+        for record in self.until(place) {
+            let policy = self.policy(record)?;
+            blame
+                .take(record, &policy)
+                .map_err(|source| PastError::Blame {
+                    entity: self.id.clone(),
+                    source,
+                })?;
         }
-        events.reverse();
-        Ok(events)
+        Ok(blame)
     }
 
-    fn kept_effects(
+    /// The values that stood or lost after the entry at `place`, where several were written at the
+    /// same time.
+    ///
+    /// # Errors
+    /// [`PastError::Load`] when the entries make no document.
+    pub(crate) fn races(&self, place: Place) -> Result<Vec<Race>, PastError> {
+        let records = self.until(place);
+        let mut entity = self.begun()?;
+        let entries = self.entries[..records.len()].iter().skip(1);
+        let logged = entries.map(|(entry, hash)| Logged::of(entry, *hash));
+        entity.replay(logged, &self.policies)?;
+        Ok(history::races(&entity, records))
+    }
+
+    /// What each of these records changed, in words, as far as they have the log's effects; a
+    /// genesis is not told.
+    ///
+    /// # Errors
+    /// [`PastError`] when the records do not lead there.
+    pub(crate) fn tell(
         &self,
-        store: &dyn Store,
-        entry: &Entry,
-    ) -> Result<Option<Vec<Effect>>, PastError> {
-        let place = Place {
+        wanted: &[Record],
+    ) -> Result<HashMap<Place, Vec<Telling>>, PastError> {
+        let mut told: HashMap<Place, Vec<Telling>> = HashMap::new();
+        let wanted: HashMap<Place, &Record> = wanted
+            .iter()
+            .filter(|record| record.kind != EntryKind::Genesis)
+            .map(|record| (record.place(), record))
+            .collect();
+        let mut state = State::of(&self.begun()?);
+        for record in self.records.iter().skip(1) {
+            if told.len() == wanted.len() {
+                break;
+            }
+            if let Some(wanted) = wanted.get(&record.place()) {
+                let policy = self.policy(record)?;
+                // Each effect is told in what those before it made, so all of them are.
+                let mut tellings = words::tell(&policy, &record.effects, Some(state.value()));
+                tellings.retain(|telling| {
+                    let mut effects = wanted.effects.iter();
+                    effects.any(|effect| effect.pointer == telling.pointer)
+                });
+                told.insert(record.place(), tellings);
+            }
+            self.forward(&mut state, [record])?;
+        }
+        Ok(told)
+    }
+
+    fn policy(&self, record: &Record) -> Result<Arc<Policy>, PastError> {
+        let found = self.policies.policy(record.policy_hash);
+        found.ok_or_else(|| PastError::State {
             entity: self.id.clone(),
-            epoch: entry.epoch,
-            seq: entry.seq,
-        };
-        let found = store.effects(&place, 1)?.into_iter().next();
-        let own = found.filter(|(seq, _)| *seq == entry.seq);
-        Ok(own.and_then(|(_, bytes)| serde_json::from_slice(&bytes).ok()))
+            source: history::PastError::Policy {
+                place: record.place(),
+                policy: record.policy_hash,
+            },
+        })
     }
 }
 
-/// The value without what is derived from the log.
-fn without_stamps(entity: &Entity) -> Map<String, Value> {
-    let mut value = match entity.presented() {
-        Value::Object(value) => value,
-        _ => Map::new(),
+/// All entries of an entity, their chain checked.
+fn entries(store: &dyn Store, id: &EntityId) -> Result<Vec<(Entry, Hash)>, PastError> {
+    let head = store
+        .head(id)?
+        .ok_or_else(|| PastError::Unknown(id.clone()))?;
+    let mut entries = Vec::new();
+    let mut chain = Chain::new();
+    let mut next = storage::Place {
+        entity: id.clone(),
+        epoch: Epoch::FIRST,
+        seq: Seq(0),
     };
-    for name in entity.stamp_fields().keys() {
-        value.remove(name);
+    while next.epoch <= head.epoch {
+        let page = store.entries(&next, ENTRIES_AT_ONCE)?;
+        for Stored { hash, bytes } in &page {
+            let entry = chain
+                .check(bytes, *hash)
+                .map_err(|source| PastError::Chain {
+                    entity: id.clone(),
+                    source,
+                })?;
+            next.seq = entry.seq.next();
+            entries.push((entry, *hash));
+        }
+        if page.is_empty() {
+            (next.epoch, next.seq) = (next.epoch.next(), Seq(0));
+        }
     }
-    value
+    Ok(entries)
 }
 
-/// What is different between two states, as a reader of the later one sees it.
-pub(crate) fn differences(before: &Entity, after: &Entity) -> Vec<Effect> {
-    effects(
-        after.policy(),
-        &without_stamps(before),
-        &without_stamps(after),
-    )
+/// The effects that the store has of these entries. Those that cannot be read count as lost.
+fn kept_effects(
+    store: &dyn Store,
+    id: &EntityId,
+    entries: &[(Entry, Hash)],
+) -> Result<HashMap<Place, Vec<Effect>>, PastError> {
+    let mut kept = HashMap::new();
+    let last = entries
+        .last()
+        .map_or(Epoch::FIRST, |(entry, _)| entry.epoch);
+    let mut next = storage::Place {
+        entity: id.clone(),
+        epoch: Epoch::FIRST,
+        seq: Seq(0),
+    };
+    while next.epoch <= last {
+        let page = store.effects(&next, ENTRIES_AT_ONCE)?;
+        for (seq, bytes) in &page {
+            if let Ok(effects) = serde_json::from_slice(bytes) {
+                kept.insert((next.epoch, *seq), effects);
+            }
+        }
+        match page.last() {
+            Some((seq, _)) => next.seq = seq.next(),
+            None => (next.epoch, next.seq) = (next.epoch.next(), Seq(0)),
+        }
+    }
+    Ok(kept)
+}
+
+/// What stood at a place, if anything; items of keyed lists by id.
+pub(crate) fn value_at<'a>(state: &'a State, place: &Pointer) -> Option<&'a Value> {
+    let policy = state.policy();
+    let (first, rest) = place.tokens().split_first()?;
+    let mut value = state.value().get(first)?;
+    let mut node = policy.child(policy.root(), first);
+    for token in rest {
+        value = match value {
+            Value::Object(map) => map.get(token)?,
+            Value::Array(items) => {
+                let Shape::Keyed { key, .. } = &policy.node(node?).shape else {
+                    return None;
+                };
+                let own = |item: &&Value| item.get(key).and_then(Value::as_str) == Some(token);
+                items.iter().find(own)?
+            }
+            _ => return None,
+        };
+        node = node.and_then(|node| policy.child(node, token));
+    }
+    Some(value)
 }

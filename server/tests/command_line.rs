@@ -281,6 +281,7 @@ fn help_shows_the_way() {
         &["history", "--help"],
         &["at", "--help"],
         &["diff", "--help"],
+        &["blame", "--help"],
     ] {
         let output = indelible(words);
         assert!(output.status.success());

@@ -52,7 +52,8 @@ impl Refusals {
             "RULE",
             "TRIED",
             "STANDS",
-        ]);
+        ])
+        .uncut(&[0]);
         let mut found = 0_u64;
         each(&store, self.entity.as_ref(), |record| {
             found += 1;

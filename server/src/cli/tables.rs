@@ -75,69 +75,229 @@ fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
-/// Text that is safe to print, cut to so many columns.
+/// Text that is safe to print, cut to so many columns. Of a pointer the middle is left out: its
+/// ends say more.
 pub(super) fn short(text: &str, columns_max: usize) -> String {
-    let text = plain(text);
-    if columns(&text) <= columns_max {
-        return text;
+    cut(&plain(text), columns_max)
+}
+
+fn cut(text: &str, columns_max: usize) -> String {
+    if columns(text) <= columns_max {
+        return text.to_owned();
     }
-    let mut room = columns_max.saturating_sub(1);
-    let mut cut = String::new();
-    for character in text.chars() {
+    let room = columns_max.saturating_sub(1);
+    let is_pointer = text.trim_start().starts_with('/');
+    let end = if is_pointer { room * 2 / 3 } else { 0 };
+    let mut shown = head(text.chars(), room - end);
+    shown.push('…');
+    let tail = head(text.chars().rev(), end);
+    shown.extend(tail.chars().rev());
+    shown
+}
+
+/// As many characters as there is room for.
+fn head(text: impl Iterator<Item = char>, mut room: usize) -> String {
+    let mut head = String::new();
+    for character in text {
         let Some(left) = room.checked_sub(columns_of(character)) else {
             break;
         };
         room = left;
-        cut.push(character);
+        head.push(character);
     }
-    cut.push('…');
-    cut
+    head
 }
 
-/// Rows under a heading; cells are made safe and short, and the last column is not filled up.
+/// Text on lines of so many columns, broken between words where that can be.
+fn wrap(text: &str, columns_max: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        let joined = columns(&line) + 1 + columns(word);
+        if !line.is_empty() && joined > columns_max {
+            lines.push(std::mem::take(&mut line));
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        let mut rest = word;
+        while line.is_empty() && columns(rest) > columns_max {
+            let part = head(rest.chars(), columns_max.max(2));
+            rest = &rest[part.len()..];
+            lines.push(part);
+        }
+        line.push_str(rest);
+    }
+    lines.push(line);
+    lines
+}
+
+/// How many columns a line may have: those of the terminal, or of the variable `COLUMNS`; none
+/// where results go into a file or another program.
+pub(super) fn width() -> Option<usize> {
+    let asked = std::env::var("COLUMNS").ok();
+    let asked = asked.and_then(|text| text.parse::<usize>().ok());
+    let terminal = || {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        Some(usize::from(size.ws_col))
+    };
+    let width = asked.or_else(terminal).filter(|columns| *columns > 0);
+    width.map(|columns| columns.max(WIDTH_MIN))
+}
+
+/// Narrower lines cannot be read anyhow.
+const WIDTH_MIN: usize = 40;
+
+/// A column is not cut below this, and a sentence not wrapped.
+const CUT_MIN: usize = 6;
+const SENTENCE_MIN: usize = 24;
+
+#[derive(Debug)]
+enum Row {
+    Cells(Vec<String>),
+    /// Its last cell is told in full.
+    Sentence(Vec<String>),
+    /// A line of its own.
+    Note(usize, String),
+}
+
+impl Row {
+    fn cells(&self) -> &[String] {
+        match self {
+            Self::Cells(cells) | Self::Sentence(cells) => cells,
+            Self::Note(..) => &[],
+        }
+    }
+}
+
+/// Rows under a heading, as wide as the terminal allows. Cells are made safe and short, sentences
+/// are wrapped, and the last column is not filled up.
 #[derive(Debug)]
 pub(super) struct Table {
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
+    uncut: Vec<usize>,
+    width: Option<usize>,
 }
 
 impl Table {
     pub(super) fn new(heading: &[&str]) -> Self {
+        Self::within(width(), heading)
+    }
+
+    fn within(width: Option<usize>, heading: &[&str]) -> Self {
+        let heading = heading.iter().map(|&text| text.to_owned()).collect();
         Self {
-            rows: vec![heading.iter().map(|&text| text.to_owned()).collect()],
+            rows: vec![Row::Cells(heading)],
+            uncut: Vec::new(),
+            width,
         }
     }
 
+    /// Lines without columns.
+    pub(super) fn untitled() -> Self {
+        Self {
+            rows: Vec::new(),
+            uncut: Vec::new(),
+            width: width(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The same with columns that are never cut, such as times.
+    pub(super) fn uncut(mut self, columns: &[usize]) -> Self {
+        self.uncut = columns.to_vec();
+        self
+    }
+
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        let cells = cells.iter().map(|cell| short(cell, CELL_COLUMNS_MAX));
-        self.rows.push(cells.collect());
+        let cells = cells.iter().map(|cell| plain(cell)).collect();
+        self.rows.push(Row::Cells(cells));
     }
 
     /// A row whose last cell is told in full.
-    pub(super) fn sentence(&mut self, mut cells: Vec<String>) {
-        let last = cells.pop().map(|cell| plain(&cell));
-        let cells = cells.iter().map(|cell| short(cell, CELL_COLUMNS_MAX));
-        self.rows.push(cells.chain(last).collect());
+    pub(super) fn sentence(&mut self, cells: Vec<String>) {
+        let cells = cells.iter().map(|cell| plain(cell)).collect();
+        self.rows.push(Row::Sentence(cells));
+    }
+
+    /// A text below a row, so far from the left.
+    pub(super) fn note(&mut self, indent: usize, text: &str) {
+        self.rows.push(Row::Note(indent, plain(text)));
+    }
+
+    /// Columns as wide as what they hold, then narrowed, the widest first, until a line fits.
+    fn widths(&self) -> Vec<usize> {
+        let count = self.rows.iter().map(|row| row.cells().len()).max();
+        let count = count.unwrap_or(0);
+        let mut floors = vec![CUT_MIN; count];
+        let mut widths = vec![0; count];
+        for row in &self.rows {
+            for (column, cell) in row.cells().iter().enumerate() {
+                let told = matches!(row, Row::Sentence(_)) && column + 1 == row.cells().len();
+                let own = columns(cell).min(if told { usize::MAX } else { CELL_COLUMNS_MAX });
+                widths[column] = own.max(widths[column]);
+                if told {
+                    floors[column] = SENTENCE_MIN;
+                }
+            }
+        }
+        let Some(room) = self.width else {
+            return widths;
+        };
+        let gaps = GAP.len() * count.saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > room {
+            let may = (0..count)
+                .filter(|column| widths[*column] > floors[*column] && !self.uncut.contains(column));
+            let Some(widest) = may.max_by_key(|column| widths[*column]) else {
+                break;
+            };
+            widths[widest] -= 1;
+        }
+        widths
     }
 
     /// The lines of the table.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        let count = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..count)
-            .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells.map(|cell| columns(cell)).max().unwrap_or(0)
-            })
-            .collect();
-        self.rows.iter().map(move |row| {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(cell);
-                line.extend(std::iter::repeat_n(' ', width - columns(cell)));
-                line.push_str(GAP);
+        let widths = self.widths();
+        let room = self.width.unwrap_or(usize::MAX);
+        self.rows.iter().flat_map(move |row| match row {
+            Row::Cells(cells) => vec![line(cells, &widths)],
+            Row::Sentence(cells) => {
+                let Some((told, cells)) = cells.split_last() else {
+                    return Vec::new();
+                };
+                let own = widths.get(cells.len()).copied().unwrap_or(room);
+                let parts = wrap(told, own).into_iter();
+                let row = |(index, part)| {
+                    let blank = vec![String::new(); cells.len()];
+                    let mut cells = if index == 0 { cells.to_vec() } else { blank };
+                    cells.push(part);
+                    line(&cells, &widths)
+                };
+                parts.enumerate().map(row).collect()
             }
-            line.trim_end().to_owned()
+            Row::Note(indent, text) => {
+                let own = room.saturating_sub(indent + 2).max(SENTENCE_MIN);
+                let parts = wrap(text, own).into_iter().enumerate();
+                let more = |index| if index == 0 { *indent } else { indent + 2 };
+                let parts = parts.map(|(index, part)| " ".repeat(more(index)) + &part);
+                parts.collect()
+            }
         })
     }
+}
+
+fn line(cells: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        let cell = cut(cell, *width);
+        line.push_str(&cell);
+        line.extend(std::iter::repeat_n(' ', width - columns(&cell)));
+        line.push_str(GAP);
+    }
+    line.trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -148,7 +308,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_whatever_they_hold() {
-        let mut table = Table::new(&["WHO", "WHAT", "MORE"]);
+        let mut table = Table::within(None, &["WHO", "WHAT", "MORE"]);
         for who in ["al", "東京", "é", "e\u{301}x", "\u{1b}[31m", "a\nb"] {
             table.row(vec![who.to_owned(), "x".to_owned(), String::new()]);
         }
@@ -176,6 +336,49 @@ mod tests {
             plain("a\u{202e}b\u{200b}c\0"),
             "a\\u{202e}b\\u{200b}c\\u{0}"
         );
+    }
+
+    #[test]
+    fn pointers_keep_their_ends() {
+        assert_eq!(short("/skills/01HZZZZZZZ/label", 16), "/skil…ZZZZ/label");
+        assert_eq!(short("\"/skills\"", 6), "\"/ski…");
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_its_terminal() {
+        let mut table = Table::within(Some(40), &["TIME", "WHO", "WHAT"]).uncut(&[0]);
+        let time = "2026-03-02 09:00:00".to_owned();
+        table.row(vec![time.clone(), "somebody".to_owned(), "x".repeat(60)]);
+        table.note(
+            4,
+            "told in a line of its own, and in more of them if need be",
+        );
+        let lines: Vec<String> = table.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "TIME                 WHO       WHAT",
+                "2026-03-02 09:00:00  somebody  xxxxxxxx…",
+                "    told in a line of its own, and in",
+                "      more of them if need be",
+            ]
+        );
+
+        let mut table = Table::within(Some(50), &["PLACE", "WHY"]);
+        table.sentence(vec![
+            "/a/quite/long/pointer/to/somewhere".to_owned(),
+            "each write brings a whole value".to_owned(),
+        ]);
+        let lines: Vec<String> = table.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "PLACE                    WHY",
+                "/a/quit…er/to/somewhere  each write brings a whole",
+                "                         value",
+            ]
+        );
+        assert_eq!(wrap(&"x".repeat(10), 4), ["xxxx", "xxxx", "xx"]);
     }
 
     #[test]

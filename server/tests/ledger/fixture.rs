@@ -80,6 +80,18 @@ impl Filling {
 
     /// Admits or refuses what `author` writes; gives the entity after it.
     pub(crate) fn merge(&mut self, before: Entity, author: &Principal, body: Value) -> Entity {
+        let seen = before.clone();
+        self.merge_unseen(before, &seen, author, body)
+    }
+
+    /// The same by somebody who has only `seen` yet.
+    pub(crate) fn merge_unseen(
+        &mut self,
+        before: Entity,
+        seen: &Entity,
+        author: &Principal,
+        body: Value,
+    ) -> Entity {
         let now = self.tick();
         let creation = before.hash() == indelible_engine::id::Hash::ZERO;
         let options = MergeOptions {
@@ -94,7 +106,7 @@ impl Filling {
                 effects: None,
             });
         }
-        match merge(&before, author, &actor, &body, &options) {
+        match merge(seen, author, &actor, &body, &options) {
             Ok(merged) => {
                 let proposal = Proposal {
                     id: ProposalId(u128::from(self.minutes.unsigned_abs()).to_be_bytes()),
@@ -205,4 +217,19 @@ pub(crate) fn team(dir: &Path) {
         json!({ "skills": [ { "label": "x".repeat(300) } ] }),
     );
     filling.merge(jane, &alice(), json!({ "rating": 5, "employeeId": "E-3" }));
+}
+
+/// Kim, whose name two wrote at the same time, and whose text two wrote together.
+pub(crate) fn race(dir: &Path) {
+    let mut filling = Filling::new(dir);
+    let kim = filling.unborn("team/kim");
+    let body = json!({ "name": "Kim", "bio": "Sings.", "skills": [{ "label": "Alto" }] });
+    let kim = filling.merge(kim, &Principal::system(), body);
+    let seen = kim.clone();
+    let kim = filling.merge(
+        kim,
+        &alice(),
+        json!({ "name": "Kim A.", "bio": "Sings well." }),
+    );
+    filling.merge_unseen(kim, &seen, &bob(), json!({ "name": "Kim B." }));
 }

@@ -18,6 +18,7 @@ use indelible_server::storage::redb::RedbStore;
 fn indelible(dir: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_indelible"))
         .current_dir(dir)
+        .env_remove("COLUMNS")
         .args(arguments)
         .output()
         .unwrap()
@@ -106,6 +107,21 @@ fn a_fault_is_told_with_its_place() {
         refusal.starts_with("bad.ndjson: line 11 (team/jane, refusal 1): "),
         "{refusal}"
     );
+    // The tail names the file's records, so that even a whole record that was added is found.
+    let inserted = verify(&[&lines[..5], &lines[4..]].concat().concat());
+    assert!(
+        inserted.starts_with("bad.ndjson: line 6 (team/joe, epoch 1, seq 0): "),
+        "{inserted}"
+    );
+    let reordered = verify(
+        &[&lines[..4], &[lines[5], lines[4]], &lines[6..]]
+            .concat()
+            .concat(),
+    );
+    assert!(
+        reordered.starts_with("bad.ndjson: line 5 (team/joe, epoch 1, seq 1): "),
+        "{reordered}"
+    );
     let cut = verify(&good[..good.len() - 1]);
     assert!(cut.contains("cut off in the middle of the line"), "{cut}");
     let short = verify(&lines[..6].concat());
@@ -171,40 +187,48 @@ fn the_past_is_told_entry_by_entry() {
     let dir = data();
     let dir = dir.path();
     let jane = done(dir, &["history", "team/jane", "--data", "."]);
-    let lines: Vec<&str> = jane.lines().collect();
-    assert_eq!(lines.len(), 8, "{jane}");
-    assert!(
-        lines[0].starts_with("ENTRY  TIME (UTC)           BY      WHAT     "),
-        "{jane}"
-    );
-    assert!(
-        lines[1].starts_with("1:4    2026-03-02 09:07:07  bob     /skills/"),
-        "{jane}"
-    );
-    assert!(lines[1].ends_with("\"label\":\"xxxxxxxxx…"), "{jane}");
-    let name = "1:3    2026-03-02 09:06:06  alice   /name";
-    assert!(lines[2].starts_with(name), "{jane}");
     // What a value holds is shown, and does nothing.
-    assert!(
-        lines[2].ends_with(r#""Jane"  "Jane 東京 \u{202e}Doe\u001b[31m""#),
-        "{jane}"
-    );
-    assert!(lines[3].contains("bob     /bio at 6"), "{jane}");
-    assert!(
-        lines[5].starts_with("                                    /employeeId"),
-        "{jane}"
-    );
-    assert_eq!(lines[7], "1:0    2026-03-02 09:01:01  system  (genesis)");
-    let column = lines[0].find("TO").unwrap();
-    assert_eq!(lines[3].find("\"old \""), Some(column), "{jane}");
+    let expected = "\
+ENTRY  TIME (UTC)           BY      MESSAGE
+1:4    2026-03-02 09:07:07  bob
+       Skills: item 1 added: label “xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…xxxxxxxxxxxxxxxxxxxx”
+1:3    2026-03-02 09:06:06  alice
+       Name changed from “Jane” to “Jane 東京 \\u{202e}Doe\\u{1b}[31m”
+1:2    2026-03-02 09:04:04  bob
+       Bio: “old ” added after “Likes ”
+1:1    2026-03-02 09:01:01  alice
+       Bio: “Likes maps.” added at the beginning
+       Employee id set to “E-1”
+       Name set to “Jane”
+1:0    2026-03-02 09:01:01  system  (prepared)
+";
+    assert_eq!(jane, expected);
 
     let joe = done(dir, &["history", "team/joe", "--data", ".", "--limit", "1"]);
     let expected = "\
-ENTRY  TIME (UTC)           BY     WHAT       FROM  TO
+ENTRY  TIME (UTC)           BY     MESSAGE
 1:2    2026-03-02 09:05:05  alice  (deleted)
-(2 entries before; --limit 0 shows all)
+(there are earlier entries; --limit 0 shows all)
 ";
     assert_eq!(joe, expected);
+
+    let bio = [
+        "history",
+        "team/jane",
+        "--data",
+        ".",
+        "--field",
+        "/bio",
+        "--by",
+    ];
+    let by = |id| done(dir, &[&bio[..], &[id]].concat());
+    let expected = "\
+ENTRY  TIME (UTC)           BY     MESSAGE
+1:1    2026-03-02 09:01:01  alice
+       Bio: “Likes maps.” added at the beginning
+";
+    assert_eq!(by("alice"), expected);
+    assert_eq!(by("carol"), "carol has not changed /bio\n");
 
     let until = [
         "history",
@@ -248,14 +272,33 @@ fn past_states_are_shown_and_compared() {
     let value = done(dir, &["at", "team/jane", "3", "--data", "."]);
     assert!(value.contains(r"Jane 東京 \u202eDoe\u001b[31m"), "{value}");
 
+    let heads = history_heads(dir, "team/jane", 2);
+    assert_eq!(
+        done(dir, &["at", "team/jane", &heads, "--data", "."]),
+        expected
+    );
+
     let differs = done(dir, &["diff", "team/jane", "1", "3", "--data", "."]);
-    let expected = r#"FIELD      FROM    TO
-/bio at 6  ""      "old "
-/name      "Jane"  "Jane 東京 \u{202e}Doe\u001b[31m"
-"#;
+    let expected = "      ENTRY  TIME (UTC)           BY
+from  1:1    2026-03-02 09:01:01  alice
+to    1:3    2026-03-02 09:06:06  alice
+
+Bio: “old ” added after “Likes ”
+Name changed from “Jane” to “Jane 東京 \\u{202e}Doe\\u{1b}[31m”
+";
     assert_eq!(differs, expected);
     let same = done(dir, &["diff", "team/jane", "2", "2", "--data", "."]);
-    assert_eq!(same, "nothing differs\n");
+    assert!(same.ends_with("\n\nnothing differs\n"), "{same}");
+    let gone = done(dir, &["diff", "team/joe", "0", "now", "--data", "."]);
+    let expected = "      ENTRY  TIME (UTC)           BY
+from  1:0    2026-03-02 09:02:02  system
+      (it was not created yet)
+to    1:2    2026-03-02 09:05:05  alice
+      (it was deleted)
+
+Name set to “Joe”
+";
+    assert_eq!(gone, expected);
     let patch = done(
         dir,
         &["diff", "team/jane", "2", "1", "--data", ".", "--json"],
@@ -271,23 +314,115 @@ fn past_states_are_shown_and_compared() {
         unborn,
         "indelible: team/joe was not created yet at that point\n"
     );
-    let beyond = say(&["at", "team/jane", "9", "--data", "."]);
-    assert_eq!(
-        beyond,
-        "indelible: team/jane has no entry 9; its last is 1:4\n"
-    );
+    for (point, reason) in [
+        ("9", "there is no entry 1:9; the last is 1:4"),
+        ("2:0", "there is no entry 2:0; the last is 1:4"),
+        (
+            "2026-01-01T00:00:00Z",
+            "there was nothing at 2026-01-01T00:00:00.000Z; the first entry is of \
+             2026-03-02T09:01:01.001Z",
+        ),
+        (
+            &"ab".repeat(32),
+            &format!("the change {} is not in the log", "ab".repeat(32)),
+        ),
+    ] {
+        let said = say(&["at", "team/jane", point, "--data", "."]);
+        let expected = format!("indelible: no such point in the past of team/jane: {reason}\n");
+        assert_eq!(said, expected);
+    }
     let never = say(&["history", "team/nobody", "--data", "."]);
     assert_eq!(never, "indelible: team/nobody was never there\n");
     let odd = indelible(dir, &["at", "team/jane", "yesterday", "--data", "."]);
     assert_eq!(odd.status.code(), Some(2));
-    assert!(text(&odd.stderr).contains("a point is a seq, EPOCH:SEQ, or a time"));
+    assert!(text(&odd.stderr).contains("a point is now, a seq, EPOCH:SEQ, a time"));
+}
+
+/// The heads of the document after an entry, as history tells them.
+fn history_heads(dir: &Path, entity: &str, seq: u64) -> String {
+    let words = ["history", entity, "--data", ".", "--json", "--until"];
+    let told = done(dir, &[&words[..], &[&seq.to_string()]].concat());
+    let last: serde_json::Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+    last["heads"][0].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn who_set_what_stands_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    fixture::race(dir.path());
+    let dir = dir.path();
+    let blame = |more: &[&str]| {
+        let told = done(dir, &[&["blame", "team/kim", "--data", "."], more].concat());
+        let skill = told.find("/skills/").map(|at| &told[at + 8..at + 28]);
+        match skill {
+            Some(id) => told.replace(id, "IIIIIIIIIIIIIIIIIIII"),
+            None => told,
+        }
+    };
+    let expected = "\
+FIELD                         VALUE          BY      TIME (UTC)           ENTRY
+/bio                          \"Sings well.\"  alice   2026-03-02 09:02:02  1:2
+  0–5                         \"Sings\"        system  2026-03-02 09:01:01  1:1
+  5–10                        \" well\"        alice   2026-03-02 09:02:02  1:2
+  10–11                       \".\"            system  2026-03-02 09:01:01  1:1
+/name                         \"Kim A.\"       alice   2026-03-02 09:02:02  1:2
+  lost                        \"Kim B.\"       bob     2026-03-02 09:03:03  1:3
+/skills/IIIIIIIIIIIIIIIIIIII  (made)         system  2026-03-02 09:01:01  1:1
+  /label                      \"Alto\"         system  2026-03-02 09:01:01  1:1
+";
+    assert_eq!(blame(&[]), expected);
+    let raced = blame(&["--races"]);
+    let lines: Vec<&str> = raced.lines().map(str::trim_start).collect();
+    assert!(lines[1].starts_with("/name"), "{raced}");
+    assert!(lines[2].starts_with("lost "), "{raced}");
+    assert_eq!(lines.len(), 3, "{raced}");
+    assert_eq!(
+        blame(&["--races", "--at", "2"]),
+        "no field was written by several at the same time\n"
+    );
+    assert_eq!(blame(&["/nothing"]), "nobody has set that field\n");
+
+    let told: serde_json::Value = serde_json::from_str(&blame(&["/name", "--json"])).unwrap();
+    assert_eq!(told["value"], "Kim A.");
+    assert_eq!(told["set"]["by"], "alice");
+    assert_eq!(told["lost"][0]["value"], "Kim B.");
+    assert_eq!(told["lost"][0]["set"]["seq"], 3);
+    let told: serde_json::Value = serde_json::from_str(&blame(&["/bio", "--json"])).unwrap();
+    assert_eq!(told["runs"][1]["start"], 5);
+    assert_eq!(told["runs"][1]["set"]["by"], "alice");
+}
+
+#[test]
+fn a_narrow_terminal_is_not_overrun() {
+    let dir = data();
+    for words in [
+        &["history", "team/jane"][..],
+        &["blame", "team/jane"],
+        &["diff", "team/jane", "0", "now"],
+        &["refusals"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_indelible"))
+            .current_dir(dir.path())
+            .env("COLUMNS", "80")
+            .args(words)
+            .args(["--data", "."])
+            .output()
+            .unwrap();
+        let told = text(&output.stdout);
+        // Two of the characters in there take two columns each.
+        let fits = |line: &str| line.chars().count() <= 80;
+        assert!(!told.is_empty() && told.lines().all(fits), "{told}");
+    }
 }
 
 #[test]
 fn effects_that_were_dropped_are_made_again() {
     let dir = data();
     let dir = dir.path();
-    let history = || done(dir, &["history", "team/jane", "--data", "."]);
+    let history = || {
+        let told = |command| done(dir, &[command, "team/jane", "--data", "."]);
+        told("history") + &told("blame")
+    };
     let before = history();
     let refusals = RefusalSettings {
         kept_per_principal_max: 1,

@@ -9,10 +9,12 @@
 mod actors;
 mod bundle;
 mod changes;
+mod effects;
 mod entities;
 mod frames;
 mod ledger;
 mod positions;
+mod schemas;
 mod verdicts;
 
 use std::fs;

@@ -62,7 +62,8 @@ impl Replay {
         let store = stopped::open(&self.data)?;
         let known = known_policies::compile(&store.policies()?);
         let mut count = Count::default();
-        let mut table = Table::new(&["WHEN (UTC)", "WHO", "ENTITY", "SEQ", "PLACE", "RULE", "WHY"]);
+        let heading = ["WHEN (UTC)", "WHO", "ENTITY", "SEQ", "PLACE", "RULE", "WHY"];
+        let mut table = Table::new(&heading).uncut(&[0]);
         let mut tell = |entry: &Entry, violation: &Violation| {
             if self.json {
                 return print(&told(entry, violation).to_string());

@@ -1,0 +1,250 @@
+//! `indelible blame`: who set what stands on a stopped server.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Args;
+use indelible_engine::history::{Blamed, Contender, Credit, CreditedRun, Point, Race, State};
+use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::Shape;
+use serde_json::{Value, json};
+
+use super::history::{EntityPlace, POINTS, place};
+use super::tables::{self, Table};
+use crate::past;
+
+/// Runs of one text or list that are shown; those of a field that was asked for are shown all.
+const RUNS_SHOWN_MAX: usize = 12;
+
+const INDENT: &str = "  ";
+
+/// Show who set each field, item and run of text, and which values lost against one written at the
+/// same time
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Examples:
+  indelible blame team/jane-doe --data /srv/site
+  indelible blame team/jane-doe /bio
+  indelible blame team/jane-doe --at 2026-03-01T00:00:00Z
+  indelible blame team/jane-doe --races --json
+
+{POINTS}"))]
+pub(super) struct Blame {
+    #[command(flatten)]
+    place: EntityPlace,
+
+    /// Only this field and what lies in it, as /skills/01HZX/label
+    field: Option<Pointer>,
+
+    /// The state after which entry
+    #[arg(long, value_name = "POINT", default_value = "now")]
+    at: Point,
+
+    /// Only fields that several wrote at the same time
+    #[arg(long)]
+    races: bool,
+
+    /// One JSON object per field instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// A field, its value, and who wrote that.
+struct Told<'a> {
+    pointer: Pointer,
+    /// An item of a list or an object of an open map, for whoever made it.
+    is_item: bool,
+    value: Option<&'a Value>,
+    blamed: Option<Blamed<'a>>,
+    race: Option<&'a Race>,
+}
+
+impl Blame {
+    pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let past = self.place.open()?;
+        let at = past.find(&self.at)?;
+        let (state, blame, races) = (past.state(at)?, past.blame(at)?, past.races(at)?);
+        let mut told = told(&state, blame.fields(), &races);
+        told.retain(|told| {
+            let asked = self.field.as_ref();
+            let asked = asked.is_none_or(|field| field.contains(&told.pointer));
+            asked && (told.race.is_some() || !self.races)
+        });
+        if self.json {
+            for told in &told {
+                super::print(&tables::json(&object(told).to_string()))?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        if told.is_empty() {
+            return super::print(match (self.races, &self.field) {
+                (true, _) => "no field was written by several at the same time",
+                (false, Some(_)) => "nobody has set that field",
+                (false, None) => "nobody has set any field",
+            })
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into);
+        }
+        let heading = ["FIELD", "VALUE", "BY", "TIME (UTC)", "ENTRY"];
+        let mut table = Table::new(&heading).uncut(&[3, 4]);
+        let runs_max = self.field.map_or(RUNS_SHOWN_MAX, |_| usize::MAX);
+        // The items that the field lies in, the outermost first: fields are shown below theirs.
+        let mut items: Vec<&Pointer> = Vec::new();
+        for told in &told {
+            while items
+                .last()
+                .is_some_and(|item| !item.contains(&told.pointer))
+            {
+                items.pop();
+            }
+            show(&mut table, told, &items, runs_max);
+            if told.is_item {
+                items.push(&told.pointer);
+            }
+        }
+        table.lines().try_for_each(|line| super::print(&line))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Every field with its races; those of an item's place or deletion, which are no fields, after it.
+fn told<'a>(state: &'a State, fields: Vec<Blamed<'a>>, races: &'a [Race]) -> Vec<Told<'a>> {
+    let mut told = Vec::with_capacity(fields.len());
+    let mut left: Vec<&Race> = races.iter().collect();
+    for blamed in fields {
+        let own = left.iter().position(|race| race.pointer == blamed.pointer);
+        let own = own.map(|index| left.remove(index));
+        let pointer = blamed.pointer.clone();
+        let node = state.policy().find(&pointer);
+        let shape = node.map(|node| &state.policy().node(node).shape);
+        told.push(Told {
+            is_item: matches!(shape, Some(Shape::Object { .. })),
+            value: past::value_at(state, &pointer),
+            pointer: pointer.clone(),
+            blamed: Some(blamed),
+            race: own,
+        });
+        let (inner, others) = left.into_iter().partition(|race| {
+            let is_inner = race.pointer.parent().as_ref() == Some(&pointer);
+            is_inner
+                && race
+                    .pointer
+                    .last()
+                    .is_some_and(|last| last.starts_with('$'))
+        });
+        left = others;
+        let inner: Vec<&Race> = inner;
+        told.extend(inner.into_iter().map(alone));
+    }
+    told.extend(left.into_iter().map(alone));
+    told
+}
+
+fn alone(race: &Race) -> Told<'_> {
+    Told {
+        pointer: race.pointer.clone(),
+        is_item: false,
+        value: race.stands.value.as_ref(),
+        blamed: None,
+        race: Some(race),
+    }
+}
+
+/// A pointer as seen from the innermost of the items that it lies in, and further to the right.
+fn below(items: &[&Pointer], pointer: &Pointer) -> String {
+    let known = items.last().map_or(0, |item| item.tokens().len());
+    let mut rest = Pointer::root();
+    for token in &pointer.tokens()[known..] {
+        rest.push(token.clone());
+    }
+    format!("{}{rest}", INDENT.repeat(items.len()))
+}
+
+fn show(table: &mut Table, told: &Told<'_>, items: &[&Pointer], runs_max: usize) {
+    let indent = INDENT.repeat(items.len() + 1);
+    let by = match &told.blamed {
+        Some(blamed) => Some(blamed.by),
+        None => told.race.and_then(|race| race.stands.by.as_ref()),
+    };
+    let runs = told.blamed.as_ref().map_or(&[][..], |blamed| &blamed.runs);
+    let value = match told.is_item {
+        true => "(made)".to_owned(),
+        false => text(told.value),
+    };
+    table.row(row(below(items, &told.pointer), value, by));
+    if let (Some(value), true) = (told.value, runs.len() > 1) {
+        for run in runs.iter().take(runs_max) {
+            let from_to = format!("{indent}{}–{}", run.start, run.start + run.length);
+            table.row(row(from_to, text(part(value, run).as_ref()), Some(run.by)));
+        }
+        if let Some(more) = runs.len().checked_sub(runs_max).filter(|more| *more > 0) {
+            let more = format!("({more} more runs; name the field to see all)");
+            table.note(indent.len(), &more);
+        }
+    }
+    for lost in told.race.iter().flat_map(|race| &race.lost) {
+        let value = text(lost.value.as_ref());
+        table.row(row(format!("{indent}lost"), value, lost.by.as_ref()));
+    }
+}
+
+fn row(field: String, value: String, by: Option<&Credit>) -> Vec<String> {
+    let mut row = vec![field, value];
+    row.extend(by.map_or([const { String::new() }; 3], |by| {
+        [
+            by.author.clone(),
+            tables::time(by.at),
+            place((by.epoch, by.seq)),
+        ]
+    }));
+    row
+}
+
+fn text(value: Option<&Value>) -> String {
+    value.map(Value::to_string).unwrap_or_default()
+}
+
+/// What a run of a text or list consists of.
+fn part(value: &Value, run: &CreditedRun<'_>) -> Option<Value> {
+    let end = run.start + run.length;
+    match value {
+        Value::String(text) => {
+            let units: Vec<u16> = text.encode_utf16().collect();
+            Some(String::from_utf16_lossy(units.get(run.start..end)?).into())
+        }
+        Value::Array(list) => Some(list.get(run.start..end)?.into()),
+        _ => None,
+    }
+}
+
+fn object(told: &Told<'_>) -> Value {
+    let runs = told.blamed.as_ref().map_or(&[][..], |blamed| &blamed.runs);
+    let runs: Vec<Value> = runs
+        .iter()
+        .map(|run| json!({ "start": run.start, "length": run.length, "set": credit(run.by) }))
+        .collect();
+    let mut object = json!({ "pointer": told.pointer.to_string(), "value": told.value });
+    if let Some(blamed) = &told.blamed {
+        object["set"] = credit(blamed.by);
+    }
+    if !runs.is_empty() {
+        object["runs"] = runs.into();
+    }
+    if let Some(race) = told.race {
+        object["stands"] = contender(&race.stands);
+        object["lost"] = race.lost.iter().map(contender).collect();
+    }
+    object
+}
+
+fn credit(by: &Credit) -> Value {
+    json!({ "by": by.author, "at": by.at.to_rfc3339(), "epoch": by.epoch.0, "seq": by.seq.0 })
+}
+
+fn contender(contender: &Contender) -> Value {
+    json!({
+        "value": contender.value,
+        "change": contender.change,
+        "set": contender.by.as_ref().map(credit),
+    })
+}

@@ -1,0 +1,120 @@
+//! `indelible at` and `diff`: what an entity was on a stopped server, and what became of it.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Args;
+use indelible_engine::effects::json_patch;
+use indelible_engine::history::words::differences;
+use indelible_engine::history::{Place, Point};
+use indelible_engine::lifecycle::Presence;
+use serde_json::Value;
+
+use super::history::{EntityPlace, POINTS, place, sentence};
+use super::tables::{self, Table};
+use crate::past::Past;
+
+/// Show an entity as it was at some point, as JSON
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Examples:
+  indelible at team/jane-doe 12 --data /srv/site
+  indelible at settings 2026-03-01T00:00:00Z
+
+{POINTS}"))]
+pub(super) struct At {
+    #[command(flatten)]
+    place: EntityPlace,
+
+    /// When
+    point: Point,
+}
+
+/// Show what differs between two points of an entity's past
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Examples:
+  indelible diff team/jane-doe 3 12 --data /srv/site
+  indelible diff team/jane-doe 3 now
+  indelible diff settings 2026-03-01T00:00:00Z 2026-03-02T00:00:00Z --json
+
+{POINTS}"))]
+pub(super) struct Diff {
+    #[command(flatten)]
+    place: EntityPlace,
+
+    /// From which point
+    from: Point,
+
+    /// To which
+    to: Point,
+
+    /// A JSON Patch (RFC 6902) instead of words
+    #[arg(long)]
+    json: bool,
+}
+
+impl At {
+    pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let past = self.place.open()?;
+        let state = past.state(past.find(&self.point)?)?;
+        match was(state.presence()) {
+            None => print_value(&state.presented()),
+            Some(was) => Err(format!("{} was {was} at that point", self.place.entity).into()),
+        }
+    }
+}
+
+/// Why there is no value.
+fn was(presence: Presence) -> Option<&'static str> {
+    match presence {
+        Presence::Present => None,
+        Presence::Deleted => Some("deleted"),
+        Presence::Unborn => Some("not created yet"),
+    }
+}
+
+fn print_value(value: &Value) -> Result<ExitCode, Box<dyn Error>> {
+    super::print(&tables::json(&serde_json::to_string_pretty(value)?))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Diff {
+    pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let past = self.place.open()?;
+        let places = (past.find(&self.from)?, past.find(&self.to)?);
+        let (before, after) = (past.state(places.0)?, past.state(places.1)?);
+        if self.json {
+            let patch = json_patch(after.policy(), &before.presented(), &after.presented());
+            return print_value(&serde_json::to_value(patch)?);
+        }
+        let mut table = Table::new(&["", "ENTRY", "TIME (UTC)", "BY"]).uncut(&[0, 1, 2]);
+        for (word, state, at) in [("from", &before, places.0), ("to", &after, places.1)] {
+            table.row(end(&past, word, at));
+            if let Some(was) = was(state.presence()) {
+                table.note(6, &format!("(it was {was})"));
+            }
+        }
+        table.lines().try_for_each(|line| super::print(&line))?;
+        super::print("")?;
+        let mut told = Table::untitled();
+        for telling in differences(after.policy(), before.value(), after.value()) {
+            told.note(0, &sentence(&telling));
+        }
+        if told.is_empty() {
+            told.note(0, "nothing differs");
+        }
+        told.lines().try_for_each(|line| super::print(&line))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn end(past: &Past, word: &str, at: Place) -> Vec<String> {
+    let record = past.record(at);
+    vec![
+        word.to_owned(),
+        place(at),
+        record.map_or_else(String::new, |record| tables::time(record.at)),
+        record.map_or_else(String::new, |record| record.author.id.clone()),
+    ]
+}
