@@ -373,9 +373,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "PLACE                    WHY",
-                "/a/quit…er/to/somewhere  each write brings a whole",
-                "                         value",
+                "PLACE                     WHY",
+                "/a/quite…er/to/somewhere  each write brings a",
+                "                          whole value",
             ]
         );
         assert_eq!(wrap(&"x".repeat(10), 4), ["xxxx", "xxxx", "xx"]);
