@@ -273,6 +273,9 @@ pub enum Event {
         #[serde(flatten)]
         fault: Fault,
     },
+    /// Something that is followed must be a replica, and this module has none: a session of the
+    /// whole module is to take over.
+    Outgrown,
     /// The connection is of no use and must be made anew.
     Disconnect {
         /// Why, for the log.

@@ -6,8 +6,8 @@ use indelible_engine::merge::{Absent, Protected};
 use indelible_engine::time::Timestamp;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::edit::EditOptions;
 use crate::event::Fault;
-use crate::replica::EditOptions;
 
 #[wasm_bindgen]
 extern "C" {

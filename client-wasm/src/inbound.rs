@@ -16,10 +16,11 @@ use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::edit::{Author, Refused, Settled, Snapshot};
 use crate::event::{Event, Fault};
 use crate::followed::{Known, Phase};
-use crate::replica::{Author, Refused, Replica, Settled, Snapshot};
-use crate::session::Session;
+use crate::replica::Replica;
+use crate::session::{REPLICAS, Session};
 
 /// Bytes that are no frame; the connection must be closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +53,12 @@ impl Session {
                 self.limits = limits;
                 self.on_welcome(principal, kinds);
             }
-            ServerFrame::Schema { kind, hash, text } => self.on_schema(&kind, hash, text),
+            ServerFrame::Schema { kind, hash, text } => {
+                // Values are shown as they come.
+                if REPLICAS {
+                    self.on_schema(&kind, hash, text);
+                }
+            }
             ServerFrame::Snapshot {
                 entity,
                 epoch,

@@ -7,7 +7,16 @@
 //!
 //! Invariant: everything here runs natively, where it is tested; only `face` knows JavaScript.
 //! Must never know: sockets, clocks, randomness, the layout of the page.
+//!
+//! Without the feature `replicas` (on by default) there are values only, in a module without
+//! Automerge, for pages that edit nothing.
 
+#![cfg_attr(
+    not(feature = "replicas"),
+    allow(dead_code, reason = "what only replicas need is not reached")
+)]
+
+mod edit;
 mod error;
 mod event;
 #[cfg(target_arch = "wasm32")]
@@ -17,11 +26,12 @@ mod followed;
 mod ids;
 mod inbound;
 mod refusal;
+#[cfg_attr(not(feature = "replicas"), path = "values.rs")]
 mod replica;
 mod session;
 
+pub use edit::{EditOptions, Edited};
 pub use error::CallError;
 pub use event::{DroppedView, Event, Fault, Status, SyncState, ViolationView};
 pub use inbound::BadFrame;
-pub use replica::{EditOptions, Edited};
 pub use session::Session;

@@ -6,9 +6,9 @@
 use indelible_engine::id::{EntityId, ProposalId};
 use indelible_engine::time::Timestamp;
 
+use crate::edit::{Author, Mended, Refused};
 use crate::event::{Event, Fault, ViolationView};
 use crate::followed::Refusal;
-use crate::replica::{Author, Mended, Refused};
 use crate::session::Session;
 
 impl Session {

@@ -18,20 +18,15 @@ use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
-use indelible_engine::principal::Principal;
 use indelible_engine::protocol::EntryReport;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::edit::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES, Settled, Snapshot};
 use crate::error::CallError;
-
-pub(crate) use mend::{Mended, Refused};
 
 /// How many earlier states can be named as the base of an edit.
 const REVISIONS_MAX: usize = 512;
-
-/// Room in a frame for everything but the changes.
-pub(crate) const FRAME_OVERHEAD_BYTES: usize = 1_024;
 
 /// One local edit.
 #[derive(Debug, Clone)]
@@ -62,53 +57,6 @@ impl Flight {
     fn last(&self) -> u64 {
         self.edits.last().map_or(0, |edit| edit.ordinal)
     }
-}
-
-/// How an edit is to be merged.
-#[derive(Debug, Clone, Default)]
-pub struct EditOptions {
-    /// What to do with protected fields whose value differs.
-    pub protected: merge::Protected,
-    /// What a field means that the body lacks.
-    pub absent: merge::Absent,
-    /// The state that the body was made from; without it, the present one.
-    pub revision: Option<u64>,
-}
-
-/// What an edit came to.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Edited {
-    /// Where something was changed.
-    pub changed: Vec<Pointer>,
-    /// Which protected fields were left as they are.
-    pub preserved: Vec<Pointer>,
-}
-
-/// Who edits, when, and what the server takes.
-pub(crate) struct Author<'a> {
-    pub(crate) principal: &'a Principal,
-    pub(crate) limits: &'a Limits,
-    pub(crate) now: Timestamp,
-    /// For a first edit: the new actor.
-    pub(crate) fresh: [u8; 16],
-}
-
-/// A place in a log, and the document there, as the server sends them.
-pub(crate) struct Snapshot<'a> {
-    pub(crate) epoch: Epoch,
-    pub(crate) seq: Seq,
-    pub(crate) hash: Hash,
-    pub(crate) document: &'a [u8],
-    pub(crate) stamps: &'a Map<String, Value>,
-}
-
-/// What became of the proposal in flight.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
-    /// All edits up to this ordinal are durable.
-    Saved(u64),
-    /// It was not about the proposal in flight.
-    Nothing,
 }
 
 /// The server's state of an entity and our edits on top of it.

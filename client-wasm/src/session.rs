@@ -20,11 +20,14 @@ use indelible_engine::time::Timestamp;
 use serde_bytes::ByteBuf;
 use serde_json::Value;
 
+use crate::edit::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES};
 use crate::error::CallError;
 use crate::event::{Event, Fault, Status, SyncState};
 use crate::followed::{Followed, Known, Phase};
 use crate::ids::Ids;
-use crate::replica::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES};
+
+/// Whether this module has replicas, and Automerge with them.
+pub(crate) const REPLICAS: bool = cfg!(feature = "replicas");
 
 /// A kind that is watched.
 #[derive(Debug, Default)]
@@ -61,6 +64,7 @@ pub struct Session {
     pub(crate) creations: BTreeMap<ProposalId, Creation>,
     requests: u32,
     pub(crate) fault: Option<Fault>,
+    outgrown: bool,
     outbox: VecDeque<Vec<u8>>,
     pub(crate) events: VecDeque<Event>,
     status: Option<Status>,
@@ -84,6 +88,7 @@ impl Session {
             creations: BTreeMap::new(),
             requests: 0,
             fault: None,
+            outgrown: false,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             status: None,
@@ -391,6 +396,7 @@ impl Session {
     /// Asks for an entity, from where we have it.
     pub(crate) fn send_open(&mut self, id: &EntityId) {
         let mode = match self.mode(id.kind()) {
+            KindMode::Replica if !REPLICAS => return self.outgrow(),
             KindMode::Replica => Mode::Replica,
             KindMode::Value => Mode::Value,
             KindMode::None => {
@@ -436,6 +442,14 @@ impl Session {
             hash,
             version,
         });
+    }
+
+    /// Something is asked for that this module cannot give.
+    fn outgrow(&mut self) {
+        if !self.outgrown {
+            self.outgrown = true;
+            self.events.push_back(Event::Outgrown);
+        }
     }
 
     /// Asks for an entity anew on a connection that may know it as open.

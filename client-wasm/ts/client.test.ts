@@ -1,12 +1,13 @@
 // Guards the whole way from a call to a frame and back, with the real core on a real socket:
 // edits that get lost, listeners that hear nothing, promises that never settle.
 
+import { readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { IndelibleClient, type IndelibleError, PolicyError, type SyncState } from './index.js'
+import { loadCore } from './load.js'
 import { TestServer } from './testing/server.js'
 import type { ClientOptions } from './types.js'
-import { Session } from './wasm/indelible.js'
 
 interface Member {
   name: string
@@ -34,6 +35,7 @@ function connect(options: Partial<ClientOptions> = {}): IndelibleClient {
   const client = new IndelibleClient({
     url: server.url,
     WebSocket,
+    token: 'good',
     reconnect: { delayMin: 5, delayMax: 20 },
     ...options,
   })
@@ -267,6 +269,7 @@ test('tokens: asked at every connection; one that is refused ends the trying', a
 })
 
 test('after a trap the core starts anew and says what was lost', async () => {
+  const { Session } = await loadCore('whole')
   const client = connect()
   const entity = await jane(client)
   server.deaf = true
@@ -312,6 +315,61 @@ test('a listener that edits sees its edit, and all hear in order', async () => {
   entity.merge({ name: 'A' })
   expect(heard).toEqual(['A', 'B'])
   await entity.saved()
+})
+
+test('a visitor needs the core for values only', async () => {
+  server.byValue = true
+  const { Session } = await loadCore('whole')
+  const whole = vi.spyOn(Session.prototype, 'connected')
+  const client = connect({ token: null })
+  const opened = client.entity<Member>('team/jane')
+  const team = client.collection<Member>('team')
+  await until(() => server.received.includes('watch'))
+  server.value('team/jane', 'v1', { name: 'Jane' })
+  server.tell('watched', { kind: 'team' })
+  await team.ready()
+  expect((await opened.ready()).name).toBe('Jane')
+  expect(opened.mode).toBe('value')
+  expect(team.value.map(item => item.value.name)).toEqual(['Jane'])
+  server.patch('team/jane', 'v2', [{ op: 'replace', path: '/name', value: 'Janet' }])
+  await until(() => opened.value?.name === 'Janet')
+  expect(() => opened.merge({ name: 'J' })).toThrow(
+    expect.objectContaining({ code: 'value-mode' }) as Error,
+  )
+  server.cut()
+  await until(() => server.tokens.length === 2)
+  expect(whole).not.toHaveBeenCalled()
+})
+
+test('a visitor who is let have a replica gets the whole core, and nothing is lost', async () => {
+  const client = connect({ token: null })
+  const created = client.create('team', { name: 'Bob' })
+  const entity = await jane(client)
+  expect(entity.mode).toBe('replica')
+  expect((await created).name).toMatch(/^team/)
+  entity.merge({ name: 'Janet' })
+  await entity.saved()
+  expect(entity.value?.name).toBe('Janet')
+  expect(client.status).toMatchObject({ pending: 0, error: null })
+  expect(server.tokens).toEqual([null, null])
+})
+
+test('sources may be given for both cores, or for the whole one alone', async () => {
+  const read = (name: string) =>
+    readFile(new URL(`./wasm/${name}_bg.wasm`, import.meta.url)) as Promise<BufferSource>
+  const [whole, values] = [await read('indelible'), await read('values')]
+  for (const [wasm, hellos] of [
+    [whole, 1],
+    [{ whole, values }, 2],
+  ] as const) {
+    vi.resetModules()
+    const fresh = await import('./index.js')
+    const before = server.tokens.length
+    const client = new fresh.IndelibleClient({ url: server.url, WebSocket, wasm })
+    await client.entity('team/jane').ready()
+    expect(server.tokens.length - before).toBe(hellos)
+    client.close()
+  }
 })
 
 test('a core that cannot be loaded is told and tried again', async () => {

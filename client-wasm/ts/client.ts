@@ -11,6 +11,7 @@ import { Core, type CoreEvent } from './core.js'
 import { Entity, type EntityHost } from './entity.js'
 import { IndelibleError, PolicyError } from './errors.js'
 import { type Deferred, deferred, Listeners, Notices } from './listeners.js'
+import type { CoreName } from './load.js'
 import type {
   ClientOptions,
   Fault,
@@ -19,6 +20,8 @@ import type {
   Principal,
   SyncStatus,
   Unsubscribe,
+  WasmSource,
+  WasmSources,
 } from './types.js'
 import { toJson } from './value.js'
 
@@ -58,6 +61,8 @@ export class IndelibleClient {
   #loading: Promise<Core> | null = null
   #principal: Principal | null = null
   #status: SyncStatus = IDLE
+  /** Whether the core for values is to be replaced by the whole one. */
+  #outgrown = false
   #sending = false
   #closed = false
 
@@ -211,19 +216,48 @@ export class IndelibleClient {
 
   async #load(): Promise<Core> {
     this.#setStatus({ ...IDLE, state: 'connecting' })
+    const name = firstCore(this.#options)
     try {
-      await Core.load(this.#options.wasm)
+      await this.#fetch(name)
     } catch (error) {
       this.#loading = null
+      throw error
+    }
+    this.#assertOpen()
+    this.#core = Core.start(name, this.#name)
+    this.#reopen(this.#core)
+    return this.#core
+  }
+
+  /** Loads a core, or tells all who wait that it cannot be had. */
+  async #fetch(name: CoreName): Promise<void> {
+    try {
+      await Core.load(name, coreSource(name, this.#options))
+    } catch (error) {
       const { code, message } = error as IndelibleError
       this.#setStatus({ ...IDLE, error: { code, message } })
       this.#failAll({ code, message })
       throw error
     }
-    this.#assertOpen()
-    this.#core = Core.start(this.#name)
+  }
+
+  /** Something that is followed must be a replica: the whole core takes over. */
+  async #outgrow(): Promise<void> {
+    await this.#fetch('whole')
+    this.#outgrown = true
+    this.#takeOver()
+  }
+
+  #takeOver(): void {
+    const before = this.#core
+    // Only the session that was asked for a creation can take the answer.
+    if (!this.#outgrown || before === null || this.#creations.size > 0) return
+    this.#outgrown = false
+    this.#core = Core.start('whole', this.#name)
+    this.#loading = Promise.resolve(this.#core)
+    before.free()
     this.#reopen(this.#core)
-    return this.#core
+    this.#connection.renew()
   }
 
   /** Does it now, or leaves it to the reopening that follows loading. */
@@ -248,13 +282,13 @@ export class IndelibleClient {
     }
   }
 
-  /** The old instance of the core is dead, with all it held. */
+  /** An instance of a core is dead; if it is ours, with all it held. */
   #restart(error: IndelibleError): void {
-    if (this.#core === null) return
+    if (!this.#core?.dead) return
     for (const entity of this.#entities.values()) entity.restart(error)
     for (const creation of this.#creations.values()) creation.reject(error)
     this.#creations.clear()
-    this.#core = Core.start(this.#name)
+    this.#core = Core.start(this.#core.name, this.#name)
     this.#loading = Promise.resolve(this.#core)
     this.#reopen(this.#core)
     // Told by the status until the next welcome.
@@ -342,6 +376,10 @@ export class IndelibleClient {
           creation.reject(new PolicyError(event.violations, event.message, event.code)),
         )
         break
+      case 'outgrown':
+        // That it fails has been told.
+        this.#outgrow().catch(() => undefined)
+        break
       case 'disconnect':
         this.#connection.restart(event.reason)
         break
@@ -421,6 +459,8 @@ export class IndelibleClient {
     const creation = this.#creations.get(request)
     this.#creations.delete(request)
     if (creation !== undefined) settle(creation)
+    // Not at once: whoever hands this on may not be done with the present core.
+    if (this.#outgrown) queueMicrotask(() => this.#takeOver())
   }
 
   #setStatus(status: SyncStatus): void {
@@ -432,6 +472,20 @@ export class IndelibleClient {
     this.#status = told
     this.#notices.add(() => this.#statuses.tell(told))
   }
+}
+
+/** Visitors, who have no token, hardly ever edit: the small core will do until it does not. */
+function firstCore({ token, wasm }: ClientOptions): CoreName {
+  const given = wasm !== undefined && !isBoth(wasm)
+  return given || (token !== undefined && token !== null) ? 'whole' : 'values'
+}
+
+function coreSource(name: CoreName, { wasm }: ClientOptions): WasmSource | undefined {
+  return wasm !== undefined && isBoth(wasm) ? wasm[name] : wasm
+}
+
+function isBoth(wasm: WasmSource | WasmSources): wasm is WasmSources {
+  return typeof wasm === 'object' && 'whole' in wasm
 }
 
 function principalOf({ id, name, roles }: Principal): Principal {

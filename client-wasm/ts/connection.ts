@@ -119,6 +119,13 @@ export class Connection {
     this.#lost(null)
   }
 
+  /** Gives a good socket up for another one, at once. */
+  renew(): void {
+    if (!this.#running) return
+    this.#abandon(CLOSE_NORMAL, 'connecting anew')
+    void this.#connect()
+  }
+
   /** Cuts the waiting time short. */
   retryNow(): void {
     if (!this.#running || this.#socket !== null || this.#timer === undefined) return

@@ -1,5 +1,5 @@
 /**
- * Loads the compiled core and keeps it alive. The core is built with `panic = abort`: a panic is
+ * Loads the compiled cores and keeps them alive. They are built with `panic = abort`: a panic is
  * a trap that leaves its memory in any state, so after one the instance is thrown away with
  * everything in it, and every client that used it starts over with a new one.
  *
@@ -8,7 +8,7 @@
  */
 
 import { IndelibleError, PolicyError } from './errors.js'
-import { loadCore } from './load.js'
+import { type Bindings, type CoreName, loadCore } from './load.js'
 import type {
   Dropped,
   EntityMode,
@@ -21,7 +21,6 @@ import type {
   Violation,
   WasmSource,
 } from './types.js'
-import { __wbg_reset_state as renewInstance, Session } from './wasm/indelible.js'
 
 /** What the core has to tell, in order. */
 export type CoreEvent =
@@ -65,6 +64,8 @@ export type CoreEvent =
       readonly violations: readonly Violation[]
     } & Fault)
   | ({ readonly type: 'fault' } & Fault)
+  /** Something that is followed must be a replica, which the core `values` has none of. */
+  | { readonly type: 'outgrown' }
   | { readonly type: 'disconnect'; readonly reason: string }
 
 /** How a merge is to be done; the text the core takes is JSON. */
@@ -78,39 +79,64 @@ export interface CoreMerge {
   readonly base: number | undefined
 }
 
-/** A fresh core session is needed: the old instance is gone. */
+/** Cores that are dead need sessions on new instances. */
 export type OnTrap = (error: IndelibleError) => void
 
-const users = new Set<OnTrap>()
-let generation = 0
+type Session = InstanceType<Bindings['Session']>
 
-/** One client's part of the core. */
+/** A loaded module, whose instance is made anew after each trap. */
+interface Loaded {
+  readonly name: CoreName
+  readonly bindings: Bindings
+  generation: number
+}
+
+const users = new Set<OnTrap>()
+const loaded = new Map<CoreName, Loaded>()
+
+/** One client's part of a core. */
 export class Core {
   readonly #session: Session
-  readonly #generation = generation
+  readonly #of: Loaded
+  readonly #generation: number
 
-  private constructor(name: string) {
-    this.#session = new Session(crypto.getRandomValues(new Uint8Array(32)), name)
+  private constructor(of: Loaded, client: string) {
+    this.#of = of
+    this.#generation = of.generation
+    this.#session = new of.bindings.Session(crypto.getRandomValues(new Uint8Array(32)), client)
   }
 
-  /** Fetches and compiles the core, once for all clients of this page or process. */
-  static async load(source: WasmSource | undefined): Promise<void> {
+  /** Fetches and compiles a core, once for all clients of this page or process. */
+  static async load(name: CoreName, source: WasmSource | undefined): Promise<void> {
     try {
-      await loadCore(source)
+      const bindings = await loadCore(name, source)
+      if (!loaded.has(name)) loaded.set(name, { name, bindings, generation: 0 })
     } catch (cause) {
       throw new IndelibleError('wasm', 'the WebAssembly core could not be loaded', { cause })
     }
   }
 
-  /** A new session on the living instance; `load` must have been awaited. */
-  static start(name: string): Core {
-    return new Core(name)
+  /** A new session on the living instance of a core; `load` must have been awaited. */
+  static start(name: CoreName, client: string): Core {
+    const of = loaded.get(name)
+    if (of === undefined) throw new IndelibleError('internal', `the core ${name} is not loaded`)
+    return new Core(of, client)
   }
 
-  /** Calls `onTrap` whenever the instance dies. */
+  /** Calls `onTrap` whenever an instance dies. */
   static watch(onTrap: OnTrap): () => void {
     users.add(onTrap)
     return () => users.delete(onTrap)
+  }
+
+  /** Which core it is. */
+  get name(): CoreName {
+    return this.#of.name
+  }
+
+  /** Whether the instance is gone, with all it held. */
+  get dead(): boolean {
+    return this.#generation !== this.#of.generation
   }
 
   connecting(): void {
@@ -188,11 +214,11 @@ export class Core {
 
   /** Gives the core's memory back. */
   free(): void {
-    if (this.#generation === generation) this.#session.free()
+    if (!this.dead) this.#session.free()
   }
 
   #call<Result>(use: (session: Session) => Result): Result {
-    if (this.#generation !== generation) {
+    if (this.dead) {
       throw new IndelibleError('trap', 'this instance of the core has been dropped')
     }
     try {
@@ -204,7 +230,7 @@ export class Core {
 
   #explain(error: unknown): Error {
     if (typeof error === 'string') return parseError(error)
-    if (error instanceof WebAssembly.RuntimeError) return trapped(error)
+    if (error instanceof WebAssembly.RuntimeError) return trapped(this.#of, error)
     return error instanceof Error ? error : new IndelibleError('internal', String(error))
   }
 }
@@ -216,12 +242,12 @@ function parseError(text: string): IndelibleError {
   return new IndelibleError(error.code, error.message)
 }
 
-function trapped(cause: WebAssembly.RuntimeError): IndelibleError {
+function trapped(of: Loaded, cause: WebAssembly.RuntimeError): IndelibleError {
   const error = new IndelibleError('trap', 'the core of the client failed and was started anew', {
     cause,
   })
-  generation += 1
-  renewInstance()
+  of.generation += 1
+  of.bindings.__wbg_reset_state()
   // Not at once: whoever made the failing call shall first see it fail.
   queueMicrotask(() => {
     for (const onTrap of [...users]) onTrap(error)

@@ -23,6 +23,7 @@ export type {
   Unsubscribe,
   Violation,
   WasmSource,
+  WasmSources,
   WebSocketConstructor,
   WebSocketLike,
 } from './types.js'

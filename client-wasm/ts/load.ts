@@ -1,27 +1,54 @@
-// Loads the WASM core once per page or process, in browsers and in Node.
+/**
+ * Loads a WASM core once per page or process, in browsers and in Node.
+ *
+ * There are two: `values` shows values and is small, for visitors; `whole` has replicas too. Their
+ * faces are the same.
+ */
 
 import type { WasmSource } from './types.js'
-import initialise from './wasm/indelible.js'
 
-let loading: Promise<void> | undefined
+/** Which of the two. */
+export type CoreName = 'values' | 'whole'
+
+type Module = typeof import('./wasm/indelible.js')
+
+/** What a loaded core offers. */
+export type Bindings = Pick<Module, 'Session' | '__wbg_reset_state' | 'version'>
+
+const loading = new Map<CoreName, Promise<Bindings>>()
 
 /**
- * Makes the core's functions callable; later calls wait for the first one.
+ * Makes a core's functions callable; later calls wait for the first one.
  *
  * `source` replaces the module that lies beside this file, for those who serve it from elsewhere.
  */
-export function loadCore(source?: WasmSource): Promise<void> {
-  loading ??= load(source).catch((error: unknown) => {
-    loading = undefined
-    throw error
-  })
-  return loading
+export function loadCore(name: CoreName, source?: WasmSource): Promise<Bindings> {
+  const known = loading.get(name)
+  if (known !== undefined) return known
+  const load = (name === 'values' ? loadValues(source) : loadWhole(source)).catch(
+    (error: unknown) => {
+      loading.delete(name)
+      throw error
+    },
+  )
+  loading.set(name, load)
+  return load
 }
 
-async function load(source?: WasmSource): Promise<void> {
-  // Written out, because bundlers recognise just this form.
+// The URLs are written out, because bundlers recognise just this form.
+
+async function loadValues(source?: WasmSource): Promise<Bindings> {
+  const bindings = await import('./wasm/values.js')
+  const beside = new URL('./wasm/values_bg.wasm', import.meta.url)
+  await bindings.default({ module_or_path: source ?? (await readFileUrl(beside)) })
+  return bindings
+}
+
+async function loadWhole(source?: WasmSource): Promise<Bindings> {
+  const bindings = await import('./wasm/indelible.js')
   const beside = new URL('./wasm/indelible_bg.wasm', import.meta.url)
-  await initialise({ module_or_path: source ?? (await readFileUrl(beside)) })
+  await bindings.default({ module_or_path: source ?? (await readFileUrl(beside)) })
+  return bindings
 }
 
 /** Node's `fetch` does not read files; a browser's has no need of this. */

@@ -162,14 +162,20 @@ export type TokenSource =
 export interface ClientOptions {
   /** Where the server is: `ws:`, `wss:`, `http:` or `https:`; the path defaults to `/sync`. */
   readonly url: string | URL
-  /** Asked at every connection. */
+  /**
+   * Asked at every connection. A client without this option begins with the small core for values
+   * and fetches the whole one when the server lets it have a replica of something it opens.
+   */
   readonly token?: TokenSource
   /** Where pending edits and replicas are kept. `memory`: they live as long as the client. */
   readonly store?: 'memory'
   /** Needed where there is no global `WebSocket` (Node 20). */
   readonly WebSocket?: WebSocketConstructor
-  /** The compiled core, where the package's own file cannot be found (unusual bundlers). */
-  readonly wasm?: WasmSource
+  /**
+   * The compiled cores, where the package's own files cannot be found (unusual bundlers). One
+   * source alone stands for the whole core, which then serves all.
+   */
+  readonly wasm?: WasmSource | WasmSources
   /** A name for the server's logs, such as `acme-admin/2.1`. */
   readonly name?: string
   /** Bounds of the waiting time between attempts to connect, in milliseconds. */
@@ -178,6 +184,12 @@ export interface ClientOptions {
 
 /** The compiled core or the way to it. */
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
+
+/** Both compiled cores: `wasm/indelible_bg.wasm` and `wasm/values_bg.wasm` of the package. */
+export interface WasmSources {
+  readonly whole: WasmSource
+  readonly values: WasmSource
+}
 
 /** Ends a subscription. */
 export type Unsubscribe = () => void

@@ -234,6 +234,18 @@ test('of a forged proposal, what comes before the first forbidden change goes th
   await forger.close()
 })
 
+test('the public page did without Automerge', async () => {
+  const modules = (/** @type {Page} */ page) =>
+    page.evaluate(() => {
+      const names = performance.getEntriesByType('resource').map(({ name }) => name)
+      return names
+        .filter(name => name.endsWith('.wasm'))
+        .map(name => name.replace(/^.*\/|_bg.*$/g, ''))
+    })
+  assert.deepEqual(await modules(site), ['values'])
+  assert.deepEqual(await modules(alice), ['indelible'])
+})
+
 test('no page was reloaded on the way', async () => {
   for (const page of [alice, bob, site]) assert.ok(await stayed(page))
 })

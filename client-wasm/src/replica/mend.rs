@@ -10,31 +10,11 @@ use std::sync::Arc;
 use indelible_engine::entity::LoadError;
 use indelible_engine::policy::{Policy, Shape};
 use indelible_engine::rebase::{self, Dropped, Ground, Named, RebaseError, Rebased};
-use indelible_engine::violation::ViolationReport;
 use serde_json::Value;
 
-use super::{Author, Edit, Replica, Snapshot};
+use super::{Edit, Replica};
+use crate::edit::{Author, Mended, Refused, Snapshot};
 use crate::event::DroppedView;
-
-/// What became of pending edits.
-#[derive(Debug, Default)]
-pub(crate) struct Mended {
-    /// What is in no pending edit any more; empty: everything goes on.
-    pub(crate) dropped: Vec<DroppedView>,
-    /// The ordinal of the first edit that lost something.
-    pub(crate) first: u64,
-    /// The ordinal up to which every edit is either saved or lost as a whole.
-    pub(crate) settled: u64,
-}
-
-/// A refusal of the proposal in flight.
-#[derive(Debug)]
-pub(crate) struct Refused<'a> {
-    pub(crate) code: &'a str,
-    /// How many of its changes were admitted.
-    pub(crate) admitted: u32,
-    pub(crate) violations: &'a [ViolationReport],
-}
 
 /// What to take out of the pending edits.
 enum Take {

@@ -32,7 +32,7 @@ const BENCHES: &[Bench] = &[
     },
 ];
 
-/// Bytes of the module, gzipped.
+/// Bytes of each module, gzipped.
 const MODULE_AIM: u64 = 450_000;
 
 const fn bench(name: &'static str, about: &'static str) -> Bench {
@@ -79,23 +79,26 @@ fn program(workspace: &Workspace, name: &str) -> Outcome {
 
 fn module_size(workspace: &Workspace, _: &str) -> Outcome {
     wasm::build(workspace)?;
-    let mut node = Command::new("node");
-    let measure = "const module = fs.readFileSync(process.argv[1]); \
-                   console.log(module.length, zlib.gzipSync(module, { level: 9 }).length)";
-    node.args(["-e", measure])
-        .arg(workspace.path("client-wasm/ts/wasm/indelible_bg.wasm"));
-    let sizes = output(&mut node).unwrap_or_default();
-    let sizes: Vec<u64> = sizes.split(' ').filter_map(|n| n.parse().ok()).collect();
-    let [raw, gzipped] = sizes[..] else {
-        return Err(Failure::new("node did not say how large the module is"));
-    };
-    let word = if gzipped <= MODULE_AIM {
-        "met"
-    } else {
-        "MISSED"
-    };
-    say(format!(
-        "{raw} bytes, {gzipped} gzipped (aim ≤ {MODULE_AIM}: {word})"
-    ));
+    for (name, module) in wasm::modules(workspace) {
+        let mut node = Command::new("node");
+        let measure = "const module = fs.readFileSync(process.argv[1]); \
+                       console.log(module.length, zlib.gzipSync(module, { level: 9 }).length)";
+        node.args(["-e", measure]).arg(module);
+        let sizes = output(&mut node).unwrap_or_default();
+        let sizes: Vec<u64> = sizes.split(' ').filter_map(|n| n.parse().ok()).collect();
+        let [raw, gzipped] = sizes[..] else {
+            return Err(Failure::new(format!(
+                "node did not say how large {name} is"
+            )));
+        };
+        let word = if gzipped <= MODULE_AIM {
+            "met"
+        } else {
+            "MISSED"
+        };
+        say(format!(
+            "{name}: {raw} bytes, {gzipped} gzipped (aim ≤ {MODULE_AIM}: {word})"
+        ));
+    }
     Ok(())
 }

@@ -56,6 +56,7 @@ pub(crate) fn client(workspace: &Workspace) -> Outcome {
     if stamp.is_fresh(&[
         folder.join("index.js"),
         folder.join("wasm/indelible_bg.wasm"),
+        folder.join("wasm/values_bg.wasm"),
     ]) {
         return Ok(());
     }

@@ -131,16 +131,19 @@ fn deny(context: &Context<'_>) -> Outcome {
 }
 
 fn lint(context: &Context<'_>) -> Outcome {
-    let arguments = [
-        "clippy",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    run(&mut context.cargo(&arguments))
+    let values = "--no-default-features";
+    for what in [
+        ["--workspace", "--all-targets"].as_slice(),
+        &["--package", "indelible-client", values],
+    ] {
+        let arguments = [
+            ["clippy", "--locked"].as_slice(),
+            what,
+            &["--", "-D", "warnings"],
+        ];
+        run(&mut context.cargo(&arguments.concat()))?;
+    }
+    Ok(())
 }
 
 fn style(context: &Context<'_>) -> Outcome {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::npm::CLIENT;
-use crate::run::{Outcome, output, run, say, succeeds};
+use crate::run::{Failure, Outcome, output, run, say, succeeds};
 use crate::stamp::Stamp;
 use crate::system;
 use crate::workspace::Workspace;
@@ -23,7 +23,32 @@ const DEBIAN_PARTS: [&str; 4] = [
     "/usr/bin/wasm-ld-22",
 ];
 
-/// Makes `client-wasm/ts/wasm/`: the module and its bindings.
+/// A module of the client: all of it, or only what shows values, which every visitor downloads.
+struct Module {
+    /// Of its files in `client-wasm/ts/wasm/`.
+    name: &'static str,
+    /// What distinguishes its build.
+    flags: &'static [&'static str],
+}
+
+const MODULES: [Module; 2] = [
+    Module {
+        name: "indelible",
+        flags: &[],
+    },
+    Module {
+        name: "values",
+        flags: &["--no-default-features"],
+    },
+];
+
+/// The modules themselves, as browsers download them.
+pub(crate) fn modules(workspace: &Workspace) -> [(&'static str, PathBuf); 2] {
+    let folder = workspace.path("client-wasm/ts/wasm");
+    MODULES.map(|module| (module.name, folder.join(format!("{}_bg.wasm", module.name))))
+}
+
+/// Makes `client-wasm/ts/wasm/`: the modules and their bindings.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
     let inputs = workspace.paths(&[
         "Cargo.toml",
@@ -38,31 +63,34 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
     ]);
     let stamp = Stamp::take(workspace.state().join("wasm"), &inputs)?;
     let folder = workspace.path("client-wasm/ts/wasm");
-    let products = [
-        folder.join("indelible.js"),
-        folder.join("indelible_bg.wasm"),
-    ];
-    if stamp.is_fresh(&products) {
+    let products = |module: &Module| {
+        let name = module.name;
+        [".js", "_bg.wasm"].map(|end| folder.join(format!("{name}{end}")))
+    };
+    if stamp.is_fresh(&MODULES.each_ref().map(products).concat()) {
         return Ok(());
     }
     CLIENT.install(workspace)?;
-    let module = compile(workspace)?;
-    // A new lock file or a comment often leaves the module as it was.
-    let mut inputs = workspace.paths(&[
-        "client-wasm/package-lock.json",
-        "tests/xtask/src/bindings.rs",
-        "tests/xtask/src/wasm.rs",
-    ]);
-    inputs.push(module.clone());
-    let module_stamp = Stamp::take(workspace.state().join("bindings"), &inputs)?;
-    if !module_stamp.is_fresh(&products) {
-        bind(workspace, &module, &folder)?;
-        module_stamp.keep()?;
+    for module in &MODULES {
+        let compiled = compile(workspace, module)?;
+        // A new lock file or a comment often leaves the module as it was.
+        let mut inputs = workspace.paths(&[
+            "client-wasm/package-lock.json",
+            "tests/xtask/src/bindings.rs",
+            "tests/xtask/src/wasm.rs",
+        ]);
+        inputs.push(compiled.clone());
+        let state = workspace.state().join(format!("bindings-{}", module.name));
+        let module_stamp = Stamp::take(state, &inputs)?;
+        if !module_stamp.is_fresh(&products(module)) {
+            bind(workspace, &compiled, &folder, module.name)?;
+            module_stamp.keep()?;
+        }
     }
     stamp.keep()
 }
 
-fn compile(workspace: &Workspace) -> Outcome<PathBuf> {
+fn compile(workspace: &Workspace, module: &Module) -> Outcome<PathBuf> {
     let folder = workspace.target.join("wasm");
     let mut cargo = if rustup_has_target() {
         workspace.cargo()
@@ -75,7 +103,10 @@ fn compile(workspace: &Workspace) -> Outcome<PathBuf> {
         system::install(&DEBIAN_PACKAGES, "compiling to WASM")?;
         debian_cargo(workspace)
     };
-    say("compiling the client to WASM (the first time takes about two minutes)");
+    say(format!(
+        "compiling the client to WASM: {} (the first time takes about two minutes)",
+        module.name
+    ));
     cargo.args([
         "build",
         "--locked",
@@ -84,11 +115,14 @@ fn compile(workspace: &Workspace) -> Outcome<PathBuf> {
         "--lib",
     ]);
     cargo.args(["--target", TARGET, "--profile", PROFILE]);
+    cargo.args(module.flags);
     run(cargo.env("CARGO_TARGET_DIR", &folder))?;
-    Ok(folder
-        .join(TARGET)
-        .join(PROFILE)
-        .join("indelible_client.wasm"))
+    // The next module is written to the same place.
+    let built = folder.join(TARGET).join(PROFILE);
+    let kept = folder.join(format!("{}.wasm", module.name));
+    let built = built.join("indelible_client.wasm");
+    fs::copy(&built, &kept).map_err(Failure::during(built.display()))?;
+    Ok(kept)
 }
 
 fn rustup_has_target() -> bool {
@@ -118,8 +152,8 @@ fn debian_cargo(workspace: &Workspace) -> Command {
     command
 }
 
-fn bind(workspace: &Workspace, module: &Path, folder: &Path) -> Outcome {
-    say("writing the JavaScript bindings");
+fn bind(workspace: &Workspace, module: &Path, folder: &Path, name: &str) -> Outcome {
+    say(format!("writing the JavaScript bindings of {name}"));
     let mut cargo = workspace.cargo();
     cargo.args([
         "run",
@@ -130,8 +164,8 @@ fn bind(workspace: &Workspace, module: &Path, folder: &Path) -> Outcome {
         "bindings",
     ]);
     cargo.args(["--bin", "bindings", "--"]);
-    run(cargo.arg(module).arg(folder).arg("indelible"))?;
-    let bound = folder.join("indelible_bg.wasm");
+    run(cargo.arg(module).arg(folder).arg(name))?;
+    let bound = folder.join(format!("{name}_bg.wasm"));
     let before = kilobytes(&bound);
     let mut shrink = Command::new(workspace.path("client-wasm/node_modules/.bin/wasm-opt"));
     shrink.args([
@@ -142,7 +176,7 @@ fn bind(workspace: &Workspace, module: &Path, folder: &Path) -> Outcome {
     ]);
     run(shrink.arg(&bound).arg("-o").arg(&bound))?;
     say(format!(
-        "shrank the module from {before} to {} KB",
+        "shrank {name} from {before} to {} KB",
         kilobytes(&bound)
     ));
     Ok(())

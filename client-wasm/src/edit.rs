@@ -1,0 +1,85 @@
+//! The words in which a session and its replicas speak of edits.
+//!
+//! Invariant: plain data; nothing here needs a document.
+//! Must never know: how edits are made, judged or rebased.
+
+use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::limits::Limits;
+use indelible_engine::merge;
+use indelible_engine::pointer::Pointer;
+use indelible_engine::principal::Principal;
+use indelible_engine::time::Timestamp;
+use indelible_engine::violation::ViolationReport;
+use serde_json::{Map, Value};
+
+use crate::event::DroppedView;
+
+/// Room in a frame for everything but the changes.
+pub(crate) const FRAME_OVERHEAD_BYTES: usize = 1_024;
+
+/// How an edit is to be merged.
+#[derive(Debug, Clone, Default)]
+pub struct EditOptions {
+    /// What to do with protected fields whose value differs.
+    pub protected: merge::Protected,
+    /// What a field means that the body lacks.
+    pub absent: merge::Absent,
+    /// The state that the body was made from; without it, the present one.
+    pub revision: Option<u64>,
+}
+
+/// What an edit came to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Edited {
+    /// Where something was changed.
+    pub changed: Vec<Pointer>,
+    /// Which protected fields were left as they are.
+    pub preserved: Vec<Pointer>,
+}
+
+/// Who edits, when, and what the server takes.
+pub(crate) struct Author<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) limits: &'a Limits,
+    pub(crate) now: Timestamp,
+    /// For a first edit: the new actor.
+    pub(crate) fresh: [u8; 16],
+}
+
+/// A place in a log, and the document there, as the server sends them.
+pub(crate) struct Snapshot<'a> {
+    pub(crate) epoch: Epoch,
+    pub(crate) seq: Seq,
+    pub(crate) hash: Hash,
+    pub(crate) document: &'a [u8],
+    pub(crate) stamps: &'a Map<String, Value>,
+}
+
+/// What became of the proposal in flight.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// All edits up to this ordinal are durable.
+    Saved(u64),
+    /// It was not about the proposal in flight.
+    Nothing,
+}
+
+/// What became of pending edits.
+#[derive(Debug, Default)]
+pub(crate) struct Mended {
+    /// What is in no pending edit any more; empty: everything goes on.
+    pub(crate) dropped: Vec<DroppedView>,
+    /// The ordinal of the first edit that lost something.
+    pub(crate) first: u64,
+    /// The ordinal up to which every edit is either saved or lost as a whole.
+    pub(crate) settled: u64,
+}
+
+/// A refusal of the proposal in flight.
+#[derive(Debug)]
+pub(crate) struct Refused<'a> {
+    pub(crate) code: &'a str,
+    /// How many of its changes were admitted.
+    pub(crate) admitted: u32,
+    pub(crate) violations: &'a [ViolationReport],
+}

@@ -1,0 +1,125 @@
+//! What a session has in the place of replicas in a module for pages that only show values: nothing.
+//!
+//! No replica can be made, so everything that only replicas need, Automerge first of all, is not
+//! reached and not linked. The methods are those that a session calls on a real one.
+//!
+//! Invariant: there is no value of the type [`Replica`].
+//! Must never know: documents.
+
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::needless_pass_by_ref_mut,
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    reason = "what is never called has the form of what is"
+)]
+
+use std::sync::Arc;
+
+use indelible_engine::entity::{Entity, LoadError};
+use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::limits::Limits;
+use indelible_engine::policy::Policy;
+use indelible_engine::protocol::EntryReport;
+use serde_json::{Map, Value};
+
+use crate::edit::{Author, EditOptions, Edited, Mended, Refused, Settled, Snapshot};
+use crate::error::CallError;
+
+/// A replica, which does not exist.
+#[derive(Debug)]
+pub(crate) enum Replica {}
+
+impl Replica {
+    pub(crate) fn load(
+        id: &EntityId,
+        _: &str,
+        _: &Arc<Policy>,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<Self, LoadError> {
+        Err(LoadError::Change {
+            entity: id.clone(),
+            seq: snapshot.seq,
+            reason: "this module shows values only".to_owned(),
+        })
+    }
+
+    pub(crate) fn shown(&self) -> &Entity {
+        match *self {}
+    }
+
+    pub(crate) fn place(&self) -> (Epoch, Seq, Hash) {
+        match *self {}
+    }
+
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
+        match *self {}
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn remember(&mut self, _: u64) {
+        match *self {}
+    }
+
+    pub(crate) fn apply(
+        &mut self,
+        _: &[EntryReport],
+        _: Map<String, Value>,
+    ) -> Result<Settled, LoadError> {
+        match *self {}
+    }
+
+    pub(crate) fn admitted(&mut self, _: ProposalId, _: Seq) -> Result<Settled, LoadError> {
+        match *self {}
+    }
+
+    pub(crate) fn is_in_flight(&self, _: ProposalId) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn edit(
+        &mut self,
+        _: &Author<'_>,
+        _: u64,
+        _: &Value,
+        _: &EditOptions,
+    ) -> Result<(Edited, bool), CallError> {
+        match *self {}
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn next_proposal(
+        &mut self,
+        _: &Limits,
+        _: impl FnOnce() -> ProposalId,
+    ) -> Option<(ProposalId, Vec<Vec<u8>>)> {
+        match *self {}
+    }
+
+    pub(crate) fn refused(
+        &mut self,
+        _: &Refused<'_>,
+        _: &Author<'_>,
+    ) -> Result<(Option<u64>, Mended), LoadError> {
+        match *self {}
+    }
+
+    pub(crate) fn discard(&mut self, _: &str) -> Mended {
+        match *self {}
+    }
+
+    pub(crate) fn reload(
+        &mut self,
+        _: &Arc<Policy>,
+        _: &Snapshot<'_>,
+        _: &Author<'_>,
+    ) -> Result<Mended, LoadError> {
+        match *self {}
+    }
+}
