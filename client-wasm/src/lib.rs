@@ -26,9 +26,14 @@ mod followed;
 mod ids;
 mod inbound;
 mod refusal;
-#[cfg_attr(not(feature = "replicas"), path = "values.rs")]
+#[cfg(feature = "replicas")]
 mod replica;
 mod session;
+#[cfg(not(feature = "replicas"))]
+mod values;
+
+#[cfg(not(feature = "replicas"))]
+use values as replica;
 
 pub use edit::{EditOptions, Edited};
 pub use error::CallError;
