@@ -24,8 +24,13 @@ pub(crate) enum StoppedError {
     )]
     Running(PathBuf),
     /// It cannot be opened.
-    #[error(transparent)]
-    Store(StoreError),
+    #[error("cannot read the store in {}", path.display())]
+    Store {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
 }
 
 /// Opens the store of a stopped server.
@@ -38,6 +43,9 @@ pub(crate) fn open(data: &Path) -> Result<RedbStore, StoppedError> {
     }
     RedbStore::open(data, Config::default().refusals).map_err(|error| match error {
         StoreError::InUse { path } => StoppedError::Running(path),
-        error => StoppedError::Store(error),
+        source => StoppedError::Store {
+            path: data.to_owned(),
+            source,
+        },
     })
 }

@@ -17,8 +17,8 @@ use crate::past::Past;
 use crate::stopped;
 
 pub(super) const POINTS: &str = "\
-A point is the state after an entry: a seq (12), an epoch with a seq (2:12), a time (that of the last
-entry by then, 2026-03-02T09:00:00Z), heads of the document (hexadecimal), or now.";
+A point is the state after an entry: a seq (12), an epoch with a seq (2:12), a time (the last entry \
+by then: 2026-03-02T09:00:00Z), heads of the document (hexadecimal, joined by commas), or now.";
 
 /// Changes of one entry that are shown; all of them are told as JSON.
 const CHANGES_SHOWN_MAX: usize = 20;

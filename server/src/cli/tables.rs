@@ -151,6 +151,9 @@ const WIDTH_MIN: usize = 40;
 const CUT_MIN: usize = 6;
 const SENTENCE_MIN: usize = 24;
 
+/// How far to the right a sentence stands below its row.
+const STACKED_INDENT: usize = 6;
+
 #[derive(Debug)]
 enum Row {
     Cells(Vec<String>),
@@ -227,8 +230,43 @@ impl Table {
         self.rows.push(Row::Note(indent, plain(text)));
     }
 
-    /// Columns as wide as what they hold, then narrowed, the widest first, until a line fits.
-    fn widths(&self) -> Vec<usize> {
+    /// The table with each sentence on a line below its row, where both beside each other would
+    /// leave too little of the cells.
+    fn stacked(&self) -> Option<Self> {
+        let (widths, floors) = self.natural();
+        let last = widths.len().checked_sub(1)?;
+        if floors[last] != SENTENCE_MIN {
+            return None;
+        }
+        let beside = widths[last].min(SENTENCE_MIN) + GAP.len() * last;
+        if widths[..last].iter().sum::<usize>() + beside <= self.width? {
+            return None;
+        }
+        let mut rows = Vec::with_capacity(self.rows.len() * 2);
+        for row in &self.rows {
+            match row {
+                Row::Cells(cells) => {
+                    rows.push(Row::Cells(cells.iter().take(last).cloned().collect()));
+                }
+                Row::Sentence(cells) => {
+                    let (told, cells) = cells.split_last()?;
+                    rows.push(Row::Cells(cells.to_vec()));
+                    if !told.is_empty() {
+                        rows.push(Row::Note(STACKED_INDENT, told.clone()));
+                    }
+                }
+                Row::Note(indent, text) => rows.push(Row::Note(*indent, text.clone())),
+            }
+        }
+        Some(Self {
+            rows,
+            uncut: self.uncut.clone(),
+            width: self.width,
+        })
+    }
+
+    /// How wide columns would be, and how narrow they may become.
+    fn natural(&self) -> (Vec<usize>, Vec<usize>) {
         let count = self.rows.iter().map(|row| row.cells().len()).max();
         let count = count.unwrap_or(0);
         let mut floors = vec![CUT_MIN; count];
@@ -243,9 +281,16 @@ impl Table {
                 }
             }
         }
+        (widths, floors)
+    }
+
+    /// Columns as wide as what they hold, then narrowed, the widest first, until a line fits.
+    fn widths(&self) -> Vec<usize> {
+        let (mut widths, floors) = self.natural();
         let Some(room) = self.width else {
             return widths;
         };
+        let count = widths.len();
         let gaps = GAP.len() * count.saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > room {
             let may = (0..count)
@@ -260,6 +305,12 @@ impl Table {
 
     /// The lines of the table.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        let stacked = self.stacked();
+        let lines = stacked.as_ref().unwrap_or(self).plain_lines();
+        lines.collect::<Vec<String>>().into_iter()
+    }
+
+    fn plain_lines(&self) -> impl Iterator<Item = String> {
         let widths = self.widths();
         let room = self.width.unwrap_or(usize::MAX);
         self.rows.iter().flat_map(move |row| match row {
@@ -364,18 +415,28 @@ mod tests {
             ]
         );
 
-        let mut table = Table::within(Some(50), &["PLACE", "WHY"]);
-        table.sentence(vec![
-            "/a/quite/long/pointer/to/somewhere".to_owned(),
-            "each write brings a whole value".to_owned(),
-        ]);
-        let lines: Vec<String> = table.lines().collect();
+        let told = |width| {
+            let mut table = Table::within(Some(width), &["PLACE", "WHY"]);
+            let place = "/a/quite/long/pointer".to_owned();
+            let why = "each write brings a whole value".to_owned();
+            table.sentence(vec![place, why]);
+            table.lines().collect::<Vec<String>>()
+        };
         assert_eq!(
-            lines,
+            told(50),
             [
-                "PLACE                     WHY",
-                "/a/quite…er/to/somewhere  each write brings a",
-                "                          whole value",
+                "PLACE                  WHY",
+                "/a/quite/long/pointer  each write brings a whole",
+                "                       value",
+            ]
+        );
+        // Where there is no room for both, the sentence goes below.
+        assert_eq!(
+            told(46),
+            [
+                "PLACE",
+                "/a/quite/long/pointer",
+                "      each write brings a whole value",
             ]
         );
         assert_eq!(wrap(&"x".repeat(10), 4), ["xxxx", "xxxx", "xx"]);

@@ -152,6 +152,12 @@ fn a_live_or_empty_directory_says_so() {
     let nothing = failed(empty.path(), &export);
     assert_eq!(nothing, "indelible: there is no store in .\n");
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+    fs::write(empty.path().join("indelible.redb"), "no store").unwrap();
+    let other = failed(empty.path(), &export);
+    assert!(
+        other.starts_with("indelible: cannot read the store in .: "),
+        "{other}"
+    );
 }
 
 #[test]

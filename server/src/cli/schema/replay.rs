@@ -68,12 +68,16 @@ impl Replay {
             if self.json {
                 return print(&told(entry, violation).to_string());
             }
+            let place = match violation.pointer.is_root() {
+                true => "(the entity)".to_owned(),
+                false => violation.pointer.to_string(),
+            };
             table.sentence(vec![
                 time(entry.at),
                 entry.author.id.clone(),
                 entry.entity.to_string(),
                 entry.seq.to_string(),
-                violation.pointer.to_string(),
+                place,
                 violation.rule.code().to_owned(),
                 violation.message.clone(),
             ]);
