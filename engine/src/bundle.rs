@@ -46,6 +46,7 @@
 //! ```
 
 mod fault;
+mod holders;
 mod line;
 mod rerun;
 mod verifier;

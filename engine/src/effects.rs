@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -16,16 +17,16 @@ use crate::policy::{NodeId, Policy, Shape};
 use crate::sequence::{Edit, edits, moves};
 
 /// One field that an entry changed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Effect {
     /// Where; items of keyed lists are named by their ids.
     pub pointer: Pointer,
     /// How many of the containers that it writes into were absent before: the innermost so many.
     /// An empty optional container is left out of values, so its first content brings it in.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub made: u32,
     /// How many of them are absent afterwards.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub emptied: u32,
     /// What happened there.
     #[serde(flatten)]
@@ -33,28 +34,20 @@ pub struct Effect {
 }
 
 /// What happened to one field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
 pub enum EffectChange {
     /// The value was set, replaced or removed.
     Put {
-        /// The value before; absent where there was none, which null is not.
-        #[serde(
-            default,
-            deserialize_with = "there",
-            skip_serializing_if = "Option::is_none"
-        )]
+        /// The value before; absent where there was none.
+        #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<Value>,
         /// The value after; absent where it was removed.
-        #[serde(
-            default,
-            deserialize_with = "there",
-            skip_serializing_if = "Option::is_none"
-        )]
+        #[serde(skip_serializing_if = "Option::is_none")]
         to: Option<Value>,
         /// For an item of a keyed list that comes or goes: its index in the list, as that is by
         /// then, with the item in it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         index: Option<usize>,
     },
     /// A part of a text or list was replaced.
@@ -75,9 +68,72 @@ pub enum EffectChange {
     },
 }
 
-/// A member that is there: serde takes null for its absence otherwise.
-fn there<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(member).map(Some)
+/// All fields of all effects, as JSON has them. A value that is null is one, and not none.
+#[derive(Deserialize)]
+struct Spelt {
+    pointer: Pointer,
+    #[serde(default)]
+    made: u32,
+    #[serde(default)]
+    emptied: u32,
+    effect: Word,
+    #[serde(default, deserialize_with = "there")]
+    from: Option<Value>,
+    #[serde(default, deserialize_with = "there")]
+    to: Option<Value>,
+    #[serde(default)]
+    index: Option<usize>,
+    #[serde(default)]
+    at: usize,
+    #[serde(default)]
+    removed: Value,
+    #[serde(default)]
+    inserted: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Word {
+    Put,
+    Splice,
+    Move,
+}
+
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl<'de> Deserialize<'de> for Effect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spelt = Spelt::deserialize(deserializer)?;
+        let place = |value: &Option<Value>| {
+            let number = value.as_ref().and_then(Value::as_u64);
+            let place = number.and_then(|number| usize::try_from(number).ok());
+            place.ok_or_else(|| D::Error::custom("a move goes from one index to another"))
+        };
+        let change = match spelt.effect {
+            Word::Put => EffectChange::Put {
+                from: spelt.from,
+                to: spelt.to,
+                index: spelt.index,
+            },
+            Word::Splice => EffectChange::Splice {
+                at: spelt.at,
+                removed: spelt.removed,
+                inserted: spelt.inserted,
+            },
+            Word::Move => EffectChange::Move {
+                from: place(&spelt.from)?,
+                to: place(&spelt.to)?,
+            },
+        };
+        Ok(Self {
+            pointer: spelt.pointer,
+            made: spelt.made,
+            emptied: spelt.emptied,
+            change,
+        })
+    }
 }
 
 #[expect(

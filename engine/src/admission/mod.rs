@@ -14,6 +14,10 @@ pub(crate) mod rights;
 mod trial;
 pub(crate) mod whole;
 
+use std::sync::Arc;
+
+use automerge::Automerge;
+
 use crate::effects::Effect;
 use crate::entity::Entity;
 use crate::id::{Hash, ProposalId, SessionId};
@@ -117,16 +121,42 @@ impl Admitted {
 /// creation is admitted whole or not at all. The entity itself is not touched.
 #[must_use]
 pub fn admit(entity: &Entity, proposal: &Proposal, now: Timestamp, limits: &Limits) -> Verdict {
+    if let Some(refusal) = barred(entity, proposal, limits) {
+        return Verdict::refusal(refusal);
+    }
+    Trial::new(entity, proposal, limits).decide(now)
+}
+
+/// [`admit`] for those who have no use for the entity unless the proposal is admitted whole: the
+/// document goes into the verdict instead of being copied. Anything less admits nothing.
+///
+/// `spare` is any document; it takes the place of the entity's meanwhile and is not read.
+pub(crate) fn admit_whole(
+    mut entity: Entity,
+    spare: &Arc<Automerge>,
+    proposal: &Proposal,
+    (now, limits): (Timestamp, &Limits),
+) -> Verdict {
+    if let Some(refusal) = barred(&entity, proposal, limits) {
+        return Verdict::refusal(refusal);
+    }
+    let doc = std::mem::replace(&mut entity.doc, Arc::clone(spare));
+    let actors = std::mem::take(&mut entity.actors);
+    Trial::of_only(&entity, (doc, actors), proposal, limits).decide(now)
+}
+
+/// What keeps a proposal from being looked at.
+fn barred(entity: &Entity, proposal: &Proposal, limits: &Limits) -> Option<Refusal> {
     let (permission, word) = match proposal.origin {
         Origin::Creation => (Permission::Create, "create"),
         Origin::Client | Origin::Server => (Permission::Edit, "edit"),
     };
     if !entity.policy.may(&proposal.author, permission) {
         let message = format!("{} may not {word} {}", proposal.author.id, entity.id.kind());
-        return Verdict::refusal(Refusal::structural("forbidden", 0, message));
+        return Some(Refusal::structural("forbidden", 0, message));
     }
     if let Some(refusal) = absent(entity, proposal.origin) {
-        return Verdict::refusal(refusal);
+        return Some(refusal);
     }
     // A creation that only takes over the schema's defaults needs no change.
     let least = usize::from(proposal.origin != Origin::Creation);
@@ -136,9 +166,9 @@ pub fn admit(entity: &Entity, proposal: &Proposal, now: Timestamp, limits: &Limi
             limits.changes_per_proposal_max,
             proposal.changes.len()
         );
-        return Verdict::refusal(Refusal::structural("malformed", 0, message));
+        return Some(Refusal::structural("malformed", 0, message));
     }
-    Trial::new(entity, proposal, limits).decide(now)
+    None
 }
 
 /// Whether what is to be written to is not there, or what is to be created is.

@@ -34,6 +34,9 @@ pub(super) struct Trial<'a> {
     pub(super) doc: Arc<Automerge>,
     pub(super) actors: Arc<BTreeMap<ActorId, ActorState>>,
     pub(super) max_op: u64,
+    /// Whether the working copy is the only document there is: then nothing is taken back, and
+    /// what fails ends the trial.
+    only: bool,
     passed: Vec<(ParsedChange, BTreeSet<String>)>,
     refused: Option<Refusal>,
     known: Vec<Hash>,
@@ -43,32 +46,53 @@ pub(super) struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// Checks and applies the proposal's changes one after the other, up to the first that fails.
     pub(super) fn new(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
-        let mut trial = Self::empty(entity, proposal, limits);
+        Self::empty(entity, proposal, limits).run()
+    }
+
+    /// The same with a document and actors of its own, which are the entity's, in place of those
+    /// that `entity` has. Without a copy a change costs what applying it costs; after one that
+    /// failed there is nothing to go back to.
+    pub(super) fn of_only(
+        entity: &'a Entity,
+        (doc, actors): (Arc<Automerge>, Arc<BTreeMap<ActorId, ActorState>>),
+        proposal: &'a Proposal,
+        limits: &'a Limits,
+    ) -> Self {
+        let trial = Self {
+            doc,
+            actors,
+            only: true,
+            ..Self::empty(entity, proposal, limits)
+        };
+        trial.run()
+    }
+
+    fn run(mut self) -> Self {
+        let (proposal, limits) = (self.proposal, self.limits);
         let mut rest = proposal.changes.iter().enumerate();
         for (index, bytes) in rest.by_ref() {
             let change = match change::parse(bytes, limits) {
                 Ok(change) => change,
                 Err(error) => {
                     let refusal = Refusal::structural(error.code(), index, error.to_string());
-                    trial.refused = Some(refusal);
+                    self.refused = Some(refusal);
                     break;
                 }
             };
             let hash = change.hash();
-            if trial.doc.get_change_meta_by_hash(&hash.into()).is_some() {
-                trial.known.push(hash);
-            } else if let Err(refusal) = trial.step(index, change) {
-                trial.refused = Some(refusal);
-                trial.dropped.push(hash);
+            if self.doc.get_change_meta_by_hash(&hash.into()).is_some() {
+                self.known.push(hash);
+            } else if let Err(refusal) = self.step(index, change) {
+                self.refused = Some(refusal);
+                self.dropped.push(hash);
                 break;
             }
         }
-        if trial.refused.is_some() {
-            trial
-                .dropped
+        if self.refused.is_some() {
+            self.dropped
                 .extend(rest.filter_map(|(_, bytes)| hash_of(bytes, limits)));
         }
-        trial
+        self
     }
 
     fn empty(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
@@ -79,6 +103,7 @@ impl<'a> Trial<'a> {
             doc: Arc::clone(&entity.doc),
             actors: Arc::clone(&entity.actors),
             max_op: entity.max_op,
+            only: false,
             passed: Vec::new(),
             refused: None,
             known: Vec::new(),
@@ -144,8 +169,10 @@ impl<'a> Trial<'a> {
         };
         // The copy may be broken now: drop it and bring a new one to where it was.
         let passed = std::mem::take(&mut self.passed);
-        self.rewind();
-        self.replay(passed);
+        if !self.only {
+            self.rewind();
+            self.replay(passed);
+        }
         Err(Refusal::structural("inapplicable", index, reason))
     }
 
@@ -162,8 +189,9 @@ impl<'a> Trial<'a> {
     /// Judges the end state, and gives the verdict.
     pub(super) fn decide(mut self, now: Timestamp) -> Verdict {
         let creation = self.proposal.origin == Origin::Creation;
+        let whole_or_nothing = creation || self.only;
         let mut waits = match &self.refused {
-            Some(_) => !creation && !self.passed.is_empty(),
+            Some(_) => !whole_or_nothing && !self.passed.is_empty(),
             None => creation || !self.passed.is_empty(),
         };
         while waits {
@@ -176,7 +204,7 @@ impl<'a> Trial<'a> {
             if violations.is_empty() {
                 return self.admitted(next, now);
             }
-            if creation {
+            if whole_or_nothing {
                 self.refused = Some(Refusal::policy(0, violations));
                 break;
             }

@@ -7,9 +7,12 @@
 
 use std::sync::Arc;
 
+use automerge::Automerge;
+
 use super::fault::Flaw;
-use crate::admission::{Admitted, Origin, Proposal, Verdict, admit};
+use crate::admission::{Admitted, Origin, Proposal, Verdict, admit_whole};
 use crate::change::{self, ActorClass};
+use crate::claims::{self, Claim, Step};
 use crate::entity::{Entity, Logged};
 use crate::id::{Hash, ProposalId};
 use crate::ledger::{Entry, EntryDraft, EntryKind};
@@ -18,20 +21,43 @@ use crate::limits::Limits;
 use crate::migration::migrate;
 use crate::policy::{Policy, PolicyBook, PolicySource};
 
-/// The entity after an entry, if that was rightly admitted.
+/// What entries are judged with.
+#[derive(Debug)]
+pub(super) struct Bench<'a> {
+    pub(super) policies: &'a PolicyBook,
+    pub(super) limits: &'a Limits,
+    /// Any document; made with the first entity.
+    pub(super) spare: &'a mut Option<Arc<Automerge>>,
+}
+
+/// What an entry that was rightly admitted leaves.
+#[derive(Debug)]
+pub(super) struct Rerun {
+    pub(super) entity: Entity,
+    /// What it changed in the claims of its entity.
+    pub(super) steps: Vec<Step>,
+    /// Claims that came with a change of the schema, which nobody was asked about.
+    pub(super) carried: Vec<Claim>,
+}
+
+/// Judges an entry on what the entries before it left.
 ///
 /// # Errors
-/// [`Flaw`] when it was not.
+/// [`Flaw`] when it was not rightly admitted.
 pub(super) fn rerun(
     entity: Option<Entity>,
-    entry: &Entry,
-    hash: Hash,
-    policies: &PolicyBook,
-    limits: &Limits,
-) -> Result<Entity, Flaw> {
+    (entry, hash): (&Entry, Hash),
+    bench: &mut Bench<'_>,
+) -> Result<Rerun, Flaw> {
+    let policies = bench.policies;
     let policy = policies
         .policy(entry.policy_hash)
         .ok_or(Flaw::UnknownPolicy(entry.policy_hash))?;
+    let claimed = match (&entity, entry.kind) {
+        (Some(entity), EntryKind::Epoch | EntryKind::Policy) => held_by(entity),
+        _ => Vec::new(),
+    };
+    let mut steps = Vec::new();
     let (mut next, draft) = match (entity, entry.kind) {
         (None, EntryKind::Genesis) => begin(entry, &policy)?,
         (None, _) => {
@@ -55,12 +81,32 @@ pub(super) fn rerun(
                     in_force: entity.policy().hash(),
                 });
             }
-            parts(judge(&entity, entry, kind, limits)?)
+            let admitted = judge(entity, entry, kind, bench)?;
+            steps = claims::steps(&admitted);
+            parts(admitted)
         }
     };
     compare(&draft, entry)?;
     next.confirm(Logged::of(entry, hash));
-    Ok(next)
+    let mut carried = Vec::new();
+    if matches!(entry.kind, EntryKind::Epoch | EntryKind::Policy) {
+        carried = held_by(&next);
+        let gone = claimed.iter().filter(|claim| !carried.contains(claim));
+        steps = gone.cloned().map(Step::Release).collect();
+        carried.retain(|claim| !claimed.contains(claim));
+    }
+    Ok(Rerun {
+        entity: next,
+        steps,
+        carried,
+    })
+}
+
+fn held_by(entity: &Entity) -> Vec<Claim> {
+    match entity.presence() {
+        Presence::Present => claims::held(entity.policy(), &entity.presented()),
+        Presence::Unborn | Presence::Deleted => Vec::new(),
+    }
 }
 
 fn parts(admitted: Admitted) -> (Entity, EntryDraft) {
@@ -83,17 +129,18 @@ fn begin(entry: &Entry, policy: &Arc<Policy>) -> Result<(Entity, EntryDraft), Fl
 }
 
 fn judge(
-    entity: &Entity,
+    entity: Entity,
     entry: &Entry,
     kind: EntryKind,
-    limits: &Limits,
+    bench: &mut Bench<'_>,
 ) -> Result<Admitted, Flaw> {
+    let limits = bench.limits;
     let id = entry.proposal.ok_or(Flaw::Differs("proposal"))?;
     let verdict = match kind {
-        EntryKind::Deleted => lifecycle::delete(entity, &request(entry, id), entry.at),
-        EntryKind::Undeleted => lifecycle::undelete(entity, &request(entry, id), entry.at),
+        EntryKind::Deleted => lifecycle::delete(&entity, &request(entry, id), entry.at),
+        EntryKind::Undeleted => lifecycle::undelete(&entity, &request(entry, id), entry.at),
         _ => {
-            let origin = origin(entity, entry, limits);
+            let origin = origin(&entity, entry, limits);
             let claims = entry.claimed.is_some();
             if claims && !(entry.author.is_system() && origin == Origin::Creation) {
                 let text = "only the system can claim when and by whom something was created";
@@ -107,7 +154,8 @@ fn judge(
                 changes: entry.changes.clone(),
                 claimed: entry.claimed.clone(),
             };
-            admit(entity, &proposal, entry.at, limits)
+            let spare = bench.spare.get_or_insert_with(|| Arc::clone(&entity.doc));
+            admit_whole(entity, spare, &proposal, (entry.at, limits))
         }
     };
     let Verdict {

@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use automerge::Automerge;
+
 use super::fault::{Culprit, Fault, Flaw};
+use super::holders::Holders;
 use super::line::{
     FORMAT, LINE_BYTES_MAX, Line, Read, Sum, Tail, VERSION, entry_line, from_base64, refusal_line,
     root,
 };
-use super::rerun::rerun;
+use super::rerun::{Bench, rerun};
 use crate::entity::Entity;
 use crate::id::{EntityId, Epoch, GlobalSeq, Hash, Seq};
 use crate::ledger::{
@@ -88,6 +91,9 @@ pub struct Verifier {
     last: Option<EntityId>,
     sum: Sum,
     made: Timestamp,
+    holders: Holders,
+    /// For judging without copies.
+    spare: Option<Arc<Automerge>>,
 }
 
 /// A flaw, and the record it is in.
@@ -134,6 +140,8 @@ impl Verifier {
             last: None,
             sum: Sum::new(),
             made: Timestamp(0),
+            holders: Holders::default(),
+            spare: None,
         }
     }
 
@@ -307,8 +315,14 @@ impl Verifier {
             Depth::Records => {}
             Depth::Admission => {
                 let before = log.entity.take();
-                let after = rerun(before, &entry, hash, &self.policies, &self.limits);
-                log.entity = Some(after.map_err(at)?);
+                let mut bench = Bench {
+                    policies: &self.policies,
+                    limits: &self.limits,
+                    spare: &mut self.spare,
+                };
+                let after = rerun(before, (&entry, hash), &mut bench).map_err(at)?;
+                self.holders.take(&entry.entity, &after).map_err(at)?;
+                log.entity = Some(after.entity);
             }
         }
         (self.global, self.at) = (entry.global, entry.at);

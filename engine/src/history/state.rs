@@ -5,6 +5,7 @@
 //! place.
 //! Must never know: which states a caller keeps, where records lie.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -51,11 +52,11 @@ pub enum PastError {
 /// An entity's value, stamps and presence after one entry of its log.
 #[derive(Debug, Clone)]
 pub struct State {
-    place: Place,
-    presence: Presence,
-    value: Map<String, Value>,
-    stamps: Stamps,
-    policy: Arc<Policy>,
+    pub(super) place: Place,
+    pub(super) presence: Presence,
+    pub(super) value: Map<String, Value>,
+    pub(super) stamps: Stamps,
+    pub(super) policy: Arc<Policy>,
 }
 
 impl State {
@@ -141,12 +142,13 @@ impl State {
     ///
     /// # Errors
     /// [`PastError`]; the state is of no use then.
-    pub fn forward<'a>(
+    pub fn forward<R: Borrow<Record>>(
         &mut self,
-        records: impl IntoIterator<Item = &'a Record>,
+        records: impl IntoIterator<Item = R>,
         policies: &dyn PolicySource,
     ) -> Result<(), PastError> {
         for record in records {
+            let record = record.borrow();
             let place = (record.epoch, record.seq);
             let follows = match record.kind {
                 EntryKind::Genesis | EntryKind::Epoch => record.epoch > self.place.0,
@@ -174,10 +176,10 @@ impl State {
     ///
     /// # Errors
     /// [`PastError`]; the state is of no use then.
-    pub fn back<'a>(
+    pub fn back<R: Borrow<Record>>(
         &mut self,
         place: Place,
-        records: impl IntoIterator<Item = &'a Record>,
+        records: impl IntoIterator<Item = R>,
         policies: &dyn PolicySource,
     ) -> Result<(), PastError> {
         if place == self.place {
@@ -185,6 +187,7 @@ impl State {
         }
         let mut arrived = false;
         for record in records {
+            let record = record.borrow();
             let own = (record.epoch, record.seq);
             let expected = match self.place {
                 (epoch, EPOCH_END) => own.0 <= epoch,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
-use indelible_engine::bundle::{Depth, Fault};
+use indelible_engine::bundle::{Depth, Fault, Flaw};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::ledger::{Claimed, EntryDraft, EntryKind};
 use indelible_engine::lifecycle::{delete, undelete};
@@ -297,6 +297,66 @@ fn refusals_belong_to_the_log() {
     let mut early = self::ledger();
     early.refusals[3].at = Timestamp(0);
     assert!(early.verify(Depth::Records).is_err());
+}
+
+/// The kind with a tagline that only one may have.
+fn unique() -> Arc<Policy> {
+    let mut schema = policy().schema().clone();
+    schema["properties"]["tagline"]["x-indelible"] = json!({ "unique": true });
+    let source = SchemaSource {
+        file: "thing.json".to_owned(),
+        text: schema.to_string(),
+    };
+    Arc::new(Policy::compile(&source).unwrap())
+}
+
+#[test]
+fn a_value_that_only_one_may_have_is_not_taken_twice() {
+    let mut ledger = Ledger::under(unique());
+    for (name, tagline) in [("one", "a"), ("two", "b"), ("one", "c"), ("two", "a")] {
+        let body = json!({ "title": name, "tagline": tagline });
+        ledger.merge(&format!("thing/{name}"), "alice", body);
+    }
+    ledger.lifecycle("thing/one", "alice", delete);
+    ledger.merge(
+        "thing/three",
+        "bob",
+        json!({ "title": "three", "tagline": "c" }),
+    );
+    assert!(ledger.verify(Depth::Admission).is_ok());
+
+    let mut again = ledger.clone();
+    again.lifecycle("thing/one", "alice", undelete);
+    let mut taken = ledger.clone();
+    taken.merge("thing/three", "bob", json!({ "tagline": "a" }));
+    for (bad, holder) in [(again, "thing/three"), (taken, "thing/two")] {
+        assert!(bad.verify(Depth::Records).is_ok());
+        let fault = bad.verify(Depth::Admission).unwrap_err();
+        assert_eq!(fault.line, 2 + bad.drafts.len() as u64);
+        let Flaw::Refused(why) = *fault.flaw else {
+            panic!("{fault:?}")
+        };
+        assert_eq!(why, format!("unique: {holder} has this value of /tagline"));
+    }
+}
+
+/// What was there twice when a field became unique is nobody's fault.
+#[test]
+fn values_that_a_schema_made_unique_are_not_held_against_anybody() {
+    let mut ledger = Ledger::new();
+    for name in ["thing/one", "thing/two"] {
+        ledger.merge(name, "alice", json!({ "title": "T", "tagline": "same" }));
+    }
+    ledger.migrate(&unique());
+    ledger.merge("thing/two", "alice", json!({ "tagline": "other" }));
+    ledger.merge(
+        "thing/three",
+        "bob",
+        json!({ "title": "T", "tagline": "same" }),
+    );
+    assert!(ledger.verify(Depth::Admission).is_ok());
+    ledger.merge("thing/three", "bob", json!({ "tagline": "other" }));
+    assert!(ledger.verify(Depth::Admission).is_err());
 }
 
 /// How many ledgers a property test makes.

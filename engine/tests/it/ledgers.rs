@@ -1,6 +1,7 @@
 //! Small ledgers of several entities, as a server would keep them, to be bundled and forged.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indelible_engine::admission::{Admitted, Origin, Verdict};
 use indelible_engine::bundle::{Depth, Fault, Report, Verifier, Writer};
@@ -11,7 +12,8 @@ use indelible_engine::ledger::{EntryDraft, RefusalDraft, SealedRefusal};
 use indelible_engine::lifecycle::{self, Request};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};
-use indelible_engine::policy::PolicyBook;
+use indelible_engine::migration::migrate;
+use indelible_engine::policy::{Policy, PolicyBook};
 use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Refusal, ViolationReport};
@@ -23,6 +25,8 @@ use crate::fixture::{NOW, editor, judge, policy};
 #[derive(Clone)]
 pub(crate) struct Ledger {
     pub(crate) policies: PolicyBook,
+    /// That of new entities.
+    pub(crate) policy: Arc<Policy>,
     pub(crate) drafts: Vec<EntryDraft>,
     pub(crate) refusals: Vec<RefusalDraft>,
     pub(crate) entities: BTreeMap<EntityId, Entity>,
@@ -30,8 +34,13 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new() -> Self {
+        Self::under(policy())
+    }
+
+    pub(crate) fn under(policy: Arc<Policy>) -> Self {
         Self {
-            policies: [policy()].into_iter().collect(),
+            policies: [Arc::clone(&policy)].into_iter().collect(),
+            policy,
             drafts: Vec::new(),
             refusals: Vec::new(),
             entities: BTreeMap::new(),
@@ -82,7 +91,7 @@ impl Ledger {
             author: author.clone(),
             session: None,
             at: self.now(),
-            policy_hash: policy().hash(),
+            policy_hash: self.policy.hash(),
             code: refusal.code.to_string(),
             admitted: 0,
             change: None,
@@ -104,7 +113,7 @@ impl Ledger {
         };
         let present = self.entities.get(&id).cloned();
         let creation = present.is_none();
-        let entity = present.unwrap_or_else(|| Entity::genesis(&id, Epoch::FIRST, &policy()));
+        let entity = present.unwrap_or_else(|| Entity::genesis(&id, Epoch::FIRST, &self.policy));
         let options = MergeOptions {
             creation,
             ..MergeOptions::default()
@@ -163,6 +172,17 @@ impl Ledger {
         let next = lifecycle::next_epoch(entity, entity.policy(), self.now()).unwrap();
         let (entity, draft, _) = Admitted::into_parts(next);
         self.take(entity, draft);
+    }
+
+    /// Takes all entities over to another schema of their kind.
+    pub(crate) fn migrate(&mut self, policy: &Arc<Policy>) {
+        self.policies.insert(Arc::clone(policy));
+        self.policy = Arc::clone(policy);
+        for entity in self.entities.clone().into_values() {
+            let admitted = migrate(&entity, policy, self.now()).unwrap().unwrap();
+            let (entity, draft, _) = admitted.into_parts();
+            self.take(entity, draft);
+        }
     }
 
     /// The lines of the bundle, with all hashes and chains as they have to be.

@@ -12,7 +12,7 @@ struct Bench {
     take: fn(&Workspace, &str) -> Outcome,
 }
 
-/// Those that are not a program of their own in `tests/benches/` say so.
+/// Those that are not a program of their own in `tests/benches/` say what they take.
 const BENCHES: &[Bench] = &[
     bench(
         "admission",
@@ -25,6 +25,11 @@ const BENCHES: &[Bench] = &[
         "attacks and a flood at the real server, beside honest changes",
     ),
     bench("micro", "the parts of admission, and what they allocate"),
+    Bench {
+        name: "engine",
+        about: "looking back beside loading the document; checking a bundle beside applying it",
+        take: engine,
+    },
     Bench {
         name: "wasm",
         about: "what a browser downloads",
@@ -66,14 +71,19 @@ pub(crate) fn figures(workspace: &Workspace, names: &[String]) -> Outcome {
 }
 
 fn program(workspace: &Workspace, name: &str) -> Outcome {
+    program_of(workspace, "indelible-tests", name)
+}
+
+/// The programs in `engine/benches/`.
+fn engine(workspace: &Workspace, _: &str) -> Outcome {
+    ["history", "verify"]
+        .into_iter()
+        .try_for_each(|name| program_of(workspace, "indelible-engine", name))
+}
+
+fn program_of(workspace: &Workspace, package: &str, name: &str) -> Outcome {
     let mut cargo = workspace.cargo();
-    cargo.args([
-        "bench",
-        "--quiet",
-        "--locked",
-        "--package",
-        "indelible-tests",
-    ]);
+    cargo.args(["bench", "--quiet", "--locked", "--package", package]);
     run(cargo.args(["--bench", name]))
 }
 

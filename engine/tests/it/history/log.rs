@@ -72,7 +72,7 @@ pub(super) fn later_policy() -> Arc<Policy> {
     fields["amount"]["x-indelible"] = json!({ "was": "number" });
     fields.insert(
         "added".to_owned(),
-        json!({ "type": "string", "default": "new" }),
+        json!({ "type": ["string", "null"], "default": "new" }),
     );
     let items = &mut fields["items"]["items"]["properties"];
     items["more"] = json!({ "type": "array", "items": { "type": "string" } });
@@ -213,6 +213,14 @@ fn altered(value: &Value, numbers: &[u8]) -> Value {
                 );
             }
             8 => drop(map.remove("labels")),
+            14 if map.contains_key("added") => {
+                let new = if n.is_multiple_of(2) {
+                    Value::Null
+                } else {
+                    word(m).into()
+                };
+                map.insert("added".to_owned(), new);
+            }
             12 => drop(map.insert("secret".to_owned(), word(n).into())),
             13 => drop(map.insert(
                 "guarded".to_owned(),

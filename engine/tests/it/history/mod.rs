@@ -4,6 +4,7 @@
 
 mod log;
 mod points;
+mod reaching;
 mod telling;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Guards against words that say something else than what happened, or nothing.
 
+use indelible_engine::effects::{Effect, EffectChange};
 use indelible_engine::history::State;
 use indelible_engine::history::words::{Language, Part, What, differences, tell};
 use indelible_engine::policy::PolicySource;
@@ -151,4 +152,31 @@ fn every_effect_is_told() {
             }
         }
     });
+}
+
+/// A field that holds null is not one that holds nothing.
+#[test]
+fn null_comes_back_from_json() {
+    let (from, to) = (Some(Value::Null), Some(json!("a")));
+    for (from, to) in [
+        (from.clone(), to.clone()),
+        (to, from),
+        (None, Some(Value::Null)),
+    ] {
+        let effect = Effect {
+            pointer: "/added".parse().unwrap(),
+            made: 0,
+            emptied: 0,
+            change: EffectChange::Put {
+                from,
+                to,
+                index: None,
+            },
+        };
+        let json = serde_json::to_string(&effect).unwrap();
+        assert_eq!(serde_json::from_str::<Effect>(&json).unwrap(), effect);
+    }
+    assert!(
+        serde_json::from_str::<Effect>(r#"{"pointer":"/a","effect":"move","from":1}"#).is_err()
+    );
 }

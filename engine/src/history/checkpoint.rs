@@ -1,0 +1,160 @@
+//! States as bytes, kept on the way so that the next one need not go all of it.
+//!
+//! Owns their form and where they are worth keeping.
+//! Invariant: a checkpoint is a cache: it may be dropped at any time and is made again from the
+//! log; one that is damaged, or not of this log, is never used.
+//! Must never know: where they are kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::record::Record;
+use super::state::{Place, State};
+use crate::effects::{Effect, EffectChange};
+use crate::entity::Stamps;
+use crate::id::{Epoch, Hash, Seq};
+use crate::lifecycle::Presence;
+use crate::policy::PolicySource;
+
+/// Where checkpoints of one entity are kept. Whoever cannot keep or find one says nothing.
+pub trait Checkpoints {
+    /// The last one at or before a place.
+    fn nearest(&mut self, place: Place) -> Option<(Place, Vec<u8>)>;
+
+    /// Keeps one.
+    fn keep(&mut self, place: Place, checkpoint: Vec<u8>);
+
+    /// Drops one that was of no use.
+    fn forget(&mut self, place: Place);
+}
+
+/// Keeps nothing.
+impl Checkpoints for () {
+    fn nearest(&mut self, _: Place) -> Option<(Place, Vec<u8>)> {
+        None
+    }
+
+    fn keep(&mut self, _: Place, _: Vec<u8>) {}
+
+    fn forget(&mut self, _: Place) {}
+}
+
+/// Keeps them in memory.
+impl Checkpoints for BTreeMap<Place, Vec<u8>> {
+    fn nearest(&mut self, place: Place) -> Option<(Place, Vec<u8>)> {
+        let (place, checkpoint) = self.range(..=place).next_back()?;
+        Some((*place, checkpoint.clone()))
+    }
+
+    fn keep(&mut self, place: Place, checkpoint: Vec<u8>) {
+        self.insert(place, checkpoint);
+    }
+
+    fn forget(&mut self, place: Place) {
+        self.remove(&place);
+    }
+}
+
+const DOMAIN: &[u8] = b"indelible/checkpoint/1\0";
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    epoch: Epoch,
+    seq: Seq,
+    entry: Hash,
+    policy: Hash,
+    presence: Presence,
+    stamps: Stamps,
+    value: Map<String, Value>,
+}
+
+/// The bytes of a state after the entry with this hash: their SHA-256, then JSON.
+pub(super) fn encode(state: &State, entry: Hash) -> Option<Vec<u8>> {
+    let content = Content {
+        epoch: state.place.0,
+        seq: state.place.1,
+        entry,
+        policy: state.policy.hash(),
+        presence: state.presence,
+        stamps: state.stamps.clone(),
+        value: state.value.clone(),
+    };
+    let json = serde_json::to_vec(&content).ok()?;
+    let sum = Hash::of(&[DOMAIN, &json]);
+    Some([sum.as_bytes().as_slice(), &json].concat())
+}
+
+/// The state of a checkpoint that is whole and stands after this record.
+pub(super) fn decode(bytes: &[u8], record: &Record, policies: &dyn PolicySource) -> Option<State> {
+    let (sum, json) = bytes.split_at_checked(Hash::LENGTH)?;
+    if Hash::of(&[DOMAIN, json]).as_bytes() != sum {
+        return None;
+    }
+    let content: Content = serde_json::from_slice(json).ok()?;
+    let place = (content.epoch, content.seq);
+    if place != record.place() || content.entry != record.hash {
+        return None;
+    }
+    Some(State {
+        place,
+        presence: content.presence,
+        value: content.value,
+        stamps: content.stamps,
+        policy: policies.policy(content.policy)?,
+    })
+}
+
+/// Tells where the next checkpoint is worth keeping: where the way since the last one costs as much
+/// as the checkpoint. So all of them together are no longer than the log, and no way is longer
+/// than the value or [`ENTRIES_MIN`] entries, whichever is more.
+#[derive(Debug)]
+pub(super) struct Spacing {
+    entries: usize,
+    bytes: usize,
+    last: usize,
+}
+
+/// Entries between two checkpoints, at least.
+const ENTRIES_MIN: usize = 64;
+
+/// About what an entry takes besides its effects.
+const ENTRY_BYTES: usize = 256;
+
+impl Spacing {
+    /// Behind a checkpoint of so many bytes.
+    pub(super) fn after(last: usize) -> Self {
+        Self {
+            entries: 0,
+            bytes: 0,
+            last,
+        }
+    }
+
+    /// Goes on by a record; whether a checkpoint is worth keeping after it.
+    pub(super) fn passes(&mut self, record: &Record) -> bool {
+        self.entries += 1;
+        self.bytes += ENTRY_BYTES + record.effects.iter().map(weight).sum::<usize>();
+        self.entries >= ENTRIES_MIN && self.bytes >= self.last
+    }
+}
+
+/// About the bytes of an effect.
+fn weight(effect: &Effect) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.len() + 2,
+            Value::Array(items) => items.iter().map(of).sum::<usize>() + 2,
+            Value::Object(map) => map.iter().map(|(name, value)| name.len() + of(value)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        }
+    }
+    match &effect.change {
+        EffectChange::Put { from, to, .. } => from.iter().chain(to).map(of).sum(),
+        EffectChange::Splice {
+            removed, inserted, ..
+        } => of(removed) + of(inserted),
+        EffectChange::Move { .. } => 0,
+    }
+}
