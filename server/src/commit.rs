@@ -1,28 +1,34 @@
 //! The one way in which anything reaches the disk.
 //!
-//! One thread takes the requests of all entities in the order in which they came, gathers what is
-//! waiting into one transaction, and answers when that is on disk. While it syncs, the next
-//! requests pile up and share the next transaction: under load a sync is shared by many, and a
-//! lone request waits for nothing.
+//! Requests wait in one queue, in the order in which they came, and what waits becomes one
+//! transaction. A request that finds nobody committing is committed where it is brought, on the
+//! thread of whoever brings it: to hand it to another thread and to be woken again takes longer
+//! than to admit a small change. What comes meanwhile piles up, and the commit thread takes it
+//! over, transaction after transaction, until nothing waits: under load a sync is shared by many,
+//! and nobody commits for others for longer than for itself.
 //!
 //! Invariant: an `Ok` answer means that the request is on disk. An error says whether nothing was
-//! written or nobody knows. Requests are written in the order in which they were accepted.
+//! written or nobody knows. Requests are written in the order in which they were accepted, and one
+//! transaction is over before the next begins.
 //! Must never know: documents, policy, connections, which database there is.
 
+mod committer;
+mod queue;
+
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
 
-use indelible_engine::ledger::{Entry, EntryDraft, Sealed, decode};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{oneshot, watch};
+use tokio::task::block_in_place;
 
+use self::committer::{Committer, Waiting};
+use self::queue::{Message, Queue, Turn};
 use crate::config::CommitSettings;
-use crate::storage::{
-    Append, Appended, Conflict, Place, Rejected, Store, StoreError, StoreResult, Stored, Tail,
-    Taken,
-};
+use crate::storage::{Append, Appended, Conflict, Rejected, Store, StoreError, StoreResult, Taken};
 
 /// What an actor asks for.
 pub type CommitRequest = Append;
@@ -110,16 +116,37 @@ pub struct CommitCounters {
 
 type Answer = oneshot::Sender<Result<Committed, CommitError>>;
 
-enum Message {
-    Commit(Box<CommitRequest>, Answer),
-    Check(oneshot::Sender<Health>),
-    Stop,
+/// What all handles and the commit thread share.
+struct Shared {
+    queue: Queue,
+    /// Locked by whoever has the turn, and nobody else.
+    committer: Mutex<Committer>,
+    requests_per_transaction_max: usize,
 }
 
-/// Hands requests to the commit thread. Cheap to clone.
+impl Shared {
+    /// Commits what waits, in one transaction.
+    fn commit(&self, turn: Turn<'_>) {
+        let messages = turn.take(self.requests_per_transaction_max);
+        let mut committer = self
+            .committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = Waiting::default();
+        let serve = AssertUnwindSafe(|| committer.serve(messages, &mut waiting));
+        if catch_unwind(serve).is_err() {
+            tracing::error!("committing panicked: nothing is written any more");
+            self.queue.abandon();
+        }
+        // Who was not answered learns now, when nothing is taken any more, that nobody knows.
+        drop(waiting);
+    }
+}
+
+/// Takes requests. Cheap to clone.
 #[derive(Clone)]
 pub struct CommitHandle {
-    queue: mpsc::Sender<Message>,
+    shared: Arc<Shared>,
     health: watch::Receiver<Health>,
     counters: Arc<CommitCounters>,
 }
@@ -136,24 +163,34 @@ impl CommitHandle {
     /// Commits a request; returns when it is on disk. Waits for room when too many are waiting.
     ///
     /// Once this future has been polled to the point where the request is in the queue, dropping it
-    /// does not take the request back.
+    /// does not take the request back. On a runtime of many threads the commit may happen within
+    /// one poll; what else this thread would do goes to another meanwhile.
     ///
     /// # Errors
     /// [`CommitError`] says whether nothing was written or nobody knows.
     pub async fn commit(&self, request: CommitRequest) -> Result<Committed, CommitError> {
+        let stopped = |_| CommitError::Stopped;
         let (answer, answered) = oneshot::channel();
-        self.queue
-            .send(Message::Commit(Box::new(request), answer))
-            .await
-            .map_err(|_| CommitError::Stopped)?;
-        // The thread answers whatever it has taken, unless it died of a panic on the way.
+        let message = Message::Commit(Box::new(request), answer);
+        let room = self.shared.queue.room().await.map_err(stopped)?;
+        if may_block_here() {
+            if let Some(turn) = room.lead(message).map_err(stopped)? {
+                block_in_place(|| self.shared.commit(turn));
+            }
+        } else {
+            room.leave(message).map_err(stopped)?;
+        }
+        // Whatever was taken is answered, unless committing panicked.
         answered.await.unwrap_or(Err(CommitError::Unknown))
     }
 
     /// Looks whether the server can write now: asks the disk, opens the store again if it failed.
     pub async fn check(&self) -> Health {
         let (answer, answered) = oneshot::channel();
-        if self.queue.send(Message::Check(answer)).await.is_err() {
+        let Ok(room) = self.shared.queue.room().await else {
+            return Health::Failed;
+        };
+        if room.leave(Message::Check(answer)).is_err() {
             return Health::Failed;
         }
         answered.await.unwrap_or(Health::Failed)
@@ -161,17 +198,21 @@ impl CommitHandle {
 
     /// Whether the server could write when it last looked.
     pub fn health(&self) -> Health {
-        // Closed while the thread should run: it has died.
-        if self.queue.is_closed() {
+        if self.shared.queue.is_closed() {
             return Health::Failed;
         }
         *self.health.borrow()
     }
 
-    /// What the commit thread has done so far.
+    /// What was committed so far.
     pub fn counters(&self) -> &CommitCounters {
         &self.counters
     }
+}
+
+/// Whether there are other threads that go on with what this one leaves.
+fn may_block_here() -> bool {
+    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// The running commit thread.
@@ -182,33 +223,41 @@ pub struct CommitThread {
 }
 
 impl CommitThread {
-    /// Starts the thread that from now on alone writes to this store.
+    /// Starts the thread. From now on nobody writes to this store but through its handles.
     ///
     /// # Errors
     /// When the store cannot be read, or the system gives no thread.
-    pub fn start(store: Arc<dyn Store>, settings: CommitSettings) -> StoreResult<Self> {
+    pub fn start(store: Arc<dyn Store>, settings: &CommitSettings) -> StoreResult<Self> {
         let appends = store.tail()?.appends;
-        let (queue, requests) = mpsc::channel(settings.queue_requests_max);
         let (health_sender, health) = watch::channel(Health::Ready);
         let counters = Arc::new(CommitCounters::default());
-        let committer = Committer {
-            store,
-            settings,
-            requests,
-            health: health_sender,
-            counters: Arc::clone(&counters),
-            appends,
+        let shared = Arc::new(Shared {
+            queue: Queue::new(settings.queue_requests_max),
+            committer: Mutex::new(Committer {
+                store,
+                disk_free_bytes_min: settings.disk_free_bytes_min,
+                health: health_sender,
+                counters: Arc::clone(&counters),
+                appends,
+            }),
+            requests_per_transaction_max: settings.requests_per_transaction_max,
+        });
+        let of_thread = Arc::clone(&shared);
+        let run = move || {
+            while let Some(turn) = of_thread.queue.turn() {
+                of_thread.commit(turn);
+            }
         };
         let thread = thread::Builder::new()
             .name("commit".to_owned())
-            .spawn(move || committer.run())
+            .spawn(run)
             .map_err(|error| StoreError::Backend {
                 action: "start the commit thread",
                 source: error.into(),
             })?;
         Ok(Self {
             handle: CommitHandle {
-                queue,
+                shared,
                 health,
                 counters,
             },
@@ -224,267 +273,12 @@ impl CommitThread {
     /// Commits everything that was accepted, then stops the thread. What comes later is answered
     /// with [`CommitError::Stopped`].
     pub async fn stop(self) {
-        // An error means that the thread has ended already.
-        let _ = self.handle.queue.send(Message::Stop).await;
+        self.handle.shared.queue.close();
         let joined = tokio::task::spawn_blocking(|| self.thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the commit thread ended by a panic");
         }
     }
-}
-
-struct Waiting {
-    requests: Vec<CommitRequest>,
-    answers: Vec<Answer>,
-}
-
-struct Committer {
-    store: Arc<dyn Store>,
-    settings: CommitSettings,
-    requests: mpsc::Receiver<Message>,
-    health: watch::Sender<Health>,
-    counters: Arc<CommitCounters>,
-    /// How many appends the store is known to have taken.
-    appends: u64,
-}
-
-impl Committer {
-    fn run(mut self) {
-        while let Some(message) = self.requests.blocking_recv() {
-            let mut waiting = Waiting {
-                requests: Vec::new(),
-                answers: Vec::new(),
-            };
-            self.take(message, &mut waiting);
-            let first = Instant::now();
-            while waiting.requests.len() < self.settings.requests_per_transaction_max
-                && first.elapsed() < self.settings.gather_max
-                && let Ok(message) = self.requests.try_recv()
-            {
-                self.take(message, &mut waiting);
-            }
-            if !waiting.requests.is_empty() {
-                self.commit(waiting);
-            }
-        }
-    }
-
-    fn take(&mut self, message: Message, waiting: &mut Waiting) {
-        match message {
-            Message::Commit(request, answer) => {
-                waiting.requests.push(*request);
-                waiting.answers.push(answer);
-            }
-            Message::Check(answer) => {
-                // What is wrong is in the health, and in the log.
-                let _ = self.check_ready();
-                let _ = answer.send(self.health());
-            }
-            // Nothing more is accepted; what is in the queue is still received.
-            Message::Stop => self.requests.close(),
-        }
-    }
-
-    fn commit(&mut self, waiting: Waiting) {
-        let requests = waiting.requests.len();
-        let _span = tracing::debug_span!("commit", requests).entered();
-        let began = Instant::now();
-        let outcomes = self
-            .check_ready()
-            .and_then(|()| self.append(&waiting.requests));
-        match outcomes {
-            Ok(outcomes) => {
-                let entries = self.count(&outcomes);
-                let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                tracing::debug!(entries, duration_us, "committed");
-                for (answer, outcome) in waiting.answers.into_iter().zip(outcomes) {
-                    // Whoever asked may have gone; the request is on disk all the same.
-                    let _ = answer.send(outcome.map_err(CommitError::from));
-                }
-            }
-            Err(error) => {
-                for answer in waiting.answers {
-                    let _ = answer.send(Err(error.clone()));
-                }
-            }
-        }
-    }
-
-    fn count(&self, outcomes: &[Result<Committed, Rejected>]) -> u64 {
-        let committed = outcomes.iter().flatten();
-        let entries = committed
-            .clone()
-            .map(|outcome| outcome.entries.len() as u64)
-            .sum();
-        let requests = committed.count() as u64;
-        let is_conflict = |outcome: &&Result<_, _>| matches!(outcome, Err(Rejected::Conflict(_)));
-        let conflicts = outcomes.iter().filter(is_conflict).count() as u64;
-        self.counters.transactions.fetch_add(1, Ordering::Relaxed);
-        self.counters
-            .requests
-            .fetch_add(requests, Ordering::Relaxed);
-        self.counters.entries.fetch_add(entries, Ordering::Relaxed);
-        self.counters
-            .conflicts
-            .fetch_add(conflicts, Ordering::Relaxed);
-        if conflicts > 0 {
-            tracing::warn!(conflicts, "requests did not fit their logs");
-        }
-        entries
-    }
-
-    /// Whether the store is open and there is room on the disk.
-    fn check_ready(&mut self) -> Result<(), CommitError> {
-        if self.health() == Health::Failed {
-            self.reopen().map_err(|error| {
-                log_failure(&error, "the store is still closed");
-                CommitError::Failed
-            })?;
-        }
-        let free_bytes = match self.store.disk_free_bytes() {
-            Ok(free_bytes) => free_bytes,
-            Err(error) => {
-                log_failure(&error, "cannot tell how much room there is on the disk");
-                return Ok(());
-            }
-        };
-        let full = free_bytes < self.settings.disk_free_bytes_min;
-        if full && self.health() == Health::Ready {
-            tracing::error!(
-                free_bytes,
-                "the disk is nearly full: nothing is written any more"
-            );
-        }
-        if !full && self.health() != Health::Ready {
-            tracing::info!(free_bytes, "writing again");
-        }
-        self.set_health(if full {
-            Health::ReadOnly { free_bytes }
-        } else {
-            Health::Ready
-        });
-        if full {
-            Err(CommitError::ReadOnly { free_bytes })
-        } else {
-            Ok(())
-        }
-    }
-
-    fn append(
-        &mut self,
-        requests: &[CommitRequest],
-    ) -> Result<Vec<Result<Committed, Rejected>>, CommitError> {
-        match self.store.append(requests) {
-            Ok(outcomes) => {
-                self.appends += 1;
-                Ok(outcomes)
-            }
-            Err(error) => {
-                self.counters.failures.fetch_add(1, Ordering::Relaxed);
-                log_failure(&error, "a commit failed; reading back whether it is there");
-                self.read_back(requests)
-            }
-        }
-    }
-
-    /// After a failed transaction: opens the store again and looks whether it happened.
-    fn read_back(
-        &mut self,
-        requests: &[CommitRequest],
-    ) -> Result<Vec<Result<Committed, Rejected>>, CommitError> {
-        let before = self.appends;
-        let look = |committer: &mut Self| -> StoreResult<Option<Vec<_>>> {
-            let tail = committer.reopen()?;
-            if tail.appends == before {
-                return Ok(None);
-            }
-            let outcomes = requests
-                .iter()
-                .map(|request| recover(&*committer.store, request));
-            outcomes.collect::<StoreResult<_>>().map(Some)
-        };
-        match look(self) {
-            Ok(Some(outcomes)) => {
-                tracing::warn!("the failed commit is on disk");
-                Ok(outcomes)
-            }
-            Ok(None) => {
-                tracing::warn!("the failed commit is not on disk");
-                Err(CommitError::Failed)
-            }
-            Err(error) => {
-                log_failure(&error, "the store cannot be read after a failure");
-                self.set_health(Health::Failed);
-                Err(CommitError::Unknown)
-            }
-        }
-    }
-
-    fn reopen(&mut self) -> StoreResult<Tail> {
-        self.store.reopen()?;
-        let tail = self.store.tail()?;
-        self.appends = tail.appends;
-        Ok(tail)
-    }
-
-    fn health(&self) -> Health {
-        *self.health.borrow()
-    }
-
-    fn set_health(&self, health: Health) {
-        self.health
-            .send_if_modified(|now| std::mem::replace(now, health) != health);
-    }
-}
-
-/// What a request came to whose transaction is known to have happened. Which of its refusals got a
-/// record is not told again.
-fn recover(store: &dyn Store, request: &CommitRequest) -> StoreResult<Result<Committed, Rejected>> {
-    let mut committed = Committed::default();
-    for new in &request.entries {
-        let draft = &new.draft;
-        let place = Place {
-            entity: draft.entity.clone(),
-            epoch: draft.epoch,
-            seq: draft.seq,
-        };
-        let found = match store.entry(&place)? {
-            Some(Stored { hash, bytes }) => Some(Sealed {
-                entry: decode(&bytes)?,
-                bytes,
-                hash,
-            }),
-            None => None,
-        };
-        match found {
-            Some(sealed) if is_of(&sealed.entry, draft) => committed.entries.push(sealed),
-            _ => {
-                let found = store.head(&request.entity)?;
-                return Ok(Err(Conflict {
-                    expected: place,
-                    found,
-                }
-                .into()));
-            }
-        }
-    }
-    Ok(Ok(committed))
-}
-
-fn is_of(entry: &Entry, draft: &EntryDraft) -> bool {
-    entry.kind == draft.kind
-        && entry.proposal == draft.proposal
-        && entry.author == draft.author
-        && entry.session == draft.session
-        && entry.policy_hash == draft.policy_hash
-        && entry.changes == draft.changes
-}
-
-fn log_failure(error: &StoreError, what: &'static str) {
-    let cause = std::error::Error::source(error)
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    tracing::error!(%error, cause, "{what}");
 }
 
 #[cfg(test)]

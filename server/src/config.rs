@@ -165,8 +165,6 @@ impl Default for RelaySettings {
 pub struct CommitSettings {
     /// Requests that share one transaction at most.
     pub requests_per_transaction_max: usize,
-    /// How long requests are gathered, counted from the first, as long as more keep coming.
-    pub gather_max: Duration,
     /// Requests that may wait; whoever brings more waits for room.
     pub queue_requests_max: usize,
     /// Below this many free bytes on the data directory's disk, nothing is written any more.
@@ -177,7 +175,6 @@ impl Default for CommitSettings {
     fn default() -> Self {
         Self {
             requests_per_transaction_max: 256,
-            gather_max: Duration::from_millis(2),
             queue_requests_max: 1_024,
             disk_free_bytes_min: 128 << 20,
         }

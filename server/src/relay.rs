@@ -1,6 +1,6 @@
 //! The relay: connections, entity actors, and what goes from one to the other.
 //!
-//! Owns the way of an edit from a frame or request to the commit thread and back to everybody who
+//! Owns the way of an edit from a frame or request to the commit and back to everybody who
 //! follows the entity. Invariant: one actor per entity, one write path, nothing told before it is
 //! on disk.
 //!

@@ -116,7 +116,7 @@ impl Server {
         };
         let store = Arc::new(RedbStore::open(&config.data, config.refusals)?);
         let known = known_policies::keep(&*store, &policies)?;
-        let commit = CommitThread::start(store.clone(), config.commit.clone())?;
+        let commit = CommitThread::start(store.clone(), &config.commit)?;
         let hub = Hub::new(Parts {
             policies,
             known,

@@ -65,7 +65,7 @@ fn child() {
         return;
     };
     let store: Arc<dyn Store> = Arc::new(open(&dir));
-    let thread = CommitThread::start(Arc::clone(&store), CommitSettings::default()).unwrap();
+    let thread = CommitThread::start(Arc::clone(&store), &CommitSettings::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()

@@ -27,7 +27,7 @@ use super::bucket::Bucket;
 use super::fanout::Outbox;
 use super::frames;
 use super::hub::Hub;
-use super::socket;
+use super::socket::{self, Socket};
 use crate::clock;
 use crate::config::ConnectionSettings;
 
@@ -72,9 +72,11 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) {
     let (sink, stream) = socket.split();
+    let sending = Arc::new(Socket::new(sink));
     let outbox = Arc::new(Outbox::new(settings.send_queue_bytes_max));
+    outbox.connect(Arc::<Socket>::clone(&sending));
     let gone = CancellationToken::new();
-    let sender = socket::send_all(sink, Arc::clone(&outbox), settings.clone(), gone.clone());
+    let sender = socket::send_all(sending, Arc::clone(&outbox), settings.clone(), gone.clone());
     let sender = tokio::spawn(sender);
     let mut incoming = Incoming {
         stream,

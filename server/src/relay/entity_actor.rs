@@ -27,7 +27,7 @@ use super::frames::{self, RelayedEntry};
 use super::hub::Hub;
 use super::loading::{self, Loaded};
 use super::values::{KindValues, Present};
-use super::writes::{Outcome, Write, WriteError};
+use super::writes::{Haste, Outcome, Write, WriteError};
 use crate::commit::CommitError;
 use crate::storage::{Append, Presence};
 
@@ -166,9 +166,8 @@ impl Actor {
                     subscriber.outbox.answer(frame);
                 }
                 Message::Write(write) => {
-                    write
-                        .answer
-                        .give(&self.id, write.id, Outcome::Failed(WriteError::Storage));
+                    let outcome = Outcome::Failed(WriteError::Storage);
+                    write.answer.give(&self.id, write.id, outcome, Haste::Soon);
                 }
             }
         }
@@ -196,9 +195,17 @@ impl Actor {
                 outcome => break (judged, outcome.is_ok()),
             }
         };
+        let haste = if writes.len() == 1 {
+            Haste::Now
+        } else {
+            Haste::Soon
+        };
         for (write, judged) in writes.into_iter().zip(judged) {
             let outcome = judged.outcome(self.present.as_ref(), committed);
-            write.answer.give(&self.id, write.id, outcome);
+            write.answer.give(&self.id, write.id, outcome, haste);
+        }
+        for replica in self.replicas.values() {
+            replica.outbox.wake();
         }
         self.store_snapshot().await;
     }
@@ -314,6 +321,8 @@ impl Actor {
         serde_json::to_string(&patch).expect("patches are plain JSON with text keys")
     }
 
+    /// Queues entries for everybody who follows the entity. They go out with the answers, or when
+    /// those are given.
     fn relay(&mut self, entity: &Entity, entries: &[RelayedEntry<'_>]) {
         if self.replicas.is_empty() {
             return;
@@ -325,7 +334,7 @@ impl Actor {
             let outbox = &replica.outbox;
             let relay = |frame: &Bytes| {
                 outbox
-                    .relay(&replica.subscription, frame.clone(), reset)
+                    .queue_relayed(&replica.subscription, frame.clone(), reset)
                     .is_ok()
             };
             frames.iter().all(relay)

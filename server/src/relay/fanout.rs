@@ -7,7 +7,8 @@
 //! Must not know: the engine's documents, the store, HTTP, or what a frame says.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::body::Bytes;
 use indelible_engine::id::{EntityId, Kind};
@@ -40,13 +41,11 @@ pub(crate) struct Closing {
     pub(crate) reason: &'static str,
 }
 
-/// The next thing to put on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outgoing {
-    /// One encoded frame.
-    Frame(Bytes),
-    /// Nothing more comes; close the socket.
-    Close(Closing),
+/// Where the frames of an outbox go.
+pub(crate) trait Wire: fmt::Debug + Send + Sync {
+    /// Sends what is queued as far as that needs no waiting. What is left is for the task that
+    /// waits for the peer.
+    fn send_now(&self, outbox: &Outbox);
 }
 
 #[derive(Debug)]
@@ -71,6 +70,7 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
+    wire: OnceLock<Arc<dyn Wire>>,
     filled: Notify,
     drained: Notify,
     bytes_max: usize,
@@ -81,6 +81,7 @@ impl Outbox {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             queue: Mutex::default(),
+            wire: OnceLock::new(),
             filled: Notify::new(),
             drained: Notify::new(),
             bytes_max,
@@ -91,19 +92,32 @@ impl Outbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says where the frames go. The first call counts.
+    pub(crate) fn connect(&self, wire: Arc<dyn Wire>) {
+        self.wire.get_or_init(|| wire);
+    }
+
     /// Queues an answer to something the connection asked for.
     pub(crate) fn answer(&self, bytes: Bytes) {
-        let mut queue = self.lock();
-        if queue.closing.is_some() {
-            return;
-        }
-        queue.bytes += bytes.len();
-        queue.frames.push_back(Queued {
-            bytes,
-            relayed: None,
-        });
-        drop(queue);
+        self.queue_answer(bytes);
         self.filled.notify_one();
+    }
+
+    /// Queues an answer and sends what is queued from here, on the caller's thread, unless the
+    /// peer has to be waited for.
+    pub(crate) fn answer_now(&self, bytes: Bytes) {
+        self.queue_answer(bytes);
+        if let Some(wire) = self.wire.get() {
+            wire.send_now(self);
+        }
+        self.wake();
+    }
+
+    fn queue_answer(&self, bytes: Bytes) {
+        let mut queue = self.lock();
+        if queue.closing.is_none() {
+            queue.push(bytes, None);
+        }
     }
 
     /// Queues a frame of a subscription.
@@ -117,28 +131,46 @@ impl Outbox {
         bytes: Bytes,
         reset: impl FnOnce() -> Bytes,
     ) -> Result<(), Overflow> {
+        self.queue_relayed(subscription, bytes, reset)?;
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Like [`Self::relay`], but what fits is sent with the next answer or after [`Self::wake`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn queue_relayed(
+        &self,
+        subscription: &Arc<Subscription>,
+        bytes: Bytes,
+        reset: impl FnOnce() -> Bytes,
+    ) -> Result<(), Overflow> {
         let mut queue = self.lock();
         if queue.closing.is_some() {
             return Err(Overflow);
         }
-        let fits = queue.relayed_bytes < self.bytes_max;
-        if fits {
-            queue.bytes += bytes.len();
-            queue.relayed_bytes += bytes.len();
-            let relayed = Some(Arc::clone(subscription));
-            queue.frames.push_back(Queued { bytes, relayed });
-        } else {
+        if queue.relayed_bytes >= self.bytes_max {
             queue.drop_frames_of(subscription);
-            let reset = reset();
-            queue.bytes += reset.len();
-            queue.frames.push_back(Queued {
-                bytes: reset,
-                relayed: None,
-            });
+            queue.push(reset(), None);
+            drop(queue);
+            self.filled.notify_one();
+            return Err(Overflow);
         }
-        drop(queue);
-        self.filled.notify_one();
-        if fits { Ok(()) } else { Err(Overflow) }
+        queue.push(bytes, Some(Arc::clone(subscription)));
+        Ok(())
+    }
+
+    /// Wakes the task that sends, if anything is queued.
+    pub(crate) fn wake(&self) {
+        if !self.is_empty() {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Whether no frame waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().frames.is_empty()
     }
 
     /// Closes the connection after what is queued has been sent. The first call counts.
@@ -148,31 +180,23 @@ impl Outbox {
         self.drained.notify_waiters();
     }
 
-    /// Waits for the next thing to send. One task only may call this.
-    pub(crate) async fn next(&self) -> Outgoing {
-        loop {
-            if let Some(next) = self.take() {
-                return next;
-            }
-            self.filled.notified().await;
+    /// Waits until there is something to send, or to look at again. One task only may call this.
+    pub(crate) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// Tells the task that sends to look again.
+    pub(crate) fn call(&self) {
+        self.filled.notify_one();
+    }
+
+    /// The next frame, if one waits that is no longer than `bytes_max`. Only who holds the wire may
+    /// call this: the order is that of the calls.
+    pub(crate) fn pop(&self, bytes_max: usize) -> Option<Bytes> {
+        let mut queue = self.lock();
+        if queue.frames.front()?.bytes.len() > bytes_max {
+            return None;
         }
-    }
-
-    /// The next frame, if one waits that is no longer than `bytes_max`. Only the task that calls
-    /// [`Self::next`] may call this.
-    pub(crate) fn waiting(&self, bytes_max: usize) -> Option<Bytes> {
-        let queue = self.lock();
-        let fits = queue.frames.front()?.bytes.len() <= bytes_max;
-        if fits { self.pop(queue) } else { None }
-    }
-
-    fn take(&self) -> Option<Outgoing> {
-        let queue = self.lock();
-        let closing = queue.closing.map(Outgoing::Close);
-        self.pop(queue).map(Outgoing::Frame).or(closing)
-    }
-
-    fn pop(&self, mut queue: MutexGuard<'_, Queue>) -> Option<Bytes> {
         let frame = queue.frames.pop_front()?;
         queue.bytes -= frame.bytes.len();
         if frame.relayed.is_some() {
@@ -184,6 +208,12 @@ impl Outbox {
             self.drained.notify_waiters();
         }
         Some(frame.bytes)
+    }
+
+    /// How to close, once every frame has been taken and somebody has closed.
+    pub(crate) fn closing(&self) -> Option<Closing> {
+        let queue = self.lock();
+        queue.closing.filter(|_| queue.frames.is_empty())
     }
 
     /// Waits until no more than the limit is queued: whoever reads requests waits here first.
@@ -202,6 +232,12 @@ impl Outbox {
 }
 
 impl Queue {
+    fn push(&mut self, bytes: Bytes, relayed: Option<Arc<Subscription>>) {
+        self.bytes += bytes.len();
+        self.relayed_bytes += relayed.as_ref().map_or(0, |_| bytes.len());
+        self.frames.push_back(Queued { bytes, relayed });
+    }
+
     fn drop_frames_of(&mut self, subscription: &Arc<Subscription>) {
         let (mut bytes, mut relayed_bytes) = (0, 0);
         self.frames.retain(|frame| {
@@ -229,7 +265,11 @@ pub(crate) struct Subscriber {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against a slow reader that grows the server's memory, or loses frames silently.
+    //! Guards against a slow reader that grows the server's memory, or loses frames silently, and
+    //! against frames that nobody sends.
+
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn subscription(name: &str) -> Arc<Subscription> {
@@ -255,7 +295,8 @@ mod tests {
         assert_eq!(outbox.relay(&other, frame(2), reset), Ok(()));
         outbox.close(1000, "done");
         let mut sent = Vec::new();
-        while let Outgoing::Frame(bytes) = outbox.next().await {
+        while let Some(bytes) = outbox.pop(usize::MAX) {
+            assert_eq!(outbox.closing().is_some(), outbox.is_empty());
             sent.push(bytes.len());
         }
         assert_eq!(sent, [50, RESET.len(), 2]);
@@ -267,14 +308,17 @@ mod tests {
         for size in [1, 2, 3, 40] {
             outbox.answer(frame(size));
         }
-        assert_eq!(outbox.next().await, Outgoing::Frame(frame(1)));
-        assert_eq!(outbox.waiting(10), Some(frame(2)));
-        assert_eq!(outbox.waiting(8), Some(frame(3)));
-        assert_eq!(outbox.waiting(5), None);
-        assert_eq!(outbox.next().await, Outgoing::Frame(frame(40)));
+        outbox.filled().await;
+        assert_eq!(outbox.pop(usize::MAX), Some(frame(1)));
+        assert_eq!(outbox.pop(10), Some(frame(2)));
+        assert_eq!(outbox.pop(8), Some(frame(3)));
+        assert_eq!(outbox.pop(5), None);
+        assert_eq!(outbox.pop(usize::MAX), Some(frame(40)));
+        assert_eq!(outbox.closing(), None);
         outbox.close(1000, "done");
-        assert_eq!(outbox.waiting(5), None);
-        assert!(matches!(outbox.next().await, Outgoing::Close(_)));
+        outbox.filled().await;
+        assert_eq!(outbox.pop(5), None);
+        assert_eq!(outbox.closing().map(|closing| closing.code), Some(1000));
     }
 
     #[tokio::test]
@@ -283,7 +327,71 @@ mod tests {
         outbox.answer(frame(20));
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(5), outbox.room());
         assert!(waiting.await.is_err(), "the queue is over its limit");
-        assert_eq!(outbox.next().await, Outgoing::Frame(frame(20)));
+        assert_eq!(outbox.pop(usize::MAX), Some(frame(20)));
         outbox.room().await;
+    }
+
+    /// A wire that takes frames up to some length at once.
+    #[derive(Debug)]
+    struct Takes {
+        bytes_max: usize,
+        taken: Mutex<Vec<usize>>,
+    }
+
+    impl Wire for Takes {
+        fn send_now(&self, outbox: &Outbox) {
+            while let Some(bytes) = outbox.pop(self.bytes_max) {
+                self.taken.lock().unwrap().push(bytes.len());
+            }
+        }
+    }
+
+    fn connected(bytes_max: usize) -> (Outbox, Arc<Takes>) {
+        let wire = Arc::new(Takes {
+            bytes_max,
+            taken: Mutex::default(),
+        });
+        let outbox = Outbox::new(100);
+        outbox.connect(Arc::<Takes>::clone(&wire));
+        (outbox, wire)
+    }
+
+    #[test]
+    fn an_answer_takes_along_what_waits_and_wakes_nobody() {
+        let (outbox, wire) = connected(50);
+        let reset = || Bytes::from_static(RESET);
+        let relayed = outbox.queue_relayed(&subscription("team/a"), frame(3), reset);
+        assert_eq!(relayed, Ok(()));
+        assert!(!outbox.is_empty());
+        outbox.answer_now(frame(4));
+        assert_eq!(*wire.taken.lock().unwrap(), [3, 4]);
+        assert_eq!(outbox.filled().now_or_never(), None);
+    }
+
+    #[test]
+    fn what_cannot_go_at_once_is_for_the_task_in_its_order() {
+        let (outbox, wire) = connected(50);
+        outbox.answer_now(frame(60));
+        outbox.answer_now(frame(1));
+        assert!(wire.taken.lock().unwrap().is_empty());
+        assert_eq!(outbox.filled().now_or_never(), Some(()));
+        assert_eq!(outbox.pop(usize::MAX), Some(frame(60)));
+        assert_eq!(outbox.pop(usize::MAX), Some(frame(1)));
+    }
+
+    #[test]
+    fn what_was_queued_quietly_goes_with_a_call_and_a_reset_at_once() {
+        let outbox = Outbox::new(10);
+        let slow = subscription("team/a");
+        let reset = || Bytes::from_static(RESET);
+        assert_eq!(outbox.queue_relayed(&slow, frame(20), reset), Ok(()));
+        assert_eq!(outbox.filled().now_or_never(), None);
+        outbox.wake();
+        assert_eq!(outbox.filled().now_or_never(), Some(()));
+        assert_eq!(outbox.queue_relayed(&slow, frame(1), reset), Err(Overflow));
+        assert_eq!(outbox.filled().now_or_never(), Some(()));
+        assert_eq!(outbox.pop(usize::MAX), Some(Bytes::from_static(RESET)));
+        outbox.wake();
+        assert_eq!(outbox.filled().now_or_never(), None);
     }
 }

@@ -137,6 +137,15 @@ pub(crate) enum Answer {
     Waiting(oneshot::Sender<Outcome>),
 }
 
+/// Who sends an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// Whoever has it, before anything else: its author alone waits.
+    Now,
+    /// The connection's own task, while the answers behind it are given.
+    Soon,
+}
+
 /// What became of a write.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
@@ -216,10 +225,14 @@ impl WriteError {
 
 impl Answer {
     /// Tells the outcome of the write `id` to `entity`.
-    pub(crate) fn give(self, entity: &EntityId, id: ProposalId, outcome: Outcome) {
+    pub(crate) fn give(self, entity: &EntityId, id: ProposalId, outcome: Outcome, haste: Haste) {
         match self {
             Self::Socket { outbox, place } => {
-                outbox.answer(frames::outcome(entity, id, &outcome));
+                let frame = frames::outcome(entity, id, &outcome);
+                match haste {
+                    Haste::Now => outbox.answer_now(frame),
+                    Haste::Soon => outbox.answer(frame),
+                }
                 drop(place);
             }
             // Whoever asked may have gone: the write stands all the same.
