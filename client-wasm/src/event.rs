@@ -49,6 +49,9 @@ pub struct ViolationView {
     /// What stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<Value>,
+    /// Which entity has the value that only one may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<EntityId>,
     /// A sentence for people.
     pub message: String,
 }
@@ -63,6 +66,7 @@ impl From<ViolationReport> for ViolationView {
             rule: report.rule,
             attempted: value(report.attempted),
             kept: value(report.kept),
+            holder: report.holder,
             message: report.message,
         }
     }
@@ -78,6 +82,7 @@ impl From<Violation> for ViolationView {
             rule: violation.rule.code().to_owned(),
             attempted: violation.attempted,
             kept: violation.kept,
+            holder: violation.holder,
             message: violation.message,
         }
     }

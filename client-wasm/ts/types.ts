@@ -46,6 +46,8 @@ export interface Violation {
   readonly attempted?: JsonValue
   /** What stands instead, as far as the author may read it. */
   readonly kept?: JsonValue
+  /** With the rule `unique`: the name of the entity that has the value. */
+  readonly holder?: string
   /** A sentence for people. */
   readonly message: string
 }

@@ -256,14 +256,15 @@ fn first_taken<E>(
 
 fn violation(entity: &Entity, author: &Principal, (claim, by): &(Claim, EntityId)) -> Violation {
     let policy = entity.policy();
-    let message = if policy.readable(author) {
+    let may_read = policy.readable(author);
+    let message = if may_read {
         format!("{by} has this value, which only one of its kind may have")
     } else {
         "another one has this value, which only one of its kind may have".to_owned()
     };
     let value = entity.presented();
     let kept = at(&value, claim.pointer.tokens());
-    let stands = entity.presence() == Presence::Present && policy.readable(author);
+    let stands = entity.presence() == Presence::Present && may_read;
     Violation {
         change: 0,
         ops: Vec::new(),
@@ -271,6 +272,7 @@ fn violation(entity: &Entity, author: &Principal, (claim, by): &(Claim, EntityId
         rule: Rule::UNIQUE,
         attempted: Some(claim.value.clone()),
         kept: kept.filter(|_| stands).cloned(),
+        holder: may_read.then(|| by.clone()),
         message,
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::id::EntityId;
 use crate::pointer::Pointer;
 
 /// The rule that a violation broke: one of the constants below, or a JSON Schema keyword.
@@ -92,6 +93,8 @@ pub struct Violation {
     pub attempted: Option<Value>,
     /// What stands.
     pub kept: Option<Value>,
+    /// Who has the value that only one may have, as far as the author may know.
+    pub holder: Option<EntityId>,
     /// The reason in a sentence, for people.
     pub message: String,
 }
@@ -128,6 +131,7 @@ impl Refusal {
             rule: Rule(code.clone()),
             attempted: None,
             kept: None,
+            holder: None,
             message,
         };
         Self {
@@ -171,6 +175,10 @@ pub struct ViolationReport {
     /// What stands, as JSON text, as far as the author may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
+    /// Which entity has the value that only one of its kind may have, as far as the author may read
+    /// it. Not in the ledger, whose readers may be others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<EntityId>,
     /// A sentence for people.
     pub message: String,
 }
@@ -185,6 +193,7 @@ impl From<&Violation> for ViolationReport {
             rule: violation.rule.code().to_owned(),
             attempted: violation.attempted.as_ref().map(Value::to_string),
             kept: violation.kept.as_ref().map(Value::to_string),
+            holder: violation.holder.clone(),
             message: violation.message.clone(),
         }
     }

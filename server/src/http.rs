@@ -25,7 +25,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,6 +63,7 @@ pub(crate) fn router(app: App) -> Router {
             "/api/{kind}/{id}",
             get(api::get).put(writes::put).delete(writes::delete),
         )
+        .route("/api/{kind}/{id}/undelete", post(writes::undelete))
         .method_not_allowed_fallback(wrong_method)
         .layer(cors);
     Router::new()

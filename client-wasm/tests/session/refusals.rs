@@ -31,6 +31,7 @@ fn names(change: u32, ops: &[u32], pointer: &str) -> ViolationReport {
         rule: "write".to_owned(),
         attempted: None,
         kept: None,
+        holder: None,
         message: "not by you".to_owned(),
     }
 }

@@ -503,6 +503,7 @@ impl Judge<'_> {
             rule,
             attempted,
             kept,
+            holder: None,
             message: message.to_owned(),
         });
     }

@@ -32,6 +32,7 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
             ops: Vec::new(),
             kept: value_at(&before.presented(), &after.policy, &fault.pointer),
             attempted: value_at(&after.presented(), &after.policy, &fault.pointer),
+            holder: None,
             pointer: fault.pointer,
             rule: Rule::keyword(&fault.keyword),
             message: fault.message,

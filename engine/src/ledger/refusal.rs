@@ -188,6 +188,8 @@ fn clip_violation(mut violation: ViolationReport) -> ViolationReport {
     violation.attempted = violation.attempted.map(cut);
     violation.kept = violation.kept.map(cut);
     violation.message = cut(violation.message);
+    // Names another entity, which is not for all who read this one's ledger.
+    violation.holder = None;
     violation
 }
 
@@ -304,6 +306,7 @@ fn read_violation(decoder: &mut Decoder<'_>) -> Result<ViolationReport, RecordEr
         rule: text(decoder)?,
         attempted: optional(decoder, text)?,
         kept: optional(decoder, text)?,
+        holder: None,
         message: text(decoder)?,
     })
 }
@@ -399,6 +402,7 @@ mod tests {
             rule: text.to_owned(),
             attempted: Some(text.to_owned()),
             kept: None,
+            holder: None,
             message: text.to_owned(),
         };
         RefusalDraft {

@@ -519,6 +519,7 @@ impl Merger<'_, '_> {
             rule,
             attempted: attempted.cloned(),
             kept,
+            holder: None,
             message: message.to_owned(),
         });
     }

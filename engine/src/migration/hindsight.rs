@@ -116,6 +116,7 @@ impl Judge<'_> {
             rule,
             attempted,
             kept,
+            holder: None,
             message: message.to_owned(),
         });
     }

@@ -105,6 +105,9 @@ fn violation_json(violation: &Violation) -> Value {
                 fields.insert(name.into(), value.clone());
             }
         }
+        if let Some(holder) = &violation.holder {
+            fields.insert("holder".into(), holder.to_string().into());
+        }
     }
     json
 }

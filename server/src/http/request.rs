@@ -183,7 +183,7 @@ fn object(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Value, Pr
 
 /// The id of the write: from `Idempotency-Key`, or fresh. Keys of one principal never meet those
 /// of another, because ids are looked up together with the principal.
-fn proposal_id(headers: &HeaderMap, caller: &Principal) -> Result<ProposalId, Problem> {
+pub(super) fn proposal_id(headers: &HeaderMap, caller: &Principal) -> Result<ProposalId, Problem> {
     let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
         return Ok(ProposalId(random::bytes()));
     };

@@ -1,4 +1,4 @@
-//! Creating, replacing and deleting entities over HTTP.
+//! Creating, replacing, deleting and undeleting entities over HTTP.
 //!
 //! Invariant: nothing is written here; every request becomes a [`Write`] in its entity's mailbox,
 //! where it meets everybody else's, and is answered after its commit.
@@ -22,8 +22,8 @@ use super::api;
 use super::body;
 use super::caller::Caller;
 use super::problem::Problem;
-use super::request::{Creation, Deletion, Replacement};
-use crate::relay::{Answer, Outcome, Task, Write, Written};
+use super::request::{Creation, Deletion, Replacement, proposal_id};
+use crate::relay::{Answer, Outcome, Present, Task, Write, Written};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -60,20 +60,32 @@ pub(crate) async fn post(
         Outcome::Failed(error) => return Err(api::failure(&error)),
     };
     let path = format!("/api/{}/{}", entity.kind(), entity.id().unwrap_or_default());
+    let present = written.present.filter(|_| policy.readable(&caller.0));
+    let mut response = begun(StatusCode::CREATED, &entity, present.as_deref(), &caller.0);
+    api::insert(response.headers_mut(), header::LOCATION, &path);
+    Ok(response)
+}
+
+/// The answer about an entity that is there now and was not before.
+fn begun(
+    status: StatusCode,
+    entity: &EntityId,
+    present: Option<&Present>,
+    caller: &Principal,
+) -> Response {
     let mut body = json!({ "id": entity.id() });
     let mut etag = None;
-    if let Some(present) = written.present.filter(|_| policy.readable(&caller.0)) {
+    if let Some(present) = present {
         body["version"] = present.version.clone().into();
         body["value"] = present.value.clone();
         etag = Some(api::etag(&present.version));
     }
-    let mut response = api::json(StatusCode::CREATED, body.to_string());
-    api::insert(response.headers_mut(), header::LOCATION, &path);
+    let mut response = api::json(status, body.to_string());
     if let Some(etag) = etag {
         api::insert(response.headers_mut(), header::ETAG, &etag);
     }
-    api::cache(response.headers_mut(), &caller.0);
-    Ok(response)
+    api::cache(response.headers_mut(), caller);
+    response
 }
 
 /// `PUT /api/{kind}`: of a singleton.
@@ -134,6 +146,28 @@ pub(crate) async fn delete(
     };
     match write(&app, &entity, &caller.0, id, task).await {
         Outcome::Written(_) | Outcome::Unchanged(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Outcome::Refused(refusal) => Err(refused(&refusal)),
+        Outcome::Failed(error) => Err(api::failure(&error)),
+    }
+}
+
+/// `POST /api/{kind}/{id}/undelete`. What is deleted has no version, so there is no condition: an
+/// entity that is there already is a conflict.
+pub(crate) async fn undelete(
+    State(app): State<App>,
+    caller: Caller,
+    Path((kind, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let policy = api::policy(&app, &kind)?;
+    caller.deletes(&policy)?;
+    let entity = api::entity(&policy, Some(&id))?;
+    let id = proposal_id(&headers, &caller.0)?;
+    match write(&app, &entity, &caller.0, id, Task::Undelete).await {
+        Outcome::Written(written) | Outcome::Unchanged(written) => {
+            let present = written.present.as_deref();
+            Ok(begun(StatusCode::OK, &entity, present, &caller.0))
+        }
         Outcome::Refused(refusal) => Err(refused(&refusal)),
         Outcome::Failed(error) => Err(api::failure(&error)),
     }

@@ -5,9 +5,19 @@ use indelible_engine::limits::Limits;
 use indelible_engine::protocol::{ClientFrame, ServerFrame};
 
 use super::vectors;
+use crate::hostile::{self, Bytes, RawMessage};
 
+/// Every frame as it should be, and the wall's messages that are no frames, or almost.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    vectors("frames.json")
+    let mut seeds = vectors("frames.json");
+    for message in hostile::frame_cases()
+        .into_iter()
+        .flat_map(|case| case.messages)
+    {
+        let (RawMessage::Binary(Bytes(bytes)) | RawMessage::Text(Bytes(bytes))) = message;
+        seeds.push(bytes);
+    }
+    seeds
 }
 
 pub(crate) fn run(data: &[u8]) {

@@ -84,6 +84,7 @@ async fn of_two_creators_the_second_is_told_who_was_first() {
     assert_eq!(violation.rule, "unique");
     assert_eq!(violation.attempted.as_deref(), Some("\"E-1\""));
     assert!(violation.message.contains("member/ada"), "{violation:?}");
+    assert_eq!(violation.holder, Some("member/ada".parse().unwrap()));
     // Nothing of what was refused is there, and nothing is claimed by null or by absence.
     let http = server.http_as("bob", &["editor"]);
     assert_eq!(http.get("/api/member/bob").await.status, 404);
@@ -97,6 +98,7 @@ async fn of_two_creators_the_second_is_told_who_was_first() {
     let taken = http.put("/api/member/c", json!({ "code": "E-1" })).await;
     assert_eq!((taken.status, &taken.body["code"]), (422, &"policy".into()));
     assert_eq!(taken.body["violations"][0]["rule"], "unique");
+    assert_eq!(taken.body["violations"][0]["holder"], "member/ada");
     // Equal numbers are one value, however they are written.
     let desk = |number: Value| json!({ "desk": { "number": number } });
     assert_eq!(http.put("/api/member/c", desk(json!(7))).await.status, 200);
@@ -146,6 +148,8 @@ async fn of_many_at_once_one_has_it() {
                     ServerFrame::Admitted { id, .. } if id == names => is_named = true,
                     ServerFrame::Refused { id, violations, .. } if id == wants => {
                         assert_eq!(violations[0].rule, "unique");
+                        let holder = violations[0].holder.as_ref();
+                        assert!(holder.is_some_and(|holder| *holder != replica.entity));
                         has = Some(false);
                     }
                     other => panic!("{other:?}"),
@@ -256,6 +260,62 @@ async fn what_is_changed_or_deleted_is_free_and_may_be_lost() {
             .status,
         422
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_deletion_is_undone_over_http() {
+    let server = start().await;
+    let http = server.http_as("ada", &["editor"]);
+    let made = http
+        .post("/api/member?id=bob", json!({ "code": "E-1" }))
+        .await;
+    assert_eq!(made.status, 201);
+    let path = "/api/member/bob/undelete";
+    let undelete = async |headers: &[(&str, &str)]| http.send("POST", path, headers, None).await;
+    let there = undelete(&[]).await;
+    assert_eq!((there.status, &there.body["code"]), (409, &"exists".into()));
+    let any = [("if-match", "*")];
+    assert_eq!(
+        http.send("DELETE", "/api/member/bob", &any, None)
+            .await
+            .status,
+        204
+    );
+    // Its value has gone to another one: it stays deleted, and who asks is told who has it.
+    http.post("/api/member?id=ada", json!({ "code": "E-1" }))
+        .await;
+    let taken = undelete(&[]).await;
+    assert_eq!((taken.status, &taken.body["code"]), (422, &"policy".into()));
+    let violation = &taken.body["violations"][0];
+    assert_eq!(
+        (&violation["rule"], &violation["holder"]),
+        (&"unique".into(), &"member/ada".into())
+    );
+    assert_eq!(http.get("/api/member/bob").await.status, 404);
+    http.put("/api/member/ada", json!({ "code": "E-2" })).await;
+    let once = [("idempotency-key", "once")];
+    for _repeat in 0..2 {
+        let back = undelete(&once).await;
+        assert_eq!(
+            (back.status, &back.body["value"]),
+            (200, &json!({ "code": "E-1" }))
+        );
+        assert_eq!(back.body["id"], "bob");
+        let now = http.get("/api/member/bob").await;
+        assert_eq!(back.header("etag"), now.header("etag"));
+    }
+    // Who may not delete learns nothing, and what never was is not there.
+    let never = http
+        .send("POST", "/api/member/eve/undelete", &[], None)
+        .await;
+    assert_eq!(never.status, 404);
+    for (who, status) in [
+        (server.http_as("gil", &["guest"]), 403),
+        (server.http(None), 401),
+    ] {
+        assert_eq!(who.send("POST", path, &[], None).await.status, status);
+    }
     server.stop().await;
 }
 

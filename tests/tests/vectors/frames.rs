@@ -171,6 +171,7 @@ fn server_frames() -> Vec<ServerFrame> {
                 rule: "write".into(),
                 attempted: Some("\"E-2\"".into()),
                 kept: Some("\"E-1\"".into()),
+                holder: None,
                 message: "employeeId cannot be changed".into(),
             }],
         },

@@ -196,6 +196,7 @@ fn refusals_log() -> Vec<SealedRefusal> {
         rule: "write".into(),
         attempted: Some(text.into()),
         kept: None,
+        holder: None,
         message: "employeeId cannot be changed".into(),
     };
     let first = draft(vec![violation("\"E-2\"")], 0).seal(0, Timestamp(0), Hash::ZERO);

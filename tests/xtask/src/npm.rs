@@ -1,11 +1,16 @@
 //! The npm packages of the repository: installing what their lock files say, running their scripts.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::run::{Failure, Outcome, run, say};
 use crate::stamp::Stamp;
 use crate::system;
 use crate::workspace::Workspace;
+
+/// So many lines of npm's log are told when it fails.
+const ERRORS_MAX: usize = 20;
 
 /// A folder with a `package.json` and a `package-lock.json`.
 #[derive(Debug, Clone, Copy)]
@@ -34,9 +39,16 @@ impl Package {
         }
         system::require_node()?;
         say(format!("{}: installing npm packages", self.0));
-        run(self
-            .npm(workspace)
-            .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+        let logs = workspace.state().join("npm-logs").join(self.0);
+        // What is there tells of former runs.
+        let _ = fs::remove_dir_all(&logs);
+        let mut command = self.npm(workspace);
+        command.args(["ci", "--no-audit", "--no-fund", "--loglevel=warn"]);
+        command.env("npm_config_logs_dir", &logs);
+        run(&mut command).map_err(|failure| {
+            let told = reasons(&logs);
+            Failure::new(format!("{failure}; npm's log says:\n{}", told.join("\n")))
+        })?;
         stamp.keep()
     }
 
@@ -52,5 +64,50 @@ impl Package {
         command.current_dir(workspace.path(self.0));
         command.env("npm_config_update_notifier", "false");
         command
+    }
+}
+
+/// The last errors in npm's logs. Of some, such as a full disk, npm says on the terminal only that
+/// there is a log.
+fn reasons(logs: &Path) -> Vec<String> {
+    let files = fs::read_dir(logs).into_iter().flatten().flatten();
+    let texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+    let mut errors = Vec::new();
+    for text in texts {
+        // Each line begins with its number and its level.
+        let lines = text.lines().filter(|line| {
+            let level = line.split_whitespace().nth(1);
+            level == Some("error") || line.contains("verbose stack") || line.contains("ENOSPC")
+        });
+        errors.extend(lines.map(str::to_owned));
+    }
+    if errors.is_empty() {
+        return vec![format!("nothing ({})", logs.display())];
+    }
+    errors.split_off(errors.len().saturating_sub(ERRORS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against a failure of npm whose reason nobody is told.
+    use super::*;
+
+    #[test]
+    fn the_last_errors_are_told() {
+        let logs = std::env::temp_dir().join(format!("npm-logs-{}", std::process::id()));
+        fs::create_dir_all(&logs).unwrap();
+        let mut log = "0 verbose cli /usr/bin/node\n1 silly error in the middle\n".to_owned();
+        for n in 0..50 {
+            log.push_str(&format!("{n} error code E{n}\n"));
+        }
+        log.push_str("60 warn tar TAR_ENTRY_ERROR ENOSPC: no space left on device, write\n");
+        log.push_str("61 verbose exit 1\n");
+        fs::write(logs.join("debug-0.log"), log).unwrap();
+        let told = reasons(&logs);
+        fs::remove_dir_all(&logs).unwrap();
+        assert_eq!(told.len(), ERRORS_MAX);
+        assert!(told[ERRORS_MAX - 1].contains("no space left"), "{told:?}");
+        assert_eq!(told[ERRORS_MAX - 2], "49 error code E49");
+        assert!(reasons(&logs)[0].starts_with("nothing"));
     }
 }
