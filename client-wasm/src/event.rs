@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// A stable code and a sentence for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Stable code.
     pub code: String,
@@ -102,6 +102,9 @@ pub struct DroppedView {
     /// The value, increment or element that was written; of a text, what was typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempted: Option<Value>,
+    /// Of a text: all of it, as it stood here before something of it was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// How many operations it stands for.
     pub operations: usize,
 }
@@ -121,6 +124,7 @@ impl From<&Dropped> for DroppedView {
             reason: dropped.why.code(),
             rule: dropped.why.rule().map(str::to_owned),
             attempted: dropped.attempted.clone(),
+            text: None,
             operations: 1,
         }
     }

@@ -40,8 +40,9 @@ pub(crate) enum Phase {
 }
 
 /// Edits that are lost.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Refusal {
+    /// Why the last of them are.
     pub(crate) fault: Fault,
     pub(crate) violations: Vec<ViolationView>,
     pub(crate) dropped: Vec<DroppedView>,

@@ -260,11 +260,17 @@ impl Session {
                 now,
                 fresh: self.ids.draw(now),
             };
-            let reloaded = replica.reload(&policy, snapshot, &author);
-            let fault = Fault::new("reset", "the entity was started over on the server");
-            match reloaded {
-                Ok(mended) => {
+            let fault = match replica.policy().hash() == policy.hash() {
+                true => Fault::new("reset", "the entity was started over on the server"),
+                false => Fault::new("schema", "the server has another schema by now"),
+            };
+            match replica.reload(&policy, snapshot, &author) {
+                Ok((saved, mended)) => {
                     followed.reached(now);
+                    if let Some(edit) = saved {
+                        let entity = id.clone();
+                        self.events.push_back(Event::Saved { entity, edit });
+                    }
                     self.tell_lost(id, &fault, Vec::new(), mended);
                     return;
                 }

@@ -65,7 +65,7 @@ impl Session {
     /// Pending edits are lost; the replica goes on from the server's state.
     pub(crate) fn drop_edits(&mut self, id: &EntityId, fault: &Fault) {
         let replica = self.followed.get_mut(id).and_then(|f| f.replica());
-        if let Some(mended) = replica.map(|replica| replica.discard(&fault.code)) {
+        if let Some(mended) = replica.map(|replica| replica.discard(&fault.code, &self.limits)) {
             self.tell_lost(id, fault, Vec::new(), mended);
         }
     }
@@ -89,11 +89,11 @@ impl Session {
             first,
             settled,
         } = mended;
-        followed.refusal = Some(Refusal {
-            fault: fault.clone(),
-            violations: violations.clone(),
-            dropped: dropped.clone(),
-        });
+        // Nobody has seen to what was lost before: the next edit has not been made.
+        let refusal = followed.refusal.get_or_insert_with(Refusal::default);
+        refusal.fault = fault.clone();
+        refusal.violations.extend(violations.iter().cloned());
+        refusal.dropped.extend(dropped.iter().cloned());
         self.events.push_back(Event::Refused {
             entity: id.clone(),
             edit: first,

@@ -110,7 +110,7 @@ impl Replica {
         match *self {}
     }
 
-    pub(crate) fn discard(&mut self, _: &str) -> Mended {
+    pub(crate) fn discard(&mut self, _: &str, _: &Limits) -> Mended {
         match *self {}
     }
 
@@ -119,7 +119,7 @@ impl Replica {
         _: &Arc<Policy>,
         _: &Snapshot<'_>,
         _: &Author<'_>,
-    ) -> Result<Mended, LoadError> {
+    ) -> Result<(Option<u64>, Mended), LoadError> {
         match *self {}
     }
 }

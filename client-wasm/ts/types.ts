@@ -67,6 +67,8 @@ export interface Dropped {
   readonly rule?: string
   /** The value, increment or element that was written; of a text, what was typed. */
   readonly attempted?: JsonValue
+  /** Of a text: all of it, as it stood here before something of it was lost. */
+  readonly text?: string
   /** How many operations it stands for. */
   readonly operations: number
 }

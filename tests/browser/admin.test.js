@@ -65,6 +65,15 @@ test('what only the server can judge is undone and told', async () => {
   await alice.locator('.refusal').waitFor()
   await until('the box is ticked again', () => box.isChecked())
   await assert.rejects(saved(alice, 'settings'))
+  // What was lost stays on show, with its value, after the next edit too.
+  const lost = alice.locator(`[data-lost="/openingHours/${id}/closed"]`)
+  assert.match(await lost.innerText(), /refused by the server\s+false/)
+  await field(alice, '/foundedYear').fill('2012')
+  await saved(alice, 'settings')
+  await until('the refusal is over', async () => (await alice.locator('.refusal').count()) === 0)
+  assert.equal(await lost.count(), 1)
+  await alice.getByRole('button', { name: 'Forget this' }).click()
+  assert.equal(await alice.locator('.lost').count(), 0)
 })
 
 test('lists grow, move and shrink by keyboard', async () => {

@@ -7,9 +7,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use indelible_engine::entity::LoadError;
+use indelible_engine::entity::{Entity, LoadError};
+use indelible_engine::limits::Limits;
+use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, Shape};
+use indelible_engine::principal::Principal;
 use indelible_engine::rebase::{self, Dropped, Ground, Named, RebaseError, Rebased};
+use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
 use super::{Edit, Replica};
@@ -93,26 +97,37 @@ impl Replica {
         let ground = (&self.confirmed, author);
         let policy = Arc::clone(self.policy());
         let rebased = match takes {
-            Take::Everything => Ok(everything(&pending, refused.code)),
+            Take::Everything => Ok(everything(ground, &policy, &pending, refused.code)),
             Take::Named => by_ids(ground, &policy, &pending, &refused.named(admitted)),
             Take::Nothing => by_ids(ground, &policy, &pending, &[]),
         };
         self.doubted = matches!(takes, Take::Nothing);
-        let rebased = rebased.unwrap_or_else(|_| everything(&pending, refused.code));
-        let mended = self.adopt(&pending, rebased, author)?;
+        let rebased =
+            rebased.unwrap_or_else(|_| everything(ground, &policy, &pending, refused.code));
+        let mended = self.adopt(&pending, rebased, &self.shown().clone(), author)?;
         Ok((saved, mended))
     }
 
     /// Drops all pending edits. The next edit gets a fresh actor: the old one's dropped changes
     /// would leave a gap.
-    pub(crate) fn discard(&mut self, code: &str) -> Mended {
+    pub(crate) fn discard(&mut self, code: &str, limits: &Limits) -> Mended {
+        // Nothing is written, so that it is nobody's.
+        let author = Author {
+            principal: &Principal::new(&self.me, [""; 0]),
+            limits,
+            now: Timestamp(0),
+            fresh: [0; 16],
+        };
         let pending: Vec<Edit> = self.edits().cloned().collect();
+        let policy = Arc::clone(self.policy());
+        let dropped = everything((&self.confirmed, &author), &policy, &pending, code).dropped;
+        let shown = self.shown().clone();
         self.flight = None;
         self.unsent.clear();
         self.local = None;
         self.actor = None;
         Mended {
-            dropped: views(self.policy(), &everything(&pending, code).dropped),
+            dropped: views(self.policy(), &shown, &dropped),
             first: pending.first().map_or(0, |edit| edit.ordinal),
             settled: pending.last().map_or(0, |edit| edit.ordinal),
         }
@@ -127,7 +142,7 @@ impl Replica {
     }
 
     /// Starts over from a snapshot, with the pending edits: as they are where they still apply,
-    /// otherwise rebased.
+    /// otherwise rebased. Gives the ordinal of the last edit that the snapshot holds, if any.
     ///
     /// # Errors
     /// When the snapshot cannot be read or the edits cannot be brought to it. The replica is
@@ -137,12 +152,12 @@ impl Replica {
         policy: &Arc<Policy>,
         snapshot: &Snapshot<'_>,
         author: &Author<'_>,
-    ) -> Result<Mended, LoadError> {
+    ) -> Result<(Option<u64>, Mended), LoadError> {
         let id = self.confirmed.id().clone();
         let mut fresh = Self::load(&id, &self.me, policy, snapshot)?;
         let same =
             snapshot.epoch == self.confirmed.epoch() && policy.hash() == self.policy().hash();
-        let mut mended = Mended::default();
+        let (mut saved, mut mended) = (None, Mended::default());
         if self.pending() > 0 {
             match fresh.with_edits(self.edits()) {
                 Ok(local) if same => {
@@ -151,19 +166,27 @@ impl Replica {
                     fresh.flight = self.flight.take();
                     fresh.unsent = std::mem::take(&mut self.unsent);
                 }
-                _ => mended = self.move_to(&mut fresh, author)?,
+                _ => (saved, mended) = self.move_to(&mut fresh, author)?,
             }
         }
         fresh.doubted = self.doubted;
         fresh.revisions = std::mem::take(&mut self.revisions);
         *self = fresh;
-        Ok(mended)
+        Ok((saved, mended))
     }
 
     /// Brings the pending edits to another state: another epoch, genesis or schema.
-    fn move_to(&self, fresh: &mut Self, author: &Author<'_>) -> Result<Mended, LoadError> {
-        let held = |edit: &&Edit| !fresh.confirmed.holds(&edit.change);
-        let pending: Vec<Edit> = self.edits().filter(held).cloned().collect();
+    fn move_to(
+        &self,
+        fresh: &mut Self,
+        author: &Author<'_>,
+    ) -> Result<(Option<u64>, Mended), LoadError> {
+        // What was admitted, and the answer lost, is nobody's to rebase.
+        let (held, pending): (Vec<Edit>, Vec<Edit>) = self
+            .edits()
+            .cloned()
+            .partition(|edit| fresh.confirmed.holds(&edit.change));
+        let saved = held.last().map(|edit| edit.ordinal);
         let ground = (&fresh.confirmed, author);
         let rebased = match by_ids(ground, self.policy(), &pending, &[]) {
             Err(RebaseError::NotThere { .. }) => {
@@ -179,14 +202,16 @@ impl Replica {
             seq: fresh.confirmed.seq(),
             reason: error.to_string(),
         })?;
-        fresh.adopt(&pending, rebased, author)
+        let mended = fresh.adopt(&pending, rebased, self.shown(), author)?;
+        Ok((saved, mended))
     }
 
-    /// Goes on with rebased edits in the place of the pending ones.
+    /// Goes on with rebased edits in the place of the pending ones; `shown` was shown with those.
     fn adopt(
         &mut self,
         pending: &[Edit],
         rebased: Rebased,
+        shown: &Entity,
         author: &Author<'_>,
     ) -> Result<Mended, LoadError> {
         let dropped = &rebased.dropped;
@@ -198,7 +223,7 @@ impl Replica {
                 .min()
                 .unwrap_or(0),
             settled: 0,
-            dropped: views(self.policy(), dropped),
+            dropped: views(self.policy(), shown, dropped),
         };
         let mut unsent: VecDeque<Edit> = VecDeque::new();
         let mut changes = rebased.changes.into_iter().peekable();
@@ -237,7 +262,7 @@ fn changes(pending: &[Edit]) -> Vec<Vec<u8>> {
     pending.iter().map(|edit| edit.change.clone()).collect()
 }
 
-type At<'a> = (&'a indelible_engine::entity::Entity, &'a Author<'a>);
+type At<'a> = (&'a Entity, &'a Author<'a>);
 
 fn with_ground<T>((entity, author): At<'_>, use_it: impl FnOnce(&Ground<'_>) -> T) -> T {
     use_it(&Ground {
@@ -258,32 +283,43 @@ fn by_ids(
     with_ground(at, |ground| rebase::rebase(ground, policy, &changes, named))
 }
 
-/// A rebase that leaves nothing; what each edit held is not looked into.
-fn everything(pending: &[Edit], code: &str) -> Rebased {
-    let dropped = (0..pending.len()).map(|change| Dropped {
+/// A rebase that leaves nothing.
+fn everything(at: At<'_>, policy: &Arc<Policy>, pending: &[Edit], code: &str) -> Rebased {
+    let all = (0..pending.len()).map(|change| Named {
         change,
-        op: None,
-        pointer: indelible_engine::pointer::Pointer::root(),
-        attempted: None,
-        why: rebase::Why::Named(code.to_owned()),
+        ops: Vec::new(),
+        rule: code.to_owned(),
     });
-    Rebased {
-        dropped: dropped.collect(),
+    let named: Vec<Named> = all.collect();
+    by_ids(at, policy, pending, &named).unwrap_or_else(|_| Rebased {
+        dropped: named.into_iter().map(whole).collect(),
         ..Rebased::default()
+    })
+}
+
+/// What is told of a change that cannot be looked into.
+fn whole(named: Named) -> Dropped {
+    Dropped {
+        change: named.change,
+        op: None,
+        pointer: Pointer::root(),
+        attempted: None,
+        why: rebase::Why::Named(named.rule),
     }
 }
 
-/// What was dropped, with what was typed into a text as one piece.
-fn views(policy: &Policy, dropped: &[Dropped]) -> Vec<DroppedView> {
+/// What was dropped, with what was typed into a text as one piece. A pointer is one of the present
+/// policy's or one of that which `shown`, the entity with all edits, is under.
+fn views(policy: &Policy, shown: &Entity, dropped: &[Dropped]) -> Vec<DroppedView> {
+    let is_text = |policy: &Policy, at| {
+        let node = policy.find(at).map(|node| policy.node(node));
+        node.is_some_and(|node| matches!(node.shape, Shape::Text { .. }))
+    };
+    let value = shown.presented();
     let mut views: Vec<DroppedView> = Vec::new();
     for one in dropped {
-        let node = one
-            .pointer
-            .tokens()
-            .iter()
-            .try_fold(policy.root(), |node, token| policy.child(node, token));
-        let text = node.is_some_and(|node| matches!(policy.node(node).shape, Shape::Text { .. }));
-        let view = DroppedView::from(one);
+        let text = is_text(policy, &one.pointer) || is_text(shown.policy(), &one.pointer);
+        let mut view = DroppedView::from(one);
         match views.last_mut() {
             Some(last) if text && last.continues(&view) => {
                 last.operations += 1;
@@ -295,8 +331,30 @@ fn views(policy: &Policy, dropped: &[Dropped]) -> Vec<DroppedView> {
                     (text, _) => text,
                 };
             }
-            _ => views.push(view),
+            _ => {
+                if text {
+                    let whole = value_at(shown.policy(), &value, &one.pointer);
+                    view.text = whole.and_then(Value::as_str).map(str::to_owned);
+                }
+                views.push(view);
+            }
         }
     }
     views
+}
+
+/// The value at a pointer that names items by their ids.
+fn value_at<'a>(policy: &Policy, value: &'a Value, at: &Pointer) -> Option<&'a Value> {
+    let mut place = (policy.root(), value);
+    for token in at.tokens() {
+        let (node, value) = place;
+        let inside = match (&policy.node(node).shape, value) {
+            (Shape::Keyed { key, .. }, Value::Array(items)) => items
+                .iter()
+                .find(|item| item.get(key).and_then(Value::as_str) == Some(token)),
+            (_, value) => value.get(token),
+        };
+        place = (policy.child(node, token)?, inside?);
+    }
+    Some(place.1)
 }

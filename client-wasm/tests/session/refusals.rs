@@ -7,7 +7,7 @@ use indelible_engine::violation::ViolationReport;
 use serde_json::{Value, json};
 
 use crate::pair::{JANE, Pair};
-use crate::server::entity;
+use crate::server::{Server, entity};
 
 /// Refusals as they were told: first edit, settled up to, what was dropped.
 fn told(pair: &Pair) -> Vec<(u64, u64, &[DroppedView])> {
@@ -86,6 +86,7 @@ fn a_refusal_takes_what_it_names_and_the_rest_goes_on() {
         reason: "refused",
         rule: Some("write".to_owned()),
         attempted: Some(json!("B")),
+        text: None,
         operations: 1,
     };
     assert_eq!(told(&pair), [(2, 1, [lost.clone()].as_slice())]);
@@ -116,6 +117,7 @@ fn a_refused_change_is_lost_as_a_whole_and_what_was_typed_is_told_as_one() {
         panic!("{:?}", told(&pair));
     };
     assert_eq!(lost.attempted, Some(json!(", you")));
+    assert_eq!(lost.text.as_deref(), Some("Hello, you"));
     assert_eq!(lost.operations, 5);
 }
 
@@ -254,4 +256,178 @@ fn a_reset_after_a_refusal_leaves_the_rest_pending() {
         (&pair.value["name"], &pair.value["slogan"]),
         (&json!("Jane"), &json!("S"))
     );
+}
+
+/// What a client that was away finds: fields with other names, without a name, and tighter.
+fn later() -> Value {
+    json!({
+        "name": { "type": "string", "maxLength": 4 },
+        "bio": { "type": "string", "x-indelible": { "merge": "text" } },
+        "story": { "type": "string" },
+        "motto": { "type": "string", "x-indelible": { "was": "slogan" } },
+        "number": { "type": "string", "x-indelible": { "write": "create" } },
+        "createdAt": { "type": "string", "format": "date-time",
+                       "x-indelible": { "stamp": "created-at" } },
+        "updatedBy": { "type": "string", "x-indelible": { "stamp": "updated-by" } },
+        "places": { "type": "array", "x-indelible": { "was": "links" },
+            "items": { "type": "object", "properties": {
+                "id": { "type": "string" },
+                "href": { "type": "string", "x-indelible": { "was": "url" } },
+                "notes": { "type": "array", "items": { "type": "string" } } } } }
+    })
+}
+
+#[test]
+fn who_was_away_goes_on_under_the_schema_of_today() {
+    let mut pair = Pair::opened();
+    pair.session.disconnected(None);
+    let link = pair.value["links"][0]["id"].clone();
+    pair.edit(&json!({ "slogan": "S", "bio": "Hello, you" }))
+        .expect("allowed");
+    pair.edit(&json!({ "name": "Too long" })).expect("allowed");
+    pair.edit(&json!({ "links": [{ "id": link, "url": "A" }, { "url": "new" }] }))
+        .expect("allowed");
+    pair.server.migrate(&later());
+    pair.connect();
+    assert_eq!(pair.server.judged, 1, "the name is refused, nothing else");
+    let lost = DroppedView {
+        pointer: "/name".parse().expect("a pointer"),
+        reason: "refused",
+        rule: Some("maxLength".to_owned()),
+        attempted: Some(json!("Too long")),
+        text: None,
+        operations: 1,
+    };
+    assert_eq!(pair.status().dropped, [lost]);
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Refused, 0), 3));
+    assert_eq!(pair.value, pair.on_server());
+    let value = &pair.value;
+    assert_eq!(
+        (&value["name"], &value["motto"]),
+        (&json!("Jane"), &json!("S"))
+    );
+    assert_eq!(value["bio"], "Hello, you");
+    let hrefs: Vec<&Value> = value["places"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|place| &place["href"])
+        .collect();
+    assert_eq!(
+        hrefs.len(),
+        2,
+        "the second was left out of the body: {value}"
+    );
+    assert_eq!(hrefs, ["A", "new"]);
+}
+
+/// Two losses, one after the other, before anybody makes another edit: both stay on show.
+#[test]
+fn what_no_schema_has_any_more_is_told_with_what_was_typed() {
+    let mut pair = Pair::opened();
+    pair.session.disconnected(None);
+    pair.edit(&json!({ "bio": "Hello, you", "name": "Too long" }))
+        .expect("allowed");
+    let mut schema = later();
+    schema.as_object_mut().expect("properties").remove("bio");
+    pair.server.migrate(&schema);
+    pair.connect();
+    let dropped = pair.status().dropped;
+    let told: Vec<(String, Option<&str>, Option<Value>, usize)> = dropped
+        .iter()
+        .map(|one| {
+            (
+                one.pointer.to_string(),
+                one.rule.as_deref(),
+                one.attempted.clone(),
+                one.operations,
+            )
+        })
+        .collect();
+    let text = (
+        "/bio".to_owned(),
+        Some("unknown-field"),
+        Some(json!(", you")),
+        5,
+    );
+    let name = (
+        "/name".to_owned(),
+        Some("maxLength"),
+        Some(json!("Too long")),
+        1,
+    );
+    assert_eq!(told, [text, name]);
+    assert_eq!(dropped[0].text.as_deref(), Some("Hello, you"));
+    assert_eq!(pair.value, pair.on_server());
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Refused, 0), 0));
+}
+
+/// The server took it, the answer was lost, and then the schema changed: it is saved, not rebased.
+#[test]
+fn what_was_admitted_before_the_schema_changed_is_saved() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "slogan": "S" })).expect("allowed");
+    for frame in pair.sent() {
+        pair.server.answer(&frame);
+    }
+    pair.session.disconnected(None);
+    pair.server.migrate(&later());
+    pair.connect();
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Synced, 0), 1));
+    assert_eq!((&pair.value["motto"], told(&pair).len()), (&json!("S"), 0));
+}
+
+/// Nothing of what was lost at once is lost from sight.
+#[test]
+fn edits_that_are_not_welcome_any_more_are_told_with_their_values() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "name": "A", "bio": "Hello, you" }))
+        .expect("allowed");
+    pair.server.code = "forbidden";
+    pair.server.refuse_next = Some(0);
+    pair.run();
+    let dropped = pair.status().dropped;
+    let told: Vec<_> = dropped
+        .iter()
+        .map(|one| (one.pointer.to_string(), one.attempted.clone(), one.reason))
+        .collect();
+    let one = |at: &str, value: &str| (at.to_owned(), Some(json!(value)), "refused");
+    assert_eq!(told, [one("/bio", ", you"), one("/name", "A")]);
+}
+
+/// Two make one entry of an open map at once: the second brings its values into the first's.
+#[test]
+fn one_name_that_two_made_holds_what_both_wrote() {
+    let mut server = Server::new();
+    let mut properties = later();
+    properties["labels"] = json!({ "type": "object", "additionalProperties": {
+        "type": "object", "properties": {
+            "text": { "type": "string" }, "hue": { "type": "string" },
+            "marks": { "type": "array", "items": { "type": "string" } } } } });
+    server.migrate(&properties);
+    let mut pair = Pair::with(server);
+    pair.session.open(JANE).expect("a good name");
+    pair.connect();
+    let mine = json!({ "labels": { "n": { "text": "mine", "marks": ["a"] } } });
+    pair.edit(&mine).expect("allowed");
+    pair.edit(&json!({ "motto": "S" })).expect("allowed");
+    let theirs = json!({ "labels": { "n": { "text": "theirs", "hue": "red" } } });
+    let bob = Principal::new("bob", ["editor"]);
+    let entry = pair.server.write(&entity(JANE), &bob, &theirs, false);
+    let frame = pair.server.logs[&entity(JANE)].frame(&entity(JANE), vec![entry]);
+    let frames = pair.sent();
+    pair.receive(&frame);
+    for frame in frames {
+        for answer in pair.server.answer(&frame) {
+            pair.receive(&answer);
+        }
+    }
+    pair.run();
+    assert_eq!(pair.server.judged, 1, "it exists");
+    assert_eq!(told(&pair), []);
+    assert_eq!((pair.state(), pair.saved()), ((SyncState::Synced, 0), 2));
+    assert_eq!(pair.value, pair.on_server());
+    let hoped = json!({ "text": "mine", "hue": "red", "marks": ["a"] });
+    assert_eq!(pair.value["labels"]["n"], hoped);
+    assert_eq!(pair.value["motto"], "S");
 }

@@ -10,6 +10,7 @@ use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, Session
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeOptions, merge};
+use indelible_engine::migration::migrate;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
@@ -55,6 +56,7 @@ pub(crate) struct Log {
 /// The server's side of everything; `inbox` is what the client sent and nobody answered yet.
 pub(crate) struct Server {
     pub(crate) policy: Arc<Policy>,
+    text: String,
     pub(crate) principal: Principal,
     pub(crate) mode: KindMode,
     pub(crate) logs: BTreeMap<EntityId, Log>,
@@ -65,6 +67,8 @@ pub(crate) struct Server {
     pub(crate) violations: Vec<ViolationReport>,
     /// How many refusals follow.
     pub(crate) refusals: usize,
+    /// How many proposals admission itself refused, in whole or in part.
+    pub(crate) judged: usize,
     pub(crate) code: &'static str,
 }
 
@@ -77,6 +81,7 @@ impl Server {
         let policy = Arc::new(Policy::compile(&source).expect("the schema of this test is sound"));
         let mut server = Self {
             policy,
+            text: SCHEMA.to_owned(),
             principal: Principal::new("alice", ["editor"]),
             mode: KindMode::Replica,
             logs: BTreeMap::new(),
@@ -84,6 +89,7 @@ impl Server {
             refuse_next: None,
             violations: Vec::new(),
             refusals: 1,
+            judged: 0,
             code: "policy",
         };
         let id = entity("team/jane");
@@ -150,6 +156,26 @@ impl Server {
         };
         self.logs.insert(id.clone(), log);
         self.write(id, &Principal::system(), body, true);
+    }
+
+    /// Comes back with another schema, as a server that was started again does.
+    pub(crate) fn migrate(&mut self, properties: &Value) {
+        let mut schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+        schema["properties"] = properties.clone();
+        self.text = schema.to_string();
+        let source = SchemaSource {
+            file: "team.json".to_owned(),
+            text: self.text.clone(),
+        };
+        self.policy = Arc::new(Policy::compile(&source).expect("the new schema is sound"));
+        for log in self.logs.values_mut() {
+            let step = migrate(&log.entity, &self.policy, at(log)).expect("it can follow");
+            let hash = Hash::of(&[b"policy"]);
+            if let Some(step) = step {
+                log.entity = step.into_parts().0;
+                log.entity.stand_at(log.entity.seq(), hash);
+            }
+        }
     }
 
     pub(crate) fn welcome(&self) -> ServerFrame {
@@ -224,7 +250,7 @@ impl Server {
             ServerFrame::Schema {
                 kind: id.kind().clone(),
                 hash: self.policy.hash(),
-                text: SCHEMA.to_owned(),
+                text: self.text.clone(),
             },
             ServerFrame::Snapshot {
                 entity: id.clone(),
@@ -287,10 +313,26 @@ impl Server {
             return answers;
         }
         let verdict = admit(&log.entity, &proposal, at(log), &Limits::default());
-        assert!(verdict.refused.is_none(), "{:?}", verdict.refused);
-        let entry = log.append(&proposal);
-        answers.push(log.frame(entity, vec![entry.clone()]));
-        answers.push(admitted(entry.seq));
+        if let Some(refusal) = &verdict.refused {
+            proposal.changes.truncate(refusal.admitted);
+            self.judged += 1;
+        }
+        if !proposal.changes.is_empty() {
+            let entry = log.append(&proposal);
+            answers.push(log.frame(entity, vec![entry.clone()]));
+            if verdict.refused.is_none() {
+                answers.push(admitted(entry.seq));
+            }
+        }
+        if let Some(refusal) = verdict.refused {
+            answers.push(ServerFrame::Refused {
+                id,
+                entity: entity.clone(),
+                admitted: u32::try_from(refusal.admitted).expect("a few"),
+                code: refusal.code.to_string(),
+                violations: refusal.violations.iter().map(Into::into).collect(),
+            });
+        }
         answers
     }
 

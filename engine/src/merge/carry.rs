@@ -1,8 +1,8 @@
 //! Carrying over by values what was written to a document that shares no operations with this one.
 //!
-//! Owns the two places where a rebase cannot go by operation ids: whole entities (another epoch or
-//! genesis) and objects that are made anew (somebody else's has their name, or another schema
-//! declares other containers for them).
+//! Owns the places where a rebase cannot go by operation ids: whole entities (another epoch or
+//! genesis), fields that are stored in another form now, and objects that are made anew (somebody
+//! else's has their name, or another schema declares other containers for them).
 //! Invariant: what the two versions agree in is not touched; protected fields stay and are told.
 //! Must never know: why the ids are gone, which changes the values come from.
 
@@ -98,6 +98,28 @@ pub(crate) fn carry_object(
     })
 }
 
+/// Makes the change that brings the difference of two values of some fields of an object elsewhere
+/// to an object of this entity: its id, its place in the schema, and its name.
+pub(crate) fn carry_fields(
+    entity: &Entity,
+    (author, actor): (&Principal, &ActorId),
+    (object, node, at): (&ObjId, NodeId, &Pointer),
+    (base, body): (&Map<String, Value>, &Map<String, Value>),
+    care: Care<'_>,
+) -> Result<Merged, MergeError> {
+    let options = options(Some(Value::Object(base.clone())), care);
+    write(entity, author, actor, &options, None, |merger| {
+        merger.source = Source::Edits;
+        let target = Target {
+            object,
+            node,
+            at,
+            fresh: false,
+        };
+        merger.object(&target, body, Some(base))
+    })
+}
+
 impl Merger<'_, '_> {
     fn version(&mut self, holder: &Holder<'_>, base: Option<&Version>, body: &Version) -> Outcome {
         let Some(child) = self.policy.child(holder.node, holder.name) else {
@@ -106,6 +128,10 @@ impl Merger<'_, '_> {
         let at = holder.at.child(holder.name);
         let found = self.tx.get(holder.object, holder.name)?;
         let Some((_, object)) = found else {
+            // Nobody has seen it, so it need not be there to be deleted.
+            if body.deleted {
+                return Ok(());
+            }
             let target = Target {
                 object: holder.object,
                 node: holder.node,

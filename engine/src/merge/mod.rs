@@ -26,7 +26,7 @@ use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
-pub(crate) use carry::{Care, Holder, Version, carry_object, carry_value};
+pub(crate) use carry::{Care, Holder, Version, carry_fields, carry_object, carry_value};
 
 /// What to do with a value for a field that the author may not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -55,8 +55,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod former;
 mod objects;
 mod operations;
+mod passage;
 mod pending;
 mod present;
 mod report;
@@ -162,6 +164,7 @@ pub fn rebase(
     Rebase {
         ground,
         named,
+        former: None,
         objects: Objects::new(ground.entity, policy),
         present: Present::new(ground.entity, ground.actor),
         fates: vec![Vec::new(); pending.changes.len()],

@@ -12,6 +12,7 @@ use automerge::{
 };
 
 use super::RebaseError;
+use super::passage::{Elements, Passage, Spot};
 use super::pending::Pending;
 use super::present::object_id;
 use crate::change::Op;
@@ -20,22 +21,7 @@ use crate::entity::Entity;
 use crate::merge::Version;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy};
-
-/// An object's name, and its place in the schema where there is one.
-#[derive(Debug, Clone)]
-pub(super) struct Spot {
-    pub(super) pointer: Pointer,
-    pub(super) node: Option<NodeId>,
-}
-
-impl Spot {
-    pub(super) fn child(&self, policy: &Policy, name: &str) -> Self {
-        Self {
-            pointer: self.pointer.child(name),
-            node: self.node.and_then(|node| policy.child(node, name)),
-        }
-    }
-}
+use serde_json::Value;
 
 /// An object of the pending changes that is carried over by values.
 #[derive(Debug, Clone)]
@@ -47,17 +33,26 @@ pub(super) struct Carried {
     /// The object in the pending changes.
     pub(super) old: OpId,
     /// What of it was carried already.
-    pub(super) version: Option<Version>,
+    pub(super) version: Option<Renamed>,
     /// Places inside it that a refusal names.
     pub(super) refused: Vec<Pointer>,
+}
+
+/// A version of an object under the names of the ground's schema.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Renamed {
+    pub(super) version: Version,
+    /// What the ground's schema has no place for.
+    pub(super) removed: Vec<(Pointer, Value)>,
 }
 
 /// The objects that are met.
 pub(super) struct Objects {
     /// The policy of the ground.
     pub(super) policy: Arc<Policy>,
-    /// The policy that the changes were made under.
-    old_policy: Arc<Policy>,
+    pub(super) passage: Passage,
+    /// How the elements of sequences are called that have another name now, by their old ids.
+    elements: HashMap<ObjectId, Option<Elements>>,
     /// Spots by the ids that the pending changes use.
     spots: HashMap<OpId, Spot>,
     /// The server's state with the pending changes as they were made.
@@ -69,7 +64,8 @@ impl Objects {
     pub(super) fn new(onto: &Entity, old_policy: &Arc<Policy>) -> Self {
         Self {
             policy: Arc::clone(&onto.policy),
-            old_policy: Arc::clone(old_policy),
+            passage: Passage::new(old_policy, &onto.policy),
+            elements: HashMap::new(),
             spots: HashMap::new(),
             local: None,
             carried: Vec::new(),
@@ -78,7 +74,7 @@ impl Objects {
 
     /// Whether objects of the pending changes lack what the ground's schema declares.
     pub(super) fn is_other_schema(&self) -> bool {
-        self.policy.hash() != self.old_policy.hash()
+        self.passage.is_other_schema()
     }
 
     /// Notes the object that a pending operation makes, whatever becomes of it.
@@ -89,49 +85,45 @@ impl Objects {
     /// Where an object is.
     pub(super) fn spot(&mut self, doc: &Automerge, object: &ObjectId) -> Spot {
         let ObjectId::Id(id) = object else {
-            return Spot {
-                pointer: Pointer::root(),
-                node: Some(self.policy.root()),
-            };
+            return self.passage.root();
         };
         if let Some(spot) = self.spots.get(id) {
             return spot.clone();
         }
-        let mut names: Vec<String> = Vec::new();
+        let mut path: Vec<(String, ObjectId)> = Vec::new();
+        let mut at = object.clone();
         for parent in doc.parents(object_id(object)).into_iter().flatten() {
-            match parent.prop {
-                Prop::Map(name) => names.push(name),
-                Prop::Seq(place) => names.push(place.to_string()),
-            }
+            let holder = match &parent.obj {
+                ObjId::Id(counter, actor, _) => ObjectId::Id(OpId::new(*counter, actor)),
+                ObjId::Root => ObjectId::Root,
+            };
+            let name = match parent.prop {
+                Prop::Map(name) => name,
+                Prop::Seq(place) => place.to_string(),
+            };
+            path.push((name, std::mem::replace(&mut at, holder)));
         }
-        let spot = Spot {
-            pointer: names
-                .iter()
-                .rev()
-                .collect::<Vec<_>>()
-                .into_iter()
-                .cloned()
-                .collect(),
-            node: names
-                .iter()
-                .rev()
-                .try_fold(self.policy.root(), |node, name| {
-                    self.policy.child(node, name)
-                }),
-        };
+        path.reverse();
+        let spot = self.passage.find(doc, &path);
         self.spots.insert(id.clone(), spot.clone());
         spot
     }
 
-    /// What a carried object was after a pending change; `None` where its place is none of the old
-    /// schema's.
-    pub(super) fn version(
+    /// The elements of the sequence that `old` is now, where it was made anew.
+    pub(super) fn elements(
         &mut self,
-        carried: usize,
         doc: &Automerge,
-        pending: &Pending,
-        change: usize,
-    ) -> Result<Option<Version>, RebaseError> {
+        old: &ObjectId,
+        new: &ObjectId,
+    ) -> Option<&Elements> {
+        let found = self.elements.entry(old.clone());
+        found
+            .or_insert_with(|| Elements::match_up(doc, old, new))
+            .as_ref()
+    }
+
+    /// The server's state with the pending changes as they were made.
+    fn local(&mut self, doc: &Automerge, pending: &Pending) -> Result<&Automerge, RebaseError> {
         if self.local.is_none() {
             let mut local = doc.clone();
             local
@@ -139,18 +131,37 @@ impl Objects {
                 .map_err(|error| RebaseError::Document(error.to_string()))?;
             self.local = Some(local);
         }
-        let carried = &self.carried[carried];
-        let policy = &self.old_policy;
-        let path = carried.holder_spot.pointer.child(&carried.name);
-        let node = path
-            .tokens()
-            .iter()
-            .try_fold(policy.root(), |node, name| policy.child(node, name));
-        let (Some(local), Some(node)) = (&self.local, node) else {
+        self.local
+            .as_ref()
+            .ok_or_else(|| RebaseError::Document("there is no local state".to_owned()))
+    }
+
+    /// What a carried object was after a pending change; `None` where its place is none of the old
+    /// schema's or none of the ground's.
+    pub(super) fn version(
+        &mut self,
+        carried: usize,
+        doc: &Automerge,
+        pending: &Pending,
+        change: usize,
+    ) -> Result<Option<Renamed>, RebaseError> {
+        let Carried {
+            holder_spot, name, ..
+        } = &self.carried[carried];
+        let (old, new) = (&self.passage.old, &self.policy);
+        let node = holder_spot.old.and_then(|holder| old.child(holder, name));
+        let place = holder_spot.node.and_then(|holder| new.child(holder, name));
+        let (Some(node), Some(place)) = (node, place) else {
             return Ok(None);
         };
+        let (object, old) = (self.carried[carried].old.clone(), Arc::clone(old));
         let heads = [pending.changes[change].raw().hash()];
-        Ok(Some(version(local, policy, &heads, &carried.old, node)))
+        let local = self.local(doc, pending)?;
+        let mut version = version(local, &old, &heads, &object, node);
+        let value = std::mem::take(&mut version.value);
+        let (value, removed) = self.passage.rename((node, place), value);
+        version.value = value;
+        Ok(Some(Renamed { version, removed }))
     }
 }
 

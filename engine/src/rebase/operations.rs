@@ -3,21 +3,24 @@
 //! Invariant: an operation is kept as one operation, at the same place, with the same value.
 //! Must never know: policies, beyond which objects come and go.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use automerge::ScalarValue;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::objects::{Carried, Objects, Spot, makes_map};
+use super::former::Former;
+use super::objects::{Carried, Objects, Renamed, makes_map};
+use super::passage::{Conversion, Elements, Spot};
 use super::pending::Pending;
 use super::present::{Present, object_id};
 use super::report::{Dropped, Why};
 use super::values::Lost;
 use super::{Ground, Place, RebaseError, Rebased, RebasedChange};
 use crate::document::{Reader, plain_value, scalar_value};
-use crate::merge::{Holder, carry_object};
+use crate::merge::{Holder, carry_fields, carry_object};
+use crate::pointer::Pointer;
 use crate::violation::Rule;
 
 /// What became of an operation.
@@ -27,6 +30,8 @@ pub(super) enum Fate {
     Kept(OpId),
     /// It is a part of this carried object.
     Carried(usize),
+    /// It is a part of what was written to a field that is stored in another form now.
+    Converted,
     /// It is in the report.
     Dropped,
 }
@@ -35,6 +40,7 @@ pub(super) struct Rebase<'a> {
     pub(super) ground: &'a Ground<'a>,
     pub(super) named: HashMap<Place, String>,
     pub(super) objects: Objects,
+    pub(super) former: Option<Former>,
     pub(super) present: Present,
     pub(super) pending: Pending,
     /// By change and operation, of those that are done.
@@ -53,6 +59,8 @@ impl Rebase<'_> {
     fn change(&mut self, change: usize) -> Result<(), RebaseError> {
         let mut built: Vec<Op> = Vec::new();
         let mut carried: BTreeSet<usize> = BTreeSet::new();
+        // Those of another form, and whether they were set or removed.
+        let mut fields: BTreeMap<Pointer, (Conversion, bool)> = BTreeMap::new();
         for index in 0..self.pending.changes[change].ops().len() {
             let place = (change, index);
             let fate = match self.operation(place) {
@@ -67,6 +75,13 @@ impl Rebase<'_> {
                     carried.insert(object);
                     self.rebased.carried.push(place);
                     Fate::Carried(object)
+                }
+                Ok(Step::Convert(field)) => {
+                    let written = self.pending.writes(&self.ground.entity.doc, place);
+                    let at = field.holder_at.child(&field.name);
+                    fields.entry(at).or_insert((field, false)).1 |= written;
+                    self.rebased.carried.push(place);
+                    Fate::Converted
                 }
                 Err(why) => {
                     self.report(place, why);
@@ -83,11 +98,14 @@ impl Rebase<'_> {
                 change: bytes,
             });
         }
-        if !carried.is_empty() {
+        if !carried.is_empty() || !fields.is_empty() {
             self.present.apply()?;
         }
         for object in carried {
             self.carry(change, object)?;
+        }
+        for (field, written) in fields.into_values() {
+            self.convert(change, &field, written)?;
         }
         Ok(())
     }
@@ -96,20 +114,29 @@ impl Rebase<'_> {
     fn operation(&mut self, place: Place) -> Result<Step, Why> {
         let op = self.pending.op(place).clone();
         let spot = self.objects.spot(self.present.doc(), &op.obj);
-        if let (OpType::Make(_), Key::Map(name)) = (&op.action, &op.key) {
+        let child = match &op.key {
+            Key::Map(name) => Some(self.objects.passage.child(&spot, &op.obj, name)),
+            Key::Seq(_) => None,
+        };
+        if let (OpType::Make(_), Some(child)) = (&op.action, &child) {
             let made = self.pending.changes[place.0].op_id(place.1);
-            let child = spot.child(&self.objects.policy, name);
-            self.objects.made(made, child);
+            self.objects.made(made, child.clone());
         }
-        let (object, carried) = self.object(&op)?;
+        let target = child.as_ref().unwrap_or(&spot);
+        if let Some(field) = target.conversion.clone()
+            && self.is_there(&op, &field)
+        {
+            return match self.former()?.dropped(place) {
+                Some(why) => Err(why.clone()),
+                None => Ok(Step::Convert(field)),
+            };
+        }
+        let (object, carried) = self.object(&op, &spot)?;
         if let Some(rule) = self.named.get(&place).cloned() {
             let taken = carried.is_none() && rule == Rule::EXISTS.code() && makes_map(&op);
             if !taken || !self.is_carried(&object, &op, &spot) {
                 if let Some(carried) = carried {
-                    let at = match &op.key {
-                        Key::Map(name) => spot.pointer.child(name.as_str()),
-                        Key::Seq(_) => spot.pointer,
-                    };
+                    let at = child.map_or(spot.pointer, |child| child.pointer);
                     self.objects.carried[carried].refused.push(at);
                 }
                 return Err(Why::Named(rule));
@@ -118,6 +145,13 @@ impl Rebase<'_> {
         if let Some(carried) = carried {
             return Ok(Step::Carry(carried));
         }
+        let op = match &child {
+            Some(child) if child.is_removed => {
+                return Err(Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned()));
+            }
+            Some(child) => renamed(op, child),
+            None => op,
+        };
         if self.is_carried(&object, &op, &spot)
             && let Key::Map(name) = &op.key
         {
@@ -146,18 +180,31 @@ impl Rebase<'_> {
         self.fates[change].get(op)
     }
 
+    /// Whether the object is there that a converted field belongs to, and the one that an operation
+    /// works on.
+    fn is_there(&self, op: &Op, field: &Conversion) -> bool {
+        let dropped = match &op.obj {
+            ObjectId::Id(id) => matches!(self.fate(id, (usize::MAX, 0)), Some(Fate::Dropped)),
+            ObjectId::Root => false,
+        };
+        !dropped && self.present.has_object(&field.holder)
+    }
+
     /// The object that an operation works on, and which carried object it is a part of, if any.
-    fn object(&self, op: &Op) -> Result<(ObjectId, Option<usize>), Why> {
+    fn object(&self, op: &Op, spot: &Spot) -> Result<(ObjectId, Option<usize>), Why> {
         let ObjectId::Id(id) = &op.obj else {
             return Ok((ObjectId::Root, None));
         };
         match self.fate(id, (usize::MAX, 0)) {
             Some(Fate::Kept(new)) => Ok((ObjectId::Id(new.clone()), None)),
             Some(Fate::Carried(carried)) => Ok((op.obj.clone(), Some(*carried))),
-            Some(Fate::Dropped) => Err(Why::Depends),
+            Some(Fate::Dropped | Fate::Converted) => Err(Why::Depends),
             None if self.pending.place(id).is_some() => Err(Why::Depends),
-            None if self.present.has_object(&op.obj) => Ok((op.obj.clone(), None)),
-            None => Err(Why::Gone),
+            None if !self.present.has_object(&op.obj) => Err(Why::Gone),
+            None => match &spot.object {
+                Some(object) => Ok((object.clone(), None)),
+                None => Err(Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned())),
+            },
         }
     }
 
@@ -189,10 +236,7 @@ impl Rebase<'_> {
     }
 
     fn at_key(&mut self, place: Place, op: Op, object: ObjectId) -> Result<Op, Why> {
-        let whole = match op.action {
-            OpType::Delete => self.pending.takes_away(&self.ground.entity.doc, place),
-            _ => true,
-        };
+        let whole = self.pending.writes(&self.ground.entity.doc, place);
         let mapped: Vec<OpId> = op
             .pred
             .iter()
@@ -240,16 +284,27 @@ impl Rebase<'_> {
         element: &ElementId,
     ) -> Result<Op, Why> {
         if op.insert {
+            let anchor = self.anchor(place, (&op.obj, &object), element.clone())?;
             return Ok(Op {
                 obj: object,
-                key: Key::Seq(self.anchor(place, element.clone())),
+                key: Key::Seq(anchor),
                 ..op
             });
         }
         let ElementId::Id(id) = element else {
             return Err(Why::Gone);
         };
-        let id = self.mapped(id, place).ok_or(Why::Depends)?;
+        let id = match self.pending.place(id) {
+            None if op.obj != object => {
+                let unit = self.present.place_of(&op.obj, id).ok_or(Why::Gone)?;
+                if self.present.element_at(&op.obj, unit).as_ref() != Some(id) {
+                    return Err(Why::Gone);
+                }
+                let elements = self.elements(&op.obj, &object)?;
+                elements.at(unit).ok_or(Why::Gone)?.clone()
+            }
+            _ => self.mapped(id, place).ok_or(Why::Depends)?,
+        };
         let key = Key::Seq(ElementId::Id(id));
         let standing = self.present.standing(&object, &key);
         let pred: Vec<OpId> = standing.iter().map(|value| value.id.clone()).collect();
@@ -264,18 +319,45 @@ impl Rebase<'_> {
         })
     }
 
-    /// Where an insertion goes whose left neighbour was `element`.
-    fn anchor(&mut self, place: Place, mut element: ElementId) -> ElementId {
+    /// The elements of a sequence that has another name now.
+    fn elements(&mut self, old: &ObjectId, new: &ObjectId) -> Result<&Elements, Why> {
+        let doc = &self.ground.entity.doc;
+        let found = self.objects.elements(doc, old, new);
+        found.ok_or_else(|| Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned()))
+    }
+
+    /// Where an insertion goes whose left neighbour was `element`, in the sequence of this id, old
+    /// and new.
+    fn anchor(
+        &mut self,
+        place: Place,
+        (old, new): (&ObjectId, &ObjectId),
+        mut element: ElementId,
+    ) -> Result<ElementId, Why> {
         loop {
             let ElementId::Id(id) = &element else {
-                return element;
+                return Ok(element);
             };
+            if self.pending.place(id).is_none() && old != new && !self.is_own(old) {
+                let unit = self.present.place_of(old, id).ok_or(Why::Gone)?;
+                let there = self.present.element_at(old, unit).as_ref() == Some(id);
+                let elements = self.elements(old, new)?;
+                let left = match there {
+                    true => elements.at(unit),
+                    false => elements.before(unit),
+                };
+                return Ok(left.map_or(ElementId::Head, |id| ElementId::Id(id.clone())));
+            }
             if let Some(new) = self.mapped(id, place) {
-                return ElementId::Id(new);
+                return Ok(ElementId::Id(new));
             }
             let id = id.clone();
             element = self.pending.left_of(&self.ground.entity.doc, &id, place);
         }
+    }
+
+    fn is_own(&self, object: &ObjectId) -> bool {
+        matches!(object, ObjectId::Id(id) if self.pending.place(id).is_some())
     }
 
     /// Carries what a change did inside an object.
@@ -283,7 +365,7 @@ impl Rebase<'_> {
         let doc = &self.ground.entity.doc;
         let version = self.objects.version(index, doc, &self.pending, change)?;
         let carried = &mut self.objects.carried[index];
-        let base = carried.version.clone();
+        let base = carried.version.take();
         carried.version.clone_from(&version);
         let policy = Arc::clone(&self.objects.policy);
         let at = carried.holder_spot.pointer.child(&carried.name);
@@ -291,7 +373,7 @@ impl Rebase<'_> {
             .holder_spot
             .node
             .and_then(|holder| Some((holder, policy.child(holder, &carried.name)?)));
-        let (Some(mut body), Some((holder, node))) = (version, places) else {
+        let (Some(body), Some((holder, node))) = (version, places) else {
             self.rebased.dropped.push(Dropped {
                 change,
                 op: None,
@@ -312,8 +394,16 @@ impl Rebase<'_> {
         };
         let entity = &self.present.entity;
         let present = Reader::now(&entity.doc, &policy).property(holder.object, holder.name, node);
-        let mut base = base;
+        let (mut base, was_removed) = match base {
+            Some(base) => (Some(base.version), base.removed),
+            None => (None, Vec::new()),
+        };
+        let Renamed {
+            version: mut body,
+            removed,
+        } = body;
         let mut lost = Lost::new(&policy, node, &at, change);
+        lost.removed(&was_removed, removed);
         let present = present.as_ref().and_then(Value::as_object);
         lost.fit(
             base.as_mut().map(|base| &mut base.value),
@@ -325,12 +415,71 @@ impl Rebase<'_> {
             carry_object(entity, by, &holder, (base.as_ref(), &body), care)
         })?;
         self.rebased.dropped.extend(lost.into_dropped());
-        if let Some(bytes) = made {
-            self.present.take(&bytes)?;
-            self.rebased.changes.push(RebasedChange {
-                from: change,
-                change: bytes,
-            });
+        self.take(change, made)
+    }
+
+    /// What would have been under the old schema.
+    fn former(&mut self) -> Result<&Former, Why> {
+        if self.former.is_none() {
+            let policy = &self.objects.passage.old;
+            let former = Former::new(self.ground, policy, &self.pending, &self.named);
+            self.former = former.ok();
+        }
+        let unknown = || Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
+        self.former.as_ref().ok_or_else(unknown)
+    }
+
+    /// Carries what a change did to a field that is stored in another form now.
+    fn convert(
+        &mut self,
+        change: usize,
+        conversion: &Conversion,
+        written: bool,
+    ) -> Result<(), RebaseError> {
+        let values = self
+            .former()
+            .map(|former| former.values(conversion, change));
+        let (before, after) = values.unwrap_or_default();
+        if before == after && !written {
+            return Ok(());
+        }
+        let policy = Arc::clone(&self.objects.policy);
+        // What was written whole replaces what is there; what was edited goes in beside it.
+        let whole = self.objects.passage.is_whole(conversion.old);
+        let holder = object_id(&conversion.holder);
+        let before = match policy.child(conversion.holder_node, &conversion.name) {
+            Some(node) if whole => {
+                let reader = Reader::now(&self.present.entity.doc, &policy);
+                reader.property(&holder, &conversion.name, node)
+            }
+            _ => before,
+        };
+        if before == after {
+            return Ok(());
+        }
+        let alone = |value: Option<Value>| -> Map<String, Value> {
+            let value = value.into_iter();
+            value
+                .map(|value| (conversion.name.clone(), value))
+                .collect()
+        };
+        let (base, body) = (alone(before), alone(after));
+        let entity = &self.present.entity;
+        let by = (self.ground.author, self.ground.actor);
+        let place = (&holder, conversion.holder_node, &conversion.holder_at);
+        let mut lost = Lost::new(&policy, place.1, place.2, change);
+        let made = lost.persist(&body, Vec::new(), |care| {
+            carry_fields(entity, by, place, (&base, &body), care)
+        })?;
+        self.rebased.dropped.extend(lost.into_dropped());
+        self.take(change, made)
+    }
+
+    /// Takes in a change that values were carried over by.
+    fn take(&mut self, from: usize, made: Option<Vec<u8>>) -> Result<(), RebaseError> {
+        if let Some(change) = made {
+            self.present.take(&change)?;
+            self.rebased.changes.push(RebasedChange { from, change });
         }
         Ok(())
     }
@@ -338,15 +487,18 @@ impl Rebase<'_> {
     fn report(&mut self, (change, index): Place, why: Why) {
         let op = self.pending.op((change, index)).clone();
         let spot = self.objects.spot(self.present.doc(), &op.obj);
+        let passage = &self.objects.passage;
         let (pointer, node) = match &op.key {
             Key::Map(name) => {
-                let child = spot.child(&self.objects.policy, name);
-                (child.pointer, child.node)
+                let child = passage.child(&spot, &op.obj, name);
+                let new = child.node.map(|node| passage.new.node(node));
+                let node = new.or_else(|| child.old.map(|node| passage.old.node(node)));
+                (child.pointer, node)
             }
             Key::Seq(_) => (spot.pointer, None),
         };
         let value = |scalar: &ScalarValue| match node {
-            Some(node) => scalar_value(self.objects.policy.node(node), scalar),
+            Some(node) => scalar_value(node, scalar),
             None => plain_value(scalar),
         };
         let attempted = match &op.action {
@@ -369,4 +521,17 @@ enum Step {
     Op(Op),
     /// It is a part of this carried object.
     Carry(usize),
+    /// It works on this field.
+    Convert(Conversion),
+}
+
+/// An operation at a key, under the name that the key has now.
+fn renamed(op: Op, child: &Spot) -> Op {
+    match (child.pointer.tokens().last(), &op.key) {
+        (Some(is), Key::Map(was)) if is.as_str() != was.as_str() => Op {
+            key: Key::Map(is.as_str().into()),
+            ..op
+        },
+        _ => op,
+    }
 }

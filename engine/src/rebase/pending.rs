@@ -121,6 +121,14 @@ impl Pending {
         }
     }
 
+    /// Whether an operation changed what is shown at its place.
+    pub(super) fn writes(&self, doc: &Automerge, at: Place) -> bool {
+        match self.op(at).action {
+            OpType::Delete => self.takes_away(doc, at),
+            _ => true,
+        }
+    }
+
     /// The element directly to the left of a pending one, in its sequence as it was when the
     /// operation at `at` was made; those that were deleted by then count.
     pub(super) fn left_of(&mut self, doc: &Automerge, element: &OpId, at: Place) -> ElementId {

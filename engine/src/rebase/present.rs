@@ -120,22 +120,31 @@ impl Present {
             .collect()
     }
 
-    fn at_element(&mut self, object: &ObjectId, element: &OpId) -> Vec<Standing> {
+    /// Where an element is; of a deleted one, where the next is that is there.
+    pub(super) fn place_of(&self, object: &ObjectId, element: &OpId) -> Option<usize> {
         let name = format!("{}@{}", element.counter(), element.actor());
-        let Ok(cursor) = Cursor::try_from(name.as_str()) else {
+        let cursor = Cursor::try_from(name.as_str()).ok()?;
+        let doc = &self.entity.doc;
+        doc.get_cursor_position(object_id(object), &cursor, None)
+            .ok()
+    }
+
+    fn at_element(&mut self, object: &ObjectId, element: &OpId) -> Vec<Standing> {
+        let Some(place) = self.place_of(object, element) else {
             return Vec::new();
         };
-        let place = self
-            .entity
-            .doc
-            .get_cursor_position(object_id(object), &cursor, None);
-        let Ok(place) = place else { return Vec::new() };
         let found = self.all(object, Prop::Seq(place));
         // Where the element is deleted, the place is that of the next one.
         match found.first() {
             Some(first) if self.element_of(&first.id).as_ref() == Some(element) => found,
             _ => Vec::new(),
         }
+    }
+
+    /// The element at a place of a sequence.
+    pub(super) fn element_at(&mut self, object: &ObjectId, place: usize) -> Option<OpId> {
+        let first = self.all(object, Prop::Seq(place)).into_iter().next()?;
+        self.element_of(&first.id)
     }
 
     /// The element at which an operation of the document stands.

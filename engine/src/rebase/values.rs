@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use automerge::Automerge;
 use serde_json::{Map, Value};
 
+use super::passage::Passage;
 use super::pending::Pending;
 use super::present::Present;
 use super::report::{Dropped, Why};
@@ -41,7 +42,13 @@ pub fn rebase_values(
     let by = (ground.author, ground.actor);
     let root = Pointer::root();
     let mut local = Automerge::clone(&before.doc);
-    let mut base = Reader::now(&local, &before.policy).root();
+    let passage = Passage::new(&before.policy, policy);
+    let roots = (before.policy.root(), policy.root());
+    let now = |doc: &Automerge| {
+        let value = Reader::now(doc, &before.policy).root();
+        passage.rename(roots, value)
+    };
+    let (mut base, mut was_removed) = now(&local);
     for (from, change) in pending.changes.iter().enumerate() {
         local
             .apply_changes([change.raw().clone()])
@@ -52,9 +59,10 @@ pub fn rebase_values(
         {
             return Err(RebaseError::NotThere { change: from });
         }
-        let after = Reader::now(&local, &before.policy).root();
+        let (after, removed) = now(&local);
         let mut body = after.clone();
         let mut lost = Lost::new(policy, policy.root(), &root, from);
+        lost.removed(&was_removed, removed.clone());
         let now = Reader::now(present.doc(), policy).root();
         lost.fit(Some(&mut base), Some(&now), &mut body);
         let values = (&Value::Object(base), &Value::Object(body.clone()));
@@ -72,7 +80,7 @@ pub fn rebase_values(
         rebased
             .carried
             .extend((0..change.ops().len()).map(|op| (from, op)));
-        base = after;
+        (base, was_removed) = (after, removed);
     }
     Ok(rebased)
 }
@@ -109,6 +117,21 @@ impl<'a> Lost<'a> {
                 attempted,
                 why,
             })
+    }
+
+    /// Notes what was written where the ground's schema has no place.
+    pub(super) fn removed(&mut self, before: &[(Pointer, Value)], after: Vec<(Pointer, Value)>) {
+        for removed in after {
+            if !before.contains(&removed) {
+                let why = Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
+                let at = removed
+                    .0
+                    .tokens()
+                    .iter()
+                    .fold(self.at.clone(), |at, token| at.child(token));
+                self.found.insert(at, (Some(removed.1), why));
+            }
+        }
     }
 
     /// Takes out of both versions what they agree in, and out of `body` what the ground's schema

@@ -6,6 +6,7 @@
 
 mod examples;
 mod model;
+mod schemas;
 mod values;
 mod writer;
 

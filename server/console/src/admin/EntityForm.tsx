@@ -7,6 +7,7 @@ import type { Schema, Viewer } from '../form/schema.ts'
 import { entitySource, SourceProvider } from '../form/source.ts'
 import { useArrival, useStatus, useValue } from '../live/hooks.ts'
 import { useLanguage } from '../text/language.tsx'
+import { Lost } from './Lost.tsx'
 import { Refusal, StateLine } from './StateBar.tsx'
 
 interface Props {
@@ -43,6 +44,7 @@ export function EntityForm({ client, name, root, title }: Props) {
         <StateLine status={status} />
       </header>
       <Refusal kind={entity.kind} root={root} status={status} />
+      <Lost kind={entity.kind} root={root} status={status} />
       {!viewer.mayEdit && <p className="notice">{t('load.viewonly')}</p>}
       <SourceProvider value={entitySource(entity, value, root, viewer)}>
         <Fields schema={root} path={[]} write="edit" />

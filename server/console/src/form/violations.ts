@@ -1,6 +1,6 @@
 /** Turns refusals into sentences, in the reader's language where the rule is a common one. */
 
-import { PolicyError, type Violation } from 'indelible'
+import { type Dropped, PolicyError, type Violation } from 'indelible'
 import type { Translate } from '../text/language.tsx'
 import { en, type Text } from '../text/messages.ts'
 import { GoneError } from './path.ts'
@@ -12,6 +12,13 @@ function isText(key: string): key is Text {
 export function explain(violation: Violation, t: Translate): string {
   const key = `rule.${violation.rule}`
   return isText(key) ? t(key) : violation.message
+}
+
+/** Why something of an edit is lost. */
+export function whyLost({ reason, rule }: Dropped, t: Translate): string {
+  // A refusal takes more than what its rule is about; the rule stands beside its own place.
+  const key = `rule.${rule}`
+  return reason === 'forbidden' && isText(key) ? t(key) : t(`lost.${reason}`)
 }
 
 /** Why an edit did not work; throws on what is no refusal. */

@@ -42,6 +42,17 @@ export const en = {
   'state.refused.lead': 'The server refused these edits, and they were undone here:',
   'state.online': 'Connected',
 
+  'lost.lead': 'This was not saved. Copy what you still need:',
+  'lost.refused': 'refused by the server',
+  'lost.depends': 'it belonged to something that was not saved',
+  'lost.gone': 'someone else removed what it belonged to',
+  'lost.forbidden': 'this is no longer possible here',
+  'lost.removal': 'a removal',
+  'lost.order': 'a new place in the list',
+  'lost.copy': 'Copy',
+  'lost.copied': 'Copied',
+  'lost.seen': 'Forget this',
+
   'load.failed': 'This cannot be shown',
   'load.gone': 'It does not exist (any more), or you may not read it.',
   'load.viewonly': 'You may read this, but not edit it.',
@@ -110,6 +121,7 @@ export const en = {
   'rule.number': 'this is not a number',
   'rule.json': 'this is not valid JSON',
   'rule.gone': 'someone else removed it',
+  'rule.unknown-field': 'this field no longer exists',
 
   'site.live': 'Live',
   'site.offline': 'Reconnecting…',
@@ -179,6 +191,17 @@ export const fr: Readonly<Record<Text, string>> = {
   'state.refused.lead': 'Le serveur a refusé ces modifications, annulées ici :',
   'state.online': 'Connecté',
 
+  'lost.lead': 'Ceci n’a pas été enregistré. Copiez ce qu’il vous faut encore :',
+  'lost.refused': 'refusé par le serveur',
+  'lost.depends': 'cela faisait partie d’une chose non enregistrée',
+  'lost.gone': 'quelqu’un a retiré ce dont cela faisait partie',
+  'lost.forbidden': 'ce n’est plus possible ici',
+  'lost.removal': 'un retrait',
+  'lost.order': 'une nouvelle place dans la liste',
+  'lost.copy': 'Copier',
+  'lost.copied': 'Copié',
+  'lost.seen': 'Oublier ceci',
+
   'load.failed': 'Impossible d’afficher ceci',
   'load.gone': 'Cela n’existe pas (ou plus), ou vous ne pouvez pas le lire.',
   'load.viewonly': 'Vous pouvez lire ceci, mais pas le modifier.',
@@ -247,6 +270,7 @@ export const fr: Readonly<Record<Text, string>> = {
   'rule.number': 'ce n’est pas un nombre',
   'rule.json': 'ce n’est pas du JSON valide',
   'rule.gone': 'quelqu’un l’a retiré',
+  'rule.unknown-field': 'ce champ n’existe plus',
 
   'site.live': 'En direct',
   'site.offline': 'Reconnexion…',

@@ -1,0 +1,76 @@
+/** What the server did not take of somebody's edits, with the values, so that they can be kept. */
+
+import type { Dropped, SyncStatus } from 'indelible'
+import { useState } from 'react'
+import { placeOf } from '../form/labels.ts'
+import type { Schema } from '../form/schema.ts'
+import { whyLost } from '../form/violations.ts'
+import { type Translate, useLanguage } from '../text/language.tsx'
+import { dismiss, NOTHING, readable, tell } from './lost.ts'
+
+interface Props {
+  readonly kind: string
+  readonly root: Schema
+  readonly status: SyncStatus
+}
+
+export function Lost({ kind, root, status }: Props) {
+  const { t } = useLanguage()
+  const [kept, setKept] = useState(NOTHING)
+  const lost = tell(kept, status.dropped)
+  if (lost !== kept) setKept(lost)
+  const shown = readable(lost)
+  if (shown.length === 0) return null
+  return (
+    <div className="notice lost" role="alert">
+      <p>{t('lost.lead')}</p>
+      <ul>
+        {[...shown.entries()].map(([nth, dropped]) => (
+          <One key={`${nth} ${dropped.pointer}`} kind={kind} root={root} dropped={dropped} />
+        ))}
+      </ul>
+      <button type="button" className="quiet" onClick={() => setKept(dismiss(lost))}>
+        {t('lost.seen')}
+      </button>
+    </div>
+  )
+}
+
+function One({ kind, root, dropped }: Omit<Props, 'status'> & { readonly dropped: Dropped }) {
+  const { t, language } = useLanguage()
+  const [copied, setCopied] = useState(false)
+  const value = textOf(dropped)
+  const place = dropped.pointer.replace(/\/\$(position|deleted)$/, '')
+  return (
+    <li data-lost={dropped.pointer}>
+      <strong>{placeOf(kind, place, root, language)}</strong>
+      {' – '}
+      {whyLost(dropped, t)}
+      {value === null ? (
+        <p className="help">{actionOf(dropped, t)}</p>
+      ) : (
+        <div className="lost-value">
+          <pre>{value}</pre>
+          <button
+            type="button"
+            className="quiet"
+            onClick={() => void navigator.clipboard?.writeText(value).then(() => setCopied(true))}
+          >
+            {t(copied ? 'lost.copied' : 'lost.copy')}
+          </button>
+        </div>
+      )}
+    </li>
+  )
+}
+
+/** What was written, to be read and typed again; null where that was no value. */
+function textOf({ pointer, attempted, text }: Dropped): string | null {
+  if (text !== undefined) return text
+  if (attempted === undefined || /\/\$(position|deleted)$/.test(pointer)) return null
+  return typeof attempted === 'string' ? attempted : JSON.stringify(attempted, null, 2)
+}
+
+function actionOf({ pointer }: Dropped, t: Translate): string {
+  return t(pointer.endsWith('/$position') ? 'lost.order' : 'lost.removal')
+}
