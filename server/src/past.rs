@@ -8,18 +8,17 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use indelible_engine::effects::Effect;
 use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::history::words::{self, Telling};
 use indelible_engine::history::{
-    self, Blame, FindError, InMemory, Misfit, Place, Point, Race, Record, State, effects_of,
+    self, Blame, FindError, InMemory, Place, Point, Race, ReachError, Record, State, effects_of,
 };
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::{Chain, ChainError, Entry, EntryKind};
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{Policy, PolicyBook, PolicySource, Shape};
+use indelible_engine::policy::{PolicyBook, Shape};
 use serde_json::Value;
 
 use crate::known_policies;
@@ -55,21 +54,13 @@ pub(crate) enum PastError {
     /// The entries do not make a document.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The effects do not make a value.
+    /// The records do not lead to a state.
     #[error("what the store says of the past of {entity} does not fit together")]
-    State {
+    Reach {
         /// Which entity.
         entity: EntityId,
         /// What does not fit.
-        source: history::PastError,
-    },
-    /// An effect is not that of its entry.
-    #[error("what the store says of the past of {entity} does not fit together")]
-    Blame {
-        /// Which entity.
-        entity: EntityId,
-        /// What does not fit.
-        source: Misfit,
+        source: ReachError<Infallible>,
     },
 }
 
@@ -164,28 +155,28 @@ impl Past {
         &self.records[..end]
     }
 
+    /// Asks the engine; what it says does not fit is told with the entity.
+    fn reach<T>(
+        &self,
+        ask: impl FnOnce(&mut history::Past<'_, InMemory<'_>>) -> Result<T, ReachError<Infallible>>,
+    ) -> Result<T, PastError> {
+        let mut past = history::Past {
+            archive: &mut self.archive(),
+            checkpoints: &mut (),
+            policies: &self.policies,
+        };
+        ask(&mut past).map_err(|source| PastError::Reach {
+            entity: self.id.clone(),
+            source,
+        })
+    }
+
     /// What the entity was after the entry at `place`.
     ///
     /// # Errors
     /// [`PastError`] when the records do not lead there.
     pub(crate) fn state(&self, place: Place) -> Result<State, PastError> {
-        let mut state = State::of(&self.begun()?);
-        let records = self.until(place).iter().skip(1);
-        self.forward(&mut state, records)?;
-        Ok(state)
-    }
-
-    fn forward<'a>(
-        &self,
-        state: &mut State,
-        records: impl IntoIterator<Item = &'a Record>,
-    ) -> Result<(), PastError> {
-        state
-            .forward(records, &self.policies)
-            .map_err(|source| PastError::State {
-                entity: self.id.clone(),
-                source,
-            })
+        self.reach(|past| past.state(place, None))
     }
 
     /// Who set what stood after the entry at `place`.
@@ -193,17 +184,7 @@ impl Past {
     /// # Errors
     /// [`PastError`] when the records do not lead there.
     pub(crate) fn blame(&self, place: Place) -> Result<Blame, PastError> {
-        let mut blame = Blame::new();
-        for record in self.until(place) {
-            let policy = self.policy(record)?;
-            blame
-                .take(record, &policy)
-                .map_err(|source| PastError::Blame {
-                    entity: self.id.clone(),
-                    source,
-                })?;
-        }
-        Ok(blame)
+        self.reach(|past| past.blame(place))
     }
 
     /// The values that stood or lost after the entry at `place`, where several were written at the
@@ -235,35 +216,26 @@ impl Past {
             .filter(|record| record.kind != EntryKind::Genesis)
             .map(|record| (record.place(), record))
             .collect();
-        let mut state = State::of(&self.begun()?);
+        let mut state = self.state((Epoch::FIRST, Seq(0)))?;
         for record in self.records.iter().skip(1) {
             if told.len() == wanted.len() {
                 break;
             }
-            if let Some(wanted) = wanted.get(&record.place()) {
-                let policy = self.policy(record)?;
+            let before = wanted
+                .contains_key(&record.place())
+                .then(|| state.value().clone());
+            self.reach(|past| Ok(state.forward([record], past.policies)?))?;
+            if let (Some(wanted), Some(before)) = (wanted.get(&record.place()), before) {
                 // Each effect is told in what those before it made, so all of them are.
-                let mut tellings = words::tell(&policy, &record.effects, Some(state.value()));
+                let mut tellings = words::tell(state.policy(), &record.effects, Some(&before));
                 tellings.retain(|telling| {
                     let mut effects = wanted.effects.iter();
                     effects.any(|effect| effect.pointer == telling.pointer)
                 });
                 told.insert(record.place(), tellings);
             }
-            self.forward(&mut state, [record])?;
         }
         Ok(told)
-    }
-
-    fn policy(&self, record: &Record) -> Result<Arc<Policy>, PastError> {
-        let found = self.policies.policy(record.policy_hash);
-        found.ok_or_else(|| PastError::State {
-            entity: self.id.clone(),
-            source: history::PastError::Policy {
-                place: record.place(),
-                policy: record.policy_hash,
-            },
-        })
     }
 }
 
