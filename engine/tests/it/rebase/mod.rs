@@ -6,6 +6,7 @@
 
 mod examples;
 mod model;
+mod policies;
 mod schemas;
 mod values;
 mod writer;
