@@ -127,6 +127,7 @@ impl Server {
             keys,
         });
         if let Err(error) = prepare(&hub, files.content).await {
+            hub.end().await;
             commit.stop().await;
             return Err(error);
         }
@@ -166,6 +167,7 @@ impl Server {
         } = self;
         let patience = app.config.connections.shutdown_timeout;
         let (token, connections) = (app.shutdown.clone(), app.connections.clone());
+        let hub = app.hub.clone();
         let router = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
         let stopping = token.clone();
         // Frames are small and wanted at once: no waiting for more to fill a packet.
@@ -193,6 +195,9 @@ impl Server {
         connections.close();
         if timeout(patience, connections.wait()).await.is_err() {
             tracing::warn!(open = connections.len(), "connections did not end in time");
+        }
+        if timeout(patience, hub.end()).await.is_err() {
+            tracing::warn!("entities did not end in time");
         }
         commit.stop().await;
         tracing::info!("stopped");

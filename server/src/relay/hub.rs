@@ -15,6 +15,7 @@ use indelible_engine::limits::Limits;
 use indelible_engine::policy::{Policies, Policy, PolicyBook};
 use indelible_engine::principal::Principal;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
 use super::entity_actor::{self, Message};
 use super::fanout::ConnectionId;
@@ -47,6 +48,8 @@ struct Shared {
     values: BTreeMap<Kind, KindValues>,
     actors: Mutex<HashMap<EntityId, mpsc::Sender<Message>>>,
     connections: AtomicU64,
+    /// The actors that run.
+    running: TaskTracker,
 }
 
 /// What a hub is made of.
@@ -101,6 +104,7 @@ impl Hub {
             values,
             actors: Mutex::default(),
             connections: AtomicU64::new(1),
+            running: TaskTracker::new(),
         }))
     }
 
@@ -185,8 +189,20 @@ impl Hub {
         }
         let (sender, receiver) = mpsc::channel(self.0.settings.mailbox_max);
         actors.insert(entity.clone(), sender.clone());
-        tokio::spawn(entity_actor::run(self.clone(), entity.clone(), receiver));
+        let actor = entity_actor::run(self.clone(), entity.clone(), receiver);
+        self.0.running.spawn(actor);
         sender
+    }
+
+    /// Ends all actors, after what is in their mailboxes. They hold the hub, which holds the store,
+    /// so a store that is to be opened again in this process would otherwise stay locked. To be
+    /// called when nobody sends anything any more.
+    pub(crate) async fn end(&self) {
+        // Without its senders, a mailbox is over once it is empty.
+        let actors = self.0.actors.lock();
+        actors.unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.running.close();
+        self.0.running.wait().await;
     }
 
     /// Takes an actor out of the directory if nothing waits for it. It must end then.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use indelible_engine::protocol::{ClientFrame, ServerFrame, Token};
+use indelible_server::config::RefusalSettings;
+use indelible_server::storage::redb::RedbStore;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::harness::{Client, Running, connect_to};
@@ -122,6 +124,20 @@ async fn a_fresh_token_cannot_change_who_one_is_or_what_one_may() {
         client.send(&ClientFrame::Auth { token }).await;
         assert_eq!(client.closed().await, Some(code));
     }
+}
+
+/// Entities that nobody uses stay loaded for a while; they must not keep the store.
+#[tokio::test]
+async fn a_server_that_has_stopped_holds_nothing() {
+    let server = Running::start().await;
+    let http = server.http_as("ada", &["editor"]);
+    assert_eq!(http.get("/api/site").await.status, 200);
+    let body = serde_json::json!({ "title": "Later" });
+    assert_eq!(http.put("/api/site", body).await.status, 200);
+    drop(http);
+    let data = server.stop_and_keep().await;
+    let again = RedbStore::open(data.path(), RefusalSettings::default());
+    assert!(again.is_ok(), "{:?}", again.err());
 }
 
 #[tokio::test]
