@@ -241,6 +241,10 @@ pub const JSON_VALUES_MAX: usize = 100_000;
 /// Bytes of all bodies that are being read or served at a time; more have to wait.
 pub const BODIES_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of a body that is too big which are taken in and thrown away, so that its sender comes to
+/// read why.
+pub const BODY_REST_BYTES_MAX: usize = 64 << 20;
+
 /// How long a body may take to come.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 

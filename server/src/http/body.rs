@@ -7,14 +7,15 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::App;
 use super::problem::Problem;
-use crate::config::{BODIES_BYTES_MAX, BODY_TIMEOUT};
+use crate::config::{BODIES_BYTES_MAX, BODY_REST_BYTES_MAX, BODY_TIMEOUT};
 
 /// What a permit stands for.
 const UNIT_BYTES: usize = 4 << 10;
@@ -57,28 +58,47 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
     let bytes_max = app.config.limits.entity_bytes_max;
     let told = headers.get(header::CONTENT_LENGTH);
     let told = told.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
-    let too_big = || {
-        let title = "The body is too big";
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-big", title)
-    };
-    let room = app
-        .bodies
-        .take(told.unwrap_or(bytes_max).min(bytes_max))
-        .await;
-    let bytes = if told.is_some_and(|bytes| bytes > bytes_max) {
-        Err(too_big())
+    let told = told.unwrap_or(bytes_max);
+    // What is thrown away needs no room.
+    let kept_max = if told > bytes_max { 0 } else { bytes_max };
+    let room = app.bodies.take(told.min(kept_max)).await;
+    let bytes = if told > bytes_max + BODY_REST_BYTES_MAX {
+        Ok(None)
     } else {
-        match timeout(BODY_TIMEOUT, to_bytes(body, bytes_max)).await {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(error)) if is_limit(&error) => Err(too_big()),
-            Ok(Err(error)) => Err(Problem::bad_request(error.to_string())),
-            Err(_) => Err(Problem::bad_request("the body did not come in time")),
+        let coming = timeout(BODY_TIMEOUT, gather(body, kept_max)).await;
+        coming.unwrap_or_else(|_| Err("the body did not come in time".to_owned()))
+    };
+    let bytes = match bytes {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => {
+            let title = "The body is too big";
+            Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-big",
+                title,
+            ))
         }
+        Err(reason) => Err(Problem::bad_request(reason)),
     };
     Held { bytes, _room: room }
 }
 
-fn is_limit(error: &axum::Error) -> bool {
-    let source = std::error::Error::source(error);
-    source.is_some_and(|source| source.to_string().contains("length limit"))
+/// All of a body, or `None` if it is more than `kept_max`. The rest is then thrown away as it comes,
+/// up to a bound: whoever is still sending when the connection closes never reads the answer.
+async fn gather(body: Body, kept_max: usize) -> Result<Option<Bytes>, String> {
+    let mut parts = body.into_data_stream();
+    let mut kept = Vec::new();
+    let mut came = 0;
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|error| error.to_string())?;
+        came += part.len();
+        if came <= kept_max {
+            kept.extend_from_slice(&part);
+        } else if came - kept_max <= BODY_REST_BYTES_MAX {
+            kept = Vec::new();
+        } else {
+            break;
+        }
+    }
+    Ok((came <= kept_max).then(|| kept.into()))
 }
