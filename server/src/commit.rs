@@ -138,8 +138,10 @@ impl Shared {
             tracing::error!("committing panicked: nothing is written any more");
             self.queue.abandon();
         }
-        // Who was not answered learns now, when nothing is taken any more, that nobody knows.
-        drop(waiting);
+        drop(committer);
+        // Whoever is answered finds the turn free, or taken by somebody else.
+        drop(turn);
+        waiting.answer();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one transaction is: what waits becomes one append, and each gets its answer.
 //!
-//! Invariant: an answer is given after the append is on disk, or when it is known what became of
+//! Invariant: an outcome is told after the append is on disk, or when it is known what became of
 //! it; after a failure the store is opened again and read back before anything else is written.
 //!
 //! Must never know: whose thread this is, what waits behind.
@@ -10,17 +10,32 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use indelible_engine::ledger::{Entry, EntryDraft, Sealed, decode};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::queue::Message;
 use super::{Answer, CommitCounters, CommitError, CommitRequest, Committed, Health};
 use crate::storage::{Conflict, Place, Rejected, Store, StoreError, StoreResult, Stored, Tail};
 
-/// The requests of one transaction, and where each is answered.
+/// The requests of one transaction, where each is answered, and what.
 #[derive(Default)]
 pub(super) struct Waiting {
     requests: Vec<CommitRequest>,
     answers: Vec<Answer>,
+    outcomes: Vec<Result<Committed, CommitError>>,
+    checks: Vec<(oneshot::Sender<Health>, Health)>,
+}
+
+impl Waiting {
+    /// Tells everybody. Who has no outcome, since committing panicked, learns that nobody knows.
+    pub(super) fn answer(self) {
+        // Whoever asked may have gone; the request is on disk all the same.
+        for (answer, outcome) in self.answers.into_iter().zip(self.outcomes) {
+            let _ = answer.send(outcome);
+        }
+        for (answer, health) in self.checks {
+            let _ = answer.send(health);
+        }
+    }
 }
 
 /// What writes to the store.
@@ -35,7 +50,8 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Does what was asked, in one transaction. After a panic, who is not answered is in `waiting`.
+    /// Does what was asked, in one transaction. What came of it is in `waiting`, as far as a panic
+    /// let it come.
     pub(super) fn serve(&mut self, messages: Vec<Message>, waiting: &mut Waiting) {
         for message in messages {
             match message {
@@ -46,7 +62,7 @@ impl Committer {
                 Message::Check(answer) => {
                     // What is wrong is in the health, and in the log.
                     let _ = self.check_ready();
-                    let _ = answer.send(self.health());
+                    waiting.checks.push((answer, self.health()));
                 }
             }
         }
@@ -62,22 +78,18 @@ impl Committer {
         let outcomes = self
             .check_ready()
             .and_then(|()| self.append(&waiting.requests));
-        match outcomes {
+        waiting.outcomes = match outcomes {
             Ok(outcomes) => {
                 let entries = self.count(&outcomes);
                 let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 tracing::debug!(entries, duration_us, "committed");
-                for (answer, outcome) in waiting.answers.drain(..).zip(outcomes) {
-                    // Whoever asked may have gone; the request is on disk all the same.
-                    let _ = answer.send(outcome.map_err(CommitError::from));
-                }
+                let outcomes = outcomes.into_iter();
+                outcomes
+                    .map(|done| done.map_err(CommitError::from))
+                    .collect()
             }
-            Err(error) => {
-                for answer in waiting.answers.drain(..) {
-                    let _ = answer.send(Err(error.clone()));
-                }
-            }
-        }
+            Err(error) => vec![Err(error); requests],
+        };
     }
 
     fn count(&self, outcomes: &[Result<Committed, Rejected>]) -> u64 {
