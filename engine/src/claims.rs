@@ -76,12 +76,11 @@ fn pointer_of(policy: &Policy, mut id: NodeId) -> Pointer {
     names.into_iter().rev().collect()
 }
 
-/// What tells one set of unique fields from another: claims made for one do not serve the other.
+/// What tells the claims under one schema from those under another, which may have other unique
+/// fields, or may have changed what is in them.
 #[must_use]
 pub fn signature(policy: &Policy) -> Hash {
-    let mut names: Vec<String> = fields(policy).iter().map(ToString::to_string).collect();
-    names.sort_unstable();
-    Hash::of(&[b"indelible/claims/1\0", names.join("\0").as_bytes()])
+    Hash::of(&[b"indelible/claims/2\0", &policy.hash().0])
 }
 
 /// What an entity with this value claims, where it is there.

@@ -1,11 +1,12 @@
 //! That no value of a `unique` field was taken from whoever had it.
 //!
-//! Invariant: a claim that an entry took is its entity's until an entry gives it up. A claim that
-//! came with a change of the schema is left out for good: values may have been there twice, and the
-//! log does not tell whom the server took for the holder.
+//! Invariant: a claim that an entry took, or that came to its entity with a change of the schema, is
+//! its entity's until an entry gives it up. Values that became unique while they were there twice
+//! have two holders; nobody takes them before both have given them up.
 //! Must never know: values, how claims are found.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fault::Flaw;
 use super::rerun::Rerun;
@@ -15,8 +16,7 @@ use crate::id::{EntityId, Hash};
 /// Who has which claim, as entry follows entry in the global order.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
-    /// None: unsettled.
-    claims: BTreeMap<Hash, Option<EntityId>>,
+    claims: BTreeMap<Hash, BTreeSet<EntityId>>,
 }
 
 impl Holders {
@@ -26,27 +26,26 @@ impl Holders {
             match step {
                 Step::Release(claim) => {
                     let key = claim.key(entity.kind());
-                    if matches!(self.claims.get(&key), Some(Some(holder)) if holder == entity) {
-                        self.claims.remove(&key);
+                    if let Entry::Occupied(mut holders) = self.claims.entry(key) {
+                        holders.get_mut().remove(entity);
+                        if holders.get().is_empty() {
+                            holders.remove();
+                        }
                     }
                 }
                 Step::Gain(claim) => {
-                    let key = claim.key(entity.kind());
-                    let holder = self
-                        .claims
-                        .entry(key)
-                        .or_insert_with(|| Some(entity.clone()));
-                    if let Some(holder) = holder
-                        && holder != entity
-                    {
+                    let holders = self.claims.entry(claim.key(entity.kind())).or_default();
+                    if let Some(holder) = holders.iter().find(|holder| *holder != entity) {
                         let text = format!("unique: {holder} has this value of {}", claim.pointer);
                         return Err(Flaw::Refused(text));
                     }
+                    holders.insert(entity.clone());
                 }
             }
         }
         for claim in &rerun.carried {
-            self.claims.insert(claim.key(entity.kind()), None);
+            let holders = self.claims.entry(claim.key(entity.kind())).or_default();
+            holders.insert(entity.clone());
         }
         Ok(())
     }

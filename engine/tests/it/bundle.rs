@@ -340,23 +340,35 @@ fn a_value_that_only_one_may_have_is_not_taken_twice() {
     }
 }
 
-/// What was there twice when a field became unique is nobody's fault.
+/// What was there twice when a field became unique is nobody's fault, and nobody's for the taking
+/// while one of the two has it.
 #[test]
-fn values_that_a_schema_made_unique_are_not_held_against_anybody() {
+fn values_that_a_schema_made_unique_belong_to_all_who_have_them() {
     let mut ledger = Ledger::new();
     for name in ["thing/one", "thing/two"] {
         ledger.merge(name, "alice", json!({ "title": "T", "tagline": "same" }));
     }
     ledger.migrate(&unique());
-    ledger.merge("thing/two", "alice", json!({ "tagline": "other" }));
-    ledger.merge(
-        "thing/three",
-        "bob",
-        json!({ "title": "T", "tagline": "same" }),
-    );
     assert!(ledger.verify(Depth::Admission).is_ok());
-    ledger.merge("thing/three", "bob", json!({ "tagline": "other" }));
-    assert!(ledger.verify(Depth::Admission).is_err());
+    let same = json!({ "title": "T", "tagline": "same" });
+    for (gives_up, holder) in [(None, "one"), (Some("thing/one"), "two")] {
+        if let Some(name) = gives_up {
+            ledger.merge(name, "alice", json!({ "tagline": "other" }));
+        }
+        let mut taken = ledger.clone();
+        taken.merge("thing/three", "bob", same.clone());
+        let fault = taken.verify(Depth::Admission).unwrap_err();
+        // Behind the header and two policies.
+        assert_eq!(fault.line, 3 + taken.drafts.len() as u64);
+        let text = format!("unique: thing/{holder} has this value of /tagline");
+        assert!(fault.to_string().contains(&text), "{fault}");
+    }
+    ledger.lifecycle("thing/two", "alice", delete);
+    ledger.merge("thing/three", "bob", same);
+    assert!(ledger.verify(Depth::Admission).is_ok());
+    let mut again = ledger.clone();
+    again.lifecycle("thing/two", "alice", undelete);
+    assert!(again.verify(Depth::Admission).is_err());
 }
 
 /// How many ledgers a property test makes.

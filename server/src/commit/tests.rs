@@ -143,8 +143,8 @@ impl Store for Faulty {
     ) -> StoreResult<RefusalCount> {
         self.store.refusal_count(entity, epoch, principal)
     }
-    fn holder(&self, kind: &Kind, claim: Hash) -> StoreResult<Option<EntityId>> {
-        self.store.holder(kind, claim)
+    fn other_holder(&self, entity: &EntityId, claim: Hash) -> StoreResult<Option<EntityId>> {
+        self.store.other_holder(entity, claim)
     }
     fn claims(&self, kind: &Kind) -> StoreResult<Vec<(Hash, EntityId)>> {
         self.store.claims(kind)

@@ -16,7 +16,7 @@ use super::loading;
 use crate::storage::{Presence, Scope, Store, StoreResult};
 
 /// Makes the claims of all kinds again whose claims are not known: after an update, after the
-/// caches were made again, or when another field has become unique.
+/// caches were made again, or when the schema has changed.
 ///
 /// # Errors
 /// When the store cannot be read or written. An entity that cannot be loaded is left out, and
@@ -37,14 +37,15 @@ pub(crate) fn restore(hub: &Hub) -> StoreResult<()> {
     Ok(())
 }
 
-/// What all present entities of a kind claim. Of two that have the same, which was possible before
-/// the field was unique, the first in the order of names has it; the other one stays as it is.
+/// What all present entities of a kind claim. Two that have the same, which was possible before the
+/// field was unique, both have it.
 fn derive(
     store: &dyn Store,
     policy: &Policy,
     known: &dyn PolicySource,
 ) -> StoreResult<Vec<(Hash, EntityId)>> {
-    let mut claims = BTreeMap::new();
+    let mut claims = Vec::new();
+    let mut firsts = BTreeMap::new();
     if indelible_engine::claims::fields(policy).is_empty() {
         return Ok(Vec::new());
     }
@@ -61,12 +62,14 @@ fn derive(
             }
         };
         for claim in held(policy, &entity.presented()) {
-            let holder = claims.entry(claim.key(policy.kind())).or_insert(id.clone());
-            if *holder != id {
-                let (field, other) = (&claim.pointer, &*holder);
+            let key = claim.key(policy.kind());
+            claims.push((key, id.clone()));
+            let first = firsts.entry(key).or_insert_with(|| id.clone());
+            if *first != id {
+                let (field, other) = (&claim.pointer, &*first);
                 tracing::warn!(entity = %id, %field, %other, "a unique value is there twice");
             }
         }
     }
-    Ok(claims.into_iter().collect())
+    Ok(claims)
 }

@@ -14,7 +14,7 @@
 //! | `changes` (cache) | entity ‖ 00 ‖ epoch ‖ change hash (32) | seq (8) |
 //! | `effects` (cache) | entity ‖ 00 ‖ epoch ‖ seq | encoded effects |
 //! | `snapshots` (cache) | entity ‖ 00 ‖ epoch ‖ seq | length of document (8) ‖ document ‖ state |
-//! | `claims` (cache) | kind ‖ 00 ‖ claim (32) | entity |
+//! | `claims` (cache) | kind ‖ 00 ‖ claim (32) ‖ entity | nothing |
 //! | `meta` | name | bytes |
 //!
 //! The entity is its name in ASCII (`team/jane-doe`, `settings`), which holds no zero byte, so no
@@ -92,10 +92,17 @@ pub fn claims(kind: &Kind) -> Vec<u8> {
     [kind.as_str().as_bytes(), &[0]].concat()
 }
 
-/// The key of a claim.
-pub fn claim(kind: &Kind, claim: Hash) -> Vec<u8> {
+/// The beginning of the keys of all who have a claim.
+pub fn holders(kind: &Kind, claim: Hash) -> Vec<u8> {
     let mut key = claims(kind);
     key.extend(claim.0);
+    key
+}
+
+/// The key of an entity's claim.
+pub fn claim(id: &EntityId, claim: Hash) -> Vec<u8> {
+    let mut key = holders(id.kind(), claim);
+    key.extend(id.to_string().as_bytes());
     key
 }
 

@@ -372,13 +372,14 @@ pub trait Store: Debug + Send + Sync + 'static {
         principal: &str,
     ) -> StoreResult<RefusalCount>;
 
-    /// Who has a claim in a kind.
+    /// Who has a claim in the kind of this entity, other than this entity: the first by name, if
+    /// several had it before it was one.
     ///
     /// # Errors
     /// When reading fails.
-    fn holder(&self, kind: &Kind, claim: Hash) -> StoreResult<Option<EntityId>>;
+    fn other_holder(&self, entity: &EntityId, claim: Hash) -> StoreResult<Option<EntityId>>;
 
-    /// All claims in a kind, in the order of their hashes.
+    /// All claims in a kind and who has them, in the order of their hashes and names.
     ///
     /// # Errors
     /// When reading fails.

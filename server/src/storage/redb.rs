@@ -35,7 +35,7 @@ pub const STORE_FILE: &str = "indelible.redb";
 pub const STORE_FORMAT: u32 = 1;
 
 /// The version of what is derived from entries; another one is made again at opening.
-pub const CACHE_FORMAT: u32 = 3;
+pub const CACHE_FORMAT: u32 = 4;
 
 mod claims;
 mod writer;
@@ -452,8 +452,8 @@ impl Store for RedbStore {
         self.read(|reader| read_count(reader.get(REFUSAL_COUNTS, &key)?.as_deref()))
     }
 
-    fn holder(&self, kind: &Kind, claim: Hash) -> StoreResult<Option<EntityId>> {
-        self.read(|reader| claims::holder(reader, kind, claim))
+    fn other_holder(&self, entity: &EntityId, claim: Hash) -> StoreResult<Option<EntityId>> {
+        self.read(|reader| claims::other_holder(reader, entity, claim))
     }
 
     fn claims(&self, kind: &Kind) -> StoreResult<Vec<(Hash, EntityId)>> {

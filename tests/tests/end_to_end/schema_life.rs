@@ -320,6 +320,43 @@ async fn a_schema_that_cannot_follow_stops_the_start_and_changes_nothing() {
     server.stop().await;
 }
 
+/// What two have when a field becomes unique, both keep; nobody takes it before both gave it up.
+#[tokio::test]
+async fn a_field_becomes_unique_whose_values_are_there_twice() {
+    let site = Site::new();
+    site.write(&first());
+    let server = site.start().await;
+    let http = site.http(&server);
+    let same = json!({ "title": "Title" });
+    let twin = http.post("/api/note?id=twin", same.clone()).await;
+    assert_eq!(twin.status, 201, "{}", twin.body);
+    server.stop().await;
+
+    let mut unique = first();
+    unique["title"]["x-indelible"] = json!({ "unique": true });
+    site.write(&unique);
+    let server = site.start().await;
+    let http = site.http(&server);
+    for (gives_up, holder) in [(None, "note/one"), (Some("one"), "note/twin")] {
+        if let Some(id) = gives_up {
+            let path = format!("/api/note/{id}");
+            let answer = http.put(&path, json!({ "title": "Another" })).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        }
+        let taken = http.post("/api/note?id=third", same.clone()).await;
+        assert_eq!(taken.status, 422, "{}", taken.body);
+        assert_eq!(taken.body["violations"][0]["rule"], "unique");
+        assert_eq!(taken.body["violations"][0]["holder"], holder);
+    }
+    let edited = http.put("/api/note/twin", json!({ "body": "B" })).await;
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    let any = [("if-match", "*")];
+    let deleted = http.send("DELETE", "/api/note/twin", &any, None).await;
+    assert_eq!(deleted.status, 204, "{}", deleted.body);
+    assert_eq!(http.post("/api/note?id=third", same).await.status, 201);
+    server.stop().await;
+}
+
 /// Takes one entity over and no other, as a start that is cut short does.
 fn half_a_start(data: &Path, old: &str, new: &str, entity: &EntityId) {
     let store = RedbStore::open(data, Config::default().refusals).unwrap();

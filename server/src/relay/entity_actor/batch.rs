@@ -194,11 +194,9 @@ impl<'a> Batch<'a> {
 
     /// Who else has a value that is to be this entity's only, as far as the disk knows.
     fn holder(&self, claim: &Claim) -> Result<Option<EntityId>, WriteError> {
-        let kind = self.id.kind();
-        let found = self.hub.store().holder(kind, claim.key(kind));
-        Ok(found
-            .map_err(unreadable)?
-            .filter(|holder| holder != self.id))
+        let claim = claim.key(self.id.kind());
+        let found = self.hub.store().other_holder(self.id, claim);
+        found.map_err(unreadable)
     }
 
     fn propose(

@@ -25,7 +25,10 @@ fn holders(store: &dyn Store, kind: &str) -> Vec<(Hash, EntityId)> {
     let kind: Kind = kind.parse().unwrap();
     let all = store.claims(&kind).unwrap();
     for (claim, holder) in &all {
-        assert_eq!(store.holder(&kind, *claim).unwrap().as_ref(), Some(holder));
+        let mut others = all.iter().filter(|(other, _)| other == claim);
+        let other = others.find(|(_, other)| other != holder);
+        let told = store.other_holder(holder, *claim).unwrap();
+        assert_eq!(told.as_ref(), other.map(|(_, other)| other));
     }
     all
 }
@@ -75,6 +78,32 @@ pub(crate) fn of_two_claims_the_first_one_gets_it(open: Open) {
     assert!(append(&*store, &[late])[0].is_err());
     drop(store);
     assert_eq!(holders(&*open(dir.path()), "team"), [(A, joe), (B, kim)]);
+}
+
+pub(crate) fn what_two_have_is_free_when_both_have_given_it_up(open: Open) {
+    use ClaimStep::{Gain, Release};
+    let (_dir, store) = opened(open);
+    let team: Kind = "team".parse().unwrap();
+    let (jane, joe) = (entity("team/jane"), entity("team/joe"));
+    let both = [(A, jane.clone()), (A, joe.clone())];
+    store.replace_claims(&team, B, &both).unwrap();
+    assert_eq!(holders(&*store, "team"), both);
+    let requests = [
+        claiming(entries("team/kim", 0..2), &[Gain(A)]),
+        claiming(entries("team/jane", 0..2), &[Release(A)]),
+        claiming(entries("team/kim", 0..2), &[Gain(A)]),
+        claiming(entries("team/jane", 2..3), &[Gain(A)]),
+        claiming(entries("team/joe", 0..2), &[Release(A)]),
+        claiming(entries("team/kim", 0..2), &[Gain(A)]),
+    ];
+    let by_joe = taken(A, "team/joe");
+    let outcomes = append(&*store, &requests);
+    let first = taken(A, "team/jane");
+    assert_eq!(
+        outcomes,
+        [first, Ok(2), by_joe.clone(), by_joe, Ok(2), Ok(2)]
+    );
+    assert_eq!(holders(&*store, "team"), [(A, entity("team/kim"))]);
 }
 
 pub(crate) fn claims_are_replaced_by_kind(open: Open) {

@@ -1,7 +1,7 @@
 //! Who has what for itself: the table of claims.
 //!
-//! Invariant: a claim has one holder; what a request gives up and takes is decided before anything
-//! of it is written.
+//! Invariant: nobody takes a claim that another entity has; several may have one that they had
+//! before it was one. What a request gives up and takes is decided before anything of it is written.
 //! Must never know: what a claim stands for.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use indelible_engine::id::{EntityId, Hash, Kind};
 
 use super::super::keys::{self, damaged, split_hash};
 use super::super::{Append, ClaimStep, StoreResult, Taken};
-use super::{CLAIMS, META, Reader, Writing, backend, get, put};
+use super::{CLAIMS, META, Reader, Writing, backend, put};
 
 /// Under which names `meta` has the signatures of claims.
 const SIGNATURE: &str = "claims/";
@@ -26,17 +26,14 @@ pub(super) fn settle(
 ) -> StoreResult<Result<Steps, Taken>> {
     let mut steps = Steps::new();
     for step in &request.claims {
-        let (ClaimStep::Release(claim) | ClaimStep::Gain(claim)) = *step;
-        let key = keys::claim(request.entity.kind(), claim);
-        let other = match get(table, &key)? {
-            Some(value) => Some(entity(&value)?).filter(|holder| *holder != request.entity),
-            None => None,
-        };
-        match (step, other) {
-            (ClaimStep::Release(_), None) => drop(steps.insert(claim, false)),
-            (ClaimStep::Release(_), Some(_)) => {}
-            (ClaimStep::Gain(_), None) => drop(steps.insert(claim, true)),
-            (ClaimStep::Gain(_), Some(holder)) => return Ok(Err(Taken { claim, holder })),
+        match *step {
+            ClaimStep::Release(claim) => drop(steps.insert(claim, false)),
+            ClaimStep::Gain(claim) => {
+                if let Some(holder) = other_in(table, &request.entity, claim)? {
+                    return Ok(Err(Taken { claim, holder }));
+                }
+                steps.insert(claim, true);
+            }
         }
     }
     Ok(Ok(steps))
@@ -45,9 +42,9 @@ pub(super) fn settle(
 /// Writes what [`settle`] came to.
 pub(super) fn write(table: &mut Writing<'_>, id: &EntityId, steps: Steps) -> StoreResult<()> {
     for (claim, has) in steps {
-        let key = keys::claim(id.kind(), claim);
+        let key = keys::claim(id, claim);
         if has {
-            put(table, &key, id.to_string().as_bytes())?;
+            put(table, &key, &[])?;
         } else {
             table.remove(&key[..]).map_err(backend("write"))?;
         }
@@ -55,16 +52,40 @@ pub(super) fn write(table: &mut Writing<'_>, id: &EntityId, steps: Steps) -> Sto
     Ok(())
 }
 
-pub(super) fn holder(reader: &Reader, kind: &Kind, claim: Hash) -> StoreResult<Option<EntityId>> {
-    let found = reader.get(CLAIMS, &keys::claim(kind, claim))?;
-    found.as_deref().map(entity).transpose()
+pub(super) fn other_holder(
+    reader: &Reader,
+    id: &EntityId,
+    claim: Hash,
+) -> StoreResult<Option<EntityId>> {
+    other_in(&reader.table(CLAIMS)?, id, claim)
+}
+
+fn other_in(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    id: &EntityId,
+    claim: Hash,
+) -> StoreResult<Option<EntityId>> {
+    let from = keys::holders(id.kind(), claim);
+    let to = keys::after_all(&from);
+    let holders = table
+        .range::<&[u8]>(&from[..]..&to[..])
+        .map_err(backend("read"))?;
+    for holder in holders {
+        let (key, _) = holder.map_err(backend("read"))?;
+        let holder = entity(&key.value()[from.len()..])?;
+        if holder != *id {
+            return Ok(Some(holder));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn all(reader: &Reader, kind: &Kind) -> StoreResult<Vec<(Hash, EntityId)>> {
     let from = keys::claims(kind);
     let range = (&from[..], &keys::after_all(&from)[..]);
-    reader.collect(CLAIMS, range, usize::MAX, |key, value| {
-        Ok((split_hash(&key[from.len()..])?.0, entity(value)?))
+    reader.collect(CLAIMS, range, usize::MAX, |key, _| {
+        let (claim, holder) = split_hash(&key[from.len()..])?;
+        Ok((claim, entity(holder)?))
     })
 }
 
@@ -87,11 +108,7 @@ pub(super) fn replace(
         .retain_in::<&[u8], _>(&from[..]..&to[..], |_, _| false)
         .map_err(backend("write"))?;
     for (claim, id) in claims {
-        put(
-            &mut table,
-            &keys::claim(kind, *claim),
-            id.to_string().as_bytes(),
-        )?;
+        put(&mut table, &keys::claim(id, *claim), &[])?;
     }
     let mut meta = txn.open_table(META).map_err(backend("open"))?;
     put(&mut meta, &signature_key(kind), &signature.0)
@@ -109,8 +126,8 @@ fn signature_key(kind: &Kind) -> Vec<u8> {
     format!("{SIGNATURE}{kind}").into_bytes()
 }
 
-fn entity(value: &[u8]) -> StoreResult<EntityId> {
-    let name = std::str::from_utf8(value).ok();
+fn entity(name: &[u8]) -> StoreResult<EntityId> {
+    let name = std::str::from_utf8(name).ok();
     name.and_then(|name| name.parse().ok())
         .ok_or_else(|| damaged("a claim of nobody"))
 }

@@ -32,6 +32,7 @@ conformance_tests!(OPEN;
     everything_is_there_after_a_restart,
     caches_are_made_again_from_the_entries,
     of_two_claims_the_first_one_gets_it,
+    what_two_have_is_free_when_both_have_given_it_up,
     claims_are_replaced_by_kind,
 );
 
