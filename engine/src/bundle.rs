@@ -46,7 +46,6 @@
 //! ```
 
 mod fault;
-mod holders;
 mod line;
 mod rerun;
 mod verifier;

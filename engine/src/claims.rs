@@ -5,6 +5,8 @@
 //! that is absent or null claims nothing, an entity that is not there has no claims.
 //! Must never know: how claims are kept, or who else wants one at this moment.
 
+mod holders;
+
 use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::{ObjId, ReadDoc};
 use serde_json::Value;
@@ -23,6 +25,8 @@ use crate::principal::Principal;
 use crate::time::Timestamp;
 use crate::value::canonical;
 use crate::violation::{Refusal, Rule, Violation};
+
+pub use holders::Holders;
 
 /// A value that one entity has for itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,6 +117,15 @@ pub fn held(policy: &Policy, value: &Value) -> Vec<Claim> {
         Some(Claim { pointer, value })
     });
     claims.collect()
+}
+
+/// What an entity claims: nothing where it is not there.
+#[must_use]
+pub fn held_by(entity: &Entity) -> Vec<Claim> {
+    match entity.presence() {
+        Presence::Present => held(entity.policy(), &entity.presented()),
+        Presence::Unborn | Presence::Deleted => Vec::new(),
+    }
 }
 
 /// The value at a place below; none where there is nothing or null.
@@ -257,7 +270,7 @@ fn violation(entity: &Entity, author: &Principal, (claim, by): &(Claim, EntityId
     let policy = entity.policy();
     let may_read = policy.readable(author);
     let message = if may_read {
-        format!("{by} has this value, which only one of its kind may have")
+        taken_text(by)
     } else {
         "another one has this value, which only one of its kind may have".to_owned()
     };
@@ -274,6 +287,12 @@ fn violation(entity: &Entity, author: &Principal, (claim, by): &(Claim, EntityId
         holder: may_read.then(|| by.clone()),
         message,
     }
+}
+
+/// What is said to whoever wants what another entity has.
+#[must_use]
+pub fn taken_text(by: &EntityId) -> String {
+    format!("{by} has this value, which only one of its kind may have")
 }
 
 /// The operations of a change that write a field.

@@ -54,7 +54,7 @@ pub(super) fn rerun(
         .policy(entry.policy_hash)
         .ok_or(Flaw::UnknownPolicy(entry.policy_hash))?;
     let claimed = match (&entity, entry.kind) {
-        (Some(entity), EntryKind::Epoch | EntryKind::Policy) => held_by(entity),
+        (Some(entity), EntryKind::Epoch | EntryKind::Policy) => claims::held_by(entity),
         _ => Vec::new(),
     };
     let mut steps = Vec::new();
@@ -90,7 +90,7 @@ pub(super) fn rerun(
     next.confirm(Logged::of(entry, hash));
     let mut carried = Vec::new();
     if matches!(entry.kind, EntryKind::Epoch | EntryKind::Policy) {
-        carried = held_by(&next);
+        carried = claims::held_by(&next);
         let gone = claimed.iter().filter(|claim| !carried.contains(claim));
         steps = gone.cloned().map(Step::Release).collect();
         carried.retain(|claim| !claimed.contains(claim));
@@ -100,13 +100,6 @@ pub(super) fn rerun(
         steps,
         carried,
     })
-}
-
-fn held_by(entity: &Entity) -> Vec<Claim> {
-    match entity.presence() {
-        Presence::Present => claims::held(entity.policy(), &entity.presented()),
-        Presence::Unborn | Presence::Deleted => Vec::new(),
-    }
 }
 
 fn parts(admitted: Admitted) -> (Entity, EntryDraft) {

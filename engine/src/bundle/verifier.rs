@@ -12,12 +12,12 @@ use std::sync::Arc;
 use automerge::Automerge;
 
 use super::fault::{Culprit, Fault, Flaw};
-use super::holders::Holders;
 use super::line::{
     FORMAT, LINE_BYTES_MAX, Line, Read, Sum, Tail, VERSION, entry_line, from_base64, refusal_line,
     root,
 };
-use super::rerun::{Bench, rerun};
+use super::rerun::{Bench, Rerun, rerun};
+use crate::claims::{Holders, Step};
 use crate::entity::Entity;
 use crate::id::{EntityId, Epoch, GlobalSeq, Hash, Seq};
 use crate::ledger::{
@@ -321,7 +321,7 @@ impl Verifier {
                     spare: &mut self.spare,
                 };
                 let after = rerun(before, (&entry, hash), &mut bench).map_err(at)?;
-                self.holders.take(&entry.entity, &after).map_err(at)?;
+                settle(&mut self.holders, &entry.entity, &after).map_err(at)?;
                 log.entity = Some(after.entity);
             }
         }
@@ -450,4 +450,23 @@ fn flaw_of(error: ChainError) -> Flaw {
         ChainError::Order { .. } => Flaw::Order("it is not the next of its entity".to_owned()),
         ChainError::Entity { .. } => Flaw::Differs("entity"),
     }
+}
+
+/// Goes on by what an entry took and gave up; it may not take what another entity has.
+fn settle(holders: &mut Holders, entity: &EntityId, after: &Rerun) -> Result<(), Flaw> {
+    for step in &after.steps {
+        match step {
+            Step::Release(claim) => holders.release(entity, claim),
+            Step::Gain(claim) => {
+                if let Some(holder) = holders.other(entity, claim) {
+                    let text = format!("unique: {holder} has this value of {}", claim.pointer);
+                    return Err(Flaw::Refused(text));
+                }
+                holders.hold(entity, claim);
+            }
+        }
+    }
+    let carried = after.carried.iter();
+    carried.for_each(|claim| holders.hold(entity, claim));
+    Ok(())
 }

@@ -14,8 +14,10 @@ use serde_json::Value;
 use super::{MigrationError, migrate};
 use crate::admission::rights::{denied, refusal_text};
 use crate::admission::whole::introduced;
+use crate::claims::{Claim, held_by};
 use crate::effects::{Effect, EffectChange, effects};
 use crate::entity::Entity;
+use crate::ledger::EntryKind;
 use crate::lifecycle::Presence;
 use crate::pointer::Pointer;
 use crate::policy::{Fault, NodeId, Permission, Policy, ScalarFault, Shape, Succession};
@@ -45,13 +47,15 @@ impl Hindsight {
         })
     }
 
-    /// Judges the edit of `author` that made the entity into `after`, and goes on from there.
+    /// Judges the entry of `author` that made the entity into `after`, and goes on from there. What
+    /// only the system does is not judged.
     ///
     /// # Errors
     /// [`MigrationError`] when `after` cannot be under the policy; this stays where it was.
     pub fn judge(
         &mut self,
         after: &Entity,
+        kind: EntryKind,
         author: &Principal,
     ) -> Result<Vec<Violation>, MigrationError> {
         let next = under(after, &self.policy)?;
@@ -62,27 +66,33 @@ impl Hindsight {
             creation,
             found: Vec::new(),
         };
-        judge.permission(creation);
-        judge.removed(&self.past, after);
-        for effect in effects(&self.policy, &self.entity.value, &next.value) {
-            judge.effect(&effect);
-        }
-        for violation in introduced(&self.entity, &next, creation) {
-            judge.add(violation);
+        match kind {
+            EntryKind::Changes => {
+                judge.permission(match creation {
+                    true => (Permission::Create, "create"),
+                    false => (Permission::Edit, "edit"),
+                });
+                judge.removed(&self.past, after);
+                for effect in effects(&self.policy, &self.entity.value, &next.value) {
+                    judge.effect(&effect);
+                }
+                for violation in introduced(&self.entity, &next, creation) {
+                    judge.add(violation);
+                }
+            }
+            EntryKind::Deleted => judge.permission((Permission::Delete, "delete")),
+            EntryKind::Undeleted => judge.permission((Permission::Delete, "undelete")),
+            EntryKind::Genesis | EntryKind::Epoch | EntryKind::Policy => {}
         }
         let found = judge.found;
         (self.entity, self.past) = (next, after.clone());
         Ok(found)
     }
 
-    /// Goes on from an entry that is not to be judged.
-    ///
-    /// # Errors
-    /// As [`judge`](Self::judge).
-    pub fn pass(&mut self, after: &Entity) -> Result<(), MigrationError> {
-        self.entity = under(after, &self.policy)?;
-        self.past = after.clone();
-        Ok(())
+    /// What the entity would claim by now. Who had it first is for whoever sees all entities.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        held_by(&self.entity)
     }
 }
 
@@ -121,11 +131,7 @@ impl Judge<'_> {
         });
     }
 
-    fn permission(&mut self, creation: bool) {
-        let (permission, word) = match creation {
-            true => (Permission::Create, "create"),
-            false => (Permission::Edit, "edit"),
-        };
+    fn permission(&mut self, (permission, word): (Permission, &str)) {
         if !self.policy.may(self.author, permission) {
             let message = format!("{} may not {word} {}", self.author.id, self.policy.kind());
             self.refuse(&Pointer::root(), Rule::WRITE, &message, [None, None]);

@@ -14,6 +14,7 @@ use indelible_engine::lifecycle;
 use indelible_engine::merge::{Absent, MergeOptions, merge};
 use indelible_engine::migration::{Hindsight, MigrationError, migrate, obstacles};
 use indelible_engine::policy::{Policy, PolicyBook};
+use indelible_engine::principal::Principal;
 use indelible_engine::schema::SchemaSource;
 use indelible_engine::violation::Violation;
 use serde_json::{Value, json};
@@ -383,7 +384,9 @@ fn edits_of_the_past_are_judged_by_what_they_changed() {
     let mut kept = Kept::new(&policy, &value());
     let mut hindsight = Hindsight::new(&genesis, &later).unwrap();
     let mut judged = |kept: &Kept| {
-        let found = hindsight.judge(&kept.entity, &editor("alice")).unwrap();
+        let found = hindsight
+            .judge(&kept.entity, EntryKind::Changes, &editor("alice"))
+            .unwrap();
         let code = |v: &Violation| format!("{} {}", v.pointer, v.rule.code());
         found.iter().map(code).collect::<Vec<_>>()
     };
@@ -408,5 +411,14 @@ fn edits_of_the_past_are_judged_by_what_they_changed() {
     kept.put(&json!({ "body": "Thrice" }));
     let mut chief = editor("carla");
     chief.roles.insert("chief".to_owned());
-    assert_eq!(hindsight.judge(&kept.entity, &chief).unwrap(), []);
+    let found = hindsight.judge(&kept.entity, EntryKind::Changes, &chief);
+    assert_eq!(found.unwrap(), []);
+    // Editors may delete, and nobody else; what the system does is not judged.
+    let guest = Principal::new("gus", ["guest"]);
+    let found = hindsight.judge(&kept.entity, EntryKind::Deleted, &chief);
+    assert_eq!(found.unwrap(), []);
+    let found = hindsight.judge(&kept.entity, EntryKind::Undeleted, &guest);
+    assert_eq!(found.unwrap()[0].message, "gus may not undelete note");
+    let found = hindsight.judge(&kept.entity, EntryKind::Policy, &Principal::system());
+    assert_eq!(found.unwrap(), []);
 }

@@ -139,6 +139,36 @@ impl Site {
     fn http(&self, server: &Serving) -> Http {
         Http::to(&server.authority, self.token("hal"))
     }
+
+    /// What `indelible schema` says of the stopped server's data.
+    fn schema_command(&self, words: &[&str]) -> String {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
+            .arg("schema")
+            .args(words)
+            .arg("--data")
+            .arg(self.data.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What the schema as it is now would have refused.
+    fn replayed(&self) -> Vec<Value> {
+        let folder = self.schema.path().to_str().unwrap();
+        let lines = self.schema_command(&["replay", folder, "--json"]);
+        let lines = lines.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// What the schema as it is now does to the entities.
+    fn differences(&self) -> Value {
+        let folder = self.schema.path().to_str().unwrap();
+        let document = self.schema_command(&["diff", folder, folder, "--json"]);
+        serde_json::from_str(&document).unwrap()
+    }
 }
 
 fn schema(properties: &Value) -> Value {
@@ -335,6 +365,29 @@ async fn a_field_becomes_unique_whose_values_are_there_twice() {
     let mut unique = first();
     unique["title"]["x-indelible"] = json!({ "unique": true });
     site.write(&unique);
+    let told = site.replayed();
+    let found: Vec<_> = told
+        .iter()
+        .map(|told| {
+            [
+                &told["entity"],
+                &told["pointer"],
+                &told["rule"],
+                &told["who"],
+            ]
+        })
+        .collect();
+    assert_eq!(found, [["note/twin", "/title", "unique", "hal"]]);
+    let told = site.differences();
+    for (at, other) in [(0, "note/twin"), (1, "note/one")] {
+        let invalid = &told["entities"][at]["invalid"][0];
+        assert_eq!(invalid["pointer"], "/title");
+        let message = invalid["message"].as_str().unwrap();
+        assert!(
+            message.starts_with(&format!("{other} has this value")),
+            "{told}"
+        );
+    }
     let server = site.start().await;
     let http = site.http(&server);
     for (gives_up, holder) in [(None, "note/one"), (Some("one"), "note/twin")] {
@@ -462,25 +515,10 @@ async fn past_edits_are_judged_by_a_schema_to_come() {
         json!({ "type": "string", "maxLength": 5, "x-indelible": { "was": "title" } });
     later.as_object_mut().unwrap().remove("title");
     site.write(&later);
-    let run = |words: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
-            .arg("schema")
-            .args(words)
-            .arg("--data")
-            .arg(site.data.path())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
     let folder = site.schema.path().to_str().unwrap();
-    let lines = run(&["replay", folder, "--json"]);
-    let told: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let told = site.replayed();
     // The edit of a person; the creation by the server had a short title.
-    assert_eq!(told.len(), 1, "{lines}");
+    assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(
         (&told[0]["entity"], &told[0]["seq"]),
         (&json!("note/one"), &json!(3))
@@ -490,13 +528,13 @@ async fn past_edits_are_judged_by_a_schema_to_come() {
         (&json!("hal"), &json!("/headline"))
     );
     assert_eq!(told[0]["rule"], "maxLength");
-    let table = run(&["replay", folder]);
+    let table = site.schema_command(&["replay", folder]);
     assert!(
         table.ends_with("1 of 4 edits would have been refused\n"),
         "{table}"
     );
 
-    let told: Value = serde_json::from_str(&run(&["diff", folder, folder, "--json"])).unwrap();
+    let told = site.differences();
     assert_eq!(told["kinds"], json!([]));
     assert_eq!(told["entities"][0]["entity"], "note/one");
     assert_eq!(told["entities"][0]["invalid"][0]["pointer"], "/headline");

@@ -1,12 +1,14 @@
 //! `indelible schema diff`: what a new version of a schema folder changes, for whom, and for which
 //! of the entities that are there.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use indelible_engine::claims::{Claim, Holders, held_by, taken_text};
 use indelible_engine::entity::Entity;
 use indelible_engine::id::EntityId;
 use indelible_engine::migration::{MigrationError, Obstacle, migrate};
@@ -138,47 +140,86 @@ fn look(data: &Path, new: &Policies) -> Result<Vec<Concerned>, Box<dyn Error>> {
     let known = known_policies::compile(&store.policies()?);
     let mut concerned = Vec::new();
     for policy in new.iter() {
+        let (mut claims, mut of_kind) = (Claims::default(), Vec::new());
         for (id, head) in store.heads(Scope::Kind(policy.kind()), None, usize::MAX)? {
             if head.presence == Presence::Unborn {
                 continue;
             }
             if let Some(loaded) = load_entity(&store, &id, &known)? {
-                let (obstacles, faults) = fate(&loaded.entity, policy)?;
-                if !obstacles.is_empty() || !faults.is_empty() {
-                    concerned.push(Concerned {
-                        entity: id,
-                        obstacles,
-                        faults,
-                    });
-                }
+                of_kind.push(fate(&loaded.entity, policy, &mut claims)?);
             }
         }
+        for one in &mut of_kind {
+            one.faults.extend(claims.doubles(&one.entity));
+        }
+        of_kind.retain(|one| !one.obstacles.is_empty() || !one.faults.is_empty());
+        concerned.append(&mut of_kind);
     }
     Ok(concerned)
+}
+
+/// What the entities of a kind claim, before and after.
+#[derive(Default)]
+struct Claims {
+    before: Holders,
+    after: Holders,
+    by_entity: BTreeMap<EntityId, Vec<Claim>>,
+}
+
+impl Claims {
+    fn add(&mut self, before: &Entity, after: &Entity) {
+        let id = before.id();
+        let old = held_by(before);
+        old.iter().for_each(|claim| self.before.hold(id, claim));
+        let claims = held_by(after);
+        claims.iter().for_each(|claim| self.after.hold(id, claim));
+        self.by_entity.insert(id.clone(), claims);
+    }
+
+    /// What an entity has that becomes unique while another one has it too.
+    fn doubles(&self, id: &EntityId) -> Vec<Fault> {
+        let claims = self.by_entity.get(id).into_iter().flatten();
+        let doubles = claims.filter_map(|claim| {
+            let other = self.after.other(id, claim)?;
+            self.before.other(id, claim).is_none().then(|| Fault {
+                pointer: claim.pointer.clone(),
+                keyword: "unique".into(),
+                message: taken_text(other),
+            })
+        });
+        doubles.collect()
+    }
 }
 
 /// What keeps an entity from going over, or what is wrong with it then that was not before.
 fn fate(
     entity: &Entity,
     policy: &Arc<Policy>,
-) -> Result<(Vec<Obstacle>, Vec<Fault>), Box<dyn Error>> {
+    claims: &mut Claims,
+) -> Result<Concerned, Box<dyn Error>> {
+    let mut concerned = Concerned {
+        entity: entity.id().clone(),
+        obstacles: Vec::new(),
+        faults: Vec::new(),
+    };
     let before = entity.policy().check_whole(&entity.presented());
     match migrate(entity, policy, clock::now()) {
-        Ok(None) => Ok((Vec::new(), Vec::new())),
+        Ok(None) => {}
         Ok(Some(step)) => {
-            let mut faults = policy.check_whole(&step.entity().presented());
-            faults.retain(|fault| {
+            claims.add(entity, step.entity());
+            concerned.faults = policy.check_whole(&step.entity().presented());
+            concerned.faults.retain(|fault| {
                 let same =
                     |old: &&Fault| old.pointer == fault.pointer && old.keyword == fault.keyword;
                 before.iter().find(same).is_none()
             });
-            Ok((Vec::new(), faults))
         }
         Err(MigrationError::Schema(obstacles) | MigrationError::Values(obstacles)) => {
-            Ok((obstacles, Vec::new()))
+            concerned.obstacles = obstacles;
         }
-        Err(error @ MigrationError::Document(_)) => Err(error.into()),
+        Err(error @ MigrationError::Document(_)) => return Err(error.into()),
     }
+    Ok(concerned)
 }
 
 fn document(kinds: &[Changed], concerned: Option<&[Concerned]>) -> Value {

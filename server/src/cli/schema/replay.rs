@@ -1,17 +1,21 @@
 //! `indelible schema replay`: which edits of the past a schema folder would have refused.
 
 use std::error::Error;
+use std::mem;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use indelible_engine::claims::{Claim, Holders, taken_text};
 use indelible_engine::entity::{Entity, Logged};
-use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Seq};
 use indelible_engine::ledger::{Entry, EntryKind, decode};
 use indelible_engine::migration::Hindsight;
 use indelible_engine::policy::{Policies, Policy, PolicyBook};
-use indelible_engine::violation::Violation;
+use indelible_engine::principal::Principal;
+use indelible_engine::time::Timestamp;
+use indelible_engine::violation::{Rule, Violation};
 use serde_json::{Value, json};
 
 use super::compiled;
@@ -32,7 +36,8 @@ Examples:
 ///
 /// Every edit in the log of a stopped server is judged by the new schemas, on the state at that time
 /// and with the roles that its author had then. Judged is what an edit changed, under the names that
-/// the new schemas give: an edit on a field that is renamed is one on the new name.
+/// the new schemas give: an edit on a field that is renamed is one on the new name. Deletions are
+/// judged too, and whoever took a `unique` value that another entity had.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Replay {
@@ -49,88 +54,128 @@ pub(in crate::cli) struct Replay {
     json: bool,
 }
 
-/// How much was judged and found.
-#[derive(Debug, Default)]
-struct Count {
-    edits: u64,
-    refused: u64,
-}
-
 impl Replay {
     pub(in crate::cli) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let policies = compiled(&self.folder)?;
         let store = stopped::open(&self.data)?;
         let known = known_policies::compile(&store.policies()?);
-        let mut count = Count::default();
+        let mut past = Past::default();
+        past.judge_all(&store, &policies, &known)?;
+        past.settle_claims();
+        past.judged.retain(|judged| !judged.violations.is_empty());
+        let mut told = past.judged.iter().flat_map(|judged| {
+            let violations = judged.violations.iter();
+            violations.map(move |violation| (judged, violation))
+        });
+        if self.json {
+            told.try_for_each(|(judged, violation)| {
+                print(&document(judged, violation).to_string())
+            })?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let heading = ["WHEN (UTC)", "WHO", "ENTITY", "SEQ", "PLACE", "RULE", "WHY"];
         let mut table = Table::new(&heading).uncut(&[0]);
-        let mut tell = |entry: &Entry, violation: &Violation| {
-            if self.json {
-                return print(&told(entry, violation).to_string());
-            }
-            let place = match violation.pointer.is_root() {
-                true => "(the entity)".to_owned(),
-                false => violation.pointer.to_string(),
-            };
-            table.sentence(vec![
-                time(entry.at),
-                entry.author.id.clone(),
-                entry.entity.to_string(),
-                entry.seq.to_string(),
-                place,
-                violation.rule.code().to_owned(),
-                violation.message.clone(),
-            ]);
-            Ok(())
-        };
-        judge_all(&store, &policies, &known, &mut count, &mut tell)?;
-        if !self.json {
-            if count.refused > 0 {
-                table.lines().try_for_each(|line| print(&line))?;
-            }
-            let edits = counted(count.edits, "edit", "edits");
-            print(&format!(
-                "{} of {edits} would have been refused",
-                count.refused
-            ))?;
+        told.for_each(|(judged, violation)| table.sentence(row(judged, violation)));
+        if !past.judged.is_empty() {
+            table.lines().try_for_each(|line| print(&line))?;
         }
+        let edits = counted(past.edits, "edit", "edits");
+        let refused = past.judged.len();
+        print(&format!("{refused} of {edits} would have been refused"))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-type Tell<'a> = dyn FnMut(&Entry, &Violation) -> std::io::Result<()> + 'a;
+/// An entry that would have been refused, or that changed what its entity claims.
+struct Judged {
+    global: GlobalSeq,
+    entity: EntityId,
+    epoch: Epoch,
+    seq: Seq,
+    kind: EntryKind,
+    at: Timestamp,
+    author: Principal,
+    violations: Vec<Violation>,
+    released: Vec<Claim>,
+    gained: Vec<Claim>,
+}
 
-fn judge_all(
-    store: &dyn Store,
-    policies: &Policies,
-    known: &PolicyBook,
-    count: &mut Count,
-    tell: &mut Tell<'_>,
-) -> Result<(), Box<dyn Error>> {
-    for policy in policies.iter() {
-        for (id, head) in store.heads(Scope::Kind(policy.kind()), None, usize::MAX)? {
-            let mut walk = Walk {
-                policy,
-                known,
-                entity: None,
-                hindsight: None,
-            };
-            let mut epoch = Epoch::FIRST;
-            while epoch <= head.epoch {
-                entries(store, &id, epoch, |entry, hash| {
-                    let violations = walk.step(entry, hash)?;
-                    count.edits += u64::from(entry.kind == EntryKind::Changes);
-                    count.refused += u64::from(!violations.is_empty());
-                    violations
-                        .iter()
-                        .try_for_each(|violation| tell(entry, violation))?;
-                    Ok(())
-                })?;
-                epoch = epoch.next();
+/// What is known of all entries.
+#[derive(Default)]
+struct Past {
+    judged: Vec<Judged>,
+    /// How many edits were judged.
+    edits: u64,
+}
+
+impl Past {
+    fn judge_all(
+        &mut self,
+        store: &dyn Store,
+        policies: &Policies,
+        known: &PolicyBook,
+    ) -> Result<(), Box<dyn Error>> {
+        for policy in policies.iter() {
+            for (id, head) in store.heads(Scope::Kind(policy.kind()), None, usize::MAX)? {
+                let mut walk = Walk {
+                    policy,
+                    known,
+                    entity: None,
+                    hindsight: None,
+                    claims: Vec::new(),
+                };
+                let mut epoch = Epoch::FIRST;
+                while epoch <= head.epoch {
+                    entries(store, &id, epoch, |entry, hash| {
+                        self.edits += u64::from(is_edit(entry.kind));
+                        self.judged.extend(walk.step(entry, hash)?);
+                        Ok(())
+                    })?;
+                    epoch = epoch.next();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks in the order of the whole log who took what another one had.
+    fn settle_claims(&mut self) {
+        self.judged.sort_by_key(|judged| judged.global);
+        let mut holders = Holders::default();
+        for judged in &mut self.judged {
+            let entity = &judged.entity;
+            judged
+                .released
+                .iter()
+                .for_each(|claim| holders.release(entity, claim));
+            for claim in &judged.gained {
+                if let Some(holder) = holders
+                    .other(entity, claim)
+                    .filter(|_| is_edit(judged.kind))
+                {
+                    judged.violations.push(Violation {
+                        change: 0,
+                        ops: Vec::new(),
+                        pointer: claim.pointer.clone(),
+                        rule: Rule::UNIQUE,
+                        attempted: Some(claim.value.clone()),
+                        kept: None,
+                        holder: Some(holder.clone()),
+                        message: taken_text(holder),
+                    });
+                }
+                holders.hold(entity, claim);
             }
         }
     }
-    Ok(())
+}
+
+/// Whether somebody did it, rather than the server for itself.
+fn is_edit(kind: EntryKind) -> bool {
+    match kind {
+        EntryKind::Changes | EntryKind::Deleted | EntryKind::Undeleted => true,
+        EntryKind::Genesis | EntryKind::Epoch | EntryKind::Policy => false,
+    }
 }
 
 /// Goes through the entries of an epoch.
@@ -165,11 +210,13 @@ struct Walk<'a> {
     known: &'a PolicyBook,
     entity: Option<Entity>,
     hindsight: Option<Hindsight>,
+    /// What it would have claimed.
+    claims: Vec<Claim>,
 }
 
 impl Walk<'_> {
-    /// Takes one entry; gives what the schema would have refused of it.
-    fn step(&mut self, entry: &Entry, hash: Hash) -> Result<Vec<Violation>, Box<dyn Error>> {
+    /// Takes one entry; gives what there is to tell of it.
+    fn step(&mut self, entry: &Entry, hash: Hash) -> Result<Option<Judged>, Box<dyn Error>> {
         let logged = Logged::of(entry, hash);
         let after = match self.entity.take() {
             None => Entity::begin(&entry.entity, logged, self.known)?,
@@ -179,33 +226,65 @@ impl Walk<'_> {
             }
         };
         let place = |error| format!("{} at entry {}: {error}", entry.entity, entry.seq);
-        let found = match &mut self.hindsight {
-            Some(hindsight) if entry.kind == EntryKind::Changes => {
-                hindsight.judge(&after, &entry.author).map_err(place)?
-            }
+        let mut violations = Vec::new();
+        let hindsight = match &mut self.hindsight {
             Some(hindsight) => {
-                hindsight.pass(&after).map_err(place)?;
-                Vec::new()
+                let judged = hindsight.judge(&after, entry.kind, &entry.author);
+                violations = judged.map_err(place)?;
+                hindsight
             }
-            None => {
-                let hindsight = Hindsight::new(&after, self.policy).map_err(place)?;
-                self.hindsight = Some(hindsight);
-                Vec::new()
-            }
+            none => none.insert(Hindsight::new(&after, self.policy).map_err(place)?),
         };
         self.entity = Some(after);
-        Ok(found)
+        let claims = hindsight.claims();
+        let before = mem::replace(&mut self.claims, claims);
+        let only_in = |some: &[Claim], others: &[Claim]| -> Vec<Claim> {
+            let mut some = some.to_vec();
+            some.retain(|claim| !others.contains(claim));
+            some
+        };
+        let released = only_in(&before, &self.claims);
+        let gained = only_in(&self.claims, &before);
+        let quiet = violations.is_empty() && released.is_empty() && gained.is_empty();
+        Ok((!quiet).then(|| Judged {
+            global: entry.global,
+            entity: entry.entity.clone(),
+            epoch: entry.epoch,
+            seq: entry.seq,
+            kind: entry.kind,
+            at: entry.at,
+            author: entry.author.clone(),
+            violations,
+            released,
+            gained,
+        }))
     }
 }
 
-fn told(entry: &Entry, violation: &Violation) -> Value {
+fn row(judged: &Judged, violation: &Violation) -> Vec<String> {
+    let place = match violation.pointer.is_root() {
+        true => "(the entity)".to_owned(),
+        false => violation.pointer.to_string(),
+    };
+    vec![
+        time(judged.at),
+        judged.author.id.clone(),
+        judged.entity.to_string(),
+        judged.seq.to_string(),
+        place,
+        violation.rule.code().to_owned(),
+        violation.message.clone(),
+    ]
+}
+
+fn document(judged: &Judged, violation: &Violation) -> Value {
     json!({
-        "entity": entry.entity.to_string(),
-        "epoch": entry.epoch.0,
-        "seq": entry.seq.0,
-        "when": entry.at.to_rfc3339(),
-        "who": entry.author.id,
-        "roles": entry.author.roles,
+        "entity": judged.entity.to_string(),
+        "epoch": judged.epoch.0,
+        "seq": judged.seq.0,
+        "when": judged.at.to_rfc3339(),
+        "who": judged.author.id,
+        "roles": judged.author.roles,
         "pointer": violation.pointer.to_string(),
         "rule": violation.rule.code(),
         "message": violation.message,
