@@ -21,6 +21,7 @@ mod http_writes;
 mod kills;
 mod memory;
 mod museum;
+mod offline;
 mod oracle;
 mod process;
 mod proposals;

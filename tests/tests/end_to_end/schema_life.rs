@@ -27,8 +27,8 @@ use tokio::task::JoinHandle;
 use super::harness::{Client, Http, PATIENCE, Replica, connect_to, token};
 
 /// A server on threads of its own: when they have ended, nothing holds its store any more.
-struct Serving {
-    authority: String,
+pub(crate) struct Serving {
+    pub(crate) authority: String,
     threads: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), ServeError>>,
@@ -61,7 +61,7 @@ impl Serving {
         })
     }
 
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         tokio::time::timeout(PATIENCE, &mut self.task)
             .await
@@ -86,13 +86,13 @@ async fn end(threads: Runtime) {
 }
 
 /// A schema folder with one kind, and a data directory.
-struct Site {
+pub(crate) struct Site {
     schema: TempDir,
     data: TempDir,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let site = Self {
             schema: tempfile::tempdir().unwrap(),
             data: tempfile::tempdir().unwrap(),
@@ -108,7 +108,7 @@ impl Site {
         site
     }
 
-    fn write(&self, properties: &Value) -> String {
+    pub(crate) fn write(&self, properties: &Value) -> String {
         let text = schema(properties).to_string();
         std::fs::write(self.schema.path().join("note.json"), &text).unwrap();
         text
@@ -123,11 +123,11 @@ impl Site {
         }
     }
 
-    async fn start(&self) -> Serving {
+    pub(crate) async fn start(&self) -> Serving {
         Serving::start(self.config()).await.unwrap()
     }
 
-    fn token(&self, id: &str) -> Option<String> {
+    pub(crate) fn token(&self, id: &str) -> Option<String> {
         let ttl = std::time::Duration::from_secs(3_600);
         Some(token(self.data.path(), id, &["editor"], ttl))
     }
@@ -136,7 +136,7 @@ impl Site {
         connect_to(&server.authority, self.token(id)).await
     }
 
-    fn http(&self, server: &Serving) -> Http {
+    pub(crate) fn http(&self, server: &Serving) -> Http {
         Http::to(&server.authority, self.token("hal"))
     }
 

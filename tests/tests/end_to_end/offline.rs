@@ -1,0 +1,207 @@
+//! Editors who were away, with the core of the client, over real sockets.
+//!
+//! Guards against edits that are lost without a word when one of them is refused, against edits
+//! that come out otherwise than as if they were made on what the server has, and against a schema
+//! of another day that breaks whoever comes back.
+
+mod editor;
+
+use std::path::{Path, PathBuf};
+
+use indelible_client::{DroppedView, SyncState};
+use indelible_server::config::SchemaPlace;
+use serde_json::{Value, json};
+
+use self::editor::Editor;
+use crate::harness::Running;
+use crate::schema_life::Site;
+
+fn schema() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/offline/schema")
+}
+
+/// Edits of every shape are made offline, one of them against a rule that only the server knows of;
+/// meanwhile others edit the same places, and delete one.
+#[tokio::test]
+async fn one_refusal_in_the_middle_takes_nothing_else() {
+    let server = Running::with(|config| config.schema = SchemaPlace::Folder(schema())).await;
+    let token = || Some(server.token("ada", &["editor"]));
+    let mut ada = Editor::new("page/one", 1);
+    ada.connect(&server.authority, token()).await;
+    ada.disconnect();
+    ada.edit(&json!({ "body": "Hello, you" }));
+    ada.edit(&json!({ "tags": ["a", "x", "b", "c"], "hits": 3 }));
+    // The code is another's by now; the slogan is nobody's.
+    ada.edit(&json!({ "code": "X", "slogan": "S" }));
+    ada.edit(&json!({ "title": "Mine", "body": "Hello, you there" }));
+    ada.edit(&json!({ "tags": ["a", "x", "y", "b", "c"], "hits": 5 }));
+    ada.edit(&json!({ "address": { "street": "Low Street", "city": "Bath" } }));
+    ada.edit(&json!({ "seo": { "words": "w" } }));
+    let steps = json!([
+        { "id": "s3", "name": "Third", "note": "" },
+        { "id": "s1", "name": "Mine", "note": "abcd" },
+        { "id": "s2", "name": "Mine too" },
+        { "name": "New", "note": "n" },
+    ]);
+    ada.edit(&json!({ "steps": steps }));
+    assert_eq!(ada.status().state, SyncState::Offline);
+
+    let bob = server.http_as("bob", &["editor"]);
+    for (path, body) in [
+        ("/api/page/two", json!({ "code": "X" })),
+        (
+            "/api/page/one",
+            json!({ "title": "His", "body": "Oh. Hello", "hits": 2 }),
+        ),
+        ("/api/page/one", json!({ "tags": ["a", "c", "d"] })),
+        (
+            "/api/page/one",
+            json!({ "address": { "street": "His", "city": "His" } }),
+        ),
+        (
+            "/api/page/one",
+            json!({ "steps": [{ "id": "s1", "note": "zabc" }, { "id": "s3", "name": "His" }] }),
+        ),
+    ] {
+        let answer = bob.put(path, body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    ada.connect(&server.authority, token()).await;
+    assert_eq!(ada.status().state, SyncState::Refused);
+    let lost = DroppedView {
+        pointer: "/code".parse().unwrap(),
+        reason: "refused",
+        rule: Some("unique".to_owned()),
+        attempted: Some(json!("X")),
+        text: None,
+        operations: 1,
+    };
+    assert_eq!(ada.status().dropped, [lost]);
+    assert_eq!(
+        ada.status().violations[0].holder,
+        Some("page/two".parse().unwrap())
+    );
+    assert_eq!(
+        ada.settled(),
+        8,
+        "every edit is on disk but for what is told"
+    );
+    // What is left of hers, in order, on what the server had; in the item that bob took away too,
+    // where nobody sees it.
+    let mut value = ada.value().clone();
+    let made = value["steps"][2].as_object_mut().unwrap().remove("id");
+    assert!(made.is_some());
+    let expected = json!({
+        "title": "Mine",
+        "slogan": "S",
+        "body": "Oh. Hello, you there",
+        "tags": ["a", "x", "y", "c", "d"],
+        "hits": 7,
+        "address": { "street": "Low Street", "city": "Bath" },
+        "seo": { "words": "w" },
+        "steps": [
+            { "id": "s3", "name": "His" },
+            { "id": "s1", "name": "Mine", "note": "zabcd" },
+            { "name": "New", "note": "n" }
+        ]
+    });
+    assert_eq!(value, expected);
+    assert_eq!(*ada.value(), bob.get("/api/page/one").await.body);
+    server.stop().await;
+}
+
+fn before() -> Value {
+    json!({
+        "title": { "type": "string" },
+        "body": { "type": "string", "x-indelible": { "merge": "text" } },
+        "gone": { "type": "string" },
+        "steps": { "type": "array", "items": { "type": "object", "properties": {
+            "name": { "type": "string" } } } }
+    })
+}
+
+fn after() -> Value {
+    json!({
+        "title": { "type": "string", "maxLength": 5 },
+        "story": { "type": "string", "x-indelible": { "merge": "text", "was": "body" } },
+        "level": { "type": "integer", "default": 2 },
+        "steps": { "type": "array", "items": { "type": "object", "properties": {
+            "label": { "type": "string", "x-indelible": { "was": "name" } },
+            "notes": { "type": "array", "items": { "type": "string" } } } } }
+    })
+}
+
+/// Fields have other names, one has none, one has become narrower; others have edited since.
+#[tokio::test]
+async fn whoever_comes_back_to_another_schema_goes_on() {
+    let site = Site::new();
+    site.write(&before());
+    let server = site.start().await;
+    let mut ada = Editor::new("note/one", 2);
+    ada.connect(&server.authority, site.token("ada")).await;
+    ada.disconnect();
+    ada.edit(&json!({ "body": "Once more" }));
+    ada.edit(&json!({ "title": "Too long", "gone": "typed" }));
+    ada.edit(&json!({ "body": "Once more." }));
+    let steps = json!([
+        { "id": "b", "name": "BB" }, { "id": "a", "name": "A" }, { "name": "New" }
+    ]);
+    ada.edit(&json!({ "steps": steps }));
+    server.stop().await;
+
+    site.write(&after());
+    let server = site.start().await;
+    let bob = site.http(&server);
+    let body = json!({
+        "title": "Short", "story": "He: Once", "level": 3,
+        "steps": [{ "id": "a", "label": "Alpha", "notes": ["n"] }, { "id": "b", "label": "B" }]
+    });
+    let answer = bob.put("/api/note/one", body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    ada.connect(&server.authority, site.token("ada")).await;
+    let lost: Vec<_> = ada
+        .status()
+        .dropped
+        .iter()
+        .map(|one| {
+            (
+                one.pointer.to_string(),
+                one.rule.as_deref(),
+                one.attempted.as_ref(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        lost,
+        [
+            (
+                "/gone".to_owned(),
+                Some("unknown-field"),
+                Some(&json!("typed"))
+            ),
+            (
+                "/title".to_owned(),
+                Some("maxLength"),
+                Some(&json!("Too long"))
+            ),
+        ]
+    );
+    assert_eq!(ada.settled(), 4);
+    let steps = ada.value()["steps"].as_array().unwrap();
+    let labels: Vec<_> = steps.iter().map(|step| &step["label"]).collect();
+    assert_eq!(labels, ["BB", "Alpha", "New"]);
+    assert_eq!(ada.value()["story"], "He: Once more.");
+    assert_eq!(
+        (&ada.value()["title"], &ada.value()["level"]),
+        (&json!("Short"), &json!(3))
+    );
+    assert_eq!(*ada.value(), bob.get("/api/note/one").await.body);
+
+    // And goes on editing, also what the old schema did not have.
+    let new = steps[2]["id"].clone();
+    ada.edit(&json!({ "level": 4, "steps": [{ "id": new, "notes": ["mine"] }] }));
+    ada.settle().await;
+    assert_eq!((ada.status().state, ada.settled()), (SyncState::Synced, 5));
+    assert_eq!(*ada.value(), bob.get("/api/note/one").await.body);
+    server.stop().await;
+}

@@ -1,0 +1,147 @@
+//! The core of the client on a real socket: an editor who may be away.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use indelible_client::{EditOptions, Event, Session, Status, SyncState};
+use indelible_engine::time::Timestamp;
+use json_patch::Patch;
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::Client;
+
+/// Somebody who edits one entity.
+pub(super) struct Editor {
+    session: Session,
+    link: Option<Client>,
+    entity: String,
+    seen: Seen,
+}
+
+/// What the core has told.
+#[derive(Default)]
+struct Seen {
+    value: Value,
+    revision: Option<u64>,
+    status: Option<Status>,
+    saved: u64,
+}
+
+impl Seen {
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Value {
+                value, revision, ..
+            } => (self.value, self.revision) = (value, revision),
+            Event::Patch {
+                patch, revision, ..
+            } => {
+                let patch: Patch = serde_json::from_value(patch).unwrap();
+                json_patch::patch(&mut self.value, &patch).unwrap();
+                self.revision = revision;
+            }
+            Event::Status {
+                entity: Some(_),
+                status,
+            } => self.status = Some(status),
+            Event::Saved { edit, .. } => self.saved = edit,
+            Event::Refused { settled, .. } => self.saved = self.saved.max(settled),
+            Event::Gone { fault, .. } => panic!("it is gone: {fault:?}"),
+            Event::Disconnect { reason } => panic!("it breaks off: {reason}"),
+            _ => {}
+        }
+    }
+
+    fn settled(&self) -> bool {
+        let Some(status) = &self.status else {
+            return false;
+        };
+        let told = matches!(status.state, SyncState::Synced | SyncState::Refused);
+        told && status.pending == 0
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp(since.as_millis().try_into().unwrap())
+}
+
+impl Editor {
+    /// Follows an entity, without a connection.
+    pub(super) fn new(entity: &str, seed: u8) -> Self {
+        let mut session = Session::new([seed; 32], "tests");
+        session.open(entity).unwrap();
+        Self {
+            session,
+            link: None,
+            entity: entity.to_owned(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Goes to the server, and on until everything is told and answered.
+    pub(super) async fn connect(&mut self, authority: &str, token: Option<String>) {
+        self.session.connecting();
+        self.link = Some(Client::raw(authority, None).await.unwrap());
+        self.session.connected(token);
+        self.settle().await;
+    }
+
+    /// Goes away; what is edited now waits.
+    pub(super) fn disconnect(&mut self) {
+        self.link = None;
+        self.session.disconnected(None);
+        self.listen();
+    }
+
+    /// Speaks with the server until nothing is on its way.
+    pub(super) async fn settle(&mut self) {
+        let link = self.link.as_mut().expect("there is a connection");
+        loop {
+            while let Some(bytes) = self.session.poll_transmit(now()) {
+                link.send_raw(Message::Binary(bytes.into())).await;
+            }
+            let events = self.session.poll_events();
+            events.into_iter().for_each(|event| self.seen.hear(event));
+            if self.seen.settled() {
+                return;
+            }
+            match link.message().await {
+                Some(Message::Binary(bytes)) => self.session.handle_frame(&bytes, now()).unwrap(),
+                other => panic!("no frame: {other:?}"),
+            }
+        }
+    }
+
+    /// Edits what is shown.
+    pub(super) fn edit(&mut self, body: &Value) {
+        let options = EditOptions {
+            revision: self.seen.revision,
+            ..EditOptions::default()
+        };
+        let body = body.to_string();
+        let edited = self.session.edit(&self.entity, &body, &options, now());
+        let edited = edited.unwrap();
+        assert!(!edited.changed.is_empty() && edited.preserved.is_empty());
+        self.listen();
+    }
+
+    /// What is shown.
+    pub(super) fn value(&self) -> &Value {
+        &self.seen.value
+    }
+
+    pub(super) fn status(&self) -> &Status {
+        self.seen.status.as_ref().expect("a status was told")
+    }
+
+    /// How many edits are on disk, or lost and told.
+    pub(super) fn settled(&self) -> u64 {
+        self.seen.saved
+    }
+
+    fn listen(&mut self) {
+        let events = self.session.poll_events();
+        events.into_iter().for_each(|event| self.seen.hear(event));
+    }
+}
