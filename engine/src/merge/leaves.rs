@@ -1,6 +1,7 @@
 //! Merging single values: registers, counters, atomics.
 //!
-//! Invariant: what stands already is not written again.
+//! Invariant: what stands already is not written again; a counter is moved by as much as its value
+//! differs from the base.
 //! Must never know: how objects are made or found.
 
 use automerge::ObjId;
@@ -50,11 +51,15 @@ impl Merger<'_, '_> {
         } else {
             present.as_ref() == Some(value)
         };
-        if same && !(self.made.contains(target.object) && self.is_unset(target.object, name)) {
+        let rule = denied(&node.write, self.author, target.fresh);
+        // A counter goes on from where others have brought it, though that be the same place.
+        let counts = matches!(node.shape, Shape::Counter(_)) && base.is_some() && rule.is_none();
+        let unset = self.made.contains(target.object) && self.is_unset(target.object, name);
+        if same && !unset && !counts {
             return Ok(());
         }
         let is_default = target.fresh && node.default.as_ref() == Some(value);
-        if let Some(rule) = denied(&node.write, self.author, target.fresh) {
+        if let Some(rule) = rule {
             if !is_default {
                 let message = refusal_text(&rule);
                 self.protect(&at, rule, message, Some(value), present);
@@ -74,8 +79,8 @@ impl Merger<'_, '_> {
                 let from = base.flatten().or(present);
                 let from = from.as_ref().and_then(Value::as_i64).unwrap_or(0);
                 match value.as_i64().and_then(|to| to.checked_sub(from)) {
-                    Some(by) => self.tx.increment(target.object, name, by),
-                    None => Ok(()),
+                    Some(by) if by != 0 => self.tx.increment(target.object, name, by),
+                    _ => Ok(()),
                 }
             }
             Shape::Atomic(_) => self.tx.put(target.object, name, canonical(value)),

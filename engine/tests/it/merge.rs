@@ -424,3 +424,34 @@ fn a_text_obeys_its_bounds_without_the_full_validator() {
         "/body: must have at most 100 characters (maxLength)"
     );
 }
+
+/// Two add the same to a counter, and each has seen neither's.
+#[test]
+fn a_counter_counts_on_from_the_base_also_where_others_brought_it_as_far() {
+    let entity = thing();
+    let options = MergeOptions {
+        base: base(&entity),
+        ..MergeOptions::default()
+    };
+    let (once, _) = put(&entity, &json!({ "hits": 2 }), &options);
+    let (twice, changed) = put(&once, &json!({ "hits": 2 }), &options);
+    assert_eq!(
+        (changed, &twice.presented()["hits"]),
+        (vec!["/hits".to_owned()], &json!(4))
+    );
+    // What was in the base is no edit, and without a base the value is the one that is asked for.
+    let (same, changed) = put(&twice, &json!({ "hits": 0, "title": "T" }), &options);
+    assert_eq!(
+        (changed, &same.presented()["hits"]),
+        (vec!["/title".to_owned()], &json!(4))
+    );
+    let (set, changed) = put(
+        &twice,
+        &json!({ "hits": 4, "title": "U" }),
+        &MergeOptions::default(),
+    );
+    assert_eq!(
+        (changed, &set.presented()["hits"]),
+        (vec!["/title".to_owned()], &json!(4))
+    );
+}

@@ -277,6 +277,36 @@ fn typing(seed: u64) {
     }
 }
 
+/// Atomic values, set and removed by several at once, each operation of which may be refused.
+fn shaping(seed: u64) {
+    let mut dice = Dice::new(seed);
+    let mut server = thing();
+    let mut alice = Writer::on(&server, "alice", 1);
+    let mut pending: Vec<Vec<u8>> = Vec::new();
+    for bob in 0..dice.between(2, 4) {
+        if dice.percent(60) {
+            let mut bob = Writer::on(&server, "bob", 0x40 + u8::try_from(bob).unwrap());
+            let changes = bob.shaped(&mut dice).into_iter().collect();
+            let verdict = judge(&server, &editor("bob"), changes, Origin::Client);
+            if let Some(admitted) = verdict.admitted {
+                server = admitted.into_parts().0;
+            }
+        }
+        if dice.percent(50) {
+            alice.catch_up(&server);
+        }
+        pending.extend(alice.shaped(&mut dice));
+    }
+    let all = places(&pending);
+    for place in &all {
+        judged(&server, &check(&server, &pending, &[*place].into(), 2));
+    }
+    for actor in 3..6 {
+        let named = all.iter().filter(|_| dice.percent(40)).copied().collect();
+        judged(&server, &check(&server, &pending, &named, actor));
+    }
+}
+
 /// The server's state after somebody else's edits.
 fn concurrent(server: &Entity, others: &mut u8, dice: &mut Dice) -> Entity {
     let mut server = server.clone();
@@ -321,6 +351,11 @@ fn run_all(case: fn(u64)) {
 #[test]
 fn what_survives_is_applied_in_order_to_what_the_server_has() {
     run_all(case);
+}
+
+#[test]
+fn atomic_values_go_whole() {
+    run_all(shaping);
 }
 
 #[test]

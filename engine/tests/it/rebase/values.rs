@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use automerge::ActorId;
+use automerge::legacy::{Key, ObjectId};
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
 use indelible_engine::id::Epoch;
@@ -13,6 +14,7 @@ use indelible_engine::rebase::{Ground, RebaseError, Rebased, rebase, rebase_valu
 use indelible_engine::schema::SchemaSource;
 use serde_json::{Value, json};
 
+use super::rebased;
 use super::writer::{Dice, Writer};
 use crate::fixture::{editor, judge, policy, thing, write};
 
@@ -83,6 +85,69 @@ fn in_a_new_epoch_nothing_is_lost() {
         compared += 1;
     }
     assert!(compared > 30, "{compared}");
+}
+
+/// The single values at the root that every change which writes them alters.
+fn altered(before: &Entity, pending: &[Vec<u8>]) -> Vec<&'static str> {
+    let mut names = vec!["title", "tagline", "number", "hits", "shape"];
+    let mut value = before.presented();
+    for (index, change) in super::read(pending).iter().enumerate() {
+        let after = seen(before, &pending[..=index]).unwrap();
+        let writes = |name: &str| {
+            let mut ops = change.decode().operations.into_iter();
+            ops.any(|op| op.obj == ObjectId::Root && op.key == Key::Map(name.into()))
+        };
+        names.retain(|name| !writes(name) || value.get(name) != after.get(name));
+        value = after;
+    }
+    names
+}
+
+/// Takes in what others write at random before the epoch ends: single values come out as they do
+/// where the operations are still there.
+#[test]
+fn in_a_new_epoch_edits_come_after_those_of_others() {
+    let mut compared = 0;
+    for seed in 0..120 {
+        let mut dice = Dice::new(seed);
+        let before = thing();
+        let mut alice = Writer::on(&before, "alice", 1);
+        let edits = |dice: &mut Dice, writer: &mut Writer| -> Vec<Vec<u8>> {
+            let mut changes = Vec::new();
+            for _ in 0..3 {
+                changes.extend(writer.edit(dice));
+                changes.extend(writer.shaped(dice));
+            }
+            changes
+        };
+        let pending = edits(&mut dice, &mut alice);
+        if seen(&before, &pending).is_none() {
+            continue;
+        }
+        let theirs = edits(&mut dice, &mut Writer::on(&before, "bob", 0x40));
+        let verdict = judge(&before, &editor("bob"), theirs, Origin::Client);
+        let Some(server) = verdict.admitted.map(|admitted| admitted.into_parts().0) else {
+            continue;
+        };
+        let onto = next_epoch(&server, &policy());
+        let result = by_values(&onto, &before, &pending);
+        let by_operation = rebased(&server, 3, &pending, &[]);
+        let changes = by_operation.changes.into_iter().map(|one| one.change);
+        let verdict = judge(&server, &editor("alice"), changes.collect(), Origin::Client);
+        let (None, Some(same)) = (verdict.refused, verdict.admitted) else {
+            continue;
+        };
+        let (hoped, found) = (
+            same.entity().presented(),
+            admitted(&onto, result).presented(),
+        );
+        for name in altered(&before, &pending) {
+            assert_eq!(found.get(name), hoped.get(name), "seed {seed} at {name}");
+            let alone = before.presented().get(name) == server.presented().get(name);
+            compared += usize::from(!alone);
+        }
+    }
+    assert!(compared > 60, "{compared}");
 }
 
 #[test]

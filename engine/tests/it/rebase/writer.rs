@@ -78,6 +78,24 @@ impl Writer {
         change.raw_bytes().to_vec()
     }
 
+    /// One change with a new atomic value, or none any more, among other edits.
+    pub(crate) fn shaped(&mut self, dice: &mut Dice) -> Option<Vec<u8>> {
+        let before = self.doc.clone();
+        let mut tx = self.doc.transaction();
+        for _ in 0..dice.between(1, 3) {
+            if dice.percent(70) {
+                shape(&mut tx, dice);
+            } else {
+                self.made += 1;
+                let new = format!("{}{}", self.name, self.made);
+                step(&mut tx, &before, &new, dice);
+            }
+        }
+        let (hash, _) = tx.commit();
+        let change = self.doc.get_change_by_hash(&hash?)?;
+        Some(change.raw_bytes().to_vec())
+    }
+
     /// One change of a few edits; none when they come to nothing.
     pub(crate) fn edit(&mut self, dice: &mut Dice) -> Option<Vec<u8>> {
         let before = self.doc.clone();
@@ -149,6 +167,16 @@ fn register(tx: &mut Transaction<'_>, object: &ObjId, name: &str, dice: &mut Dic
         ScalarValue::Int(dice.below(3) as i64)
     };
     tx.put(object, name, value).unwrap();
+}
+
+/// Sets the atomic value or removes it.
+fn shape(tx: &mut Transaction<'_>, dice: &mut Dice) {
+    if dice.percent(25) && tx.get(ROOT, "shape").unwrap().is_some() {
+        return tx.delete(ROOT, "shape").unwrap();
+    }
+    let value = ["{}".to_owned(), format!("{{\"w\":{}}}", dice.below(3))];
+    tx.put(ROOT, "shape", value[dice.below(2)].as_str())
+        .unwrap();
 }
 
 fn splice(tx: &mut Transaction<'_>, text: &ObjId, dice: &mut Dice) {
