@@ -1,21 +1,25 @@
 //! Who set what stands.
 //!
 //! Owns a tree of credits that is folded from effects, one entry after the other.
-//! Invariant: a field's credit is the entry that last gave it another value; a text or list is
-//! covered by runs without gaps. Values themselves are not kept.
+//! Invariant: a field's credit is the entry that last gave it another value, whatever the field was
+//! called then; a text or list is covered by runs without gaps. Values themselves are not kept.
 //! Must never know: documents.
 
 mod runs;
+mod turn;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use self::runs::Runs;
+use self::turn::Turn;
 use super::apply::Misfit;
 use super::record::Record;
 use crate::effects::{Effect, EffectChange};
 use crate::id::{Epoch, Seq};
+use crate::ledger::EntryKind;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::time::Timestamp;
@@ -66,6 +70,28 @@ pub struct Blamed<'a> {
     pub by: &'a Credit,
     /// For a text or list: the runs that it consists of.
     pub runs: Vec<CreditedRun<'a>>,
+    /// Its former names since the first of these entries, the last one first.
+    pub formerly: Vec<Former<'a>>,
+}
+
+/// Where a field was before a change of the schema gave it another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former<'a> {
+    /// The pointer of then.
+    pub pointer: Pointer,
+    /// The entry that took the value over to the next name.
+    pub until: &'a Credit,
+}
+
+impl Blamed<'_> {
+    /// What the field was called when one of its entries set it.
+    #[must_use]
+    pub fn name_at(&self, by: &Credit) -> &Pointer {
+        let place = (by.epoch, by.seq);
+        let later = |former: &&Former<'_>| (former.until.epoch, former.until.seq) > place;
+        let first = self.formerly.iter().rfind(later);
+        first.map_or(&self.pointer, |former| &former.pointer)
+    }
 }
 
 /// An index into the credits.
@@ -85,6 +111,10 @@ enum Node {
 pub struct Blame {
     credits: Vec<Credit>,
     fields: BTreeMap<String, Node>,
+    /// The policy of the last record.
+    policy: Option<Arc<Policy>>,
+    /// The changes of the schema that gave something another name, in their order.
+    turns: Vec<Arc<Turn>>,
 }
 
 impl Default for Blame {
@@ -100,6 +130,8 @@ impl Blame {
         Self {
             credits: Vec::new(),
             fields: BTreeMap::new(),
+            policy: None,
+            turns: Vec::new(),
         }
     }
 
@@ -107,7 +139,8 @@ impl Blame {
     ///
     /// # Errors
     /// [`Misfit`] when the record does not follow what was taken before.
-    pub fn take(&mut self, record: &Record, policy: &Policy) -> Result<(), Misfit> {
+    pub fn take(&mut self, record: &Record, policy: &Arc<Policy>) -> Result<(), Misfit> {
+        let former = self.policy.replace(Arc::clone(policy));
         if record.effects.is_empty() {
             return Ok(());
         }
@@ -115,10 +148,18 @@ impl Blame {
             pointer: Pointer::root(),
         })?;
         self.credits.push(Credit::of(record));
+        let former = former.filter(|_| record.kind == EntryKind::Policy);
+        let turned = former.map(|former| (Turn::new(by, &former, policy), self.fields.clone()));
         for effect in &record.effects {
             fold(&mut self.fields, policy, effect, by).ok_or_else(|| Misfit {
                 pointer: effect.pointer.clone(),
             })?;
+        }
+        if let Some((turn, before)) = turned {
+            turn.carry(&before, &mut self.fields);
+            if turn.renames() {
+                self.turns.push(Arc::new(turn));
+            }
         }
         Ok(())
     }
@@ -145,16 +186,18 @@ impl Blame {
                     continue;
                 }
                 Node::Made(by, _) | Node::Leaf(by) => (*by, Vec::new()),
-                Node::Sequence(by, runs) => (*by, self.told(runs)),
+                Node::Sequence(by, runs) => (*by, runs.joined()),
             };
+            let first = runs.iter().map(|(_, by)| *by).fold(by, By::min);
             let inner = match node {
                 Node::Made(_, fields) => Some((fields, pointer.clone())),
                 _ => None,
             };
             found.push(Blamed {
+                formerly: self.formerly(&pointer, first),
                 pointer,
                 by: self.credit(by),
-                runs,
+                runs: self.told(runs),
             });
             if let Some((fields, at)) = inner {
                 self.gather(fields, &at, found);
@@ -162,10 +205,28 @@ impl Blame {
         }
     }
 
-    fn told(&self, runs: &Runs) -> Vec<CreditedRun<'_>> {
+    /// The names that a place had since an entry.
+    fn formerly(&self, pointer: &Pointer, since: By) -> Vec<Former<'_>> {
+        let mut formerly: Vec<Former<'_>> = Vec::new();
+        let turns = self.turns.iter().rev();
+        for turn in turns.take_while(|turn| turn.by > since) {
+            let later = formerly.last().map_or(pointer, |former| &former.pointer);
+            let Some(before) = turn.before(later) else {
+                break;
+            };
+            if before != *later {
+                formerly.push(Former {
+                    pointer: before,
+                    until: self.credit(turn.by),
+                });
+            }
+        }
+        formerly
+    }
+
+    fn told(&self, runs: Vec<(usize, By)>) -> Vec<CreditedRun<'_>> {
         let mut start = 0;
-        runs.joined()
-            .into_iter()
+        runs.into_iter()
             .map(|(length, by)| {
                 start += length;
                 CreditedRun {

@@ -140,7 +140,7 @@ pub mod words;
 
 pub use apply::{Misfit, apply, undo};
 pub use archive::{Archive, InMemory};
-pub use blame::{Blame, Blamed, Credit, CreditedRun};
+pub use blame::{Blame, Blamed, Credit, CreditedRun, Former};
 pub use checkpoint::Checkpoints;
 pub use points::{FindError, Point, PointError, find};
 pub use races::{Contender, Race, races};

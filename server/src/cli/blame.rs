@@ -4,7 +4,9 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Args;
-use indelible_engine::history::{Blamed, Contender, Credit, CreditedRun, Point, Race, State};
+use indelible_engine::history::{
+    Blamed, Contender, Credit, CreditedRun, Former, Point, Race, State,
+};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Shape;
 use serde_json::{Value, json};
@@ -20,6 +22,9 @@ const INDENT: &str = "  ";
 
 /// Show who set each field, item and run of text, and which values lost against one written at the
 /// same time
+///
+/// A value that a change of the schema took over to another name was set by whoever set it, under
+/// the name that is told below it.
 #[derive(Debug, Args)]
 #[command(after_help = format!("\
 Examples:
@@ -89,17 +94,17 @@ impl Blame {
         let mut table = Table::new(&heading).uncut(&[3, 4]);
         let runs_max = self.field.map_or(RUNS_SHOWN_MAX, |_| usize::MAX);
         // The items that the field lies in, the outermost first: fields are shown below theirs.
-        let mut items: Vec<&Pointer> = Vec::new();
+        let mut items: Vec<&Told<'_>> = Vec::new();
         for told in &told {
             while items
                 .last()
-                .is_some_and(|item| !item.contains(&told.pointer))
+                .is_some_and(|item| !item.pointer.contains(&told.pointer))
             {
                 items.pop();
             }
             show(&mut table, told, &items, runs_max);
             if told.is_item {
-                items.push(&told.pointer);
+                items.push(told);
             }
         }
         table.lines().try_for_each(|line| super::print(&line))?;
@@ -151,16 +156,35 @@ fn alone(race: &Race) -> Told<'_> {
 }
 
 /// A pointer as seen from the innermost of the items that it lies in, and further to the right.
-fn below(items: &[&Pointer], pointer: &Pointer) -> String {
-    let known = items.last().map_or(0, |item| item.tokens().len());
-    let mut rest = Pointer::root();
-    for token in &pointer.tokens()[known..] {
-        rest.push(token.clone());
-    }
-    format!("{}{rest}", INDENT.repeat(items.len()))
+fn below(items: &[&Told<'_>], pointer: &Pointer) -> String {
+    let known = items.last().map_or(0, |item| item.pointer.tokens().len());
+    format!("{}{}", INDENT.repeat(items.len()), rest(pointer, known))
 }
 
-fn show(table: &mut Table, told: &Told<'_>, items: &[&Pointer], runs_max: usize) {
+/// The end of a pointer.
+fn rest(pointer: &Pointer, known: usize) -> Pointer {
+    pointer.tokens()[known..].iter().cloned().collect()
+}
+
+/// The former names of a field that do not follow from those of the item that it lies in.
+fn formerly<'a>(told: &'a Told<'_>, items: &[&Told<'_>]) -> Vec<&'a Former<'a>> {
+    let item = items.last();
+    let known = item.map_or(0, |item| item.pointer.tokens().len());
+    let of_item = item.and_then(|item| item.blamed.as_ref());
+    let of_item: &[Former<'_>] = of_item.map_or(&[], |blamed| &blamed.formerly);
+    let follows = |former: &Former<'_>| {
+        let same = of_item.iter().find(|item| item.until == former.until);
+        let inner = rest(&told.pointer, known);
+        same.is_some_and(|item| {
+            let tokens = item.pointer.tokens().iter().chain(inner.tokens());
+            tokens.eq(former.pointer.tokens())
+        })
+    };
+    let own = told.blamed.iter().flat_map(|blamed| &blamed.formerly);
+    own.filter(|former| !follows(former)).collect()
+}
+
+fn show(table: &mut Table, told: &Told<'_>, items: &[&Told<'_>], runs_max: usize) {
     let indent = INDENT.repeat(items.len() + 1);
     let by = match &told.blamed {
         Some(blamed) => Some(blamed.by),
@@ -172,6 +196,12 @@ fn show(table: &mut Table, told: &Told<'_>, items: &[&Pointer], runs_max: usize)
         false => text(told.value),
     };
     table.row(row(below(items, &told.pointer), value, by));
+    for former in formerly(told, items) {
+        let until = former.until;
+        let entry = place((until.epoch, until.seq));
+        let was = format!("was {} until {entry} ({})", former.pointer, until.author);
+        table.note(indent.len(), &was);
+    }
     if let (Some(value), true) = (told.value, runs.len() > 1) {
         for run in runs.iter().take(runs_max) {
             let from_to = format!("{indent}{}–{}", run.start, run.start + run.length);
@@ -229,6 +259,13 @@ fn object(told: &Told<'_>) -> Value {
     }
     if !runs.is_empty() {
         object["runs"] = runs.into();
+    }
+    let formerly = told.blamed.iter().flat_map(|blamed| &blamed.formerly);
+    let formerly: Vec<Value> = formerly
+        .map(|former| json!({ "pointer": former.pointer.to_string(), "until": credit(former.until) }))
+        .collect();
+    if !formerly.is_empty() {
+        object["formerly"] = formerly.into();
     }
     if let Some(race) = told.race {
         object["stands"] = contender(&race.stands);

@@ -12,6 +12,7 @@ use indelible_engine::ledger::RefusalDraft;
 use indelible_engine::lifecycle::{self, Request};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};
+use indelible_engine::migration::migrate;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::schema::SchemaSource;
@@ -26,7 +27,23 @@ use serde_json::{Value, json};
 const BEGIN_MS: i64 = 1_772_442_000_000;
 
 fn policy() -> Arc<Policy> {
-    let schema = json!({
+    compiled(&schema())
+}
+
+/// The kind later: texts and skills have other names.
+fn later_policy() -> Arc<Policy> {
+    let mut schema = schema();
+    let fields = schema["properties"].as_object_mut().unwrap();
+    for (was, is) in [("bio", "about"), ("skills", "talents")] {
+        let mut field = fields.remove(was).unwrap();
+        field["x-indelible"]["was"] = was.into();
+        fields.insert(is.to_owned(), field);
+    }
+    compiled(&schema)
+}
+
+fn schema() -> Value {
+    json!({
         "type": "object",
         "x-indelible": { "kind": "team", "read": ["public"], "create": ["editor"],
                          "edit": ["editor"], "delete": ["editor"], "history": ["editor"] },
@@ -39,12 +56,23 @@ fn policy() -> Arc<Policy> {
                 "label": { "type": "string" } } } },
             "updatedAt": { "type": "string", "x-indelible": { "stamp": "updated-at" } }
         }
-    });
+    })
+}
+
+fn compiled(schema: &Value) -> Arc<Policy> {
     let source = SchemaSource {
         file: "team.json".to_owned(),
         text: schema.to_string(),
     };
     Arc::new(Policy::compile(&source).unwrap())
+}
+
+fn keep(store: &RedbStore, policy: &Policy) {
+    let text = PolicyText {
+        hash: policy.hash(),
+        text: policy.text(),
+    };
+    store.keep_policies(&[text]).unwrap();
 }
 
 /// A store that is being filled.
@@ -61,11 +89,7 @@ impl Filling {
         };
         let store = RedbStore::open(dir, refusals).unwrap();
         let policy = policy();
-        let text = PolicyText {
-            hash: policy.hash(),
-            text: policy.text(),
-        };
-        store.keep_policies(&[text]).unwrap();
+        keep(&store, &policy);
         Self {
             store,
             policy,
@@ -179,6 +203,21 @@ impl Filling {
         let verdict = lifecycle::delete(before, &request, now);
         self.commit(Append::new(before.id().clone()), verdict)
     }
+
+    /// The entity under the schema of later.
+    pub(crate) fn follow(&mut self, before: &Entity) -> Entity {
+        let now = self.tick();
+        let policy = later_policy();
+        keep(&self.store, &policy);
+        let admitted = migrate(before, &policy, now).unwrap();
+        let verdict = Verdict {
+            admitted,
+            refused: None,
+            known: Vec::new(),
+            dropped: Vec::new(),
+        };
+        self.commit(Append::new(before.id().clone()), verdict)
+    }
 }
 
 pub(crate) fn alice() -> Principal {
@@ -232,4 +271,15 @@ pub(crate) fn race(dir: &Path) {
         json!({ "name": "Kim A.", "bio": "Sings well." }),
     );
     filling.merge_unseen(kim, &seen, &bob(), json!({ "name": "Kim B." }));
+}
+
+/// Lee, whose text two wrote before it got another name, and one after.
+pub(crate) fn renamed(dir: &Path) {
+    let mut filling = Filling::new(dir);
+    let lee = filling.unborn("team/lee");
+    let body = json!({ "name": "Lee", "bio": "Sings.", "skills": [{ "label": "Alto" }] });
+    let lee = filling.merge(lee, &alice(), body);
+    let lee = filling.merge(lee, &bob(), json!({ "bio": "Sings well." }));
+    let lee = filling.follow(&lee);
+    filling.merge(lee, &bob(), json!({ "about": "Sings well, often." }));
 }

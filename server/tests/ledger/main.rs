@@ -399,6 +399,42 @@ FIELD                         VALUE          BY      TIME (UTC)           ENTRY
 }
 
 #[test]
+fn a_renamed_field_was_set_by_whoever_set_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fixture::renamed(dir.path());
+    let dir = dir.path();
+    let told = done(dir, &["blame", "team/lee", "--data", "."]);
+    let at = told.find("/talents/").unwrap() + "/talents/".len();
+    let told = told.replace(&told[at..at + 20].to_owned(), "IIIIIIIIIIIIIIIIIIII");
+    let expected = "\
+FIELD                          VALUE                 BY     TIME (UTC)           ENTRY
+/about                         \"Sings well, often.\"  bob    2026-03-02 09:04:04  1:4
+  was /bio until 1:3 (system)
+  0–5                          \"Sings\"               alice  2026-03-02 09:01:01  1:1
+  5–10                         \" well\"               bob    2026-03-02 09:02:02  1:2
+  10–17                        \", often\"             bob    2026-03-02 09:04:04  1:4
+  17–18                        \".\"                   alice  2026-03-02 09:01:01  1:1
+/name                          \"Lee\"                 alice  2026-03-02 09:01:01  1:1
+/talents/IIIIIIIIIIIIIIIIIIII  (made)                alice  2026-03-02 09:01:01  1:1
+  was /skills/IIIIIIIIIIIIIIIIIIII until 1:3 (system)
+  /label                       \"Alto\"                alice  2026-03-02 09:01:01  1:1
+";
+    assert_eq!(told, expected);
+    let told = done(
+        dir,
+        &["blame", "team/lee", "/about", "--data", ".", "--json"],
+    );
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["runs"][0]["set"]["by"], "alice");
+    assert_eq!(told["formerly"][0]["pointer"], "/bio");
+    assert_eq!(told["formerly"][0]["until"]["by"], "system");
+    assert_eq!(told["formerly"][0]["until"]["seq"], 3);
+    let exported = done(dir, &["export", "--data", ".", "--out", "ledger.ndjson"]);
+    assert!(exported.contains("root "), "{exported}");
+    done(dir, &["verify", "ledger.ndjson"]);
+}
+
+#[test]
 fn a_narrow_terminal_is_not_overrun() {
     let dir = data();
     for words in [

@@ -31,6 +31,11 @@ impl Runs {
         runs
     }
 
+    /// How many elements.
+    pub(super) fn length(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.length).sum()
+    }
+
     /// Replaces `removed` elements at `at` by `inserted` of `by`; none when there are not so many.
     pub(super) fn splice(
         &mut self,

@@ -94,19 +94,25 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new() -> Self {
+        Self::under(&[policy(), later_policy()])
+    }
+
+    /// Under the first of these schemas.
+    pub(super) fn under(policies: &[Arc<Policy>]) -> Self {
+        let policy = &policies[0];
         let id = "thing/one".parse().unwrap();
-        let entity = Entity::genesis(&id, indelible_engine::id::Epoch::FIRST, &policy());
+        let entity = Entity::genesis(&id, indelible_engine::id::Epoch::FIRST, policy);
         let mut log = Self {
             records: Vec::new(),
             sealed: Vec::new(),
             entities: Vec::new(),
-            policies: [policy(), later_policy()].into_iter().collect(),
+            policies: policies.iter().map(Arc::clone).collect(),
         };
         let genesis = lifecycle::genesis(&entity, NOW);
         let mut same = entity.clone();
         let sealed = genesis.clone().seal(GlobalSeq(0), NOW, Hash::ZERO);
         let logged = Logged::of(&sealed.entry, sealed.hash);
-        let effects = effects_of(&mut same, logged, &policy()).unwrap();
+        let effects = effects_of(&mut same, logged, policy).unwrap();
         log.push(entity, genesis, effects);
         log
     }
@@ -167,12 +173,16 @@ impl Log {
         let policy = Arc::clone(self.now().policy());
         let admitted = match kind {
             EntryKind::Epoch => next_epoch(self.now(), &policy, NOW).unwrap(),
-            _ => match migrate(self.now(), &later_policy(), NOW).unwrap() {
-                Some(admitted) => admitted,
-                None => return,
-            },
+            _ => return self.follow(&later_policy()),
         };
         self.accept(admitted);
+    }
+
+    /// Another schema, if it is another.
+    pub(super) fn follow(&mut self, policy: &Arc<Policy>) {
+        if let Some(admitted) = migrate(self.now(), policy, NOW).unwrap() {
+            self.accept(admitted);
+        }
     }
 
     pub(super) fn take(&mut self, author: &Principal, change: Vec<u8>, origin: Origin) {

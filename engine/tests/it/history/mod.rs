@@ -5,6 +5,7 @@
 mod log;
 mod points;
 mod reaching;
+mod renames;
 mod telling;
 
 use std::collections::BTreeMap;

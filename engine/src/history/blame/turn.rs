@@ -1,0 +1,158 @@
+//! Credits across a change of the schema.
+//!
+//! Owns which place of the former schema a place of the new one goes on from, and what that means
+//! for credits: carrying a value over to another name, or into another form, sets nothing.
+//! Invariant: only what the new schema brought along itself is credited to the change.
+//! Must never know: documents, values.
+
+use std::collections::BTreeMap;
+use std::mem::discriminant;
+use std::sync::Arc;
+
+use super::{By, Node};
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, NodeName, Origin, Policy, Shape, Succession};
+
+type Fields = BTreeMap<String, Node>;
+
+/// A change of the schema, and the entry that made it.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) by: By,
+    old: Arc<Policy>,
+    new: Arc<Policy>,
+    succession: Succession,
+}
+
+/// A place before and after.
+type Places = (NodeId, NodeId);
+
+impl Turn {
+    pub(super) fn new(by: By, old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
+        Self {
+            by,
+            old: Arc::clone(old),
+            new: Arc::clone(new),
+            succession: Succession::new(old, new),
+        }
+    }
+
+    /// Whether any place has another name since.
+    pub(super) fn renames(&self) -> bool {
+        let mut nodes = self.new.nodes();
+        nodes.any(|(id, _)| matches!(self.succession.origin(id), Origin::Renamed(_)))
+    }
+
+    /// Where something was before, as far as it was there: what lies in a field that was stored in
+    /// another form was all of that field.
+    pub(super) fn before(&self, pointer: &Pointer) -> Option<Pointer> {
+        let mut places = (NodeId::ROOT, NodeId::ROOT);
+        let mut before = Pointer::root();
+        for token in pointer.tokens() {
+            let (was, next) = self.former(places, token)?;
+            before.push(was.to_owned());
+            places = next;
+            if !self.is_alike(places) {
+                break;
+            }
+        }
+        Some(before)
+    }
+
+    /// Puts the credits of `before` where the effects of the change have left its own in `after`,
+    /// and takes out what the new schema has no place for.
+    pub(super) fn carry(&self, before: &Fields, after: &mut Fields) {
+        self.fields((NodeId::ROOT, NodeId::ROOT), before, after, false);
+    }
+
+    fn fields(&self, places: Places, before: &Fields, after: &mut Fields, moved: bool) {
+        // Under another name for their ids, all items come again.
+        let moved = moved || self.key(places.0, &self.old) != self.key(places.1, &self.new);
+        after.retain(|name, _| self.new.child(places.1, name).is_some());
+        for (name, node) in after {
+            let Some((was, places)) = self.former(places, name) else {
+                continue;
+            };
+            let Some(held) = before.get(was) else {
+                continue;
+            };
+            let moved = moved || was != name;
+            match (node, held) {
+                (Node::Object(after), Node::Object(before)) => {
+                    self.fields(places, before, after, moved);
+                }
+                (Node::Made(by, after), Node::Made(maker, before)) => {
+                    if moved {
+                        *by = *maker;
+                    }
+                    self.fields(places, before, after, moved);
+                }
+                (Node::Sequence(by, runs), Node::Sequence(latest, written)) if moved => {
+                    *by = *latest;
+                    if runs.length() == written.length() {
+                        *runs = written.clone();
+                    }
+                }
+                (node, held) if moved => node.credit(held.latest()),
+                _ => {}
+            }
+        }
+    }
+
+    fn key<'p>(&self, id: NodeId, policy: &'p Policy) -> Option<&'p str> {
+        match &policy.node(id).shape {
+            Shape::Keyed { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
+    /// What a name in a place of the new schema goes on from.
+    fn former<'n>(&'n self, (old, new): Places, name: &'n str) -> Option<(&'n str, Places)> {
+        let target = self.new.child(new, name)?;
+        let source = match self.succession.origin(target) {
+            Origin::Kept(source) | Origin::Renamed(source) => source,
+            // A key of an open map may have become a property.
+            Origin::New => {
+                let open = self.old.child(old, name);
+                open.filter(|id| self.old.is_additional(*id))?
+            }
+        };
+        let was = match &self.old.node(source).name {
+            NodeName::Property(was) => was,
+            _ => name,
+        };
+        (self.old.child(old, was) == Some(source)).then_some((was, (source, target)))
+    }
+
+    fn is_alike(&self, (old, new): Places) -> bool {
+        discriminant(&self.old.node(old).shape) == discriminant(&self.new.node(new).shape)
+    }
+}
+
+impl Node {
+    /// The last entry that had a part in it.
+    fn latest(&self) -> By {
+        let inner = |fields: &Fields| fields.values().map(Self::latest).max();
+        match self {
+            Self::Leaf(by) | Self::Sequence(by, _) => *by,
+            Self::Made(by, fields) => inner(fields).map_or(*by, |inner| inner.max(*by)),
+            Self::Object(fields) => inner(fields).unwrap_or(0),
+        }
+    }
+
+    /// Credits all of it to one entry.
+    fn credit(&mut self, to: By) {
+        match self {
+            Self::Leaf(by) => *by = to,
+            Self::Sequence(by, runs) => {
+                *by = to;
+                *runs = super::Runs::of(runs.length(), to);
+            }
+            Self::Made(by, fields) => {
+                *by = to;
+                fields.values_mut().for_each(|node| node.credit(to));
+            }
+            Self::Object(fields) => fields.values_mut().for_each(|node| node.credit(to)),
+        }
+    }
+}
