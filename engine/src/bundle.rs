@@ -48,6 +48,7 @@
 mod fault;
 mod line;
 mod rerun;
+mod schemas;
 mod verifier;
 mod writer;
 

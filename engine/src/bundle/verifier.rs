@@ -17,6 +17,7 @@ use super::line::{
     root,
 };
 use super::rerun::{Bench, Rerun, rerun};
+use super::schemas::Schemas;
 use crate::claims::{Holders, Step};
 use crate::entity::Entity;
 use crate::id::{EntityId, Epoch, GlobalSeq, Hash, Seq};
@@ -91,6 +92,7 @@ pub struct Verifier {
     last: Option<EntityId>,
     sum: Sum,
     made: Timestamp,
+    schemas: Schemas,
     holders: Holders,
     /// For judging without copies.
     spare: Option<Arc<Automerge>>,
@@ -140,6 +142,7 @@ impl Verifier {
             last: None,
             sum: Sum::new(),
             made: Timestamp(0),
+            schemas: Schemas::default(),
             holders: Holders::default(),
             spare: None,
         }
@@ -321,6 +324,7 @@ impl Verifier {
                     spare: &mut self.spare,
                 };
                 let after = rerun(before, (&entry, hash), &mut bench).map_err(at)?;
+                self.schemas.take(&entry).map_err(at)?;
                 settle(&mut self.holders, &entry.entity, &after).map_err(at)?;
                 log.entity = Some(after.entity);
             }

@@ -176,13 +176,19 @@ impl Ledger {
 
     /// Takes all entities over to another schema of their kind.
     pub(crate) fn migrate(&mut self, policy: &Arc<Policy>) {
-        self.policies.insert(Arc::clone(policy));
         self.policy = Arc::clone(policy);
-        for entity in self.entities.clone().into_values() {
-            let admitted = migrate(&entity, policy, self.now()).unwrap().unwrap();
-            let (entity, draft, _) = admitted.into_parts();
-            self.take(entity, draft);
+        for id in self.entities.keys().cloned().collect::<Vec<_>>() {
+            self.follow(&id.to_string(), policy);
         }
+    }
+
+    /// Takes one entity over, and leaves the others.
+    pub(crate) fn follow(&mut self, name: &str, policy: &Arc<Policy>) {
+        self.policies.insert(Arc::clone(policy));
+        let entity = &self.entities[&name.parse().unwrap()];
+        let admitted = migrate(entity, policy, self.now()).unwrap().unwrap();
+        let (entity, draft, _) = admitted.into_parts();
+        self.take(entity, draft);
     }
 
     /// The lines of the bundle, with all hashes and chains as they have to be.

@@ -3,6 +3,7 @@
 
 mod admission;
 mod bundle;
+mod bundle_schemas;
 mod fixture;
 mod history;
 mod ledgers;

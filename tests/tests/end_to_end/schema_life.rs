@@ -140,17 +140,31 @@ impl Site {
         Http::to(&server.authority, self.token("hal"))
     }
 
-    /// What `indelible schema` says of the stopped server's data.
-    fn schema_command(&self, words: &[&str]) -> String {
+    /// What `indelible` says.
+    fn command(&self, words: &[&str]) -> String {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
-            .arg("schema")
             .args(words)
-            .arg("--data")
-            .arg(self.data.path())
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What `indelible schema` says of the stopped server's data.
+    fn schema_command(&self, words: &[&str]) -> String {
+        let data = self.data.path().to_str().unwrap();
+        self.command(&[&["schema"], words, &["--data", data]].concat())
+    }
+
+    /// The ledger of the stopped server is good, every entry judged again.
+    fn verify(&self) {
+        let data = self.data.path().to_str().unwrap();
+        let file = self.schema.path().join("ledger.ndjson");
+        let file = file.to_str().unwrap();
+        self.command(&["export", "--data", data, "--out", file]);
+        let told = self.command(&["verify", file]);
+        assert!(told.starts_with("good: "), "{told}");
+        std::fs::remove_file(file).unwrap();
     }
 
     /// What the schema as it is now would have refused.
@@ -323,6 +337,7 @@ async fn a_server_comes_back_with_another_schema() {
     let answer = site.http(&server).get("/api/note/one").await;
     assert_eq!(answer.body["steps"][1], json!({ "id": "b", "label": "B" }));
     server.stop().await;
+    site.verify();
 }
 
 #[tokio::test]
@@ -408,6 +423,7 @@ async fn a_field_becomes_unique_whose_values_are_there_twice() {
     assert_eq!(deleted.status, 204, "{}", deleted.body);
     assert_eq!(http.post("/api/note?id=third", same).await.status, 201);
     server.stop().await;
+    site.verify();
 }
 
 /// Takes one entity over and no other, as a start that is cut short does.
@@ -495,6 +511,7 @@ async fn a_start_that_was_cut_short_is_finished_with_whatever_schema_comes_next(
         );
         server.stop().await;
     }
+    site.verify();
 }
 
 #[tokio::test]
