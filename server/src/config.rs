@@ -88,6 +88,10 @@ pub enum Mode {
 /// How connections are held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionSettings {
+    /// Connections at a time, WebSockets included; whoever comes later waits to be taken.
+    pub connections_max: usize,
+    /// How long a connection may take to bring the head of its next request.
+    pub head_timeout: Duration,
     /// How long a client may take to say hello.
     pub handshake_timeout: Duration,
     /// How often a silent connection is pinged; one that misses two is closed.
@@ -113,6 +117,8 @@ pub struct ConnectionSettings {
 impl Default for ConnectionSettings {
     fn default() -> Self {
         Self {
+            connections_max: 10_000,
+            head_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(20),
             send_queue_bytes_max: 2 << 20,

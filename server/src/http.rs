@@ -5,6 +5,7 @@
 //!
 //! Must not know: how changes are judged, the store, what is in frames.
 
+pub(crate) mod accept;
 mod api;
 pub(crate) mod body;
 mod caller;

@@ -5,12 +5,11 @@
 //!
 //! Must not know: what any of the parts does.
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::serve::ListenerExt;
 use indelible_engine::policy::Policies;
 use indelible_engine::schema::SchemaError;
 use tokio::net::TcpListener;
@@ -21,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::commit::CommitThread;
 use crate::config::{Config, Exposure, Mode};
 use crate::http::body::Room;
-use crate::http::{self, App};
+use crate::http::{self, App, accept};
 use crate::keys::{KeyError, Keys};
 use crate::known_policies;
 use crate::migration::{self, SchemaChangeError};
@@ -152,46 +151,27 @@ impl Server {
     }
 
     /// Serves until `shutdown` comes, then ends in order.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn run(
-        self,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServeError> {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self {
             listener,
-            address,
             app,
             commit,
+            ..
         } = self;
-        let patience = app.config.connections.shutdown_timeout;
+        let config = Arc::clone(&app.config);
+        let patience = config.connections.shutdown_timeout;
         let (token, connections) = (app.shutdown.clone(), app.connections.clone());
         let hub = app.hub.clone();
-        let router = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
-        let stopping = token.clone();
-        // Frames are small and wanted at once: no waiting for more to fill a packet.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps gathering small packets");
-            }
-        });
-        let serving = axum::serve(listener, router)
-            .with_graceful_shutdown(async move {
-                shutdown.await;
-                tracing::info!("stopping");
-                stopping.cancel();
-            })
-            .into_future();
-        tokio::pin!(serving);
-        let served = tokio::select! {
-            served = &mut serving => served,
-            () = token.cancelled() => {
-                // A request that hangs must not keep the server from ending.
-                timeout(patience, serving).await.unwrap_or(Ok(()))
-            }
-        };
+        let serving = accept::serve(listener, http::router(app), config, token.clone());
+        let mut serving = tokio::spawn(serving);
+        shutdown.await;
+        tracing::info!("stopping");
         token.cancel();
+        // A request that hangs must not keep the server from ending.
+        if timeout(patience, &mut serving).await.is_err() {
+            tracing::warn!("requests did not end in time");
+            serving.abort();
+        }
         connections.close();
         if timeout(patience, connections.wait()).await.is_err() {
             tracing::warn!(open = connections.len(), "connections did not end in time");
@@ -201,7 +181,6 @@ impl Server {
         }
         commit.stop().await;
         tracing::info!("stopped");
-        served.map_err(|source| ServeError::Listen { address, source })
     }
 }
 
@@ -217,11 +196,9 @@ async fn prepare(hub: &Hub, content: Content) -> Result<(), ServeError> {
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn serve(
-    config: Config,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServeError> {
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let server = Server::bind(config).await?;
     tracing::info!(address = %server.local_addr(), "listening");
-    server.run(shutdown).await
+    server.run(shutdown).await;
+    Ok(())
 }

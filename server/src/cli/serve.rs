@@ -98,7 +98,7 @@ impl Serve {
         let (data, key) = (config.data.clone(), config.token_key.clone());
         let server = Server::bind(config).await?;
         greet(server.local_addr(), mode, &data, key.as_deref());
-        server.run(shutdown).await?;
+        server.run(shutdown).await;
         Ok(())
     }
 

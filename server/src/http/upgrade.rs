@@ -4,14 +4,15 @@
 //!
 //! Must not know: frames.
 
-use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use indelible_engine::protocol::SUBPROTOCOL;
 
 use super::App;
+use super::accept::Seat;
 use super::cors;
 use super::problem::Problem;
 use crate::relay;
@@ -23,6 +24,7 @@ const TRANSPORT_SLACK_BYTES: usize = 64 << 10;
 /// Upgrades to the native protocol.
 pub(crate) async fn sync(
     State(app): State<App>,
+    Extension(seat): Extension<Seat>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -55,6 +57,9 @@ pub(crate) async fn sync(
         .max_frame_size(bytes_max)
         .on_upgrade(move |socket| {
             let serving = relay::serve(socket, hub, config.connections.clone(), shutdown);
-            connections.track_future(serving)
+            connections.track_future(async move {
+                serving.await;
+                drop(seat);
+            })
         })
 }

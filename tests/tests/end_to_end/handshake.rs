@@ -5,9 +5,12 @@ use std::time::Duration;
 use indelible_engine::protocol::{ClientFrame, ServerFrame, Token};
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::RedbStore;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::harness::{Client, Running, connect_to};
+use super::harness::{Client, PATIENCE, Running, connect_to};
 
 #[tokio::test]
 async fn the_welcome_says_what_the_principal_may_do() {
@@ -61,6 +64,54 @@ async fn silence_is_not_waited_for() {
     let server = Running::with(adjust).await;
     let mut client = Client::raw(&server.authority, None).await.unwrap();
     assert_eq!(client.closed().await, Some(1008));
+}
+
+/// Half a request, none at all, and none after a first one.
+#[tokio::test]
+async fn requests_that_do_not_come_are_not_waited_for() {
+    let adjust = |config: &mut indelible_server::config::Config| {
+        // Longer than a busy machine makes an honest client wait.
+        config.connections.head_timeout = Duration::from_secs(2);
+    };
+    let server = Running::with(adjust).await;
+    let mut client = server.connect_anonymously().await;
+    let whole = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let said = [("", 0), (&whole[..20], 0), (whole, 1)];
+    let ends = said.map(async |(said, answers)| {
+        let mut stream = TcpStream::connect(&server.authority).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let ended = timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+        ended.expect("the connection is closed").unwrap();
+        assert_eq!(answer.matches("HTTP/1.1 200").count(), answers, "{answer}");
+    });
+    futures_util::future::join_all(ends).await;
+    // A WebSocket has its own ways of telling whether anybody is there.
+    client.hears_nothing().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_finds_no_seat_waits_for_one() {
+    let adjust = |config: &mut indelible_server::config::Config| {
+        config.connections.connections_max = 2;
+    };
+    let server = Running::with(adjust).await;
+    let mut first = server.connect_anonymously().await;
+    let second = server.connect_anonymously().await;
+    let mut third = Box::pin(server.connect_anonymously());
+    for _ in 0..10 {
+        tokio::select! {
+            _ = &mut third => panic!("there were seats for two"),
+            () = first.hears_nothing() => {}
+        }
+    }
+    drop(second);
+    let mut third = third.await;
+    third.hears_nothing().await;
+    first.hears_nothing().await;
+    drop((first, third));
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -10,10 +10,10 @@ use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, Mode, SUBPROTOCOL, ServerFrame, Token};
 use indelible_engine::time::Timestamp;
+use indelible_server::Server;
 use indelible_server::auth::Auth;
 use indelible_server::config::{Config, SchemaPlace};
 use indelible_server::keys::Keys;
-use indelible_server::{ServeError, Server};
 use serde_bytes::ByteBuf;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -38,7 +38,7 @@ pub(crate) struct Running {
     pub(crate) authority: String,
     data: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Result<(), ServeError>>,
+    task: JoinHandle<()>,
 }
 
 impl Running {
@@ -78,7 +78,7 @@ impl Running {
     pub(crate) async fn stop_and_keep(mut self) -> tempfile::TempDir {
         self.stop.take().unwrap().send(()).unwrap();
         let stopped = tokio::time::timeout(PATIENCE, self.task).await;
-        stopped.unwrap().unwrap().unwrap();
+        stopped.unwrap().unwrap();
         self.data
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Serving {
     pub(crate) authority: String,
     threads: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Result<(), ServeError>>,
+    task: JoinHandle<()>,
 }
 
 impl Serving {
@@ -65,7 +65,6 @@ impl Serving {
         self.stop.take().unwrap().send(()).unwrap();
         tokio::time::timeout(PATIENCE, &mut self.task)
             .await
-            .unwrap()
             .unwrap()
             .unwrap();
         end(self.threads.take().unwrap()).await;
