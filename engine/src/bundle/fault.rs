@@ -77,9 +77,31 @@ impl std::error::Error for Fault {}
 /// What is wrong with a line.
 #[derive(Debug, thiserror::Error)]
 pub enum Flaw {
+    /// There is nothing in the file.
+    #[error("the file is empty")]
+    Empty,
+    /// The file is something else.
+    #[error(
+        "the file is no bundle, which begins with the line \
+         {{\"line\":\"header\",\"format\":\"{format}\",…",
+        format = super::FORMAT
+    )]
+    NoBundle,
+    /// The file begins with bytes that tell of an encoding.
+    #[error("the file begins with a byte order mark ({0}), when a bundle is UTF-8 without one")]
+    Mark(&'static str),
     /// The file ends in the middle of a line.
     #[error("the file is cut off in the middle of the line")]
     Cut,
+    /// The file ends with a whole line, but for its line feed.
+    #[error("the line feed that has to end the line is missing, and nothing comes after it")]
+    NoLineFeed,
+    /// The line ends as on Windows.
+    #[error(
+        "the line ends with a carriage return and a line feed, when the lines of a bundle end with \
+         a line feed alone"
+    )]
+    CarriageReturn,
     /// The file ends before its last line.
     #[error("the file is cut off: {0} should follow")]
     End(&'static str),

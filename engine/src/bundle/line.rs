@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
+use super::fault::Flaw;
 use crate::id::{EntityId, Epoch, Hash, Seq};
 use crate::ledger::{Entry, RefusalRecord};
 use crate::time::Timestamp;
@@ -96,6 +97,58 @@ pub(super) struct Read<'a> {
     pub(super) entity: Option<&'a str>,
     #[serde(default)]
     pub(super) made: Option<&'a str>,
+}
+
+/// How the first line begins, whatever the version.
+const BEGINNING: &[u8] = b"{\"line\":\"header\"";
+
+/// The marks by which some programs tell an encoding.
+const MARKS: [(&[u8], &str); 3] = [
+    (b"\xef\xbb\xbf", "UTF-8"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+];
+
+impl<'a> Read<'a> {
+    /// Reads a line with what ends it.
+    pub(super) fn of(line: &'a [u8]) -> Result<Self, Flaw> {
+        if line.len() > LINE_BYTES_MAX {
+            return Err(Flaw::Malformed("it is too long".to_owned()));
+        }
+        let (text, wrong_end) = match line {
+            [text @ .., b'\r', b'\n'] => (text, Some(Flaw::CarriageReturn)),
+            [text @ .., b'\n'] => (text, None),
+            text => (text, Some(Flaw::NoLineFeed)),
+        };
+        match (serde_json::from_slice(text), wrong_end) {
+            (Ok(read), None) => Ok(read),
+            (Ok(_), Some(wrong_end)) => Err(wrong_end),
+            (Err(_), Some(Flaw::NoLineFeed)) => Err(Flaw::Cut),
+            (Err(_), _) if text.is_empty() => Err(Flaw::Malformed("it is empty".to_owned())),
+            (Err(error), _) => Err(malformed(&error)),
+        }
+    }
+
+    /// Reads the first line, or says what sort of file begins with it.
+    pub(super) fn first(line: &'a [u8]) -> Result<Self, Flaw> {
+        if let Some((_, encoding)) = MARKS.iter().find(|(mark, _)| line.starts_with(mark)) {
+            return Err(Flaw::Mark(encoding));
+        }
+        let begins = line.starts_with(BEGINNING) || BEGINNING.starts_with(line);
+        match Self::of(line) {
+            Err(Flaw::Malformed(_) | Flaw::Cut) if !begins => Err(Flaw::NoBundle),
+            read => read,
+        }
+    }
+}
+
+/// What is wrong with the JSON of a line, and where in it.
+fn malformed(error: &serde_json::Error) -> Flaw {
+    let text = error.to_string();
+    let what = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(what, _)| what);
+    Flaw::Malformed(format!("{what}, at its byte {}", error.column()))
 }
 
 impl Line<'_> {

@@ -13,8 +13,7 @@ use automerge::Automerge;
 
 use super::fault::{Culprit, Fault, Flaw};
 use super::line::{
-    FORMAT, LINE_BYTES_MAX, Line, Read, Sum, Tail, VERSION, entry_line, from_base64, refusal_line,
-    root,
+    FORMAT, Line, Read, Sum, Tail, VERSION, entry_line, from_base64, refusal_line, root,
 };
 use super::rerun::{Bench, Rerun, rerun};
 use super::schemas::Schemas;
@@ -182,22 +181,22 @@ impl Verifier {
                 });
             }
         };
+        let flaw = match self.lines {
+            0 => Flaw::Empty,
+            _ => Flaw::End(missing),
+        };
         Err(Fault {
             line: self.lines + 1,
             record: None,
-            flaw: Box::new(Flaw::End(missing)),
+            flaw: Box::new(flaw),
         })
     }
 
     fn take(&mut self, line: &[u8]) -> Checked {
-        let Some((b'\n', text)) = line.split_last() else {
-            return Err(Flaw::Cut.into());
+        let read = match self.stage {
+            Stage::Header => Read::first(line)?,
+            _ => Read::of(line)?,
         };
-        if line.len() > LINE_BYTES_MAX {
-            return Err(Flaw::Malformed("it is too long".to_owned()).into());
-        }
-        let read: Read<'_> =
-            serde_json::from_slice(text).map_err(|error| Flaw::Malformed(error.to_string()))?;
         match read.line {
             "header" => self.header(&read, line)?,
             "policy" => self.policy(&read, line)?,

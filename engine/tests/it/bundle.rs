@@ -131,7 +131,8 @@ fn every_line_stands_where_it_is_and_as_it_is() {
             });
         }
         let cut = check_mangled(&lines, at, "cut off", |lines| lines.truncate(at));
-        assert!(cut.to_string().contains("cut off"), "{cut}");
+        let why = if at == 0 { "is empty" } else { "is cut off" };
+        assert!(cut.to_string().contains(why), "{cut}");
     }
     let last = lines.len() - 1;
     let after = |line: &str| {
@@ -142,6 +143,72 @@ fn every_line_stands_where_it_is_and_as_it_is() {
     assert_eq!(after("\n"), last as u64 + 2);
     assert_eq!(after(&lines[last]), last as u64 + 2);
     assert_eq!(after("x"), last as u64 + 2);
+}
+
+/// What other programs make of a file, and files of another sort, are told in so many words.
+#[test]
+fn a_file_of_another_sort_is_told_apart() {
+    let text = ledger().lines().concat();
+    let count = text.lines().count();
+    let check = |file: &[u8], told: &str| {
+        for depth in [Depth::Records, Depth::Admission] {
+            assert_eq!(verify(depth, file).unwrap_err().to_string(), told);
+        }
+    };
+    let begun = "line 1: the file is no bundle, which begins with the line \
+                 {\"line\":\"header\",\"format\":\"indelible-bundle\",…";
+    check(b"", "line 1: the file is empty");
+    for other in [
+        "{}",
+        "{\n  \"line\": 1\n}\n",
+        "[1]\n",
+        "7",
+        "\n",
+        "hello",
+        "{\"seq\":1,\"by\":\"alice\"}\r\n",
+    ] {
+        check(other.as_bytes(), begun);
+    }
+    check(&[0x1f, 0x8b, 8, 0, b'\n', 0xff], begun);
+    check(
+        &text.as_bytes()[..12],
+        "line 1: the file is cut off in the middle of the line",
+    );
+    check(
+        text.split_once('\n').unwrap().1.as_bytes(),
+        "line 1: a policy stands here, when the header should",
+    );
+    for (mark, encoding) in [(&b"\xef\xbb\xbf"[..], "UTF-8"), (b"\xff\xfe", "UTF-16")] {
+        let told = format!(
+            "line 1: the file begins with a byte order mark ({encoding}), when a bundle is UTF-8 \
+             without one"
+        );
+        check(&[mark, text.as_bytes()].concat(), &told);
+    }
+    let ends = "the line ends with a carriage return and a line feed, when the lines of a bundle \
+                end with a line feed alone";
+    check(
+        text.replace('\n', "\r\n").as_bytes(),
+        &format!("line 1: {ends}"),
+    );
+    let last = format!("{}\r\n", text.trim_end());
+    check(last.as_bytes(), &format!("line {count}: {ends}"));
+    check(
+        text.trim_end().as_bytes(),
+        &format!(
+            "line {count}: the line feed that has to end the line is missing, and nothing comes \
+             after it"
+        ),
+    );
+    check(
+        format!("{text}\n").as_bytes(),
+        &format!("line {}: not a line of a bundle: it is empty", count + 1),
+    );
+    check(
+        text.replacen("\"line\":\"policy\",", "\"line\":\"policy\";", 1)
+            .as_bytes(),
+        "line 2: not a line of a bundle: expected `,` or `}`, at its byte 17",
+    );
 }
 
 /// The ledger with some drafts forged, all hashes and chains made to fit, is a good set of records

@@ -122,15 +122,27 @@ fn a_fault_is_told_with_its_place() {
         reordered.starts_with("bad.ndjson: line 5 (team/joe, epoch 1, seq 1): "),
         "{reordered}"
     );
-    let cut = verify(&good[..good.len() - 1]);
+    let cut = verify(&good[..good.len() - 2]);
     assert!(cut.contains("cut off in the middle of the line"), "{cut}");
+    let bare = verify(good.trim_end());
+    let told = "bad.ndjson: line 15: the line feed that has to end the line is missing";
+    assert!(bare.starts_with(told), "{bare}");
+    let windows = verify(&good.replace('\n', "\r\n"));
+    let told = "bad.ndjson: line 1: the line ends with a carriage return";
+    assert!(windows.starts_with(told), "{windows}");
+    let marked = verify(&format!("\u{feff}{good}"));
+    let told = "bad.ndjson: line 1: the file begins with a byte order mark (UTF-8)";
+    assert!(marked.starts_with(told), "{marked}");
     let short = verify(&lines[..6].concat());
     assert_eq!(
         short,
         "bad.ndjson: line 7: the file is cut off: a record or a tail should follow\n"
     );
-    assert!(verify("").contains("line 1: the file is cut off: the header should follow"));
-    assert!(verify("hello\n").contains("line 1: not a line of a bundle"));
+    assert_eq!(verify(""), "bad.ndjson: line 1: the file is empty\n");
+    for other in ["hello\n", "{\"entries\":[]}", "{\n}\n"] {
+        assert!(verify(other).contains("line 1: the file is no bundle"));
+    }
+    assert!(failed(dir, &["verify", "."]).contains("cannot read .: "));
     assert!(failed(dir, &["verify", "gone.ndjson"]).contains("cannot read gone.ndjson"));
 }
 
