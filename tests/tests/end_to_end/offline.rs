@@ -205,3 +205,35 @@ async fn whoever_comes_back_to_another_schema_goes_on() {
     assert_eq!(*ada.value(), bob.get("/api/note/one").await.body);
     server.stop().await;
 }
+
+/// Both made it without knowing of each other; the second to come is told whose it is, and goes on.
+#[tokio::test]
+async fn of_two_who_made_one_value_offline_the_second_is_told_who_has_it() {
+    let server = Running::with(|config| config.schema = SchemaPlace::Folder(schema())).await;
+    let token = |id: &str| Some(server.token(id, &["editor"]));
+    let (mut ada, mut bob) = (Editor::new("page/one", 3), Editor::new("page/two", 4));
+    let hers = ada.create("page/ada", &json!({ "title": "Ada's", "code": "X" }));
+    let his = bob.create("page/bob", &json!({ "title": "Bob's", "code": "X" }));
+    let other = bob.create("page/other", &json!({ "title": "Other", "code": "Y" }));
+    ada.connect(&server.authority, token("ada")).await;
+    assert_eq!(ada.creations(1).await, [(hers, None)]);
+    bob.connect(&server.authority, token("bob")).await;
+    let mut answers = bob.creations(2).await;
+    answers.sort_by_key(|(request, _)| *request);
+    assert_eq!(answers[1], (other, None));
+    let (request, violations) = answers.remove(0);
+    let violations = violations.expect("it is refused");
+    assert_eq!((request, violations.len()), (his, 1));
+    assert_eq!(violations[0].pointer.to_string(), "/code");
+    assert_eq!(violations[0].rule, "unique");
+    assert_eq!(violations[0].attempted, Some(json!("X")));
+    assert_eq!(violations[0].holder, Some("page/ada".parse().unwrap()));
+    let again = bob.create("page/bob", &json!({ "title": "Bob's", "code": "Z" }));
+    assert_eq!(bob.creations(1).await, [(again, None)]);
+    let answer = server
+        .http_as("ada", &["editor"])
+        .get("/api/page/bob")
+        .await;
+    assert_eq!(answer.body["code"], "Z");
+    server.stop().await;
+}

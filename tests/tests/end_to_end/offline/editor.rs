@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use indelible_client::{EditOptions, Event, Session, Status, SyncState};
+use indelible_client::{EditOptions, Event, Session, Status, SyncState, ViolationView};
 use indelible_engine::time::Timestamp;
 use json_patch::Patch;
 use serde_json::Value;
@@ -25,6 +25,7 @@ struct Seen {
     revision: Option<u64>,
     status: Option<Status>,
     saved: u64,
+    creations: Vec<(u32, Option<Vec<ViolationView>>)>,
 }
 
 impl Seen {
@@ -46,6 +47,12 @@ impl Seen {
             } => self.status = Some(status),
             Event::Saved { edit, .. } => self.saved = edit,
             Event::Refused { settled, .. } => self.saved = self.saved.max(settled),
+            Event::Created { request, .. } => self.creations.push((request, None)),
+            Event::NotCreated {
+                request,
+                violations,
+                ..
+            } => self.creations.push((request, Some(violations))),
             Event::Gone { fault, .. } => panic!("it is gone: {fault:?}"),
             Event::Disconnect { reason } => panic!("it breaks off: {reason}"),
             _ => {}
@@ -96,6 +103,10 @@ impl Editor {
 
     /// Speaks with the server until nothing is on its way.
     pub(super) async fn settle(&mut self) {
+        self.speak_until(Seen::settled).await;
+    }
+
+    async fn speak_until(&mut self, enough: impl Fn(&Seen) -> bool) {
         let link = self.link.as_mut().expect("there is a connection");
         loop {
             while let Some(bytes) = self.session.poll_transmit(now()) {
@@ -103,7 +114,7 @@ impl Editor {
             }
             let events = self.session.poll_events();
             events.into_iter().for_each(|event| self.seen.hear(event));
-            if self.seen.settled() {
+            if enough(&self.seen) {
                 return;
             }
             match link.message().await {
@@ -124,6 +135,22 @@ impl Editor {
         let edited = edited.unwrap();
         assert!(!edited.changed.is_empty() && edited.preserved.is_empty());
         self.listen();
+    }
+
+    /// Asks for a new entity.
+    pub(super) fn create(&mut self, entity: &str, value: &Value) -> u32 {
+        let request = self.session.create(entity, &value.to_string(), now());
+        request.unwrap()
+    }
+
+    /// What became of what was asked for, in the order of the answers, when there are as many:
+    /// nothing to say of what is there, why of what is not.
+    pub(super) async fn creations(
+        &mut self,
+        count: usize,
+    ) -> Vec<(u32, Option<Vec<ViolationView>>)> {
+        self.speak_until(|seen| seen.creations.len() >= count).await;
+        std::mem::take(&mut self.seen.creations)
     }
 
     /// What is shown.
