@@ -2,8 +2,8 @@
 //!
 //! Owns the way from stored entries to what history in the engine works on.
 //! Invariant: entries are checked against their chain before anything is told of them. Effects come
-//! from the store's cache, or are made again where that lacks them; whether a ledger's changes were
-//! allowed is told by checking a bundle, not here.
+//! from the store's cache, or are made again where that lacks them or is not to be believed; whether
+//! a ledger's changes were allowed is told by checking a bundle, not here.
 //! Must never know: how anything is shown, who may see it.
 
 use std::collections::HashMap;
@@ -51,6 +51,18 @@ pub(crate) enum PastError {
         /// How one can tell.
         source: ChainError,
     },
+    /// The store has other effects of an entry than its changes have.
+    #[error(
+        "what the store keeps as the effects of entry {epoch}:{seq} of {entity} does not follow \
+         from its changes",
+        epoch = .place.0, seq = .place.1
+    )]
+    Effects {
+        /// Which entity.
+        entity: EntityId,
+        /// The entry.
+        place: Place,
+    },
     /// The entries do not make a document.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -62,6 +74,15 @@ pub(crate) enum PastError {
         /// What does not fit.
         source: ReachError<Infallible>,
     },
+}
+
+/// Whether the store is believed what entries changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effects {
+    /// As the store has them; only those that it has lost are made again.
+    Kept,
+    /// All are made again from the changes, and compared with what the store has.
+    Checked,
 }
 
 /// The whole log of one entity.
@@ -78,7 +99,11 @@ impl Past {
     ///
     /// # Errors
     /// [`PastError`] when there is none or it is not whole.
-    pub(crate) fn read(store: &dyn Store, id: &EntityId) -> Result<Self, PastError> {
+    pub(crate) fn read(
+        store: &dyn Store,
+        id: &EntityId,
+        effects: Effects,
+    ) -> Result<Self, PastError> {
         let entries = entries(store, id)?;
         let mut past = Self {
             id: id.clone(),
@@ -86,29 +111,36 @@ impl Past {
             entries,
             policies: known_policies::compile(&store.policies()?),
         };
-        past.records = past.make_records(kept_effects(store, id, &past.entries)?)?;
+        past.records = past.make_records(kept_effects(store, id, &past.entries)?, effects)?;
         Ok(past)
     }
 
     fn make_records(
         &self,
         mut kept: HashMap<Place, Vec<Effect>>,
+        trust: Effects,
     ) -> Result<Vec<Record>, PastError> {
         let mut records = Vec::with_capacity(self.entries.len());
         let mut entity = self.begun()?;
         // Entries that the entity has not taken yet.
         let mut behind = 1;
         for (index, (entry, hash)) in self.entries.iter().enumerate() {
-            let kept = kept.remove(&(entry.epoch, entry.seq));
-            let effects = match kept {
-                Some(effects) => effects,
-                None if index > 0 && entry.changes.is_empty() => Vec::new(),
-                None => {
+            let place = (entry.epoch, entry.seq);
+            let kept = kept.remove(&place);
+            let effects = match (kept, entry.kind) {
+                (Some(effects), _) if trust == Effects::Kept => effects,
+                (None, EntryKind::Deleted | EntryKind::Undeleted) => Vec::new(),
+                (kept, _) => {
                     let between = self.entries[behind..index.max(behind)].iter();
                     let between = between.map(|(entry, hash)| Logged::of(entry, *hash));
                     entity.replay(between, &self.policies)?;
                     behind = index + 1;
-                    effects_of(&mut entity, Logged::of(entry, *hash), &self.policies)?
+                    let made = effects_of(&mut entity, Logged::of(entry, *hash), &self.policies)?;
+                    if kept.is_some_and(|kept| kept != made) {
+                        let entity = self.id.clone();
+                        return Err(PastError::Effects { entity, place });
+                    }
+                    made
                 }
             };
             records.push(Record::of(entry, *hash, effects));

@@ -13,7 +13,7 @@ use indelible_engine::pointer::Pointer;
 use serde_json::{Value, json};
 
 use super::tables::{self, Table};
-use crate::past::Past;
+use crate::past::{Effects, Past};
 use crate::stopped;
 
 pub(super) const POINTS: &str = "\
@@ -67,12 +67,21 @@ pub(super) struct EntityPlace {
     /// The data directory of a server that is stopped
     #[arg(long, value_name = "DIR", default_value = "indelible-data")]
     data: PathBuf,
+
+    /// Do not believe the store what entries changed: make that again from their changes, and fail
+    /// where the store says otherwise (slower)
+    #[arg(long)]
+    check: bool,
 }
 
 impl EntityPlace {
     pub(super) fn open(&self) -> Result<Past, Box<dyn Error>> {
         let store = stopped::open(&self.data)?;
-        Ok(Past::read(&store, &self.entity)?)
+        let effects = match self.check {
+            true => Effects::Checked,
+            false => Effects::Kept,
+        };
+        Ok(Past::read(&store, &self.entity, effects)?)
     }
 }
 

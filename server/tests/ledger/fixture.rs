@@ -42,6 +42,13 @@ fn later_policy() -> Arc<Policy> {
     compiled(&schema)
 }
 
+/// The kind without texts, which changes no document.
+fn lesser_policy() -> Arc<Policy> {
+    let mut schema = schema();
+    schema["properties"].as_object_mut().unwrap().remove("bio");
+    compiled(&schema)
+}
+
 fn schema() -> Value {
     json!({
         "type": "object",
@@ -80,6 +87,8 @@ pub(crate) struct Filling {
     store: RedbStore,
     policy: Arc<Policy>,
     minutes: i64,
+    /// What is written as effects in place of what, in the store's cache alone.
+    forged: Option<(&'static str, &'static str)>,
 }
 
 impl Filling {
@@ -94,6 +103,7 @@ impl Filling {
             store,
             policy,
             minutes: 0,
+            forged: None,
         }
     }
 
@@ -179,7 +189,9 @@ impl Filling {
     fn commit(&mut self, mut request: Append, verdict: Verdict) -> Entity {
         assert_eq!(verdict.refused, None);
         let (mut entity, draft, effects) = verdict.admitted.map(Admitted::into_parts).unwrap();
-        let effects = serde_json::to_vec(&effects).ok();
+        let (from, to) = self.forged.unwrap_or_default();
+        let effects = serde_json::to_string(&effects).unwrap().replace(from, to);
+        let effects = Some(effects.into_bytes());
         request.entries.push(NewEntry { draft, effects });
         let appended = self.store.append(&[request]).unwrap().remove(0).unwrap();
         for sealed in &appended.entries {
@@ -204,12 +216,11 @@ impl Filling {
         self.commit(Append::new(before.id().clone()), verdict)
     }
 
-    /// The entity under the schema of later.
-    pub(crate) fn follow(&mut self, before: &Entity) -> Entity {
+    /// The entity under another schema.
+    pub(crate) fn follow(&mut self, before: &Entity, policy: &Arc<Policy>) -> Entity {
         let now = self.tick();
-        let policy = later_policy();
-        keep(&self.store, &policy);
-        let admitted = migrate(before, &policy, now).unwrap();
+        keep(&self.store, policy);
+        let admitted = migrate(before, policy, now).unwrap();
         let verdict = Verdict {
             admitted,
             refused: None,
@@ -280,6 +291,24 @@ pub(crate) fn renamed(dir: &Path) {
     let body = json!({ "name": "Lee", "bio": "Sings.", "skills": [{ "label": "Alto" }] });
     let lee = filling.merge(lee, &alice(), body);
     let lee = filling.merge(lee, &bob(), json!({ "bio": "Sings well." }));
-    let lee = filling.follow(&lee);
+    let lee = filling.follow(&lee, &later_policy());
     filling.merge(lee, &bob(), json!({ "about": "Sings well, often." }));
+}
+
+/// Max, whose text was removed with its field, although the document still holds it.
+pub(crate) fn removed(dir: &Path) {
+    let mut filling = Filling::new(dir);
+    let max = filling.unborn("team/max");
+    let max = filling.merge(max, &alice(), json!({ "name": "Max", "bio": "Sings." }));
+    let max = filling.follow(&max, &lesser_policy());
+    filling.merge(max, &bob(), json!({ "name": "Max B." }));
+}
+
+/// Uma, of whose second entry the store's cache says something else.
+pub(crate) fn forged(dir: &Path) {
+    let mut filling = Filling::new(dir);
+    let uma = filling.unborn("team/uma");
+    let uma = filling.merge(uma, &alice(), json!({ "name": "Uma" }));
+    filling.forged = Some(("Bad", "Mad"));
+    filling.merge(uma, &bob(), json!({ "name": "Bad" }));
 }

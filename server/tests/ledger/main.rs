@@ -469,20 +469,65 @@ fn a_narrow_terminal_is_not_overrun() {
     }
 }
 
-#[test]
-fn effects_that_were_dropped_are_made_again() {
-    let dir = data();
-    let dir = dir.path();
-    let history = || {
-        let told = |command| done(dir, &[command, "team/jane", "--data", "."]);
-        told("history") + &told("blame")
+/// Whatever the store has lost of its effects, the past is told as before.
+fn check_made_again(dir: &Path, entity: &str) {
+    let told = || -> String {
+        let of = |words: &[&str]| done(dir, &[words, &["--data", "."]].concat());
+        [
+            of(&["history", entity]),
+            of(&["blame", entity]),
+            of(&["at", entity, "now"]),
+            of(&["diff", entity, "0", "now"]),
+        ]
+        .concat()
     };
-    let before = history();
+    let before = told();
     let refusals = RefusalSettings {
         kept_per_principal_max: 1,
     };
     let store = RedbStore::open(dir, refusals).unwrap();
     store.rebuild_caches().unwrap();
     drop(store);
-    assert_eq!(history(), before);
+    assert_eq!(told(), before);
+}
+
+#[test]
+fn effects_that_were_dropped_are_made_again() {
+    check_made_again(data().path(), "team/jane");
+    for (fill, entity) in [
+        (fixture::renamed as fn(&Path), "team/lee"),
+        (fixture::removed, "team/max"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
+        check_made_again(dir.path(), entity);
+    }
+}
+
+#[test]
+fn effects_are_believed_unless_they_are_to_be_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    fixture::forged(dir.path());
+    let dir = dir.path();
+    for command in ["history", "at", "blame"] {
+        let words = [command, "team/uma", "--data", "."];
+        let more: &[&str] = if command == "at" { &["now"] } else { &[] };
+        let told = done(dir, &[&words[..], more].concat());
+        assert!(told.contains("Mad") && !told.contains("Bad"), "{told}");
+        let checked = failed(dir, &[&words[..], more, &["--check"]].concat());
+        let expected = "indelible: what the store keeps as the effects of entry 1:2 of team/uma \
+                        does not follow from its changes\n";
+        assert_eq!(checked, expected);
+    }
+    // What is exported holds no effects.
+    done(dir, &["export", "--data", ".", "--out", "ledger.ndjson"]);
+    done(dir, &["verify", "ledger.ndjson"]);
+
+    let dir = data();
+    let dir = dir.path();
+    for command in ["history", "blame"] {
+        let words = [command, "team/jane", "--data", "."];
+        let checked = done(dir, &[&words[..], &["--check"]].concat());
+        assert_eq!(checked, done(dir, &words));
+    }
 }
