@@ -31,7 +31,8 @@ pub enum Part {
         /// Its place in the list, from 1, where that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
-        /// What it is called: its name, title or label, or else the first short text in it.
+        /// What it is called: its name, title or label, or else another short text in it, one that
+        /// every item has if possible.
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
@@ -105,21 +106,52 @@ fn title(policy: &Policy, node: Option<NodeId>, name: &str) -> String {
     words
 }
 
-/// Properties that name an item, the best first.
+/// What properties that name an item are called, the best first.
 const NAMES: [&str; 5] = ["name", "title", "label", "heading", "question"];
 const NAME_CHARS_MAX: usize = 80;
 
+/// What an item is called: the first of its short texts, those that are named like a name before
+/// those that every item has, and these before the others.
 fn name_of(policy: &Policy, node: NodeId, item: &Value) -> Option<String> {
     let Shape::Object { properties, .. } = &policy.node(node).shape else {
         return None;
     };
-    let text = |name: &str| {
-        let text = item.get(name)?.as_str()?;
-        (!text.is_empty() && text.chars().count() <= NAME_CHARS_MAX).then(|| text.to_owned())
-    };
+    let mut texts: Vec<(&str, NodeId, &str)> = properties
+        .iter()
+        .filter_map(|(name, id)| Some((name.as_str(), *id, item.get(name)?.as_str()?)))
+        .filter(|(.., text)| !text.is_empty() && text.chars().count() <= NAME_CHARS_MAX)
+        .collect();
+    if texts.len() > 1 {
+        let required = required(policy, node);
+        texts.sort_by_cached_key(|(name, id, _)| {
+            let own = NAMES.iter().position(|like| like == name);
+            let like = own.is_none().then(|| likeness(policy, *id, name)).flatten();
+            let place = required.iter().position(|required| required == name);
+            (
+                own.unwrap_or(NAMES.len()),
+                like.unwrap_or(NAMES.len()),
+                !policy.node(*id).required,
+                place.unwrap_or(required.len()),
+            )
+        });
+    }
+    texts.first().map(|(.., text)| (*text).to_owned())
+}
+
+/// Which of [`NAMES`] the words for a property end with: `displayName`, or "Full name".
+fn likeness(policy: &Policy, id: NodeId, name: &str) -> Option<usize> {
+    let own = title(policy, None, name).to_lowercase();
+    let titled = title(policy, Some(id), name).to_lowercase();
+    let ends = |words: &str, like: &str| words.rsplit(' ').next() == Some(like);
     NAMES
-        .into_iter()
-        .filter(|name| properties.contains_key(*name))
-        .chain(properties.keys().map(String::as_str))
-        .find_map(text)
+        .iter()
+        .position(|like| ends(&own, like) || ends(&titled, like))
+}
+
+/// The required properties of an object, in the order of the schema.
+fn required(policy: &Policy, node: NodeId) -> Vec<&str> {
+    let at = policy.node(node).schema_pointer.child("required");
+    let listed = policy.schema().pointer(&at.to_string());
+    let listed = listed.and_then(Value::as_array).into_iter().flatten();
+    listed.filter_map(Value::as_str).collect()
 }

@@ -3,7 +3,8 @@
 use indelible_engine::effects::{Effect, EffectChange};
 use indelible_engine::history::State;
 use indelible_engine::history::words::{Language, Part, What, differences, tell};
-use indelible_engine::policy::PolicySource;
+use indelible_engine::policy::{Policy, PolicySource};
+use indelible_engine::schema::SchemaSource;
 use serde_json::{Map, Value, json};
 
 use super::log::{random_log, run_all};
@@ -105,6 +106,77 @@ fn items_are_told_by_place_and_name() {
         after,
         "Items › item 2 (“Bea”) › Serial set to “s-2”",
         "Items › élément 2 (« Bea ») › Serial : « s-2 » (vide avant)",
+    );
+}
+
+/// An item of a schema is called by what people would call it.
+fn check_name(item_schema: &Value, item: &Value, name: Option<&str>) {
+    let schema = json!({
+        "type": "object",
+        "x-indelible": { "kind": "place" },
+        "properties": { "rows": { "type": "array", "items": item_schema } }
+    });
+    let source = SchemaSource {
+        file: "place.json".to_owned(),
+        text: schema.to_string(),
+    };
+    let policy = Policy::compile(&source).unwrap();
+    let mut row = item.clone();
+    row["id"] = "r1".into();
+    let tellings = differences(&policy, &Map::new(), map(&json!({ "rows": [row] })));
+    let found = tellings[0].path.last().unwrap();
+    let Part::Item { name: found, .. } = found else {
+        panic!("{found:?}")
+    };
+    assert_eq!(found.as_deref(), name, "{item_schema} {item}");
+}
+
+#[test]
+fn items_are_called_by_what_people_would_call_them() {
+    let text = || json!({ "type": "string" });
+    let hours = json!({
+        "type": "object", "required": ["day", "opens", "closes"],
+        "properties": { "closes": text(), "day": text(), "opens": text(), "by": text() }
+    });
+    let monday = json!({ "by": "us", "day": "monday", "opens": "08:30", "closes": "17:30" });
+    check_name(&hours, &monday, Some("monday"));
+    check_name(
+        &hours,
+        &json!({ "opens": "8:30", "closes": "17:30" }),
+        Some("8:30"),
+    );
+    check_name(&hours, &json!({ "by": "us" }), Some("us"));
+    check_name(&hours, &json!({ "day": "", "by": "us" }), Some("us"));
+    check_name(&hours, &json!({}), None);
+
+    // One that is named like a name comes first, by the schema's title too.
+    let person = json!({
+        "type": "object", "required": ["code"],
+        "properties": {
+            "code": text(), "displayName": text(), "email": text(), "label": text(),
+            "n": { "type": "string", "title": "Full name" }, "note": text()
+        }
+    });
+    let mut jane = json!({ "code": "c", "displayName": "Jane D.", "email": "e", "label": "L",
+                           "n": "Jane Doe", "note": "a" });
+    for (field, next) in [
+        ("label", "Jane D."),
+        ("displayName", "Jane Doe"),
+        ("n", "c"),
+        ("code", "e"),
+    ] {
+        jane.as_object_mut().unwrap().remove(field);
+        check_name(&person, &jane, Some(next));
+    }
+    jane["name"] = "J".into();
+    jane["email"] = "x".repeat(81).into();
+    check_name(&person, &jane, Some("a"));
+    let named = json!({ "type": "object", "required": ["title"],
+                        "properties": { "title": text(), "name": text(), "surname": text() } });
+    check_name(
+        &named,
+        &json!({ "title": "Dr", "name": "Jane", "surname": "Doe" }),
+        Some("Jane"),
     );
 }
 
