@@ -265,16 +265,17 @@ pub enum Event {
         #[serde(flatten)]
         fault: Fault,
     },
-    /// A creation is durable on the server.
-    Created {
-        /// The number that [`create`](crate::Session::create) gave it.
+    /// A creation, deletion or its undoing is durable on the server.
+    Done {
+        /// The number that [`create`](crate::Session::create),
+        /// [`delete`](crate::Session::delete) or [`undelete`](crate::Session::undelete) gave it.
         request: u32,
-        /// The new entity.
+        /// Of which entity.
         entity: EntityId,
     },
-    /// A creation was refused.
-    NotCreated {
-        /// The number that [`create`](crate::Session::create) gave it.
+    /// A creation, deletion or its undoing was refused.
+    NotDone {
+        /// The number that it was given.
         request: u32,
         /// Which rules it broke.
         violations: Vec<ViolationView>,

@@ -142,6 +142,18 @@ impl Session {
             .create(entity, value, at(now))
             .map_err(|error| error.to_json())
     }
+
+    pub fn delete(&mut self, entity: &str, now: f64) -> Result<u32, String> {
+        self.0
+            .delete(entity, at(now))
+            .map_err(|error| error.to_json())
+    }
+
+    pub fn undelete(&mut self, entity: &str, now: f64) -> Result<u32, String> {
+        self.0
+            .undelete(entity, at(now))
+            .map_err(|error| error.to_json())
+    }
 }
 
 /// The version of this package, for bug reports.

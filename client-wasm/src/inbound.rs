@@ -149,9 +149,9 @@ impl Session {
             for id in self.followed.keys().cloned().collect::<Vec<_>>() {
                 self.lose(&id, &fault);
             }
-            for creation in std::mem::take(&mut self.creations).into_values() {
-                let (request, violations, fault) = (creation.request, Vec::new(), fault.clone());
-                self.events.push_back(Event::NotCreated {
+            for request in std::mem::take(&mut self.requests).into_values() {
+                let (request, violations, fault) = (request.number, Vec::new(), fault.clone());
+                self.events.push_back(Event::NotDone {
                     request,
                     violations,
                     fault,
@@ -435,13 +435,14 @@ impl Session {
     }
 
     fn on_admitted(&mut self, id: ProposalId, entity: &EntityId, seq: Seq, now: Timestamp) {
-        if let Some(creation) = self.creations.remove(&id) {
-            let (request, entity) = (creation.request, entity.clone());
-            self.events.push_back(Event::Created {
+        if let Some(request) = self.requests.remove(&id) {
+            let (brings, request, entity) = (request.brings(), request.number, entity.clone());
+            self.events.push_back(Event::Done {
                 request,
                 entity: entity.clone(),
             });
-            if let Some(followed) = self.followed.get_mut(&entity)
+            if brings
+                && let Some(followed) = self.followed.get_mut(&entity)
                 && matches!(followed.known, Known::Gone(_))
             {
                 followed.known = Known::Nothing;
@@ -506,9 +507,9 @@ impl Session {
     }
 
     fn on_error(&mut self, fault: Fault, entity: Option<EntityId>, id: Option<ProposalId>) {
-        if let Some(creation) = id.and_then(|id| self.creations.remove(&id)) {
-            let (request, violations) = (creation.request, Vec::new());
-            self.events.push_back(Event::NotCreated {
+        if let Some(request) = id.and_then(|id| self.requests.remove(&id)) {
+            let (request, violations) = (request.number, Vec::new());
+            self.events.push_back(Event::NotDone {
                 request,
                 violations,
                 fault,

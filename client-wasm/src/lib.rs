@@ -28,6 +28,7 @@ mod inbound;
 mod refusal;
 #[cfg(feature = "replicas")]
 mod replica;
+mod requests;
 mod session;
 #[cfg(not(feature = "replicas"))]
 mod values;

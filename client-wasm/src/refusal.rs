@@ -26,9 +26,9 @@ impl Session {
             |violation| violation.message.clone(),
         );
         let fault = Fault::new(refused.code, message);
-        if let Some(creation) = self.creations.remove(&id) {
-            let request = creation.request;
-            self.events.push_back(Event::NotCreated {
+        if let Some(request) = self.requests.remove(&id) {
+            let request = request.number;
+            self.events.push_back(Event::NotDone {
                 request,
                 violations,
                 fault,

@@ -20,11 +20,12 @@ use indelible_engine::time::Timestamp;
 use serde_bytes::ByteBuf;
 use serde_json::Value;
 
-use crate::edit::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES};
+use crate::edit::{Author, EditOptions, Edited};
 use crate::error::CallError;
 use crate::event::{Event, Fault, Status, SyncState};
 use crate::followed::{Followed, Known, Phase};
 use crate::ids::Ids;
+use crate::requests::Request;
 
 /// Whether this module has replicas, and Automerge with them.
 pub(crate) const REPLICAS: bool = cfg!(feature = "replicas");
@@ -40,15 +41,6 @@ pub(crate) struct Watch {
     pub(crate) failed: bool,
 }
 
-/// A creation that was not answered yet.
-#[derive(Debug)]
-pub(crate) struct Creation {
-    pub(crate) request: u32,
-    entity: EntityId,
-    value: String,
-    sent: bool,
-}
-
 /// A client's end of the protocol.
 #[derive(Debug)]
 pub struct Session {
@@ -61,8 +53,8 @@ pub struct Session {
     pub(crate) policies: BTreeMap<Kind, Arc<Policy>>,
     pub(crate) followed: BTreeMap<EntityId, Followed>,
     pub(crate) watches: BTreeMap<Kind, Watch>,
-    pub(crate) creations: BTreeMap<ProposalId, Creation>,
-    requests: u32,
+    pub(crate) requests: BTreeMap<ProposalId, Request>,
+    pub(crate) request_numbers: u32,
     pub(crate) fault: Option<Fault>,
     outgrown: bool,
     outbox: VecDeque<Vec<u8>>,
@@ -85,8 +77,8 @@ impl Session {
             policies: BTreeMap::new(),
             followed: BTreeMap::new(),
             watches: BTreeMap::new(),
-            creations: BTreeMap::new(),
-            requests: 0,
+            requests: BTreeMap::new(),
+            request_numbers: 0,
             fault: None,
             outgrown: false,
             outbox: VecDeque::new(),
@@ -136,8 +128,8 @@ impl Session {
             watch.complete = false;
             watch.versions.clear();
         }
-        for creation in self.creations.values_mut() {
-            creation.sent = false;
+        for request in self.requests.values_mut() {
+            request.sent = false;
         }
     }
 
@@ -247,36 +239,6 @@ impl Session {
         }
     }
 
-    /// Asks for a new entity: `kind/id`, or the kind alone to let the server pick an id. The answer
-    /// is an event with the number that is given back.
-    ///
-    /// # Errors
-    /// [`CallError::Name`], [`CallError::Json`], [`CallError::TooBig`].
-    pub fn create(&mut self, entity: &str, value: &str, now: Timestamp) -> Result<u32, CallError> {
-        let entity = parse::<EntityId>(entity)?;
-        serde_json::from_str::<serde::de::IgnoredAny>(value).map_err(json_error)?;
-        let max = self
-            .limits
-            .frame_bytes_max
-            .saturating_sub(FRAME_OVERHEAD_BYTES);
-        if value.len() > max {
-            return Err(CallError::TooBig {
-                bytes: value.len(),
-                max,
-            });
-        }
-        self.requests += 1;
-        let request = self.requests;
-        let creation = Creation {
-            request,
-            entity,
-            value: value.to_owned(),
-            sent: false,
-        };
-        self.creations.insert(self.ids.proposal(now), creation);
-        Ok(request)
-    }
-
     // ---- edits ----
 
     /// Brings a JSON value into an entity: applied at once, sent as soon as that is possible.
@@ -336,7 +298,7 @@ impl Session {
             .filter(|followed| !matches!(followed.known, Known::Gone(_)))
             .map(|followed| followed.status(self.phase))
             .collect();
-        let busy = !self.creations.is_empty()
+        let busy = !self.requests.is_empty()
             || self
                 .watches
                 .values()
@@ -355,7 +317,7 @@ impl Session {
         };
         Status {
             state,
-            pending: each.iter().map(|one| one.pending).sum::<usize>() + self.creations.len(),
+            pending: each.iter().map(|one| one.pending).sum::<usize>() + self.requests.len(),
             last_sync_time: each.iter().filter_map(|one| one.last_sync_time).max(),
             violations: each.iter().flat_map(|one| one.violations.clone()).collect(),
             dropped: each.into_iter().flat_map(|one| one.dropped).collect(),
@@ -497,17 +459,13 @@ impl Session {
         self.send(&ClientFrame::Watch { kind: kind.clone() });
     }
 
-    /// Proposals and creations that can be sent now.
+    /// Proposals and requests that can be sent now.
     fn send_due(&mut self, now: Timestamp) {
         let mut due = Vec::new();
-        for (id, creation) in &mut self.creations {
-            if !creation.sent {
-                creation.sent = true;
-                due.push(ClientFrame::Create {
-                    id: *id,
-                    entity: creation.entity.clone(),
-                    value: creation.value.clone(),
-                });
+        for (id, request) in &mut self.requests {
+            if !request.sent {
+                request.sent = true;
+                due.push(request.frame(*id));
             }
         }
         for followed in self
@@ -545,7 +503,7 @@ impl Session {
     }
 }
 
-fn parse<T: std::str::FromStr>(name: &str) -> Result<T, CallError>
+pub(crate) fn parse<T: std::str::FromStr>(name: &str) -> Result<T, CallError>
 where
     T::Err: std::fmt::Display,
 {
@@ -553,6 +511,6 @@ where
         .map_err(|error: T::Err| CallError::Name(error.to_string()))
 }
 
-fn json_error(error: serde_json::Error) -> CallError {
+pub(crate) fn json_error(error: serde_json::Error) -> CallError {
     CallError::Json(error.to_string())
 }

@@ -241,6 +241,29 @@ test('creations resolve with the entity, or say why not', async () => {
   await expect(client.create('Team!', {})).rejects.toMatchObject({ code: 'name' })
 })
 
+test('what is deleted is gone, and what comes back is there again', async () => {
+  const client = connect()
+  const entity = await jane(client)
+  const name = entity.value?.name
+  await client.delete('team/jane')
+  expect(entity.status.error?.code).toBe('deleted')
+  await client.undelete('team/jane')
+  await until(() => entity.status.state === 'synced')
+  expect(entity.value?.name).toBe(name)
+
+  const refused = client.undelete('team/joe')
+  await expect(refused).rejects.toBeInstanceOf(PolicyError)
+  await expect(refused).rejects.toMatchObject({
+    code: 'policy',
+    violations: [{ pointer: '/code', rule: 'unique', attempted: 'E-1', holder: 'team/jane' }],
+  })
+  await expect(client.delete('Team!')).rejects.toMatchObject({ code: 'name' })
+  server.cut()
+  const later = client.delete('team/jane')
+  client.close()
+  await expect(later).rejects.toMatchObject({ code: 'closed' })
+})
+
 test('what is not there rejects, with its reason in the status', async () => {
   const entity = connect().entity('team/nobody')
   await expect(entity.ready()).rejects.toMatchObject({ code: 'not-found' })

@@ -54,7 +54,7 @@ export class IndelibleClient {
   readonly #statuses = new Listeners<[SyncStatus]>()
   readonly #entities = new Map<string, Entity>()
   readonly #collections = new Map<string, Collection>()
-  readonly #creations = new Map<number, Deferred<string>>()
+  readonly #requests = new Map<number, Deferred<string>>()
   readonly #host: EntityHost
   readonly #unwatchTraps: Unsubscribe
   #core: Core | null = null
@@ -156,15 +156,34 @@ export class IndelibleClient {
     this.#assertOpen()
     const name = options.id === undefined ? kind : `${kind}/${options.id}`
     const body = toJson(value)
-    const core = await this.#start()
-    const request = core.create(name, body)
-    const creation = deferred<string>()
-    this.#creations.set(request, creation)
-    this.#pump()
-    const entity = this.entity<T>(await creation.promise)
+    const entity = this.entity<T>(await this.#request(core => core.create(name, body)))
     // Who may create but not read gets a handle all the same; its `ready` tells.
     await entity.ready().catch(() => undefined)
     return entity
+  }
+
+  /**
+   * Deletes an entity for everybody; resolves when that is durable on the server. Its history is
+   * kept, see `undelete`. Waits while offline.
+   *
+   * Rejects with a `PolicyError`: code `forbidden`, or `not-found` when it is not there.
+   */
+  async delete(name: string): Promise<void> {
+    this.#assertOpen()
+    await this.#request(core => core.delete(name))
+  }
+
+  /**
+   * Brings a deleted entity back as it was; resolves when that is durable on the server. Waits while
+   * offline.
+   *
+   * Rejects with a `PolicyError`: code `policy` when another one has come to have a `unique` value
+   * of it (its `violations` tell which, and the `holder` as far as we may read it), `exists` when it
+   * is there, `forbidden`, `not-found`.
+   */
+  async undelete(name: string): Promise<void> {
+    this.#assertOpen()
+    await this.#request(core => core.undelete(name))
   }
 
   /** Ends everything; what is not saved by then is dropped, and whoever waits for it is told. */
@@ -176,10 +195,10 @@ export class IndelibleClient {
     const error = closedError()
     for (const entity of this.#entities.values()) entity.abandon(error)
     for (const collection of this.#collections.values()) collection.receiveFault(error)
-    for (const creation of this.#creations.values()) creation.reject(error)
+    for (const request of this.#requests.values()) request.reject(error)
     this.#entities.clear()
     this.#collections.clear()
-    this.#creations.clear()
+    this.#requests.clear()
     this.#core?.free()
     this.#core = null
     this.#setStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime })
@@ -203,6 +222,15 @@ export class IndelibleClient {
 
   #assertOpen(): void {
     if (this.#closed) throw closedError()
+  }
+
+  /** Asks something of a whole entity; resolves with its name when that is done. */
+  async #request(ask: (core: Core) => number): Promise<string> {
+    const number = ask(await this.#start())
+    const answer = deferred<string>()
+    this.#requests.set(number, answer)
+    this.#pump()
+    return answer.promise
   }
 
   /** Loads the core if need be and keeps the connection going. */
@@ -250,8 +278,8 @@ export class IndelibleClient {
 
   #takeOver(): void {
     const before = this.#core
-    // Only the session that was asked for a creation can take the answer.
-    if (!this.#outgrown || before === null || this.#creations.size > 0) return
+    // Only the session that was asked can take the answer.
+    if (!this.#outgrown || before === null || this.#requests.size > 0) return
     this.#outgrown = false
     this.#core = Core.start('whole', this.#name)
     this.#loading = Promise.resolve(this.#core)
@@ -286,8 +314,8 @@ export class IndelibleClient {
   #restart(error: IndelibleError): void {
     if (!this.#core?.dead) return
     for (const entity of this.#entities.values()) entity.restart(error)
-    for (const creation of this.#creations.values()) creation.reject(error)
-    this.#creations.clear()
+    for (const request of this.#requests.values()) request.reject(error)
+    this.#requests.clear()
     this.#core = Core.start(this.#core.name, this.#name)
     this.#loading = Promise.resolve(this.#core)
     this.#reopen(this.#core)
@@ -368,12 +396,12 @@ export class IndelibleClient {
         if (event.entity === null) this.#setStatus(event.status)
         else this.#entities.get(event.entity)?.receiveStatus(event.status)
         break
-      case 'created':
-        this.#settleCreation(event.request, creation => creation.resolve(event.entity))
+      case 'done':
+        this.#settle(event.request, request => request.resolve(event.entity))
         break
-      case 'not-created':
-        this.#settleCreation(event.request, creation =>
-          creation.reject(new PolicyError(event.violations, event.message, event.code)),
+      case 'not-done':
+        this.#settle(event.request, request =>
+          request.reject(new PolicyError(event.violations, event.message, event.code)),
         )
         break
       case 'outgrown':
@@ -455,10 +483,10 @@ export class IndelibleClient {
     }
   }
 
-  #settleCreation(request: number, settle: (creation: Deferred<string>) => void): void {
-    const creation = this.#creations.get(request)
-    this.#creations.delete(request)
-    if (creation !== undefined) settle(creation)
+  #settle(number: number, settle: (request: Deferred<string>) => void): void {
+    const request = this.#requests.get(number)
+    this.#requests.delete(number)
+    if (request !== undefined) settle(request)
     // Not at once: whoever hands this on may not be done with the present core.
     if (this.#outgrown) queueMicrotask(() => this.#takeOver())
   }

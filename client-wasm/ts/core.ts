@@ -57,9 +57,9 @@ export type CoreEvent =
   | { readonly type: 'item-gone'; readonly entity: string }
   | { readonly type: 'watched'; readonly kind: string; readonly entities: readonly string[] }
   | ({ readonly type: 'unwatchable'; readonly kind: string } & Fault)
-  | { readonly type: 'created'; readonly request: number; readonly entity: string }
+  | { readonly type: 'done'; readonly request: number; readonly entity: string }
   | ({
-      readonly type: 'not-created'
+      readonly type: 'not-done'
       readonly request: number
       readonly violations: readonly Violation[]
     } & Fault)
@@ -207,9 +207,19 @@ export class Core {
     return this.#call(session => session.edits(entity))
   }
 
-  /** Asks for a new entity; the answer is a `created` or `not-created` with this number. */
+  /** Asks for a new entity; the answer is a `done` or `not-done` with this number. */
   create(entity: string, value: string): number {
     return this.#call(session => session.create(entity, value, Date.now()))
+  }
+
+  /** Asks for an entity to be deleted; answered like `create`. */
+  delete(entity: string): number {
+    return this.#call(session => session.delete(entity, Date.now()))
+  }
+
+  /** Asks for a deletion to be undone; answered like `create`. */
+  undelete(entity: string): number {
+    return this.#call(session => session.undelete(entity, Date.now()))
   }
 
   /** Gives the core's memory back. */

@@ -423,11 +423,11 @@ fn creations_are_answered_once_across_connections() {
         .expect("sound");
     pair.connect();
     let created = pair.events.iter().any(
-        |event| matches!(event, Event::Created { request: r, entity: e } if *r == request && *e == entity("team/joe")),
+        |event| matches!(event, Event::Done { request: r, entity: e } if *r == request && *e == entity("team/joe")),
     );
     assert!(created);
     let refused = pair.events.iter().any(|event| {
-        matches!(event, Event::NotCreated { request: r, fault, .. } if *r == taken && fault.code == "exists")
+        matches!(event, Event::NotDone { request: r, fault, .. } if *r == taken && fault.code == "exists")
     });
     assert!(refused);
     pair.session.disconnected(None);

@@ -109,6 +109,13 @@ export class TestServer {
       case 'create':
         this.#create(socket, fields)
         break
+      case 'delete':
+        this.tell('gone', { entity: fields.entity, code: 'deleted' })
+        this.#send(socket, 'admitted', { id: fields.id, entity: fields.entity, epoch: 1, seq: 2 })
+        break
+      case 'undelete':
+        this.#undelete(socket, fields)
+        break
     }
   }
 
@@ -184,6 +191,24 @@ export class TestServer {
       const named = entity.includes('/') ? entity : `${entity}/chosen`
       this.#send(socket, 'admitted', { id, entity: named, epoch: 1, seq: 1 })
     }
+  }
+
+  #undelete(socket: WebSocket, { id, entity }: Received): void {
+    if (entity === JANE) {
+      this.#send(socket, 'admitted', { id, entity, epoch: 1, seq: 3 })
+      return
+    }
+    const violation = {
+      change: 0,
+      ops: [],
+      pointer: '/code',
+      rule: 'unique',
+      attempted: '"E-1"',
+      holder: JANE,
+      message: 'team/jane has this value',
+    }
+    const code = 'policy'
+    this.#send(socket, 'refused', { id, entity, admitted: 0, code, violations: [violation] })
   }
 }
 

@@ -216,9 +216,9 @@ async fn of_two_who_made_one_value_offline_the_second_is_told_who_has_it() {
     let his = bob.create("page/bob", &json!({ "title": "Bob's", "code": "X" }));
     let other = bob.create("page/other", &json!({ "title": "Other", "code": "Y" }));
     ada.connect(&server.authority, token("ada")).await;
-    assert_eq!(ada.creations(1).await, [(hers, None)]);
+    assert_eq!(ada.answers(1).await, [(hers, None)]);
     bob.connect(&server.authority, token("bob")).await;
-    let mut answers = bob.creations(2).await;
+    let mut answers = bob.answers(2).await;
     answers.sort_by_key(|(request, _)| *request);
     assert_eq!(answers[1], (other, None));
     let (request, violations) = answers.remove(0);
@@ -229,11 +229,27 @@ async fn of_two_who_made_one_value_offline_the_second_is_told_who_has_it() {
     assert_eq!(violations[0].attempted, Some(json!("X")));
     assert_eq!(violations[0].holder, Some("page/ada".parse().unwrap()));
     let again = bob.create("page/bob", &json!({ "title": "Bob's", "code": "Z" }));
-    assert_eq!(bob.creations(1).await, [(again, None)]);
-    let answer = server
-        .http_as("ada", &["editor"])
-        .get("/api/page/bob")
-        .await;
-    assert_eq!(answer.body["code"], "Z");
+    assert_eq!(bob.answers(1).await, [(again, None)]);
+    let http = server.http_as("ada", &["editor"]);
+    assert_eq!(http.get("/api/page/bob").await.body["code"], "Z");
+
+    // What was deleted offline comes back, unless another one has its value by then.
+    bob.disconnect();
+    let deleted = bob.delete("page/bob");
+    bob.connect(&server.authority, token("bob")).await;
+    assert_eq!(bob.answers(1).await, [(deleted, None)]);
+    assert_eq!(http.get("/api/page/bob").await.status, 404);
+    let taken = http.put("/api/page/one", json!({ "code": "Z" })).await;
+    assert_eq!(taken.status, 200, "{}", taken.body);
+    let undeleted = bob.undelete("page/bob");
+    let (number, violations) = bob.answers(1).await.remove(0);
+    let violations = violations.expect("it is refused");
+    assert_eq!((number, violations.len()), (undeleted, 1));
+    assert_eq!(violations[0].holder, Some("page/one".parse().unwrap()));
+    let freed = http.put("/api/page/one", json!({ "code": "W" })).await;
+    assert_eq!(freed.status, 200, "{}", freed.body);
+    let undeleted = bob.undelete("page/bob");
+    assert_eq!(bob.answers(1).await, [(undeleted, None)]);
+    assert_eq!(http.get("/api/page/bob").await.body["code"], "Z");
     server.stop().await;
 }

@@ -25,7 +25,7 @@ struct Seen {
     revision: Option<u64>,
     status: Option<Status>,
     saved: u64,
-    creations: Vec<(u32, Option<Vec<ViolationView>>)>,
+    answers: Vec<(u32, Option<Vec<ViolationView>>)>,
 }
 
 impl Seen {
@@ -47,12 +47,12 @@ impl Seen {
             } => self.status = Some(status),
             Event::Saved { edit, .. } => self.saved = edit,
             Event::Refused { settled, .. } => self.saved = self.saved.max(settled),
-            Event::Created { request, .. } => self.creations.push((request, None)),
-            Event::NotCreated {
+            Event::Done { request, .. } => self.answers.push((request, None)),
+            Event::NotDone {
                 request,
                 violations,
                 ..
-            } => self.creations.push((request, Some(violations))),
+            } => self.answers.push((request, Some(violations))),
             Event::Gone { fault, .. } => panic!("it is gone: {fault:?}"),
             Event::Disconnect { reason } => panic!("it breaks off: {reason}"),
             _ => {}
@@ -143,14 +143,19 @@ impl Editor {
         request.unwrap()
     }
 
+    pub(super) fn delete(&mut self, entity: &str) -> u32 {
+        self.session.delete(entity, now()).unwrap()
+    }
+
+    pub(super) fn undelete(&mut self, entity: &str) -> u32 {
+        self.session.undelete(entity, now()).unwrap()
+    }
+
     /// What became of what was asked for, in the order of the answers, when there are as many:
-    /// nothing to say of what is there, why of what is not.
-    pub(super) async fn creations(
-        &mut self,
-        count: usize,
-    ) -> Vec<(u32, Option<Vec<ViolationView>>)> {
-        self.speak_until(|seen| seen.creations.len() >= count).await;
-        std::mem::take(&mut self.seen.creations)
+    /// nothing to say of what is done, why of what is not.
+    pub(super) async fn answers(&mut self, count: usize) -> Vec<(u32, Option<Vec<ViolationView>>)> {
+        self.speak_until(|seen| seen.answers.len() >= count).await;
+        std::mem::take(&mut self.seen.answers)
     }
 
     /// What is shown.
