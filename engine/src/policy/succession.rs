@@ -15,7 +15,7 @@ use crate::pointer::Pointer;
 pub(crate) enum Origin {
     /// It was at the same key.
     Kept(NodeId),
-    /// It was at the key that `was` names.
+    /// It was at the key that `was` names, or has the name back that the old schema's `was` names.
     Renamed(NodeId),
     /// There was nothing.
     New,
@@ -102,6 +102,7 @@ impl Matcher<'_> {
             }
             let was = self.new.node(*child).was.as_deref();
             let Some((was, &source)) = was.and_then(|was| Some((was, old.get(was)?))) else {
+                self.back(name, *child, &mut left, &declared);
                 continue;
             };
             if declared.contains(&was) {
@@ -126,6 +127,27 @@ impl Matcher<'_> {
         }
     }
 
+    /// A name that the old schema has renamed is there again, and the other one is not: an earlier
+    /// schema comes back.
+    fn back(
+        &mut self,
+        name: &str,
+        child: NodeId,
+        left: &mut BTreeMap<&str, NodeId>,
+        declared: &[&str],
+    ) {
+        let renamed = |&(now, source): &(&str, NodeId)| {
+            !declared.contains(&now) && self.old.node(source).was.as_deref() == Some(name)
+        };
+        let found = left.iter().map(|(now, source)| (*now, *source));
+        if let Some((now, source)) = found.into_iter().find(renamed)
+            && fits(&self.old.node(source).shape, &self.new.node(child).shape)
+        {
+            left.remove(now);
+            self.property(Origin::Renamed(source), source, child);
+        }
+    }
+
     fn property(&mut self, origin: Origin, source: NodeId, child: NodeId) {
         let (old, new) = (&self.old.node(source).shape, &self.new.node(child).shape);
         // Nothing is stored for what the ledger tells, so nothing can be carried over either way.
@@ -140,9 +162,7 @@ impl Matcher<'_> {
         let alike = std::mem::discriminant(old) == std::mem::discriminant(new);
         match origin {
             _ if alike => self.follow(origin, child),
-            Origin::Renamed(_) if !types(old).is_disjoint(types(new)) => {
-                self.follow(origin, child);
-            }
+            Origin::Renamed(_) if fits(old, new) => self.follow(origin, child),
             Origin::Renamed(_) => {
                 let reason = format!(
                     "no value of what it was ({}) can be one of what it is ({})",
@@ -162,6 +182,11 @@ impl Matcher<'_> {
             }
         }
     }
+}
+
+/// Whether a value of one shape can be one of another.
+fn fits(old: &Shape, new: &Shape) -> bool {
+    !types(old).is_disjoint(types(new))
 }
 
 /// The types of the values that are presented at a place of this shape.

@@ -230,6 +230,30 @@ fn a_new_schema_takes_everything_along() {
     kept.check_replay(&[&before, &after]);
 }
 
+/// Whoever takes a schema back, after a start that was cut short perhaps, has the values back.
+#[test]
+fn an_earlier_schema_has_its_names_back() {
+    let (before, after) = (kind(&old()), kind(&new()));
+    let mut kept = Kept::new(&before, &value());
+    let mut value = kept.entity.presented();
+    for there in 0..2 {
+        kept.migrate(&after);
+        kept.put(&json!({ "story": format!("Once {there}") }));
+        kept.migrate(&before);
+        value.as_object_mut().unwrap().remove("gone");
+        value["body"] = json!(format!("Once {there}"));
+        assert_eq!(kept.entity.presented(), value);
+    }
+    kept.check_replay(&[&before, &after]);
+
+    // A property that has never been called so is a new one.
+    let mut other = old();
+    other["story"] = json!({ "type": "string" });
+    other.as_object_mut().unwrap().remove("body");
+    kept.migrate(&kind(&other));
+    assert_eq!(kept.entity.presented().get("story"), None);
+}
+
 fn judge_merge(kept: &Kept, body: &Value) -> Verdict {
     let actor = server_actor(kept.entity.id(), Epoch::FIRST, "alice");
     let mut doc = Client::on(&kept.entity, "alice", 8);
