@@ -34,7 +34,7 @@ pub(crate) use succession::{Origin, Succession};
 use crate::id::{Hash, Kind};
 use crate::pointer::Pointer;
 use crate::principal::Principal;
-use crate::schema::{self, SchemaError, SchemaSource};
+use crate::schema::{self, Mistake, SchemaError, SchemaSource};
 
 /// Something that the root of a schema permits to roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +113,7 @@ impl Policy {
             vec![SchemaError {
                 file: source.file.clone(),
                 pointer: Pointer::root(),
+                mistake: Mistake::Unsupported,
                 reason,
             }]
         })
@@ -382,6 +383,7 @@ impl Policies {
                     errors.extend(told.map(|(pointer, reason)| SchemaError {
                         file: source.file.clone(),
                         pointer,
+                        mistake: Mistake::Unique,
                         reason,
                     }));
                 }
@@ -389,6 +391,7 @@ impl Policies {
                     Some((_, first)) => errors.push(SchemaError {
                         file: source.file.clone(),
                         pointer: ["x-indelible", "kind"].into_iter().collect(),
+                        mistake: Mistake::Kind,
                         reason: format!(
                             "{} describes the kind {} already",
                             first.file,

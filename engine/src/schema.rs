@@ -10,6 +10,7 @@ mod emit;
 mod gather;
 mod list;
 mod marks;
+mod mistake;
 mod object;
 mod scalar;
 mod vocabulary;
@@ -24,6 +25,7 @@ use crate::json;
 use crate::pointer::Pointer;
 use crate::policy::Parts;
 
+pub use mistake::Mistake;
 #[cfg(feature = "whole-entity")]
 pub(crate) use whole::Whole;
 
@@ -43,6 +45,8 @@ pub struct SchemaError {
     pub file: String,
     /// Where in the file.
     pub pointer: Pointer,
+    /// Which sort of mistake it is; its code is stable.
+    pub mistake: Mistake,
     /// What is wrong there and, where it can be guessed, what to write instead.
     pub reason: String,
 }
@@ -62,12 +66,12 @@ impl std::error::Error for SchemaError {}
 /// The mistakes found so far.
 #[derive(Debug, Default)]
 struct Report {
-    mistakes: Vec<(Pointer, String)>,
+    mistakes: Vec<(Pointer, String, Mistake)>,
 }
 
 impl Report {
-    fn add(&mut self, pointer: Pointer, reason: impl Into<String>) {
-        let mistake = (pointer, reason.into());
+    fn add(&mut self, mistake: Mistake, pointer: Pointer, reason: impl Into<String>) {
+        let mistake = (pointer, reason.into(), mistake);
         // A definition that is used twice is looked at twice.
         if !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake);
@@ -82,7 +86,7 @@ pub(crate) fn compile(source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> 
         Ok(schema) => compile_value(schema, &mut report),
         Err(error) => {
             let reason = format!("this is not the JSON we expect: {error}");
-            report.add(Pointer::root(), reason);
+            report.add(Mistake::Json, Pointer::root(), reason);
             None
         }
     };
@@ -90,9 +94,10 @@ pub(crate) fn compile(source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> 
         Some(parts) if report.mistakes.is_empty() => Ok(parts),
         _ => {
             report.mistakes.sort();
-            let to_error = |(pointer, reason)| SchemaError {
+            let to_error = |(pointer, reason, mistake)| SchemaError {
                 file: source.file.clone(),
                 pointer,
+                mistake,
                 reason,
             };
             Err(report.mistakes.into_iter().map(to_error).collect())

@@ -68,7 +68,8 @@ pub enum ServeError {
 }
 
 fn lines(errors: &[SchemaError]) -> String {
-    let texts: Vec<String> = errors.iter().map(|error| format!("  {error}")).collect();
+    let line = |error: &SchemaError| format!("  {error} [{}]", error.mistake.code());
+    let texts: Vec<String> = errors.iter().map(line).collect();
     texts.join("\n")
 }
 

@@ -160,12 +160,37 @@ fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
     );
     assert!(found.contains(" mistakes in "), "{found}");
 
+    assert!(found.contains("\"edit\"? [unknown-word]\n"), "{found}");
+    let output = indelible(&["schema", "check", path(dir.path()), "--json"]);
+    let told: serde_json::Value = serde_json::from_str(text(&output.stdout)).unwrap();
+    let told = &told["mistakes"][2];
+    assert_eq!(
+        (&told["file"], &told["pointer"], &told["code"]),
+        (
+            &serde_json::json!("room.json"),
+            &serde_json::json!("/x-indelible/editt"),
+            &serde_json::json!("unknown-word")
+        )
+    );
+    let reason = told["reason"].as_str().unwrap();
+    assert!(reason.starts_with("unknown word"), "{reason}");
+
     // A schema with mistakes does not hide those of content files.
     fs::create_dir(dir.path().join("content")).unwrap();
     fs::write(dir.path().join("hall.json"), ROOM.replace("room", "hall")).unwrap();
     fs::write(dir.path().join("content/hall.json"), r#"{"east": 1}"#).unwrap();
     fs::write(dir.path().join("content/room.json"), "{").unwrap();
     let found = check();
+    let codes: Vec<&str> = found
+        .lines()
+        .filter_map(|line| line.rsplit_once(" ["))
+        .map(|(_, code)| code)
+        .collect();
+    assert_eq!(
+        codes,
+        ["type]", "value]", "unknown-word]", "json]", "content]"],
+        "{found}"
+    );
     for place in [
         "room.json at /x-indelible/editt: ",
         "content/hall.json at /east: ",

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Report;
 use super::constrain::{self, Context};
 use super::gather::{Part, Source, gather};
 use super::marks::{Marks, Merge};
 use super::scalar;
 use super::vocabulary::{MARKS, type_names, types_concerned};
+use super::{Mistake, Report};
 use crate::pointer::Pointer;
 use crate::policy::{
     AtomicRule, NESTING_MAX, Node, NodeId, NodeName, ReadRule, ScalarRule, Shape, Types, WriteRule,
@@ -152,7 +152,7 @@ impl<'a> Binder<'a, '_> {
                 "the schema is too large: at most {NODES_MAX} fields, nested at most \
                  {NESTING_MAX} deep"
             );
-            self.report.add(Pointer::root(), reason);
+            self.report.add(Mistake::Size, Pointer::root(), reason);
             return id;
         }
         let parts = gather(self.root, place.sources.clone(), self.report);
@@ -162,7 +162,8 @@ impl<'a> Binder<'a, '_> {
                 marks.add(part.keywords, &part.at, self.report);
             } else if index > 0 && part.keywords.contains_key(MARKS) {
                 let reason = "what is said about the kind must stand on the root itself";
-                self.report.add(part.at.child(MARKS), reason);
+                self.report
+                    .add(Mistake::Misplaced, part.at.child(MARKS), reason);
             }
         }
         let mut field = Field {
@@ -219,6 +220,7 @@ impl<'a> Binder<'a, '_> {
         if let Some(at) = &field.marks.read_only {
             match &stated {
                 Some(word) if word.value != WriteRule::System => self.report.add(
+                    Mistake::Contradiction,
                     word.at.clone(),
                     "contradicts \"readOnly\": true, which means \"write\": \"system\"",
                 ),
@@ -236,7 +238,7 @@ impl<'a> Binder<'a, '_> {
                     "widens: above it only {} may write; a field may only narrow what it inherits",
                     field.place.write
                 );
-                self.report.add(word.at, reason);
+                self.report.add(Mistake::Widens, word.at, reason);
             }
             field.place.write = word.value;
         }
@@ -245,7 +247,7 @@ impl<'a> Binder<'a, '_> {
             if !rule.is_within(&field.place.read) {
                 let reason =
                     "widens: fewer roles may read what it lies in; a field may only narrow";
-                self.report.add(word.at.clone(), reason);
+                self.report.add(Mistake::Widens, word.at.clone(), reason);
             }
             field.place.read = rule;
         }
@@ -256,13 +258,16 @@ impl<'a> Binder<'a, '_> {
         if field.place.name == NodeName::Root {
             if field.types != Some(Types::OBJECT) {
                 let reason = "an entity is an object: write \"type\": \"object\"";
-                self.report.add(Pointer::root(), reason);
+                self.report.add(Mistake::Type, Pointer::root(), reason);
                 return None;
             }
             for keyword in ["default", "readOnly"] {
                 for (_, at) in field.all(keyword) {
-                    self.report
-                        .add(at, "has no effect here; say it on the properties");
+                    self.report.add(
+                        Mistake::Misplaced,
+                        at,
+                        "has no effect here; say it on the properties",
+                    );
                 }
             }
             return self.object(field).map(|shape| (shape, None));
@@ -280,7 +285,7 @@ impl<'a> Binder<'a, '_> {
             // A schema that is no object has been reported where it stands.
             if !field.parts.is_empty() {
                 let reason = "say which type of value is here: \"type\": …";
-                self.report.add(field.at.clone(), reason);
+                self.report.add(Mistake::Type, field.at.clone(), reason);
             }
             return None;
         };
@@ -298,14 +303,15 @@ impl<'a> Binder<'a, '_> {
             }
             Types::NONE => {
                 let reason = "the types that are stated here exclude one another";
-                self.report.add(field.at.clone(), reason);
+                self.report
+                    .add(Mistake::Contradiction, field.at.clone(), reason);
                 None
             }
             _ => {
                 let reason = "an object or a list always exists and merges by its parts, so it \
                               cannot be another type too; leave the other types out, or say \
                               \"merge\": \"atomic\" to replace the value as one";
-                self.report.add(field.at.clone(), reason);
+                self.report.add(Mistake::Type, field.at.clone(), reason);
                 None
             }
         }
@@ -318,7 +324,7 @@ impl<'a> Binder<'a, '_> {
             NodeName::Additional => {}
             _ => {
                 let reason = "what a list holds cannot be atomic by itself; say it on the list";
-                self.report.add(field.at.clone(), reason);
+                self.report.add(Mistake::Merge, field.at.clone(), reason);
                 return None;
             }
         }
@@ -376,12 +382,12 @@ impl<'a> Binder<'a, '_> {
                 let at = part.at.child(keyword);
                 if concerned.is_disjoint(types) {
                     let reason = format!("{keyword} says nothing about {}", types);
-                    self.report.add(at, reason);
+                    self.report.add(Mistake::Misplaced, at, reason);
                 } else if constrain::is_for_atomic(keyword, value) {
                     let reason = format!(
                         "{keyword} can only be used inside a value with \"merge\": \"atomic\""
                     );
-                    self.report.add(at, reason);
+                    self.report.add(Mistake::Misplaced, at, reason);
                 }
             }
         }
@@ -392,7 +398,7 @@ impl<'a> Binder<'a, '_> {
         for (word, at) in field.marks.words() {
             if !words.contains(&word) {
                 let reason = format!("{word:?} means nothing on {what}");
-                self.report.add(at.clone(), reason);
+                self.report.add(Mistake::Misplaced, at.clone(), reason);
             }
         }
     }

@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 
+use super::Mistake;
 use super::bind::{Binder, WHOLE};
 use super::gather::{Part, Source, follow};
 use super::vocabulary::MARKS;
@@ -83,7 +84,9 @@ impl<'a> Checker<'a, '_, '_> {
         self.binder.constraints += 1;
         if self.binder.constraints > SCHEMAS_MAX {
             let reason = format!("the schema is too large: at most {SCHEMAS_MAX} constraints");
-            self.binder.report.add(Pointer::root(), reason);
+            self.binder
+                .report
+                .add(Mistake::Size, Pointer::root(), reason);
             return;
         }
         let report = &mut *self.binder.report;
@@ -118,7 +121,7 @@ impl<'a> Checker<'a, '_, '_> {
                 _ => None,
             };
             match refused {
-                Some(reason) => self.binder.report.add(at, reason),
+                Some(reason) => self.binder.report.add(Mistake::Misplaced, at, reason),
                 None => self.keyword(keyword, value, &part, context),
             }
         }
@@ -190,7 +193,9 @@ impl<'a> Checker<'a, '_, '_> {
             Context::Atomic => return Some(Context::Atomic),
             Context::Key | Context::Name => {
                 let reason = "this is a string, which has no properties";
-                self.binder.report.add(at.clone(), reason);
+                self.binder
+                    .report
+                    .add(Mistake::Undeclared, at.clone(), reason);
                 return None;
             }
         };
@@ -207,7 +212,9 @@ impl<'a> Checker<'a, '_, '_> {
                 _ => {
                     let reason = format!("this is {}", node.shape.description());
                     let reason = format!("{reason}, which has no properties");
-                    self.binder.report.add(at.clone(), reason);
+                    self.binder
+                        .report
+                        .add(Mistake::Undeclared, at.clone(), reason);
                     None
                 }
             };
@@ -216,7 +223,7 @@ impl<'a> Checker<'a, '_, '_> {
             let shape = self.binder.nodes[child.index()].as_ref().map(|n| &n.shape);
             if matches!(shape, Some(Shape::Tally)) {
                 let reason = format!("{name:?} is a tally, which the value does not hold");
-                self.binder.report.add(at.clone(), reason);
+                self.binder.report.add(Mistake::Derived, at.clone(), reason);
             }
             return Some(Context::Node(*child));
         }
@@ -230,7 +237,9 @@ impl<'a> Checker<'a, '_, '_> {
             "{name:?} is not declared: a property must be declared where the object is, through \
              properties, $ref or allOf; here it can only be constrained"
         );
-        self.binder.report.add(at.clone(), reason);
+        self.binder
+            .report
+            .add(Mistake::Undeclared, at.clone(), reason);
         None
     }
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Report;
+use super::{Mistake, Report};
 use crate::pointer::Pointer;
 
 /// How many schemas may speak about one place; more come only from definitions that multiply.
@@ -55,7 +55,7 @@ pub(super) fn follow<'a>(
         .filter(|p| p.starts_with("/$defs/"))?;
     if refs.contains(&target) {
         let reason = format!("{target} leads back to itself; schemas cannot be recursive");
-        report.add(at.child("$ref"), reason);
+        report.add(Mistake::Reference, at.child("$ref"), reason);
         return None;
     }
     let mut refs = refs.to_vec();
@@ -79,14 +79,14 @@ pub(super) fn gather<'a>(
     while let Some(source) = next.pop() {
         if parts.len() == PARTS_MAX {
             let reason = format!("too many schemas speak about one place: at most {PARTS_MAX} may");
-            report.add(source.at, reason);
+            report.add(Mistake::Size, source.at, reason);
             return Vec::new();
         }
         let keywords = match source.value {
             Value::Object(keywords) => keywords,
             Value::Bool(_) => {
                 let reason = "say which type of value may be here, by a schema with \"type\"";
-                report.add(source.at, reason);
+                report.add(Mistake::Type, source.at, reason);
                 continue;
             }
             _ => continue,

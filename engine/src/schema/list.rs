@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::Mistake;
 use super::bind::{Binder, Field, Place, inner_place};
 use super::gather::{Source, gather};
 use super::marks::Merge;
@@ -26,7 +27,7 @@ impl<'a> Binder<'a, '_> {
         let atomic = "or say \"merge\": \"atomic\" to replace the list as one";
         if sources.is_empty() {
             let reason = format!("say what the list holds by items, {atomic}");
-            self.report.add(field.at.clone(), reason);
+            self.report.add(Mistake::Type, field.at.clone(), reason);
             return None;
         }
         let parts = gather(self.root, sources.clone(), self.report);
@@ -39,13 +40,15 @@ impl<'a> Binder<'a, '_> {
                 let reason = format!(
                     "a list holds either objects or scalars; wrap what it is to hold in an object, {atomic}"
                 );
-                self.report.add(sources[0].at.clone(), reason);
+                self.report
+                    .add(Mistake::Type, sources[0].at.clone(), reason);
                 None
             }
             None => {
                 if !parts.is_empty() {
                     let reason = "say which type the items have: \"type\": …";
-                    self.report.add(sources[0].at.clone(), reason);
+                    self.report
+                        .add(Mistake::Type, sources[0].at.clone(), reason);
                 }
                 None
             }
@@ -66,12 +69,12 @@ impl<'a> Binder<'a, '_> {
             && word.value != Merge::Keyed
         {
             let reason = "a list of objects merges as \"keyed\" or \"atomic\"";
-            self.report.add(word.at.clone(), reason);
+            self.report.add(Mistake::Merge, word.at.clone(), reason);
         }
         for (value, at) in field.all("uniqueItems") {
             if value == &Value::Bool(true) {
                 let reason = "every item has an id of its own, so no two are ever equal";
-                self.report.add(at, reason);
+                self.report.add(Mistake::Misplaced, at, reason);
             }
         }
         let default = self.empty_default(field, &Value::Array(Vec::new()));
@@ -101,7 +104,7 @@ impl<'a> Binder<'a, '_> {
             && word.value != Merge::List
         {
             let reason = "a list of scalars merges as \"list\" or \"atomic\"";
-            self.report.add(word.at.clone(), reason);
+            self.report.add(Mistake::Merge, word.at.clone(), reason);
         }
         let element = self.bind(Place {
             sources,

@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Report;
 use super::vocabulary::{MARKS, nearest};
+use super::{Mistake, Report};
 use crate::id::{Kind, check_map_key};
 use crate::pointer::Pointer;
 use crate::policy::{Permissions, Roles, StampKind, WriteRule};
@@ -150,6 +150,7 @@ impl Reader<'_> {
         let at = self.at.child(word);
         match into {
             Some(stated) if stated.value != value => self.report.add(
+                Mistake::Contradiction,
                 at,
                 format!("contradicts what {} says about the same field", stated.at),
             ),
@@ -215,7 +216,7 @@ fn roles(value: &Value) -> Result<Roles, String> {
 /// Checks the words in one place.
 pub(super) fn check(value: &Value, at: &Pointer, report: &mut Report) {
     let Some(words) = value.as_object() else {
-        report.add(at.clone(), "must be an object");
+        report.add(Mistake::Value, at.clone(), "must be an object");
         return;
     };
     let on_root = at.parent().is_some_and(|schema| schema.is_root());
@@ -228,10 +229,10 @@ pub(super) fn check(value: &Value, at: &Pointer, report: &mut Report) {
                 check_field_word(word, value)
             };
             if let Err(reason) = checked {
-                report.add(at.child(word), reason);
+                report.add(Mistake::Value, at.child(word), reason);
             }
         } else {
-            report.add(at.child(word), unknown(word, on_root));
+            report.add(Mistake::UnknownWord, at.child(word), unknown(word, on_root));
         }
     }
 }
@@ -319,12 +320,16 @@ pub(super) fn kind(schema: &Value, report: &mut Report) -> Option<KindMarks> {
     let Some(words) = schema.get(MARKS).and_then(Value::as_object) else {
         if schema.is_object() && schema.get(MARKS).is_none() {
             let reason = "the root must say which kind this is: \"x-indelible\": {\"kind\": …}";
-            report.add(Pointer::root(), reason);
+            report.add(Mistake::Kind, Pointer::root(), reason);
         }
         return None;
     };
     if !words.contains_key("kind") {
-        report.add(at.clone(), "must say which kind this is: \"kind\": …");
+        report.add(
+            Mistake::Kind,
+            at.clone(),
+            "must say which kind this is: \"kind\": …",
+        );
     }
     let permitted = |word| {
         words
@@ -336,7 +341,7 @@ pub(super) fn kind(schema: &Value, report: &mut Report) -> Option<KindMarks> {
     for word in ["create", "delete"] {
         if singleton && words.contains_key(word) {
             let reason = "the entity of a singleton always exists; nobody creates or deletes it";
-            report.add(at.child(word), reason);
+            report.add(Mistake::Kind, at.child(word), reason);
         }
     }
     Some(KindMarks {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::Mistake;
 use super::bind::{Binder, Field, Place, inner_place};
 use super::gather::{Source, gather};
 use super::scalar;
@@ -30,7 +31,7 @@ impl<'a> Binder<'a, '_> {
         );
         if let Some(word) = &field.marks.merge {
             let reason = "an object merges by its properties; only \"atomic\" can be said here";
-            self.report.add(word.at.clone(), reason);
+            self.report.add(Mistake::Merge, word.at.clone(), reason);
         }
         let (declared, additional) = self.declared(field);
         let required = self.required(field, &declared, additional.is_some());
@@ -86,7 +87,7 @@ impl<'a> Binder<'a, '_> {
                     let reason = "cannot be the name of a property: names have 1 to 128 bytes, no \
                                   control characters, and do not begin with $, which is reserved; \
                                   nor may one be __proto__";
-                    self.report.add(at.child(name), reason);
+                    self.report.add(Mistake::Name, at.child(name), reason);
                 }
                 declared.entry(name.clone()).or_default().push(source);
             }
@@ -94,8 +95,11 @@ impl<'a> Binder<'a, '_> {
                 None | Some(Value::Bool(false)) => {}
                 Some(Value::Bool(true)) => {
                     let reason = "say what other properties hold: a schema, or false for none";
-                    self.report
-                        .add(part.at.child("additionalProperties"), reason);
+                    self.report.add(
+                        Mistake::Additional,
+                        part.at.child("additionalProperties"),
+                        reason,
+                    );
                 }
                 Some(value) => {
                     let at = part.at.child("additionalProperties");
@@ -116,8 +120,11 @@ impl<'a> Binder<'a, '_> {
                      additionalProperties sees only the properties beside it; put it where all \
                      properties are, or write \"unevaluatedProperties\": false"
                 );
-                self.report
-                    .add(part.at.child("additionalProperties"), reason);
+                self.report.add(
+                    Mistake::Additional,
+                    part.at.child("additionalProperties"),
+                    reason,
+                );
             }
         }
         (declared, (!additional.is_empty()).then_some(additional))
@@ -144,14 +151,14 @@ impl<'a> Binder<'a, '_> {
         });
         if scalar::types(&parts) != Some(Types::STRING) {
             let reason = "presents the generated id of the item, which is a string";
-            self.report.add(at, reason);
+            self.report.add(Mistake::Derived, at, reason);
         } else if let Some(keyword) = other {
             let reason = format!(
                 "presents the generated id of the item, so {keyword} has no place here; name \
                  another property by \"x-indelible\": {{\"key\": …}} on the list if this one is \
                  to be written"
             );
-            self.report.add(at, reason);
+            self.report.add(Mistake::Derived, at, reason);
         }
     }
 
@@ -170,7 +177,7 @@ impl<'a> Binder<'a, '_> {
                 let is_key = field.place.key.as_deref() == Some(name);
                 if !declared.contains_key(name) && !open && !is_key {
                     let reason = format!("requires {name:?}, which is not declared");
-                    self.report.add(at.clone(), reason);
+                    self.report.add(Mistake::Undeclared, at.clone(), reason);
                 }
                 required.insert(name.to_owned(), at);
             }
@@ -194,7 +201,7 @@ impl<'a> Binder<'a, '_> {
                 node.shape.description()
             );
             let at = node.schema_pointer.clone();
-            self.report.add(at, reason);
+            self.report.add(Mistake::Additional, at, reason);
         }
     }
 
@@ -210,16 +217,16 @@ impl<'a> Binder<'a, '_> {
             };
             if let (Shape::Tally, Some(at)) = (&node.shape, required.get(name)) {
                 let reason = format!("{name:?} is a tally, which the value does not hold");
-                self.report.add(at.clone(), reason);
+                self.report.add(Mistake::Derived, at.clone(), reason);
             }
             if let Some(was) = &node.was {
                 let at = node.schema_pointer.child(MARKS).child("was");
                 if properties.contains_key(was) {
                     let reason = format!("there is a property {was:?}, so it was not renamed");
-                    self.report.add(at, reason);
+                    self.report.add(Mistake::Was, at, reason);
                 } else if !former.insert(was.clone()) {
                     let reason = format!("two properties cannot both have been {was:?}");
-                    self.report.add(at, reason);
+                    self.report.add(Mistake::Was, at, reason);
                 }
             }
         }

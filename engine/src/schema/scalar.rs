@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::Mistake;
 use super::bind::{Binder, Field, stated_types};
 use super::gather::Part;
 use super::marks::Merge;
@@ -125,7 +126,7 @@ impl<'a> Binder<'a, '_> {
                     .to_owned(),
                 _ => format!("{} does not merge like this", types),
             };
-            self.report.add(word.at.clone(), reason);
+            self.report.add(Mistake::Merge, word.at.clone(), reason);
         }
         if field.place.in_collection {
             let words = [
@@ -138,18 +139,18 @@ impl<'a> Binder<'a, '_> {
                         "{name:?} cannot be said inside lists and open maps, where an entity has \
                          many such values"
                     );
-                    self.report.add(word.at.clone(), reason);
+                    self.report.add(Mistake::Misplaced, word.at.clone(), reason);
                 }
             }
         }
         if let Some(word) = &field.marks.unique {
             if self.singleton {
                 let reason = "there is only one entity of this kind, so every value is unique";
-                self.report.add(word.at.clone(), reason);
+                self.report.add(Mistake::Unique, word.at.clone(), reason);
             } else if field.all("default").next().is_some() {
                 let reason = "a value that every entity has from the beginning is not unique; \
                               leave the default out";
-                self.report.add(word.at.clone(), reason);
+                self.report.add(Mistake::Unique, word.at.clone(), reason);
             }
         }
     }
@@ -165,7 +166,7 @@ impl<'a> Binder<'a, '_> {
                 "\"{word}\" needs \"type\": \"{needed}\", and this is {}",
                 types
             );
-            self.report.add(at, reason);
+            self.report.add(Mistake::Type, at, reason);
             return;
         }
         for keyword in ["enum", "const"] {
@@ -174,14 +175,14 @@ impl<'a> Binder<'a, '_> {
                     "a {word} changes in small steps, which {keyword} does not allow; leave \
                      merge out"
                 );
-                self.report.add(at.clone(), reason);
+                self.report.add(Mistake::Merge, at.clone(), reason);
             }
         }
         let index = field.marks.index.as_ref();
         if let Some(word) = index.filter(|_| field.place.in_collection) {
             let reason = "\"index\" cannot be said inside lists and open maps, where an entity \
                           has many such values";
-            self.report.add(word.at.clone(), reason);
+            self.report.add(Mistake::Misplaced, word.at.clone(), reason);
         }
     }
 
@@ -199,7 +200,7 @@ impl<'a> Binder<'a, '_> {
             for (option, at) in places.chain(single) {
                 if !Types::of(option).is_within(types) {
                     let reason = format!("can never be: the value is {}", types);
-                    self.report.add(at, reason);
+                    self.report.add(Mistake::Contradiction, at, reason);
                 }
             }
         }
@@ -216,11 +217,11 @@ impl<'a> Binder<'a, '_> {
             || !matches!(field.place.name, NodeName::Property(_))
         {
             let reason = "a stamp tells about the entity, so it stands on the root's properties";
-            self.report.add(word.at.clone(), reason);
+            self.report.add(Mistake::Misplaced, word.at.clone(), reason);
         }
         if field.types != Some(Types::STRING) {
             let reason = "a stamp is a string: write \"type\": \"string\"";
-            self.report.add(field.at.clone(), reason);
+            self.report.add(Mistake::Type, field.at.clone(), reason);
         }
         for part in &field.parts {
             for (keyword, value) in part.keywords {
@@ -232,7 +233,8 @@ impl<'a> Binder<'a, '_> {
                 };
                 if !good {
                     let reason = "the server makes stamps, so nothing can be demanded of them";
-                    self.report.add(part.at.child(keyword), reason);
+                    self.report
+                        .add(Mistake::Derived, part.at.child(keyword), reason);
                 }
             }
         }
@@ -244,11 +246,11 @@ impl<'a> Binder<'a, '_> {
         let word = field.marks.tally.as_ref()?;
         if field.place.in_collection || !matches!(field.place.name, NodeName::Property(_)) {
             let reason = "a tally belongs to the entity; it cannot stand in lists and open maps";
-            self.report.add(word.at.clone(), reason);
+            self.report.add(Mistake::Misplaced, word.at.clone(), reason);
         }
         if field.types != Some(Types::INTEGER) {
             let reason = "a tally is an integer: write \"type\": \"integer\"";
-            self.report.add(field.at.clone(), reason);
+            self.report.add(Mistake::Type, field.at.clone(), reason);
         }
         for part in &field.parts {
             for (keyword, value) in part.keywords {
@@ -259,7 +261,8 @@ impl<'a> Binder<'a, '_> {
                     || super::bind::WHOLE.contains(&keyword.as_str());
                 if demands && !from_zero {
                     let reason = "a tally counts from 0; nothing else can be said about it";
-                    self.report.add(part.at.child(keyword), reason);
+                    self.report
+                        .add(Mistake::Derived, part.at.child(keyword), reason);
                 }
             }
         }
@@ -281,16 +284,16 @@ impl<'a> Binder<'a, '_> {
         for (value, at) in stated {
             if !value::same(&first, &value) {
                 let reason = "contradicts another default of the same field";
-                self.report.add(at, reason);
+                self.report.add(Mistake::Contradiction, at, reason);
             } else if let Err(fault) = check(&value) {
                 let reason = format!("the default does not fit its own schema: it {fault}");
-                self.report.add(at, reason);
+                self.report.add(Mistake::Default, at, reason);
             } else if matches!(
                 field.place.name,
                 NodeName::Element | NodeName::Additional | NodeName::Item
             ) {
                 let reason = "only a declared property can have a default";
-                self.report.add(at, reason);
+                self.report.add(Mistake::Default, at, reason);
             }
         }
         Some(first)
@@ -309,7 +312,7 @@ impl<'a> Binder<'a, '_> {
             } else {
                 "a list of objects begins empty, since its items need ids"
             };
-            self.report.add(at, reason);
+            self.report.add(Mistake::Default, at, reason);
         }
         None
     }
@@ -318,7 +321,8 @@ impl<'a> Binder<'a, '_> {
         let (value, at) = field.all("default").next()?;
         let value = value.clone();
         let Some(values) = value.as_array() else {
-            self.report.add(at, "the default of a list must be a list");
+            self.report
+                .add(Mistake::Default, at, "the default of a list must be a list");
             return None;
         };
         let faults: Vec<_> = values
@@ -331,7 +335,8 @@ impl<'a> Binder<'a, '_> {
             .collect();
         for (index, fault) in faults {
             let reason = format!("the default does not fit its own schema: it {fault}");
-            self.report.add(at.child(index.to_string()), reason);
+            self.report
+                .add(Mistake::Default, at.child(index.to_string()), reason);
         }
         Some(value)
     }

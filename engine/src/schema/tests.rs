@@ -1,6 +1,7 @@
 //! Guards against schemas that are taken although something in them binds nothing, and against
 //! mistakes whose message does not help.
 
+mod codes;
 mod places;
 mod rules;
 

@@ -9,7 +9,7 @@
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
-use super::{Report, marks};
+use super::{Mistake, Report, marks};
 use crate::pointer::Pointer;
 use crate::policy::{Format, Types};
 
@@ -205,7 +205,7 @@ impl Checker<'_> {
             Value::Bool(_) if !at.is_root() => {}
             _ => self
                 .report
-                .add(at.clone(), "a schema must be a JSON object"),
+                .add(Mistake::Value, at.clone(), "a schema must be a JSON object"),
         }
     }
 
@@ -214,10 +214,13 @@ impl Checker<'_> {
         let Some((form, _)) = find(keyword) else {
             if marks::is_word(keyword) {
                 let reason = format!("{keyword:?} has no effect here; write it inside {MARKS:?}");
-                self.report.add(at, reason);
+                self.report.add(Mistake::Misplaced, at, reason);
             } else if let Some(known) = misspelt(keyword) {
-                self.report
-                    .add(at, format!("unknown keyword {keyword:?}; is it {known:?}?"));
+                self.report.add(
+                    Mistake::UnknownKeyword,
+                    at,
+                    format!("unknown keyword {keyword:?}; is it {known:?}?"),
+                );
             }
             return;
         };
@@ -226,12 +229,18 @@ impl Checker<'_> {
             Form::Schemas => self.schemas(value, &at),
             Form::SchemasByName => self.schemas_by_name(value, &at),
             Form::Marks => marks::check(value, &at, self.report),
-            Form::Refused(reason) => self
-                .report
-                .add(at, format!("{keyword} cannot be used: {reason}")),
+            Form::Refused(reason) => self.report.add(
+                Mistake::Unsupported,
+                at,
+                format!("{keyword} cannot be used: {reason}"),
+            ),
             _ => {
                 if let Err(reason) = self.value(form, value, schema_at) {
-                    self.report.add(at, reason);
+                    let sort = match form {
+                        Form::Reference => Mistake::Reference,
+                        _ => Mistake::Value,
+                    };
+                    self.report.add(sort, at, reason);
                 }
             }
         }
@@ -244,16 +253,21 @@ impl Checker<'_> {
                     self.schema(schema, &at.child(index.to_string()));
                 }
             }
-            _ => self
-                .report
-                .add(at.clone(), "must be a list of at least one schema"),
+            _ => self.report.add(
+                Mistake::Value,
+                at.clone(),
+                "must be a list of at least one schema",
+            ),
         }
     }
 
     fn schemas_by_name(&mut self, value: &Value, at: &Pointer) {
         let Some(schemas) = value.as_object() else {
-            self.report
-                .add(at.clone(), "must be an object with a schema for each name");
+            self.report.add(
+                Mistake::Value,
+                at.clone(),
+                "must be an object with a schema for each name",
+            );
             return;
         };
         for (name, schema) in schemas {
@@ -261,7 +275,8 @@ impl Checker<'_> {
             if at.last() == Some("patternProperties")
                 && let Err(error) = pattern(name)
             {
-                self.report.add(at.child(name), pattern_reason(&error));
+                self.report
+                    .add(Mistake::Value, at.child(name), pattern_reason(&error));
             }
         }
     }
@@ -356,8 +371,11 @@ impl Checker<'_> {
             if let (Some(min), Some(max)) = (number(low), number(high))
                 && min > max
             {
-                self.report
-                    .add(at.child(low), format!("is above {high}, so nothing fits"));
+                self.report.add(
+                    Mistake::Contradiction,
+                    at.child(low),
+                    format!("is above {high}, so nothing fits"),
+                );
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use indelible_engine::schema::Mistake;
 use indelible_tests::hostile;
 
 fn root() -> PathBuf {
@@ -126,6 +127,20 @@ fn every_refusal_code_is_documented() {
     assert!(missing.is_empty(), "not in docs/protocol.md: {missing:?}");
     let gone: Vec<_> = page.difference(&sources).collect();
     assert!(gone.is_empty(), "documented, but nowhere made: {gone:?}");
+}
+
+#[test]
+fn every_mistake_in_a_schema_is_documented() {
+    let made = Mistake::ALL.map(|mistake| mistake.code().to_owned());
+    let codes: BTreeSet<_> = made.iter().cloned().collect();
+    assert_eq!(codes.len(), made.len(), "two mistakes have one code");
+    let rows = rows("schema.md", "Codes of mistakes");
+    let cells = rows.iter().filter_map(|row| row.get(1));
+    let page: BTreeSet<_> = cells
+        .flat_map(|cell| quoted(cell))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(page, codes);
 }
 
 #[test]

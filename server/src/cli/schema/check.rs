@@ -8,13 +8,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indelible_engine::id::Kind;
+use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Decided, Fault, Policies, Policy};
+use indelible_engine::schema::{Mistake, SchemaError};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::cli::tables::{Table, counted, short};
 use crate::config::SchemaPlace;
-use crate::schema_files::{self, Files};
+use crate::schema_files::{self, Files, SchemaFilesError};
 
 /// The value of a constraint is cut to this many columns of the terminal.
 const VALUE_COLUMNS_MAX: usize = 32;
@@ -27,7 +30,7 @@ Examples:
 /// Look for mistakes in a schema folder; exits with 1 if there are any
 ///
 /// Reads DIR/*.json, one schema per kind, and DIR/content/*.json, what a fresh store begins with.
-/// Each mistake is printed as file, place in the file (a JSON Pointer) and reason. Of a folder
+/// Each mistake is printed as file, place in the file (a JSON Pointer), reason and code. Of a folder
 /// without mistakes every constraint is listed: whether it is decided on each operation (in the
 /// client and on the server) or on the merged entity (on the server), and why.
 #[derive(Debug, Args)]
@@ -59,7 +62,7 @@ impl Check {
         } else {
             let mut stderr = io::stderr().lock();
             for mistake in &mistakes {
-                writeln!(stderr, "{mistake}")?;
+                writeln!(stderr, "{} [{}]", mistake.text, mistake.code)?;
             }
             let number = counted(mistakes.len() as u64, "mistake", "mistakes");
             writeln!(stderr, "{number} in {}", self.folder.display())?;
@@ -72,11 +75,22 @@ impl Check {
     }
 }
 
+/// A mistake as it is shown.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(skip)]
+    text: String,
+    file: String,
+    pointer: Pointer,
+    code: &'static str,
+    reason: String,
+}
+
 /// The policies of the schemas without mistakes, and all mistakes: of schemas, then of content.
-fn judge(files: &Files) -> (Policies, Vec<String>) {
+fn judge(files: &Files) -> (Policies, Vec<Shown>) {
     let (policies, errors) = Policies::compile_what_can_be(&files.sources);
-    let mut mistakes: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    mistakes.extend(files.mistakes.iter().map(ToString::to_string));
+    let mut mistakes: Vec<Shown> = errors.iter().map(schema_mistake).collect();
+    mistakes.extend(files.mistakes.iter().map(file_mistake));
     let mut content = files.content.clone();
     if !errors.is_empty() {
         // What a schema with mistakes describes, nobody knows.
@@ -87,11 +101,47 @@ fn judge(files: &Files) -> (Policies, Vec<String>) {
     (policies, mistakes)
 }
 
-fn content_mistake((kind, fault): &(Kind, Fault)) -> String {
+fn schema_mistake(error: &SchemaError) -> Shown {
+    Shown {
+        text: error.to_string(),
+        file: error.file.clone(),
+        pointer: error.pointer.clone(),
+        code: error.mistake.code(),
+        reason: error.reason.clone(),
+    }
+}
+
+/// A content file that cannot be taken for any kind's.
+fn file_mistake(error: &SchemaFilesError) -> Shown {
+    let (file, mistake) = match error {
+        SchemaFilesError::Content { file, .. } => (file.clone(), Mistake::Json),
+        SchemaFilesError::ContentName { file, .. } => (file.clone(), Mistake::Content),
+        SchemaFilesError::Io { path, .. } | SchemaFilesError::Empty { path } => {
+            (path.display().to_string(), Mistake::Content)
+        }
+    };
+    let text = error.to_string();
+    Shown {
+        reason: text.strip_prefix(&file).unwrap_or(&text).trim().to_owned(),
+        text,
+        file,
+        pointer: Pointer::root(),
+        code: mistake.code(),
+    }
+}
+
+fn content_mistake((kind, fault): &(Kind, Fault)) -> Shown {
+    let file = format!("content/{kind}.json");
     let message = &fault.message;
-    match fault.pointer.is_root() {
-        true => format!("content/{kind}.json: {message}"),
-        false => format!("content/{kind}.json at {}: {message}", fault.pointer),
+    Shown {
+        text: match fault.pointer.is_root() {
+            true => format!("{file}: {message}"),
+            false => format!("{file} at {}: {message}", fault.pointer),
+        },
+        file,
+        pointer: fault.pointer.clone(),
+        code: Mistake::Content.code(),
+        reason: message.clone(),
     }
 }
 
