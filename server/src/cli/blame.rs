@@ -70,6 +70,7 @@ impl Blame {
         let at = past.find(&self.at)?;
         let (state, blame, races) = (past.state(at)?, past.blame(at)?, past.races(at)?);
         let mut told = told(&state, blame.fields(), &races);
+        let later = self.field.as_ref().and_then(|field| later(&told, field));
         told.retain(|told| {
             let asked = self.field.as_ref();
             let asked = asked.is_none_or(|field| field.contains(&told.pointer));
@@ -82,13 +83,15 @@ impl Blame {
             return Ok(ExitCode::SUCCESS);
         }
         if told.is_empty() {
-            return super::print(match (self.races, &self.field) {
-                (true, _) => "no field was written by several at the same time",
-                (false, Some(_)) => "nobody has set that field",
-                (false, None) => "nobody has set any field",
-            })
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(Into::into);
+            let nothing = match (self.races, &self.field, later) {
+                (true, ..) => "no field was written by several at the same time".to_owned(),
+                (false, Some(_), Some(later)) => later,
+                (false, Some(_), None) => "nobody has set that field".to_owned(),
+                (false, None, _) => "nobody has set any field".to_owned(),
+            };
+            return super::print(&nothing)
+                .map(|()| ExitCode::SUCCESS)
+                .map_err(Into::into);
         }
         let heading = ["FIELD", "VALUE", "BY", "TIME (UTC)", "ENTRY"];
         let mut table = Table::new(&heading).uncut(&[3, 4]);
@@ -110,6 +113,21 @@ impl Blame {
         table.lines().try_for_each(|line| super::print(&line))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// That what was in a field has another name since, if it has.
+fn later(told: &[Told<'_>], field: &Pointer) -> Option<String> {
+    let blamed = told.iter().filter_map(|told| told.blamed.as_ref());
+    let mut formers = blamed.flat_map(|blamed| {
+        let formerly = blamed.formerly.iter();
+        formerly.map(move |former| (&blamed.pointer, former))
+    });
+    let (now, former) = formers.find(|(_, former)| field.contains(&former.pointer))?;
+    let entry = place((former.until.epoch, former.until.seq));
+    Some(format!(
+        "nobody has set that field under this name; {now} was {} until {entry}",
+        former.pointer
+    ))
 }
 
 /// Every field with its races; those of an item's place or deletion, which are no fields, after it.

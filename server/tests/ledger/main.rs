@@ -441,6 +441,19 @@ FIELD                          VALUE                 BY     TIME (UTC)          
     assert_eq!(told["formerly"][0]["pointer"], "/bio");
     assert_eq!(told["formerly"][0]["until"]["by"], "system");
     assert_eq!(told["formerly"][0]["until"]["seq"], 3);
+    for (at, expected) in [
+        (
+            "now",
+            "nobody has set that field under this name; /about was /bio until 1:3\n",
+        ),
+        ("1", "/bio   \"Sings.\"  alice"),
+    ] {
+        let told = done(
+            dir,
+            &["blame", "team/lee", "/bio", "--at", at, "--data", "."],
+        );
+        assert!(told.contains(expected), "{told}");
+    }
     let exported = done(dir, &["export", "--data", ".", "--out", "ledger.ndjson"]);
     assert!(exported.contains("root "), "{exported}");
     done(dir, &["verify", "ledger.ndjson"]);
