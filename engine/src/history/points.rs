@@ -10,6 +10,7 @@ use std::str::FromStr;
 use super::archive::{Archive, one};
 use super::state::Place;
 use crate::id::{Epoch, Hash, Seq};
+use crate::ledger::EntryKind;
 use crate::time::Timestamp;
 
 /// A point in an entity's past: the state after one entry of its log.
@@ -24,7 +25,8 @@ pub enum Point {
     Entry(Option<Epoch>, Seq),
     /// After the last entry that was committed by then, by the server's clock.
     Time(Timestamp),
-    /// After the first entry that left the document at these heads.
+    /// After the last entry that left the document at these heads and the entity there; where it
+    /// was not there with them, after the last that left the document so.
     Heads(Vec<Hash>),
 }
 
@@ -109,8 +111,8 @@ pub enum FindError<E> {
 
 /// The entry that a point names.
 ///
-/// Looks at one record for an entry, at one per doubling of an epoch's length for a time, and at
-/// one per head for heads.
+/// Looks at one record for an entry, at one per doubling of an epoch's length for a time, and for
+/// heads at one per head and one per entry that left the document as it was.
 ///
 /// # Errors
 /// [`FindError`] when it names none.
@@ -195,11 +197,26 @@ fn by_heads<A: Archive + ?Sized>(
         complete = complete.max(Some(place));
     }
     let complete = complete.ok_or(FindError::Empty)?;
-    let record = one(archive, complete).map_err(FindError::Archive)?;
-    match record {
-        Some(record) if record.heads == wanted => Ok(complete),
-        _ => Err(FindError::Between { complete }),
+    let mut there = None;
+    let mut last = None;
+    let mut deleted = false;
+    let mut place = complete;
+    while let Some(record) = one(archive, place).map_err(FindError::Archive)? {
+        if record.heads != wanted {
+            break;
+        }
+        deleted = match record.kind {
+            EntryKind::Deleted => true,
+            EntryKind::Changes | EntryKind::Undeleted => false,
+            EntryKind::Genesis | EntryKind::Epoch | EntryKind::Policy => deleted,
+        };
+        if !deleted {
+            there = Some(place);
+        }
+        last = Some(place);
+        place.1 = place.1.next();
     }
+    there.or(last).ok_or(FindError::Between { complete })
 }
 
 /// The first entry of the epoch that begins with a change.

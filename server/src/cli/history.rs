@@ -133,12 +133,12 @@ impl History {
 /// That there is no such entry.
 fn nothing(query: &TimelineQuery) -> String {
     let field = query.within.as_ref();
-    let what = field.map_or("anything".to_owned(), |field| {
-        tables::plain(&field.to_string())
+    let what = field.map_or_else(String::new, |field| {
+        format!(" at {}", tables::plain(&field.to_string()))
     });
     match &query.author {
-        Some(id) => format!("{} has not changed {what}", tables::plain(id)),
-        None => format!("nobody has changed {what}"),
+        Some(id) => format!("{} has changed nothing{what}", tables::plain(id)),
+        None => format!("nobody has changed anything{what}"),
     }
 }
 

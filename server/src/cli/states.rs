@@ -8,7 +8,7 @@ use indelible_engine::effects::json_patch;
 use indelible_engine::history::words::differences;
 use indelible_engine::history::{Place, Point};
 use indelible_engine::lifecycle::Presence;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::history::{EntityPlace, POINTS, place, sentence};
 use super::tables::{self, Table};
@@ -20,6 +20,7 @@ use crate::past::Past;
 Examples:
   indelible at team/jane-doe 12 --data /srv/site
   indelible at settings 2026-03-01T00:00:00Z
+  indelible at settings now --json | jq .by.id
 
 {POINTS}"))]
 pub(super) struct At {
@@ -28,6 +29,10 @@ pub(super) struct At {
 
     /// When
     point: Point,
+
+    /// One JSON object on one line, with the entry after which it was so, instead of the value
+    #[arg(long)]
+    json: bool,
 }
 
 /// Show what differs between two points of an entity's past
@@ -57,11 +62,26 @@ pub(super) struct Diff {
 impl At {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let past = self.place.open()?;
-        let state = past.state(past.find(&self.point)?)?;
-        match was(state.presence()) {
-            None => print_value(&state.presented()),
-            Some(was) => Err(format!("{} was {was} at that point", self.place.entity).into()),
+        let found = past.find(&self.point)?;
+        let state = past.state(found)?;
+        if let Some(was) = was(state.presence()) {
+            return Err(format!("{} was {was} at that point", self.place.entity).into());
         }
+        let value = state.presented();
+        let Some(record) = past.record(found).filter(|_| self.json) else {
+            return print_value(&value);
+        };
+        let told = json!({
+            "entity": self.place.entity,
+            "epoch": record.epoch.0,
+            "seq": record.seq.0,
+            "at": record.at.to_rfc3339(),
+            "by": record.author,
+            "heads": record.heads,
+            "value": value,
+        });
+        super::print(&tables::json(&told.to_string()))?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -246,7 +246,7 @@ ENTRY  TIME (UTC)           BY     MESSAGE
        Bio: “Likes maps.” added at the beginning
 ";
     assert_eq!(by("alice"), expected);
-    assert_eq!(by("carol"), "carol has not changed /bio\n");
+    assert_eq!(by("carol"), "carol has changed nothing at /bio\n");
 
     let until = [
         "history",
@@ -289,6 +289,18 @@ fn past_states_are_shown_and_compared() {
     }
     let value = done(dir, &["at", "team/jane", "3", "--data", "."]);
     assert!(value.contains(r"Jane 東京 \u202eDoe\u001b[31m"), "{value}");
+
+    let line = done(dir, &["at", "team/jane", "2", "--json", "--data", "."]);
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line.lines().count(), 1);
+    assert_eq!(
+        (&told["entity"], &told["seq"]),
+        (&"team/jane".into(), &2.into())
+    );
+    assert_eq!(
+        told["value"],
+        serde_json::from_str::<serde_json::Value>(expected).unwrap()
+    );
 
     let heads = history_heads(dir, "team/jane", 2);
     assert_eq!(
