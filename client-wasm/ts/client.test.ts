@@ -168,7 +168,7 @@ test('edits made offline are sent afterwards, once', async () => {
 test('the server’s refusal takes back what it names and reaches whoever waits', async () => {
   const client = connect()
   const entity = await jane(client)
-  server.refuseNext = true
+  server.refusals = 1
   entity.merge({ name: 'X' })
   const refusal = (await entity.saved().catch((error: unknown) => error)) as PolicyError
   expect(refusal).toBeInstanceOf(PolicyError)
@@ -184,6 +184,21 @@ test('the server’s refusal takes back what it names and reaches whoever waits'
   entity.merge({ name: 'Y' })
   await entity.saved()
   expect(entity.status).toMatchObject({ state: 'synced', violations: [], dropped: [] })
+})
+
+test('what several refusals take is told together', async () => {
+  const entity = await jane()
+  server.refusals = 2
+  entity.merge({ name: 'X' })
+  entity.merge({ name: 'Y' })
+  const first = (await entity.saved().catch((error: unknown) => error)) as PolicyError
+  await until(() => entity.status.pending === 0)
+  const refusal = (await entity.saved().catch((error: unknown) => error)) as PolicyError
+  const lost = refusal.dropped.map(one => one.attempted)
+  expect(lost).toEqual(['X', 'Y'])
+  expect(entity.status.dropped).toEqual(refusal.dropped)
+  expect(refusal.violations).toHaveLength(2)
+  expect(refusal.dropped).toEqual(expect.arrayContaining([...first.dropped]))
 })
 
 test('values come as patches and cannot be edited', async () => {

@@ -235,7 +235,14 @@ export class Entity<T extends object = JsonObject> {
   /** @internal Something of the edits is lost; the rest goes on. */
   receiveRefusal(event: Extract<CoreEvent, { type: 'refused' }>): void {
     const { edit, settled, violations, dropped } = event
-    const error = new PolicyError(violations, event.message, event.code, dropped)
+    // Until the next edit, what was lost before is part of it.
+    const earlier = this.#refusal instanceof PolicyError ? this.#refusal : null
+    const error = new PolicyError(
+      [...(earlier?.violations ?? []), ...violations],
+      event.message,
+      event.code,
+      [...(earlier?.dropped ?? []), ...dropped],
+    )
     this.#refusal = error
     this.#saved = Math.max(this.#saved, settled)
     const [before, losers] = split(this.#waiters, waiter => waiter.edit < edit)

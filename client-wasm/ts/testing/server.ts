@@ -42,8 +42,8 @@ export class TestServer {
   deaf = false
   /** Take proposals and close the connection instead of answering. */
   closeAfterTaking = false
-  /** Refuse the next proposal. */
-  refuseNext = false
+  /** How many of the next proposals to refuse. */
+  refusals = 0
   readonly #server: WebSocketServer
   readonly #followers = new Set<WebSocket>()
 
@@ -146,8 +146,8 @@ export class TestServer {
 
   #propose(socket: WebSocket, { id, entity, changes }: Received): void {
     if (this.deaf) return
-    if (this.refuseNext) {
-      this.refuseNext = false
+    if (this.refusals > 0) {
+      this.refusals -= 1
       const violation = {
         change: 0,
         ops: [0],
