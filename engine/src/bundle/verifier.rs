@@ -91,6 +91,8 @@ pub struct Verifier {
     last: Option<EntityId>,
     sum: Sum,
     made: Timestamp,
+    /// The time of the latest refusal.
+    latest: Timestamp,
     schemas: Schemas,
     holders: Holders,
     /// For judging without copies.
@@ -141,6 +143,7 @@ impl Verifier {
             last: None,
             sum: Sum::new(),
             made: Timestamp(0),
+            latest: Timestamp(0),
             schemas: Schemas::default(),
             holders: Holders::default(),
             spare: None,
@@ -352,9 +355,14 @@ impl Verifier {
             .map_err(|error| at(flaw_of(error)))?;
         let tail = self.tails.entry(record.entity.clone()).or_default();
         plausible(&record, tail, &bytes).map_err(at)?;
-        if self.policies.policy(record.policy_hash).is_none() {
-            return Err(at(Flaw::UnknownPolicy(record.policy_hash)));
+        match self.policies.policy(record.policy_hash) {
+            None => return Err(at(Flaw::UnknownPolicy(record.policy_hash))),
+            Some(policy) if policy.kind() != record.entity.kind() => {
+                return Err(at(Flaw::Differs("policy")));
+            }
+            Some(_) => {}
         }
+        self.latest = self.latest.max(record.at);
         (tail.refusals, tail.refusal) = (tail.refusals + 1, Some(hash));
         self.last = Some(record.entity);
         self.sum.refusals += 1;
@@ -399,6 +407,9 @@ impl Verifier {
         self.made = made
             .parse()
             .map_err(|_| Flaw::Malformed("made is no time".to_owned()))?;
+        if self.made < self.latest.max(self.at) {
+            return Err(Flaw::Time.into());
+        }
         let trailer = self.sum.trailer(&self.tails, self.made);
         if line != trailer.as_bytes() {
             return Err(Flaw::Sum(trailer.trim_end().to_owned()).into());
@@ -416,9 +427,12 @@ fn plausible(record: &RefusalRecord, tail: &Tail, bytes: &[u8]) -> Result<(), Fl
     if record.code != Refusal::POLICY {
         return Err(Flaw::Differs("code"));
     }
+    if record.violations_total < record.violations.len() as u64 {
+        return Err(Flaw::Differs("number of violations"));
+    }
     let judged = (record.epoch, record.seq);
     let there = match tail.entry {
-        Some((epoch, seq, _)) => judged <= (epoch, seq),
+        Some((epoch, seq, _)) => record.epoch >= Epoch::FIRST && judged <= (epoch, seq),
         None => judged == (Epoch::FIRST, Seq(0)),
     };
     if !there {

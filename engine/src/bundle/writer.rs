@@ -17,6 +17,7 @@ use crate::time::Timestamp;
 pub struct Writer {
     sum: Sum,
     tails: BTreeMap<EntityId, Tail>,
+    latest: Timestamp,
 }
 
 impl Writer {
@@ -26,6 +27,7 @@ impl Writer {
         let mut writer = Self {
             sum: Sum::new(),
             tails: BTreeMap::new(),
+            latest: Timestamp(0),
         };
         let header = Line::Header {
             format: FORMAT,
@@ -55,6 +57,7 @@ impl Writer {
         let entry = decode(bytes)?;
         let tail = self.tails.entry(entry.entity.clone()).or_default();
         tail.entry = Some((entry.epoch, entry.seq, hash));
+        self.latest = self.latest.max(entry.at);
         self.sum.entries += 1;
         Ok(self.added(entry_line(&entry, hash, &to_base64(bytes))))
     }
@@ -68,11 +71,12 @@ impl Writer {
         let tail = self.tails.entry(record.entity.clone()).or_default();
         (tail.refusals, tail.refusal) = (tail.refusals + 1, Some(hash));
         self.sum.refusals += 1;
+        self.latest = self.latest.max(record.at);
         Ok(self.added(refusal_line(&record, hash, &to_base64(bytes))))
     }
 
     /// The last lines: where each entity's records end, and the sum of all. `made` is when the
-    /// bundle was made.
+    /// bundle was made; a clock that stands before the latest record is not believed.
     #[must_use]
     pub fn finish(mut self, made: Timestamp) -> String {
         let mut lines = String::new();
@@ -81,7 +85,7 @@ impl Writer {
             self.sum.add(line.as_bytes());
             lines.push_str(&line);
         }
-        lines + &self.sum.trailer(&self.tails, made)
+        lines + &self.sum.trailer(&self.tails, made.max(self.latest))
     }
 
     /// One hash that stands for all records written so far.

@@ -364,6 +364,25 @@ fn refusals_belong_to_the_log() {
     let mut early = self::ledger();
     early.refusals[3].at = Timestamp(0);
     assert!(early.verify(Depth::Records).is_err());
+    let mut nowhere = self::ledger();
+    nowhere.refusals[2].epoch = Epoch(0);
+    assert!(nowhere.verify(Depth::Records).is_err());
+    let mut other = self::ledger();
+    other.refusals[2].policy_hash = Hash([1; 32]);
+    assert!(other.verify(Depth::Records).is_err());
+}
+
+#[test]
+fn a_bundle_is_not_made_before_what_is_in_it() {
+    let mut lines = ledger().lines();
+    let trailer = lines.pop().unwrap();
+    let (before, rest) = trailer.split_once("\"made\":\"").unwrap();
+    let (_, rest) = rest.split_once('"').unwrap();
+    lines.push(format!(
+        "{before}\"made\":\"1970-01-01T00:00:00.000Z\"{rest}"
+    ));
+    let fault = verify(Depth::Records, lines.concat().as_bytes()).unwrap_err();
+    assert!(matches!(*fault.flaw, Flaw::Time), "{fault}");
 }
 
 /// The kind with a tagline that only one may have.
