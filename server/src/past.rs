@@ -7,6 +7,7 @@
 //! Must never know: how anything is shown, who may see it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::convert::Infallible;
 
 use indelible_engine::effects::Effect;
@@ -220,11 +221,46 @@ impl Past {
     }
 
     /// The values that stood or lost after the entry at `place`, where several were written at the
-    /// same time.
+    /// same time. What a change of the schema has given another name since is told under that.
     ///
     /// # Errors
     /// [`PastError::Load`] when the entries make no document.
     pub(crate) fn races(&self, place: Place) -> Result<Vec<Race>, PastError> {
+        let mut races = self.kept_races(place)?;
+        let mut former: HashMap<Place, Vec<Race>> = HashMap::new();
+        for field in self.blame(place)?.fields() {
+            // The server wrote the one value that stood, so the document has forgotten the others.
+            let Some(first) = field.formerly.last() else {
+                continue;
+            };
+            let renaming = (first.until.epoch, first.until.seq);
+            let Some(before) = self.before(renaming) else {
+                continue;
+            };
+            let kept = match former.entry(before) {
+                Slot::Occupied(known) => known.into_mut(),
+                Slot::Vacant(unknown) => unknown.insert(self.kept_races(before)?),
+            };
+            if let Some(race) = kept.iter().find(|race| race.pointer == first.pointer) {
+                let pointer = field.pointer;
+                let race = race.clone();
+                races.push(Race { pointer, ..race });
+            }
+        }
+        Ok(races)
+    }
+
+    /// The entry before another one.
+    fn before(&self, place: Place) -> Option<Place> {
+        let index = self
+            .records
+            .iter()
+            .position(|record| record.place() == place)?;
+        Some(self.records.get(index.checked_sub(1)?)?.place())
+    }
+
+    /// The races that the document knows of.
+    fn kept_races(&self, place: Place) -> Result<Vec<Race>, PastError> {
         let records = self.until(place);
         let mut entity = self.begun()?;
         let entries = self.entries[..records.len()].iter().skip(1);

@@ -42,6 +42,16 @@ fn later_policy() -> Arc<Policy> {
     compiled(&schema)
 }
 
+/// The kind with names under another name.
+fn titled_policy() -> Arc<Policy> {
+    let mut schema = schema();
+    let fields = schema["properties"].as_object_mut().unwrap();
+    let mut field = fields.remove("name").unwrap();
+    field["x-indelible"] = json!({ "was": "name" });
+    fields.insert("title".to_owned(), field);
+    compiled(&schema)
+}
+
 /// The kind without texts, which changes no document.
 fn lesser_policy() -> Arc<Policy> {
     let mut schema = schema();
@@ -272,6 +282,20 @@ pub(crate) fn team(dir: &Path) {
 /// Kim, whose name two wrote at the same time, and whose text two wrote together.
 pub(crate) fn race(dir: &Path) {
     let mut filling = Filling::new(dir);
+    raced(&mut filling);
+}
+
+/// The same, and the name has another name since; with `settled`, it was written again after that.
+pub(crate) fn renamed_race(dir: &Path, settled: bool) {
+    let mut filling = Filling::new(dir);
+    let kim = raced(&mut filling);
+    let kim = filling.follow(&kim, &titled_policy());
+    if settled {
+        filling.merge(kim, &bob(), json!({ "title": "Kim C." }));
+    }
+}
+
+fn raced(filling: &mut Filling) -> Entity {
     let kim = filling.unborn("team/kim");
     let body = json!({ "name": "Kim", "bio": "Sings.", "skills": [{ "label": "Alto" }] });
     let kim = filling.merge(kim, &Principal::system(), body);
@@ -281,7 +305,7 @@ pub(crate) fn race(dir: &Path) {
         &alice(),
         json!({ "name": "Kim A.", "bio": "Sings well." }),
     );
-    filling.merge_unseen(kim, &seen, &bob(), json!({ "name": "Kim B." }));
+    filling.merge_unseen(kim, &seen, &bob(), json!({ "name": "Kim B." }))
 }
 
 /// Lee, whose text two wrote before it got another name, and one after.

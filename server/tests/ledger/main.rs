@@ -423,6 +423,25 @@ FIELD                         VALUE          BY      TIME (UTC)           ENTRY
 }
 
 #[test]
+fn a_race_goes_on_under_the_new_name_until_somebody_writes_it() {
+    let races = |settled| {
+        let dir = tempfile::tempdir().unwrap();
+        fixture::renamed_race(dir.path(), settled);
+        let words = ["blame", "team/kim", "--races", "--data", "."];
+        done(dir.path(), &words)
+    };
+    let expected = "\
+FIELD   VALUE     BY     TIME (UTC)           ENTRY
+/title  \"Kim A.\"  alice  2026-03-02 09:02:02  1:2
+  was /name until 1:4 (system)
+  lost  \"Kim B.\"  bob    2026-03-02 09:03:03  1:3
+";
+    assert_eq!(races(false), expected);
+    let none = "no field was written by several at the same time\n";
+    assert_eq!(races(true), none);
+}
+
+#[test]
 fn a_renamed_field_was_set_by_whoever_set_it() {
     let dir = tempfile::tempdir().unwrap();
     fixture::renamed(dir.path());
