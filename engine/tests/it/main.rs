@@ -11,5 +11,6 @@ mod lifecycle;
 mod merge;
 mod migration;
 mod rebase;
+mod replays;
 mod simulated;
 mod successions;

@@ -6,10 +6,10 @@
 
 mod examples;
 mod model;
-mod policies;
+pub(crate) mod policies;
 mod schemas;
 mod values;
-mod writer;
+pub(crate) mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -339,7 +339,7 @@ fn remembered_seeds() {
 }
 
 /// Runs the one seed that is asked for, or as many as there is time for.
-fn run_all(case: fn(u64)) {
+pub(crate) fn run_all(case: fn(u64)) {
     let seed = std::env::var("INDELIBLE_SEED").ok();
     if let Some(seed) = seed.filter(|seed| !seed.is_empty()) {
         return case(seed.parse().expect("INDELIBLE_SEED is a number"));

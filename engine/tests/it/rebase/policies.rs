@@ -19,7 +19,7 @@ use super::{concurrent, load, places, read, rebased, run_all, view};
 use crate::fixture::{NOW, editor, judge, policy, thing};
 
 /// The thing of the fixture under a policy that protects some of what an editor may write there.
-fn guarded(dice: &mut Dice) -> Entity {
+pub(crate) fn guarded(dice: &mut Dice) -> Entity {
     let mut schema: Value = serde_json::from_str(&policy().text()).unwrap();
     for at in [
         "/title",
