@@ -341,16 +341,19 @@ impl Merger<'_, '_> {
             .collect();
         let moved: HashSet<&str> = moves(order, &wanted).into_iter().copied().collect();
         let present: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        if !moved.is_empty()
-            && let Some(rule) = denied(&self.policy.node(list.node).write, self.author, fresh)
-        {
+        let rule = denied(&self.policy.node(list.node).write, self.author, fresh);
+        let may_move = rule.is_none();
+        if let Some(rule) = rule.filter(|_| !moved.is_empty()) {
             let message = refusal_text(&rule);
             self.protect(list.at, rule, message, None, None);
             return BTreeMap::new();
         }
-        assign(rows, &wanted, |id| {
+        let mut places = assign(rows, &wanted, |id| {
             moved.contains(id) || !present.contains(id)
-        })
+        });
+        // Nor to make room for a new one.
+        places.retain(|id, _| may_move || !present.contains(id.as_str()));
+        places
     }
 }
 

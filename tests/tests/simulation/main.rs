@@ -24,7 +24,18 @@ const QUICK_CASES: u64 = 2_000;
 const LONG_CASES: u64 = 20_000;
 
 /// Seeds that failed once.
-const REMEMBERED: [u64; 9] = [2, 27, 40, 57, 92, 218, 275, 2057, 2981];
+const REMEMBERED: [u64; 10] = [
+    2,
+    27,
+    40,
+    57,
+    92,
+    218,
+    275,
+    2057,
+    2981,
+    1_882_644_232_025_327,
+];
 
 fn case(seed: u64) -> Counts {
     simulation::play(seed, STEPS)
