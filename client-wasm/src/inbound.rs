@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq};
-use indelible_engine::policy::Policy;
+use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
     ClientFrame, EntryReport, FrameError, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame,
@@ -53,10 +53,15 @@ impl Session {
                 self.limits = limits;
                 self.on_welcome(principal, kinds);
             }
-            ServerFrame::Schema { kind, hash, text } => {
+            ServerFrame::Schema {
+                kind,
+                hash,
+                text,
+                rules,
+            } => {
                 // Values are shown as they come.
                 if REPLICAS {
-                    self.on_schema(&kind, hash, text);
+                    self.on_schema(&kind, hash, rules, text);
                 }
             }
             ServerFrame::Snapshot {
@@ -210,7 +215,7 @@ impl Session {
         }
     }
 
-    fn on_schema(&mut self, kind: &Kind, hash: Hash, text: String) {
+    fn on_schema(&mut self, kind: &Kind, hash: Hash, rules: Option<u32>, text: String) {
         if self
             .policies
             .get(kind)
@@ -222,7 +227,10 @@ impl Session {
             file: format!("{kind}.json"),
             text,
         };
-        match Policy::compile(&source) {
+        // A newer server is stricter than this client knows how to be; it refuses what this lets pass.
+        let rules = rules.unwrap_or(Rules::V1.number());
+        let rules = Rules::from_number(rules).unwrap_or(Rules::LATEST);
+        match Policy::compile_under(rules, &source) {
             Ok(policy) => {
                 self.policies.insert(kind.clone(), Arc::new(policy));
             }

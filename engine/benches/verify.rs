@@ -148,7 +148,7 @@ fn ledger(policy: &Arc<Policy>) -> Ledger {
 
 fn bundle(policy: &Policy, entries: &[Sealed]) -> String {
     let (mut writer, mut text) = Writer::new(1);
-    text += &writer.policy(policy.hash(), &policy.text());
+    text += &writer.policy(policy.hash(), &policy.record());
     for sealed in entries {
         text += &writer.entry(&sealed.bytes, sealed.hash).unwrap();
     }

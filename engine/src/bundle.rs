@@ -28,7 +28,7 @@
 //! let entry = lifecycle::genesis(&entity, Timestamp(0)).seal(GlobalSeq(1), Timestamp(0), Hash::ZERO);
 //!
 //! let (mut writer, mut file) = Writer::new(1);
-//! file += &writer.policy(policy.hash(), &policy.text());
+//! file += &writer.policy(policy.hash(), &policy.record());
 //! file += &writer.entry(&entry.bytes, entry.hash)?;
 //! file += &writer.finish(Timestamp(0));
 //!

@@ -12,6 +12,7 @@ mod format;
 mod node;
 mod oracle;
 mod places;
+mod rules;
 mod scalar;
 mod source;
 mod succession;
@@ -26,6 +27,7 @@ pub use compare::{Alteration, Difference, compare};
 pub use constraints::{Decided, Demand};
 pub use format::Format;
 pub use node::{Node, NodeId, NodeName, ReadRule, Roles, Shape, StampKind, WriteRule};
+pub use rules::Rules;
 pub(crate) use scalar::Constraint;
 pub use scalar::{AtomicRule, Fault, NESTING_MAX, ScalarFault, ScalarRule, Types};
 pub use source::{PolicyBook, PolicySource};
@@ -73,6 +75,7 @@ pub struct Permissions {
 /// Everything that compiling a schema found out.
 #[derive(Debug)]
 pub(crate) struct Parts {
+    pub(crate) rules: Rules,
     pub(crate) kind: Kind,
     pub(crate) singleton: bool,
     pub(crate) schema: Value,
@@ -85,6 +88,7 @@ pub(crate) struct Parts {
 /// What one kind's schema compiles to.
 #[derive(Debug)]
 pub struct Policy {
+    rules: Rules,
     kind: Kind,
     singleton: bool,
     hash: Hash,
@@ -102,13 +106,34 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Compiles the schema of one kind.
+    /// Compiles the schema of one kind under the latest rules.
     ///
     /// # Errors
     ///
     /// All mistakes in the file, in the order of their places.
     pub fn compile(source: &SchemaSource) -> Result<Self, Vec<SchemaError>> {
-        let parts = schema::compile(source)?;
+        Self::compile_under(Rules::LATEST, source)
+    }
+
+    /// Compiles the policy that a [record](Self::record) holds, under the rules that it names.
+    /// `source.file` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile); also when the record names rules that this build does not
+    /// know.
+    pub fn from_record(source: &SchemaSource) -> Result<Self, Vec<SchemaError>> {
+        let (rules, schema) = schema::read_record(source)?;
+        Self::compile_under(rules, &schema)
+    }
+
+    /// Compiles the schema of one kind under a version of the rules.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile).
+    pub fn compile_under(rules: Rules, source: &SchemaSource) -> Result<Self, Vec<SchemaError>> {
+        let parts = schema::compile(rules, source)?;
         Self::new(parts).map_err(|reason| {
             vec![SchemaError {
                 file: source.file.clone(),
@@ -133,7 +158,8 @@ impl Policy {
             _ => false,
         });
         Ok(Self {
-            hash: Hash::of(&[crate::value::canonical(&parts.schema).as_bytes()]),
+            hash: Hash::of(&[record(parts.rules, &parts.schema).as_bytes()]),
+            rules: parts.rules,
             has_whole_constraints: has_merged_rules || parts.whole.is_some(),
             #[cfg(feature = "whole-entity")]
             whole: parts.whole.as_ref().map(schema::Whole::new).transpose()?,
@@ -157,12 +183,24 @@ impl Policy {
         self.singleton
     }
 
-    /// SHA-256 over the schema's canonical JSON (RFC 8785).
+    /// SHA-256 over the [record](Self::record).
     pub fn hash(&self) -> Hash {
         self.hash
     }
 
-    /// The schema's canonical JSON (RFC 8785), from which the same policy compiles.
+    /// The rules that the schema was compiled under.
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// What is kept of the policy, from which [`from_record`](Self::from_record) makes it again:
+    /// canonical JSON (RFC 8785) of `{"rules": N, "schema": …}`, or of the schema alone under
+    /// [`Rules::V1`].
+    pub fn record(&self) -> String {
+        record(self.rules, &self.schema)
+    }
+
+    /// The schema's canonical JSON (RFC 8785).
     pub fn text(&self) -> String {
         crate::value::canonical(&self.schema)
     }
@@ -349,6 +387,14 @@ impl Policy {
     /// not.
     pub fn has_whole_constraints(&self) -> bool {
         self.has_whole_constraints
+    }
+}
+
+fn record(rules: Rules, schema: &Value) -> String {
+    let schema = crate::value::canonical(schema);
+    match rules {
+        Rules::V1 => schema,
+        later => format!(r#"{{"rules":{later},"schema":{schema}}}"#),
     }
 }
 

@@ -176,10 +176,14 @@ pub enum ServerFrame {
     Schema {
         /// Which kind.
         kind: Kind,
-        /// The policy hash: the SHA-256 of the canonical schema.
+        /// The policy hash.
         hash: Hash,
         /// The schema, as JSON text.
         text: String,
+        /// The number of the rules that the server judges by ([`Rules`](crate::policy::Rules));
+        /// absent: 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rules: Option<u32>,
     },
     /// A replica from scratch.
     Snapshot {

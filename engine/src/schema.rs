@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::json;
 use crate::pointer::Pointer;
-use crate::policy::Parts;
+use crate::policy::{Parts, Rules};
 
 pub use mistake::Mistake;
 #[cfg(feature = "whole-entity")]
@@ -79,11 +79,49 @@ impl Report {
     }
 }
 
+/// Takes the record of a policy apart: the rules that it names, and the schema as a source of its
+/// own under the same name.
+pub(crate) fn read_record(
+    source: &SchemaSource,
+) -> Result<(Rules, SchemaSource), Vec<SchemaError>> {
+    let Some((number, schema)) = versioned(&source.text) else {
+        return Ok((Rules::V1, source.clone()));
+    };
+    let Some(rules) = Rules::from_number(number) else {
+        return Err(vec![SchemaError {
+            file: source.file.clone(),
+            pointer: Pointer::root(),
+            mistake: Mistake::Unsupported,
+            reason: format!(
+                "the policy is under rules of version {number}; this version of Indelible knows \
+                 them up to {}",
+                Rules::LATEST
+            ),
+        }]);
+    };
+    let schema = SchemaSource {
+        file: source.file.clone(),
+        text: crate::value::canonical(&schema),
+    };
+    Ok((rules, schema))
+}
+
+/// The version and the schema of a record that names its rules. A schema by itself has
+/// `x-indelible` at its root, so it is not mistaken for one.
+fn versioned(record: &str) -> Option<(u32, Value)> {
+    let Ok(Value::Object(mut members)) = json::parse(record.as_bytes()) else {
+        return None;
+    };
+    let number = members.get("rules")?.as_u64()?;
+    let schema = members.remove("schema")?;
+    (members.len() == 1).then_some((u32::try_from(number).unwrap_or(u32::MAX), schema))
+}
+
 /// Compiles the schema of one kind.
-pub(crate) fn compile(source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> {
+pub(crate) fn compile(rules: Rules, source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> {
     let mut report = Report::default();
     let parts = match json::parse(source.text.as_bytes()) {
-        Ok(schema) => compile_value(schema, &mut report),
+        Ok(schema) => compile_value(rules, schema, &mut report),
         Err(error) => {
             let reason = format!("this is not the JSON we expect: {error}");
             report.add(Mistake::Json, Pointer::root(), reason);
@@ -105,12 +143,13 @@ pub(crate) fn compile(source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> 
     }
 }
 
-fn compile_value(schema: Value, report: &mut Report) -> Option<Parts> {
+fn compile_value(rules: Rules, schema: Value, report: &mut Report) -> Option<Parts> {
     vocabulary::check(&schema, report);
     let kind = marks::kind(&schema, report)?;
     let bound = bind::bind(&schema, kind.singleton, report)?;
     let whole = emit::whole(&schema, &bound);
     Some(Parts {
+        rules,
         kind: kind.name?,
         singleton: kind.singleton,
         permissions: kind.permissions,

@@ -22,7 +22,7 @@ pub(crate) fn keep(store: &dyn Store, present: &Policies) -> StoreResult<PolicyB
         .filter(|policy| kept.iter().all(|text| text.hash != policy.hash()))
         .map(|policy| PolicyText {
             hash: policy.hash(),
-            text: policy.text(),
+            text: policy.record(),
         })
         .collect();
     if !news.is_empty() {
@@ -41,7 +41,7 @@ pub(crate) fn compile(texts: &[PolicyText]) -> PolicyBook {
             file: format!("policy {}", text.hash),
             text: text.text.clone(),
         };
-        match Policy::compile(&source) {
+        match Policy::from_record(&source) {
             Ok(policy) => Some(Arc::new(policy)),
             Err(mistakes) => {
                 let reasons: Vec<String> = mistakes.iter().map(ToString::to_string).collect();

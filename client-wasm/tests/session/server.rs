@@ -251,6 +251,7 @@ impl Server {
                 kind: id.kind().clone(),
                 hash: self.policy.hash(),
                 text: self.text.clone(),
+                rules: Some(self.policy.rules().number()),
             },
             ServerFrame::Snapshot {
                 entity: id.clone(),

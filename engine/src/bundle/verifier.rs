@@ -282,7 +282,7 @@ impl Verifier {
             file: hash.to_string(),
             text: text.to_owned(),
         };
-        let policy = Policy::compile(&source).map_err(|mistakes| {
+        let policy = Policy::from_record(&source).map_err(|mistakes| {
             let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             Flaw::Policy(texts.join("; "))
         })?;

@@ -257,14 +257,33 @@ fn deleting_takes_the_right_to_write_all_of_it() {
 }
 
 #[test]
-fn the_hash_is_that_of_the_canonical_schema() {
+fn the_hash_is_that_of_the_record() {
     let a = r#"{"type": "object", "x-indelible": {"kind": "a", "read": ["r"]},
         "properties": {"x": {"type": "number", "minimum": 10.0}}}"#;
     let b = r#"{"properties":{"x":{"minimum":1e1,"type":"number"}},"type":"object","x-indelible":{"kind":"a","read":["r"]}}"#;
     let canonical = r#"{"properties":{"x":{"minimum":10,"type":"number"}},"type":"object","x-indelible":{"kind":"a","read":["r"]}}"#;
     for text in [a, b] {
-        assert_eq!(compile(text).hash(), Hash::of(&[canonical.as_bytes()]));
+        let first = Policy::compile_under(Rules::V1, &source(text)).unwrap();
+        assert_eq!(first.record(), canonical);
+        assert_eq!(first.hash(), Hash::of(&[canonical.as_bytes()]));
+        let latest = compile(text);
+        let record = format!(r#"{{"rules":2,"schema":{canonical}}}"#);
+        assert_eq!(latest.record(), record);
+        assert_eq!(latest.hash(), Hash::of(&[record.as_bytes()]));
+        for policy in [first, latest] {
+            let again = Policy::from_record(&source(&policy.record())).unwrap();
+            assert_eq!(
+                (again.hash(), again.rules()),
+                (policy.hash(), policy.rules())
+            );
+            assert_eq!(again.text(), canonical);
+        }
     }
+    // A record is no schema, and one under rules that are not known yet says so.
+    let future = source(r#"{"rules":3,"schema":{"type":"object","x-indelible":{"kind":"a"}}}"#);
+    assert!(Policy::compile(&future).is_err());
+    let errors = Policy::from_record(&future).unwrap_err();
+    assert!(errors[0].reason.contains("version 3"), "{errors:?}");
 }
 
 #[test]

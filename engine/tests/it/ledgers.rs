@@ -196,7 +196,7 @@ impl Ledger {
         let (mut writer, header) = Writer::new(self.policies.iter().count() as u64);
         let mut lines = vec![header];
         for policy in self.policies.iter() {
-            lines.push(writer.policy(policy.hash(), &policy.text()));
+            lines.push(writer.policy(policy.hash(), &policy.record()));
         }
         let mut last: BTreeMap<EntityId, Hash> = BTreeMap::new();
         for (draft, global) in self.drafts.iter().zip(1..) {

@@ -87,7 +87,7 @@ fn compiled(schema: &Value) -> Arc<Policy> {
 fn keep(store: &RedbStore, policy: &Policy) {
     let text = PolicyText {
         hash: policy.hash(),
-        text: policy.text(),
+        text: policy.record(),
     };
     store.keep_policies(&[text]).unwrap();
 }

@@ -35,7 +35,7 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    async fn start(config: Config) -> Result<Self, ServeError> {
+    pub(crate) async fn start(config: Config) -> Result<Self, ServeError> {
         let threads = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -90,6 +90,16 @@ pub(crate) struct Site {
     data: TempDir,
 }
 
+/// What `indelible` prints; it has to succeed.
+pub(crate) fn run_command(words: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 impl Site {
     pub(crate) fn new() -> Self {
         let site = Self {
@@ -139,20 +149,10 @@ impl Site {
         Http::to(&server.authority, self.token("hal"))
     }
 
-    /// What `indelible` says.
-    fn command(&self, words: &[&str]) -> String {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
-            .args(words)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
     /// What `indelible schema` says of the stopped server's data.
     fn schema_command(&self, words: &[&str]) -> String {
         let data = self.data.path().to_str().unwrap();
-        self.command(&[&["schema"], words, &["--data", data]].concat())
+        run_command(&[&["schema"], words, &["--data", data]].concat())
     }
 
     /// The ledger of the stopped server is good, every entry judged again.
@@ -160,8 +160,8 @@ impl Site {
         let data = self.data.path().to_str().unwrap();
         let file = self.schema.path().join("ledger.ndjson");
         let file = file.to_str().unwrap();
-        self.command(&["export", "--data", data, "--out", file]);
-        let told = self.command(&["verify", file]);
+        run_command(&["export", "--data", data, "--out", file]);
+        let told = run_command(&["verify", file]);
         assert!(told.starts_with("good: "), "{told}");
         std::fs::remove_file(file).unwrap();
     }
@@ -438,11 +438,18 @@ fn half_a_start(data: &Path, old: &str, new: &str, entity: &EntityId) {
     let policies = [compile(old), compile(new)];
     let texts = policies.each_ref().map(|policy| PolicyText {
         hash: policy.hash(),
-        text: policy.text(),
+        text: policy.record(),
     });
     store.keep_policies(&texts).unwrap();
     let kept = store.policies().unwrap();
-    let book: PolicyBook = kept.iter().map(|kept| compile(&kept.text)).collect();
+    let kept = kept.iter().map(|kept| {
+        let source = SchemaSource {
+            file: "note.json".to_owned(),
+            text: kept.text.clone(),
+        };
+        std::sync::Arc::new(Policy::from_record(&source).unwrap())
+    });
+    let book: PolicyBook = kept.collect();
     let from = Place {
         entity: entity.clone(),
         epoch: Epoch::FIRST,

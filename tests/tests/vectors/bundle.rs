@@ -12,7 +12,7 @@ use indelible_engine::ledger::{EntryDraft, RefusalDraft};
 use indelible_engine::lifecycle::{self, Request};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};
-use indelible_engine::policy::Policy;
+use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
 use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
@@ -39,7 +39,7 @@ fn policy() -> Arc<Policy> {
         file: "note.json".to_owned(),
         text: schema.to_string(),
     };
-    Arc::new(Policy::compile(&source).expect("the schema is good"))
+    Arc::new(Policy::compile_under(Rules::V1, &source).expect("the schema is good"))
 }
 
 /// A ledger on its way into a bundle.
@@ -126,7 +126,7 @@ impl Story {
 fn made() -> String {
     let policy = policy();
     let (mut writer, mut text) = Writer::new(1);
-    text += &writer.policy(policy.hash(), &policy.text());
+    text += &writer.policy(policy.hash(), &policy.record());
     let mut story = Story {
         writer,
         text,

@@ -3,7 +3,7 @@
 
 use indelible_engine::effects::{Effect, effects};
 use indelible_engine::history::{apply, undo};
-use indelible_engine::policy::Policy;
+use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::schema::SchemaSource;
 use serde_json::{Map, Value, json};
 
@@ -207,7 +207,8 @@ fn effects_of_values() {
         file: "page.json".to_owned(),
         text: schema().to_string(),
     };
-    let policy = Policy::compile(&source).expect("the schema of the vectors is good");
+    let policy =
+        Policy::compile_under(Rules::V1, &source).expect("the schema of the vectors is good");
     let made = json!({
         "schema": schema(),
         "steps": steps_of_values().into_iter().chain(steps_of_items()).map(|(name, before, after)| {

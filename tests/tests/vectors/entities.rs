@@ -10,7 +10,7 @@ use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::merge::{MergeOptions, merge};
-use indelible_engine::policy::Policy;
+use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
 use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
@@ -75,7 +75,7 @@ fn policy(schema: &Value) -> Arc<Policy> {
         file: "thing.json".to_owned(),
         text: schema.to_string(),
     };
-    Arc::new(Policy::compile(&source).expect("the schema of the vectors is good"))
+    Arc::new(Policy::compile_under(Rules::V1, &source).expect("the schema of the vectors is good"))
 }
 
 fn scalar(value: &Stored<'_>) -> Value {

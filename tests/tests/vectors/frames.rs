@@ -119,6 +119,13 @@ fn server_frames() -> Vec<ServerFrame> {
             kind: kind(),
             hash: Hash([0x55; 32]),
             text: "{}".into(),
+            rules: None,
+        },
+        ServerFrame::Schema {
+            kind: kind(),
+            hash: Hash([0x55; 32]),
+            text: "{}".into(),
+            rules: Some(2),
         },
         ServerFrame::Snapshot {
             entity: entity(),

@@ -11,7 +11,7 @@ use indelible_engine::entity::Entity;
 use indelible_engine::id::{Epoch, ProposalId};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeOptions, merge};
-use indelible_engine::policy::Policy;
+use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
 use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
@@ -223,7 +223,9 @@ fn verdicts() {
         file: "member.json".to_owned(),
         text: schema().to_string(),
     };
-    let policy = Arc::new(Policy::compile(&source).expect("the schema of the vectors is good"));
+    let policy = Arc::new(
+        Policy::compile_under(Rules::V1, &source).expect("the schema of the vectors is good"),
+    );
     let id = "member/jane".parse().expect("a good name");
     let genesis = Entity::genesis(&id, Epoch::FIRST, &policy);
     let jane = Principal::new("jane", ["editor"]);

@@ -217,6 +217,7 @@ impl Following {
                 kind: policy.kind().clone(),
                 hash: policy.hash(),
                 text: policy.schema().to_string(),
+                rules: Some(policy.rules().number()),
             }));
         }
         if !self.exists(&entity).await {
