@@ -22,6 +22,7 @@ mod kills;
 mod memory;
 mod museum;
 mod offline;
+mod old_ledgers;
 mod oracle;
 mod process;
 mod proposals;
