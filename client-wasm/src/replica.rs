@@ -28,10 +28,13 @@ use crate::error::CallError;
 /// How many earlier states can be named as the base of an edit.
 const REVISIONS_MAX: usize = 512;
 
-/// One local edit.
+/// One local edit, or a part of one that is more than a change may hold.
 #[derive(Debug, Clone)]
 struct Edit {
+    /// The last edit that is durable as a whole when this is.
     ordinal: u64,
+    /// The edit that it belongs to; its parts follow one another.
+    of: u64,
     change: Vec<u8>,
 }
 
@@ -49,8 +52,17 @@ struct Revision {
 pub(crate) struct Flight {
     pub(crate) id: ProposalId,
     edits: Vec<Edit>,
+    /// Whether these are the parts of one edit, which may not be admitted in part.
+    whole: bool,
     /// Whether it has been sent on the present connection.
     sent: bool,
+}
+
+/// What is to be sent of an entity.
+pub(crate) struct Proposed {
+    pub(crate) id: ProposalId,
+    pub(crate) changes: Vec<Vec<u8>>,
+    pub(crate) whole: bool,
 }
 
 impl Flight {
@@ -154,7 +166,11 @@ impl Replica {
 
     /// How many edits are not known to be durable.
     pub(crate) fn pending(&self) -> usize {
-        self.edits().count()
+        let mut last = None;
+        let edits = self.edits();
+        edits
+            .filter(|edit| last.replace(edit.of) != Some(edit.of))
+            .count()
     }
 
     /// Remembers the shown state as one that later edits may name as their base.
@@ -296,6 +312,7 @@ impl Replica {
                 .revision
                 .map(|revision| self.base(revision))
                 .transpose()?,
+            limits: author.limits.clone(),
             ..MergeOptions::default()
         };
         let merged = merge::merge(
@@ -307,7 +324,8 @@ impl Replica {
         )
         .map_err(explain)?;
         let preserved = merged.preserved;
-        let Some(change) = merged.change else {
+        let changes = merged.changes;
+        if changes.is_empty() {
             return Ok((
                 Edited {
                     changed: Vec::new(),
@@ -315,23 +333,21 @@ impl Replica {
                 },
                 false,
             ));
-        };
-        let max = author
-            .limits
-            .frame_bytes_max
-            .saturating_sub(FRAME_OVERHEAD_BYTES);
-        if change.len() > max {
-            return Err(CallError::TooBig {
-                bytes: change.len(),
-                max,
-            });
+        }
+        let max = room(author.limits);
+        let bytes = changes.iter().map(|change| in_frame(change)).sum();
+        if bytes > max {
+            return Err(CallError::TooBig { bytes, max });
         }
         let proposal = Proposal {
             id: ProposalId(author.fresh),
             author: author.principal.clone(),
             session: None,
-            origin: Origin::Client,
-            changes: vec![change.clone()],
+            origin: match changes.len() {
+                1 => Origin::Client,
+                _ => Origin::Edit,
+            },
+            changes: changes.clone(),
             claimed: None,
         };
         let verdict = admission::admit(self.shown(), &proposal, author.now, author.limits);
@@ -350,7 +366,13 @@ impl Replica {
         };
         let (entity, _, effects) = admitted.into_parts();
         self.local = Some(self.placed(entity));
-        self.unsent.push_back(Edit { ordinal, change });
+        let last = changes.len() - 1;
+        let parts = changes.into_iter().enumerate();
+        self.unsent.extend(parts.map(|(part, change)| Edit {
+            ordinal: if part == last { ordinal } else { ordinal.saturating_sub(1) },
+            of: ordinal,
+            change,
+        }));
         let mut changed: Vec<Pointer> = effects.into_iter().map(|effect| effect.pointer).collect();
         changed.dedup();
         Ok((Edited { changed, preserved }, true))
@@ -384,42 +406,60 @@ impl Replica {
         &mut self,
         limits: &Limits,
         id: impl FnOnce() -> ProposalId,
-    ) -> Option<(ProposalId, Vec<Vec<u8>>)> {
+    ) -> Option<Proposed> {
         if self.flight.is_none() && !self.unsent.is_empty() {
-            let edits = self.take_batch(limits);
+            let (edits, whole) = self.take_batch(limits);
             self.flight = Some(Flight {
                 id: id(),
                 edits,
+                whole,
                 sent: false,
             });
         }
         let flight = self.flight.as_mut().filter(|flight| !flight.sent)?;
         flight.sent = true;
-        Some((
-            flight.id,
-            flight
-                .edits
-                .iter()
-                .map(|edit| edit.change.clone())
-                .collect(),
-        ))
+        let changes = flight.edits.iter().map(|edit| edit.change.clone());
+        Some(Proposed {
+            id: flight.id,
+            changes: changes.collect(),
+            whole: flight.whole,
+        })
     }
 
-    /// As many edits as one frame takes; each alone fits, or it would not have been taken in.
-    fn take_batch(&mut self, limits: &Limits) -> Vec<Edit> {
-        let max = limits.frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
+    /// As many edits as one frame takes; each alone fits, or it would not have been taken in. One
+    /// of several parts goes alone, and whether the batch is that.
+    fn take_batch(&mut self, limits: &Limits) -> (Vec<Edit>, bool) {
+        let max = room(limits);
+        let parts = |edits: &VecDeque<Edit>| {
+            let of = edits.front().map(|edit| edit.of);
+            edits.iter().take_while(|edit| Some(edit.of) == of).count()
+        };
+        let whole = parts(&self.unsent) > 1;
+        let mut left = if whole { parts(&self.unsent) } else { usize::MAX };
         let mut bytes = 0;
         let mut batch = Vec::new();
         while let Some(edit) = self.unsent.front() {
-            bytes += edit.change.len() + 9;
+            bytes += in_frame(&edit.change);
             let full = bytes > max || batch.len() >= limits.changes_per_proposal_max;
-            if full && !batch.is_empty() {
+            let ends = left == 0 || (!whole && parts(&self.unsent) > 1);
+            if (full || ends) && !batch.is_empty() {
                 break;
             }
+            left -= 1;
             batch.extend(self.unsent.pop_front());
         }
-        batch
+        (batch, whole && left == 0)
     }
+}
+
+/// How many bytes of changes one frame takes.
+fn room(limits: &Limits) -> usize {
+    limits.frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES)
+}
+
+/// The bytes that a change takes in a frame.
+fn in_frame(change: &[u8]) -> usize {
+    change.len() + 9
 }
 
 fn explain(error: MergeError) -> CallError {

@@ -478,12 +478,13 @@ impl Session {
             };
             let (epoch, ..) = replica.place();
             let ids = &mut self.ids;
-            if let Some((id, changes)) = replica.next_proposal(&self.limits, || ids.proposal(now)) {
+            if let Some(next) = replica.next_proposal(&self.limits, || ids.proposal(now)) {
                 due.push(ClientFrame::Propose {
-                    id,
+                    id: next.id,
                     entity: followed.id.clone(),
                     epoch,
-                    changes: changes.into_iter().map(ByteBuf::from).collect(),
+                    changes: next.changes.into_iter().map(ByteBuf::from).collect(),
+                    whole: next.whole,
                 });
             }
         }

@@ -84,14 +84,14 @@ impl Ledger {
         entity: &Entity,
         author: &Principal,
         origin: Origin,
-        change: Vec<u8>,
+        changes: Vec<Vec<u8>>,
     ) -> Entity {
         let proposal = Proposal {
             id: ProposalId([1; 16]),
             author: author.clone(),
             session: None,
             origin,
-            changes: vec![change],
+            changes,
             claimed: None,
         };
         let verdict = admit(entity, &proposal, Timestamp(0), &Limits::default());
@@ -119,7 +119,7 @@ fn ledger(policy: &Arc<Policy>) -> Ledger {
             };
             let body = json!({ "field-00": "one", "body": "A text to begin with." });
             let merged = merge(&entity, &author, &actor, &body, &options).unwrap();
-            let entity = ledger.admit(&entity, &author, Origin::Creation, merged.change.unwrap());
+            let entity = ledger.admit(&entity, &author, Origin::Creation, merged.changes);
             let options = LoadOptions::new().text_encoding(TextEncoding::Utf16CodeUnit);
             let mut doc = Automerge::load_with_options(&entity.document(), options).unwrap();
             doc.set_actor(ActorId::from([9; 16]));
@@ -140,7 +140,7 @@ fn ledger(policy: &Arc<Policy>) -> Ledger {
             }
             let hash = tx.commit().0.unwrap();
             let change = doc.get_change_by_hash(&hash).unwrap().raw_bytes().to_vec();
-            *entity = ledger.admit(entity, &author, Origin::Client, change);
+            *entity = ledger.admit(entity, &author, Origin::Client, vec![change]);
         }
     }
     ledger

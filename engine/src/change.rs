@@ -13,6 +13,7 @@
 mod actors;
 mod chunk;
 mod columns;
+mod divide;
 mod reader;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use automerge::legacy::OpId;
 use automerge::{ActorId, Change, ChangeHash, ExpandedChange};
 
 pub use self::actors::{ActorClass, client_actor, genesis_actor, server_actor};
+pub use self::divide::divide;
 pub use crate::limits::Limits;
 pub use automerge::legacy::Op;
 

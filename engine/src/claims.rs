@@ -11,7 +11,7 @@ use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::{ObjId, ReadDoc};
 use serde_json::Value;
 
-use crate::admission::{self, Admitted, Origin, Proposal, Verdict};
+use crate::admission::{self, Admitted, Proposal, Verdict};
 use crate::change;
 use crate::effects::{Effect, EffectChange};
 use crate::entity::Entity;
@@ -195,7 +195,7 @@ pub fn admit<E>(
     };
     let known = verdict.known;
     let (mut clean, mut before) = (0, None);
-    if proposal.origin != Origin::Creation {
+    if !proposal.origin.is_whole() {
         let whole = proposal.changes.len();
         let mut beyond = verdict.refused.map_or(whole, |refusal| refusal.admitted);
         while beyond - clean > 1 {
@@ -217,13 +217,21 @@ pub fn admit<E>(
             }
         }
     }
-    let ops = proposal
-        .changes
-        .get(clean)
-        .map(|change| operations(entity, change, &taken.0.pointer, limits));
+    // The change that writes the value: the first that may not be admitted, or one of an edit.
+    let last = if proposal.origin.is_whole() {
+        proposal.changes.len()
+    } else {
+        proposal.changes.len().min(clean + 1)
+    };
+    let written = (clean..last).find_map(|index| {
+        let change = &proposal.changes[index];
+        let ops = operations(entity, change, &taken.0.pointer, limits);
+        (!ops.is_empty()).then_some((index, ops))
+    });
+    let (change, ops) = written.unwrap_or((clean, Vec::new()));
     let violation = Violation {
-        change: clean,
-        ops: ops.unwrap_or_default(),
+        change,
+        ops,
         ..violation(entity, &proposal.author, &taken)
     };
     Ok(Verdict {

@@ -47,7 +47,7 @@
 //!     author: alice.clone(),
 //!     session: None,
 //!     origin: Origin::Creation,
-//!     changes: merged.change.into_iter().collect(),
+//!     changes: merged.changes,
 //!     claimed: None,
 //! };
 //! let verdict = admit(&genesis, &proposal, Timestamp(0), &Limits::default());

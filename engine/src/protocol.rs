@@ -62,6 +62,15 @@ pub enum KindMode {
     None,
 }
 
+/// Whether a flag is left out of a frame.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 /// What a client sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -127,6 +136,9 @@ pub enum ClientFrame {
         epoch: Epoch,
         /// Automerge change chunks, in order.
         changes: Vec<ByteBuf>,
+        /// Whether the changes are one edit, to be admitted whole or not at all.
+        #[serde(default, skip_serializing_if = "is_false")]
+        whole: bool,
     },
     /// Ask for a new entity.
     Create {

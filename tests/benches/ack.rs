@@ -463,6 +463,7 @@ impl Client {
             entity: self.entity.clone(),
             epoch: Epoch::FIRST,
             changes: vec![ByteBuf::from(change)],
+            whole: false,
         });
         self.until(|frame| matches!(frame, ServerFrame::Admitted { id: of, .. } if *of == id));
     }

@@ -44,8 +44,9 @@ impl Refused<'_> {
         }
     }
 
-    /// What is named, by the index of the pending change.
-    fn named(&self, admitted: usize) -> Vec<Named> {
+    /// What is named, by the index of the pending change. What is said of one edit as a whole is
+    /// said of all of its `parts`.
+    fn named(&self, admitted: usize, parts: usize) -> Vec<Named> {
         let mut named: Vec<Named> = self.violations.iter().map(Named::from).collect();
         named.retain(|one| one.change >= admitted);
         for one in &mut named {
@@ -57,6 +58,16 @@ impl Refused<'_> {
                 ops: Vec::new(),
                 rule: self.code.to_owned(),
             });
+        }
+        if let Some(one) = named.iter().find(|one| one.ops.is_empty() && parts > 1) {
+            let rule = one.rule.clone();
+            return (0..parts)
+                .map(|change| Named {
+                    change,
+                    ops: Vec::new(),
+                    rule: rule.clone(),
+                })
+                .collect();
         }
         named
     }
@@ -80,6 +91,7 @@ impl Replica {
         let admitted = usize::try_from(refused.admitted).unwrap_or(usize::MAX);
         let admitted = admitted.min(flight.edits.len());
         let (taken, rest) = flight.edits.split_at(admitted);
+        let parts = if flight.whole { rest.len() } else { 1 };
         let known = taken.iter().all(|edit| self.confirmed.holds(&edit.change));
         let pending: Vec<Edit> = rest.iter().chain(&self.unsent).cloned().collect();
         let saved = taken.last().map(|edit| edit.ordinal);
@@ -98,7 +110,7 @@ impl Replica {
         let policy = Arc::clone(self.policy());
         let rebased = match takes {
             Take::Everything => Ok(everything(ground, &policy, &pending, refused.code)),
-            Take::Named => by_ids(ground, &policy, &pending, &refused.named(admitted)),
+            Take::Named => by_ids(ground, &policy, &pending, &refused.named(admitted, parts)),
             Take::Nothing => by_ids(ground, &policy, &pending, &[]),
         };
         self.doubted = matches!(takes, Take::Nothing);
@@ -239,6 +251,7 @@ impl Replica {
                 let more = changes.peek().is_some_and(|next| next.from == index);
                 unsent.push_back(Edit {
                     ordinal: if more { before } else { edit.ordinal },
+                    of: edit.of,
                     change: one.change,
                 });
             }

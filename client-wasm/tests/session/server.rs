@@ -138,7 +138,7 @@ impl Server {
             } else {
                 Origin::Server
             },
-            changes: vec![merged.change.expect("the body differs")],
+            changes: merged.changes,
             claimed: None,
         };
         let verdict = admit(&log.entity, &proposal, at(log), &Limits::default());
@@ -212,6 +212,7 @@ impl Server {
                 entity,
                 epoch,
                 changes,
+                whole,
             } => {
                 if *epoch != self.logs[entity].entity.epoch() {
                     return vec![ServerFrame::Refused {
@@ -223,7 +224,8 @@ impl Server {
                     }];
                 }
                 let changes = changes.iter().map(|change| change.to_vec()).collect();
-                self.propose(*id, entity, changes)
+                let origin = if *whole { Origin::Edit } else { Origin::Client };
+                self.propose(*id, entity, changes, origin)
             }
             ClientFrame::Create { id, entity, value } => self.create(*id, entity, value),
             _ => Vec::new(),
@@ -269,6 +271,7 @@ impl Server {
         id: ProposalId,
         entity: &EntityId,
         changes: Vec<Vec<u8>>,
+        origin: Origin,
     ) -> Vec<ServerFrame> {
         let author = self.principal.clone();
         let log = self
@@ -290,7 +293,7 @@ impl Server {
             id,
             author,
             session: None,
-            origin: Origin::Client,
+            origin,
             changes,
             claimed: None,
         };

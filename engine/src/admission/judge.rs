@@ -10,10 +10,9 @@ use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{Automerge, ObjId, ObjType, Prop, ReadDoc, ScalarValue};
 use serde_json::Value;
 
-use super::operations::{Fault, Lookup, fault, is_same, object_id};
+use super::operations::{Fault, Lookup, Operations, fault, is_same, object_id};
 use super::references::Past;
 use super::rights::denied;
-use crate::change::ParsedChange;
 use crate::document::{DELETED, POSITION, Reader};
 use crate::entity::Entity;
 use crate::id::{ItemId, check_map_key};
@@ -23,7 +22,7 @@ use crate::position;
 use crate::principal::Principal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
-/// What a change is judged on.
+/// What operations are judged on.
 pub(super) struct Case<'a> {
     pub(super) doc: &'a Automerge,
     pub(super) entity: &'a Entity,
@@ -63,19 +62,19 @@ impl Made {
     }
 }
 
-/// Judges `change`; gives the names of the root fields it touches.
+/// Judges operations; gives the names of the root fields they touch.
 ///
 /// # Errors
-/// A fault in its structure. Faults by policy are in the second part of the result.
+/// A fault in their structure. Faults by policy are in the second part of the result.
 pub(super) fn judge(
     case: &Case<'_>,
-    change: &ParsedChange,
+    operations: &Operations<'_>,
     past: &Past,
 ) -> Result<(BTreeSet<String>, Vec<Violation>), Fault> {
     let mut judge = Judge {
         case,
         reader: Reader::now(case.doc, &case.entity.policy),
-        lookup: Lookup::new(case.doc, change, past),
+        lookup: Lookup::new(case.doc, operations, past),
         made: BTreeMap::new(),
         items: HashSet::new(),
         places: HashMap::new(),
@@ -83,7 +82,7 @@ pub(super) fn judge(
         touched: BTreeSet::new(),
         violations: Vec::new(),
     };
-    for (index, op) in change.ops().iter().enumerate() {
+    for (index, op) in operations.iter().enumerate() {
         judge.operation(index, op)?;
         if judge.violations.len() > VIOLATIONS_MAX {
             judge.violations.truncate(VIOLATIONS_MAX);
@@ -227,13 +226,10 @@ impl Judge<'_> {
     }
 
     pub(super) fn touch(&mut self, place: &Place, name: &str) {
-        let root = place
-            .pointer
-            .tokens()
-            .first()
-            .map_or(name, String::as_str)
-            .to_owned();
-        self.touched.insert(root);
+        let root = place.pointer.tokens().first().map_or(name, String::as_str);
+        if !self.touched.contains(root) {
+            self.touched.insert(root.to_owned());
+        }
     }
 
     /// An operation at a named key of an object.

@@ -33,12 +33,23 @@ use trial::Trial;
 /// How a proposal came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Changes that a client made under an actor of its own.
+    /// Changes that a client made under an actor of its own, each an edit for itself.
     Client,
-    /// A change that the server made for the principal, under the lasting server actor.
+    /// One edit that a client made under an actor of its own, divided into several changes.
+    Edit,
+    /// One edit that the server made for the principal, under the lasting server actor.
     Server,
     /// The creation of the entity, made by the server for the principal.
     Creation,
+}
+
+impl Origin {
+    /// Whether the proposal is one edit, however many changes that took: it is judged as if it were
+    /// one change, and admitted whole or not at all.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        !matches!(self, Self::Client)
+    }
 }
 
 /// What somebody asks to be written, in one go, to one entity.
@@ -58,8 +69,8 @@ pub struct Proposal {
     pub claimed: Option<Claimed>,
 }
 
-/// What admission decided. A proposal may be admitted in part: `admitted` then holds the changes
-/// before the first refused one.
+/// What admission decided. A proposal of several edits may be admitted in part: `admitted` then
+/// holds the changes before the first refused one.
 #[derive(Debug)]
 pub struct Verdict {
     /// What may be committed.
@@ -117,8 +128,10 @@ impl Admitted {
 
 /// Decides on `proposal` for `entity` at `now`.
 ///
-/// Changes before the first refused one are admitted; that one and all after it are refused. A
-/// creation is admitted whole or not at all. The entity itself is not touched.
+/// Changes before the first refused one are admitted; that one and all after it are refused. What
+/// is one edit ([`Origin::is_whole`]) is admitted whole or not at all, and what it may write does
+/// not depend on how it is divided: a field that is written only when its object is made is written
+/// in any of its changes, where another of them makes the object. The entity itself is not touched.
 #[must_use]
 pub fn admit(entity: &Entity, proposal: &Proposal, now: Timestamp, limits: &Limits) -> Verdict {
     if let Some(refusal) = barred(entity, proposal, limits) {
@@ -149,7 +162,7 @@ pub(crate) fn admit_whole(
 fn barred(entity: &Entity, proposal: &Proposal, limits: &Limits) -> Option<Refusal> {
     let (permission, word) = match proposal.origin {
         Origin::Creation => (Permission::Create, "create"),
-        Origin::Client | Origin::Server => (Permission::Edit, "edit"),
+        Origin::Client | Origin::Edit | Origin::Server => (Permission::Edit, "edit"),
     };
     if !entity.policy.may(&proposal.author, permission) {
         let message = format!("{} may not {word} {}", proposal.author.id, entity.id.kind());

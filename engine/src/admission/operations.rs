@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
-use automerge::{Automerge, ChangeHash, ObjId, ObjType, ReadDoc};
+use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc};
 
 use super::references::Past;
 use crate::change::ParsedChange;
@@ -20,10 +20,36 @@ pub(super) fn fault<T>(code: &'static str, op: usize, what: &str) -> Result<T, F
     Err((Cow::Borrowed(code), format!("operation {op}: {what}")))
 }
 
-/// Finds operations by id, in the change under judgement and in the document.
+/// The operations that are judged in one go: those of a change, or of several changes of one actor
+/// that directly follow one another. Their ids are consecutive, so that it makes no difference
+/// where one change ends.
+pub(super) struct Operations<'a> {
+    actor: &'a ActorId,
+    first: u64,
+    all: Vec<&'a Op>,
+}
+
+impl<'a> Operations<'a> {
+    /// The operations of `changes`, of which there is at least one.
+    pub(super) fn of(changes: &'a [ParsedChange]) -> Self {
+        let first = &changes[0];
+        Self {
+            actor: first.actor(),
+            first: first.start_op(),
+            all: changes.iter().flat_map(ParsedChange::ops).collect(),
+        }
+    }
+
+    /// Each operation, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'a Op> + use<'a, '_> {
+        self.all.iter().copied()
+    }
+}
+
+/// Finds operations by id, among those under judgement and in the document.
 pub(super) struct Lookup<'a> {
     doc: &'a Automerge,
-    change: &'a ParsedChange,
+    operations: &'a Operations<'a>,
     past: &'a Past,
     decoded: HashMap<ChangeHash, (u64, Vec<Op>)>,
 }
@@ -34,36 +60,40 @@ pub(super) fn object_id(id: &OpId) -> ObjId {
 }
 
 impl<'a> Lookup<'a> {
-    pub(super) fn new(doc: &'a Automerge, change: &'a ParsedChange, past: &'a Past) -> Self {
+    pub(super) fn new(
+        doc: &'a Automerge,
+        operations: &'a Operations<'a>,
+        past: &'a Past,
+    ) -> Self {
         Self {
             doc,
-            change,
+            operations,
             past,
             decoded: HashMap::new(),
         }
     }
 
-    /// The index in the change under judgement of the operation `id`, if it is one of its own.
+    /// The index of the operation `id` among those under judgement, if it is one of them.
     pub(super) fn own(&self, id: &OpId) -> Option<usize> {
-        let first = self.change.start_op();
-        (id.actor() == self.change.actor() && id.counter() >= first)
+        let first = self.operations.first;
+        (id.actor() == self.operations.actor && id.counter() >= first)
             .then(|| usize::try_from(id.counter() - first).unwrap_or(usize::MAX))
     }
 
-    /// An operation of the change under judgement.
+    /// One of the operations under judgement.
     pub(super) fn own_op(&self, index: usize) -> Option<&'a Op> {
-        self.change.ops().get(index)
+        self.operations.all.get(index).copied()
     }
 
-    /// Whether an operation of the document lies in the past of the change under judgement.
+    /// Whether an operation of the document lies in the past of those under judgement.
     pub(super) fn is_past(&self, id: &OpId) -> bool {
         self.past.holds(id.counter(), id.actor())
     }
 
-    /// The operation `id` refers to, if operation `at` of the change can know it.
+    /// The operation `id` refers to, if operation `at` can know it.
     fn find(&mut self, id: &OpId, at: usize) -> Option<&Op> {
         if let Some(index) = self.own(id) {
-            return (index < at).then(|| &self.change.ops()[index]);
+            return (index < at).then(|| self.operations.all[index]);
         }
         if !self.is_past(id) {
             return None;

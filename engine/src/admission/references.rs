@@ -57,6 +57,17 @@ pub(super) fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fa
     Ok(past)
 }
 
+/// Whether each of `changes` directly follows the one before it, as the parts of one change do.
+pub(super) fn is_chain(changes: &[ParsedChange]) -> bool {
+    changes.windows(2).all(|pair| {
+        let (before, after) = (&pair[0], &pair[1]);
+        after.deps() == [before.hash().into()]
+            && after.actor() == before.actor()
+            && after.seq() == before.seq() + 1
+            && after.start_op() == before.max_op() + 1
+    })
+}
+
 fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Result<(), Fault> {
     let (start, ceiling) = (change.start_op(), trial.max_op + 1);
     if start <= floor || start > ceiling {
@@ -74,7 +85,7 @@ fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<
     let actor = change.actor();
     let server = || server_actor(&trial.entity.id, trial.entity.epoch, &author.id);
     let allowed = match trial.proposal.origin {
-        Origin::Client => ActorClass::of(actor) == ActorClass::Client,
+        Origin::Client | Origin::Edit => ActorClass::of(actor) == ActorClass::Client,
         Origin::Server | Origin::Creation => *actor == server(),
     };
     if !allowed {

@@ -5,13 +5,14 @@
 //! Must never know: what comes after the verdict.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use automerge::{ActorId, Automerge, ReadDoc};
+use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
 use serde_json::{Map, Value};
 
+use super::operations::Operations;
 use super::whole::introduced;
 use super::{Admitted, Origin, Proposal, Verdict, judge, references};
 use crate::change::{self, ParsedChange};
@@ -44,7 +45,8 @@ pub(super) struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Checks and applies the proposal's changes one after the other, up to the first that fails.
+    /// Checks and applies the proposal's changes, up to the first that fails; all or none of what is
+    /// one edit.
     pub(super) fn new(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
         Self::empty(entity, proposal, limits).run()
     }
@@ -68,6 +70,53 @@ impl<'a> Trial<'a> {
     }
 
     fn run(mut self) -> Self {
+        if self.proposal.origin.is_whole() {
+            self.run_whole();
+        } else if !(self.only && self.together().is_some_and(|judged| judged.is_ok())) {
+            // Of what a log holds, nothing says whether it was one edit: either way will do.
+            self.one_by_one();
+        }
+        self
+    }
+
+    /// Takes all changes or refuses all.
+    fn run_whole(&mut self) {
+        match self.together() {
+            Some(Ok(())) => {}
+            Some(Err(refusal)) => self.refused = Some(refusal),
+            None => self.one_by_one(),
+        }
+        if let Some(refusal) = &mut self.refused {
+            refusal.admitted = 0;
+            let changes = self.proposal.changes.iter();
+            self.dropped = changes
+                .filter_map(|bytes| hash_of(bytes, self.limits))
+                .filter(|hash| !self.known.contains(hash))
+                .collect();
+        }
+    }
+
+    /// Checks the changes as if they were one, and applies them in one go: to apply them singly
+    /// costs each time what the entity's history costs. `None` where they are not the parts of one
+    /// change, so that nothing was looked at.
+    fn together(&mut self) -> Option<Result<(), Refusal>> {
+        let parsed = self.proposal.changes.iter();
+        let parsed: Result<Vec<ParsedChange>, _> = parsed
+            .map(|bytes| change::parse(bytes, self.limits))
+            .collect();
+        let changes = parsed.ok().filter(|changes| changes.len() > 1)?;
+        let is_known = |change: &ParsedChange| {
+            let hash = change.hash().into();
+            self.doc.get_change_meta_by_hash(&hash).is_some()
+        };
+        if !references::is_chain(&changes) || changes.iter().any(is_known) {
+            return None;
+        }
+        Some(self.step(0, changes))
+    }
+
+    /// Checks and applies one change after the other, up to the first that fails.
+    fn one_by_one(&mut self) {
         let (proposal, limits) = (self.proposal, self.limits);
         let mut rest = proposal.changes.iter().enumerate();
         for (index, bytes) in rest.by_ref() {
@@ -82,7 +131,7 @@ impl<'a> Trial<'a> {
             let hash = change.hash();
             if self.doc.get_change_meta_by_hash(&hash.into()).is_some() {
                 self.known.push(hash);
-            } else if let Err(refusal) = self.step(index, change) {
+            } else if let Err(refusal) = self.step(index, vec![change]) {
                 self.refused = Some(refusal);
                 self.dropped.push(hash);
                 break;
@@ -92,7 +141,6 @@ impl<'a> Trial<'a> {
             self.dropped
                 .extend(rest.filter_map(|(_, bytes)| hash_of(bytes, limits)));
         }
-        self
     }
 
     fn empty(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
@@ -118,50 +166,58 @@ impl<'a> Trial<'a> {
         self.max_op = self.entity.max_op;
     }
 
-    fn step(&mut self, index: usize, change: ParsedChange) -> Result<(), Refusal> {
+    /// Checks and applies changes that directly follow one another, the first of which is the one
+    /// at `index` of the proposal.
+    fn step(&mut self, index: usize, changes: Vec<ParsedChange>) -> Result<(), Refusal> {
         let fault = |(code, message): (Cow<'static, str>, String)| {
             Refusal::structural(code, index, message)
         };
-        let past = references::check(self, &change).map_err(fault)?;
+        let past = references::check(self, &changes[0]).map_err(fault)?;
         let case = judge::Case {
             doc: &self.doc,
             entity: self.entity,
             author: &self.proposal.author,
             creation: self.proposal.origin == Origin::Creation,
         };
-        let (touched, mut violations) = judge::judge(&case, &change, &past).map_err(fault)?;
+        let operations = Operations::of(&changes);
+        let (touched, violations) = judge::judge(&case, &operations, &past).map_err(fault)?;
         if !violations.is_empty() {
-            violations
-                .iter_mut()
-                .for_each(|violation| violation.change = index);
+            let violations = by_change(index, &changes, violations);
             return Err(Refusal::policy(index, violations));
         }
-        self.apply(index, &change)?;
-        self.passed.push((change, touched));
+        self.apply(index, &changes)?;
+        let mut touched = Some(touched);
+        let passed = changes
+            .into_iter()
+            .map(|change| (change, touched.take().unwrap_or_default()));
+        self.passed.extend(passed);
         Ok(())
     }
 
-    /// Applies one checked change to the working copy and proves that the copy holds it.
-    fn apply(&mut self, index: usize, change: &ParsedChange) -> Result<(), Refusal> {
+    /// Applies checked changes to the working copy and proves that the copy holds them.
+    fn apply(&mut self, index: usize, changes: &[ParsedChange]) -> Result<(), Refusal> {
         let doc = Arc::make_mut(&mut self.doc);
         let applied = catch_unwind(AssertUnwindSafe(|| {
-            let raw = change.raw();
-            doc.apply_changes([raw.clone()])
-                .map_err(|error| error.to_string())?;
-            match doc.get_change_by_hash(&raw.hash()) {
-                Some(back) if back.raw_bytes() == raw.raw_bytes() => Ok(()),
-                _ => Err("it does not come back from the document as it went in".to_owned()),
+            let raw: Vec<Change> = changes.iter().map(|change| change.raw().clone()).collect();
+            let before = doc.get_heads();
+            doc.apply_changes(raw).map_err(|error| error.to_string())?;
+            if hold(doc, &before, changes) {
+                Ok(())
+            } else {
+                Err("it does not come back from the document as it went in".to_owned())
             }
         }));
         let reason = match applied {
             Ok(Ok(())) => {
-                self.max_op = self.max_op.max(change.max_op());
-                let state = ActorState {
-                    principal: self.proposal.author.id.clone(),
-                    seq: change.seq(),
-                    last: change.hash(),
-                };
-                Arc::make_mut(&mut self.actors).insert(change.actor().clone(), state);
+                for change in changes {
+                    self.max_op = self.max_op.max(change.max_op());
+                    let state = ActorState {
+                        principal: self.proposal.author.id.clone(),
+                        seq: change.seq(),
+                        last: change.hash(),
+                    };
+                    Arc::make_mut(&mut self.actors).insert(change.actor().clone(), state);
+                }
                 return Ok(());
             }
             Ok(Err(reason)) => reason,
@@ -179,7 +235,7 @@ impl<'a> Trial<'a> {
     /// Applies again what was applied before.
     fn replay(&mut self, passed: Vec<(ParsedChange, BTreeSet<String>)>) {
         for (change, touched) in passed {
-            if self.apply(0, &change).is_err() {
+            if self.apply(0, std::slice::from_ref(&change)).is_err() {
                 return;
             }
             self.passed.push((change, touched));
@@ -189,7 +245,7 @@ impl<'a> Trial<'a> {
     /// Judges the end state, and gives the verdict.
     pub(super) fn decide(mut self, now: Timestamp) -> Verdict {
         let creation = self.proposal.origin == Origin::Creation;
-        let whole_or_nothing = creation || self.only;
+        let whole_or_nothing = self.proposal.origin.is_whole() || self.only;
         let mut waits = match &self.refused {
             Some(_) => !whole_or_nothing && !self.passed.is_empty(),
             None => creation || !self.passed.is_empty(),
@@ -330,6 +386,54 @@ impl<'a> Trial<'a> {
             dropped: self.dropped,
         }
     }
+}
+
+/// Whether a document gives back, as they went in, changes that were applied to it at `before`.
+fn hold(doc: &Automerge, before: &[ChangeHash], changes: &[ParsedChange]) -> bool {
+    let is_same = |back: &Change, change: &ParsedChange| back.raw_bytes() == change.bytes();
+    if let [change] = changes {
+        let back = doc.get_change_by_hash(&change.raw().hash());
+        return back.is_some_and(|back| is_same(&back, change));
+    }
+    // Looking for them singly would go through the whole document for each.
+    let back: HashMap<ChangeHash, Change> = doc
+        .get_changes(before)
+        .into_iter()
+        .map(|change| (change.hash(), change))
+        .collect();
+    changes.iter().all(|change| {
+        let back = back.get(&change.raw().hash());
+        back.is_some_and(|back| is_same(back, change))
+    })
+}
+
+/// Violations of operations that were judged in one go, told by the changes that hold them.
+fn by_change(first: usize, changes: &[ParsedChange], found: Vec<Violation>) -> Vec<Violation> {
+    let mut ends = Vec::with_capacity(changes.len());
+    let mut end = 0;
+    for change in changes {
+        end += change.ops().len();
+        ends.push(end);
+    }
+    let mut told = Vec::with_capacity(found.len());
+    for mut violation in found {
+        let ops = std::mem::take(&mut violation.ops);
+        let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for op in ops {
+            let part = ends.partition_point(|end| *end <= op);
+            let start = part.checked_sub(1).map_or(0, |before| ends[before]);
+            parts.entry(part).or_default().push(op - start);
+        }
+        if parts.is_empty() {
+            parts.insert(0, Vec::new());
+        }
+        told.extend(parts.into_iter().map(|(part, ops)| Violation {
+            change: first + part,
+            ops,
+            ..violation.clone()
+        }));
+    }
+    told
 }
 
 /// About the bytes that an object takes as JSON.

@@ -47,9 +47,9 @@
 //! #     entity
 //! # };
 //! # page = log(page.clone(), lifecycle::genesis(&page, Timestamp(0)), Vec::new());
-//! # let judged = |page: &Entity, author: &Principal, origin, change: Vec<u8>| -> Admitted {
+//! # let judged = |page: &Entity, author: &Principal, origin, changes: Vec<Vec<u8>>| -> Admitted {
 //! #     let proposal = Proposal { id: ProposalId([1; 16]), author: author.clone(), session: None,
-//! #                               origin, changes: vec![change], claimed: None };
+//! #                               origin, changes, claimed: None };
 //! #     admit(page, &proposal, Timestamp(0), &Limits::default()).admitted.expect("it is allowed")
 //! # };
 //! # let alice = Principal::new("alice", ["editor"]);
@@ -62,9 +62,9 @@
 //! #     let creation = page.seq() == Seq(0);
 //! #     let options = MergeOptions { creation, ..MergeOptions::default() };
 //! #     let actor = server_actor(&id, Epoch::FIRST, &author.id);
-//! #     let change = merge(&page, author, &actor, &body, &options)?.change.expect("it differs");
+//! #     let changes = merge(&page, author, &actor, &body, &options)?.changes;
 //! #     let origin = if creation { Origin::Creation } else { Origin::Server };
-//! #     let (entity, draft, effects) = judged(&page, author, origin, change).into_parts();
+//! #     let (entity, draft, effects) = judged(&page, author, origin, changes).into_parts();
 //! #     page = log(entity, draft, effects);
 //! # }
 //! # let options = LoadOptions::new().text_encoding(automerge::TextEncoding::Utf16CodeUnit);
@@ -76,7 +76,7 @@
 //! #     tx.commit();
 //! #     let change = doc.get_last_local_change().expect("it was made").raw_bytes().to_vec();
 //! #     let author = Principal::new(name, ["editor"]);
-//! #     let (entity, draft, effects) = judged(&page, &author, Origin::Client, change).into_parts();
+//! #     let (entity, draft, effects) = judged(&page, &author, Origin::Client, vec![change]).into_parts();
 //! #     page = log(entity, draft, effects);
 //! # }
 //! // `page` was made by alice, ranked by the system, edited by alice, and then by bob and carol at
@@ -120,7 +120,7 @@
 //! let actor = server_actor(&id, Epoch::FIRST, "alice");
 //! let restored = restore(&page, &alice, &actor, &empty, &RestoreScope::Whole)?;
 //! assert_eq!(restored.kept[0].to_string(), "/rank");
-//! let after = judged(&page, &alice, Origin::Server, restored.change.expect("much differs"));
+//! let after = judged(&page, &alice, Origin::Server, restored.changes);
 //! assert_eq!(after.entity().presented(), json!({ "rank": 1 }));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -1,7 +1,7 @@
 //! Bringing an earlier state back.
 //!
 //! Owns what of an earlier state is to stand again; writing it is a merge like any other.
-//! Invariant: the result is one ordinary change on the present document: nothing that others write
+//! Invariant: the result is one ordinary edit on the present document: nothing that others write
 //! at the same time is lost, and admission judges it.
 //! Must never know: how values are stored.
 
@@ -27,8 +27,9 @@ pub enum RestoreScope {
 /// What a restore came to.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
-    /// The change, as an Automerge change chunk; `None` where nothing differs.
-    pub change: Option<Vec<u8>>,
+    /// The edit, as Automerge change chunks that directly follow one another; none where nothing
+    /// differs.
+    pub changes: Vec<Vec<u8>>,
     /// Places that differ and stay as they are, because the author may not write there or because
     /// what they lay in is not there any more.
     pub kept: Vec<Pointer>,
@@ -50,10 +51,10 @@ pub enum RestoreError {
     Merge(#[from] MergeError),
 }
 
-/// Makes the change by which `author`, writing as `actor`, brings `past` back.
+/// Makes the edit by which `author`, writing as `actor`, brings `past` back.
 ///
 /// Deleted items are undeleted, items made since are deleted, texts are mended by the smallest
-/// splices, counters by the difference. The entity is not touched; the change goes through
+/// splices, counters by the difference. The entity is not touched; the edit goes through
 /// [`admit`](crate::admission::admit).
 ///
 /// # Errors
@@ -93,12 +94,12 @@ pub fn restore(
         ..MergeOptions::default()
     };
     let body = Value::Object(body);
-    let Merged { change, preserved } = merge(entity, author, actor, &body, &options)?;
+    let Merged { changes, preserved } = merge(entity, author, actor, &body, &options)?;
     missed.extend(preserved);
     missed.sort();
     missed.dedup();
     Ok(Restored {
-        change,
+        changes,
         kept: missed,
     })
 }

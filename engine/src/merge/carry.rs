@@ -17,6 +17,7 @@ use super::{
 use crate::admission::rights::{denied, refusal_text};
 use crate::document::POSITION;
 use crate::entity::Entity;
+use crate::limits::Limits;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Shape};
 use crate::principal::Principal;
@@ -45,6 +46,8 @@ pub(crate) struct Care<'a> {
     pub(crate) protected: Protected,
     /// More places to keep as they are.
     pub(crate) preserve: &'a [Pointer],
+    /// What one change may hold.
+    pub(crate) limits: &'a Limits,
 }
 
 fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
@@ -61,10 +64,11 @@ fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
         }),
         revive: false,
         creation: false,
+        limits: care.limits.clone(),
     }
 }
 
-/// Makes the change that brings the difference of two values, of an entity elsewhere, into this one.
+/// Makes the edit that brings the difference of two values, of an entity elsewhere, into this one.
 pub(crate) fn carry_value(
     entity: &Entity,
     (author, actor): (&Principal, &ActorId),
@@ -78,7 +82,7 @@ pub(crate) fn carry_value(
     })
 }
 
-/// Makes the change that brings an object made elsewhere (no `base`), or the difference of two of
+/// Makes the edit that brings an object made elsewhere (no `base`), or the difference of two of
 /// its versions, to its place in this entity.
 pub(crate) fn carry_object(
     entity: &Entity,
@@ -98,7 +102,7 @@ pub(crate) fn carry_object(
     })
 }
 
-/// Makes the change that brings the difference of two values of some fields of an object elsewhere
+/// Makes the edit that brings the difference of two values of some fields of an object elsewhere
 /// to an object of this entity: its id, its place in the schema, and its name.
 pub(crate) fn carry_fields(
     entity: &Entity,
@@ -114,7 +118,7 @@ pub(crate) fn carry_fields(
             object,
             node,
             at,
-            fresh: false,
+            fresh: merger.is_new(object),
         };
         merger.object(&target, body, Some(base))
     })
@@ -152,7 +156,7 @@ impl Merger<'_, '_> {
             object: &object,
             node: child,
             at: &at,
-            fresh: false,
+            fresh: self.is_new(&object),
         };
         let nothing = Map::new();
         let old = base.map_or(&nothing, |base| &base.value);

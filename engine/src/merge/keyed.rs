@@ -78,7 +78,7 @@ impl Merger<'_, '_> {
                         object: &row.object,
                         node: list.item,
                         at: &at,
-                        fresh,
+                        fresh: fresh || self.is_new(&row.object),
                     };
                     self.object(&target, value, old.flatten())?;
                 }
@@ -137,14 +137,16 @@ impl Merger<'_, '_> {
                 continue;
             };
             let id = match map.get(list.key) {
-                None | Some(Value::Null) => {
+                None => {
                     items.push(Item::New(self.new_id(list, index), map));
                     continue;
                 }
                 Some(Value::String(id)) if ItemId::new(id.as_str()).is_ok() => id.as_str(),
+                // Not taken for a new item: what lost the id of an item must not delete the item.
                 Some(other) => {
                     let at = at.child(list.key);
-                    let message = "an item id is 1 to 64 ASCII letters, digits, '_' or '-'";
+                    let message = "an item id is a string of 1 to 64 ASCII letters, digits, '_' or \
+                                   '-'; a new item needs none";
                     self.refuse(&at, Rule::NAME, message, Some(other), None);
                     continue;
                 }

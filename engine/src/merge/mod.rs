@@ -13,13 +13,15 @@ mod splices;
 use std::collections::BTreeSet;
 
 use automerge::transaction::{CommitOptions, Transaction};
-use automerge::{ActorId, Automerge, ChangeHash, ObjId, ReadDoc};
+use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
 use serde_json::{Map, Value};
 
 use crate::admission::rights::refusal_text;
+use crate::change::divide;
 use crate::document::Reader;
 use crate::entity::Entity;
 use crate::id::Hash;
+use crate::limits::Limits;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::principal::Principal;
@@ -73,18 +75,21 @@ pub struct MergeOptions {
     pub revive: bool,
     /// Whether this is the creation: `create` fields may be written and given item ids are kept.
     pub creation: bool,
+    /// What one change may hold; what is more goes into further ones.
+    pub limits: Limits,
 }
 
 /// What a merge came to.
 #[derive(Debug, Clone, Default)]
 pub struct Merged {
-    /// The change, as an Automerge change chunk; `None` where nothing differs.
-    pub change: Option<Vec<u8>>,
+    /// The edit, as Automerge change chunks: none where nothing differs, one as a rule, and where
+    /// one would hold more than a change may, several that directly follow one another.
+    pub changes: Vec<Vec<u8>>,
     /// Fields of the body that were kept as they are.
     pub preserved: Vec<Pointer>,
 }
 
-/// Why a merge makes no change.
+/// Why a merge makes no edit.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum MergeError {
     /// The body breaks rules; all of them are named.
@@ -98,9 +103,9 @@ pub enum MergeError {
     Document(String),
 }
 
-/// Makes the change by which `author`, writing as `actor`, brings `body` into `entity`.
+/// Makes the edit by which `author`, writing as `actor`, brings `body` into `entity`.
 ///
-/// The entity is not touched; the change goes through [`admit`](crate::admission::admit).
+/// The entity is not touched; the edit goes through [`admit`](crate::admission::admit).
 ///
 /// # Errors
 /// [`MergeError`]; nothing is written then.
@@ -130,7 +135,7 @@ pub fn merge(
     )
 }
 
-/// Makes one change of what `writes` writes.
+/// Makes one edit of what `writes` writes.
 fn write(
     entity: &Entity,
     author: &Principal,
@@ -159,16 +164,15 @@ fn write(
         writes(&mut merger).map_err(|error| MergeError::Document(error.to_string()))?;
         merger.finish()?
     };
-    let change = match hash {
-        Some(hash) => Some(taken(&copy, &hash)?),
-        None => None,
+    let changes = match hash {
+        Some(hash) => divide(&taken(&copy, &hash)?, &options.limits),
+        None => Vec::new(),
     };
-    Ok(Merged { change, preserved })
+    Ok(Merged { changes, preserved })
 }
 
-fn taken(copy: &Automerge, hash: &ChangeHash) -> Result<Vec<u8>, MergeError> {
+fn taken(copy: &Automerge, hash: &ChangeHash) -> Result<Change, MergeError> {
     copy.get_change_by_hash(hash)
-        .map(|change| change.raw_bytes().to_vec())
         .ok_or_else(|| MergeError::Document("the change is not in its own document".to_owned()))
 }
 
@@ -454,7 +458,7 @@ impl Merger<'_, '_> {
             if self.policy.is_dynamic(child) && self.reader.is_deleted(&object) {
                 return self.undelete(&object, child, &at, body);
             }
-            let fresh = target.fresh || self.made.contains(&object);
+            let fresh = target.fresh || self.is_new(&object);
             return self.object(
                 &Target {
                     object: &object,
@@ -467,6 +471,13 @@ impl Merger<'_, '_> {
             );
         }
         self.make(target, name, child, body)
+    }
+
+    /// Whether an object comes into being with what is being written: `create` fields of it may be
+    /// written. A rebase writes as an actor of its own, so what that made is a part of it.
+    pub(super) fn is_new(&self, object: &ObjId) -> bool {
+        let is_own = |object: &ObjId| matches!(object, ObjId::Id(_, actor, _) if actor == self.actor);
+        self.made.contains(object) || (self.source != Source::Body && is_own(object))
     }
 
     /// Reports a field that nobody writes, unless the body repeats what stands.

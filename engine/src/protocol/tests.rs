@@ -10,6 +10,7 @@ fn propose(changes: usize) -> ClientFrame {
         entity: "team/jane".parse().unwrap(),
         epoch: Epoch(1),
         changes: vec![ByteBuf::from([1, 2, 3]); changes],
+        whole: false,
     }
 }
 

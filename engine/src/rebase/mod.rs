@@ -38,7 +38,7 @@
 //! // Offline, Alice wrote a name and an office; the server refuses the name.
 //! let body = json!({ "name": "Jane", "office": "Bern" });
 //! let edit = merge(&entity, &alice, &first, &body, &MergeOptions::default())?;
-//! let pending: Vec<Vec<u8>> = edit.change.into_iter().collect();
+//! let pending = edit.changes;
 //! let refused = [Named { change: 0, ops: vec![0], rule: "maxLength".to_owned() }];
 //!
 //! let ground = Ground {
@@ -100,7 +100,7 @@ pub struct Ground<'a> {
 /// A new change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebasedChange {
-    /// The pending change that it comes from, from 0. Ascending; one may leave two.
+    /// The pending change that it comes from, from 0. Ascending; one may leave several.
     pub from: usize,
     /// An Automerge change chunk.
     pub change: Vec<u8>,

@@ -92,11 +92,9 @@ impl Rebase<'_> {
         }
         if !built.is_empty() {
             let old = &self.pending.changes[change];
-            let bytes = self.present.build(built, old.time(), old.message())?;
-            self.rebased.changes.push(RebasedChange {
-                from: change,
-                change: bytes,
-            });
+            let words = (old.time(), old.message());
+            let parts = self.present.build(built, words, self.ground.limits)?;
+            self.note_changes(change, parts);
         }
         if !carried.is_empty() || !fields.is_empty() {
             self.present.apply()?;
@@ -402,7 +400,7 @@ impl Rebase<'_> {
             version: mut body,
             removed,
         } = body;
-        let mut lost = Lost::new(&policy, node, &at, change);
+        let mut lost = Lost::new((&policy, self.ground.limits), node, &at, change);
         lost.removed(&was_removed, removed);
         let present = present.as_ref().and_then(Value::as_object);
         lost.fit(
@@ -467,7 +465,7 @@ impl Rebase<'_> {
         let entity = &self.present.entity;
         let by = (self.ground.author, self.ground.actor);
         let place = (&holder, conversion.holder_node, &conversion.holder_at);
-        let mut lost = Lost::new(&policy, place.1, place.2, change);
+        let mut lost = Lost::new((&policy, self.ground.limits), place.1, place.2, change);
         let made = lost.persist(&body, Vec::new(), |care| {
             carry_fields(entity, by, place, (&base, &body), care)
         })?;
@@ -475,13 +473,17 @@ impl Rebase<'_> {
         self.take(change, made)
     }
 
-    /// Takes in a change that values were carried over by.
-    fn take(&mut self, from: usize, made: Option<Vec<u8>>) -> Result<(), RebaseError> {
-        if let Some(change) = made {
-            self.present.take(&change)?;
-            self.rebased.changes.push(RebasedChange { from, change });
-        }
+    /// Takes in changes that values were carried over by.
+    fn take(&mut self, from: usize, made: Vec<Vec<u8>>) -> Result<(), RebaseError> {
+        self.present.take(&made)?;
+        self.note_changes(from, made);
         Ok(())
+    }
+
+    fn note_changes(&mut self, from: usize, made: Vec<Vec<u8>>) {
+        let made = made.into_iter();
+        let made = made.map(|change| RebasedChange { from, change });
+        self.rebased.changes.extend(made);
     }
 
     fn report(&mut self, (change, index): Place, why: Why) {

@@ -16,7 +16,7 @@ use automerge::{
 };
 
 use super::RebaseError;
-use crate::change::Op;
+use crate::change::{Limits, Op, divide};
 use crate::entity::Entity;
 
 /// The Automerge id of an object.
@@ -190,24 +190,24 @@ impl Present {
         standing.extend(made);
     }
 
-    /// Makes the next change; its operations have the ids that [`Self::next_id`] told.
+    /// Makes the next change, or the next few where one may not hold so much; their operations have
+    /// the ids that [`Self::next_id`] told.
     pub(super) fn build(
         &mut self,
         operations: Vec<Op>,
-        time: i64,
-        message: Option<&str>,
-    ) -> Result<Vec<u8>, RebaseError> {
+        (time, message): (i64, Option<&str>),
+        limits: &Limits,
+    ) -> Result<Vec<Vec<u8>>, RebaseError> {
         let start_op = NonZeroU64::new(self.max_op + 1)
             .ok_or_else(|| RebaseError::Document("no counter is left".to_owned()))?;
         self.max_op += operations.len() as u64;
-        self.seq += 1;
         let mut deps = self.heads.clone();
         deps.sort_unstable();
         let change = Change::from(ExpandedChange {
             operations,
             actor_id: self.actor.clone(),
             hash: None,
-            seq: self.seq,
+            seq: self.seq + 1,
             start_op,
             time,
             message: message.map(str::to_owned),
@@ -215,21 +215,33 @@ impl Present {
             extra_bytes: Vec::new(),
             author: None,
         });
-        self.heads = vec![change.hash()];
-        let bytes = change.raw_bytes().to_vec();
-        self.waiting.push(change);
-        Ok(bytes)
+        let parts = divide(&change, limits);
+        for part in &parts {
+            self.wait(part)?;
+        }
+        Ok(parts)
     }
 
-    /// Takes in a change that was made on the document itself.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), RebaseError> {
+    /// Takes in changes that were made on the document itself.
+    pub(super) fn take(&mut self, changes: &[Vec<u8>]) -> Result<(), RebaseError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        for change in changes {
+            self.wait(change)?;
+        }
+        self.apply()
+    }
+
+    /// Notes the next change of the actor.
+    fn wait(&mut self, bytes: &[u8]) -> Result<(), RebaseError> {
         let change =
             Change::try_from(bytes).map_err(|error| RebaseError::Document(error.to_string()))?;
         self.seq = change.seq();
         self.max_op = self.max_op.max(change.max_op());
         self.heads = vec![change.hash()];
         self.waiting.push(change);
-        self.apply()
+        Ok(())
     }
 
     /// Brings everything that was built into the document.

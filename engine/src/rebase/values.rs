@@ -17,6 +17,7 @@ use super::report::{Dropped, Why};
 use super::{Ground, RebaseError, Rebased, RebasedChange};
 use crate::document::Reader;
 use crate::entity::Entity;
+use crate::limits::Limits;
 use crate::merge::{Care, MergeError, Merged, Protected, carry_value};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
@@ -61,7 +62,7 @@ pub fn rebase_values(
         }
         let (after, removed) = now(&local);
         let mut body = after.clone();
-        let mut lost = Lost::new(policy, policy.root(), &root, from);
+        let mut lost = Lost::new((policy, ground.limits), policy.root(), &root, from);
         lost.removed(&was_removed, removed.clone());
         let now = Reader::now(present.doc(), policy).root();
         lost.fit(Some(&mut base), Some(&now), &mut body);
@@ -69,13 +70,11 @@ pub fn rebase_values(
         let made = lost.persist(&body, Vec::new(), |care| {
             carry_value(&present.entity, by, values, care)
         })?;
-        if let Some(bytes) = made {
-            present.take(&bytes)?;
-            rebased.changes.push(RebasedChange {
-                from,
-                change: bytes,
-            });
-        }
+        present.take(&made)?;
+        let made = made.into_iter();
+        rebased
+            .changes
+            .extend(made.map(|change| RebasedChange { from, change }));
         rebased.dropped.extend(lost.into_dropped());
         rebased
             .carried
@@ -88,6 +87,7 @@ pub fn rebase_values(
 /// What of a change's values cannot be carried over.
 pub(super) struct Lost<'a> {
     policy: &'a Policy,
+    limits: &'a Limits,
     node: NodeId,
     at: &'a Pointer,
     change: usize,
@@ -96,9 +96,15 @@ pub(super) struct Lost<'a> {
 
 impl<'a> Lost<'a> {
     /// For the value at `node`, which is called `at`, of a pending change.
-    pub(super) fn new(policy: &'a Policy, node: NodeId, at: &'a Pointer, change: usize) -> Self {
+    pub(super) fn new(
+        (policy, limits): (&'a Policy, &'a Limits),
+        node: NodeId,
+        at: &'a Pointer,
+        change: usize,
+    ) -> Self {
         Self {
             policy,
+            limits,
             node,
             at,
             change,
@@ -223,19 +229,20 @@ impl<'a> Lost<'a> {
         });
     }
 
-    /// Makes the change with as much of `body` as can be taken, and nothing at `refused`; none when
+    /// Makes the changes with as much of `body` as can be taken, and nothing at `refused`; none when
     /// nothing is left.
     pub(super) fn persist(
         &mut self,
         body: &Map<String, Value>,
         refused: Vec<Pointer>,
         attempt: impl Fn(Care<'_>) -> Result<Merged, MergeError>,
-    ) -> Result<Option<Vec<u8>>, RebaseError> {
+    ) -> Result<Vec<Vec<u8>>, RebaseError> {
         let mut skipped = refused;
         loop {
             let care = |protected| Care {
                 protected,
                 preserve: &skipped,
+                limits: self.limits,
             };
             let violations = match attempt(care(Protected::Keep)) {
                 Ok(merged) => {
@@ -253,7 +260,7 @@ impl<'a> Lost<'a> {
                         };
                         self.lose(body, at, why);
                     }
-                    return Ok(merged.change);
+                    return Ok(merged.changes);
                 }
                 Err(MergeError::Refused(violations)) => violations,
                 Err(error) => return Err(RebaseError::Document(error.to_string())),
@@ -270,7 +277,7 @@ impl<'a> Lost<'a> {
                 }
                 if at == *self.at || skipped.contains(&at) {
                     self.lose(body, self.at.clone(), why);
-                    return Ok(None);
+                    return Ok(Vec::new());
                 }
                 self.lose(body, at.clone(), why);
                 skipped.push(at);

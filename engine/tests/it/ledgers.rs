@@ -126,7 +126,7 @@ impl Ledger {
         let actor = server_actor(&id, entity.epoch(), &author.id);
         match merge(&entity, &author, &actor, &body, &options) {
             Ok(merged) => {
-                let changes: Vec<Vec<u8>> = merged.change.into_iter().collect();
+                let changes = merged.changes;
                 if changes.is_empty() && !creation {
                     return;
                 }

@@ -114,7 +114,7 @@ fn only_what_differs_is_written() {
     let actor = server_actor(entity.id(), entity.epoch(), "alice");
     let same = entity.presented();
     let merged = merge(&entity, &alice, &actor, &same, &MergeOptions::default()).unwrap();
-    assert!(merged.change.is_none() && merged.preserved.is_empty());
+    assert!(merged.changes.is_empty() && merged.preserved.is_empty());
     let check = |body: Value, expect: &[&str]| {
         assert_eq!(put(&entity, &body, &keep()).1, expect, "{body}");
     };
@@ -188,7 +188,7 @@ fn unknown_items_are_errors_and_deleted_ones_are_reported() {
     let actor = server_actor(gone.id(), gone.epoch(), "alice");
     let body = json!({ "items": [{"id":"i1"}, {"id":"i2", "name": "back?"}, {"id":"i3"}] });
     let merged = merge(&gone, &alice, &actor, &body, &keep()).unwrap();
-    assert!(merged.change.is_none());
+    assert!(merged.changes.is_empty());
     assert_eq!(merged.preserved[0].to_string(), "/items/i2");
     let body = json!({ "items": [{"id":"never"}] });
     let error = merge(&gone, &alice, &actor, &body, &keep()).unwrap_err();
@@ -222,7 +222,7 @@ fn protected_fields_stay_or_refuse() {
             "/views"
         ]
     );
-    let change = merged.change.unwrap();
+    let [change] = merged.changes.try_into().unwrap();
     let after = next(judge(&entity, &alice, vec![change], Origin::Server));
     assert_eq!(after.presented()["title"], "T");
     assert_eq!(after.presented()["code"], "c-1");
@@ -236,7 +236,7 @@ fn protected_fields_stay_or_refuse() {
         ..keep()
     };
     let merged = merge(&entity, &alice, &actor, &json!({ "title": "T" }), &preserve).unwrap();
-    assert!(merged.change.is_none());
+    assert!(merged.changes.is_empty());
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Kept {
         };
         let merged = merge(&self.entity, &alice, &actor, body, &options);
         let merged = merged.unwrap_or_else(|error| panic!("{error:?}\n{body:#}"));
-        let changes = merged.change.into_iter().collect();
+        let changes = merged.changes;
         judge(&self.entity, &alice, changes, origin)
     }
 

@@ -79,6 +79,8 @@ pub(crate) enum Task {
         epoch: Epoch,
         /// Automerge change chunks.
         changes: Vec<Vec<u8>>,
+        /// Whether they are one edit.
+        whole: bool,
     },
     /// A new entity with this value.
     Create {

@@ -161,7 +161,7 @@ impl Filling {
                     } else {
                         Origin::Server
                     },
-                    changes: merged.change.into_iter().collect(),
+                    changes: merged.changes,
                     claimed: None,
                 };
                 let verdict = admit(&before, &proposal, now, &Limits::default());

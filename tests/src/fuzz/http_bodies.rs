@@ -159,7 +159,7 @@ fn create(author: &Principal, asked: &Creation) {
     let Some(merged) = merged(&genesis, author, &asked.value, &options) else {
         return;
     };
-    let changes = merged.change.into_iter().collect();
+    let changes = merged.changes;
     let verdict = stage::judge(&genesis, author, changes, Origin::Creation);
     if let Some(entity) = after(verdict) {
         lives(&entity, author);
@@ -183,10 +183,10 @@ fn replace(author: &Principal, asked: Merging) {
     let Some(merged) = merged(entity, author, &asked.body, &options) else {
         return;
     };
-    let Some(change) = merged.change else {
+    if merged.changes.is_empty() {
         return;
-    };
-    let verdict = stage::judge(entity, author, vec![change], Origin::Server);
+    }
+    let verdict = stage::judge(entity, author, merged.changes, Origin::Server);
     let Some(after) = after(verdict) else { return };
     let (old, new) = (entity.presented(), after.presented());
     for place in &asked.preserve {
@@ -243,5 +243,5 @@ fn lives(entity: &Entity, author: &Principal) {
     };
     let again = merged(entity, author, &entity.presented(), &options);
     let again = again.expect("what stands breaks no rules");
-    assert_eq!(again.change, None, "{}", entity.presented());
+    assert!(again.changes.is_empty(), "{}", entity.presented());
 }

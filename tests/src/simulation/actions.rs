@@ -38,9 +38,9 @@ impl World {
             protected: Protected::Keep,
             ..MergeOptions::default()
         };
-        let change = self.merged(author, &body, &options).expect("a good body");
-        if let Some(change) = change {
-            let whole = self.submit(author, Origin::Creation, vec![change]);
+        let changes = self.merged(author, &body, &options).expect("a good body");
+        if !changes.is_empty() {
+            let whole = self.submit(author, Origin::Creation, changes);
             assert_eq!(whole, None, "a good creation");
         }
     }
@@ -172,8 +172,8 @@ impl World {
             }
         };
         let before = self.last().value.clone();
-        let change = match self.merged(author, &body, &options) {
-            Ok(change) => change,
+        let changes = match self.merged(author, &body, &options) {
+            Ok(changes) => changes,
             Err(MergeError::Refused(violations)) => {
                 let rules: Vec<&str> = violations.iter().map(|v| v.rule.code()).collect();
                 let bounds = ["maximum", "minimum", "counter"];
@@ -185,7 +185,10 @@ impl World {
             }
             Err(error) => panic!("{error}: {body:?}"),
         };
-        let refused = change.and_then(|change| self.submit(author, Origin::Server, vec![change]));
+        let refused = match changes.is_empty() {
+            true => None,
+            false => self.submit(author, Origin::Server, changes),
+        };
         if refused.is_some() {
             let known = [
                 "counter",
@@ -218,11 +221,11 @@ impl World {
         author: Author,
         body: &Map<String, Value>,
         options: &MergeOptions,
-    ) -> Result<Option<Vec<u8>>, MergeError> {
+    ) -> Result<Vec<Vec<u8>>, MergeError> {
         let principal = principal(author);
         let actor = server_actor(&self.id, Epoch::FIRST, &principal.id);
         let body = Value::Object(body.clone());
         let merged = merge(&self.entity, &principal, &actor, &body, options)?;
-        Ok(merged.change)
+        Ok(merged.changes)
     }
 }

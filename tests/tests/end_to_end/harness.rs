@@ -292,6 +292,7 @@ impl Client {
             entity,
             epoch,
             changes,
+            whole: false,
         })
         .await;
     }

@@ -80,8 +80,8 @@ impl Story {
             ..MergeOptions::default()
         };
         let actor = server_actor(entity.id(), entity.epoch(), &author.id);
-        let change = match merge(&entity, author, &actor, body, &options) {
-            Ok(merged) => merged.change,
+        let changes = match merge(&entity, author, &actor, body, &options) {
+            Ok(merged) => merged.changes,
             Err(MergeError::Refused(violations)) => {
                 self.refusals.push(RefusalDraft {
                     entity: entity.id().clone(),
@@ -115,7 +115,7 @@ impl Story {
             } else {
                 Origin::Server
             },
-            changes: change.into_iter().collect(),
+            changes,
             claimed: None,
         };
         let verdict = admit(&entity, &proposal, now, &Limits::default());

@@ -130,7 +130,7 @@ fn entities() {
         ..MergeOptions::default()
     };
     let merged = merge(&genesis, &author, &actor, &value(), &options).expect("a good value");
-    let change = merged.change.expect("the value differs from the defaults");
+    let [change] = merged.changes.try_into().expect("it is one change");
     let mut created = genesis.clone();
     let entry = Logged {
         kind: EntryKind::Changes,

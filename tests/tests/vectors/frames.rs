@@ -67,6 +67,14 @@ fn client_frames() -> Vec<ClientFrame> {
             entity: entity(),
             epoch: Epoch(1),
             changes: vec![ByteBuf::from([0x85, 0x6f]), ByteBuf::new()],
+            whole: false,
+        },
+        ClientFrame::Propose {
+            id: ID,
+            entity: entity(),
+            epoch: Epoch(1),
+            changes: vec![ByteBuf::from([0x85, 0x6f]), ByteBuf::from([0x85])],
+            whole: true,
         },
         ClientFrame::Create {
             id: ID,

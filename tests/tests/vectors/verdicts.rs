@@ -239,7 +239,7 @@ fn verdicts() {
         entity: genesis.clone(),
         told: Vec::new(),
     };
-    let creation = merged.change.expect("it differs from the defaults");
+    let [creation] = merged.changes.try_into().expect("it is one change");
     story.propose("the creation", &jane, Origin::Creation, vec![creation]);
     honest_edits(&mut story, &jane);
     forbidden_edits(&mut story, &jane);

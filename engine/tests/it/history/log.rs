@@ -144,7 +144,7 @@ impl Log {
         };
         let actor = server_actor(self.now().id(), self.now().epoch(), &author.id);
         let merged = merge(self.now(), author, &actor, body, &options).unwrap();
-        if let Some(change) = merged.change {
+        for change in merged.changes {
             self.take(author, change, origin);
         }
     }

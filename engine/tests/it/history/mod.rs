@@ -219,8 +219,8 @@ fn restore_brings_back_a_whole_state() {
         let restored = restore(&now, &root, &actor, &past, &RestoreScope::Whole).unwrap();
         assert_eq!(restored.kept, vec![]);
         let is_other = State::of(&now).value() != past.value();
-        assert_eq!(restored.change.is_some(), is_other);
-        if let Some(change) = restored.change {
+        assert_eq!(!restored.changes.is_empty(), is_other);
+        for change in restored.changes {
             log.take(&root, change, Origin::Server);
         }
         assert_eq!(State::of(log.now()).value(), past.value());
@@ -255,7 +255,7 @@ fn restore_keeps_to_rights_and_loses_nothing() {
         let restored = restore(&now, &alice, &actor, &past, &RestoreScope::Whole).unwrap();
         let policy = now.policy();
         let mut expected = State::of(&now).value().clone();
-        if let Some(change) = restored.change {
+        for change in restored.changes {
             let verdict = judge(&now, &alice, vec![change.clone()], Origin::Server);
             assert_eq!(verdict.refused, None);
             let alone = verdict.admitted.unwrap().into_parts().0;
@@ -327,7 +327,7 @@ fn a_restore_keeps_what_its_author_may_not_write_and_says_so() {
     let restored = restore(&now, &alice, &actor, &past, &RestoreScope::Whole).unwrap();
     let kept: Vec<String> = restored.kept.iter().map(ToString::to_string).collect();
     assert_eq!(kept, ["/secret"]);
-    let change = restored.change.unwrap();
+    let [change] = restored.changes.try_into().unwrap();
     let verdict = judge(&now, &alice, vec![change], Origin::Server);
     let after = State::of(&verdict.admitted.unwrap().into_parts().0);
     let mut expected = past.value().clone();
@@ -338,8 +338,8 @@ fn a_restore_keeps_what_its_author_may_not_write_and_says_so() {
         .map(|at| at.parse().unwrap())
         .to_vec();
     let scope = RestoreScope::Places(chosen);
-    let change = restore(&now, &alice, &actor, &past, &scope).unwrap().change;
-    let verdict = judge(&now, &alice, vec![change.unwrap()], Origin::Server);
+    let change = restore(&now, &alice, &actor, &past, &scope).unwrap().changes;
+    let verdict = judge(&now, &alice, change, Origin::Server);
     let after = verdict.admitted.unwrap().into_parts().0.presented();
     assert_eq!(after["title"], "Two");
     assert_eq!(after["place"], json!({ "city": "Bern" }));

@@ -186,7 +186,7 @@ fn what_others_wrote_in_the_new_epoch_stays() {
         Origin::Server,
     );
     let onto = verdict.unwrap().admitted.unwrap().into_parts().0;
-    let result = by_values(&onto, &before, &[edit.change.unwrap()]);
+    let result = by_values(&onto, &before, &edit.changes);
     assert_eq!(result.dropped, []);
     let value = admitted(&onto, result).presented();
     assert_eq!(value["body"], "oh, hello brave world!");
@@ -240,7 +240,7 @@ fn what_the_new_schema_does_not_take_is_told_and_the_rest_goes_on() {
     )
     .unwrap();
     let onto = next_epoch(&before, &stricter);
-    let result = by_values(&onto, &before, &[edit.change.unwrap()]);
+    let result = by_values(&onto, &before, &edit.changes);
     let told: Vec<(String, &str, Option<&Value>)> = result
         .dropped
         .iter()

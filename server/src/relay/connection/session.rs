@@ -140,13 +140,15 @@ impl Following {
                 entity,
                 epoch,
                 changes,
+                whole,
             } => {
-                let changes = changes
-                    .into_iter()
-                    .map(serde_bytes::ByteBuf::into_vec)
-                    .collect();
-                self.propose(id, entity, Task::Propose { epoch, changes })
-                    .await;
+                let changes = changes.into_iter().map(serde_bytes::ByteBuf::into_vec);
+                let task = Task::Propose {
+                    epoch,
+                    changes: changes.collect(),
+                    whole,
+                };
+                self.propose(id, entity, task).await;
             }
             ClientFrame::Create { id, entity, value } => self.create(id, entity, &value).await,
             ClientFrame::Delete { id, entity } => {

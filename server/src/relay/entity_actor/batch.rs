@@ -168,8 +168,17 @@ impl<'a> Batch<'a> {
     fn decide(&mut self, case: &Case<'_>, task: &Task) -> Result<Judged, WriteError> {
         let earlier = self.earlier(case, task)?;
         match (task, earlier) {
-            (Task::Propose { epoch, changes }, earlier) => {
-                self.propose(case, *epoch, changes.clone(), earlier)
+            (
+                Task::Propose {
+                    epoch,
+                    changes,
+                    whole,
+                },
+                earlier,
+            ) => {
+                let origin = if *whole { Origin::Edit } else { Origin::Client };
+                let proposal = case.proposal(origin, changes.clone(), None);
+                self.propose(case, *epoch, &proposal, earlier)
             }
             (_, Some(earlier)) => Ok(Judged::Stands(earlier)),
             (Task::Create { value, claimed }, None) => self.create(case, value, claimed.clone()),
@@ -203,18 +212,17 @@ impl<'a> Batch<'a> {
         &mut self,
         case: &Case<'_>,
         epoch: Epoch,
-        changes: Vec<Vec<u8>>,
+        proposal: &Proposal,
         earlier: Option<Written>,
     ) -> Result<Judged, WriteError> {
         let entity = self.entity.as_ref().ok_or(WriteError::NotFound)?;
         if epoch != entity.epoch() {
             return Err(WriteError::Epoch);
         }
-        let proposal = case.proposal(Origin::Client, changes, None);
-        let mut verdict = self.admit(entity, &proposal)?;
+        let mut verdict = self.admit(entity, proposal)?;
         if let Some(session) = case.session {
             if let Some(refusal) = &mut verdict.refused {
-                self.name_refused_past(session, &proposal, refusal);
+                self.name_refused_past(session, proposal, refusal);
             }
             session.remember_refused(&verdict.dropped);
         }
@@ -287,18 +295,19 @@ impl<'a> Batch<'a> {
             protected: merging.protected,
             preserve: merging.preserve.clone(),
             base,
+            limits: self.hub.limits().clone(),
             ..MergeOptions::default()
         };
         let merged = match self.merged(case, &entity, &merging.body, &options)? {
             Ok(merged) => merged,
             Err(refused) => return Ok(refused),
         };
-        let Some(change) = merged.change else {
+        if merged.changes.is_empty() {
             let mut written = Written::at(entity.epoch(), entity.seq());
             written.preserved = merged.preserved;
             return Ok(Judged::Stands(written));
-        };
-        let proposal = case.proposal(Origin::Server, vec![change], None);
+        }
+        let proposal = case.proposal(Origin::Server, merged.changes, None);
         let verdict = self.admit(&entity, &proposal)?;
         Ok(match (verdict.admitted, verdict.refused) {
             (Some(admitted), None) => {

@@ -76,7 +76,7 @@ fn board(id: &EntityId, policy: &Arc<Policy>, chance: &mut Chance) -> Append {
             } else {
                 Origin::Server
             },
-            changes: merged.change.into_iter().collect(),
+            changes: merged.changes,
             claimed: None,
         };
         let verdict = admit(&entity, &proposal, now, &Limits::default());

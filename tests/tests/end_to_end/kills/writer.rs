@@ -189,6 +189,7 @@ impl Writer {
             entity: self.entity.clone(),
             epoch: Epoch::FIRST,
             changes: vec![ByteBuf::from(change.to_vec())],
+            whole: false,
         };
         client.try_send(&propose).await
     }

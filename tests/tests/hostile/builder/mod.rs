@@ -259,7 +259,7 @@ pub(crate) fn created(id: &EntityId) -> Entity {
         ..MergeOptions::default()
     };
     let merged = merge(&genesis, &alice, &actor, &hostile::content(), &options).unwrap();
-    let changes = merged.change.into_iter().collect();
+    let changes = merged.changes;
     let proposal = proposal(CREATOR, Origin::Creation, changes);
     let verdict = admit(&genesis, &proposal, NOW, &Limits::default());
     assert_eq!(verdict.refused, None);

@@ -36,14 +36,14 @@ impl Batch<'_> {
         let genesis = Entity::genesis(self.id, Epoch::FIRST, self.policy);
         let options = MergeOptions {
             creation: true,
+            limits: self.hub.limits().clone(),
             ..MergeOptions::default()
         };
         let merged = match self.merged(case, &genesis, value, &options)? {
             Ok(merged) => merged,
             Err(refused) => return Ok(refused),
         };
-        let changes = merged.change.into_iter().collect();
-        let proposal = case.proposal(Origin::Creation, changes, claimed);
+        let proposal = case.proposal(Origin::Creation, merged.changes, claimed);
         let verdict = self.admit(&genesis, &proposal)?;
         Ok(match (verdict.admitted, verdict.refused) {
             (Some(admitted), None) => {
