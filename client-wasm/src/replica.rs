@@ -369,7 +369,11 @@ impl Replica {
         let last = changes.len() - 1;
         let parts = changes.into_iter().enumerate();
         self.unsent.extend(parts.map(|(part, change)| Edit {
-            ordinal: if part == last { ordinal } else { ordinal.saturating_sub(1) },
+            ordinal: if part == last {
+                ordinal
+            } else {
+                ordinal.saturating_sub(1)
+            },
             of: ordinal,
             change,
         }));
@@ -435,7 +439,11 @@ impl Replica {
             edits.iter().take_while(|edit| Some(edit.of) == of).count()
         };
         let whole = parts(&self.unsent) > 1;
-        let mut left = if whole { parts(&self.unsent) } else { usize::MAX };
+        let mut left = if whole {
+            parts(&self.unsent)
+        } else {
+            usize::MAX
+        };
         let mut bytes = 0;
         let mut batch = Vec::new();
         while let Some(edit) = self.unsent.front() {

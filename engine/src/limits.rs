@@ -42,7 +42,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            frame_bytes_max: 1 << 20,
+            // An entity of the greatest size, with what is around it.
+            frame_bytes_max: 9 << 20,
             entity_bytes_max: 8 << 20,
             changes_per_proposal_max: 1_000,
             operations_per_change_max: 10_000,

@@ -242,10 +242,14 @@ pub const PAGE_MAX: usize = 1_000;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// Values that a JSON text from outside may hold, over HTTP or in `create`.
-pub const JSON_VALUES_MAX: usize = 100_000;
+pub const JSON_VALUES_MAX: usize = 1_100_000;
+
+/// Bytes of a body. JSON may spell a text in many more bytes than it has in an entity: a million
+/// characters are up to twelve million bytes, escaped.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes of all bodies that are being read or served at a time; more have to wait.
-pub const BODIES_BYTES_MAX: usize = 16 << 20;
+pub const BODIES_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of a body that is too big which are taken in and thrown away, so that its sender comes to
 /// read why.

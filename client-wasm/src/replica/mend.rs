@@ -140,7 +140,7 @@ impl Replica {
         self.actor = None;
         Mended {
             dropped: views(self.policy(), &shown, &dropped),
-            first: pending.first().map_or(0, |edit| edit.ordinal),
+            first: pending.first().map_or(0, |edit| edit.of),
             settled: pending.last().map_or(0, |edit| edit.ordinal),
         }
     }
@@ -227,11 +227,11 @@ impl Replica {
         author: &Author<'_>,
     ) -> Result<Mended, LoadError> {
         let dropped = &rebased.dropped;
-        let ordinal = |change: usize| pending.get(change).map_or(0, |edit| edit.ordinal);
+        let first = |change: usize| pending.get(change).map_or(0, |edit| edit.of);
         let mended = Mended {
             first: dropped
                 .iter()
-                .map(|one| ordinal(one.change))
+                .map(|one| first(one.change))
                 .min()
                 .unwrap_or(0),
             settled: 0,

@@ -36,7 +36,10 @@ pub(crate) const SCHEMA: &str = r#"{
       "type": "array",
       "items": {
         "type": "object",
-        "properties": { "id": { "type": "string" }, "url": { "type": "string" } }
+        "properties": {
+          "id": { "type": "string" }, "url": { "type": "string" },
+          "story": { "type": "string", "x-indelible": { "merge": "text", "write": "create" } }
+        }
       }
     }
   },

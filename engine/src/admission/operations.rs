@@ -60,11 +60,7 @@ pub(super) fn object_id(id: &OpId) -> ObjId {
 }
 
 impl<'a> Lookup<'a> {
-    pub(super) fn new(
-        doc: &'a Automerge,
-        operations: &'a Operations<'a>,
-        past: &'a Past,
-    ) -> Self {
+    pub(super) fn new(doc: &'a Automerge, operations: &'a Operations<'a>, past: &'a Past) -> Self {
         Self {
             doc,
             operations,

@@ -140,16 +140,30 @@ mod tests {
 
         let parts = divide(&change, &limits);
         assert!(parts.len() > 3, "{}", parts.len());
-        let parsed: Vec<_> = parts.iter().map(|part| parse(part, &limits).unwrap()).collect();
+        let parsed: Vec<_> = parts
+            .iter()
+            .map(|part| parse(part, &limits).unwrap())
+            .collect();
         let ops = |change: &Change| change.decode().operations;
         let joined: Vec<Op> = parsed.iter().flat_map(|part| part.ops().to_vec()).collect();
         assert_eq!(joined, ops(&change));
-        assert!(parsed.iter().all(|part| (part.time(), part.message()) == (5, Some("m"))));
+        assert!(
+            parsed
+                .iter()
+                .all(|part| (part.time(), part.message()) == (5, Some("m")))
+        );
         let mut other = before;
         other
-            .apply_changes(parsed.into_iter().map(crate::change::ParsedChange::into_raw))
+            .apply_changes(
+                parsed
+                    .into_iter()
+                    .map(crate::change::ParsedChange::into_raw),
+            )
             .unwrap();
         assert_eq!(other.text(&text).unwrap(), doc.text(&text).unwrap());
-        assert_eq!(divide(&change, &Limits::default()), [change.raw_bytes().to_vec()]);
+        assert_eq!(
+            divide(&change, &Limits::default()),
+            [change.raw_bytes().to_vec()]
+        );
     }
 }

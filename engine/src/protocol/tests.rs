@@ -157,7 +157,7 @@ fn bounds_hold() {
             max: 1_000
         })
     );
-    let big = vec![0; (1 << 20) + 1];
+    let big = vec![0; Limits::default().frame_bytes_max + 1];
     assert!(matches!(decode(&big), Err(FrameError::TooBig { .. })));
     let claims_more_than_it_has =
         b"\xa1\x67propose\xa1\x67changes\x9b\xff\xff\xff\xff\xff\xff\xff\xff";

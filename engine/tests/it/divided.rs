@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use automerge::transaction::Transactable;
-use automerge::{ActorId, ROOT, ReadDoc};
+use automerge::{ActorId, ROOT};
 use indelible_engine::admission::Origin;
 use indelible_engine::bundle::Depth;
 use indelible_engine::change::{self, Limits, client_actor, divide};
@@ -22,10 +22,14 @@ use crate::fixture::{Client, editor, judge, write};
 use crate::ledgers::Ledger;
 
 fn policy() -> Arc<Policy> {
-    let text = |write: &str| json!({ "type": "string", "maxLength": 100_000,
-        "x-indelible": { "merge": "text", "write": write } });
-    let list = |write: &str| json!({ "type": "array", "items": { "type": "string" },
-        "maxItems": 100_000, "x-indelible": { "write": write } });
+    let text = |write: &str| {
+        json!({ "type": "string", "maxLength": 100_000,
+        "x-indelible": { "merge": "text", "write": write } })
+    };
+    let list = |write: &str| {
+        json!({ "type": "array", "items": { "type": "string" },
+        "maxItems": 100_000, "x-indelible": { "write": write } })
+    };
     let schema = json!({
         "type": "object",
         "x-indelible": { "kind": "case", "read": ["public"], "create": ["editor"],
@@ -135,11 +139,20 @@ fn many_items_are_taken_whatever_is_cut() {
         ..creation()
     };
     let items: Vec<Value> = (0..60)
-        .map(|index| json!({ "id": format!("p{index}"), "name": "n", "count": 2, "story": "abc",
-                             "inner": [ { "id": "q", "serial": "xyz" } ] }))
+        .map(|index| {
+            json!({ "id": format!("p{index}"), "name": "n", "count": 2, "story": "abc",
+                             "inner": [ { "id": "q", "serial": "xyz" } ] })
+        })
         .collect();
     let body = json!({ "title": "Many", "origin": "somewhere", "parts": items });
-    let verdict = write(&genesis(), &editor("alice"), &body, &options, Origin::Creation).unwrap();
+    let verdict = write(
+        &genesis(),
+        &editor("alice"),
+        &body,
+        &options,
+        Origin::Creation,
+    )
+    .unwrap();
     assert_eq!(verdict.refused, None);
     let admitted = verdict.admitted.unwrap();
     assert!(admitted.draft().changes.len() > 300);
@@ -213,7 +226,10 @@ fn a_create_field_is_written_only_in_the_proposal_that_makes_its_object() {
     let whole = judge(&entity, &alice.principal, made.clone(), Origin::Edit);
     assert_eq!(whole.refused, None);
     let with_item = whole.admitted.unwrap().into_parts().0;
-    assert_eq!(with_item.presented()["parts"][0]["story"], long("s", 12_000));
+    assert_eq!(
+        with_item.presented()["parts"][0]["story"],
+        long("s", 12_000)
+    );
 
     // As edits for themselves, the second change writes to an object that is there.
     let single = judge(&entity, &alice.principal, made.clone(), Origin::Client);
@@ -266,7 +282,11 @@ fn a_ledger_of_divided_edits_verifies() {
     let body = json!({ "title": "One", "origin": long("o", 25_000), "first": words(12_000) });
     ledger.merge("case/one", "alice", body);
     let item = json!({ "story": long("s", 25_000), "marks": words(12_000) });
-    ledger.merge("case/one", "bob", json!({ "parts": [item], "before": long("b", 30_000) }));
+    ledger.merge(
+        "case/one",
+        "bob",
+        json!({ "parts": [item], "before": long("b", 30_000) }),
+    );
     let id = "case/one".parse().unwrap();
     let mut client = Client::on(&ledger.entities[&id], "carol", 1);
     let made = long_item(&mut client, "p");
@@ -312,11 +332,14 @@ fn a_rebased_edit_stays_within_the_limits() {
         actor: &fresh,
         limits: &limits,
     };
-    let rebased =
-        indelible_engine::rebase::rebase_values(&ground, &entity, &edit.changes).unwrap();
+    let rebased = indelible_engine::rebase::rebase_values(&ground, &entity, &edit.changes).unwrap();
     assert!(rebased.dropped.is_empty());
     let changes: Vec<Vec<u8>> = rebased.changes.into_iter().map(|one| one.change).collect();
-    assert!(changes.iter().all(|bytes| change::parse(bytes, &limits).is_ok()));
+    assert!(
+        changes
+            .iter()
+            .all(|bytes| change::parse(bytes, &limits).is_ok())
+    );
     let verdict = judge(&onto, &author, changes, Origin::Edit);
     assert_eq!(verdict.refused, None);
     let value = verdict.admitted.unwrap().into_parts().0.presented();

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::App;
 use super::problem::Problem;
-use crate::config::{BODIES_BYTES_MAX, BODY_REST_BYTES_MAX, BODY_TIMEOUT};
+use crate::config::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_REST_BYTES_MAX, BODY_TIMEOUT};
 
 /// What a permit stands for.
 const UNIT_BYTES: usize = 4 << 10;
@@ -55,7 +55,7 @@ impl Held {
 
 /// Reads a body to its end. The sender's rights have been checked.
 pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
-    let bytes_max = app.config.limits.entity_bytes_max;
+    let bytes_max = BODY_BYTES_MAX;
     let told = headers.get(header::CONTENT_LENGTH);
     let told = told.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
     let told = told.unwrap_or(bytes_max);

@@ -48,7 +48,9 @@ pub(crate) fn created(id: &EntityId) -> Entity {
         ..MergeOptions::default()
     };
     let merged = merge(&genesis, &creator, &actor, &hostile::content(), &options);
-    let changes = merged.expect("the content of the catalogue is good").changes;
+    let changes = merged
+        .expect("the content of the catalogue is good")
+        .changes;
     let verdict = judge(&genesis, &creator, changes, Origin::Creation);
     after(verdict).expect("a good creation is admitted")
 }

@@ -1,6 +1,7 @@
 //! Guards against clients of other protocols that are let in, frames of later versions that are not,
 //! and frames without bound. Bytes that are no frame are in `wall/frames.rs`.
 
+use indelible_engine::limits::Limits;
 use indelible_engine::protocol::ServerFrame;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -41,7 +42,8 @@ async fn the_subprotocol_is_asked_for() {
 #[tokio::test]
 async fn a_frame_is_at_most_as_large_as_the_welcome_says() {
     let server = Running::start().await;
-    for length in [(1 << 20) + 1, 8 << 20] {
+    let most = Limits::default().frame_bytes_max;
+    for length in [most + 1, 2 * most] {
         let mut client = server.connect("mallory", &["editor"]).await;
         // The server may hang up before it has seen all of it.
         let sent = client
@@ -53,8 +55,6 @@ async fn a_frame_is_at_most_as_large_as_the_welcome_says() {
     let mut client = server.connect_anonymously().await;
     client.hears_nothing().await;
     let mut silent = Client::raw(&server.authority, None).await.unwrap();
-    silent
-        .send_raw(Message::Binary(vec![0; 1 << 20].into()))
-        .await;
+    silent.send_raw(Message::Binary(vec![0; most].into())).await;
     assert!(matches!(silent.closed().await, Some(4400 | 1009)));
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indelible_engine::limits::Limits;
 use indelible_engine::protocol::{ClientFrame, ServerFrame, Token};
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::RedbStore;
@@ -237,7 +238,9 @@ async fn what_is_no_frame_ends_the_connection_and_unknown_frames_do_not() {
 
     let mut client = server.connect_anonymously().await;
     client
-        .send_raw(Message::Binary(vec![0; (1 << 20) + 1].into()))
+        .send_raw(Message::Binary(
+            vec![0; Limits::default().frame_bytes_max + 1].into(),
+        ))
         .await;
     assert_eq!(client.closed().await, Some(1009));
 }

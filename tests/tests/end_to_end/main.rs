@@ -19,6 +19,7 @@ mod harness;
 mod http_reads;
 mod http_writes;
 mod kills;
+mod long_values;
 mod memory;
 mod museum;
 mod offline;

@@ -338,7 +338,9 @@ fn a_restore_keeps_what_its_author_may_not_write_and_says_so() {
         .map(|at| at.parse().unwrap())
         .to_vec();
     let scope = RestoreScope::Places(chosen);
-    let change = restore(&now, &alice, &actor, &past, &scope).unwrap().changes;
+    let change = restore(&now, &alice, &actor, &past, &scope)
+        .unwrap()
+        .changes;
     let verdict = judge(&now, &alice, change, Origin::Server);
     let after = verdict.admitted.unwrap().into_parts().0.presented();
     assert_eq!(after["title"], "Two");
