@@ -114,7 +114,10 @@ fn server_frames() -> Vec<ServerFrame> {
             session: SessionId([0x44; 16]),
             principal: author,
             at: AT,
-            limits: Limits::default(),
+            limits: Limits {
+                frame_bytes_max: 1 << 20,
+                ..Limits::default()
+            },
             kinds: vec![KindReport {
                 kind: kind(),
                 singleton: false,
