@@ -215,7 +215,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn owned(scalar: &ScalarValueRef<'_>) -> ScalarValue {
+/// A scalar by itself.
+pub(crate) fn owned(scalar: &ScalarValueRef<'_>) -> ScalarValue {
     match scalar {
         ScalarValueRef::Bytes(bytes) => ScalarValue::Bytes(bytes.to_vec()),
         ScalarValueRef::Str(text) => ScalarValue::Str(text.as_ref().into()),

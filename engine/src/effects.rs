@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
-use crate::sequence::{Edit, edits, moves};
+use crate::sequence::{Edit, arrangement, edits};
 
 /// One field that an entry changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -343,60 +343,27 @@ impl Effects<'_> {
             };
             self.push(at.child(id), change);
         }
-        self.arrange(line, &before, to, key, at);
+        let wanted = ids(to, key);
+        for placed in arrangement(&line, &wanted) {
+            let change = match placed.from {
+                Some(from) => EffectChange::Move {
+                    from,
+                    to: placed.to,
+                },
+                None => EffectChange::Put {
+                    from: None,
+                    to: Some(to[placed.wanted].clone()),
+                    index: Some(placed.to),
+                },
+            };
+            self.push(at.child(wanted[placed.wanted]), change);
+        }
         for value in to {
             let id = value.get(key).and_then(Value::as_str);
             let old = id.and_then(|id| Some((id, before.get(id)?.1)));
             if let Some((id, old)) = old.filter(|(_, old)| *old != value) {
                 self.field(Some(item), Some(old), Some(value), at.child(id));
             }
-        }
-    }
-
-    /// Brings the items that stay, `line`, and the new ones into the order of `to`. Each one that
-    /// comes or moves goes right behind the one before it, so that those that have their place
-    /// need not move.
-    fn arrange<'v>(
-        &mut self,
-        mut line: Vec<&'v str>,
-        before: &HashMap<&str, (usize, &Value)>,
-        to: &'v [Value],
-        key: &str,
-        at: &Pointer,
-    ) {
-        let wanted = ids(to, key);
-        let kept: Vec<&str> = wanted
-            .iter()
-            .copied()
-            .filter(|id| before.contains_key(id))
-            .collect();
-        let moved: BTreeSet<&str> = moves(&line, &kept).into_iter().copied().collect();
-        let mut next = 0;
-        for (value, id) in to.iter().zip(wanted) {
-            if before.contains_key(id) && !moved.contains(id) {
-                let found = line.iter().position(|other| *other == id);
-                next = found.map_or(next, |index| index + 1);
-                continue;
-            }
-            let change = if before.contains_key(id) {
-                let found = line.iter().position(|other| *other == id);
-                let index = found.expect("what was there and stays is in the line");
-                line.remove(index);
-                next -= usize::from(index < next);
-                EffectChange::Move {
-                    from: index,
-                    to: next,
-                }
-            } else {
-                EffectChange::Put {
-                    from: None,
-                    to: Some(value.clone()),
-                    index: Some(next),
-                }
-            };
-            line.insert(next, id);
-            next += 1;
-            self.push(at.child(id), change);
         }
     }
 }
@@ -486,33 +453,30 @@ impl Patch<'_> {
 
     fn keyed(&mut self, item: NodeId, key: &str, from: &[Value], to: &[Value], at: &Pointer) {
         let (before, after) = (by_id(from, key), by_id(to, key));
-        let mut present = ids(from, key);
-        for index in (0..present.len()).rev() {
-            if !after.contains_key(present[index]) {
-                present.remove(index);
-                self.ops.push(PatchOp::Remove {
-                    path: at.child(index.to_string()),
-                });
+        let mut line = Vec::with_capacity(from.len());
+        let mut gone = Vec::new();
+        for (index, id) in ids(from, key).into_iter().enumerate() {
+            if after.contains_key(id) {
+                line.push(id);
+            } else {
+                gone.push(index);
             }
         }
-        for (index, id) in ids(to, key).into_iter().enumerate() {
-            if present.get(index) == Some(&id) {
-                continue;
-            }
-            let path = at.child(index.to_string());
-            if let Some(found) = present.iter().position(|other| *other == id) {
-                present.remove(found);
-                self.ops.push(PatchOp::Move {
-                    from: at.child(found.to_string()),
-                    path,
-                });
-            } else {
-                self.ops.push(PatchOp::Add {
-                    path,
-                    value: to[index].clone(),
-                });
-            }
-            present.insert(index, id);
+        let path = |index: usize| at.child(index.to_string());
+        let removed = gone.into_iter().rev();
+        self.ops
+            .extend(removed.map(|index| PatchOp::Remove { path: path(index) }));
+        for placed in arrangement(&line, &ids(to, key)) {
+            self.ops.push(match placed.from {
+                Some(from) => PatchOp::Move {
+                    from: path(from),
+                    path: path(placed.to),
+                },
+                None => PatchOp::Add {
+                    path: path(placed.to),
+                    value: to[placed.wanted].clone(),
+                },
+            });
         }
         for (index, value) in to.iter().enumerate() {
             let old = value

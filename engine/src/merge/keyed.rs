@@ -39,6 +39,16 @@ enum Item<'a> {
     New(String, &'a Map<String, Value>),
 }
 
+impl Item<'_> {
+    /// Its id, if the list has it.
+    fn present(&self) -> Option<&str> {
+        match self {
+            Self::Present(row, _) => Some(row.id.as_str()),
+            Self::New(..) => None,
+        }
+    }
+}
+
 impl Merger<'_, '_> {
     pub(super) fn keyed(
         &mut self,
@@ -96,10 +106,9 @@ impl Merger<'_, '_> {
                 }
             }
         }
+        let written: HashSet<&str> = items.iter().filter_map(Item::present).collect();
         for row in rows.iter().filter(|row| !row.deleted) {
-            let stays = !items
-                .iter()
-                .any(|item| matches!(item, Item::Present(r, _) if r.id == row.id));
+            let stays = !written.contains(row.id.as_str());
             if let Some(position) = places.get(row.id.as_str()).filter(|_| stays) {
                 self.tx.put(&row.object, POSITION, position.as_str())?;
             }
@@ -197,13 +206,7 @@ impl Merger<'_, '_> {
         items: &[Item<'_>],
         base: Option<&HashMap<&str, &Value>>,
     ) -> Outcome {
-        let kept: HashSet<&str> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Present(row, _) => Some(row.id.as_str()),
-                Item::New(..) => None,
-            })
-            .collect();
+        let kept: HashSet<&str> = items.iter().filter_map(Item::present).collect();
         for row in rows
             .iter()
             .filter(|row| !row.deleted && !kept.contains(row.id.as_str()))
@@ -359,43 +362,109 @@ impl Merger<'_, '_> {
     }
 }
 
+/// So many items that need a place in one spot get positions that are evenly spaced there. One after
+/// the other each would halve the room that is left.
+const SPREAD_MIN: usize = 8;
+
 /// Gives positions to the ids of `wanted` that need one, each after its predecessor in `wanted`
 /// and before what follows that one now. Without room all items get new positions.
 fn assign(rows: &[Row], wanted: &[&str], needs: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
-    // What stands, in order; items that need a place are taken out first.
-    let mut line: Vec<(String, String)> = rows
-        .iter()
-        .filter(|row| !needs(&row.id))
-        .map(|row| (row.position.clone(), row.id.clone()))
-        .collect();
-    let mut given = BTreeMap::new();
+    let mut line = Line::of(rows.iter().filter(|row| !needs(&row.id)));
     let mut crowded = false;
-    let mut index = 0;
-    for id in wanted {
-        if !needs(id) {
-            index = line
-                .iter()
-                .position(|(_, other)| other == id)
-                .map_or(index, |i| i + 1);
+    let mut rest = wanted;
+    while let Some(first) = rest.first() {
+        let many = rest.iter().take_while(|id| needs(id)).count();
+        let (new, after) = rest.split_at(many);
+        if new.is_empty() {
+            line.go_behind(first);
+            rest = &rest[1..];
             continue;
         }
-        let before = index.checked_sub(1).map(|i| line[i].0.clone());
-        let after = line.get(index).map(|(position, _)| position.clone());
-        let position = match (&before, &after) {
-            (Some(b), Some(a)) if b >= a => None,
-            (b, a) => position::between(b.as_deref(), a.as_deref()),
+        rest = after;
+        let spread = match line.around() {
+            (before, Some(after)) if many >= SPREAD_MIN => {
+                position::spread_between(before, Some(after), many)
+            }
+            _ => None,
         };
-        crowded |= position.is_none();
-        let position = position.or(before).unwrap_or_default();
-        line.insert(index, (position.clone(), (*id).to_owned()));
-        given.insert((*id).to_owned(), position);
-        index += 1;
+        let mut spread = spread.into_iter().flatten();
+        for id in new {
+            let position = spread.next().or_else(|| match line.around() {
+                (Some(before), Some(after)) if before >= after => None,
+                (before, after) => position::between(before, after),
+            });
+            crowded |= position.is_none();
+            line.insert(id, position);
+        }
     }
     if crowded {
-        let spread = position::spread(line.len());
-        given = line.into_iter().map(|(_, id)| id).zip(spread).collect();
+        let ids = line.ids();
+        let spread = position::spread(ids.len());
+        return ids.into_iter().map(str::to_owned).zip(spread).collect();
     }
-    given
+    line.inserted()
+}
+
+/// Items in order, and a place between two of them: a linked list, since places come in any order.
+struct Line<'a> {
+    /// Position and id; the first stands for the beginning.
+    items: Vec<(String, &'a str)>,
+    /// By item: the one that follows.
+    next: Vec<Option<usize>>,
+    by_id: HashMap<&'a str, usize>,
+    /// The item before the place.
+    at: usize,
+    /// How many items were there from the start.
+    there: usize,
+}
+
+impl<'a> Line<'a> {
+    fn of(rows: impl Iterator<Item = &'a Row>) -> Self {
+        let rows = rows.map(|row| (row.position.clone(), row.id.as_str()));
+        let items: Vec<(String, &str)> = [(String::new(), "")].into_iter().chain(rows).collect();
+        Self {
+            next: (1..items.len()).map(Some).chain([None]).collect(),
+            by_id: (0..).zip(&items).map(|(at, (_, id))| (*id, at)).collect(),
+            at: 0,
+            there: items.len(),
+            items,
+        }
+    }
+
+    /// The place right behind an item, if it is there.
+    fn go_behind(&mut self, id: &str) {
+        self.at = self.by_id.get(id).copied().unwrap_or(self.at);
+    }
+
+    /// The positions before and after the place.
+    fn around(&self) -> (Option<&str>, Option<&str>) {
+        let position = |at: usize| self.items[at].0.as_str();
+        let before = (self.at > 0).then(|| position(self.at));
+        (before, self.next[self.at].map(position))
+    }
+
+    /// Puts an item there; without a position of its own it gets that of the one before.
+    fn insert(&mut self, id: &'a str, position: Option<String>) {
+        let position = position.unwrap_or_else(|| self.items[self.at].0.clone());
+        let new = self.items.len();
+        self.items.push((position, id));
+        self.next.push(self.next[self.at]);
+        self.next[self.at] = Some(new);
+        self.at = new;
+    }
+
+    fn ids(&self) -> Vec<&'a str> {
+        let next = |at: &usize| self.next[*at];
+        std::iter::successors(self.next[0], next)
+            .map(|at| self.items[at].1)
+            .collect()
+    }
+
+    /// The positions of the items that were put there.
+    fn inserted(self) -> BTreeMap<String, String> {
+        let inserted = self.items.into_iter().skip(self.there);
+        inserted.map(|(at, id)| (id.to_owned(), at)).collect()
+    }
 }
 
 fn by_id<'a>(items: &'a [Value], key: &str) -> HashMap<&'a str, &'a Value> {

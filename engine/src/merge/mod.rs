@@ -5,6 +5,7 @@
 //! Invariant: what it writes is an ordinary change, judged by admission like any other.
 //! Must never know: HTTP, frames, who else is writing.
 
+mod carried;
 mod carry;
 mod keyed;
 mod leaves;

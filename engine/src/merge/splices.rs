@@ -1,19 +1,19 @@
 //! Merging texts and lists of scalars: the difference base → body, at its place in the present.
 //!
 //! Invariant: an element that others wrote since the base is never removed; positions are carried
-//! over by the elements they stand beside (Automerge cursors), never by counting.
-//! Must never know: which field this is for.
+//! over by the elements they are beside ([`Carried`]), never by counting.
 
 use automerge::transaction::Transactable;
-use automerge::{Automerge, ChangeHash, MoveCursor, ObjId, ReadDoc, Value as Stored};
+use automerge::{ObjId, ReadDoc, ValueRef};
 use serde_json::Value;
 
+use super::carried::Carried;
 use super::{Merger, Outcome, Source, Target};
 use crate::admission::rights::{denied, refusal_text};
-use crate::document::{plain_value, stored_scalar};
+use crate::document::{owned, plain_value, stored_scalar};
 use crate::pointer::Pointer;
 use crate::policy::Shape;
-use crate::sequence::{Run, runs};
+use crate::sequence::{Element, Run, runs};
 use crate::value::normal;
 use crate::violation::Rule;
 
@@ -50,14 +50,9 @@ impl Merger<'_, '_> {
         if !self.may_splice(target, value, Value::String(present.clone())) {
             return Ok(());
         }
-        let widths: Vec<usize> = old.iter().map(|c| c.len_utf16()).collect();
         let now: Vec<char> = present.chars().collect();
-        let compared = self.compared(&old, &now, |c| c.len_utf16());
-        for splice in self
-            .splices(target.object, &found, &widths, compared.as_deref())
-            .into_iter()
-            .rev()
-        {
+        let splices = self.splices(target.object, &found, (&old, &now), |c| c.len_utf16())?;
+        for splice in splices.into_iter().rev() {
             let inserted: String = body[splice.inserted].iter().collect();
             let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
             self.tx
@@ -72,12 +67,14 @@ impl Merger<'_, '_> {
     }
 
     /// The elements of a list that this merge makes: its default.
-    fn made_list(&self, object: &ObjId, count: usize) -> Vec<Value> {
-        let element = |index| match self.tx.get(object, index) {
-            Ok(Some((Stored::Scalar(scalar), _))) => plain_value(&scalar),
-            _ => None,
-        };
-        (0..count).filter_map(element).collect()
+    fn made_list(&self, object: &ObjId) -> Vec<Value> {
+        let elements = self.tx.list_range(object, ..);
+        elements
+            .filter_map(|item| match item.value {
+                ValueRef::Scalar(scalar) => plain_value(&owned(&scalar)),
+                ValueRef::Object(_) => None,
+            })
+            .collect()
     }
 
     pub(super) fn list(
@@ -89,7 +86,7 @@ impl Merger<'_, '_> {
         let body: Vec<Value> = value.as_array().into_iter().flatten().map(normal).collect();
         let present: Vec<Value> = match self.tx.length(target.object) {
             0 => Vec::new(),
-            count if self.made.contains(target.object) => self.made_list(target.object, count),
+            _ if self.made.contains(target.object) => self.made_list(target.object),
             _ => self.reader.list(target.object, target.node),
         };
         let old: Vec<Value> = match (self.is_based(), base) {
@@ -110,21 +107,12 @@ impl Merger<'_, '_> {
         {
             return Ok(());
         }
-        let widths = vec![1; old.len()];
-        let compared = self.compared(&old, &present, |_| 1);
-        for splice in self
-            .splices(target.object, &found, &widths, compared.as_deref())
-            .into_iter()
-            .rev()
-        {
-            for _ in 0..splice.removed {
-                self.tx.delete(target.object, splice.at)?;
-            }
-            for (offset, element) in body[splice.inserted].iter().enumerate() {
-                if let Some(scalar) = stored_scalar(element) {
-                    self.tx.insert(target.object, splice.at + offset, scalar)?;
-                }
-            }
+        let splices = self.splices(target.object, &found, (&old, &present), |_| 1)?;
+        for splice in splices.into_iter().rev() {
+            let inserted = body[splice.inserted].iter().filter_map(stored_scalar);
+            let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
+            self.tx
+                .splice(target.object, splice.at, removed, inserted)?;
         }
         Ok(())
     }
@@ -164,135 +152,69 @@ impl Merger<'_, '_> {
         self.base_heads.is_some() || self.source == Source::Edits
     }
 
-    /// Where each element of `old` is in the present sequence, where only comparing tells.
-    fn compared<T: Eq + std::hash::Hash>(
-        &self,
-        old: &[T],
-        present: &[T],
-        width: impl Fn(&T) -> usize,
-    ) -> Option<Vec<(usize, bool)>> {
-        (self.source == Source::Edits).then(|| places(old, present, width))
-    }
-
-    /// The splices in the present sequence for runs that differ between base and body, ascending;
-    /// `compared` as in [`Self::compared`].
-    fn splices(
+    /// The splices in the present sequence for runs that differ between base and body, ascending.
+    /// `width` gives the units of position that an element takes.
+    fn splices<T: Element>(
         &self,
         object: &ObjId,
         found: &[Run],
-        widths: &[usize],
-        compared: Option<&[(usize, bool)]>,
-    ) -> Vec<Splice> {
-        let mut starts = Vec::with_capacity(widths.len() + 1);
-        let mut start = 0;
-        for width in widths {
-            starts.push(start);
-            start += width;
-        }
-        starts.push(start);
-        if self.base_heads.is_none() && compared.is_none() {
-            return found
-                .iter()
-                .map(|run| Splice {
-                    at: starts[run.old.start],
-                    removed: starts[run.old.end] - starts[run.old.start],
-                    inserted: run.new.clone(),
-                })
-                .collect();
-        }
-        let carried = Carried {
-            doc: &self.entity.doc,
-            object,
-            heads: self.base_heads.unwrap_or_default(),
-        };
-        let place = |index: usize| match compared {
-            Some(compared) => compared.get(index).copied(),
-            None => carried.element(starts[index]),
+        (old, present): (&[T], &[T]),
+        width: impl Fn(&T) -> usize,
+    ) -> Result<Vec<Splice>, automerge::AutomergeError> {
+        let starts = starts(old, &width);
+        let length = starts[old.len()];
+        let carried = match (self.source, self.base_heads) {
+            (Source::Edits, _) => {
+                let differ = runs(old, present);
+                Carried::compared(&differ, &starts, &self::starts(present, &width))
+            }
+            (_, Some(heads)) => Carried::since(&self.entity.doc, object, heads, length)?,
+            (_, None) => Carried::unchanged(length),
         };
         let mut splices = Vec::new();
         for run in found {
-            let anchor = match run.old.start.checked_sub(1) {
-                None => 0,
-                Some(before) => match place(before) {
-                    Some((place, true)) => place + widths[before],
-                    Some((place, false)) => place,
-                    None => 0,
-                },
-            };
+            let old = starts[run.old.start]..starts[run.old.end];
             splices.push(Splice {
-                at: anchor,
+                at: carried.behind(old.start),
                 removed: 0,
                 inserted: run.new.clone(),
             });
-            for index in run.old.clone() {
-                if let Some((place, true)) = place(index) {
-                    let nothing = run.new.end..run.new.end;
-                    splices.push(Splice {
-                        at: place,
-                        removed: widths[index],
-                        inserted: nothing,
-                    });
-                }
+            splices.extend(carried.present(&old).map(|present| Splice {
+                at: present.start,
+                removed: present.len(),
+                inserted: run.new.end..run.new.end,
+            }));
+        }
+        Ok(joined(splices))
+    }
+}
+
+/// The units before each element, and of all of them last.
+fn starts<T>(elements: &[T], width: impl Fn(&T) -> usize) -> Vec<usize> {
+    let mut starts = Vec::with_capacity(elements.len() + 1);
+    let mut start = 0;
+    starts.push(start);
+    for element in elements {
+        start += width(element);
+        starts.push(start);
+    }
+    starts
+}
+
+/// Splices in ascending order, so that they can be applied from the end. What is removed where
+/// something is inserted is one splice with it.
+fn joined(mut splices: Vec<Splice>) -> Vec<Splice> {
+    // At one place the insertion comes first.
+    splices.sort_by_key(|splice| (splice.at, splice.removed > 0));
+    let mut joined: Vec<Splice> = Vec::with_capacity(splices.len());
+    for splice in splices {
+        match joined.last_mut() {
+            Some(last) if last.at == splice.at && last.removed == 0 && splice.removed > 0 => {
+                last.removed = splice.removed;
             }
+            _ if splice.removed == 0 && splice.inserted.is_empty() => {}
+            _ => joined.push(splice),
         }
-        // Applied from the end; at one place the removal goes first, so the insertion comes first
-        // in ascending order.
-        splices.sort_by_key(|splice| (splice.at, splice.removed > 0));
-        splices
     }
-}
-
-/// Where each element of `old` is in `present`, in units of `width`; `false` where it is gone, and
-/// the place is the one that it would have.
-fn places<T: Eq + std::hash::Hash>(
-    old: &[T],
-    present: &[T],
-    width: impl Fn(&T) -> usize,
-) -> Vec<(usize, bool)> {
-    let mut starts = vec![0];
-    for element in present {
-        starts.push(starts[starts.len() - 1] + width(element));
-    }
-    let mut found = Vec::with_capacity(old.len());
-    let mut index = 0;
-    for run in runs(old, present) {
-        while found.len() < run.old.start {
-            found.push((starts[index], true));
-            index += 1;
-        }
-        index = run.new.end;
-        found.resize(run.old.end, (starts[index], false));
-    }
-    while found.len() < old.len() {
-        found.push((starts[index], true));
-        index += 1;
-    }
-    found
-}
-
-/// Finds elements of an earlier state in the present one.
-struct Carried<'a> {
-    doc: &'a Automerge,
-    object: &'a ObjId,
-    heads: &'a [ChangeHash],
-}
-
-impl Carried<'_> {
-    /// Where the element at `position` of the earlier state is now, or would be (`false`) if it
-    /// was deleted since.
-    fn element(&self, position: usize) -> Option<(usize, bool)> {
-        let cursor = self
-            .doc
-            .get_cursor_moving(self.object, position, Some(self.heads), MoveCursor::After)
-            .ok()?;
-        let place = self
-            .doc
-            .get_cursor_position(self.object, &cursor, None)
-            .ok()?;
-        let alive = self
-            .doc
-            .get_cursor_moving(self.object, place, None, MoveCursor::After)
-            .is_ok_and(|now| now == cursor);
-        Some((place, alive))
-    }
+    joined
 }

@@ -5,7 +5,7 @@
 //! Invariant: a difference ends up in the new change or in the report.
 //! Must never know: operations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use automerge::Automerge;
 use serde_json::{Map, Value};
@@ -205,7 +205,14 @@ impl<'a> Lost<'a> {
         present: Option<&Vec<Value>>,
         body: &mut Vec<Value>,
     ) {
-        let is = |value: &Value, id: &str| value.get(key).and_then(Value::as_str) == Some(id);
+        let by_id = |items: &[Value]| -> HashMap<String, usize> {
+            let named = (0..).zip(items);
+            named
+                .filter_map(|(at, item)| Some((item.get(key)?.as_str()?.to_owned(), at)))
+                .collect()
+        };
+        let places = base.as_ref().map(|base| by_id(base)).unwrap_or_default();
+        let there = present.map(|present| by_id(present)).unwrap_or_default();
         body.retain_mut(|value| {
             let Some(id) = value.get(key).and_then(Value::as_str).map(str::to_owned) else {
                 return true;
@@ -213,8 +220,8 @@ impl<'a> Lost<'a> {
             let at = at.child(&id);
             let mut old = base
                 .as_mut()
-                .and_then(|base| base.iter_mut().find(|v| is(v, &id)));
-            let now = present.and_then(|present| present.iter().find(|v| is(v, &id)));
+                .and_then(|base| base.get_mut(*places.get(&id)?));
+            let now = present.and_then(|present| present.get(*there.get(&id)?));
             if old.is_some() && now.is_none() {
                 if old.as_deref() != Some(value) {
                     self.found.insert(at, (Some(value.clone()), Why::Gone));

@@ -9,6 +9,7 @@ mod fixture;
 mod history;
 mod ledgers;
 mod lifecycle;
+mod long;
 mod merge;
 mod migration;
 mod rebase;
