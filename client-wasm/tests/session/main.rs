@@ -2,6 +2,7 @@
 //! server in miniature, with every loss of connection that matters.
 
 mod long;
+mod doubled;
 mod pair;
 mod refusals;
 mod server;

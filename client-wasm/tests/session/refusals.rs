@@ -259,7 +259,7 @@ fn a_reset_after_a_refusal_leaves_the_rest_pending() {
 }
 
 /// What a client that was away finds: fields with other names, without a name, and tighter.
-fn later() -> Value {
+pub(crate) fn later() -> Value {
     json!({
         "name": { "type": "string", "maxLength": 4 },
         "bio": { "type": "string", "x-indelible": { "merge": "text" } },

@@ -85,12 +85,11 @@ fn search(old: &[u32], new: &[u32], steps: &mut usize) -> Vec<Match> {
     while matches.last().is_some_and(|last| last.length < RUN_MIN) {
         matches.pop();
     }
-    matches
-        .last()
-        .filter(|last| last.old + last.new + 2 * last.length >= PROGRESS_MIN)
-        .is_some()
-        .then_some(matches)
-        .unwrap_or_default()
+    let reached = matches.last();
+    match reached.map(|last| last.old + last.new + 2 * last.length) {
+        Some(passed) if passed >= PROGRESS_MIN => matches,
+        _ => Vec::new(),
+    }
 }
 
 /// The old place after the next difference on the diagonal of `index`, and whether that difference

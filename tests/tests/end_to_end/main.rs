@@ -20,6 +20,7 @@ mod http_reads;
 mod http_writes;
 mod kills;
 mod long_values;
+mod long;
 mod memory;
 mod museum;
 mod offline;
