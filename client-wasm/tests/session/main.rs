@@ -1,8 +1,8 @@
 //! Guards against edits that get lost, doubled or shown without being kept: the session against a
 //! server in miniature, with every loss of connection that matters.
 
-mod long;
 mod doubled;
+mod long;
 mod pair;
 mod refusals;
 mod server;

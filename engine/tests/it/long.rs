@@ -192,7 +192,7 @@ fn kept_elements_are_the_same_elements() {
             elements(&doc, "body", samples()),
             elements(&doc, "tags", samples()),
         ];
-        let change = Change::try_from(merged.change.unwrap().as_slice()).unwrap();
+        let change = Change::try_from(merged.changes[0].as_slice()).unwrap();
         assert!(change.len() < 100, "{} operations", change.len());
         doc.apply_changes([change]).unwrap();
         let moved = |by: usize| samples().map(move |place| place + by - cut);
