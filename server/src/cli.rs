@@ -127,9 +127,17 @@ pub fn run() -> ExitCode {
         },
     };
     done.unwrap_or_else(|error| {
-        report(&*error);
+        if !is_broken_pipe(&*error) {
+            report(&*error);
+        }
         ExitCode::FAILURE
     })
+}
+
+/// Whether a reader of the output went away, as `head` does when it has seen enough.
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Prints an error with its causes, in one line.
@@ -142,6 +150,12 @@ fn report(error: &dyn Error) {
     }
     // Where standard error is closed, there is nobody left to tell.
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says something beside the results.
+fn note(text: &str) {
+    // Where standard error is closed, nobody is there to read it.
+    let _ = writeln!(io::stderr(), "indelible: {text}");
 }
 
 /// Prints a line of results.

@@ -5,9 +5,8 @@
 //! Must never know: how a bundle is spelt or checked.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use indelible_engine::bundle::Writer;
@@ -15,6 +14,8 @@ use indelible_engine::id::{EntityId, GlobalSeq, Hash};
 use indelible_engine::ledger::{RecordError, decode, decode_refusal};
 use indelible_engine::time::Timestamp;
 
+use crate::keys::KEY_FILE;
+use crate::storage::redb::STORE_FILE;
 use crate::storage::{Store, StoreError, Stored};
 
 /// Records that are read at a time.
@@ -53,6 +54,12 @@ pub enum ExportError {
         /// Its hash.
         policy: Hash,
     },
+    /// The file is there, and was not to be replaced.
+    #[error("{} is there already; --force replaces it", .0.display())]
+    Exists(PathBuf),
+    /// The file is one that belongs to the data directory.
+    #[error("{} belongs to the data directory, which the export is read from", .0.display())]
+    Input(PathBuf),
     /// The file cannot be written.
     #[error("cannot write {}", path.display())]
     Io {
@@ -63,40 +70,72 @@ pub enum ExportError {
     },
 }
 
-/// Writes the ledger into a file, which is replaced only by a whole bundle.
+/// What to do where the file is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it, and fail.
+    Keep,
+    /// Replace it by the whole bundle.
+    Replace,
+}
+
+/// Writes the ledger of the store in the directory `data` into a file. The file appears under its
+/// name only when it is whole.
 ///
 /// # Errors
 /// [`ExportError`]; there is no file then, or the one that was there.
-pub fn export(store: &dyn Store, file: &Path, made: Timestamp) -> Result<Exported, ExportError> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = file.with_file_name(name);
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ExportError::Io { path, source }
-    };
-    // It holds everything that ever was, so it is as private as the store.
-    let open = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part);
-    let mut out = BufWriter::new(open.map_err(at(&part))?);
-    let written = write(store, &mut out, made, &part).and_then(|exported| {
-        let synced = out
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .and_then(|file: File| file.sync_all());
-        synced.map_err(at(&part))?;
-        fs::rename(&part, file).map_err(at(file))?;
-        Ok(exported)
-    });
-    if written.is_err() {
-        // What is left of it is of no use; the error before it is the one to tell.
-        let _ = fs::remove_file(&part);
+pub fn export(
+    (store, data): (&dyn Store, &Path),
+    (file, existing): (&Path, Existing),
+    made: Timestamp,
+) -> Result<Exported, ExportError> {
+    if belongs_to(data, file) {
+        return Err(ExportError::Input(file.to_owned()));
     }
-    written
+    if existing == Existing::Keep && file.symlink_metadata().is_ok() {
+        return Err(ExportError::Exists(file.to_owned()));
+    }
+    let failed = |source| ExportError::Io {
+        path: file.to_owned(),
+        source,
+    };
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    // It holds everything that ever was, so it is as private as the store: the mode is 0600.
+    let mut part = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut out = BufWriter::new(part.as_file_mut());
+    let exported = write(store, &mut out, made, file)?;
+    out.flush().map_err(failed)?;
+    drop(out);
+    part.as_file().sync_all().map_err(failed)?;
+    let kept = match existing {
+        Existing::Keep => part.persist_noclobber(file),
+        Existing::Replace => part.persist(file),
+    };
+    match kept {
+        Ok(_) => Ok(exported),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(ExportError::Exists(file.to_owned()))
+        }
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+/// Whether a path leads to a file of a data directory, or would make one under such a name.
+fn belongs_to(data: &Path, file: &Path) -> bool {
+    let names = [STORE_FILE, KEY_FILE];
+    let identity = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    let is_one = |name: &str| match identity(file) {
+        Some(found) => identity(&data.join(name)) == Some(found),
+        None => {
+            let folder = file.parent().filter(|folder| *folder != Path::new(""));
+            file.file_name().is_some_and(|named| named == name)
+                && identity(folder.unwrap_or(Path::new("."))) == identity(data)
+        }
+    };
+    names.into_iter().any(is_one)
 }
 
 fn write(

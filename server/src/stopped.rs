@@ -1,10 +1,16 @@
 //! Reading a data directory that no server is running on.
 //!
-//! Invariant: nothing is written that a server would not write at its start; a directory without a
-//! store stays without one.
-//! Must never know: what is read.
+//! Not a byte of the directory changes. A store that cannot be read as it is (it was not closed in
+//! the ordinary way, or an earlier version wrote its indexes) is copied to a private directory, and
+//! the copy is repaired and read.
 
+use std::fs::{File, Permissions, TryLockError};
+use std::io;
+use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use crate::config::Config;
 use crate::storage::StoreError;
@@ -31,21 +37,91 @@ pub(crate) enum StoppedError {
         /// Why.
         source: StoreError,
     },
+    /// It has to be repaired before it can be read, and there is no room for a copy.
+    #[error(
+        "the store in {} was not closed in the ordinary way, and cannot be copied to {} to be \
+         repaired there (TMPDIR names another directory)",
+        path.display(), to.display()
+    )]
+    Copy {
+        /// The data directory.
+        path: PathBuf,
+        /// Where the copy was to lie.
+        to: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
-/// Opens the store of a stopped server.
+/// The store of a stopped server.
+#[derive(Debug)]
+pub(crate) struct StoppedStore {
+    store: RedbStore,
+    /// Where a repaired copy lies, until it has been read.
+    _copy: Option<TempDir>,
+}
+
+impl Deref for StoppedStore {
+    type Target = RedbStore;
+
+    fn deref(&self) -> &RedbStore {
+        &self.store
+    }
+}
+
+/// Opens the store of a stopped server to read it.
 ///
 /// # Errors
 /// [`StoppedError`].
-pub(crate) fn open(data: &Path) -> Result<RedbStore, StoppedError> {
-    if !data.join(STORE_FILE).is_file() {
+pub(crate) fn open(data: &Path) -> Result<StoppedStore, StoppedError> {
+    let file = data.join(STORE_FILE);
+    if !file.is_file() {
         return Err(StoppedError::NoStore(data.to_owned()));
     }
-    RedbStore::open(data, Config::default().refusals).map_err(|error| match error {
-        StoreError::InUse { path } => StoppedError::Running(path),
+    let refusals = Config::default().refusals;
+    let failed = |error| match error {
+        StoreError::InUse { .. } => StoppedError::Running(data.to_owned()),
         source => StoppedError::Store {
             path: data.to_owned(),
             source,
         },
-    })
+    };
+    match RedbStore::open_to_read(data, refusals) {
+        Ok(store) => Ok(StoppedStore { store, _copy: None }),
+        Err(StoreError::NeedsWriting) => {
+            let copy = copied(data, &file)?;
+            let store = RedbStore::open(copy.path(), refusals).map_err(failed)?;
+            Ok(StoppedStore {
+                store,
+                _copy: Some(copy),
+            })
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Copies the store to a directory that only this user can read.
+fn copied(data: &Path, file: &Path) -> Result<TempDir, StoppedError> {
+    let to = std::env::temp_dir();
+    let failed = |source| StoppedError::Copy {
+        path: data.to_owned(),
+        to: to.clone(),
+        source,
+    };
+    // A server that starts meanwhile would change the file under the copy.
+    let original = File::open(file).map_err(failed)?;
+    match original.try_lock_shared() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(StoppedError::Running(data.to_owned())),
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    let copy = tempfile::Builder::new()
+        .prefix("indelible-")
+        .tempdir_in(&to)
+        .map_err(failed)?;
+    let copied = copy.path().join(STORE_FILE);
+    std::fs::copy(file, &copied).map_err(failed)?;
+    // The original may be one that nobody may write.
+    std::fs::set_permissions(&copied, Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(copy)
 }

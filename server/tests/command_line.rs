@@ -46,7 +46,11 @@ fn a_token_is_all_that_is_printed() {
     let line = text(&first.stdout).strip_suffix('\n').unwrap();
     assert_eq!(line.split('.').count(), 3, "{line}");
     assert!(!line.contains(char::is_whitespace));
-    assert_eq!(text(&first.stderr), "");
+    // A directory misspelt would get a key of its own without a word.
+    let said = text(&first.stderr);
+    let file = data.join("token.key");
+    assert!(said.contains(&format!("made {}", path(&file))), "{said}");
+    assert_eq!(text(&token(&[]).stderr), "");
 
     let keys = indelible_server::keys::Keys::open_or_create(&data).unwrap();
     let found = indelible_server::auth::Auth::new(&keys)
@@ -245,7 +249,7 @@ fn signal(child: &Child, signal: &str) {
 #[test]
 fn a_server_ends_in_order_and_a_second_one_says_why_it_does_not_start() {
     let dir = tempfile::tempdir().unwrap();
-    for end in ["TERM", "INT"] {
+    for end in ["TERM", "INT", "HUP", "QUIT"] {
         let (child, _address, _stdout) = serve(dir.path(), &[]);
         let second = indelible(&[
             "serve",
@@ -270,6 +274,23 @@ fn a_server_ends_in_order_and_a_second_one_says_why_it_does_not_start() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }
+}
+
+/// As after `| head`, which goes away when it has seen enough.
+#[test]
+fn nothing_is_said_to_a_reader_that_went_away() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("room.json"), ROOM).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_indelible"))
+        .args(["schema", "check", path(dir.path())])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::tables::counted;
-use crate::{clock, export, stopped};
+use crate::export::{self, Existing};
+use crate::{clock, stopped};
 
 const EXAMPLES: &str = "\
 Example:
@@ -25,15 +26,24 @@ pub(super) struct Export {
     #[arg(long, value_name = "DIR", default_value = "indelible-data")]
     data: PathBuf,
 
-    /// The file to write; replaced if it is there
+    /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
 }
 
 impl Export {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let store = stopped::open(&self.data)?;
-        let exported = export::export(&store, &self.out, clock::now())?;
+        let existing = match self.force {
+            true => Existing::Replace,
+            false => Existing::Keep,
+        };
+        let place = (self.out.as_path(), existing);
+        let exported = export::export((&*store, &self.data), place, clock::now())?;
         super::print(&format!(
             "{} with {}, {} and {}",
             self.out.display(),

@@ -81,7 +81,7 @@ impl EntityPlace {
             true => Effects::Checked,
             false => Effects::Kept,
         };
-        Ok(Past::read(&store, &self.entity, effects)?)
+        Ok(Past::read(&*store, &self.entity, effects)?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::KeyPlace;
 use crate::config::{Config, Exposure, Mode, SchemaPlace};
@@ -175,24 +175,45 @@ fn parse_origin(text: &str) -> Result<String, String> {
     }
 }
 
-/// Becomes ready with the first SIGTERM or Ctrl-C; from then on a second one ends the process.
+/// Becomes ready with the first signal that asks a process to stop: SIGTERM, SIGINT (Ctrl-C),
+/// SIGHUP (the terminal was closed) or SIGQUIT. From then on a second one ends the process.
 fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let mut signals = StopSignals::new()?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-        }
+        signals.next().await;
         tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupted.recv() => {}
-                _ = terminated.recv() => {}
-            }
+            signals.next().await;
             tracing::warn!("told to stop twice: ending at once");
             std::process::exit(1);
         });
     })
+}
+
+struct StopSignals {
+    terminated: Signal,
+    interrupted: Signal,
+    hung_up: Signal,
+    quit: Signal,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminated: signal(SignalKind::terminate())?,
+            interrupted: signal(SignalKind::interrupt())?,
+            hung_up: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminated.recv() => {}
+            _ = self.interrupted.recv() => {}
+            _ = self.hung_up.recv() => {}
+            _ = self.quit.recv() => {}
+        }
+    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,16 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let file = self.key.file();
+        let is_new = !file.exists();
         let auth = Auth::new(&self.key.open()?);
+        if is_new {
+            // A server elsewhere does not know this key: a directory misspelt would go unnoticed.
+            super::note(&format!(
+                "there was no key yet: made {}. Only a server on this directory takes the token",
+                file.display()
+            ));
+        }
         let principal = Principal {
             id: self.sub,
             name: self.name,

@@ -257,6 +257,13 @@ pub enum StoreError {
     /// A failed database is being opened again.
     #[error("the store is not open")]
     Closed,
+    /// It was opened only to be read.
+    #[error("the store was opened only to be read")]
+    ReadOnly,
+    /// It cannot be read as it is: it was not closed in the ordinary way, or its indexes are of an
+    /// earlier version.
+    #[error("the store cannot be read without writing to it")]
+    NeedsWriting,
 }
 
 /// Results of the store.

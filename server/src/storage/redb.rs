@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use ::redb::{
-    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    Table, TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition,
+    WriteTransaction,
 };
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
 
@@ -38,8 +38,10 @@ pub const STORE_FORMAT: u32 = 1;
 pub const CACHE_FORMAT: u32 = 4;
 
 mod claims;
+mod handle;
 mod writer;
 
+use handle::Handle;
 use writer::Writer;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -87,7 +89,7 @@ const META_TAIL: &[u8] = b"tail";
 pub struct RedbStore {
     dir: PathBuf,
     refusals: RefusalSettings,
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Handle>>,
 }
 
 impl RedbStore {
@@ -100,13 +102,55 @@ impl RedbStore {
         let store = Self {
             dir: dir.to_owned(),
             refusals,
-            database: RwLock::new(Some(database)),
+            database: RwLock::new(Some(Handle::Writing(database))),
         };
         if store.prepare()? == Caches::Stale {
             tracing::info!("making the store's indexes again");
             store.rebuild_caches()?;
         }
         Ok(store)
+    }
+
+    /// Opens the store in a data directory to read it: not a byte of the file changes, and nothing
+    /// can be written.
+    ///
+    /// # Errors
+    /// [`StoreError::NeedsWriting`] where that is not possible without writing; otherwise as
+    /// [`open`](Self::open).
+    pub fn open_to_read(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
+        let opened = Database::builder()
+            .set_cache_size(STORE_CACHE_BYTES)
+            .open_read_only(dir.join(STORE_FILE));
+        let database = opened.map_err(|error| match error {
+            error if handle::is_unclean(&error) => StoreError::NeedsWriting,
+            error => cannot_open(dir, error),
+        })?;
+        let store = Self {
+            dir: dir.to_owned(),
+            refusals,
+            database: RwLock::new(Some(Handle::Reading(database))),
+        };
+        let (format, caches) = store.read(|reader| {
+            let meta = reader.table(META)?;
+            let format = format_of(&meta, META_FORMAT)?;
+            Ok((format, format_of(&meta, META_CACHES)?))
+        })?;
+        store.check_format(format)?;
+        match caches == Some(CACHE_FORMAT) {
+            true => Ok(store),
+            false => Err(StoreError::NeedsWriting),
+        }
+    }
+
+    fn check_format(&self, found: Option<u32>) -> StoreResult<()> {
+        match found {
+            Some(found) if found > STORE_FORMAT => Err(StoreError::TooNew {
+                path: self.dir.join(STORE_FILE),
+                found,
+                known: STORE_FORMAT,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the tables of a new store, or checks the format of an existing one.
@@ -118,15 +162,10 @@ impl RedbStore {
         let mut caches = Caches::Current;
         {
             let mut meta = txn.open_table(META).map_err(backend("open"))?;
-            match format_of(&meta, META_FORMAT)? {
+            let format = format_of(&meta, META_FORMAT)?;
+            self.check_format(format)?;
+            match format {
                 None => put(&mut meta, META_FORMAT, &STORE_FORMAT.to_be_bytes())?,
-                Some(found) if found > STORE_FORMAT => {
-                    return Err(StoreError::TooNew {
-                        path: self.dir.join(STORE_FILE),
-                        found,
-                        known: STORE_FORMAT,
-                    });
-                }
                 Some(_) if format_of(&meta, META_CACHES)? != Some(CACHE_FORMAT) => {
                     caches = Caches::Stale;
                 }
@@ -140,14 +179,14 @@ impl RedbStore {
         Ok(caches)
     }
 
-    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+    fn database(&self) -> RwLockReadGuard<'_, Option<Handle>> {
         self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin_write(&self) -> StoreResult<WriteTransaction> {
         let database = self.database();
         let database = database.as_ref().ok_or(StoreError::Closed)?;
-        let mut txn = database.begin_write().map_err(backend("begin writing"))?;
+        let mut txn = database.begin_write()?;
         txn.set_quick_repair(true);
         Ok(txn)
     }
@@ -156,9 +195,7 @@ impl RedbStore {
     fn read<T>(&self, read: impl FnOnce(&Reader) -> StoreResult<T>) -> StoreResult<T> {
         let database = self.database();
         let database = database.as_ref().ok_or(StoreError::Closed)?;
-        read(&Reader(
-            database.begin_read().map_err(backend("begin reading"))?,
-        ))
+        read(&Reader(database.begin_read()?))
     }
 }
 
@@ -181,12 +218,16 @@ fn open_file(dir: &Path) -> StoreResult<Database> {
     let opened = Database::builder()
         .set_cache_size(STORE_CACHE_BYTES)
         .create(&path);
-    opened.map_err(|error| match error {
+    opened.map_err(|error| cannot_open(dir, error))
+}
+
+fn cannot_open(dir: &Path, error: DatabaseError) -> StoreError {
+    match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
             path: dir.to_owned(),
         },
         error => backend("open")(error),
-    })
+    }
 }
 
 fn backend<E>(action: &'static str) -> impl FnOnce(E) -> StoreError
@@ -527,7 +568,7 @@ impl Store for RedbStore {
             .unwrap_or_else(PoisonError::into_inner);
         // The old one holds the lock on the file until it is dropped.
         drop(database.take());
-        *database = Some(open_file(&self.dir)?);
+        *database = Some(Handle::Writing(open_file(&self.dir)?));
         Ok(())
     }
 

@@ -145,7 +145,7 @@ fn look(data: &Path, new: &Policies) -> Result<Vec<Concerned>, Box<dyn Error>> {
             if head.presence == Presence::Unborn {
                 continue;
             }
-            if let Some(loaded) = load_entity(&store, &id, &known)? {
+            if let Some(loaded) = load_entity(&*store, &id, &known)? {
                 of_kind.push(fate(&loaded.entity, policy, &mut claims)?);
             }
         }

@@ -60,7 +60,7 @@ impl Replay {
         let store = stopped::open(&self.data)?;
         let known = known_policies::compile(&store.policies()?);
         let mut past = Past::default();
-        past.judge_all(&store, &policies, &known)?;
+        past.judge_all(&*store, &policies, &known)?;
         past.settle_claims();
         past.judged.retain(|judged| !judged.violations.is_empty());
         let mut told = past.judged.iter().flat_map(|judged| {

@@ -1,0 +1,116 @@
+//! Guards against a command that reads a store and alters it, that cannot read a store which
+//! nobody may write or which was not closed in the ordinary way, and against an export that
+//! destroys what it is made of.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::time::SystemTime;
+
+use indelible_server::config::RefusalSettings;
+use indelible_server::storage::redb::{RedbStore, STORE_FILE};
+use indelible_server::storage::{Append, Store};
+
+use super::{data, done, failed};
+
+/// Everything that reading alters: the bytes of each file, its times, and which files there are.
+fn state(dir: &Path) -> Vec<(String, Vec<u8>, SystemTime)> {
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let written = entry.metadata().unwrap().modified().unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read(entry.path()).unwrap(), written)
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn read_everything(dir: &Path) -> Vec<String> {
+    let commands: [&[&str]; 7] = [
+        &["history", "team/jane"],
+        &["history", "team/jane", "--check"],
+        &["at", "team/jane", "1"],
+        &["diff", "team/jane", "1", "now"],
+        &["blame", "team/jane"],
+        &["refusals"],
+        &["refusals", "team/jane", "--json"],
+    ];
+    let run = |words: &&[&str]| done(dir, &[words, &["--data", "."][..]].concat());
+    commands.iter().map(run).collect()
+}
+
+#[test]
+fn reading_leaves_every_byte() {
+    let dir = data();
+    fs::set_permissions(
+        dir.path().join(STORE_FILE),
+        fs::Permissions::from_mode(0o400),
+    )
+    .unwrap();
+    let before = state(dir.path());
+    read_everything(dir.path());
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("ledger.ndjson");
+    done(
+        dir.path(),
+        &["export", "--data", ".", "--out", file.to_str().unwrap()],
+    );
+    assert_eq!(state(dir.path()), before);
+}
+
+#[test]
+fn a_store_that_was_not_closed_is_read_from_a_copy() {
+    let (closed, copy) = (data(), tempfile::tempdir().unwrap());
+    let expected = read_everything(closed.path());
+    let refusals = RefusalSettings {
+        kept_per_principal_max: 100,
+    };
+    // What a server that was killed leaves: the file as it is while a store has it.
+    let store = RedbStore::open(closed.path(), refusals).unwrap();
+    let nothing = Append::new("team/jane".parse().unwrap());
+    store.append(&[nothing]).unwrap()[0].as_ref().unwrap();
+    fs::copy(closed.path().join(STORE_FILE), copy.path().join(STORE_FILE)).unwrap();
+    assert!(RedbStore::open_to_read(copy.path(), refusals).is_err());
+    let before = state(copy.path());
+    assert_eq!(read_everything(copy.path()), expected);
+    assert_eq!(state(copy.path()), before);
+}
+
+#[test]
+fn an_export_does_not_replace_what_it_is_made_of() {
+    let dir = data();
+    let dir = dir.path();
+    fs::write(dir.join("token.key"), "0".repeat(64)).unwrap();
+    symlink(STORE_FILE, dir.join("link")).unwrap();
+    fs::hard_link(dir.join(STORE_FILE), dir.join("twin")).unwrap();
+    let before = state(dir);
+    for out in [STORE_FILE, "./indelible.redb", "link", "twin", "token.key"] {
+        for force in [&[][..], &["--force"]] {
+            let words = [&["export", "--data", ".", "--out", out], force].concat();
+            let reason = failed(dir, &words);
+            assert!(
+                reason.contains("belongs to the data directory"),
+                "{out}: {reason}"
+            );
+        }
+    }
+    assert_eq!(state(dir), before);
+}
+
+#[test]
+fn an_export_replaces_a_file_only_if_asked() {
+    let dir = data();
+    let dir = dir.path();
+    fs::write(dir.join("notes.txt"), "mine").unwrap();
+    let export = ["export", "--data", ".", "--out", "notes.txt"];
+    let reason = failed(dir, &export);
+    assert!(reason.contains("--force replaces it"), "{reason}");
+    assert_eq!(fs::read(dir.join("notes.txt")).unwrap(), b"mine");
+    done(dir, &[&export[..], &["--force"]].concat());
+    done(dir, &["verify", "notes.txt"]);
+    let mode = fs::metadata(dir.join("notes.txt")).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
