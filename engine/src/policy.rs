@@ -12,6 +12,7 @@ mod format;
 mod node;
 mod oracle;
 mod places;
+mod rights;
 mod rules;
 mod scalar;
 mod source;
@@ -27,6 +28,8 @@ pub use compare::{Alteration, Difference, compare};
 pub use constraints::{Decided, Demand};
 pub use format::Format;
 pub use node::{Node, NodeId, NodeName, ReadRule, Roles, Shape, StampKind, WriteRule};
+pub use rights::Rights;
+pub(crate) use rights::refusal_text;
 pub use rules::Rules;
 pub(crate) use scalar::Constraint;
 pub use scalar::{AtomicRule, Fault, NESTING_MAX, ScalarFault, ScalarRule, Types};
@@ -53,6 +56,8 @@ pub enum Permission {
     History,
     /// Bring past values back.
     Restore,
+    /// Write the fields that only the system writes.
+    System,
 }
 
 /// The roles that have each permission, as the schema states them.
@@ -70,6 +75,8 @@ pub struct Permissions {
     pub history: Roles,
     /// Roles that may restore, and therefore edit and see history.
     pub restore: Roles,
+    /// Roles that may write the fields that only the system writes, and no others.
+    pub system: Roles,
 }
 
 /// Everything that compiling a schema found out.
@@ -230,6 +237,7 @@ impl Policy {
                     principal.has_any(&given.history) || principal.has_any(&given.restore)
                 }
                 Permission::Restore => principal.has_any(&given.restore),
+                Permission::System => principal.has_any(&given.system),
             }
     }
 
@@ -350,36 +358,6 @@ impl Policy {
     pub fn containers_below(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
         let is_container = |id: &NodeId| self.node(*id).shape.is_container();
         self.declared_below(id).into_iter().filter(is_container)
-    }
-
-    /// Whether the principal, who may edit the kind, may delete what stands at this node: an item
-    /// of a keyed list or a value of an open map. That takes the right to write every field in it,
-    /// `create` counting as `edit`, or a role that the schema's `delete` names.
-    pub fn writable_throughout(&self, id: NodeId, principal: &Principal) -> bool {
-        if let Shape::Object {
-            delete: Some(roles),
-            ..
-        } = &self.node(id).shape
-            && principal.has_any(roles)
-        {
-            return true;
-        }
-        let node = self.node(id);
-        let may_write_here = node.shape.is_derived() || node.may_write(principal);
-        may_write_here
-            && match &node.shape {
-                Shape::Object {
-                    properties,
-                    additional,
-                    ..
-                } => properties
-                    .values()
-                    .chain(additional)
-                    .all(|child| self.writable_throughout(*child, principal)),
-                Shape::Keyed { item, .. } => self.writable_throughout(*item, principal),
-                Shape::List { element } => self.writable_throughout(*element, principal),
-                _ => true,
-            }
     }
 
     /// Whether an entity can be faulty although every scalar in it is good: whether

@@ -21,7 +21,7 @@ impl Rule {
     pub const WRITE: Self = Self(Cow::Borrowed("write"));
     /// The field is written only when its object is made.
     pub const CREATE: Self = Self(Cow::Borrowed("create"));
-    /// The field is written only by the system.
+    /// The field is written only by the system: the server, and roles that the kind names.
     pub const SYSTEM: Self = Self(Cow::Borrowed("system"));
     /// The field is derived from the ledger.
     pub const STAMP: Self = Self(Cow::Borrowed("stamp"));

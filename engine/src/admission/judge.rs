@@ -12,21 +12,19 @@ use serde_json::Value;
 
 use super::operations::{Fault, Lookup, Operations, fault, is_same, object_id};
 use super::references::Past;
-use super::rights::denied;
 use crate::document::{DELETED, POSITION, Reader};
 use crate::entity::Entity;
 use crate::id::{ItemId, check_map_key};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Shape};
+use crate::policy::{NodeId, Rights, Shape};
 use crate::position;
-use crate::principal::Principal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
 /// What operations are judged on.
 pub(super) struct Case<'a> {
     pub(super) doc: &'a Automerge,
     pub(super) entity: &'a Entity,
-    pub(super) author: &'a Principal,
+    pub(super) rights: Rights<'a>,
     pub(super) creation: bool,
 }
 
@@ -412,7 +410,7 @@ impl Judge<'_> {
                 self.refuse(index, &at, Rule::DELETE, "the register holds true or false");
             }
             None => {
-                if !policy.writable_throughout(place.node, self.case.author) {
+                if !self.case.rights.may_delete(place.node) {
                     let message = "deleting and undeleting need the right to write every field";
                     self.refuse(index, &place.pointer, Rule::DELETE, message);
                 }
@@ -464,11 +462,7 @@ impl Judge<'_> {
 
     /// The rule that keeps the author from writing at `node`, if any.
     pub(super) fn right(&self, node: NodeId, fresh: bool) -> Option<Rule> {
-        denied(
-            &self.case.entity.policy.node(node).write,
-            self.case.author,
-            fresh,
-        )
+        self.case.rights.denied(node, fresh)
     }
 
     pub(super) fn refuse(&mut self, op: usize, at: &Pointer, rule: Rule, message: &str) {

@@ -9,10 +9,9 @@ use automerge::legacy::{ElementId, Key, Op, OpType};
 use serde_json::Value;
 
 use super::judge::{Judge, Made, Place};
-use super::rights::refusal_text;
 use crate::document::plain_value;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Shape};
+use crate::policy::{NodeId, Policy, Shape, refusal_text};
 use crate::value::canonical;
 use crate::violation::Rule;
 

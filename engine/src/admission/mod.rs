@@ -10,7 +10,6 @@ mod judge;
 mod leaves;
 mod operations;
 mod references;
-pub(crate) mod rights;
 mod trial;
 pub(crate) mod whole;
 
@@ -160,12 +159,13 @@ pub(crate) fn admit_whole(
 
 /// What keeps a proposal from being looked at.
 fn barred(entity: &Entity, proposal: &Proposal, limits: &Limits) -> Option<Refusal> {
-    let (permission, word) = match proposal.origin {
-        Origin::Creation => (Permission::Create, "create"),
-        Origin::Client | Origin::Edit | Origin::Server => (Permission::Edit, "edit"),
+    let (policy, author) = (&entity.policy, &proposal.author);
+    let (may, word) = match proposal.origin {
+        Origin::Creation => (policy.may(author, Permission::Create), "create"),
+        Origin::Client | Origin::Edit | Origin::Server => (policy.rights(author).any(), "edit"),
     };
-    if !entity.policy.may(&proposal.author, permission) {
-        let message = format!("{} may not {word} {}", proposal.author.id, entity.id.kind());
+    if !may {
+        let message = format!("{} may not {word} {}", author.id, entity.id.kind());
         return Some(Refusal::structural("forbidden", 0, message));
     }
     if let Some(refusal) = absent(entity, proposal.origin) {

@@ -173,11 +173,16 @@ impl<'a> Trial<'a> {
             Refusal::structural(code, index, message)
         };
         let past = references::check(self, &changes[0]).map_err(fault)?;
+        let creation = self.proposal.origin == Origin::Creation;
+        let (policy, author) = (&self.entity.policy, &self.proposal.author);
         let case = judge::Case {
             doc: &self.doc,
             entity: self.entity,
-            author: &self.proposal.author,
-            creation: self.proposal.origin == Origin::Creation,
+            rights: match creation {
+                true => policy.rights_at_creation(author),
+                false => policy.rights(author),
+            },
+            creation,
         };
         let operations = Operations::of(&changes);
         let (touched, violations) = judge::judge(&case, &operations, &past).map_err(fault)?;

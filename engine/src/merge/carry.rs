@@ -14,12 +14,11 @@ use super::{
     Absent, Base, MergeError, MergeOptions, Merged, Merger, Outcome, Protected, Source, Target,
     write,
 };
-use crate::admission::rights::{denied, refusal_text};
 use crate::document::POSITION;
 use crate::entity::Entity;
 use crate::limits::Limits;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Shape};
+use crate::policy::{NodeId, Shape, refusal_text};
 use crate::principal::Principal;
 
 /// A keyed list or open map, and the name of an object in it.
@@ -177,7 +176,7 @@ impl Merger<'_, '_> {
         let (Shape::Keyed { .. }, Some(position)) = (&list.shape, position) else {
             return Ok(());
         };
-        if let Some(rule) = denied(&list.write, self.author, false) {
+        if let Some(rule) = self.rights.denied(holder.node, false) {
             let message = refusal_text(&rule);
             self.protect(holder.at, rule, message, None, None);
             return Ok(());

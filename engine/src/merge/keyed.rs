@@ -11,12 +11,11 @@ use automerge::{ObjId, ObjType};
 use serde_json::{Map, Value};
 
 use super::{Merger, Outcome, Source, Target};
-use crate::admission::rights::{denied, refusal_text};
 use crate::document::{DELETED, POSITION, Row};
 use crate::genesis::make_fields;
 use crate::id::{Hash, ItemId, check_map_key};
 use crate::pointer::Pointer;
-use crate::policy::NodeId;
+use crate::policy::{NodeId, refusal_text};
 use crate::position;
 use crate::sequence::moves;
 use crate::violation::{Rule, VIOLATIONS_MAX};
@@ -118,7 +117,7 @@ impl Merger<'_, '_> {
 
     /// Whether a deleted item that the body has is to be undeleted, and may be.
     fn revives(&self, list: &List<'_>) -> bool {
-        self.options.revive && self.policy.writable_throughout(list.item, self.author)
+        self.options.revive && self.rights.may_delete(list.item)
     }
 
     fn reader_rows(&self, list: &ObjId) -> Vec<Row> {
@@ -220,7 +219,7 @@ impl Merger<'_, '_> {
 
     /// Sets the register of an item or map entry.
     pub(super) fn delete_item(&mut self, object: &ObjId, node: NodeId, at: &Pointer) -> Outcome {
-        if self.policy.writable_throughout(node, self.author) {
+        if self.rights.may_delete(node) {
             return self.tx.put(object, DELETED, true);
         }
         let message = "deleting it needs the right to write every field of it";
@@ -236,7 +235,7 @@ impl Merger<'_, '_> {
         at: &Pointer,
         body: &Map<String, Value>,
     ) -> Outcome {
-        if !self.policy.writable_throughout(node, self.author) {
+        if !self.rights.may_delete(node) {
             let message = "undeleting it needs the right to write every field of it";
             self.protect(at, Rule::DELETE, message, None, None);
             return Ok(());
@@ -280,9 +279,8 @@ impl Merger<'_, '_> {
     ) -> Outcome {
         let at = target.at.child(name);
         // Adding takes the right to write the list or map, and that to write such objects.
-        let of_holder = &self.policy.node(target.node).write;
-        let rule = denied(of_holder, self.author, target.fresh)
-            .or_else(|| denied(&self.policy.node(child).write, self.author, true));
+        let holder = self.rights.denied(target.node, target.fresh);
+        let rule = holder.or_else(|| self.rights.denied(child, true));
         if let Some(rule) = rule {
             let message = refusal_text(&rule);
             let value = Value::Object(body.clone());
@@ -293,12 +291,12 @@ impl Merger<'_, '_> {
         if let Some(position) = position {
             self.tx.put(&object, POSITION, position.as_str())?;
         }
-        let policy = self.policy;
+        let (policy, rights) = (self.policy, self.rights);
         make_fields(&mut self.tx, &object, policy, child, &|field| {
             body.get(field).is_some_and(|value| !value.is_null())
-                && policy.child(child, field).is_some_and(|node| {
-                    denied(&policy.node(node).write, self.author, true).is_none()
-                })
+                && policy
+                    .child(child, field)
+                    .is_some_and(|node| rights.denied(node, true).is_none())
         })?;
         self.remember(&object, child);
         self.object(
@@ -346,7 +344,7 @@ impl Merger<'_, '_> {
             .collect();
         let moved: HashSet<&str> = moves(order, &wanted).into_iter().copied().collect();
         let present: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        let rule = denied(&self.policy.node(list.node).write, self.author, fresh);
+        let rule = self.rights.denied(list.node, fresh);
         let may_move = rule.is_none();
         if let Some(rule) = rule.filter(|_| !moved.is_empty()) {
             let message = refusal_text(&rule);

@@ -10,9 +10,8 @@ use automerge::transaction::Transactable;
 use serde_json::Value;
 
 use super::{Merger, Outcome, Target};
-use crate::admission::rights::{denied, refusal_text};
 use crate::document::stored_scalar;
-use crate::policy::{NodeId, Shape};
+use crate::policy::{NodeId, Shape, refusal_text};
 use crate::value::{canonical, normal};
 use crate::violation::Rule;
 
@@ -51,7 +50,7 @@ impl Merger<'_, '_> {
         } else {
             present.as_ref() == Some(value)
         };
-        let rule = denied(&node.write, self.author, target.fresh);
+        let rule = self.rights.denied(child, target.fresh);
         // A counter goes on from where others have brought it, though that be the same place.
         let counts = matches!(node.shape, Shape::Counter(_)) && base.is_some() && rule.is_none();
         let unset = self.made.contains(target.object) && self.is_unset(target.object, name);
@@ -120,7 +119,7 @@ impl Merger<'_, '_> {
             );
             return Ok(());
         }
-        if let Some(rule) = denied(&node.write, self.author, target.fresh) {
+        if let Some(rule) = self.rights.denied(child, target.fresh) {
             let message = refusal_text(&rule);
             self.protect(&at, rule, message, None, present);
             return Ok(());

@@ -17,14 +17,13 @@ use automerge::transaction::{CommitOptions, Transaction};
 use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
 use serde_json::{Map, Value};
 
-use crate::admission::rights::refusal_text;
 use crate::change::divide;
 use crate::document::Reader;
 use crate::entity::Entity;
 use crate::id::Hash;
 use crate::limits::Limits;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Shape};
+use crate::policy::{NodeId, Policy, Rights, Shape, refusal_text};
 use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
@@ -145,6 +144,11 @@ fn write(
     base_heads: Option<&[ChangeHash]>,
     writes: impl FnOnce(&mut Merger<'_, '_>) -> Outcome,
 ) -> Result<Merged, MergeError> {
+    let mut rights = entity.policy.rights(author);
+    if options.creation || !rights.any() {
+        // Admission refuses as a whole what comes from an author without any rights.
+        rights = entity.policy.rights_at_creation(author);
+    }
     let mut copy = Automerge::clone(&entity.doc);
     copy.set_actor(actor.clone());
     let (hash, preserved) = {
@@ -152,7 +156,7 @@ fn write(
             entity,
             policy: &entity.policy,
             reader: Reader::now(&entity.doc, &entity.policy),
-            author,
+            rights,
             actor,
             options,
             base_heads,
@@ -196,7 +200,7 @@ struct Merger<'a, 't> {
     policy: &'a Policy,
     /// The document before this merge: every position is read from it.
     reader: Reader<'a>,
-    author: &'a Principal,
+    rights: Rights<'a>,
     actor: &'a ActorId,
     options: &'a MergeOptions,
     /// Heads of the base where it is not the present.
@@ -251,6 +255,15 @@ impl Merger<'_, '_> {
             at: &at,
             fresh: self.options.creation,
         };
+        if !self.options.creation && self.rights.is_blind() {
+            for at in self.rights.barred(body) {
+                let message = "without the right to read, only fields of the system can be named";
+                self.refuse(&at, Rule::WRITE, message, None, None);
+            }
+            if !self.violations.is_empty() {
+                return Ok(());
+            }
+        }
         self.object(&target, body, base)
     }
 

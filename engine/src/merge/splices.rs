@@ -9,10 +9,9 @@ use serde_json::Value;
 
 use super::carried::Carried;
 use super::{Merger, Outcome, Source, Target};
-use crate::admission::rights::{denied, refusal_text};
 use crate::document::{owned, plain_value, stored_scalar};
 use crate::pointer::Pointer;
-use crate::policy::Shape;
+use crate::policy::{Shape, refusal_text};
 use crate::sequence::{Element, Run, runs};
 use crate::value::normal;
 use crate::violation::Rule;
@@ -135,11 +134,7 @@ impl Merger<'_, '_> {
     }
 
     fn may_splice(&mut self, target: &Target<'_>, value: &Value, present: Value) -> bool {
-        let Some(rule) = denied(
-            &self.policy.node(target.node).write,
-            self.author,
-            target.fresh,
-        ) else {
+        let Some(rule) = self.rights.denied(target.node, target.fresh) else {
             return true;
         };
         let message = refusal_text(&rule);

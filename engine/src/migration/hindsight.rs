@@ -12,7 +12,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{MigrationError, migrate};
-use crate::admission::rights::{denied, refusal_text};
 use crate::admission::whole::introduced;
 use crate::claims::{Claim, held_by};
 use crate::effects::{Effect, EffectChange, effects};
@@ -20,7 +19,9 @@ use crate::entity::Entity;
 use crate::ledger::EntryKind;
 use crate::lifecycle::Presence;
 use crate::pointer::Pointer;
-use crate::policy::{Fault, NodeId, Permission, Policy, ScalarFault, Shape, Succession};
+use crate::policy::{
+    Fault, NodeId, Permission, Policy, Rights, ScalarFault, Shape, Succession, refusal_text,
+};
 use crate::principal::Principal;
 use crate::time::Timestamp;
 use crate::violation::{Rule, Violation};
@@ -60,18 +61,26 @@ impl Hindsight {
     ) -> Result<Vec<Violation>, MigrationError> {
         let next = under(after, &self.policy)?;
         let creation = self.past.presence() == Presence::Unborn;
+        let mut rights = self.policy.rights(author);
+        let edits = rights.any();
+        if creation || !edits {
+            // Where the author may not edit at all, that is reported once.
+            rights = self.policy.rights_at_creation(author);
+        }
         let mut judge = Judge {
             policy: &self.policy,
             author,
+            rights,
             creation,
             found: Vec::new(),
         };
         match kind {
             EntryKind::Changes => {
-                judge.permission(match creation {
-                    true => (Permission::Create, "create"),
-                    false => (Permission::Edit, "edit"),
-                });
+                match creation {
+                    true => judge.permission((Permission::Create, "create")),
+                    false if !edits => judge.permission((Permission::Edit, "edit")),
+                    false => {}
+                }
                 judge.removed(&self.past, after);
                 for effect in effects(&self.policy, &self.entity.value, &next.value) {
                     judge.effect(&effect);
@@ -104,6 +113,7 @@ fn under(entity: &Entity, policy: &Arc<Policy>) -> Result<Entity, MigrationError
 struct Judge<'a> {
     policy: &'a Policy,
     author: &'a Principal,
+    rights: Rights<'a>,
     creation: bool,
     found: Vec<Violation>,
 }
@@ -175,7 +185,7 @@ impl Judge<'_> {
                 to: None,
                 ..
             } if dynamic => {
-                if !self.policy.writable_throughout(node, self.author) {
+                if !self.rights.may_delete(node) {
                     let message = "deleting needs the right to write every field";
                     self.refuse(at, Rule::DELETE, message, [None, None]);
                 }
@@ -217,7 +227,7 @@ impl Judge<'_> {
         at: &Pointer,
         values: [Option<&Value>; 2],
     ) -> bool {
-        let rule = denied(&self.policy.node(node).write, self.author, fresh);
+        let rule = self.rights.denied(node, fresh);
         if let Some(rule) = rule {
             let message = refusal_text(&rule);
             self.refuse(at, rule, message, values);

@@ -54,13 +54,14 @@ pub struct Difference {
     pub message: String,
 }
 
-const PERMISSIONS: [(Permission, &str); 6] = [
+const PERMISSIONS: [(Permission, &str); 7] = [
     (Permission::Read, "read"),
     (Permission::Create, "create"),
     (Permission::Edit, "edit"),
     (Permission::Delete, "delete"),
     (Permission::History, "see the history of"),
     (Permission::Restore, "restore"),
+    (Permission::System, "write the system's fields of"),
 ];
 
 /// What `new` changes, a later version of the schema of the kind that `old` describes.
@@ -130,6 +131,7 @@ fn roles_of(policy: &Policy) -> Roles {
         &given.delete,
         &given.history,
         &given.restore,
+        &given.system,
     ];
     let mut roles: Roles = lists.into_iter().flatten().cloned().collect();
     for (_, node) in policy.nodes() {
@@ -261,11 +263,11 @@ impl Comparer<'_> {
         let write = (&old.write, &new.write);
         let inherited = outer.is_some_and(|(old, new)| (&old.write, &new.write) == write);
         if write.0 != write.1 && !inherited && !new.shape.is_derived() {
-            let (policies, edit) = ((self.old, self.new), Permission::Edit);
+            let policies = (self.old, self.new);
             let told = self.rights(
                 &at,
-                |somebody| policies.0.may(somebody, edit) && old.may_write(somebody),
-                |somebody| policies.1.may(somebody, edit) && new.may_write(somebody),
+                |somebody| policies.0.rights(somebody).may_write(source),
+                |somebody| policies.1.rights(somebody).may_write(id),
                 "write it",
             );
             let once = [write.0, write.1].map(|rule| *rule == WriteRule::Create);

@@ -76,19 +76,6 @@ pub struct Node {
 }
 
 impl Node {
-    /// Whether the principal may write here as far as this node's own rule goes. The caller knows
-    /// whether the principal may edit the kind at all, and for [`WriteRule::Create`] whether the
-    /// object that the node belongs to is only being made; here `create` counts as `edit`.
-    /// Stamps and tallies are written by nobody, since nothing is stored for them.
-    pub fn may_write(&self, principal: &Principal) -> bool {
-        match &self.write {
-            _ if self.shape.is_derived() => false,
-            WriteRule::Edit | WriteRule::Create => true,
-            WriteRule::System => principal.is_system(),
-            WriteRule::Roles(roles) => principal.is_system() || principal.has_any(roles),
-        }
-    }
-
     /// Whether the principal, who may read the kind, may also read this node.
     pub fn may_read(&self, principal: &Principal) -> bool {
         match &self.read {
@@ -217,7 +204,7 @@ pub enum WriteRule {
     Edit,
     /// Whoever may edit the kind, in the change that makes the object it belongs to; then nobody.
     Create,
-    /// Only the server itself.
+    /// The server itself, and roles that the kind's `system` names.
     System,
     /// Whoever may edit the kind and has one of these roles.
     Roles(Roles),

@@ -9,7 +9,7 @@
 //! more reading.
 //! Must never know: documents, the ledger; who exists.
 
-use super::{Node, Policy, Roles, WriteRule};
+use super::{Node, Permission, Policy, Roles, WriteRule};
 use crate::pointer::Pointer;
 use crate::principal::Principal;
 
@@ -27,8 +27,9 @@ impl Policy {
     /// Somebody who may create with this field and not read the kind as a whole. (A field that not
     /// everybody may read makes its kind unreadable for those who may not read it.)
     fn blind_creator(&self, node: &Node) -> Option<String> {
-        let blind = attempts(&self.permissions.create, node, WriteRule::Edit)
-            .chain(attempts(&self.permissions.create, node, WriteRule::Create))
+        let open = [WriteRule::Edit, WriteRule::Create];
+        let blind = self
+            .attempts(&self.permissions.create, node, &open)
             .find(|somebody| !self.readable(somebody))?;
         Some(format!(
             "{} may create and may not read everything of the kind, so that each refusal would \
@@ -40,14 +41,47 @@ impl Policy {
     /// Somebody who may change this field and not read it.
     fn blind_editor(&self, node: &Node) -> Option<String> {
         let given = &self.permissions;
-        let editors: Roles = given.edit.union(&given.restore).cloned().collect();
-        let blind =
-            attempts(&editors, node, WriteRule::Edit).find(|somebody| !node.may_read(somebody))?;
+        let editors: Roles = match node.write {
+            WriteRule::System => given.system.clone(),
+            _ => given.edit.union(&given.restore).cloned().collect(),
+        };
+        let may_read =
+            |somebody: &Principal| self.may(somebody, Permission::Read) && node.may_read(somebody);
+        let blind = self
+            .attempts(&editors, node, &[WriteRule::Edit])
+            .find(|somebody| !may_read(somebody))?;
         Some(format!(
             "{} may write this and may not read it, so that each refusal would tell them a value \
              that somebody has; let them read it, or leave \"unique\" out",
             named(&blind)
         ))
+    }
+
+    /// The smallest principals with one of the roles `permitted` who may write a field under one of
+    /// the rules `open`, or under one that names roles. (A set: the system's roles may be the
+    /// permitted ones.)
+    fn attempts(
+        &self,
+        permitted: &Roles,
+        node: &Node,
+        open: &[WriteRule],
+    ) -> impl Iterator<Item = Principal> {
+        let further: Vec<Option<&String>> = match &node.write {
+            WriteRule::Roles(roles) => roles.iter().map(Some).collect(),
+            WriteRule::System => self.permissions.system.iter().map(Some).collect(),
+            rule if open.contains(rule) => vec![None],
+            _ => Vec::new(),
+        };
+        let principals: Vec<Principal> = permitted
+            .iter()
+            .flat_map(|role| {
+                further
+                    .iter()
+                    .map(move |also| Some(role).into_iter().chain(*also))
+            })
+            .map(|roles| Principal::new("somebody", roles.cloned()))
+            .collect();
+        principals.into_iter()
     }
 
     /// The place of the word, where the field states it itself.
@@ -60,26 +94,6 @@ impl Policy {
             node.schema_pointer.clone()
         }
     }
-}
-
-/// The smallest principals with one of the roles `permitted` who may write a field under the rule
-/// `open`, or under one that names roles.
-fn attempts(permitted: &Roles, node: &Node, open: WriteRule) -> impl Iterator<Item = Principal> {
-    let further: Vec<Option<&String>> = match &node.write {
-        WriteRule::Roles(roles) => roles.iter().map(Some).collect(),
-        rule if *rule == open => vec![None],
-        _ => Vec::new(),
-    };
-    let principals: Vec<Principal> = permitted
-        .iter()
-        .flat_map(|role| {
-            further
-                .iter()
-                .map(move |also| Some(role).into_iter().chain(*also))
-        })
-        .map(|roles| Principal::new("somebody", roles.cloned()))
-        .collect();
-    principals.into_iter()
 }
 
 fn named(somebody: &Principal) -> String {
@@ -160,6 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn services_read_what_they_write() {
+        let code = || json!({ "unique": true, "write": "system" });
+        let blind = json!({ "edit": ["editor"], "system": ["reviews"] });
+        assert_refused(blind, code(), "who has the role reviews");
+        let hidden = json!({ "unique": true, "write": "system", "read": ["editor"] });
+        let reader = json!({ "read": ["public"], "system": ["reviews"] });
+        assert_refused(reader, hidden, "who has the role reviews");
+        let maker = json!({ "read": ["reviews"], "create": ["guest"], "system": ["reviews"] });
+        assert_refused(maker, code(), "who has the roles guest and reviews");
+    }
+
+    #[test]
     fn what_tells_nothing_new_is_taken() {
         let good = [
             (
@@ -179,6 +205,11 @@ mod tests {
             (
                 json!({ "edit": ["editor"], "create": ["guest"] }),
                 json!({ "unique": true, "write": "system" }),
+            ),
+            // A service that reads what it writes.
+            (
+                json!({ "read": ["reviews"], "system": ["reviews"], "create": ["editor"] }),
+                json!({ "unique": true, "write": "system", "read": ["reviews", "editor"] }),
             ),
             (
                 json!({ "edit": ["editor"], "create": ["guest"] }),

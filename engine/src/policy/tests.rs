@@ -244,16 +244,22 @@ fn places_are_found() {
 fn deleting_takes_the_right_to_write_all_of_it() {
     let policy = zoo();
     let may = |pointer, role| {
-        policy.writable_throughout(at(&policy, pointer), &Principal::new("p", [role]))
+        let somebody = Principal::new("p", [role, "keeper"]);
+        policy.rights(&somebody).may_delete(at(&policy, pointer))
     };
     assert!(!may("/health/visits/v", "vet"), "the bill is the system's");
     assert!(may("/health/visits/v", "admin"));
     assert!(may("/toys/ball", "keeper"));
     assert!(!may("/health", "keeper"));
-    assert!(policy.writable_throughout(policy.root(), &Principal::system()));
+    assert!(
+        policy
+            .rights(&Principal::system())
+            .may_delete(policy.root())
+    );
     let solutions = demo("solutions");
     let item = at(&solutions, "/results/r");
-    assert!(solutions.writable_throughout(item, &Principal::new("p", ["editor"])));
+    let editor = Principal::new("p", ["editor"]);
+    assert!(solutions.rights(&editor).may_delete(item));
 }
 
 #[test]

@@ -11,8 +11,9 @@ use super::{Mistake, Report};
 use crate::id::{Kind, check_map_key};
 use crate::pointer::Pointer;
 use crate::policy::{Permissions, Roles, StampKind, WriteRule};
+use crate::principal::ROLE_PUBLIC;
 
-const ROOT_WORDS: [&str; 8] = [
+const ROOT_WORDS: [&str; 9] = [
     "kind",
     "singleton",
     "read",
@@ -21,6 +22,7 @@ const ROOT_WORDS: [&str; 8] = [
     "delete",
     "history",
     "restore",
+    "system",
 ];
 const FIELD_WORDS: [&str; 10] = [
     "write", "read", "merge", "key", "stamp", "tally", "delete", "unique", "index", "was",
@@ -238,8 +240,10 @@ pub(super) fn check(value: &Value, at: &Pointer, report: &mut Report) {
 }
 
 /// Whether a keyword of a schema is one of our words, which has no effect beside `x-indelible`.
+/// (`system` was free before it became a word, so schemas may use it as an annotation.)
 pub(super) fn is_word(keyword: &str) -> bool {
-    ROOT_WORDS.contains(&keyword) || FIELD_WORDS.contains(&keyword)
+    let known = ROOT_WORDS.contains(&keyword) || FIELD_WORDS.contains(&keyword);
+    known && keyword != "system"
 }
 
 fn unknown(word: &str, on_root: bool) -> String {
@@ -264,6 +268,7 @@ fn check_root_word(word: &str, value: &Value) -> Result<(), String> {
             None => Err("must be a string".to_owned()),
         },
         "singleton" => flag(value),
+        "system" => check_system(value),
         _ => roles(value).map(|_| ()),
     }
 }
@@ -281,6 +286,15 @@ fn check_field_word(word: &str, value: &Value) -> Result<(), String> {
             None => Err("must be the name of a property".to_owned()),
         },
         _ => flag(value),
+    }
+}
+
+/// The fields that the system writes are protected from everybody: a role that everybody has would
+/// open them.
+fn check_system(value: &Value) -> Result<(), String> {
+    match roles(value)?.contains(ROLE_PUBLIC) {
+        true => Err("cannot be given to public: name the roles of the services that write".into()),
+        false => Ok(()),
     }
 }
 
@@ -357,6 +371,7 @@ pub(super) fn kind(schema: &Value, report: &mut Report) -> Option<KindMarks> {
             delete: permitted("delete"),
             history: permitted("history"),
             restore: permitted("restore"),
+            system: permitted("system"),
         },
     })
 }

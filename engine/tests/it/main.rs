@@ -14,5 +14,6 @@ mod merge;
 mod migration;
 mod rebase;
 mod replays;
+mod services;
 mod simulated;
 mod successions;

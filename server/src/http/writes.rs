@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use indelible_engine::id::{EntityId, ProposalId};
 use indelible_engine::merge::Protected;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::Permission;
+use indelible_engine::policy::{Permission, Policy};
 use indelible_engine::principal::Principal;
 use indelible_engine::violation::Refusal;
 use serde_json::json;
@@ -110,7 +110,7 @@ pub(crate) async fn put_singleton(
     let entity = api::entity(&policy, None)?;
     let mut body = body::read(&app, &headers, body).await;
     let asked = Replacement::read(&policy, &caller.0, &uri, &headers, body.take())?;
-    merge(&app, &caller.0, &entity, asked).await
+    merge(&app, (&caller.0, &policy), &entity, asked).await
 }
 
 /// `PUT /api/{kind}/{id}`.
@@ -127,7 +127,7 @@ pub(crate) async fn put(
     let entity = api::entity(&policy, Some(&id))?;
     let mut body = body::read(&app, &headers, body).await;
     let asked = Replacement::read(&policy, &caller.0, &uri, &headers, body.take())?;
-    merge(&app, &caller.0, &entity, asked).await
+    merge(&app, (&caller.0, &policy), &entity, asked).await
 }
 
 /// `DELETE /api/{kind}/{id}`.
@@ -175,16 +175,17 @@ pub(crate) async fn undelete(
 
 async fn merge(
     app: &App,
-    caller: &Principal,
+    (caller, policy): (&Principal, &Policy),
     entity: &EntityId,
     asked: Replacement,
 ) -> Result<Response, Problem> {
+    let reads = policy.readable(caller);
     let Replacement { id, merging } = asked;
     let strict = merging.protected == Protected::Refuse;
     api::present(app, entity).await?;
     match write(app, entity, caller, id, Task::Merge(merging)).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
-            let mut response = merged(&written)?;
+            let mut response = merged(&written, reads)?;
             if strict {
                 let applied = HeaderValue::from_static("handling=strict");
                 response.headers_mut().insert(PREFERENCE_APPLIED, applied);
@@ -192,9 +193,18 @@ async fn merge(
             api::cache(response.headers_mut(), caller);
             Ok(response)
         }
+        Outcome::Refused(refusal) if !reads => Err(refused(&without_values(refusal))),
         Outcome::Refused(refusal) => Err(refused(&refusal)),
         Outcome::Failed(error) => Err(api::failure(&error)),
     }
+}
+
+/// A refusal for a caller who may not read what the entity holds.
+fn without_values(mut refusal: Refusal) -> Refusal {
+    for violation in &mut refusal.violations {
+        (violation.attempted, violation.kept, violation.holder) = (None, None, None);
+    }
+    refusal
 }
 
 async fn write(
@@ -216,17 +226,21 @@ async fn write(
         .await
 }
 
-fn merged(written: &Written) -> Result<Response, Problem> {
+/// The answer to a merge; without values for a caller who may not read them.
+fn merged(written: &Written, reads: bool) -> Result<Response, Problem> {
     let present = written.present.as_ref().ok_or_else(Problem::unavailable)?;
     let names = |pointers: &[Pointer]| -> Vec<String> {
         pointers.iter().map(ToString::to_string).collect()
     };
-    let body = json!({
+    let mut body = json!({
         "changed": names(&written.changed),
         "preserved": names(&written.preserved),
-        "version": present.version,
-        "value": present.value,
     });
+    if !reads {
+        return Ok(api::json(StatusCode::OK, body.to_string()));
+    }
+    body["version"] = present.version.clone().into();
+    body["value"] = present.value.clone();
     let mut response = api::json(StatusCode::OK, body.to_string());
     api::insert(
         response.headers_mut(),

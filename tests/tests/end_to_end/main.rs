@@ -32,6 +32,7 @@ mod repeats;
 mod resume;
 mod rights;
 mod schema_life;
+mod services;
 mod slow;
 mod values;
 mod wall;

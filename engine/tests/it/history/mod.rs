@@ -286,7 +286,7 @@ fn restore_keeps_to_rights_and_loses_nothing() {
                 .unwrap_or_else(|| panic!("{left:?}"));
             let node = policy.find(kept).unwrap();
             assert!(
-                !policy.writable_throughout(node, &alice),
+                !policy.rights(&alice).may_delete(node),
                 "{kept} could be written"
             );
         }

@@ -45,7 +45,7 @@ export function EntityForm({ client, name, root, title }: Props) {
       </header>
       <Refusal kind={entity.kind} root={root} status={status} />
       <Lost kind={entity.kind} root={root} status={status} />
-      {!viewer.mayEdit && <p className="notice">{t('load.viewonly')}</p>}
+      {!viewer.mayEdit && !viewer.serves && <p className="notice">{t('load.viewonly')}</p>}
       <SourceProvider value={entitySource(entity, value, root, viewer)}>
         <Fields schema={root} path={[]} write="edit" />
       </SourceProvider>
@@ -56,6 +56,7 @@ export function EntityForm({ client, name, root, title }: Props) {
 /** What the form may offer; the engine has the last word on every edit. */
 export function viewerOf(client: IndelibleClient, root: Schema, replica: boolean): Viewer {
   const roles = client.principal?.roles ?? []
-  const editors = root['x-indelible']?.edit ?? []
-  return { roles, mayEdit: replica && roles.some(role => editors.includes(role)) }
+  const has = (named: readonly string[] = []) => replica && roles.some(role => named.includes(role))
+  const marks = root['x-indelible']
+  return { roles, mayEdit: has(marks?.edit), serves: has(marks?.system) }
 }

@@ -12,7 +12,7 @@ import { problemsOf, reasonOf } from '../form/violations.ts'
 import { useItems } from '../live/hooks.ts'
 import { initials } from '../text/initials.ts'
 import { type Language, useLanguage } from '../text/language.tsx'
-import { EntityForm } from './EntityForm.tsx'
+import { EntityForm, viewerOf } from './EntityForm.tsx'
 import { type CollectionKind, go } from './route.ts'
 import { Violations } from './StateBar.tsx'
 
@@ -135,7 +135,7 @@ function NewEntity({ client, kind, root }: Omit<Props, 'id'>) {
   const [value, setValue] = useState<JsonObject>({})
   const [refusal, setRefusal] = useState<unknown>(null)
   const [busy, setBusy] = useState(false)
-  const viewer = { roles: client.principal?.roles ?? [], mayEdit: true }
+  const viewer = { ...viewerOf(client, root, true), mayEdit: true }
   const source = draftSource({ kind, root, viewer }, value, setValue)
 
   const create = async (event: FormEvent) => {

@@ -12,6 +12,7 @@ export interface Annotations {
   readonly singleton?: boolean
   readonly create?: readonly string[]
   readonly edit?: readonly string[]
+  readonly system?: readonly string[]
   readonly write?: 'edit' | 'create' | 'system' | readonly string[]
   readonly read?: readonly string[]
   readonly merge?: 'register' | 'counter' | 'text' | 'list' | 'keyed' | 'atomic'
@@ -121,6 +122,8 @@ export type Lock =
 export interface Viewer {
   readonly roles: readonly string[]
   readonly mayEdit: boolean
+  /** Whether the system's fields are theirs to write: services, in `system` of the schema. */
+  readonly serves: boolean
 }
 
 /** Why a field cannot be written here, or null when it can. */
@@ -128,7 +131,7 @@ export function lockOf(schema: Schema, write: Write, viewer: Viewer, isNew: bool
   const annotations = schema['x-indelible']
   if (annotations?.stamp) return { why: 'stamp' }
   if (annotations?.tally) return { why: 'tally' }
-  if (write === 'system') return { why: 'system' }
+  if (write === 'system') return viewer.serves ? null : { why: 'system' }
   if (write === 'create' && !isNew) return { why: 'create' }
   if (!viewer.mayEdit) return { why: 'edit' }
   if (Array.isArray(write) && !write.some(role => viewer.roles.includes(role))) {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indelible_engine::id::Kind;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{Decided, Fault, Policies, Policy};
+use indelible_engine::policy::{Decided, Fault, Node, Policies, Policy, WriteRule};
 use indelible_engine::schema::{Mistake, SchemaError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -56,6 +56,9 @@ impl Check {
         } else if mistakes.is_empty() {
             for policy in policies.iter() {
                 print(&summary(policy, files.content.get(policy.kind())))?;
+                if let Some(text) = system(policy) {
+                    print(&text)?;
+                }
                 list(policy)?;
             }
             print(&format!("no mistakes in {}", self.folder.display()))?;
@@ -162,6 +165,43 @@ fn summary(policy: &Policy, content: Option<&Value>) -> String {
     format!("{}: {form}, {content}", policy.kind())
 }
 
+/// The places that the system writes, the outermost ones; none that follow from the ledger.
+fn system_fields(policy: &Policy) -> Vec<Pointer> {
+    let is_system = |node: &Node| node.write == WriteRule::System;
+    let outermost = policy.nodes().filter(|(_, node)| {
+        let outer = node.parent.map(|parent| policy.node(parent));
+        is_system(node) && !node.shape.is_derived() && !outer.is_some_and(is_system)
+    });
+    outermost.map(|(id, _)| policy.place(id)).collect()
+}
+
+/// Who writes the system's fields, where there are any.
+fn system(policy: &Policy) -> Option<String> {
+    let fields: Vec<String> = system_fields(policy)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let roles: Vec<&str> = policy
+        .permissions()
+        .system
+        .iter()
+        .map(String::as_str)
+        .collect();
+    if fields.is_empty() {
+        return None;
+    }
+    let fields = fields.join(", ");
+    Some(match roles.is_empty() {
+        false => format!(
+            "  {fields}: written by {}, for the system",
+            roles.join(", ")
+        ),
+        true => {
+            format!("  {fields}: written by no role; \"system\" on the root names those that do")
+        }
+    })
+}
+
 /// The constraints of a kind as a table.
 fn list(policy: &Policy) -> io::Result<()> {
     let demands = policy.demands();
@@ -199,6 +239,7 @@ fn told(policy: &Policy) -> Value {
         "kind": policy.kind().as_str(),
         "policy": policy.hash().to_string(),
         "singleton": policy.is_singleton(),
+        "system": { "roles": policy.permissions().system, "fields": system_fields(policy) },
         "constraints": policy.demands(),
     })
 }

@@ -312,7 +312,7 @@ impl Following {
             self.refuse(&entity, id, "not-found", "there is no such entity");
             return;
         };
-        if !policy.may(&self.principal, Permission::Edit) {
+        if !policy.rights(&self.principal).any() {
             self.refuse(&entity, id, "forbidden", "you may not edit this");
             return;
         }

@@ -19,7 +19,7 @@ use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::ledger::{Claimed, RefusalDraft};
 use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
-use indelible_engine::policy::{Permission, Policy};
+use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::violation::{Refusal, ViolationReport};
 use serde_json::Value;
@@ -420,7 +420,7 @@ impl<'a> Batch<'a> {
     }
 
     fn record(&mut self, case: &Case<'_>, refusal: &Refusal) {
-        if !self.policy.may(case.author, Permission::Edit) {
+        if !self.policy.rights(case.author).any() {
             return;
         }
         let (epoch, seq) = match &self.entity {
