@@ -283,6 +283,9 @@ pub enum Event {
         #[serde(flatten)]
         fault: Fault,
     },
+    /// The token of this connection ends soon: a fresh one is to be
+    /// [presented](crate::Session::authenticate).
+    TokenExpiring,
     /// Something that is followed must be a replica, and this module has none: a session of the
     /// whole module is to take over.
     Outgrown,

@@ -49,6 +49,10 @@ impl Session {
         self.0.authenticate(token);
     }
 
+    pub fn unauthenticated(&mut self, message: &str) {
+        self.0.unauthenticated(message);
+    }
+
     pub fn disconnected(&mut self, code: Option<String>, message: Option<String>) {
         self.0
             .disconnected(code.map(|code| Fault::new(code, message.unwrap_or_default())));

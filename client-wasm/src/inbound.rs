@@ -538,10 +538,14 @@ impl Session {
                 }
                 self.lose(&entity, &fault);
             }
+            None if fault.code == TOKEN_EXPIRING => self.events.push_back(Event::TokenExpiring),
             None => self.fault = Some(fault),
         }
     }
 }
+
+/// The code of the server's notice that the token of this connection ends soon.
+const TOKEN_EXPIRING: &str = "token-expiring";
 
 fn json(text: &str) -> Result<Value, BadFrame> {
     serde_json::from_str(text).map_err(|error| BadFrame(error.to_string()))

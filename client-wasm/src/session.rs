@@ -30,6 +30,9 @@ use crate::requests::Request;
 /// Whether this module has replicas, and Automerge with them.
 pub(crate) const REPLICAS: bool = cfg!(feature = "replicas");
 
+/// The code of the fault that a token could not be had.
+const NO_TOKEN: &str = "token";
+
 /// A kind that is watched.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
@@ -108,10 +111,16 @@ impl Session {
     /// There is a fresh token for the same principal.
     pub fn authenticate(&mut self, token: String) {
         if self.phase == Phase::Ready {
+            self.fault.take_if(|fault| fault.code == NO_TOKEN);
             self.send(&ClientFrame::Auth {
                 token: Token(token),
             });
         }
+    }
+
+    /// A fresh token was wanted and could not be had. The connection goes on until its token ends.
+    pub fn unauthenticated(&mut self, message: &str) {
+        self.fault = Some(Fault::new(NO_TOKEN, message));
     }
 
     /// There is no socket any more; `fault` says why, where that is worth telling.

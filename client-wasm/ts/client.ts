@@ -80,6 +80,8 @@ export class IndelibleClient {
       {
         onConnecting: () => this.#carry(core => core.connecting()),
         onOpen: token => this.#carry(core => core.connected(token)),
+        onFreshToken: token => this.#carry(core => core.authenticate(token)),
+        onNoFreshToken: message => this.#carry(core => core.unauthenticated(message)),
         onFrame: frame => this.#receive(frame),
         onClosed: (fault, final) => this.#onClosed(fault, final),
       },
@@ -407,6 +409,9 @@ export class IndelibleClient {
       case 'outgrown':
         // That it fails has been told.
         this.#outgrow().catch(() => undefined)
+        break
+      case 'token-expiring':
+        this.#connection.refresh()
         break
       case 'disconnect':
         this.#connection.restart(event.reason)

@@ -47,6 +47,9 @@ class FakeSocket {
 interface Log {
   readonly connection: Connection
   readonly opened: (string | undefined)[]
+  readonly fresh: string[]
+  /** Why no fresh token could be had. */
+  readonly none: string[]
   readonly closed: { fault: Fault | null; final: boolean }[]
   readonly frames: Uint8Array[]
 }
@@ -54,6 +57,8 @@ interface Log {
 function connect(token: TokenSource): Log {
   const opened: Log['opened'] = []
   const closed: Log['closed'] = []
+  const fresh: string[] = []
+  const none: string[] = []
   const frames: Uint8Array[] = []
   const connection = new Connection(
     {
@@ -66,12 +71,14 @@ function connect(token: TokenSource): Log {
     {
       onConnecting: () => undefined,
       onOpen: used => opened.push(used),
+      onFreshToken: token => fresh.push(token),
+      onNoFreshToken: message => none.push(message),
       onFrame: frame => frames.push(frame),
       onClosed: (fault, final) => closed.push({ fault, final }),
     },
   )
   connection.start()
-  return { connection, opened, closed, frames }
+  return { connection, opened, fresh, none, closed, frames }
 }
 
 async function nextSocket(): Promise<FakeSocket> {
@@ -220,4 +227,144 @@ test('a token source that fails is asked again later', async () => {
 test('the interface fits the WebSocket of browsers', () => {
   const check: (socket: WebSocket) => WebSocketLike = socket => socket
   expect(check).toBeTypeOf('function')
+})
+
+test('a fresh token goes to the connection that is there', async () => {
+  const reasons: string[] = []
+  const log = connect(reason => `token-${reasons.push(reason)}`)
+  const socket = await nextSocket()
+  socket.fire('open')
+  log.connection.welcomed()
+  for (let round = 2; round < 5; round += 1) {
+    log.connection.refresh()
+    log.connection.refresh()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(log.fresh.at(-1)).toBe(`token-${round}`)
+  }
+  expect(reasons).toEqual(['start', 'expiring', 'expiring', 'expiring'])
+  expect(FakeSocket.all).toHaveLength(1)
+  expect(log.closed).toEqual([])
+})
+
+test('a server that gives notice without end does not drive the callback', async () => {
+  let calls = 0
+  const log = connect(() => `token-${++calls}`)
+  ;(await nextSocket()).fire('open')
+  log.connection.welcomed()
+  for (let step = 0; step < 1_000; step += 1) {
+    log.connection.refresh()
+    await vi.advanceTimersByTimeAsync(10)
+  }
+  expect(calls).toBeLessThanOrEqual(1 + 10_000 / 500 + 1)
+  expect(log.fresh.length).toBe(calls - 1)
+})
+
+test('a fresh token that cannot be had is told, and asked for again', async () => {
+  const answers: unknown[] = ['old', new Error('no network'), undefined, '', 'old', 'new']
+  const log = connect(() => {
+    const answer = answers.shift()
+    if (answer instanceof Error) throw answer
+    return answer as string
+  })
+  const socket = await nextSocket()
+  socket.fire('open')
+  log.connection.welcomed()
+  log.connection.refresh()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(log.none).toHaveLength(3)
+  expect(log.none[0]).toContain('no network')
+  expect(log.none[1]).toContain('gave undefined')
+  expect(log.none[2]).toContain('an empty string')
+  expect(log.fresh).toEqual(['new'])
+  expect(socket.closedWith).toBeUndefined()
+})
+
+test('a callback that gives no token is an error, and null is not', async () => {
+  for (const wrong of [undefined, '', 7, {}, false]) {
+    FakeSocket.all = []
+    const log = connect(() => wrong as string)
+    await vi.advanceTimersByTimeAsync(50)
+    expect(FakeSocket.all).toHaveLength(0)
+    expect(log.closed[0]?.fault?.code).toBe('token')
+    expect(log.closed[0]?.fault?.message).toMatch(/the token callback gave .+; it has to give/)
+    log.connection.stop()
+  }
+  const log = connect(async () => null)
+  ;(await nextSocket()).fire('open')
+  expect(log.opened).toEqual([undefined])
+})
+
+test('signing out in the callback goes on without a name', async () => {
+  const answers = ['mine', null, null]
+  const log = connect(() => answers.shift() ?? null)
+  const first = await nextSocket()
+  first.fire('open')
+  log.connection.welcomed()
+  log.connection.refresh()
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(first.closedWith).toBe(1000)
+  ;(await nextSocket()).fire('open')
+  expect(log.opened).toEqual(['mine', undefined])
+})
+
+test('a fresh token of somebody else, or with other rights, makes a new connection', async () => {
+  for (const code of [4401, 4409]) {
+    FakeSocket.all = []
+    const reasons: string[] = []
+    const log = connect(reason => {
+      reasons.push(reason)
+      return reasons.length === 1 ? 'ada' : 'bob'
+    })
+    let socket = await nextSocket()
+    socket.fire('open')
+    log.connection.welcomed()
+    log.connection.refresh()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(log.fresh).toEqual(['bob'])
+    socket.fire('close', { code, reason: '' })
+    socket = await nextSocket()
+    socket.fire('open')
+    log.connection.welcomed()
+    expect(log.opened).toEqual(['ada', 'bob'])
+    expect(reasons.at(-1)).toBe(code === 4401 ? 'rejected' : 'start')
+    expect(log.closed).toEqual([{ fault: null, final: false }])
+    log.connection.stop()
+  }
+})
+
+test('a fresh token that is no good is not presented for ever', async () => {
+  const log = connect(reason => (reason === 'start' ? 'good' : 'bad'))
+  let socket = await nextSocket()
+  socket.fire('open')
+  log.connection.welcomed()
+  log.connection.refresh()
+  await vi.advanceTimersByTimeAsync(1_000)
+  socket.fire('close', { code: 4401, reason: 'bad token' })
+  socket = await nextSocket()
+  socket.fire('open')
+  expect(log.opened).toEqual(['good', 'bad'])
+  socket.fire('close', { code: 4401, reason: 'bad token' })
+  await vi.advanceTimersByTimeAsync(600_000)
+  expect(log.opened).toEqual(['good', 'bad'])
+  expect(log.closed.at(-1)?.final).toBe(true)
+})
+
+test('what the callback gives after the connection has ended is for another one', async () => {
+  let give: ((token: string) => void) | undefined
+  let calls = 0
+  const log = connect(() => {
+    calls += 1
+    return calls === 2 ? new Promise<string>(resolve => (give = resolve)) : `token-${calls}`
+  })
+  const socket = await nextSocket()
+  socket.fire('open')
+  log.connection.welcomed()
+  log.connection.refresh()
+  await vi.advanceTimersByTimeAsync(1_000)
+  socket.fire('close', { code: 4401, reason: 'token expired' })
+  ;(await nextSocket()).fire('open')
+  give?.('late')
+  await vi.advanceTimersByTimeAsync(0)
+  expect(log.fresh).toEqual([])
+  expect(log.opened).toEqual(['token-1', 'token-3'])
 })

@@ -6,7 +6,14 @@
  */
 
 import { IndelibleError } from './errors.js'
-import type { Fault, TokenSource, WebSocketConstructor, WebSocketLike } from './types.js'
+import { askForToken } from './token.js'
+import type {
+  Fault,
+  TokenReason,
+  TokenSource,
+  WebSocketConstructor,
+  WebSocketLike,
+} from './types.js'
 
 /** The WebSocket subprotocol. */
 export const SUBPROTOCOL = 'indelible.v1'
@@ -17,6 +24,11 @@ const DELAY_MAX_MS = 30_000
 const HANDSHAKE_MS = 15_000
 /** How long the server may leave us without any frame when it owes us one. */
 const SILENCE_MS = 20_000
+/** Fresh tokens are asked for no more often than this, however often the server gives notice. */
+const REFRESH_MIN_MS = 500
+/** How long until a fresh token is asked for again that could not be had; doubles up to the limit. */
+const REFRESH_AGAIN_MIN_MS = 1_000
+const REFRESH_AGAIN_MAX_MS = 30_000
 /** A connection that lasted this long was a good one: the next delay begins from the bottom. */
 const STABLE_MS = 5_000
 
@@ -24,12 +36,18 @@ const CLOSE_NORMAL = 1000
 const CLOSE_GIVEN_UP = 4000
 /** The server does not accept the token. */
 const CLOSE_UNAUTHORIZED = 4401
+/** A fresh token brought other rights. */
+const CLOSE_RIGHTS_CHANGED = 4409
 
 /** Whom a connection serves. */
 export interface ConnectionSink {
   onConnecting(): void
   /** The socket is open; the handshake of the protocol comes next. */
   onOpen(token: string | undefined): void
+  /** A fresh token for the connection that is there. */
+  onFreshToken(token: string): void
+  /** No fresh token could be had; the connection goes on until its token ends. */
+  onNoFreshToken(message: string): void
   onFrame(frame: Uint8Array): void
   /** There is no socket any more. With a `final` fault no further attempt is made. */
   onClosed(fault: Fault | null, final: boolean): void
@@ -59,6 +77,17 @@ export class Connection {
   #failures = 0
   #welcomedAt: number | null = null
   #rejected: string | undefined = undefined
+  /** Why the next connection asks for a token. */
+  #reason: TokenReason = 'start'
+  /** The token that the server has from us last. */
+  #presented: string | undefined = undefined
+  /** Whether that came after the hello of this connection. */
+  #refreshed = false
+  /** Whether a fresh one is being asked for, or will be. */
+  #refreshing = false
+  #refreshedAt = 0
+  #refreshFailures = 0
+  #refreshTimer: ReturnType<typeof setTimeout> | undefined = undefined
   #timer: ReturnType<typeof setTimeout> | undefined = undefined
   #silence: ReturnType<typeof setTimeout> | undefined = undefined
   readonly #wake = (): void => this.retryNow()
@@ -78,6 +107,7 @@ export class Connection {
     this.#running = true
     this.#failures = 0
     this.#rejected = undefined
+    this.#reason = 'start'
     listen('addEventListener', this.#wake)
     void this.#connect()
   }
@@ -102,6 +132,13 @@ export class Connection {
     clearTimeout(this.#timer)
     this.#welcomedAt = Date.now()
     this.#rejected = undefined
+    this.#reason = 'start'
+  }
+
+  /** The server says that the token ends soon: asks for a fresh one, if there is whom to ask. */
+  refresh(): void {
+    if (typeof this.#token !== 'function' || this.#socket === null || this.#refreshing) return
+    this.#refreshAfter(this.#refreshedAt + REFRESH_MIN_MS - Date.now())
   }
 
   /**
@@ -135,11 +172,12 @@ export class Connection {
   async #connect(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#endRefresh()
     const attempt = ++this.#attempt
     this.#sink.onConnecting()
     let token: string | undefined
     try {
-      token = (typeof this.#token === 'function' ? await this.#token() : this.#token) ?? undefined
+      token = (await askForToken(this.#token, this.#reason)) ?? undefined
     } catch (error) {
       if (attempt === this.#attempt) this.#lost(fault('token', 'no token could be had', error))
       return
@@ -149,7 +187,53 @@ export class Connection {
       this.#giveUp(fault('unauthorized', 'the server does not accept the token'))
       return
     }
+    this.#presented = token
+    this.#refreshed = false
     this.#open(attempt, token)
+  }
+
+  #refreshAfter(delay: number): void {
+    this.#refreshing = true
+    const attempt = this.#attempt
+    this.#refreshTimer = setTimeout(() => void this.#askForFresh(attempt), Math.max(delay, 0))
+  }
+
+  async #askForFresh(attempt: number): Promise<void> {
+    this.#refreshedAt = Date.now()
+    let token: string | null
+    try {
+      token = await askForToken(this.#token, 'expiring')
+    } catch (error) {
+      if (attempt !== this.#attempt) return
+      this.#sink.onNoFreshToken(fault('token', 'no fresh token could be had', error).message)
+      this.#askAgain()
+      return
+    }
+    if (attempt !== this.#attempt) return
+    if (token === null) {
+      // Signed out on purpose.
+      this.renew()
+    } else if (token === this.#presented) {
+      this.#askAgain()
+    } else {
+      this.#refreshing = false
+      this.#refreshFailures = 0
+      this.#presented = token
+      this.#refreshed = true
+      this.#sink.onFreshToken(token)
+    }
+  }
+
+  #askAgain(): void {
+    const delay = REFRESH_AGAIN_MIN_MS * 2 ** Math.min(this.#refreshFailures, 10)
+    this.#refreshFailures += 1
+    this.#refreshAfter(Math.min(delay, REFRESH_AGAIN_MAX_MS))
+  }
+
+  #endRefresh(): void {
+    clearTimeout(this.#refreshTimer)
+    this.#refreshing = false
+    this.#refreshFailures = 0
   }
 
   #open(attempt: number, token: string | undefined): void {
@@ -173,27 +257,41 @@ export class Connection {
       else this.restart('not a binary frame')
     })
     socket.addEventListener('close', event => {
-      if (attempt === this.#attempt) this.#closed(event, token)
+      if (attempt === this.#attempt) this.#closed(event)
     })
     // A close event follows and says more; without a listener, `ws` would throw.
     socket.addEventListener('error', () => undefined)
   }
 
-  #closed(event: { code: number; reason: string }, token: string | undefined): void {
+  #closed(event: { code: number; reason: string }): void {
+    // An answer of the token's callback that is still to come is for the connection that ended.
+    this.#attempt += 1
     this.#socket = null
     this.#heard()
+    this.#endRefresh()
+    const refused = event.code === CLOSE_UNAUTHORIZED || event.code === CLOSE_RIGHTS_CHANGED
+    if (refused && this.#refreshed) {
+      // The fresh token is somebody else's, or brings other rights, or is no good: a hello tells.
+      if (event.code === CLOSE_UNAUTHORIZED) this.#reason = 'rejected'
+      this.#welcomedAt = null
+      this.#sink.onClosed(null, false)
+      void this.#connect()
+      return
+    }
     if (event.code !== CLOSE_UNAUTHORIZED) {
       this.#lost(event.reason === '' ? null : fault('closed', event.reason))
       return
     }
     const refusal = fault('unauthorized', event.reason || 'the server does not accept the token')
     const renewable = typeof this.#token === 'function' && this.#rejected === undefined
+    const token = this.#presented
     if (!renewable || token === undefined) {
       this.#giveUp(refusal)
       return
     }
     // It may merely have run out: ask for another one, and give up if that is refused as well.
     this.#rejected = token
+    this.#reason = 'rejected'
     this.#welcomedAt = null
     this.#sink.onClosed(refusal, false)
     void this.#connect()
@@ -206,6 +304,7 @@ export class Connection {
 
   #halt(): void {
     this.#running = false
+    this.#endRefresh()
     clearTimeout(this.#timer)
     this.#timer = undefined
     listen('removeEventListener', this.#wake)
@@ -219,6 +318,7 @@ export class Connection {
   #abandon(code: number, reason: string): void {
     this.#attempt += 1
     this.#heard()
+    this.#endRefresh()
     const socket = this.#socket
     this.#socket = null
     try {

@@ -64,6 +64,8 @@ export type CoreEvent =
       readonly violations: readonly Violation[]
     } & Fault)
   | ({ readonly type: 'fault' } & Fault)
+  /** The token ends soon. */
+  | { readonly type: 'token-expiring' }
   /** Something that is followed must be a replica, which the core `values` has none of. */
   | { readonly type: 'outgrown' }
   | { readonly type: 'disconnect'; readonly reason: string }
@@ -149,6 +151,11 @@ export class Core {
 
   authenticate(token: string): void {
     this.#call(session => session.authenticate(token))
+  }
+
+  /** Tells that a fresh token was wanted and could not be had. */
+  unauthenticated(message: string): void {
+    this.#call(session => session.unauthenticated(message))
   }
 
   disconnected(fault: Fault | null): void {

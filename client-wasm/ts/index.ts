@@ -19,6 +19,7 @@ export type {
   Principal,
   SyncState,
   SyncStatus,
+  TokenReason,
   TokenSource,
   Unsubscribe,
   Violation,

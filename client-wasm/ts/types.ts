@@ -155,10 +155,23 @@ export interface WebSocketLike {
 /** Makes WebSockets: `globalThis.WebSocket` or the class of the package `ws`. */
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike
 
-/** A token, or how to get one. `null` or `undefined`: anonymous. */
+/**
+ * Why a token is asked for.
+ *
+ * - `start`: a connection is being made, the first or one after a break
+ * - `expiring`: the token in use ends soon; the connection goes on with the fresh one
+ * - `rejected`: the server did not accept the last token, or it has ended
+ */
+export type TokenReason = 'start' | 'expiring' | 'rejected'
+
+/**
+ * A token, or how to get one. `null` means anonymous, on purpose. A callback that throws, rejects or
+ * gives anything but a string or `null` (`undefined` too) leaves the client without a connection:
+ * the status says why, and the callback is asked again later.
+ */
 export type TokenSource =
   | string
-  | (() => string | null | undefined | Promise<string | null | undefined>)
+  | ((reason: TokenReason) => string | null | Promise<string | null>)
   | null
   | undefined
 
@@ -167,7 +180,8 @@ export interface ClientOptions {
   /** Where the server is: `ws:`, `wss:`, `http:` or `https:`; the path defaults to `/sync`. */
   readonly url: string | URL
   /**
-   * Asked at every connection. A client without this option begins with the small core for values
+   * Asked at every connection, and before the token in use ends: while a callback gives tokens, no
+   * connection ends for want of one. A client without this option begins with the small core for values
    * and fetches the whole one when the server lets it have a replica of something it opens.
    */
   readonly token?: TokenSource

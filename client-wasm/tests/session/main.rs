@@ -6,6 +6,7 @@ mod long;
 mod pair;
 mod refusals;
 mod server;
+mod tokens;
 
 use indelible_client::{CallError, EditOptions, Event, SyncState};
 use indelible_engine::merge::{Absent, Protected};

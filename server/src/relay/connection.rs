@@ -99,9 +99,8 @@ pub(crate) async fn serve(
                 tracing::info!(client = %caller.client, "connected");
                 let mut serving = Serving {
                     incoming,
-                    expires: caller.expires,
+                    deadline: caller.expires.map(|at| Deadline::new(at, settings.token_notice)),
                     notice: settings.token_notice,
-                    noticed: false,
                     outbox: &outbox,
                 };
                 following.welcome();
@@ -234,11 +233,31 @@ fn transport_end(error: &axum::Error) -> Option<End> {
         .then_some(End::new(close_code::TOO_BIG, "frame too big"))
 }
 
-struct Serving<'a> {
-    incoming: Incoming,
-    expires: Option<Timestamp>,
+/// The end of a token, and when to give notice of it.
+struct Deadline {
+    expires: Timestamp,
+    /// How long before the end: of a short-lived token, when half of what it had left is over, so
+    /// that fresh ones are asked for no more than twice in the life of one.
     notice: Duration,
     noticed: bool,
+}
+
+impl Deadline {
+    /// For a token that is presented now.
+    fn new(expires: Timestamp, notice: Duration) -> Self {
+        Self {
+            expires,
+            notice: notice.min(clock::until(expires) / 2),
+            noticed: false,
+        }
+    }
+}
+
+struct Serving<'a> {
+    incoming: Incoming,
+    /// None for anonymous callers.
+    deadline: Option<Deadline>,
+    notice: Duration,
     outbox: &'a Outbox,
 }
 
@@ -286,26 +305,26 @@ impl Serving<'_> {
 
     /// When to look at the token again.
     fn alarm(&self) -> Instant {
-        let Some(expires) = self.expires else {
+        let Some(deadline) = &self.deadline else {
             return Instant::now() + TIMER_MAX;
         };
-        let notice = if self.noticed {
-            Duration::ZERO
-        } else {
-            self.notice
+        let notice = match deadline.noticed {
+            true => Duration::ZERO,
+            false => deadline.notice,
         };
-        let left = clock::until(expires).saturating_sub(notice);
+        let left = clock::until(deadline.expires).saturating_sub(notice);
         Instant::now() + left.min(TIMER_MAX)
     }
 
     /// Gives notice of the token's end, and says when it has come.
     fn check_token(&mut self) -> Option<End> {
-        let left = clock::until(self.expires?);
+        let deadline = self.deadline.as_mut()?;
+        let left = clock::until(deadline.expires);
         if left.is_zero() {
             return Some(End::new(close_code::UNAUTHORIZED, "token expired"));
         }
-        if left <= self.notice && !self.noticed {
-            self.noticed = true;
+        if left <= deadline.notice && !deadline.noticed {
+            deadline.noticed = true;
             let text = "the token ends soon; send a fresh one with auth";
             self.outbox
                 .answer(frames::error("token-expiring", text, None, None));
@@ -329,8 +348,11 @@ impl Serving<'_> {
                 "the rights have changed",
             ));
         }
-        self.expires = Some(verified.expires);
-        self.noticed = false;
+        let known = self.deadline.as_ref().map(|deadline| deadline.expires);
+        // A token that lasts no longer is no news: the notice that was given stands.
+        if known.is_none_or(|known| known < verified.expires) {
+            self.deadline = Some(Deadline::new(verified.expires, self.notice));
+        }
         Ok(())
     }
 

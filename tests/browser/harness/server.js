@@ -130,10 +130,11 @@ export class Server {
    *
    * @param {string} sub
    * @param {string} role
+   * @param {string} [ttl] how long it lives, such as `6s`
    * @returns {Promise<string>}
    */
-  async token(sub, role) {
-    const words = ['token', '--sub', sub, '--role', role, '--data', this.data]
+  async token(sub, role, ttl = '1h') {
+    const words = ['token', '--sub', sub, '--role', role, '--ttl', ttl, '--data', this.data]
     const { stdout } = await promisify(execFile)(binary(), words)
     return stdout.trim()
   }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::harness::{Client, PATIENCE, Running, connect_to};
+use super::harness::{Client, PATIENCE, Running, SHORT_LIFE, connect_to};
 
 #[tokio::test]
 async fn the_welcome_says_what_the_principal_may_do() {
@@ -153,7 +153,7 @@ async fn bad_tokens_close_the_connection() {
 #[tokio::test]
 async fn a_connection_ends_with_its_token_unless_a_fresh_one_comes() {
     let server = Running::start().await;
-    let short = || server.short_token("ada", &["editor"], Duration::from_secs(2));
+    let short = || server.short_token("ada", &["editor"], SHORT_LIFE);
     let mut kept = connect_to(&server.authority, Some(short())).await;
     let mut lost = connect_to(&server.authority, Some(short())).await;
     assert_eq!(error_code(kept.next().await), "token-expiring");
@@ -165,6 +165,22 @@ async fn a_connection_ends_with_its_token_unless_a_fresh_one_comes() {
     .await;
     assert_eq!(lost.closed().await, Some(4401));
     kept.hears_nothing().await;
+}
+
+/// A client that answers each notice at once must not be asked without end.
+#[tokio::test]
+async fn a_token_that_lasts_no_longer_brings_no_further_notice() {
+    let server = Running::start().await;
+    let token = server.short_token("ada", &["editor"], SHORT_LIFE);
+    let mut client = connect_to(&server.authority, Some(token.clone())).await;
+    client.hears_nothing().await;
+    assert_eq!(error_code(client.next().await), "token-expiring");
+    let token = Token(token);
+    client.send(&ClientFrame::Auth { token }).await;
+    match client.message().await {
+        Some(Message::Close(Some(frame))) => assert_eq!(u16::from(frame.code), 4401),
+        other => panic!("it is not closed: {other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// How long anything may take before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a token lives in tests that wait for its end: seconds, but enough of them for a machine
+/// that has much else to do.
+pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(6);
+
 /// The schema and content that these tests run on.
 pub(crate) fn schema() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/schema")

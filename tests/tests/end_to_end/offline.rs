@@ -7,13 +7,14 @@
 mod editor;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use indelible_client::{DroppedView, SyncState};
 use indelible_server::config::SchemaPlace;
 use serde_json::{Value, json};
 
 use self::editor::Editor;
-use crate::harness::Running;
+use crate::harness::{Running, SHORT_LIFE};
 use crate::schema_life::Site;
 
 fn schema() -> PathBuf {
@@ -107,6 +108,24 @@ async fn one_refusal_in_the_middle_takes_nothing_else() {
     });
     assert_eq!(value, expected);
     assert_eq!(*ada.value(), bob.get("/api/page/one").await.body);
+    server.stop().await;
+}
+
+/// Several tokens end while an editor is there, who has a fresh one each time.
+#[tokio::test]
+async fn a_connection_outlives_its_tokens() {
+    let server = Running::with(|config| config.schema = SchemaPlace::Folder(schema())).await;
+    let token = || server.short_token("ada", &["editor"], SHORT_LIFE);
+    let mut ada = Editor::new("page/one", 2);
+    ada.connect(&server.authority, Some(token())).await;
+    let began = Instant::now();
+    while began.elapsed() < SHORT_LIFE * 2 {
+        // It would panic if the connection ended.
+        ada.refresh(token).await;
+    }
+    ada.edit(&json!({ "title": "Still here" }));
+    ada.settle().await;
+    assert_eq!(ada.status().state, SyncState::Synced);
     server.stop().await;
 }
 

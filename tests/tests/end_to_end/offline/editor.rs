@@ -26,6 +26,7 @@ struct Seen {
     status: Option<Status>,
     saved: u64,
     answers: Vec<(u32, Option<Vec<ViolationView>>)>,
+    notices: u32,
 }
 
 impl Seen {
@@ -53,6 +54,7 @@ impl Seen {
                 violations,
                 ..
             } => self.answers.push((request, Some(violations))),
+            Event::TokenExpiring => self.notices += 1,
             Event::Gone { fault, .. } => panic!("it is gone: {fault:?}"),
             Event::Disconnect { reason } => panic!("it breaks off: {reason}"),
             _ => {}
@@ -91,6 +93,14 @@ impl Editor {
         self.session.connecting();
         self.link = Some(Client::raw(authority, None).await.unwrap());
         self.session.connected(token);
+        self.settle().await;
+    }
+
+    /// Waits until the server says that the token ends soon, and presents a fresh one.
+    pub(super) async fn refresh(&mut self, token: impl FnOnce() -> String) {
+        let before = self.seen.notices;
+        self.speak_until(|seen| seen.notices > before).await;
+        self.session.authenticate(token());
         self.settle().await;
     }
 
