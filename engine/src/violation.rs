@@ -117,8 +117,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The code of refusals that the policy decided; only these are recorded in the ledger.
+    /// The code of refusals that the policy decided. These are recorded in the ledger, and so is
+    /// [`PRESERVED`](Self::PRESERVED).
     pub const POLICY: &'static str = "policy";
+    /// The code of records of values that a PUT brought for protected fields, which were kept as
+    /// they are while the rest was taken. It is never an answer.
+    pub const PRESERVED: &'static str = "preserved";
 
     /// A refusal for one fault in the structure or the references of a change.
     #[must_use]
@@ -151,10 +155,20 @@ impl Refusal {
         }
     }
 
+    /// What a PUT tried at protected fields, to be recorded. `admitted`: how many changes were.
+    #[must_use]
+    pub fn preserved(admitted: usize, violations: Vec<Violation>) -> Self {
+        Self {
+            code: Cow::Borrowed(Self::PRESERVED),
+            admitted,
+            violations,
+        }
+    }
+
     /// Whether the policy decided, so that the refusal belongs in the ledger.
     #[must_use]
     pub fn is_recorded(&self) -> bool {
-        self.code == Self::POLICY
+        self.code == Self::POLICY || self.code == Self::PRESERVED
     }
 }
 

@@ -14,6 +14,7 @@ mod fanout;
 mod frames;
 mod hub;
 mod loading;
+mod log;
 mod socket;
 mod values;
 mod writes;

@@ -424,7 +424,7 @@ fn plausible(record: &RefusalRecord, tail: &Tail, bytes: &[u8]) -> Result<(), Fl
     if bytes.len() > REFUSAL_BYTES_MAX {
         return Err(Flaw::Malformed("a refusal is not that long".to_owned()));
     }
-    if record.code != Refusal::POLICY {
+    if ![Refusal::POLICY, Refusal::PRESERVED].contains(&record.code.as_str()) {
         return Err(Flaw::Differs("code"));
     }
     if record.violations_total < record.violations.len() as u64 {

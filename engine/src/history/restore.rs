@@ -185,7 +185,12 @@ fn place_item(items: &mut Vec<Value>, past: &[Value], key: &str, id: &str) {
     }
 }
 
-fn inside<'v>(policy: &Policy, node: NodeId, value: &'v Value, token: &str) -> Option<&'v Value> {
+pub(super) fn inside<'v>(
+    policy: &Policy,
+    node: NodeId,
+    value: &'v Value,
+    token: &str,
+) -> Option<&'v Value> {
     match value {
         Value::Object(map) => map.get(token),
         Value::Array(items) => {

@@ -224,7 +224,7 @@ impl State {
         Err(PastError::Records { wanted: place })
     }
 
-    fn take_policy(
+    pub(super) fn take_policy(
         &mut self,
         record: &Record,
         policies: &dyn PolicySource,
@@ -241,10 +241,10 @@ impl State {
 }
 
 /// Stands for the last seq of an epoch, which only its own record tells.
-const EPOCH_END: Seq = Seq(u64::MAX);
+pub(super) const EPOCH_END: Seq = Seq(u64::MAX);
 
 /// Where an entity stood before the entry at `place`.
-fn before((epoch, seq): Place, kind: EntryKind) -> Place {
+pub(super) fn before((epoch, seq): Place, kind: EntryKind) -> Place {
     match kind {
         EntryKind::Genesis | EntryKind::Epoch => (Epoch(epoch.0.saturating_sub(1)), EPOCH_END),
         _ => (epoch, Seq(seq.0.saturating_sub(1))),

@@ -237,7 +237,11 @@ impl Merger<'_, '_> {
     ) -> Outcome {
         if !self.rights.may_delete(node) {
             let message = "undeleting it needs the right to write every field of it";
-            self.protect(at, Rule::DELETE, message, None, None);
+            let mut value = body.clone();
+            if let (Some(key), Some(id)) = (self.policy.presented_key(node), at.last()) {
+                value.insert(key.to_owned(), id.into());
+            }
+            self.protect(at, Rule::DELETE, message, Some(&Value::Object(value)), None);
             return Ok(());
         }
         self.tx.put(object, DELETED, false)?;
@@ -348,7 +352,8 @@ impl Merger<'_, '_> {
         let may_move = rule.is_none();
         if let Some(rule) = rule.filter(|_| !moved.is_empty()) {
             let message = refusal_text(&rule);
-            self.protect(list.at, rule, message, None, None);
+            let order = Value::from(wanted);
+            self.protect(list.at, rule, message, Some(&order), None);
             return BTreeMap::new();
         }
         let mut places = assign(rows, &wanted, |id| {

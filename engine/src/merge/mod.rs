@@ -89,6 +89,10 @@ pub struct Merged {
     pub preserved: Vec<Pointer>,
 }
 
+/// Values that a body had for protected fields, where those are kept: the rule that protects each,
+/// what was tried and what stands.
+pub type Attempts = Vec<Violation>;
+
 /// Why a merge makes no edit.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum MergeError {
@@ -116,6 +120,21 @@ pub fn merge(
     body: &Value,
     options: &MergeOptions,
 ) -> Result<Merged, MergeError> {
+    merge_watched(entity, author, actor, (body, options), &mut Attempts::new())
+}
+
+/// [`merge`], which also notes what the body tries at protected fields that are kept: all of it,
+/// also where the merge then fails. Fields that the options preserve are not among it.
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_watched(
+    entity: &Entity,
+    author: &Principal,
+    actor: &ActorId,
+    (body, options): (&Value, &MergeOptions),
+    attempts: &mut Attempts,
+) -> Result<Merged, MergeError> {
     let base_heads = match &options.base {
         Some(base) => Some(
             entity
@@ -131,7 +150,11 @@ pub fn merge(
         actor,
         options,
         base_heads.as_deref(),
-        |merger| merger.root(body),
+        |merger| {
+            let merged = merger.root(body);
+            attempts.append(&mut merger.attempts);
+            merged
+        },
     )
 }
 
@@ -164,6 +187,7 @@ fn write(
             tx: copy.transaction(),
             made: BTreeSet::new(),
             preserved: Vec::new(),
+            attempts: Attempts::new(),
             violations: Vec::new(),
         };
         writes(&mut merger).map_err(|error| MergeError::Document(error.to_string()))?;
@@ -210,6 +234,7 @@ struct Merger<'a, 't> {
     /// Objects that this merge makes.
     made: BTreeSet<ObjId>,
     preserved: Vec<Pointer>,
+    attempts: Attempts,
     violations: Vec<Violation>,
 }
 
@@ -521,7 +546,13 @@ impl Merger<'_, '_> {
         kept: Option<Value>,
     ) {
         match self.options.protected {
-            Protected::Keep => self.preserved.push(at.clone()),
+            Protected::Keep => {
+                self.preserved.push(at.clone());
+                if self.attempts.len() < VIOLATIONS_MAX {
+                    let attempt = violation(at, rule, message, attempted, kept);
+                    self.attempts.push(attempt);
+                }
+            }
             Protected::Refuse => self.refuse(at, rule, message, attempted, kept),
         }
     }
@@ -535,18 +566,28 @@ impl Merger<'_, '_> {
         kept: Option<Value>,
     ) {
         // A body with more faults is refused like one with these; nobody reads a million.
-        if self.violations.len() == VIOLATIONS_MAX {
-            return;
+        if self.violations.len() < VIOLATIONS_MAX {
+            let violation = violation(at, rule, message, attempted, kept);
+            self.violations.push(violation);
         }
-        self.violations.push(Violation {
-            change: 0,
-            ops: Vec::new(),
-            pointer: at.clone(),
-            rule,
-            attempted: attempted.cloned(),
-            kept,
-            holder: None,
-            message: message.to_owned(),
-        });
+    }
+}
+
+fn violation(
+    at: &Pointer,
+    rule: Rule,
+    message: &str,
+    attempted: Option<&Value>,
+    kept: Option<Value>,
+) -> Violation {
+    Violation {
+        change: 0,
+        ops: Vec::new(),
+        pointer: at.clone(),
+        rule,
+        attempted: attempted.cloned(),
+        kept,
+        holder: None,
+        message: message.to_owned(),
     }
 }

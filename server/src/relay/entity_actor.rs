@@ -15,6 +15,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use indelible_engine::effects::json_patch;
 use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::history::Had;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::policy::Policy;
 use serde_json::Value;
@@ -73,6 +74,8 @@ struct Actor {
     stored_snapshot: Seq,
     /// Stores a newer one; gives its seq.
     snapshotting: Option<JoinHandle<Option<Seq>>>,
+    /// Which values protected places had, as far as that was asked.
+    had: Had,
 }
 
 /// Runs the actor of `id` until it is idle.
@@ -92,6 +95,7 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         snapshot: None,
         stored_snapshot: Seq(0),
         snapshotting: None,
+        had: Had::default(),
     };
     if actor.load().await.is_ok() {
         actor.serve(&mut mailbox).await;
@@ -210,8 +214,9 @@ impl Actor {
         self.store_snapshot().await;
     }
 
-    fn judge(&self, writes: &[Write]) -> Verdicts {
-        let mut batch = Batch::new(&self.hub, &self.id, &self.policy, self.entity.as_ref());
+    fn judge(&mut self, writes: &[Write]) -> Verdicts {
+        let place = (&self.id, &self.policy);
+        let mut batch = Batch::new(&self.hub, place, self.entity.as_ref(), &mut self.had);
         for write in writes {
             batch.judge(write);
         }

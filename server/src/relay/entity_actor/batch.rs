@@ -16,9 +16,10 @@ use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict};
 use indelible_engine::change;
 use indelible_engine::claims::{self, Claim, Step};
 use indelible_engine::entity::Entity;
+use indelible_engine::history::Had;
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::ledger::{Claimed, RefusalDraft};
-use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
+use indelible_engine::merge::{self, Attempts, Base, MergeError, MergeOptions};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::violation::{Refusal, ViolationReport};
@@ -26,6 +27,7 @@ use serde_json::Value;
 
 use super::super::hub::Hub;
 use super::super::loading;
+use super::super::log::StoredLog;
 use super::super::values::Present;
 use super::super::writes::{IfMatch, Merging, Outcome, Session, Task, Write, WriteError, Written};
 use super::PROJECTION;
@@ -37,6 +39,9 @@ pub(super) struct Batch<'a> {
     hub: &'a Hub,
     id: &'a EntityId,
     policy: &'a Arc<Policy>,
+    /// As it is on disk.
+    committed: Option<&'a Entity>,
+    had: &'a mut Had,
     entity: Option<Entity>,
     request: Append,
     verdicts: Vec<Judged>,
@@ -101,14 +106,16 @@ impl Judged {
 impl<'a> Batch<'a> {
     pub(super) fn new(
         hub: &'a Hub,
-        id: &'a EntityId,
-        policy: &'a Arc<Policy>,
-        entity: Option<&Entity>,
+        (id, policy): (&'a EntityId, &'a Arc<Policy>),
+        entity: Option<&'a Entity>,
+        had: &'a mut Had,
     ) -> Self {
         Self {
             hub,
             id,
             policy,
+            committed: entity,
+            had,
             entity: entity.cloned(),
             request: Append::new(id.clone()),
             verdicts: Vec::new(),
@@ -298,17 +305,28 @@ impl<'a> Batch<'a> {
             limits: self.hub.limits().clone(),
             ..MergeOptions::default()
         };
-        let merged = match self.merged(case, &entity, &merging.body, &options)? {
+        let mut attempts = Attempts::new();
+        let merged = self.merged(case, &entity, (&merging.body, &options), &mut attempts);
+        let attempts = self.new_to_the_field(attempts);
+        let merged = match merged? {
             Ok(merged) => merged,
-            Err(refused) => return Ok(refused),
+            Err(refused) => {
+                self.record_kept(case, 0, attempts);
+                return Ok(refused);
+            }
         };
         if merged.changes.is_empty() {
+            self.record_kept(case, 0, attempts);
             let mut written = Written::at(entity.epoch(), entity.seq());
             written.preserved = merged.preserved;
             return Ok(Judged::Stands(written));
         }
+        let count = merged.changes.len();
         let proposal = case.proposal(Origin::Server, merged.changes, None);
         let verdict = self.admit(&entity, &proposal)?;
+        // Judged after the same entry as the rest.
+        let whole = verdict.admitted.is_some() && verdict.refused.is_none();
+        self.record_kept(case, if whole { count } else { 0 }, attempts);
         Ok(match (verdict.admitted, verdict.refused) {
             (Some(admitted), None) => {
                 let mut changed = Vec::new();
@@ -331,11 +349,11 @@ impl<'a> Batch<'a> {
         &mut self,
         case: &Case<'_>,
         entity: &Entity,
-        body: &Value,
-        options: &MergeOptions,
+        wanted: (&Value, &MergeOptions),
+        attempts: &mut Attempts,
     ) -> Result<Result<merge::Merged, Judged>, WriteError> {
         let actor = change::server_actor(entity.id(), entity.epoch(), &case.author.id);
-        match merge::merge(entity, case.author, &actor, body, options) {
+        match merge::merge_watched(entity, case.author, &actor, wanted, attempts) {
             Ok(merged) => Ok(Ok(merged)),
             Err(MergeError::Refused(violations)) => {
                 let refusal = Refusal::policy(0, violations);
@@ -417,6 +435,33 @@ impl<'a> Batch<'a> {
             self.record(case, &refusal);
         }
         Judged::refused(refusal)
+    }
+
+    /// Those of the attempts at protected fields whose value the field never had: what a form puts
+    /// back that it once read is none.
+    fn new_to_the_field(&mut self, attempts: Attempts) -> Attempts {
+        let Some(entity) = self.committed.filter(|_| !attempts.is_empty()) else {
+            return attempts;
+        };
+        let mut log = StoredLog {
+            store: &**self.hub.store(),
+            entity: self.id,
+            last: (entity.epoch(), entity.seq()),
+        };
+        let policies = &**self.hub.known_policies();
+        let never = self.had.never(entity, &mut log, policies, attempts.clone());
+        never.unwrap_or_else(|error| {
+            // Rather too much is recorded than too little.
+            tracing::warn!(entity = %self.id, %error, "the values of a field cannot be read");
+            attempts
+        })
+    }
+
+    /// Records what was tried at fields that a PUT keeps as they are.
+    fn record_kept(&mut self, case: &Case<'_>, admitted: usize, attempts: Attempts) {
+        if !attempts.is_empty() {
+            self.record(case, &Refusal::preserved(admitted, attempts));
+        }
     }
 
     fn record(&mut self, case: &Case<'_>, refusal: &Refusal) {

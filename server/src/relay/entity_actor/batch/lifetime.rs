@@ -11,7 +11,7 @@ use indelible_engine::entity::Entity;
 use indelible_engine::id::Epoch;
 use indelible_engine::ledger::Claimed;
 use indelible_engine::lifecycle::{self, Request};
-use indelible_engine::merge::MergeOptions;
+use indelible_engine::merge::{Attempts, MergeOptions};
 use indelible_engine::violation::Refusal;
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ impl Batch<'_> {
             limits: self.hub.limits().clone(),
             ..MergeOptions::default()
         };
-        let merged = match self.merged(case, &genesis, value, &options)? {
+        let merged = match self.merged(case, &genesis, (value, &options), &mut Attempts::new())? {
             Ok(merged) => merged,
             Err(refused) => return Ok(refused),
         };

@@ -1,0 +1,74 @@
+//! The log of one entity as history in the engine reads it, from the store of a running server.
+//!
+//! Effects are believed as the store keeps them. An entry whose effects are lost ends the way back.
+
+use indelible_engine::effects::Effect;
+use indelible_engine::history::{Archive, Place, Record};
+use indelible_engine::id::{EntityId, Hash, Seq};
+use indelible_engine::ledger::{self, EntryKind};
+
+use crate::storage::{self, Store, StoreError};
+
+/// The log of an entity up to its last entry.
+pub(super) struct StoredLog<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) entity: &'a EntityId,
+    pub(super) last: Place,
+}
+
+/// Why a part of a log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LogError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store has lost what an entry changed.
+    #[error("what entry {epoch}:{seq} changed is not in the store's cache", epoch = .0.0, seq = .0.1)]
+    Effects(Place),
+}
+
+impl StoredLog<'_> {
+    fn place(&self, (epoch, seq): Place) -> storage::Place {
+        storage::Place {
+            entity: self.entity.clone(),
+            epoch,
+            seq,
+        }
+    }
+}
+
+impl Archive for StoredLog<'_> {
+    type Error = LogError;
+
+    fn last(&mut self) -> Result<Option<Place>, LogError> {
+        Ok(Some(self.last))
+    }
+
+    fn records(&mut self, from: Place, count: usize) -> Result<Vec<Record>, LogError> {
+        let entries = self.store.entries(&self.place(from), count)?;
+        let effects = self.store.effects(&self.place(from), count)?;
+        let mut effects = effects.into_iter().peekable();
+        let mut records = Vec::with_capacity(entries.len());
+        for stored in entries {
+            let entry = ledger::decode(&stored.bytes).map_err(StoreError::from)?;
+            while effects.next_if(|(seq, _)| *seq < entry.seq).is_some() {}
+            let own = effects.next_if(|(seq, _)| *seq == entry.seq);
+            let kept: Option<Vec<Effect>> =
+                own.and_then(|(_, bytes)| serde_json::from_slice(&bytes).ok());
+            let kinds = [EntryKind::Changes, EntryKind::Epoch, EntryKind::Policy];
+            let changes = kinds.contains(&entry.kind);
+            let effects = match kept {
+                None if changes => return Err(LogError::Effects((entry.epoch, entry.seq))),
+                kept => kept.unwrap_or_default(),
+            };
+            records.push(Record::of(&entry, stored.hash, effects));
+        }
+        Ok(records)
+    }
+
+    fn bringing(&mut self, change: Hash) -> Result<Option<Place>, LogError> {
+        let epoch = self.last.0;
+        let found: Option<Seq> = self.store.change(self.entity, epoch, change)?;
+        Ok(found.map(|seq| (epoch, seq)))
+    }
+}
