@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { IndelibleClient, type IndelibleError, PolicyError, type SyncState } from './index.js'
 import { loadCore } from './load.js'
-import { TestServer } from './testing/server.js'
+import { PATIENCE_MS, TestServer } from './testing/server.js'
 import type { ClientOptions } from './types.js'
 
 interface Member {
@@ -50,7 +50,7 @@ async function jane(client = connect()) {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition()).toBe(true), { interval: 2, timeout: 5_000 })
+  await vi.waitFor(() => expect(condition()).toBe(true), { interval: 2, timeout: PATIENCE_MS })
 }
 
 test('an edit is shown at once, told, and saved', async () => {

@@ -27,6 +27,9 @@ type Entry = {
   readonly at: number
 }
 
+/** How long a test waits for anything: what nothing takes, however busy the machine. */
+export const PATIENCE_MS = 120_000
+
 const JANE = 'team/jane'
 const STAMPS = '{"createdAt":"2023-11-14T22:13:20.001Z","updatedBy":"alice"}'
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indelible_engine::id::EntityId;
 use indelible_engine::ledger::{RefusalRecord, decode_refusal};
+use indelible_engine::violation::Refusal;
 use serde_json::{Value, json};
 
 use super::tables::{self, Table};
@@ -22,8 +23,10 @@ Examples:
   indelible refusals team/jane-doe --data /srv/site
   indelible refusals --json --data /srv/site | jq 'select(.by.id == \"bob\")'
 
-A refusal is about one change; the table has a line for each of its violations. Where somebody was
-refused very often, one record stands for several: FIELD says so.";
+A refusal is about one change; the table has a line for each of its violations. RULE ends in
+\"kept\" where a PUT had a value for a protected field that the field never had: the field stayed as
+it was, and the rest was judged by itself. Where somebody was refused very often, one record stands
+for several: FIELD says so.";
 
 /// Show what policy refused on a stopped server: who tried what, when, and which rule kept it out
 #[derive(Debug, Args)]
@@ -129,7 +132,10 @@ fn rows(record: &RefusalRecord) -> Vec<Vec<String>> {
         let mut row = std::mem::replace(&mut who, vec![String::new(); 3]);
         row.extend([
             field,
-            violation.rule.clone(),
+            match record.code == Refusal::PRESERVED {
+                true => format!("{}, kept", violation.rule),
+                false => violation.rule.clone(),
+            },
             violation.attempted.clone().unwrap_or_default(),
             violation.kept.clone().unwrap_or_default(),
         ]);

@@ -1,7 +1,7 @@
 /** Real Chromium, and the demo pages as a person uses them. */
 
 import { chromium } from 'playwright-core'
-import { until } from './until.js'
+import { DEADLINE_MS, until } from './until.js'
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('playwright-core').Browser} Browser */
@@ -35,6 +35,7 @@ export function launch() {
  */
 async function openPage(browser, url) {
   const context = await browser.newContext({ locale: 'en-GB' })
+  context.setDefaultTimeout(DEADLINE_MS)
   const page = await context.newPage()
   page.on('pageerror', error => {
     process.stderr.write(`${url}: ${error.stack ?? error.message}\n`)

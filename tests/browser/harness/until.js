@@ -1,6 +1,7 @@
 /** Waiting for what must become true: polls a condition until a deadline, never just sleeps. */
 
-const DEADLINE_MS = 30_000
+/** What nothing takes, however busy the machine. */
+export const DEADLINE_MS = 180_000
 const POLL_MS = 40
 
 /**

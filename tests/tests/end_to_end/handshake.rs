@@ -72,7 +72,7 @@ async fn silence_is_not_waited_for() {
 async fn requests_that_do_not_come_are_not_waited_for() {
     let adjust = |config: &mut indelible_server::config::Config| {
         // Longer than a busy machine makes an honest client wait.
-        config.connections.head_timeout = Duration::from_secs(2);
+        config.connections.head_timeout = SHORT_LIFE;
     };
     let server = Running::with(adjust).await;
     let mut client = server.connect_anonymously().await;

@@ -25,8 +25,9 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// How long anything may take before the test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take before the test fails: what nothing takes on a machine that has twenty
+/// times as much to do as it can, and half of what the runner gives to a test as a whole.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long a token lives in tests that wait for its end: seconds, but enough of them for a machine
 /// that has much else to do.
@@ -58,6 +59,10 @@ impl Running {
             schema: SchemaPlace::Folder(schema()),
             ..Config::default()
         };
+        // A test that is about one of these sets it itself.
+        let connections = &mut config.connections;
+        (connections.head_timeout, connections.handshake_timeout) = (PATIENCE, PATIENCE);
+        (connections.ping_interval, connections.stuck_timeout) = (PATIENCE, PATIENCE);
         adjust(&mut config);
         let server = Server::bind(config).await.unwrap();
         let authority = server.local_addr().to_string();

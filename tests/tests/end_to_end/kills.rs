@@ -17,10 +17,13 @@ mod restart;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indelible_engine::id::{EntityId, Hash, Seq};
 use indelible_engine::protocol::{ClientFrame, Mode, ServerFrame};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::harness;
@@ -32,8 +35,9 @@ const QUICK_KILLS: usize = 5;
 const LONG_KILLS: usize = 100;
 const ENTITIES: usize = 5;
 const WRITERS: usize = 20;
-/// The longest that a server lives after the writers have begun.
-const LIFE_MS_MAX: u64 = 400;
+/// The most edits that a server acknowledges before it is killed. (Not the time that it lives: a
+/// busy machine would have done nothing by then.)
+const LIFE_EDITS_MAX: u64 = 300;
 
 /// One entry as a follower was told of it.
 pub(super) struct Relayed {
@@ -81,8 +85,32 @@ impl Chance {
     }
 }
 
+/// Counts what happens, and wakes who waits for enough of it.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    count: AtomicU64,
+    beaten: Notify,
+}
+
+impl Pulse {
+    fn beat(&self, times: usize) {
+        self.count.fetch_add(times as u64, Ordering::SeqCst);
+        self.beaten.notify_waiters();
+    }
+
+    async fn reaches(&self, count: u64) {
+        loop {
+            let beaten = self.beaten.notified();
+            if self.count.load(Ordering::SeqCst) >= count {
+                return;
+            }
+            beaten.await;
+        }
+    }
+}
+
 /// Follows all entities and notes every entry that it is told of, until the server is gone.
-async fn follow(authority: String, token: String) -> Vec<Relayed> {
+async fn follow(authority: String, token: String, pulse: Arc<Pulse>) -> Vec<Relayed> {
     let mut relayed = Vec::new();
     let Some(mut client) = writer::connect(&authority, token).await else {
         return relayed;
@@ -107,6 +135,7 @@ async fn follow(authority: String, token: String) -> Vec<Relayed> {
         else {
             continue;
         };
+        pulse.beat(entries.len());
         relayed.extend(entries.into_iter().map(|entry| Relayed {
             entity: entity.clone(),
             seq: entry.seq,
@@ -116,18 +145,24 @@ async fn follow(authority: String, token: String) -> Vec<Relayed> {
     relayed
 }
 
-/// Lets everybody write until the server is killed, and gives back what they know then.
-async fn round(data: &Path, writers: Vec<Writer>, life: Duration) -> (Vec<Writer>, Vec<Relayed>) {
+/// Lets everybody write until the server is killed, after it acknowledged so many edits and relayed
+/// half of them, and gives back what they know then.
+async fn round(data: &Path, writers: Vec<Writer>, edits: u64) -> (Vec<Writer>, Vec<Relayed>) {
     let mut server = Process::start(data, &schema());
     let token = |id: &str| harness::token(data, id, &["editor"], Duration::from_secs(3600));
-    let follower = tokio::spawn(follow(server.authority.clone(), token("follower")));
+    let (acknowledged, relayed) = (Arc::new(Pulse::default()), Arc::new(Pulse::default()));
+    let follower = follow(
+        server.authority.clone(),
+        token("follower"),
+        Arc::clone(&relayed),
+    );
+    let follower = tokio::spawn(follower);
     let mut writing = JoinSet::new();
     for writer in writers {
         let (authority, token) = (server.authority.clone(), token(&writer.name));
-        writing.spawn(writer.write(authority, token));
+        writing.spawn(writer.write(authority, token, Arc::clone(&acknowledged)));
     }
-    // How long it lives is what the test varies, not a way of waiting for something.
-    tokio::time::sleep(life).await;
+    tokio::join!(acknowledged.reaches(edits), relayed.reaches(edits / 2));
     server.kill();
     let mut writers = writing.join_all().await;
     writers.sort_by_key(|writer| writer.number);
@@ -154,8 +189,8 @@ async fn what_was_said_is_there_after_every_kill() {
             child.wait().unwrap();
             figures.kills_while_starting += 1;
         }
-        let life = Duration::from_millis(20 + chance.below(LIFE_MS_MAX));
-        let (after, relayed) = round(data.path(), writers, life).await;
+        let edits = 1 + chance.below(LIFE_EDITS_MAX);
+        let (after, relayed) = round(data.path(), writers, edits).await;
         writers = after;
         figures.kills += 1;
         figures.relayed += relayed.len();

@@ -18,6 +18,7 @@ mod handshake;
 mod harness;
 mod http_reads;
 mod http_writes;
+mod kept;
 mod kills;
 mod long;
 mod long_values;

@@ -33,8 +33,8 @@ use super::{Chance, WRITERS, round, schema};
 const QUICK_BYTES: u64 = 8 << 20;
 const LONG_BYTES: u64 = 2 << 30;
 const RESTARTS: usize = 5;
-/// How long the writers write before each kill.
-const LIFE: Duration = Duration::from_millis(600);
+/// How many edits are acknowledged before each kill.
+const LIFE_EDITS: u64 = 200;
 /// How often the notes of one board are written.
 const EDITS: u128 = 4;
 const NOTES_BYTES: usize = 64 << 10;
@@ -139,7 +139,7 @@ async fn a_big_store_is_served_again_after_a_kill() {
     );
     for _ in 0..RESTARTS {
         let before: usize = writers.iter().map(|w| w.acknowledged.len()).sum();
-        (writers, _) = round(data.path(), writers, LIFE).await;
+        (writers, _) = round(data.path(), writers, LIFE_EDITS).await;
         let after: usize = writers.iter().map(|w| w.acknowledged.len()).sum();
         assert!(after > before, "it was killed while it wrote");
         let began = Instant::now();

@@ -1,5 +1,7 @@
 //! One of many who write, are cut off, and come back.
 
+use std::sync::Arc;
+
 use automerge::ReadDoc;
 use automerge::transaction::Transactable;
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
@@ -7,7 +9,7 @@ use indelible_engine::protocol::{ClientFrame, Mode, ServerFrame};
 use serde_bytes::ByteBuf;
 
 use super::super::harness::{Client, Replica, fresh_actor};
-use super::entity;
+use super::{Pulse, entity};
 
 /// A change on its way: sent, or about to be sent again.
 struct Flying {
@@ -74,10 +76,15 @@ impl Writer {
         }
     }
 
-    /// Writes until the server is gone.
-    pub(crate) async fn write(mut self, authority: String, token: String) -> Self {
+    /// Writes until the server is gone; each acknowledgement is a beat.
+    pub(crate) async fn write(
+        mut self,
+        authority: String,
+        token: String,
+        pulse: Arc<Pulse>,
+    ) -> Self {
         if let Some(mut client) = connect(&authority, token).await {
-            let _gone = self.session(&mut client, true).await;
+            let _gone = self.session(&mut client, Some(&pulse)).await;
         }
         self
     }
@@ -86,7 +93,7 @@ impl Writer {
     pub(crate) async fn settle(&mut self, authority: &str, token: String) {
         let client = connect(authority, token).await;
         let mut client = client.expect("nobody kills this server");
-        let settled = self.session(&mut client, false).await;
+        let settled = self.session(&mut client, None).await;
         settled.expect("nobody kills this server");
         assert!(self.flying.is_none());
     }
@@ -98,7 +105,8 @@ impl Writer {
         }
     }
 
-    async fn session(&mut self, client: &mut Client, goes_on: bool) -> Option<()> {
+    /// `goes_on` with new edits, each of which beats when it is acknowledged.
+    async fn session(&mut self, client: &mut Client, goes_on: Option<&Pulse>) -> Option<()> {
         self.catch_up(client).await?;
         if let Some(flying) = &self.flying {
             let (id, logged) = (flying.id, flying.logged);
@@ -111,13 +119,14 @@ impl Writer {
                 None => self.sent_again += 1,
             }
         }
-        if goes_on {
+        if let Some(pulse) = goes_on {
             loop {
                 if self.proposals % 4 == 2 {
                     self.try_what_is_forbidden(client).await?;
                 }
                 self.edit();
                 self.send_and_wait(client).await?;
+                pulse.beat(1);
             }
         }
         Some(())
