@@ -24,8 +24,11 @@ fn records(data: &Path, entity: &str) -> Vec<RefusalRecord> {
     decoded.collect()
 }
 
-/// Who tried what at which field, under which rule.
-fn told(record: &RefusalRecord) -> (String, u32, Vec<(String, String, Option<String>)>) {
+/// A field, the rule that protects it, and what was tried.
+type Tried = (String, String, Option<String>);
+
+/// The code of a record, how much was admitted, and what was tried.
+fn told(record: &RefusalRecord) -> (String, u32, Vec<Tried>) {
     let all = record.violations.iter();
     let all = all.map(|v| (v.pointer.to_string(), v.rule.clone(), v.attempted.clone()));
     (record.code.clone(), record.admitted, all.collect())
@@ -144,7 +147,7 @@ async fn a_flood_of_attempts_leaves_little() {
     let limit = RefusalSettings {
         kept_per_principal_max: KEPT,
     };
-    let server = Running::with(|config| config.refusals = limit.clone()).await;
+    let server = Running::with(|config| config.refusals = limit).await;
     let editor = server.http_as("eve", &["editor"]);
     for number in 0..TRIED {
         let body = json!({ "license": format!("forged {number}"), "phone": number.to_string() });
