@@ -424,3 +424,38 @@ test('a core that cannot be loaded is told and tried again', async () => {
   expect(client.status.error?.code).toBe('wasm')
   client.close()
 })
+
+test('the notice that a token ends is answered with a fresh one, on the same connection', async () => {
+  const reasons: string[] = []
+  const client = connect({ token: reason => `good-${reasons.push(reason)}` })
+  const entity = await jane(client)
+  server.tell('error', { code: 'token-expiring', reason: 'the token ends soon' })
+  await until(() => server.tokens.length === 2)
+  expect(server.tokens).toEqual(['good-1', 'good-2'])
+  expect(reasons).toEqual(['start', 'expiring'])
+  expect(server.received.filter(name => name === 'hello')).toHaveLength(1)
+  expect(client.status.error).toBeNull()
+  entity.merge({ slogan: 'still here' })
+  await entity.saved()
+})
+
+test('a token that cannot be had is told in the status, and nobody becomes anonymous', async () => {
+  let token: string | undefined
+  const client = connect({ token: () => token as string })
+  const entity = client.entity<Member>('team/jane')
+  await until(() => client.status.error !== null)
+  expect(client.status.error?.code).toBe('token')
+  expect(client.status.error?.message).toContain('the token callback gave undefined')
+  expect(server.received).toEqual([])
+  token = 'good'
+  await entity.ready()
+  expect(client.status.error).toBeNull()
+  token = undefined
+  server.tell('error', { code: 'token-expiring', reason: 'the token ends soon' })
+  await until(() => client.status.error !== null)
+  expect(client.status.error?.message).toContain('gave undefined')
+  expect(client.status.state).toBe('synced')
+  token = 'good too'
+  await until(() => server.tokens.includes('good too'))
+  await until(() => client.status.error === null)
+})

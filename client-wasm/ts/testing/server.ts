@@ -100,6 +100,9 @@ export class TestServer {
         this.tokens.push(fields.token)
         this.#hello(socket, fields.token)
         break
+      case 'auth':
+        this.tokens.push(fields.token)
+        break
       case 'open':
         this.#open(socket, fields)
         break

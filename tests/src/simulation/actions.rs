@@ -16,7 +16,9 @@ use super::world::{World, principal};
 
 const SYSTEM: Author = Author {
     name: "system",
+    edits: true,
     chief: false,
+    serves: false,
     system: true,
 };
 

@@ -29,7 +29,11 @@ pub(crate) enum Write {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Author {
     pub(crate) name: &'static str,
+    /// Whether they may edit the kind at all.
+    pub(crate) edits: bool,
     pub(crate) chief: bool,
+    /// Whether they write the system's fields in its place.
+    pub(crate) serves: bool,
     pub(crate) system: bool,
 }
 
@@ -37,10 +41,10 @@ impl Write {
     /// Whether the author may write, to something that is (`fresh`) or is not just being made.
     pub(crate) fn allows(self, author: Author, fresh: bool) -> bool {
         match self {
-            Self::Edit => true,
-            Self::Create => fresh,
-            Self::System => author.system,
-            Self::Chief => author.chief || author.system,
+            Self::Edit => author.edits,
+            Self::Create => author.edits && fresh,
+            Self::System => author.serves || author.system,
+            Self::Chief => author.edits && (author.chief || author.system),
         }
     }
 
@@ -195,7 +199,7 @@ impl Field {
     /// Whether the author may delete an object of this field: may write all of it, `create`
     /// counting as `edit`, or may delete it by name.
     pub(crate) fn deletable_by(&self, author: Author) -> bool {
-        let named = self.object().is_some_and(|o| o.deletable) && !author.system;
+        let named = self.object().is_some_and(|o| o.deletable) && author.edits && !author.system;
         let whole = self.write.allows(author, true);
         named
             || whole
@@ -396,7 +400,8 @@ impl Spec {
         schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
         schema["x-indelible"] = json!({
             "kind": "thing", "read": ["public"], "create": ["editor"], "edit": ["editor"],
-            "delete": ["editor"], "history": ["editor"], "restore": ["editor"]
+            "delete": ["editor"], "history": ["editor"], "restore": ["editor"],
+            "system": ["robot"]
         });
         Self {
             root,

@@ -69,13 +69,17 @@ impl World {
         let id: EntityId = "thing/one".parse().expect("a name");
         let entity = Entity::genesis(&id, Epoch::FIRST, &policy);
         let mirror = raw::load(&entity.document());
-        let names = ["alice", "bob", "carol", "mallory", "trudy"];
+        // The robot writes what the system writes, and nothing else.
+        let names = ["alice", "bob", "carol", "robot", "mallory", "trudy"];
         let clients = names.iter().enumerate().map(|(index, name)| {
-            let hostile = index >= 3;
+            let hostile = index >= 4;
             let share = if hostile { 15 } else { 40 };
+            let robot = *name == "robot";
             let author = Author {
                 name,
+                edits: !robot,
                 chief: dice.percent(share),
+                serves: robot || dice.percent(10),
                 system: false,
             };
             Client::new(author, hostile)
@@ -488,10 +492,11 @@ pub(crate) fn principal(author: Author) -> Principal {
     if author.system {
         return Principal::system();
     }
-    let roles = if author.chief {
-        &["editor", "chief"][..]
-    } else {
-        &["editor"][..]
-    };
-    Principal::new(author.name, roles.iter().copied())
+    let roles = [
+        (author.edits, "editor"),
+        (author.chief, "chief"),
+        (author.serves, "robot"),
+    ];
+    let held = roles.into_iter().filter(|(held, _)| *held);
+    Principal::new(author.name, held.map(|(_, role)| role))
 }
