@@ -284,6 +284,8 @@ pub struct ChangeHead {
     pub seq: u64,
     /// Its message; none where it is empty.
     pub message: Option<String>,
+    /// Its hash.
+    pub hash: Hash,
 }
 
 /// Reads what stands before the operations of a change that was checked before; none of bytes that

@@ -202,6 +202,11 @@ impl<'a> Reader<'a> {
         (required || !empty).then_some(value)
     }
 
+    /// A container with whatever it holds, empty or not; a deleted one is none.
+    pub(crate) fn content(&self, object: &ObjId, node: NodeId) -> Option<Value> {
+        self.container(object, node, true)
+    }
+
     fn items(&self, list: &ObjId, item: NodeId, key: &str) -> Vec<Value> {
         self.rows(list)
             .into_iter()

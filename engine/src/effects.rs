@@ -191,6 +191,23 @@ pub fn effects(
     found.effects
 }
 
+/// What changed between two values of one field.
+pub(crate) fn effects_at(
+    policy: &Policy,
+    node: NodeId,
+    (before, after): (Option<&Value>, Option<&Value>),
+    at: Pointer,
+) -> Vec<Effect> {
+    let mut found = Effects {
+        policy,
+        effects: Vec::new(),
+    };
+    if before != after {
+        found.field(Some(node), before, after, at);
+    }
+    found.effects
+}
+
 struct Effects<'a> {
     policy: &'a Policy,
     effects: Vec<Effect>,

@@ -67,6 +67,7 @@ pub mod admission;
 pub mod bundle;
 pub mod change;
 pub mod claims;
+pub mod conflicts;
 mod document;
 pub mod effects;
 pub mod entity;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use automerge::Automerge;
 
+use crate::conflicts::Conflict;
 use crate::effects::Effect;
 use crate::entity::Entity;
 use crate::id::{Hash, ProposalId, SessionId};
@@ -88,6 +89,7 @@ pub struct Admitted {
     entity: Entity,
     draft: EntryDraft,
     effects: Vec<Effect>,
+    conflicts: Vec<Conflict>,
 }
 
 impl Admitted {
@@ -97,6 +99,7 @@ impl Admitted {
             entity,
             draft,
             effects,
+            conflicts: Vec::new(),
         }
     }
 
@@ -110,6 +113,12 @@ impl Admitted {
     #[must_use]
     pub fn effects(&self) -> &[Effect] {
         &self.effects
+    }
+
+    /// Which of its writes were made at the same time as another one.
+    #[must_use]
+    pub fn conflicts(&self) -> &[Conflict] {
+        &self.conflicts
     }
 
     /// The entry to be sealed and committed.

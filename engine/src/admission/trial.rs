@@ -16,6 +16,7 @@ use super::operations::Operations;
 use super::whole::introduced;
 use super::{Admitted, Origin, Proposal, Verdict, judge, references};
 use crate::change::{self, ParsedChange};
+use crate::conflicts::{Around, Conflict, conflicts};
 use crate::document::Reader;
 use crate::effects::effects;
 use crate::entity::{ActorState, Entity};
@@ -380,11 +381,13 @@ impl<'a> Trial<'a> {
             claimed: self.proposal.claimed.clone(),
         };
         let effects = effects(&next.policy, &self.entity.value, &next.value);
+        let conflicts = self.conflicts();
         Verdict {
             admitted: Some(Admitted {
                 entity: next,
                 draft,
                 effects,
+                conflicts,
             }),
             refused: self.refused,
             known: self.known,
@@ -439,6 +442,25 @@ fn by_change(first: usize, changes: &[ParsedChange], found: Vec<Violation>) -> V
         }));
     }
     told
+}
+
+impl Trial<'_> {
+    /// Which of the writes that passed were made at the same time as another one. With the only
+    /// document there is, nobody asks.
+    fn conflicts(&self) -> Vec<Conflict> {
+        if self.only {
+            return Vec::new();
+        }
+        let changes: Vec<&Change> = self.passed.iter().map(|(change, _)| change.raw()).collect();
+        let around = Around {
+            doc: &self.doc,
+            policy: &self.entity.policy,
+            actors: &self.actors,
+            before: &self.entity.doc.get_heads(),
+            after: &self.doc.get_heads(),
+        };
+        conflicts(around, &changes)
+    }
 }
 
 /// About the bytes that an object takes as JSON.

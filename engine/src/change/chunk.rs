@@ -58,6 +58,8 @@ pub(super) fn head(bytes: &[u8]) -> Result<ChangeHead, ChangeError> {
         actor,
         seq,
         message: (!message.is_empty()).then(|| message.to_owned()),
+        // Of the chunk without magic bytes and checksum.
+        hash: Hash::of(&[&bytes[MAGIC.len() + 4..]]),
     })
 }
 

@@ -5,6 +5,7 @@
 //! called then; a text or list is covered by runs without gaps. Values themselves are not kept.
 //! Must never know: documents.
 
+mod losses;
 mod runs;
 mod turn;
 
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use self::losses::Loss;
+use self::losses::Losses;
 use self::runs::Runs;
 use self::turn::Turn;
 use super::apply::Misfit;
@@ -115,6 +118,7 @@ pub struct Blame {
     policy: Option<Arc<Policy>>,
     /// The changes of the schema that gave something another name, in their order.
     turns: Vec<Arc<Turn>>,
+    losses: Losses,
 }
 
 impl Default for Blame {
@@ -132,6 +136,7 @@ impl Blame {
             fields: BTreeMap::new(),
             policy: None,
             turns: Vec::new(),
+            losses: Losses::default(),
         }
     }
 
@@ -141,13 +146,14 @@ impl Blame {
     /// [`Misfit`] when the record does not follow what was taken before.
     pub fn take(&mut self, record: &Record, policy: &Arc<Policy>) -> Result<(), Misfit> {
         let former = self.policy.replace(Arc::clone(policy));
-        if record.effects.is_empty() {
+        if record.effects.is_empty() && record.conflicts.is_empty() {
             return Ok(());
         }
         let by = By::try_from(self.credits.len()).map_err(|_| Misfit {
             pointer: Pointer::root(),
         })?;
         self.credits.push(Credit::of(record));
+        self.losses.take(record, by);
         let former = former.filter(|_| record.kind == EntryKind::Policy);
         let turned = former.map(|former| (Turn::new(by, &former, policy), self.fields.clone()));
         for effect in &record.effects {
@@ -158,6 +164,7 @@ impl Blame {
         if let Some((turn, before)) = turned {
             turn.carry(&before, &mut self.fields);
             if turn.renames() {
+                self.losses.turn(&turn);
                 self.turns.push(Arc::new(turn));
             }
         }

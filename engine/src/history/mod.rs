@@ -129,6 +129,7 @@ mod apply;
 mod archive;
 mod blame;
 mod checkpoint;
+mod derived;
 mod had;
 mod points;
 mod races;
@@ -141,8 +142,9 @@ pub mod words;
 
 pub use apply::{Misfit, apply, undo};
 pub use archive::{Archive, InMemory};
-pub use blame::{Blame, Blamed, Credit, CreditedRun, Former};
+pub use blame::{Blame, Blamed, Credit, CreditedRun, Former, Loss};
 pub use checkpoint::Checkpoints;
+pub use derived::{Derived, Kept, is_sequential};
 pub use had::Had;
 pub use points::{FindError, Point, PointError, find};
 pub use races::{Contender, Race, races};

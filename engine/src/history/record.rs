@@ -4,9 +4,11 @@
 //! themselves are not in it.
 //! Must never know: where entries lie, who may read them.
 
+use super::derived::Derived;
 use super::state::Place;
 use crate::change::{self, ChangeHead};
-use crate::effects::{Effect, effects};
+use crate::conflicts::{Conflict, is_base_message};
+use crate::effects::Effect;
 use crate::entity::{Entity, LoadError, Logged};
 use crate::id::{Epoch, GlobalSeq, Hash, ProposalId, Seq, SessionId};
 use crate::ledger::{Claimed, Entry, EntryKind, Sealed};
@@ -45,6 +47,8 @@ pub struct Record {
     pub changes: Vec<ChangeHead>,
     /// What it changed, as values.
     pub effects: Vec<Effect>,
+    /// Which of its writes were made at the same time as another one.
+    pub conflicts: Vec<Conflict>,
 }
 
 impl Record {
@@ -70,6 +74,16 @@ impl Record {
                 .filter_map(|bytes| change::head(bytes))
                 .collect(),
             effects,
+            conflicts: Vec::new(),
+        }
+    }
+
+    /// The record of an entry with its hash and what follows from it.
+    #[must_use]
+    pub fn with(entry: &Entry, hash: Hash, derived: Derived) -> Self {
+        Self {
+            conflicts: derived.conflicts,
+            ..Self::of(entry, hash, derived.effects)
         }
     }
 
@@ -100,11 +114,13 @@ impl Record {
         (self.epoch, self.seq)
     }
 
-    /// What its changes say of themselves, in order; those that say nothing are left out.
+    /// What its changes say of themselves, in order; those that say nothing are left out, as is
+    /// from which earlier value a change was made.
     pub fn messages(&self) -> impl Iterator<Item = &str> {
         self.changes
             .iter()
             .filter_map(|change| change.message.as_deref())
+            .filter(|message| !is_base_message(message))
     }
 }
 
@@ -120,10 +136,5 @@ pub fn effects_of(
     entry: Logged<'_>,
     policies: &dyn PolicySource,
 ) -> Result<Vec<Effect>, LoadError> {
-    let before = match entry.kind {
-        EntryKind::Genesis => std::sync::Arc::default(),
-        _ => std::sync::Arc::clone(&entity.value),
-    };
-    entity.replay([entry], policies)?;
-    Ok(effects(&entity.policy, &before, &entity.value))
+    Derived::of(entity, entry, policies).map(|derived| derived.effects)
 }

@@ -20,7 +20,7 @@ pub struct TimelineQuery {
     /// How many entries to look at, at most, in search of those that are wanted.
     pub looked_max: usize,
     /// Only entries that changed something at, in or around this place (items of keyed lists by
-    /// id), and of their effects only those.
+    /// id), or wrote there beside others; and of their effects and conflicts only those.
     pub within: Option<Pointer>,
     /// Only entries by the principal with this id.
     pub author: Option<String>,
@@ -134,10 +134,12 @@ fn chosen(query: &TimelineQuery, mut record: Record) -> Option<Record> {
         return None;
     }
     if let Some(within) = &query.within {
+        let touches = |pointer: &Pointer| within.contains(pointer) || pointer.contains(within);
+        record.effects.retain(|effect| touches(&effect.pointer));
         record
-            .effects
-            .retain(|effect| within.contains(&effect.pointer) || effect.pointer.contains(within));
-        if record.effects.is_empty() {
+            .conflicts
+            .retain(|conflict| touches(&conflict.pointer));
+        if record.effects.is_empty() && record.conflicts.is_empty() {
             return None;
         }
     }

@@ -18,6 +18,7 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
 use serde_json::{Map, Value};
 
 use crate::change::divide;
+use crate::conflicts::base_message;
 use crate::document::Reader;
 use crate::entity::Entity;
 use crate::id::Hash;
@@ -253,7 +254,11 @@ impl Merger<'_, '_> {
         if !self.violations.is_empty() {
             return Err(MergeError::Refused(self.violations));
         }
-        let (hash, _) = self.tx.commit_with(CommitOptions::default().with_time(0));
+        let mut options = CommitOptions::default().with_time(0);
+        if let Some(message) = self.base_heads.and_then(base_message) {
+            options = options.with_message(message);
+        }
+        let (hash, _) = self.tx.commit_with(options);
         Ok((hash, self.preserved))
     }
 

@@ -4,6 +4,7 @@
 mod admission;
 mod bundle;
 mod bundle_schemas;
+mod conflicts;
 mod divided;
 mod fixture;
 mod history;

@@ -1,10 +1,22 @@
 //! Effects: what was changed, as values, so exactly that they lead from the value before to the one
 //! after and back.
 
+use std::sync::Arc;
+
+use automerge::ActorId;
+use indelible_engine::admission::{Origin, Proposal, admit};
+use indelible_engine::change::server_actor;
 use indelible_engine::effects::{Effect, effects};
-use indelible_engine::history::{apply, undo};
+use indelible_engine::entity::Entity;
+use indelible_engine::history::{Derived, Kept, apply, undo};
+use indelible_engine::id::{Epoch, ProposalId};
+use indelible_engine::lifecycle::Presence;
+use indelible_engine::limits::Limits;
+use indelible_engine::merge::{Base, MergeOptions, merge};
 use indelible_engine::policy::{Policy, Rules};
+use indelible_engine::principal::Principal;
 use indelible_engine::schema::SchemaSource;
+use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{golden, list};
@@ -197,6 +209,107 @@ fn misfits() -> Vec<(&'static str, Value, Value)> {
     ]
 }
 
+/// Entries with what a store keeps of each: writes beside others that lost or replaced them, one
+/// that nobody was beside, and one as an earlier version kept it.
+fn kept(policy: &Arc<Policy>) -> Vec<Value> {
+    let id = "page/home".parse().expect("a name");
+    let mut page = Entity::genesis(&id, Epoch::FIRST, policy);
+    let mut found = Vec::new();
+    let mut write = |name: &str,
+                     (author, actor): (&str, ActorId),
+                     body: Value,
+                     seen: Option<&Entity>,
+                     base: Option<Base>| {
+        let creation = page.presence() == Presence::Unborn;
+        let author = Principal::new(author, ["editor"]);
+        let options = MergeOptions {
+            creation,
+            base,
+            ..MergeOptions::default()
+        };
+        let merged = merge(seen.unwrap_or(&page), &author, &actor, &body, &options);
+        let proposal = Proposal {
+            id: ProposalId([1; 16]),
+            author,
+            session: None,
+            origin: match (creation, seen) {
+                (true, _) => Origin::Creation,
+                (false, Some(_)) => Origin::Client,
+                (false, None) => Origin::Server,
+            },
+            changes: merged.expect("it can be merged").changes,
+            claimed: None,
+        };
+        let verdict = admit(&page, &proposal, Timestamp(0), &Limits::default());
+        let admitted = verdict.admitted.expect("it is allowed");
+        let text = Derived::encode(admitted.effects(), admitted.conflicts());
+        found.push(json!({
+            "name": name,
+            "text": String::from_utf8(text).expect("it is JSON"),
+            "effects": admitted.effects(),
+            "conflicts": admitted.conflicts(),
+        }));
+        page = admitted.into_parts().0;
+        page.clone()
+    };
+    let server = |name: &str| (name.to_owned(), server_actor(&id, Epoch::FIRST, name));
+    let client = |name: &str, byte: u8| (name.to_owned(), ActorId::from([byte; 16]));
+    let mut by = |name, (author, actor): (String, ActorId), body, seen: Option<&Entity>, base| {
+        write(name, (author.as_str(), actor), body, seen, base)
+    };
+    let body = json!({ "title": "A", "price": 1, "items": [{ "label": "a" }] });
+    let first = by("nothing beside it", server("alice"), body, None, None);
+    let base = Base {
+        value: first.presented(),
+        heads: first.heads(),
+    };
+    let item = first.presented()["items"][0]["id"].clone();
+    by(
+        "written first",
+        client("bob", 9),
+        json!({ "title": "B", "price": null }),
+        Some(&first),
+        None,
+    );
+    by(
+        "lost against a greater actor, and against nobody where that removed",
+        client("carol", 8),
+        json!({ "title": "C", "price": 3 }),
+        Some(&first),
+        None,
+    );
+    by(
+        "from an earlier value",
+        server("alice"),
+        json!({ "title": "D", "price": 1 }),
+        None,
+        Some(base),
+    );
+    let seen = by(
+        "an item is deleted",
+        server("alice"),
+        json!({ "items": [] }),
+        None,
+        None,
+    );
+    drop(seen);
+    by(
+        "written into an item that was deleted",
+        client("dave", 7),
+        json!({ "items": [{ "id": item, "label": "new" }] }),
+        Some(&first),
+        None,
+    );
+    let effects = json!([{ "pointer": "/title", "effect": "put", "from": "A", "to": "B" }]);
+    found.push(json!({
+        "name": "of an earlier version, without conflicts",
+        "text": effects.to_string(),
+        "effects": effects,
+        "conflicts": null,
+    }));
+    found
+}
+
 fn map(value: &Value) -> Map<String, Value> {
     value.as_object().expect("an object").clone()
 }
@@ -209,6 +322,7 @@ fn effects_of_values() {
     };
     let policy =
         Policy::compile_under(Rules::V1, &source).expect("the schema of the vectors is good");
+    let policy = Arc::new(policy);
     let made = json!({
         "schema": schema(),
         "steps": steps_of_values().into_iter().chain(steps_of_items()).map(|(name, before, after)| {
@@ -218,6 +332,7 @@ fn effects_of_values() {
         "misfits": misfits().into_iter().map(|(name, value, effect)| {
             json!({ "name": name, "value": value, "effect": effect })
         }).collect::<Vec<_>>(),
+        "kept": kept(&policy),
     });
     let file = golden("effects.json", &made);
     for vector in list(&file["steps"]) {
@@ -236,6 +351,15 @@ fn effects_of_values() {
             undo(&policy, &mut value, effect).expect("it fits");
         }
         assert_eq!(value, before, "{}", vector["name"]);
+    }
+    for vector in list(&file["kept"]) {
+        let text = vector["text"].as_str().expect("a text");
+        let (effects, conflicts) = match Derived::decode(text.as_bytes()).expect("it was kept") {
+            Kept::All(Derived { effects, conflicts }) => (effects, json!(conflicts)),
+            Kept::Effects(effects) => (effects, Value::Null),
+        };
+        assert_eq!(json!(effects), vector["effects"], "{}", vector["name"]);
+        assert_eq!(conflicts, vector["conflicts"], "{}", vector["name"]);
     }
     for vector in list(&file["misfits"]) {
         let effect: Effect = serde_json::from_value(vector["effect"].clone()).expect("an effect");

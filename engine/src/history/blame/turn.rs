@@ -59,6 +59,33 @@ impl Turn {
         Some(before)
     }
 
+    /// What something is called afterwards, as far as it still has a place of its own.
+    pub(super) fn after(&self, pointer: &Pointer) -> Option<Pointer> {
+        let mut places = (NodeId::ROOT, NodeId::ROOT);
+        let mut after = Pointer::root();
+        for token in pointer.tokens() {
+            if token.starts_with('$') {
+                after.push(token.clone());
+                continue;
+            }
+            let own = std::iter::once(token.as_str());
+            let names: Vec<&str> = match &self.new.node(places.1).shape {
+                Shape::Object { properties, .. } => {
+                    own.chain(properties.keys().map(String::as_str)).collect()
+                }
+                _ => own.collect(),
+            };
+            let mut found = names.into_iter().filter_map(|name| {
+                let (was, next) = self.former(places, name)?;
+                (was == token).then_some((name, next))
+            });
+            let (name, next) = found.next()?;
+            after.push(name.to_owned());
+            places = next;
+        }
+        Some(after)
+    }
+
     /// Puts the credits of `before` where the effects of the change have left its own in `after`,
     /// and takes out what the new schema has no place for.
     pub(super) fn carry(&self, before: &Fields, after: &mut Fields) {

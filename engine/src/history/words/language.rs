@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::place::Part;
-use super::{Telling, What};
+use super::{Telling, What, beside};
 use crate::ledger::EntryKind;
 
 /// A language to tell changes in.
@@ -111,6 +111,7 @@ impl Language {
                     format!("{whole}: {added} added{after}")
                 }
             },
+            What::Beside { .. } => beside::english(self, what, whole, (item, list)),
             What::Replaced { removed, inserted } => {
                 let (gone, come) = (self.list(removed), self.list(inserted));
                 match (removed.is_empty(), inserted.is_empty()) {
@@ -154,6 +155,7 @@ impl Language {
                     format!("{whole}{colon}ajout de {added}{after}")
                 }
             },
+            What::Beside { .. } => beside::french(self, what, whole, (item, list)),
             What::Replaced { removed, inserted } => {
                 let (gone, come) = (self.list(removed), self.list(inserted));
                 match (removed.is_empty(), inserted.is_empty()) {

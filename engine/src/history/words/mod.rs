@@ -6,16 +6,19 @@
 //! shorten them.
 //! Must never know: who wrote it and when, documents.
 
+mod beside;
 mod language;
 mod place;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use beside::{Subject, describe_conflicts};
 pub use language::Language;
 pub use place::Part;
 
 use super::apply::apply;
+use crate::conflicts::Outcome;
 use crate::effects::{Effect, EffectChange, effects};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
@@ -79,6 +82,22 @@ pub enum What {
         /// A few characters that stand before it, where the text is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         after: Option<String>,
+    },
+    /// Something was written at the same time as something else.
+    Beside {
+        /// What was written.
+        subject: Subject,
+        /// Which of both stands.
+        outcome: Outcome,
+        /// What the entry wrote; absent where it removed or deleted something.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wrote: Option<Value>,
+        /// What the other author wrote; absent in the same case.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        other: Option<Value>,
+        /// Who that was.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// A part of a list of single values was replaced.
     Replaced {

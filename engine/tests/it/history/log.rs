@@ -27,7 +27,7 @@ const QUICK_CASES: u64 = 24;
 const LONG_CASES: u64 = 500;
 
 /// Runs the one seed that is asked for, or as many as there is time for; a failure prints its seed.
-pub(super) fn run_all(case: fn(u64)) {
+pub(crate) fn run_all(case: fn(u64)) {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(seed) = set("INDELIBLE_SEED") {
         return case(seed.parse().expect("INDELIBLE_SEED is a number"));
@@ -47,10 +47,10 @@ pub(super) fn run_all(case: fn(u64)) {
 }
 
 /// Numbers that follow from a seed (SplitMix64, Steele et al. 2014).
-pub(super) struct Dice(pub(super) u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -23,7 +23,8 @@ use indelible_engine::principal::Principal;
 use serde_json::{Map, Value, json};
 
 use crate::fixture::{editor, judge, thing, write};
-use log::{Dice, chief, concurrent, log_of, random_log, run_all};
+pub(crate) use log::{Dice, run_all};
+use log::{chief, concurrent, log_of, random_log};
 
 /// Forward from the first state and back from the last, every state is that of the documents: of
 /// one that the log is replayed into, and of the last one, asked for the heads of then.

@@ -1,0 +1,204 @@
+//! Writes that were made at the same time as another one at the same place, and which of them
+//! stands.
+//!
+//! Automerge keeps one value of a register and hides the others, and the deletion of an item hides
+//! what others write into it. What an entry did can then not be read from the value before and
+//! after it. This module compares what its author had seen with what was there. An author has seen
+//! what a change depends on or, where the change was made from an earlier value, what that value
+//! held (see [`base_message`]).
+//!
+//! Invariant: a function of the document up to the entry and of the entry's changes. Equal values
+//! are no conflict; neither are increments of counters, nor edits inside texts and lists, which
+//! merge.
+
+mod registers;
+mod removed;
+mod standing;
+
+use std::collections::BTreeMap;
+
+use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::entity::ActorState;
+use crate::id::Hash;
+use crate::pointer::Pointer;
+use crate::policy::Policy;
+
+pub use standing::Held;
+
+/// What became of a write that was made at the same time as another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The entry's write did not stand: the other value is the current one.
+    Lost,
+    /// The entry's write stands, in place of a value that its author had not seen.
+    Replaced,
+}
+
+/// A write of an entry and one that its author had not seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The field; items of keyed lists by id. `$position` and `$deleted` are the place of an item
+    /// and whether it is deleted.
+    pub pointer: Pointer,
+    /// Which of both stands.
+    pub outcome: Outcome,
+    /// What the entry wrote; absent where it removed the value.
+    #[serde(
+        default,
+        deserialize_with = "there",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub wrote: Option<Value>,
+    /// The other value; absent where the other author removed it.
+    #[serde(
+        default,
+        deserialize_with = "there",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub other: Option<Value>,
+    /// The id of the principal who wrote the other value, as far as the document says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The change that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Hash>,
+    /// The item whose deletion is one of both writes, where it is not the field itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Pointer>,
+}
+
+/// A value that is null is a value.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// An entry's place in a document that holds it.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) doc: &'a Automerge,
+    pub(crate) policy: &'a Policy,
+    pub(crate) actors: &'a BTreeMap<ActorId, ActorState>,
+    /// The heads before the entry, sorted.
+    pub(crate) before: &'a [ChangeHash],
+    /// The heads after it.
+    pub(crate) after: &'a [ChangeHash],
+}
+
+/// The conflicts of an entry, in the order of their pointers.
+pub(crate) fn conflicts(around: Around<'_>, changes: &[&Change]) -> Vec<Conflict> {
+    if is_sequential(around.before, changes) {
+        return Vec::new();
+    }
+    let own = Own::new(around, changes);
+    let mut found = registers::conflicts(&own);
+    found.extend(removed::conflicts(&own));
+    found.sort_by(|a, b| a.pointer.tokens().cmp(b.pointer.tokens()));
+    found
+}
+
+/// Whether each change was made with everything before it in sight: then nothing is concurrent.
+pub(crate) fn is_sequential(before: &[ChangeHash], changes: &[&Change]) -> bool {
+    let mut heads = before.to_vec();
+    changes.iter().all(|change| {
+        let follows = change.deps() == heads && base_of(change).is_none();
+        heads = vec![change.hash()];
+        follows
+    })
+}
+
+const BASE: &str = "indelible base ";
+/// More would not fit into a message.
+const BASE_HEADS_MAX: usize = 15;
+
+/// The message of a change that was made from the value at earlier heads: that is what its author
+/// had seen, whatever the change depends on.
+pub(crate) fn base_message(heads: &[ChangeHash]) -> Option<String> {
+    let names: Vec<String> = heads.iter().map(ToString::to_string).collect();
+    (names.len() <= BASE_HEADS_MAX).then(|| format!("{BASE}{}", names.join(",")))
+}
+
+/// Whether a message is one of [`base_message`].
+pub(crate) fn is_base_message(message: &str) -> bool {
+    base_in(message).is_some()
+}
+
+fn base_of(change: &Change) -> Option<Vec<ChangeHash>> {
+    change.message().and_then(base_in)
+}
+
+fn base_in(message: &str) -> Option<Vec<ChangeHash>> {
+    let names = message.strip_prefix(BASE)?.split(',');
+    names.map(|name| name.parse().ok()).collect()
+}
+
+/// The entry's changes and what they say.
+struct Own<'a> {
+    around: Around<'a>,
+    changes: Vec<Made>,
+}
+
+/// One change, read.
+struct Made {
+    actor: ActorId,
+    first: u64,
+    ops: Vec<automerge::legacy::Op>,
+    /// What its author had seen.
+    seen: Vec<ChangeHash>,
+}
+
+/// An operation's id without Automerge's index.
+type Op = (u64, ActorId);
+
+impl<'a> Own<'a> {
+    fn new(around: Around<'a>, changes: &[&Change]) -> Self {
+        let known = |heads: &Vec<ChangeHash>| {
+            let mut heads = heads.iter();
+            heads.all(|hash| around.doc.get_change_meta_by_hash(hash).is_some())
+        };
+        let changes = changes.iter().map(|change| Made {
+            actor: change.actor_id().clone(),
+            first: change.start_op().get(),
+            ops: change.decode().operations,
+            seen: base_of(change)
+                .filter(known)
+                .unwrap_or_else(|| change.deps().to_vec()),
+        });
+        Self {
+            around,
+            changes: changes.collect(),
+        }
+    }
+
+    fn holds(&self, (counter, actor): &Op) -> bool {
+        self.changes.iter().any(|change| {
+            let end = change.first + change.ops.len() as u64;
+            change.actor == *actor && (change.first..end).contains(counter)
+        })
+    }
+
+    /// Who wrote an operation of the document, and in which change.
+    fn writer(&self, op: &ObjId) -> (Option<String>, Option<Hash>) {
+        let actor = op_of(op).and_then(|(_, actor)| self.around.actors.get(&actor));
+        let change = self.around.doc.hash_for_opid(op).map(Hash::from);
+        (actor.map(|state| state.principal.clone()), change)
+    }
+}
+
+fn op_of(id: &ObjId) -> Option<Op> {
+    match id {
+        ObjId::Root => None,
+        ObjId::Id(counter, actor, _) => Some((*counter, actor.clone())),
+    }
+}
+
+/// The object that an operation works on, as a document names it.
+fn object_of(object: &automerge::legacy::ObjectId) -> ObjId {
+    match object {
+        automerge::legacy::ObjectId::Root => ObjId::Root,
+        automerge::legacy::ObjectId::Id(id) => ObjId::Id(id.counter(), id.actor().clone(), 0),
+    }
+}
