@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indelible_engine::admission::Admitted;
+use indelible_engine::history::Derived;
 use indelible_engine::id::{EntityId, Hash, Kind};
 use indelible_engine::migration::{MigrationError, migrate};
 use indelible_engine::policy::{Policies, Policy, PolicyBook};
@@ -214,11 +215,12 @@ impl Parts<'_> {
             entities: vec![(id.clone(), error)],
         })?;
         let Some(step) = step else { return Ok(()) };
-        let (_, draft, effects) = step.into_parts();
+        let effects = Derived::encode(step.effects(), step.conflicts());
+        let (_, draft, _) = step.into_parts();
         let mut request = Append::new(id.clone());
         request.entries.push(NewEntry {
             draft,
-            effects: serde_json::to_vec(&effects).ok(),
+            effects: Some(effects),
         });
         let written = self.commit.commit(request).await;
         written.map_err(|error| {

@@ -7,14 +7,13 @@
 //! Must never know: how anything is shown, who may see it.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::convert::Infallible;
 
-use indelible_engine::effects::Effect;
 use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::history::words::{self, Telling};
 use indelible_engine::history::{
-    self, Blame, FindError, InMemory, Place, Point, Race, ReachError, Record, State, effects_of,
+    self, Blame, Derived, FindError, InMemory, Kept, Place, Point, ReachError, Record, State,
+    is_sequential,
 };
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::{Chain, ChainError, Entry, EntryKind};
@@ -118,7 +117,7 @@ impl Past {
 
     fn make_records(
         &self,
-        mut kept: HashMap<Place, Vec<Effect>>,
+        mut kept: HashMap<Place, Kept>,
         trust: Effects,
     ) -> Result<Vec<Record>, PastError> {
         let mut records = Vec::with_capacity(self.entries.len());
@@ -128,25 +127,51 @@ impl Past {
         for (index, (entry, hash)) in self.entries.iter().enumerate() {
             let place = (entry.epoch, entry.seq);
             let kept = kept.remove(&place);
-            let effects = match (kept, entry.kind) {
-                (Some(effects), _) if trust == Effects::Kept => effects,
-                (None, EntryKind::Deleted | EntryKind::Undeleted) => Vec::new(),
-                (kept, _) => {
+            let believed = match trust {
+                Effects::Kept => kept.clone().and_then(|kept| self.whole(index, kept)),
+                Effects::Checked => None,
+            };
+            let derived = match (believed, &kept, entry.kind) {
+                (Some(derived), ..) => derived,
+                (None, None, EntryKind::Deleted | EntryKind::Undeleted) => Derived::default(),
+                _ => {
                     let between = self.entries[behind..index.max(behind)].iter();
                     let between = between.map(|(entry, hash)| Logged::of(entry, *hash));
                     entity.replay(between, &self.policies)?;
                     behind = index + 1;
-                    let made = effects_of(&mut entity, Logged::of(entry, *hash), &self.policies)?;
-                    if kept.is_some_and(|kept| kept != made) {
+                    let made = Derived::of(&mut entity, Logged::of(entry, *hash), &self.policies)?;
+                    let differs = match kept {
+                        Some(Kept::All(kept)) => kept != made,
+                        Some(Kept::Effects(kept)) => kept != made.effects,
+                        None => false,
+                    };
+                    if differs {
                         let entity = self.id.clone();
                         return Err(PastError::Effects { entity, place });
                     }
                     made
                 }
             };
-            records.push(Record::of(entry, *hash, effects));
+            records.push(Record::with(entry, *hash, derived));
         }
         Ok(records)
+    }
+
+    /// All that follows from an entry, where the store has kept it. Earlier versions kept no
+    /// conflicts, which only an entry has that was written without everything before it in sight.
+    fn whole(&self, index: usize, kept: Kept) -> Option<Derived> {
+        let effects = match kept {
+            Kept::All(derived) => return Some(derived),
+            Kept::Effects(effects) => effects,
+        };
+        let (entry, _) = &self.entries[index];
+        let before = index.checked_sub(1).map(|before| &self.entries[before].0);
+        let before = before.map_or(&[][..], |before| &before.heads);
+        let has_none = entry.kind != EntryKind::Changes || is_sequential(before, &entry.changes);
+        has_none.then(|| Derived {
+            effects,
+            ..Derived::default()
+        })
     }
 
     /// The entity after its first entry.
@@ -178,14 +203,6 @@ impl Past {
     /// The record at a place that [`Self::find`] gave.
     pub(crate) fn record(&self, place: Place) -> Option<&Record> {
         self.records.iter().find(|record| record.place() == place)
-    }
-
-    /// The records up to a place.
-    fn until(&self, place: Place) -> &[Record] {
-        let end = self
-            .records
-            .partition_point(|record| record.place() <= place);
-        &self.records[..end]
     }
 
     /// Asks the engine; what it says does not fit is told with the entity.
@@ -220,55 +237,6 @@ impl Past {
         self.reach(|past| past.blame(place))
     }
 
-    /// The values that stood or lost after the entry at `place`, where several were written at the
-    /// same time. What a change of the schema has given another name since is told under that.
-    ///
-    /// # Errors
-    /// [`PastError::Load`] when the entries make no document.
-    pub(crate) fn races(&self, place: Place) -> Result<Vec<Race>, PastError> {
-        let mut races = self.kept_races(place)?;
-        let mut former: HashMap<Place, Vec<Race>> = HashMap::new();
-        for field in self.blame(place)?.fields() {
-            // The server wrote the one value that stood, so the document has forgotten the others.
-            let Some(first) = field.formerly.last() else {
-                continue;
-            };
-            let renaming = (first.until.epoch, first.until.seq);
-            let Some(before) = self.before(renaming) else {
-                continue;
-            };
-            let kept = match former.entry(before) {
-                Slot::Occupied(known) => known.into_mut(),
-                Slot::Vacant(unknown) => unknown.insert(self.kept_races(before)?),
-            };
-            if let Some(race) = kept.iter().find(|race| race.pointer == first.pointer) {
-                let pointer = field.pointer;
-                let race = race.clone();
-                races.push(Race { pointer, ..race });
-            }
-        }
-        Ok(races)
-    }
-
-    /// The entry before another one.
-    fn before(&self, place: Place) -> Option<Place> {
-        let index = self
-            .records
-            .iter()
-            .position(|record| record.place() == place)?;
-        Some(self.records.get(index.checked_sub(1)?)?.place())
-    }
-
-    /// The races that the document knows of.
-    fn kept_races(&self, place: Place) -> Result<Vec<Race>, PastError> {
-        let records = self.until(place);
-        let mut entity = self.begun()?;
-        let entries = self.entries[..records.len()].iter().skip(1);
-        let logged = entries.map(|(entry, hash)| Logged::of(entry, *hash));
-        entity.replay(logged, &self.policies)?;
-        Ok(history::races(&entity, records))
-    }
-
     /// What each of these records changed, in words, as far as they have the log's effects; a
     /// genesis is not told.
     ///
@@ -300,6 +268,9 @@ impl Past {
                     let mut effects = wanted.effects.iter();
                     effects.any(|effect| effect.pointer == telling.pointer)
                 });
+                let after = Some(state.value());
+                let beside = words::describe_conflicts(state.policy(), &wanted.conflicts, after);
+                tellings.extend(beside);
                 told.insert(record.place(), tellings);
             }
         }
@@ -343,7 +314,7 @@ fn kept_effects(
     store: &dyn Store,
     id: &EntityId,
     entries: &[(Entry, Hash)],
-) -> Result<HashMap<Place, Vec<Effect>>, PastError> {
+) -> Result<HashMap<Place, Kept>, PastError> {
     let mut kept = HashMap::new();
     let last = entries
         .last()
@@ -356,8 +327,8 @@ fn kept_effects(
     while next.epoch <= last {
         let page = store.effects(&next, ENTRIES_AT_ONCE)?;
         for (seq, bytes) in &page {
-            if let Ok(effects) = serde_json::from_slice(bytes) {
-                kept.insert((next.epoch, *seq), effects);
+            if let Some(derived) = Derived::decode(bytes) {
+                kept.insert((next.epoch, *seq), derived);
             }
         }
         match page.last() {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indelible_engine::history::{
-    Blamed, Contender, Credit, CreditedRun, Former, Point, Race, State,
+    Blamed, Contender, Credit, CreditedRun, Former, Loss, Point, State,
 };
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Shape;
@@ -20,8 +20,8 @@ const RUNS_SHOWN_MAX: usize = 12;
 
 const INDENT: &str = "  ";
 
-/// Show who set each field, item and run of text, and which values lost against one written at the
-/// same time
+/// Show who set each field, item and run of text, and which values did not stand beside one that was
+/// written at the same time
 ///
 /// A value that a change of the schema took over to another name was set by whoever set it, under
 /// the name that is told below it.
@@ -61,20 +61,22 @@ struct Told<'a> {
     is_item: bool,
     value: Option<&'a Value>,
     blamed: Option<Blamed<'a>>,
-    race: Option<&'a Race>,
+    /// The values that did not stand there, the earliest first.
+    losses: Vec<&'a Loss>,
 }
 
 impl Blame {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let past = self.place.open()?;
         let at = past.find(&self.at)?;
-        let (state, blame, races) = (past.state(at)?, past.blame(at)?, past.races(at)?);
-        let mut told = told(&state, blame.fields(), &races);
+        let (state, blame) = (past.state(at)?, past.blame(at)?);
+        let losses = blame.losses();
+        let mut told = told(&state, blame.fields(), &losses);
         let later = self.field.as_ref().and_then(|field| later(&told, field));
         told.retain(|told| {
             let asked = self.field.as_ref();
             let asked = asked.is_none_or(|field| field.contains(&told.pointer));
-            asked && (told.race.is_some() || !self.races)
+            asked && !(self.races && told.losses.is_empty())
         });
         if self.json {
             for told in &told {
@@ -130,12 +132,17 @@ fn later(told: &[Told<'_>], field: &Pointer) -> Option<String> {
     ))
 }
 
-/// Every field with its races; those of an item's place or deletion, which are no fields, after it.
-fn told<'a>(state: &'a State, fields: Vec<Blamed<'a>>, races: &'a [Race]) -> Vec<Told<'a>> {
+/// Every field with its losses; those of an item's place or deletion, which are no fields, after it.
+fn told<'a>(state: &'a State, fields: Vec<Blamed<'a>>, losses: &'a [Loss]) -> Vec<Told<'a>> {
     let mut told = Vec::with_capacity(fields.len());
-    let mut left: Vec<&Race> = races.iter().collect();
+    let mut left: Vec<Vec<&Loss>> = losses
+        .chunk_by(|a, b| a.pointer == b.pointer)
+        .map(|losses| losses.iter().collect())
+        .collect();
     for blamed in fields {
-        let own = left.iter().position(|race| race.pointer == blamed.pointer);
+        let own = left
+            .iter()
+            .position(|losses| losses[0].pointer == blamed.pointer);
         let own = own.map(|index| left.remove(index));
         let pointer = blamed.pointer.clone();
         let node = state.policy().find(&pointer);
@@ -145,32 +152,35 @@ fn told<'a>(state: &'a State, fields: Vec<Blamed<'a>>, races: &'a [Race]) -> Vec
             value: past::value_at(state, &pointer),
             pointer: pointer.clone(),
             blamed: Some(blamed),
-            race: own,
+            losses: own.unwrap_or_default(),
         });
-        let (inner, others) = left.into_iter().partition(|race| {
-            let is_inner = race.pointer.parent().as_ref() == Some(&pointer);
-            is_inner
-                && race
-                    .pointer
-                    .last()
-                    .is_some_and(|last| last.starts_with('$'))
+        let (inner, others) = left.into_iter().partition(|losses| {
+            let at = &losses[0].pointer;
+            let is_inner = at.parent().as_ref() == Some(&pointer);
+            is_inner && at.last().is_some_and(|last| last.starts_with('$'))
         });
         left = others;
-        let inner: Vec<&Race> = inner;
+        let inner: Vec<Vec<&Loss>> = inner;
         told.extend(inner.into_iter().map(alone));
     }
     told.extend(left.into_iter().map(alone));
     told
 }
 
-fn alone(race: &Race) -> Told<'_> {
+fn alone(losses: Vec<&Loss>) -> Told<'_> {
     Told {
-        pointer: race.pointer.clone(),
+        pointer: losses[0].pointer.clone(),
         is_item: false,
-        value: race.stands.value.as_ref(),
+        value: stands(&losses).and_then(|stands| stands.value.as_ref()),
         blamed: None,
-        race: Some(race),
+        losses,
     }
+}
+
+/// What stands beside the last of these, unless it was written again since.
+fn stands<'a>(losses: &[&'a Loss]) -> Option<&'a Contender> {
+    let last = losses.last().filter(|loss| !loss.settled);
+    last.map(|loss| &loss.stood)
 }
 
 /// A pointer as seen from the innermost of the items that it lies in, and further to the right.
@@ -206,7 +216,7 @@ fn show(table: &mut Table, told: &Told<'_>, items: &[&Told<'_>], runs_max: usize
     let indent = INDENT.repeat(items.len() + 1);
     let by = match &told.blamed {
         Some(blamed) => Some(blamed.by),
-        None => told.race.and_then(|race| race.stands.by.as_ref()),
+        None => stands(&told.losses).and_then(|stands| stands.by.as_ref()),
     };
     let runs = told.blamed.as_ref().map_or(&[][..], |blamed| &blamed.runs);
     let value = match told.is_item {
@@ -230,10 +240,43 @@ fn show(table: &mut Table, told: &Told<'_>, items: &[&Told<'_>], runs_max: usize
             table.note(indent.len(), &more);
         }
     }
-    for lost in told.race.iter().flat_map(|race| &race.lost) {
-        let value = text(lost.value.as_ref());
-        table.row(row(format!("{indent}lost"), value, lost.by.as_ref()));
+    let earlier = told.losses.len().saturating_sub(runs_max);
+    if earlier > 0 {
+        let more = format!("({earlier} more values lost before; name the field to see all)");
+        table.note(indent.len(), &more);
     }
+    for loss in &told.losses[earlier..] {
+        let lost = &loss.lost;
+        let value = match &lost.value {
+            Some(value) => value.to_string(),
+            None => "(removed)".to_owned(),
+        };
+        table.row(row(format!("{indent}lost"), value, lost.by.as_ref()));
+        if let Some(beside) = beside(loss) {
+            table.note(indent.len() + INDENT.len(), &beside);
+        }
+    }
+}
+
+/// What a value was lost beside, where that is not what is shown as the value.
+fn beside(loss: &Loss) -> Option<String> {
+    if !loss.settled && loss.removed.is_none() {
+        return None;
+    }
+    let by = loss.stood.by.as_ref().map_or_else(String::new, |by| {
+        format!(" ({}, {})", by.author, place((by.epoch, by.seq)))
+    });
+    let stood = match (&loss.removed, &loss.stood.value) {
+        (Some(item), _) => format!("the deletion of {item}"),
+        (None, Some(value)) => value.to_string(),
+        (None, None) => "a removal".to_owned(),
+    };
+    let since = if loss.settled {
+        ", written again since"
+    } else {
+        ""
+    };
+    Some(format!("beside {stood}{by}{since}"))
 }
 
 fn row(field: String, value: String, by: Option<&Credit>) -> Vec<String> {
@@ -285,9 +328,20 @@ fn object(told: &Told<'_>) -> Value {
     if !formerly.is_empty() {
         object["formerly"] = formerly.into();
     }
-    if let Some(race) = told.race {
-        object["stands"] = contender(&race.stands);
-        object["lost"] = race.lost.iter().map(contender).collect();
+    if let Some(stands) = stands(&told.losses) {
+        object["stands"] = contender(stands);
+    }
+    if !told.losses.is_empty() {
+        let lost = told.losses.iter().map(|loss| {
+            let mut lost = contender(&loss.lost);
+            lost["beside"] = contender(&loss.stood);
+            lost["settled"] = loss.settled.into();
+            if let Some(removed) = &loss.removed {
+                lost["removed"] = removed.to_string().into();
+            }
+            lost
+        });
+        object["lost"] = lost.collect();
     }
     object
 }

@@ -41,7 +41,8 @@ pub(super) struct History {
     #[arg(long, value_name = "POINT", default_value = "now")]
     until: Point,
 
-    /// Show only what was changed at, in or around this field, as /skills/01HZX/label
+    /// Show only what was changed at, in or around this field, as /skills/01HZX/label, and what was
+    /// written there beside others
     #[arg(long, value_name = "POINTER")]
     field: Option<Pointer>,
 
@@ -144,7 +145,9 @@ fn nothing(query: &TimelineQuery) -> String {
 
 fn show(table: &mut Table, record: &Record, tellings: &[Telling]) {
     let what = match record.kind {
-        EntryKind::Changes if record.effects.is_empty() => "(nothing that is seen)".to_owned(),
+        EntryKind::Changes if record.effects.is_empty() && record.conflicts.is_empty() => {
+            "(nothing that is seen)".to_owned()
+        }
         EntryKind::Changes => {
             let messages: Vec<String> = record.messages().map(|text| format!("“{text}”")).collect();
             messages.join(" ")
@@ -204,5 +207,6 @@ fn object(entity: &EntityId, record: &Record) -> Value {
         "heads": record.heads,
         "messages": record.messages().collect::<Vec<_>>(),
         "effects": record.effects,
+        "conflicts": record.conflicts,
     })
 }

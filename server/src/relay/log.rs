@@ -1,9 +1,8 @@
 //! The log of one entity as history in the engine reads it, from the store of a running server.
 //!
-//! Effects are believed as the store keeps them. An entry whose effects are lost ends the way back.
+//! Effects are believed as the store keeps them; what an earlier version kept has no conflicts. An entry whose effects are lost ends the way back.
 
-use indelible_engine::effects::Effect;
-use indelible_engine::history::{Archive, Place, Record};
+use indelible_engine::history::{Archive, Derived, Kept, Place, Record};
 use indelible_engine::id::{EntityId, Hash, Seq};
 use indelible_engine::ledger::{self, EntryKind};
 
@@ -53,15 +52,19 @@ impl Archive for StoredLog<'_> {
             let entry = ledger::decode(&stored.bytes).map_err(StoreError::from)?;
             while effects.next_if(|(seq, _)| *seq < entry.seq).is_some() {}
             let own = effects.next_if(|(seq, _)| *seq == entry.seq);
-            let kept: Option<Vec<Effect>> =
-                own.and_then(|(_, bytes)| serde_json::from_slice(&bytes).ok());
+            let kept = own.and_then(|(_, bytes)| Derived::decode(&bytes));
             let kinds = [EntryKind::Changes, EntryKind::Epoch, EntryKind::Policy];
             let changes = kinds.contains(&entry.kind);
-            let effects = match kept {
+            let derived = match kept {
                 None if changes => return Err(LogError::Effects((entry.epoch, entry.seq))),
-                kept => kept.unwrap_or_default(),
+                None => Derived::default(),
+                Some(Kept::All(derived)) => derived,
+                Some(Kept::Effects(effects)) => Derived {
+                    effects,
+                    ..Derived::default()
+                },
             };
-            records.push(Record::of(&entry, stored.hash, effects));
+            records.push(Record::with(&entry, stored.hash, derived));
         }
         Ok(records)
     }

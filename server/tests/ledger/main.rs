@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fixture;
+mod races;
 mod untouched;
 
 use std::fs;
@@ -421,25 +422,6 @@ FIELD                         VALUE          BY      TIME (UTC)           ENTRY
     let told: serde_json::Value = serde_json::from_str(&blame(&["/bio", "--json"])).unwrap();
     assert_eq!(told["runs"][1]["start"], 5);
     assert_eq!(told["runs"][1]["set"]["by"], "alice");
-}
-
-#[test]
-fn a_race_goes_on_under_the_new_name_until_somebody_writes_it() {
-    let races = |settled| {
-        let dir = tempfile::tempdir().unwrap();
-        fixture::renamed_race(dir.path(), settled);
-        let words = ["blame", "team/kim", "--races", "--data", "."];
-        done(dir.path(), &words)
-    };
-    let expected = "\
-FIELD   VALUE     BY     TIME (UTC)           ENTRY
-/title  \"Kim A.\"  alice  2026-03-02 09:02:02  1:2
-  was /name until 1:4 (system)
-  lost  \"Kim B.\"  bob    2026-03-02 09:03:03  1:3
-";
-    assert_eq!(races(false), expected);
-    let none = "no field was written by several at the same time\n";
-    assert_eq!(races(true), none);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict};
 use indelible_engine::change;
 use indelible_engine::claims::{self, Claim, Step};
 use indelible_engine::entity::Entity;
-use indelible_engine::history::Had;
+use indelible_engine::history::{Derived, Had};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::ledger::{Claimed, RefusalDraft};
 use indelible_engine::merge::{self, Attempts, Base, MergeError, MergeOptions};
@@ -419,9 +419,9 @@ impl<'a> Batch<'a> {
             Step::Gain(claim) => ClaimStep::Gain(claim.key(kind)),
         });
         self.request.claims.extend(steps);
-        let (entity, draft, effects) = admitted.into_parts();
+        let effects = Derived::encode(admitted.effects(), admitted.conflicts());
+        let (entity, draft, _) = admitted.into_parts();
         let written = Written::at(draft.epoch, draft.seq);
-        let effects = serde_json::to_vec(&effects).expect("effects are plain JSON");
         self.request.entries.push(NewEntry {
             draft,
             effects: Some(effects),

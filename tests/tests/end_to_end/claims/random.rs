@@ -12,7 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use indelible_engine::claims;
-use indelible_engine::effects::{Effect, EffectChange};
+use indelible_engine::effects::EffectChange;
+use indelible_engine::history::{Derived, Kept};
 use indelible_engine::id::{EntityId, GlobalSeq, Hash, Kind};
 use indelible_engine::ledger::{EntryKind, decode};
 use indelible_engine::policy::Policy;
@@ -124,7 +125,10 @@ fn replay(store: &dyn Store) -> BTreeMap<EntityId, BTreeMap<String, Value>> {
         for (_, bytes) in effects {
             let fields: &mut BTreeMap<String, Value> =
                 values.entry(entry.entity.clone()).or_default();
-            for effect in serde_json::from_slice::<Vec<Effect>>(&bytes).unwrap() {
+            let Some(Kept::All(derived)) = Derived::decode(&bytes) else {
+                panic!("the store keeps what this version writes");
+            };
+            for effect in derived.effects {
                 let EffectChange::Put { to, .. } = effect.change else {
                     continue;
                 };
