@@ -42,6 +42,9 @@ pub enum CallError {
     /// The base of an edit is too old or of another life of the replica.
     #[error("the value that the edit is based on is not known any more")]
     UnknownBase,
+    /// Nothing of ours lost against another value at this field.
+    #[error("there is no conflict at {0}")]
+    NoConflict(String),
     /// The edit cannot be written into the document.
     #[error("{0}")]
     Document(String),
@@ -59,6 +62,7 @@ impl CallError {
             Self::Json(_) => "json",
             Self::TooBig { .. } => "too-big",
             Self::UnknownBase => "unknown-base",
+            Self::NoConflict(_) => "no-conflict",
             Self::Document(_) => "document",
         }
     }

@@ -6,7 +6,7 @@
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
-use indelible_engine::protocol::Mode;
+use indelible_engine::protocol::{AuthorReport, Mode};
 use indelible_engine::rebase::Dropped;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Violation, ViolationReport};
@@ -130,6 +130,24 @@ impl From<&Dropped> for DroppedView {
     }
 }
 
+/// A value of ours that did not stand beside one that was written at the same time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConflictView {
+    /// Where; items of keyed lists are named by their ids. `$position` and `$deleted` are the place
+    /// of an item and whether it is deleted.
+    pub pointer: Pointer,
+    /// What we wrote; absent where we removed the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mine: Option<Value>,
+    /// The current value; absent where it was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stands: Option<Value>,
+    /// Who wrote that, as far as it is known here.
+    pub by: Option<AuthorReport>,
+    /// When the server admitted the later of both.
+    pub at: Option<Timestamp>,
+}
+
 /// How far a replica, a value or the whole client is in step with the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -214,6 +232,13 @@ pub enum Event {
         entity: EntityId,
         /// The ordinal of the last of them.
         edit: u64,
+    },
+    /// Which of our values did not stand beside others has changed.
+    Conflicts {
+        /// Of which entity.
+        entity: EntityId,
+        /// All that are not settled.
+        conflicts: Vec<ConflictView>,
     },
     /// Something of our edits is lost; what is not listed goes on.
     Refused {

@@ -137,6 +137,18 @@ impl Session {
         serde_json::to_string(&edited).map_err(|error| error.to_string())
     }
 
+    pub fn keep(&mut self, entity: &str, pointer: &str, now: f64) -> Result<String, String> {
+        let edited = self
+            .0
+            .keep(entity, pointer, at(now))
+            .map_err(|error| error.to_json())?;
+        serde_json::to_string(&edited).map_err(|error| error.to_string())
+    }
+
+    pub fn dismiss(&mut self, entity: &str, pointer: &str) {
+        self.0.dismiss(entity, pointer);
+    }
+
     pub fn edits(&self, entity: &str) -> f64 {
         self.0.edits(entity) as f64
     }

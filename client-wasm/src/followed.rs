@@ -10,7 +10,7 @@ use indelible_engine::protocol::Mode;
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
-use crate::event::{DroppedView, Event, Fault, Status, SyncState, ViolationView};
+use crate::event::{ConflictView, DroppedView, Event, Fault, Status, SyncState, ViolationView};
 use crate::replica::Replica;
 
 /// What is known of an entity.
@@ -66,6 +66,8 @@ pub(crate) struct Followed {
     told: Option<Value>,
     revision: u64,
     status: Option<Status>,
+    /// The conflicts that the program was told of.
+    conflicts: Vec<ConflictView>,
 }
 
 impl Followed {
@@ -81,6 +83,7 @@ impl Followed {
             told: None,
             revision: 0,
             status: None,
+            conflicts: Vec::new(),
         }
     }
 
@@ -143,6 +146,17 @@ impl Followed {
         replica.remember(self.revision);
         self.told = Some(value);
         Some(event)
+    }
+
+    /// The event that lists the conflicts, where they have changed since the last one.
+    pub(crate) fn conflict_news(&mut self) -> Option<Event> {
+        let conflicts = self.replica().map_or_else(Vec::new, Replica::conflicts);
+        if self.conflicts == conflicts {
+            return None;
+        }
+        self.conflicts.clone_from(&conflicts);
+        let entity = self.id.clone();
+        Some(Event::Conflicts { entity, conflicts })
     }
 
     /// The whole value must be told again.

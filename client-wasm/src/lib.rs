@@ -16,6 +16,7 @@
     allow(dead_code, reason = "what only replicas need is not reached")
 )]
 
+mod conflicts;
 mod edit;
 mod error;
 mod event;
@@ -38,6 +39,6 @@ use values as replica;
 
 pub use edit::{EditOptions, Edited};
 pub use error::CallError;
-pub use event::{DroppedView, Event, Fault, Status, SyncState, ViolationView};
+pub use event::{ConflictView, DroppedView, Event, Fault, Status, SyncState, ViolationView};
 pub use inbound::BadFrame;
 pub use session::Session;

@@ -5,6 +5,7 @@
 //! answered, so that it can be sent again after any loss of the connection.
 //! Must never know: frames, connections, what is told to the program.
 
+mod conflicts;
 mod mend;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use indelible_engine::protocol::EntryReport;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
+use self::conflicts::Conflicts;
 use crate::edit::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES, Settled, Snapshot};
 use crate::error::CallError;
 
@@ -85,6 +87,7 @@ pub(crate) struct Replica {
     revisions: VecDeque<Revision>,
     /// The last answer was a refusal for how the changes were made, not for what they do.
     doubted: bool,
+    conflicts: Conflicts,
 }
 
 impl Replica {
@@ -109,6 +112,7 @@ impl Replica {
             unsent: VecDeque::new(),
             revisions: VecDeque::new(),
             doubted: false,
+            conflicts: Conflicts::default(),
         })
     }
 
@@ -213,7 +217,10 @@ impl Replica {
             claimed: None,
             changes,
         });
+        let heads = self.confirmed.heads();
         self.confirmed.apply_log(logged)?;
+        let news: Vec<_> = news.into_iter().zip(changes).collect();
+        self.notice(heads, &news);
         self.confirmed.set_stamps(stamps.clone());
         self.stamps = stamps;
         let mut settled = Settled::Nothing;
@@ -365,6 +372,7 @@ impl Replica {
             ));
         };
         let (entity, _, effects) = admitted.into_parts();
+        self.conflicts.edited(actor, &effects);
         self.local = Some(self.placed(entity));
         let last = changes.len() - 1;
         let parts = changes.into_iter().enumerate();

@@ -155,6 +155,7 @@ impl Session {
         let phase = self.phase;
         for followed in self.followed.values_mut() {
             self.events.extend(followed.news());
+            self.events.extend(followed.conflict_news());
             if let Some(status) = followed.status_news(phase) {
                 let entity = Some(followed.id.clone());
                 self.events.push_back(Event::Status { entity, status });

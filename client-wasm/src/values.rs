@@ -19,12 +19,14 @@ use std::sync::Arc;
 use indelible_engine::entity::{Entity, LoadError};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::limits::Limits;
+use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
 use indelible_engine::protocol::EntryReport;
 use serde_json::{Map, Value};
 
 use crate::edit::{Author, EditOptions, Edited, Mended, Refused, Settled, Snapshot};
 use crate::error::CallError;
+use crate::event::ConflictView;
 
 /// A replica, which does not exist.
 #[derive(Debug)]
@@ -86,6 +88,23 @@ impl Replica {
         _: u64,
         _: &Value,
         _: &EditOptions,
+    ) -> Result<(Edited, bool), CallError> {
+        match *self {}
+    }
+
+    pub(crate) fn conflicts(&mut self) -> Vec<ConflictView> {
+        match *self {}
+    }
+
+    pub(crate) fn dismiss(&mut self, _: &Pointer) {
+        match *self {}
+    }
+
+    pub(crate) fn keep(
+        &mut self,
+        _: &Author<'_>,
+        _: u64,
+        _: &Pointer,
     ) -> Result<(Edited, bool), CallError> {
         match *self {}
     }

@@ -182,6 +182,12 @@ impl Replica {
             }
         }
         fresh.doubted = self.doubted;
+        fresh.conflicts = std::mem::take(&mut self.conflicts);
+        if same {
+            fresh.search();
+        } else {
+            fresh.conflicts.forget();
+        }
         fresh.revisions = std::mem::take(&mut self.revisions);
         *self = fresh;
         Ok((saved, mended))
@@ -266,6 +272,9 @@ impl Replica {
         self.flight = None;
         self.unsent = unsent;
         self.actor = (!self.unsent.is_empty()).then_some(author.fresh);
+        if self.actor.is_some() {
+            self.conflicts.edited(author.fresh, &[]);
+        }
         self.rebuild()?;
         Ok(Mended { settled, ..mended })
     }

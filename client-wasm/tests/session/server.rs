@@ -122,6 +122,18 @@ impl Server {
         body: &Value,
         creation: bool,
     ) -> EntryReport {
+        let seen = self.logs[id].entity.clone();
+        self.write_unseen(id, who, body, (creation, &seen))
+    }
+
+    /// The same by somebody who has seen no more than an earlier state.
+    pub(crate) fn write_unseen(
+        &mut self,
+        id: &EntityId,
+        who: &Principal,
+        body: &Value,
+        (creation, seen): (bool, &Entity),
+    ) -> EntryReport {
         let log = self
             .logs
             .get_mut(id)
@@ -131,7 +143,7 @@ impl Server {
             creation,
             ..MergeOptions::default()
         };
-        let merged = merge(&log.entity, who, &actor, body, &options).expect("the body is sound");
+        let merged = merge(seen, who, &actor, body, &options).expect("the body is sound");
         let proposal = Proposal {
             id: ProposalId([log.entries.len() as u8; 16]),
             author: who.clone(),
@@ -235,7 +247,12 @@ impl Server {
         }
     }
 
-    fn open(&self, id: &EntityId, place: Option<((Epoch, Seq), Hash)>) -> Vec<ServerFrame> {
+    /// The answer to `open`, from a place in the log on.
+    pub(crate) fn open(
+        &self,
+        id: &EntityId,
+        place: Option<((Epoch, Seq), Hash)>,
+    ) -> Vec<ServerFrame> {
         let Some(log) = self.logs.get(id) else {
             return vec![ServerFrame::Gone {
                 entity: id.clone(),

@@ -1,0 +1,338 @@
+//! Values of ours that did not stand beside one that was written at the same time.
+//!
+//! An entry of ours may lose when it is admitted, and a value of ours that stood may be replaced by
+//! an author who had not seen it. Either is kept here until it is dismissed, taken, or overwritten
+//! by an edit of that field that saw both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use indelible_engine::change;
+use indelible_engine::conflicts::{Conflict, Outcome};
+use indelible_engine::effects::{Effect, EffectChange};
+use indelible_engine::history::races;
+use indelible_engine::id::Hash;
+use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::{Policy, Shape};
+use indelible_engine::protocol::{AuthorReport, EntryReport};
+use indelible_engine::time::Timestamp;
+use serde_json::Value;
+
+use super::Replica;
+use crate::edit::{Author, EditOptions, Edited};
+use crate::error::CallError;
+use crate::event::ConflictView;
+
+/// One that is not settled.
+#[derive(Debug, Clone)]
+struct Open {
+    view: ConflictView,
+    /// The change whose value stands; none where that is a removal.
+    stands: Option<Hash>,
+}
+
+/// What of ours did not stand.
+#[derive(Debug, Default)]
+pub(super) struct Conflicts {
+    open: BTreeMap<Pointer, Open>,
+    /// Under which we have written in this session.
+    actors: BTreeSet<Vec<u8>>,
+    /// What we have removed in this session and nobody has written since.
+    cleared: BTreeSet<Pointer>,
+    /// The names of authors by their ids.
+    names: BTreeMap<String, Option<String>>,
+}
+
+impl Conflicts {
+    /// Notes an edit of ours.
+    pub(super) fn edited(&mut self, actor: [u8; 16], effects: &[Effect]) {
+        self.actors.insert(actor.to_vec());
+        for effect in effects {
+            if let EffectChange::Put {
+                to, index: None, ..
+            } = &effect.change
+            {
+                match to {
+                    None => self.cleared.insert(effect.pointer.clone()),
+                    Some(_) => self.cleared.remove(&effect.pointer),
+                };
+            }
+        }
+    }
+
+    /// The fields may have other names now.
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
+        self.cleared.clear();
+    }
+
+    fn is_ours(&self, changes: &[Vec<u8>]) -> bool {
+        let first = changes.first().and_then(|bytes| change::head(bytes));
+        first.is_some_and(|head| self.actors.contains(head.actor.to_bytes()))
+    }
+}
+
+impl Replica {
+    /// Looks at entries that were applied to a document that was at the heads `before`.
+    pub(super) fn notice(&mut self, before: Vec<Hash>, news: &[(&EntryReport, Vec<Vec<u8>>)]) {
+        let mut heads = before;
+        for (entry, changes) in news {
+            let by = &entry.by;
+            let names = &mut self.conflicts.names;
+            names.insert(by.id.clone(), by.name.clone());
+            let (found, after) = self.confirmed.conflicts_of(&heads, changes);
+            heads = after;
+            let ours = self.conflicts.is_ours(changes);
+            for conflict in found {
+                self.take(conflict, entry, ours, changes);
+            }
+        }
+    }
+
+    fn take(&mut self, conflict: Conflict, entry: &EntryReport, ours: bool, changes: &[Vec<u8>]) {
+        // What lies in a deleted item is reported with that, and elements of lists have no name.
+        if conflict.removed.is_some() || !is_register(self.policy(), &conflict.pointer) {
+            return;
+        }
+        let at = Some(entry.at);
+        let pointer = conflict.pointer.clone();
+        let open = match conflict.outcome {
+            Outcome::Lost if ours => Open {
+                view: ConflictView {
+                    pointer: conflict.pointer,
+                    mine: conflict.wrote,
+                    stands: conflict.other,
+                    by: conflict.by.map(|id| self.author(id)),
+                    at,
+                },
+                stands: conflict.change,
+            },
+            Outcome::Replaced if !ours && self.wrote(&conflict) => Open {
+                stands: self.last_of(&pointer, changes),
+                view: ConflictView {
+                    pointer: conflict.pointer,
+                    mine: conflict.other,
+                    stands: conflict.wrote,
+                    by: Some(entry.by.clone()),
+                    at,
+                },
+            },
+            Outcome::Lost | Outcome::Replaced => return,
+        };
+        self.conflicts.open.insert(pointer, open);
+    }
+
+    /// Whether the value that an entry replaced is one of ours.
+    fn wrote(&self, conflict: &Conflict) -> bool {
+        match conflict.change {
+            Some(change) => {
+                let maker = self.confirmed.maker(change);
+                maker.is_some_and(|maker| self.conflicts.actors.contains(&maker))
+            }
+            None => self.conflicts.cleared.contains(&conflict.pointer),
+        }
+    }
+
+    /// Which of an entry's changes wrote the value that stands.
+    fn last_of(&self, pointer: &Pointer, changes: &[Vec<u8>]) -> Option<Hash> {
+        let hashes: Vec<Hash> = changes
+            .iter()
+            .filter_map(|bytes| change::head(bytes))
+            .map(|head| head.hash)
+            .collect();
+        let held = self.confirmed.held_at(pointer);
+        let own = held
+            .iter()
+            .rfind(|held| held.change.is_some_and(|hash| hashes.contains(&hash)));
+        own.and_then(|held| held.change)
+    }
+
+    fn author(&self, id: String) -> AuthorReport {
+        let name = self.conflicts.names.get(&id).cloned().flatten();
+        AuthorReport { id, name }
+    }
+
+    /// After a snapshot, whose entries we have not seen: looks for values of ours that it hides.
+    pub(super) fn search(&mut self) {
+        for race in races(&self.confirmed, []) {
+            let ours = race.lost.iter().rfind(|lost| {
+                let maker = lost.change.and_then(|change| self.confirmed.maker(change));
+                maker.is_some_and(|maker| self.conflicts.actors.contains(&maker))
+            });
+            let Some(mine) = ours.filter(|mine| mine.value != race.stands.value) else {
+                continue;
+            };
+            let known = self.conflicts.open.contains_key(&race.pointer);
+            if known || !is_register(self.policy(), &race.pointer) {
+                continue;
+            }
+            let open = Open {
+                view: ConflictView {
+                    pointer: race.pointer.clone(),
+                    mine: mine.value.clone(),
+                    stands: race.stands.value,
+                    by: None,
+                    at: None::<Timestamp>,
+                },
+                stands: race.stands.change,
+            };
+            self.conflicts.open.insert(race.pointer, open);
+        }
+    }
+
+    /// The conflicts that are not settled, in the order of their fields.
+    pub(crate) fn conflicts(&mut self) -> Vec<ConflictView> {
+        if self.conflicts.open.is_empty() {
+            return Vec::new();
+        }
+        let mut open = std::mem::take(&mut self.conflicts.open);
+        open.retain(|pointer, open| self.is_open(pointer, open));
+        self.conflicts.open = open;
+        let views = self.conflicts.open.values().map(|open| open.view.clone());
+        views.collect()
+    }
+
+    /// Whether nobody who saw both has written the field since. Where somebody wrote it who saw
+    /// but the other value, that is what stands now.
+    fn is_open(&self, pointer: &Pointer, open: &mut Open) -> bool {
+        let mut held = self.shown().held_at(pointer);
+        let stands = held.pop();
+        let change = stands.as_ref().and_then(|stands| stands.change);
+        if change == open.stands {
+            return true;
+        }
+        let mut others = held.iter();
+        let hidden = others.any(|held| self.conflicts.actors.contains(&held.actor));
+        let Some(stands) = stands.filter(|_| hidden) else {
+            return false;
+        };
+        if self.conflicts.actors.contains(&stands.actor) {
+            return false;
+        }
+        open.stands = change;
+        open.view.stands = stands.value;
+        open.view.by = None;
+        open.view.mine != open.view.stands
+    }
+
+    /// The conflict at a field is known to the user.
+    pub(crate) fn dismiss(&mut self, pointer: &Pointer) {
+        self.conflicts.open.remove(pointer);
+    }
+
+    /// Writes our value of a conflict again, as an ordinary edit.
+    ///
+    /// # Errors
+    /// Those of an edit; [`CallError::NoConflict`] where there is none at that field.
+    pub(crate) fn keep(
+        &mut self,
+        author: &Author<'_>,
+        ordinal: u64,
+        pointer: &Pointer,
+    ) -> Result<(Edited, bool), CallError> {
+        let none = || CallError::NoConflict(pointer.to_string());
+        let open = self.conflicts.open.get(pointer).ok_or_else(none)?;
+        let mine = open.view.mine.clone();
+        let mut body = self.shown().presented();
+        let written = match (pointer.last(), &mine) {
+            (Some("$position"), Some(Value::String(position))) => {
+                let item = pointer.parent().ok_or_else(none)?;
+                let index = self.shown().index_at(&item, position);
+                let list = list_of(self.policy(), &mut body, &item);
+                index.zip(list).map(|(index, (list, found))| {
+                    let item = list.remove(found);
+                    list.insert(index.min(list.len()), item);
+                })
+            }
+            (Some("$deleted"), Some(Value::Bool(true))) => {
+                let item = pointer.parent().ok_or_else(none)?;
+                let list = list_of(self.policy(), &mut body, &item);
+                list.map(|(list, found)| drop(list.remove(found)))
+            }
+            _ => write(self.policy(), &mut body, pointer, mine),
+        };
+        written.ok_or_else(none)?;
+        let options = EditOptions {
+            absent: indelible_engine::merge::Absent::Removed,
+            ..EditOptions::default()
+        };
+        let edited = self.edit(author, ordinal, &body, &options)?;
+        self.dismiss(pointer);
+        Ok(edited)
+    }
+}
+
+/// Whether a field holds one value.
+fn is_register(policy: &Policy, pointer: &Pointer) -> bool {
+    if pointer.last().is_some_and(|last| last.starts_with('$')) {
+        return true;
+    }
+    let node = policy.find(pointer).map(|node| policy.node(node));
+    node.is_some_and(|node| !node.shape.is_container())
+}
+
+/// The list that an item is in, and its index.
+fn list_of<'v>(
+    policy: &Policy,
+    body: &'v mut Value,
+    item: &Pointer,
+) -> Option<(&'v mut Vec<Value>, usize)> {
+    let (list, id) = (item.parent()?, item.last()?);
+    let Shape::Keyed { key, .. } = &policy.node(policy.find(&list)?).shape else {
+        return None;
+    };
+    let items = walk(policy, body, &list)?.as_array_mut()?;
+    let named = |item: &Value| item.get(key).and_then(Value::as_str) == Some(id);
+    let index = items.iter().position(named)?;
+    Some((items, index))
+}
+
+/// Puts a value at a field of an object that is there, or removes it.
+fn write(policy: &Policy, body: &mut Value, pointer: &Pointer, value: Option<Value>) -> Option<()> {
+    let (mut holder, name) = (body, pointer.last()?);
+    let parent = pointer.parent()?;
+    for depth in 1..=parent.tokens().len() {
+        let at: Pointer = parent.tokens()[..depth].iter().cloned().collect();
+        holder = match holder {
+            // An object without content is left out of values.
+            Value::Object(map) => {
+                let token = parent.tokens()[depth - 1].clone();
+                map.entry(token)
+                    .or_insert_with(|| Value::Object(serde_json::Map::new()))
+            }
+            Value::Array(_) => inner(policy, holder, &at)?,
+            _ => return None,
+        };
+    }
+    let map = holder.as_object_mut()?;
+    match value {
+        Some(value) => drop(map.insert(name.to_owned(), value)),
+        None => drop(map.remove(name)),
+    }
+    Some(())
+}
+
+fn walk<'v>(policy: &Policy, body: &'v mut Value, at: &Pointer) -> Option<&'v mut Value> {
+    let mut value = body;
+    for depth in 1..=at.tokens().len() {
+        let at: Pointer = at.tokens()[..depth].iter().cloned().collect();
+        value = inner(policy, value, &at)?;
+    }
+    Some(value)
+}
+
+/// What a value holds under the last name of a pointer.
+fn inner<'v>(policy: &Policy, value: &'v mut Value, at: &Pointer) -> Option<&'v mut Value> {
+    let name = at.last()?;
+    match value {
+        Value::Object(map) => map.get_mut(name),
+        Value::Array(items) => {
+            let list = policy.node(policy.find(&at.parent()?)?);
+            let Shape::Keyed { key, .. } = &list.shape else {
+                return None;
+            };
+            let named = |item: &&mut Value| item.get(key).and_then(Value::as_str) == Some(name);
+            items.iter_mut().find(named)
+        }
+        _ => None,
+    }
+}
