@@ -53,6 +53,33 @@ test('only the way to a change is copied, and everything is frozen', () => {
   for (const part of [b, b.links, b.links[1]]) expect(Object.isFrozen(part)).toBe(true)
 })
 
+test('a container is copied once, however many patches change it', () => {
+  const list = freeze(Array.from({ length: 5_000 }, (_, index) => index))
+  let copies = 0
+  const slice = Array.prototype.slice
+  Array.prototype.slice = function (this: unknown[], ...range) {
+    if (this.length > 4_000) copies += 1
+    return slice.apply(this, range)
+  }
+  try {
+    const patches = Array.from(list, () => ({ op: 'remove', path: '/0' }) as const)
+    const after = applyPatches(list, [...patches, { op: 'add', path: '/-', value: 1 }])
+    expect([after, copies]).toEqual([[1], 1])
+  } finally {
+    Array.prototype.slice = slice
+  }
+  expect(list.length).toBe(5_000)
+})
+
+test('what was copied from one place to another is changed in one of them', () => {
+  const after = applyPatches(value, [
+    { op: 'replace', path: '/address/city', value: 'Nice' },
+    { op: 'copy', from: '/address', path: '/branch' },
+    { op: 'replace', path: '/branch/city', value: 'Metz' },
+  ])
+  expect(after).toMatchObject({ address: { city: 'Nice' }, branch: { city: 'Metz' } })
+})
+
 test.each<Patch>([
   { op: 'replace', path: '/nothing', value: 1 },
   { op: 'remove', path: '/nothing' },

@@ -65,31 +65,60 @@ export function define(object: object, key: PropertyKey, value: unknown): void {
 }
 
 /**
- * The value after the patches. Only the containers on the way to a change are copied.
+ * The value after the patches. Only the containers on the way to a change are copied, each once
+ * however many patches there are.
  *
  * @throws IndelibleError `patch` when an operation does not fit the value: then the caller has
  * lost step with the server and must ask for the whole value.
  */
 export function applyPatches(value: JsonValue, patches: readonly Patch[]): JsonValue {
-  return patches.reduce<JsonValue>(applyPatch, value)
+  const copies = new Copies()
+  const patched = patches.reduce<JsonValue>(
+    (before, patch) => applyPatch(before, patch, copies),
+    value,
+  )
+  copies.freeze()
+  return patched
 }
 
-function applyPatch(value: JsonValue, patch: Patch): JsonValue {
+/** Containers that were copied on the way to a change, and may be changed until they are frozen. */
+class Copies {
+  readonly #copies = new Set<object>()
+
+  /** The container itself if it is a copy already, or a copy of it. */
+  of<T extends readonly JsonValue[] | JsonObject>(container: T, copy: (container: T) => T): T {
+    if (this.#copies.has(container)) return container
+    const copied = copy(container)
+    this.#copies.add(copied)
+    return copied
+  }
+
+  freeze(): void {
+    for (const copy of this.#copies) Object.freeze(copy)
+    this.#copies.clear()
+  }
+}
+
+function applyPatch(value: JsonValue, patch: Patch, copies: Copies): JsonValue {
   const path = tokens(patch.path)
   switch (patch.op) {
     case 'add':
-      return edit(value, path, { sort: 'add', value: freeze(patch.value) })
+      return edit(value, path, { sort: 'add', value: freeze(patch.value) }, copies)
     case 'replace':
-      return edit(value, path, { sort: 'replace', value: freeze(patch.value) })
+      return edit(value, path, { sort: 'replace', value: freeze(patch.value) }, copies)
     case 'remove':
-      return edit(value, path, { sort: 'remove' })
+      return edit(value, path, { sort: 'remove' }, copies)
     case 'move': {
       const from = tokens(patch.from)
       const moved = read(value, from)
-      return edit(edit(value, from, { sort: 'remove' }), path, { sort: 'add', value: moved })
+      const rest = edit(value, from, { sort: 'remove' }, copies)
+      return edit(rest, path, { sort: 'add', value: moved }, copies)
     }
-    case 'copy':
-      return edit(value, path, { sort: 'add', value: read(value, tokens(patch.from)) })
+    case 'copy': {
+      // What is in two places from now on must not be changed in both.
+      copies.freeze()
+      return edit(value, path, { sort: 'add', value: read(value, tokens(patch.from)) }, copies)
+    }
     case 'test':
       if (share(read(value, path), patch.value) !== read(value, path)) throw misfit(patch.path)
       return value
@@ -131,14 +160,14 @@ function position(token: string, max: number): number {
   return index
 }
 
-function edit(value: JsonValue, path: readonly string[], change: Edit): JsonValue {
+function edit(value: JsonValue, path: readonly string[], change: Edit, copies: Copies): JsonValue {
   const [token, ...rest] = path
   if (token === undefined) {
     if (change.sort === 'remove') throw misfit('')
     return change.value
   }
-  if (isArray(value)) return editArray(value, token, rest, change)
-  if (isObject(value)) return editObject(value, token, rest, change)
+  if (isArray(value)) return editArray(value, token, rest, change, copies)
+  if (isObject(value)) return editObject(value, token, rest, change, copies)
   throw misfit(`/${token}`)
 }
 
@@ -147,11 +176,12 @@ function editArray(
   token: string,
   rest: readonly string[],
   change: Edit,
+  copies: Copies,
 ): JsonValue {
-  const copy = array.slice()
+  const copy = copies.of(array, array => array.slice()) as JsonValue[]
   if (rest.length > 0) {
     const index = position(token, array.length - 1)
-    copy[index] = edit(array[index] as JsonValue, rest, change)
+    copy[index] = edit(array[index] as JsonValue, rest, change, copies)
   } else if (change.sort === 'add') {
     copy.splice(token === '-' ? array.length : position(token, array.length), 0, change.value)
   } else if (change.sort === 'replace') {
@@ -159,7 +189,7 @@ function editArray(
   } else {
     copy.splice(position(token, array.length - 1), 1)
   }
-  return Object.freeze(copy)
+  return copy
 }
 
 function editObject(
@@ -167,15 +197,16 @@ function editObject(
   token: string,
   rest: readonly string[],
   change: Edit,
+  copies: Copies,
 ): JsonValue {
   if ((rest.length > 0 || change.sort !== 'add') && !Object.hasOwn(object, token)) {
     throw misfit(`/${token}`)
   }
-  const copy: Record<string, JsonValue> = { ...object }
-  if (rest.length > 0) define(copy, token, edit(object[token] as JsonValue, rest, change))
+  const copy = copies.of(object, object => ({ ...object }))
+  if (rest.length > 0) define(copy, token, edit(object[token] as JsonValue, rest, change, copies))
   else if (change.sort === 'remove') Reflect.deleteProperty(copy, token)
   else define(copy, token, change.value)
-  return Object.freeze(copy)
+  return copy
 }
 
 /**

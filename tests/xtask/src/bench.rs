@@ -26,6 +26,11 @@ const BENCHES: &[Bench] = &[
     ),
     bench("micro", "the parts of admission, and what they allocate"),
     Bench {
+        name: "merge",
+        about: "merging long texts and lists beside the same splices in Automerge",
+        take: client,
+    },
+    Bench {
         name: "engine",
         about: "looking back beside loading the document; checking a bundle beside applying it",
         take: engine,
@@ -79,6 +84,11 @@ fn engine(workspace: &Workspace, _: &str) -> Outcome {
     ["history", "verify"]
         .into_iter()
         .try_for_each(|name| program_of(workspace, "indelible-engine", name))
+}
+
+/// The programs in `client-wasm/benches/`.
+fn client(workspace: &Workspace, name: &str) -> Outcome {
+    program_of(workspace, "indelible-client", name)
 }
 
 fn program_of(workspace: &Workspace, package: &str, name: &str) -> Outcome {
