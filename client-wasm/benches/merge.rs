@@ -322,6 +322,7 @@ fn session(entity: &Entity) -> Session {
             kind,
             hash,
             text: SCHEMA.to_owned(),
+            rules: Some(entity.policy().rules().number()),
         },
         ServerFrame::Snapshot {
             entity: entity.id().clone(),
