@@ -4,9 +4,8 @@ use indelible_engine::id::EntityId;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::time::Timestamp;
 
-use crate::edit::{Author, Edited};
+use crate::edit::Edited;
 use crate::error::CallError;
-use crate::followed::Known;
 use crate::session::{Session, parse};
 
 impl Session {
@@ -20,30 +19,10 @@ impl Session {
         pointer: &str,
         now: Timestamp,
     ) -> Result<Edited, CallError> {
-        let id = parse::<EntityId>(entity)?;
         let pointer = parse::<Pointer>(pointer)?;
-        let followed = self
-            .followed
-            .get_mut(&id)
-            .ok_or_else(|| CallError::NotOpen(id.to_string()))?;
-        let Known::Replica(replica) = &mut followed.known else {
-            return Err(CallError::NoConflict(pointer.to_string()));
-        };
-        let Some(principal) = &self.principal else {
-            return Err(CallError::NotReady(id.to_string()));
-        };
-        let author = Author {
-            principal,
-            limits: &self.limits,
-            now,
-            fresh: self.ids.draw(now),
-        };
-        let (edited, written) = replica.keep(&author, followed.edits + 1, &pointer)?;
-        if written {
-            followed.edits += 1;
-            followed.refusal = None;
-        }
-        Ok(edited)
+        self.write(entity, now, |replica, author, ordinal| {
+            replica.keep(author, ordinal, &pointer)
+        })
     }
 
     /// Forgets the conflict at `pointer`: the other value is to stand.

@@ -3,11 +3,13 @@
 //! Invariant: plain data; nothing here needs a document.
 //! Must never know: how edits are made, judged or rebased.
 
+use indelible_engine::effects::PatchOp;
 use indelible_engine::id::{Epoch, Hash, Seq};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
+use indelible_engine::splice::Splice;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::ViolationReport;
 use serde_json::{Map, Value};
@@ -26,6 +28,37 @@ pub struct EditOptions {
     pub absent: merge::Absent,
     /// The state that the body was made from; without it, the present one.
     pub revision: Option<u64>,
+}
+
+/// A part of a text that is to be replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypedEdit {
+    /// The text; an item of a keyed list by its id, or by its index where no item has such an id.
+    pub pointer: String,
+    /// Where, in UTF-16 code units of the text that the author saw, and what.
+    pub splice: Splice,
+    /// The state that the author saw; without it, the present one.
+    pub revision: Option<u64>,
+}
+
+/// A place of a value, as [`Session::locate`](crate::Session::locate) finds it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Located {
+    /// With the ids of items.
+    pub pointer: Pointer,
+    /// With the indices of items, as in a JSON Patch.
+    pub path: Pointer,
+    /// Whether our principal may write there.
+    pub write: bool,
+}
+
+/// What changed in what is shown.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// There is a value now.
+    Whole(Value),
+    /// The value changed.
+    Changes(Vec<PatchOp>),
 }
 
 /// What an edit came to.

@@ -213,10 +213,12 @@ pub enum Event {
     Patch {
         /// Which entity.
         entity: EntityId,
-        /// RFC 6902.
+        /// RFC 6902, with `splice` for changes of texts.
         patch: Value,
         /// Names the value after the patch as a base of later edits; replicas only.
         revision: Option<u64>,
+        /// Whether it is an edit of this program.
+        local: bool,
     },
     /// An open entity has no value (any more).
     Gone {
@@ -267,7 +269,7 @@ pub enum Event {
     ItemPatch {
         /// Which entity.
         entity: EntityId,
-        /// RFC 6902.
+        /// RFC 6902, with `splice` for changes of texts.
         patch: Value,
     },
     /// An entity of a watched kind is gone.

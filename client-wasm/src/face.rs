@@ -3,10 +3,11 @@
 //! Invariant: no decision is made here.
 
 use indelible_engine::merge::{Absent, Protected};
+use indelible_engine::splice::Splice;
 use indelible_engine::time::Timestamp;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::edit::EditOptions;
+use crate::edit::{EditOptions, TypedEdit};
 use crate::event::Fault;
 
 #[wasm_bindgen]
@@ -147,6 +148,43 @@ impl Session {
 
     pub fn dismiss(&mut self, entity: &str, pointer: &str) {
         self.0.dismiss(entity, pointer);
+    }
+
+    /// `base`: a revision from a `value` or `patch` event.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "JavaScript hands them over one by one"
+    )]
+    pub fn splice(
+        &mut self,
+        entity: &str,
+        pointer: String,
+        index: u32,
+        remove: u32,
+        insert: String,
+        base: Option<f64>,
+        now: f64,
+    ) -> Result<String, String> {
+        let typed = TypedEdit {
+            pointer,
+            splice: Splice {
+                index: index as usize,
+                remove: remove as usize,
+                insert,
+            },
+            revision: base.map(|revision| revision as u64),
+        };
+        let edited = self
+            .0
+            .splice(entity, &typed, at(now))
+            .map_err(|error| error.to_json())?;
+        serde_json::to_string(&edited).map_err(|error| error.to_string())
+    }
+
+    /// JSON text: the place, or nothing.
+    pub fn locate(&self, entity: &str, pointer: &str) -> Option<String> {
+        let located = self.0.locate(entity, pointer)?;
+        serde_json::to_string(&located).ok()
     }
 
     pub fn edits(&self, entity: &str) -> f64 {

@@ -4,12 +4,12 @@
 //! by side here, so that each change is told once.
 //! Must never know: frames, other entities.
 
-use indelible_engine::effects::json_patch;
 use indelible_engine::id::EntityId;
 use indelible_engine::protocol::Mode;
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
+use crate::edit::News;
 use crate::event::{ConflictView, DroppedView, Event, Fault, Status, SyncState, ViolationView};
 use crate::replica::Replica;
 
@@ -62,8 +62,6 @@ pub(crate) struct Followed {
     /// What the server refused last, until the next edit.
     pub(crate) refusal: Option<Refusal>,
     last_sync: Option<Timestamp>,
-    /// The value that the program was told, while the entity is a replica.
-    told: Option<Value>,
     revision: u64,
     status: Option<Status>,
     /// The conflicts that the program was told of.
@@ -80,7 +78,6 @@ impl Followed {
             edits: 0,
             refusal: None,
             last_sync: None,
-            told: None,
             revision: 0,
             status: None,
             conflicts: Vec::new(),
@@ -114,38 +111,30 @@ impl Followed {
         }
     }
 
-    /// The event that tells what changed in the replica since it was last told.
-    pub(crate) fn news(&mut self) -> Option<Event> {
+    /// The event that tells what changed in the replica since it was last told. `local`: whether
+    /// that was an edit of the program.
+    pub(crate) fn news(&mut self, local: bool) -> Option<Event> {
         let Known::Replica(replica) = &mut self.known else {
             return None;
         };
-        let value = replica.shown().presented();
-        let event = match &self.told {
-            Some(told) => {
-                let patch = json_patch(replica.policy(), told, &value);
-                if patch.is_empty() {
-                    return None;
-                }
-                self.revision += 1;
-                Event::Patch {
-                    entity: self.id.clone(),
-                    patch: serde_json::to_value(patch).unwrap_or(Value::Null),
-                    revision: Some(self.revision),
-                }
-            }
-            None => {
-                self.revision += 1;
-                Event::Value {
-                    entity: self.id.clone(),
-                    mode: Mode::Replica,
-                    value: value.clone(),
-                    revision: Some(self.revision),
-                }
-            }
-        };
+        let news = replica.news()?;
+        self.revision += 1;
         replica.remember(self.revision);
-        self.told = Some(value);
-        Some(event)
+        let (entity, revision) = (self.id.clone(), Some(self.revision));
+        Some(match news {
+            News::Whole(value) => Event::Value {
+                entity,
+                mode: Mode::Replica,
+                value,
+                revision,
+            },
+            News::Changes(patch) => Event::Patch {
+                entity,
+                patch: serde_json::to_value(patch).unwrap_or(Value::Null),
+                revision,
+                local,
+            },
+        })
     }
 
     /// The event that lists the conflicts, where they have changed since the last one.
@@ -161,7 +150,9 @@ impl Followed {
 
     /// The whole value must be told again.
     pub(crate) fn forget_told(&mut self) {
-        self.told = None;
+        if let Some(replica) = self.replica() {
+            replica.forget_told();
+        }
     }
 
     fn state(&self, phase: Phase) -> SyncState {

@@ -419,6 +419,7 @@ impl Session {
                 entity,
                 patch,
                 revision: None,
+                local: false,
             });
         }
     }

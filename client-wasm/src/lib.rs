@@ -37,7 +37,7 @@ mod values;
 #[cfg(not(feature = "replicas"))]
 use values as replica;
 
-pub use edit::{EditOptions, Edited};
+pub use edit::{EditOptions, Edited, Located, TypedEdit};
 pub use error::CallError;
 pub use event::{ConflictView, DroppedView, Event, Fault, Status, SyncState, ViolationView};
 pub use inbound::BadFrame;

@@ -7,6 +7,7 @@
 
 mod conflicts;
 mod mend;
+mod typed;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
-use indelible_engine::merge::{self, Base, MergeError, MergeOptions};
+use indelible_engine::merge::{self, Base, MergeError, MergeOptions, Merged};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
 use indelible_engine::protocol::EntryReport;
@@ -85,6 +86,7 @@ pub(crate) struct Replica {
     flight: Option<Flight>,
     unsent: VecDeque<Edit>,
     revisions: VecDeque<Revision>,
+    told: Option<typed::Told>,
     /// The last answer was a refusal for how the changes were made, not for what they do.
     doubted: bool,
     conflicts: Conflicts,
@@ -111,6 +113,7 @@ impl Replica {
             flight: None,
             unsent: VecDeque::new(),
             revisions: VecDeque::new(),
+            told: None,
             doubted: false,
             conflicts: Conflicts::default(),
         })
@@ -330,6 +333,16 @@ impl Replica {
             &options,
         )
         .map_err(explain)?;
+        self.bring_in(author, ordinal, merged)
+    }
+
+    /// Takes in what a merge made, if it made anything.
+    fn bring_in(
+        &mut self,
+        author: &Author<'_>,
+        ordinal: u64,
+        merged: Merged,
+    ) -> Result<(Edited, bool), CallError> {
         let preserved = merged.preserved;
         let changes = merged.changes;
         if changes.is_empty() {
@@ -372,7 +385,8 @@ impl Replica {
             ));
         };
         let (entity, _, effects) = admitted.into_parts();
-        self.conflicts.edited(actor, &effects);
+        self.conflicts
+            .edited(self.actor.unwrap_or(author.fresh), &effects);
         self.local = Some(self.placed(entity));
         let last = changes.len() - 1;
         let parts = changes.into_iter().enumerate();

@@ -14,17 +14,18 @@ use indelible_engine::limits::Limits;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
-    ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, Token,
+    ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, TextForm, Token,
 };
 use indelible_engine::time::Timestamp;
 use serde_bytes::ByteBuf;
 use serde_json::Value;
 
-use crate::edit::{Author, EditOptions, Edited};
+use crate::edit::{Author, EditOptions, Edited, Located, TypedEdit};
 use crate::error::CallError;
 use crate::event::{Event, Fault, Status, SyncState};
 use crate::followed::{Followed, Known, Phase};
 use crate::ids::Ids;
+use crate::replica::Replica;
 use crate::requests::Request;
 
 /// Whether this module has replicas, and Automerge with them.
@@ -105,6 +106,7 @@ impl Session {
             protocol: PROTOCOL_VERSION,
             token: token.map(Token),
             client: self.name.clone(),
+            texts: Some(TextForm::Splices),
         });
     }
 
@@ -154,7 +156,7 @@ impl Session {
     pub fn poll_events(&mut self) -> Vec<Event> {
         let phase = self.phase;
         for followed in self.followed.values_mut() {
-            self.events.extend(followed.news());
+            self.events.extend(followed.news(false));
             self.events.extend(followed.conflict_news());
             if let Some(status) = followed.status_news(phase) {
                 let entity = Some(followed.id.clone());
@@ -262,12 +264,51 @@ impl Session {
         options: &EditOptions,
         now: Timestamp,
     ) -> Result<Edited, CallError> {
-        let id = parse::<EntityId>(entity)?;
         let body: Value = serde_json::from_str(body).map_err(json_error)?;
+        self.write(entity, now, |replica, author, ordinal| {
+            replica.edit(author, ordinal, &body, options)
+        })
+    }
+
+    /// Replaces a part of a text, at the place that the author saw: applied at once, sent as soon as
+    /// that is possible. A string that is no text with letters of its own is replaced as a whole.
+    ///
+    /// # Errors
+    /// [`CallError`], as for [`Self::edit`]; [`CallError::Document`] when the place is not there.
+    pub fn splice(
+        &mut self,
+        entity: &str,
+        typed: &TypedEdit,
+        now: Timestamp,
+    ) -> Result<Edited, CallError> {
+        self.write(entity, now, |replica, author, ordinal| {
+            replica.splice(author, ordinal, typed)
+        })
+    }
+
+    /// Finds a place in the value of a replica; `None` when there is no replica or no such item.
+    pub fn locate(&self, entity: &str, pointer: &str) -> Option<Located> {
+        let id = parse::<EntityId>(entity).ok()?;
+        let principal = self.principal.as_ref()?;
+        match &self.followed.get(&id)?.known {
+            Known::Replica(replica) => replica.locate(&pointer.parse().ok()?, principal),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        entity: &str,
+        now: Timestamp,
+        write: impl FnOnce(&mut Replica, &Author<'_>, u64) -> Result<(Edited, bool), CallError>,
+    ) -> Result<Edited, CallError> {
+        let id = parse::<EntityId>(entity)?;
         let followed = self
             .followed
             .get_mut(&id)
             .ok_or_else(|| CallError::NotOpen(id.to_string()))?;
+        // What others did is told before, so that what is told as local is nothing else.
+        self.events.extend(followed.news(false));
         let replica = match &mut followed.known {
             Known::Replica(replica) => replica,
             Known::Value { .. } => return Err(CallError::ValueMode(id.to_string())),
@@ -283,10 +324,11 @@ impl Session {
             now,
             fresh,
         };
-        let (edited, written) = replica.edit(&author, followed.edits + 1, &body, options)?;
+        let (edited, written) = write(replica, &author, followed.edits + 1)?;
         if written {
             followed.edits += 1;
             followed.refusal = None;
+            self.events.extend(followed.news(true));
         }
         Ok(edited)
     }

@@ -21,10 +21,13 @@ use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::limits::Limits;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
+use indelible_engine::principal::Principal;
 use indelible_engine::protocol::EntryReport;
 use serde_json::{Map, Value};
 
-use crate::edit::{Author, EditOptions, Edited, Mended, Refused, Settled, Snapshot};
+use crate::edit::{
+    Author, EditOptions, Edited, Located, Mended, News, Refused, Settled, Snapshot, TypedEdit,
+};
 use crate::error::CallError;
 use crate::event::ConflictView;
 
@@ -105,6 +108,27 @@ impl Replica {
         _: &Author<'_>,
         _: u64,
         _: &Pointer,
+    ) -> Result<(Edited, bool), CallError> {
+        match *self {}
+    }
+
+    pub(crate) fn news(&mut self) -> Option<News> {
+        match *self {}
+    }
+
+    pub(crate) fn forget_told(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn locate(&self, _: &Pointer, _: &Principal) -> Option<Located> {
+        match *self {}
+    }
+
+    pub(crate) fn splice(
+        &mut self,
+        _: &Author<'_>,
+        _: u64,
+        _: &TypedEdit,
     ) -> Result<(Edited, bool), CallError> {
         match *self {}
     }

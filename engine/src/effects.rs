@@ -6,6 +6,8 @@
 //! undone from the last to the first they lead back.
 //! Must never know: documents, operations, who wrote it.
 
+mod patch;
+
 use std::collections::{BTreeSet, HashMap};
 
 use serde::de::Error as _;
@@ -15,6 +17,8 @@ use serde_json::{Map, Value};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::sequence::{Edit, arrangement, edits};
+
+pub use patch::{PatchOp, json_patch, spliced_patch};
 
 /// One field that an entry changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -142,38 +146,6 @@ impl<'de> Deserialize<'de> for Effect {
 )]
 fn is_zero(count: &u32) -> bool {
     *count == 0
-}
-
-/// One operation of a JSON Patch (RFC 6902).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
-pub enum PatchOp {
-    /// Adds a member or inserts an element.
-    Add {
-        /// Where, with indices in arrays.
-        path: Pointer,
-        /// The value.
-        value: Value,
-    },
-    /// Removes a member or element.
-    Remove {
-        /// Where, with indices in arrays.
-        path: Pointer,
-    },
-    /// Replaces a value.
-    Replace {
-        /// Where, with indices in arrays.
-        path: Pointer,
-        /// The new value.
-        value: Value,
-    },
-    /// Moves an element within its array.
-    Move {
-        /// Where it was.
-        from: Pointer,
-        /// Where it goes, counted without it.
-        path: Pointer,
-    },
 }
 
 /// What changed between two presented values.
@@ -380,128 +352,6 @@ impl Effects<'_> {
             let old = id.and_then(|id| Some((id, before.get(id)?.1)));
             if let Some((id, old)) = old.filter(|(_, old)| *old != value) {
                 self.field(Some(item), Some(old), Some(value), at.child(id));
-            }
-        }
-    }
-}
-
-/// The patch that makes `before` into `after`, with moves for items of keyed lists.
-#[must_use]
-pub fn json_patch(policy: &Policy, before: &Value, after: &Value) -> Vec<PatchOp> {
-    let mut patch = Patch {
-        policy,
-        ops: Vec::new(),
-    };
-    patch.value(Some(policy.root()), before, after, Pointer::root());
-    patch.ops
-}
-
-struct Patch<'a> {
-    policy: &'a Policy,
-    ops: Vec<PatchOp>,
-}
-
-impl Patch<'_> {
-    fn value(&mut self, node: Option<NodeId>, before: &Value, after: &Value, at: Pointer) {
-        if before == after {
-            return;
-        }
-        let shape = node.map(|node| (node, &self.policy.node(node).shape));
-        match (shape, before, after) {
-            (Some((node, Shape::Object { .. })), Value::Object(from), Value::Object(to)) => {
-                self.object(node, from, to, &at);
-            }
-            (Some((_, Shape::Keyed { item, key })), Value::Array(from), Value::Array(to)) => {
-                self.keyed(*item, key, from, to, &at);
-            }
-            (Some((_, Shape::List { .. })), Value::Array(from), Value::Array(to)) => {
-                self.list(from, to, &at);
-            }
-            _ => self.ops.push(PatchOp::Replace {
-                path: at,
-                value: after.clone(),
-            }),
-        }
-    }
-
-    fn object(
-        &mut self,
-        node: NodeId,
-        from: &Map<String, Value>,
-        to: &Map<String, Value>,
-        at: &Pointer,
-    ) {
-        for name in names(from, to) {
-            let path = at.child(name);
-            match (from.get(name), to.get(name)) {
-                (None, Some(value)) => self.ops.push(PatchOp::Add {
-                    path,
-                    value: value.clone(),
-                }),
-                (Some(_), None) => self.ops.push(PatchOp::Remove { path }),
-                (Some(old), Some(new)) => {
-                    self.value(self.policy.child(node, name), old, new, path);
-                }
-                (None, None) => {}
-            }
-        }
-    }
-
-    fn list(&mut self, from: &[Value], to: &[Value], at: &Pointer) {
-        for Edit {
-            at: start,
-            removed,
-            inserted,
-        } in edits(from, to)
-        {
-            let path = at.child(start.to_string());
-            for _ in removed {
-                self.ops.push(PatchOp::Remove { path: path.clone() });
-            }
-            for (offset, value) in inserted.iter().enumerate() {
-                let path = at.child((start + offset).to_string());
-                self.ops.push(PatchOp::Add {
-                    path,
-                    value: value.clone(),
-                });
-            }
-        }
-    }
-
-    fn keyed(&mut self, item: NodeId, key: &str, from: &[Value], to: &[Value], at: &Pointer) {
-        let (before, after) = (by_id(from, key), by_id(to, key));
-        let mut line = Vec::with_capacity(from.len());
-        let mut gone = Vec::new();
-        for (index, id) in ids(from, key).into_iter().enumerate() {
-            if after.contains_key(id) {
-                line.push(id);
-            } else {
-                gone.push(index);
-            }
-        }
-        let path = |index: usize| at.child(index.to_string());
-        let removed = gone.into_iter().rev();
-        self.ops
-            .extend(removed.map(|index| PatchOp::Remove { path: path(index) }));
-        for placed in arrangement(&line, &ids(to, key)) {
-            self.ops.push(match placed.from {
-                Some(from) => PatchOp::Move {
-                    from: path(from),
-                    path: path(placed.to),
-                },
-                None => PatchOp::Add {
-                    path: path(placed.to),
-                    value: to[placed.wanted].clone(),
-                },
-            });
-        }
-        for (index, value) in to.iter().enumerate() {
-            let old = value
-                .get(key)
-                .and_then(Value::as_str)
-                .and_then(|id| before.get(id));
-            if let Some((_, old)) = old {
-                self.value(Some(item), old, value, at.child(index.to_string()));
             }
         }
     }

@@ -88,6 +88,7 @@ pub mod protocol;
 pub mod rebase;
 pub mod schema;
 mod sequence;
+pub mod splice;
 pub mod time;
 pub mod value;
 pub mod violation;

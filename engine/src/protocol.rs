@@ -50,6 +50,17 @@ pub enum Mode {
     Value,
 }
 
+/// How a change of a text comes in a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TextForm {
+    /// As the parts that were replaced.
+    Splices,
+    /// As the whole new text, in plain RFC 6902. Any form that a server does not know is this one.
+    #[serde(other)]
+    Whole,
+}
+
 /// In which mode a principal may open the entities of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -85,6 +96,9 @@ pub enum ClientFrame {
         /// The name and version of the client software, for the server's log.
         #[serde(default)]
         client: String,
+        /// How changes of texts are to come in patches; without it, as whole texts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        texts: Option<TextForm>,
     },
     /// A fresh token for the same principal.
     Auth {

@@ -388,6 +388,7 @@ impl Client {
             protocol: 1,
             token: Some(Token(auth.issue(&ground.author, now, hour).unwrap())),
             client: "bench".to_owned(),
+            texts: None,
         });
         client.send(&ClientFrame::Open {
             entity: ground.entity.id().clone(),

@@ -174,7 +174,8 @@ impl Replica {
             match fresh.with_edits(self.edits()) {
                 Ok(local) if same => {
                     fresh.local = Some(local);
-                    fresh.actor = self.actor;
+                    // Of what the snapshot holds of our actor, nothing is known: the next edit gets a
+                    // fresh one.
                     fresh.flight = self.flight.take();
                     fresh.unsent = std::mem::take(&mut self.unsent);
                 }
@@ -189,6 +190,7 @@ impl Replica {
             fresh.conflicts.forget();
         }
         fresh.revisions = std::mem::take(&mut self.revisions);
+        fresh.told = self.told.take();
         *self = fresh;
         Ok((saved, mended))
     }

@@ -7,6 +7,7 @@ mod long;
 mod pair;
 mod refusals;
 mod server;
+mod splices;
 mod tokens;
 
 use indelible_client::{CallError, EditOptions, Event, SyncState};

@@ -3,8 +3,9 @@
 use indelible_client::{CallError, EditOptions, Event, Session, Status, SyncState};
 use indelible_engine::limits::Limits;
 use indelible_engine::protocol::{ClientFrame, ServerFrame};
+use indelible_engine::splice::{self, Splice};
 use indelible_engine::time::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::server::{Server, entity};
 
@@ -151,6 +152,13 @@ fn patch_value(value: &mut Value, patch: &Value) {
             Some("move") => {
                 let moved = take(value, op["from"].as_str().expect("a source"));
                 put(value, path, moved, true);
+            }
+            Some("splice") => {
+                let splice: Splice = serde_json::from_value(op.clone()).expect("a splice");
+                let text = value.pointer_mut(path).expect("the text is there");
+                let before = text.as_str().expect("a text");
+                let after = splice::apply(before, &[splice]).expect("it fits the text");
+                *text = json!(after);
             }
             other => panic!("operation {other:?}"),
         }

@@ -9,7 +9,7 @@ use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
-use indelible_engine::merge::{MergeOptions, merge};
+use indelible_engine::merge::{self, MergeOptions, TextEdit, merge};
 use indelible_engine::migration::migrate;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
@@ -17,6 +17,7 @@ use indelible_engine::protocol::{
     AuthorReport, ClientFrame, EntryReport, KindMode, KindReport, PROTOCOL_VERSION, ServerFrame,
 };
 use indelible_engine::schema::SchemaSource;
+use indelible_engine::splice::Splice;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::ViolationReport;
 use serde_bytes::ByteBuf;
@@ -144,8 +145,42 @@ impl Server {
             ..MergeOptions::default()
         };
         let merged = merge(seen, who, &actor, body, &options).expect("the body is sound");
+        self.admit(id, who, merged.changes, creation)
+    }
+
+    /// Types into the text at `at`, as somebody else; gives the entry.
+    pub(crate) fn splice(
+        &mut self,
+        id: &EntityId,
+        who: &Principal,
+        at: &str,
+        splice: &Splice,
+    ) -> EntryReport {
+        let entity = &self.logs[id].entity;
+        let actor = indelible_engine::change::server_actor(id, entity.epoch(), &who.id);
+        let edit = TextEdit {
+            at: &at.parse().expect("a pointer"),
+            splice,
+            base: None,
+            limits: &Limits::default(),
+        };
+        let merged = merge::splice(entity, who, &actor, &edit).expect("the splice fits");
+        self.admit(id, who, merged.changes, false)
+    }
+
+    fn admit(
+        &mut self,
+        id: &EntityId,
+        who: &Principal,
+        changes: Vec<Vec<u8>>,
+        creation: bool,
+    ) -> EntryReport {
+        let log = self
+            .logs
+            .get_mut(id)
+            .expect("the test names an entity that there is");
         let proposal = Proposal {
-            id: ProposalId([log.entries.len() as u8; 16]),
+            id: ProposalId([u8::try_from(log.entries.len() % 256).expect("a byte"); 16]),
             author: who.clone(),
             session: None,
             origin: if creation {
@@ -153,7 +188,7 @@ impl Server {
             } else {
                 Origin::Server
             },
-            changes: merged.changes,
+            changes,
             claimed: None,
         };
         let verdict = admit(&log.entity, &proposal, at(log), &Limits::default());

@@ -10,6 +10,7 @@ mod carry;
 mod keyed;
 mod leaves;
 mod splices;
+mod typed;
 
 use std::collections::BTreeSet;
 
@@ -28,6 +29,8 @@ use crate::policy::{NodeId, Policy, Rights, Shape, refusal_text};
 use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
+
+pub use typed::{TextEdit, may_edit, splice};
 
 pub(crate) use carry::{Care, Holder, Version, carry_fields, carry_object, carry_value};
 

@@ -18,11 +18,11 @@ use crate::violation::Rule;
 
 /// One splice in the present sequence: remove `removed` units at `at`, then insert there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Splice {
-    at: usize,
-    removed: usize,
+pub(super) struct Splice {
+    pub(super) at: usize,
+    pub(super) removed: usize,
     /// Elements of the body to insert.
-    inserted: std::ops::Range<usize>,
+    pub(super) inserted: std::ops::Range<usize>,
 }
 
 impl Merger<'_, '_> {
@@ -133,7 +133,12 @@ impl Merger<'_, '_> {
         fit
     }
 
-    fn may_splice(&mut self, target: &Target<'_>, value: &Value, present: Value) -> bool {
+    pub(super) fn may_splice(
+        &mut self,
+        target: &Target<'_>,
+        value: &Value,
+        present: Value,
+    ) -> bool {
         let Some(rule) = self.rights.denied(target.node, target.fresh) else {
             return true;
         };
@@ -149,7 +154,7 @@ impl Merger<'_, '_> {
 
     /// The splices in the present sequence for runs that differ between base and body, ascending.
     /// `width` gives the units of position that an element takes.
-    fn splices<T: Element>(
+    pub(super) fn splices<T: Element>(
         &self,
         object: &ObjId,
         found: &[Run],

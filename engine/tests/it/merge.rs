@@ -55,6 +55,7 @@ fn patched(before: &Value, patch: &[PatchOp]) -> Value {
             PatchOp::Replace { path, value: new } => {
                 *value.pointer_mut(&path.to_string()).unwrap() = new.clone();
             }
+            PatchOp::Splice { .. } => unreachable!("plain patches have none"),
             PatchOp::Move { from, path } => {
                 let moved = take(&mut value, &from.to_string());
                 insert(&mut value, &path.to_string(), moved);

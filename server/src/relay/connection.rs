@@ -16,13 +16,13 @@ use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use indelible_engine::limits::Limits;
 use indelible_engine::principal::Principal;
-use indelible_engine::protocol::{ClientFrame, FrameError, PROTOCOL_VERSION, Token};
+use indelible_engine::protocol::{ClientFrame, FrameError, PROTOCOL_VERSION, TextForm, Token};
 use indelible_engine::time::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 
-use self::session::Following;
+use self::session::{Asker, Following};
 use super::bucket::Bucket;
 use super::fanout::Outbox;
 use super::frames;
@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     let end = tokio::select! {
         hello = hello => match hello {
             Ok(Ok(caller)) => {
-                let mut following = Following::new(hub, caller.principal, Arc::clone(&outbox), &settings);
+                let mut following = Following::new(hub, caller.asks, Arc::clone(&outbox), &settings);
                 tracing::Span::current()
                     .record("id", following.connection().0)
                     .record("principal", following.principal().id.as_str());
@@ -122,7 +122,7 @@ pub(crate) async fn serve(
 
 /// Who said hello.
 struct Caller {
-    principal: Principal,
+    asks: Asker,
     expires: Option<Timestamp>,
     client: String,
 }
@@ -137,6 +137,7 @@ async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Ca
         protocol,
         token,
         client,
+        texts,
     } = incoming.frame(outbox).await?
     else {
         let end = End::new(close_code::POLICY, "hello comes first");
@@ -151,16 +152,23 @@ async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Ca
         .filter(|c| !c.is_control())
         .take(80)
         .collect();
+    let texts = texts.unwrap_or(TextForm::Whole);
     let Some(Token(token)) = token else {
         return Ok(Caller {
-            principal: Principal::anonymous(),
+            asks: Asker {
+                principal: Principal::anonymous(),
+                texts,
+            },
             expires: None,
             client,
         });
     };
     match hub.auth().verify(&token) {
         Ok(verified) => Ok(Caller {
-            principal: verified.principal,
+            asks: Asker {
+                principal: verified.principal,
+                texts,
+            },
             expires: Some(verified.expires),
             client,
         }),

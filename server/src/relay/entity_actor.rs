@@ -13,11 +13,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use indelible_engine::effects::json_patch;
+use indelible_engine::effects::{json_patch, spliced_patch};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::history::Had;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::policy::Policy;
+use indelible_engine::protocol::TextForm;
+use indelible_engine::splice::Texts;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -27,7 +29,7 @@ use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, RelayedEntry};
 use super::hub::Hub;
 use super::loading::{self, Loaded};
-use super::values::{KindValues, Present};
+use super::values::{Patches, Present};
 use super::writes::{Haste, Outcome, Write, WriteError};
 use crate::commit::CommitError;
 use crate::storage::{Append, Presence};
@@ -285,20 +287,26 @@ impl Actor {
             .hub
             .versions()
             .seal(&self.id, PROJECTION, place.0, place.1);
-        let followed = |values: &KindValues| values.has_followers(&self.id);
-        let patch = match &self.present {
-            Some(before) if self.hub.values(self.id.kind()).is_some_and(followed) => {
-                Some(self.patch(&before.value, &value))
-            }
-            _ => None,
+        let before = self.present.as_ref().map(|before| &before.value);
+        let present = Present::new(self.id.clone(), place, version, at, value);
+        let present = Arc::new(present);
+        let make = |form| match before {
+            Some(before) => self.patch((before, &present.value), &entity, form),
+            None => String::new(),
         };
-        let present = Arc::new(Present::new(self.id.clone(), place, version, at, value));
+        let patches = before.map(|_| Patches::new(&make));
+        if let (Some(values), Some(patches)) = (self.hub.values(self.id.kind()), &patches) {
+            // Before the lock that joining and publishing share.
+            for form in values.forms(&self.id) {
+                patches.text(form);
+            }
+        }
         let unchanged = self.hub.values(self.id.kind()).is_none_or(|values| {
             let known = values.get(&self.id);
             known.is_some_and(|known| (known.epoch, known.seq) == place)
         });
         if let Some(values) = self.hub.values(self.id.kind()).filter(|_| !unchanged) {
-            values.publish(&present, patch.as_deref());
+            values.publish(&present, patches.as_ref());
         }
         // Last, so that what an author gets (entries, then the answer) goes out together.
         if let Some(entries) = entries {
@@ -321,8 +329,15 @@ impl Actor {
         (self.snapshot, self.present) = (None, None);
     }
 
-    fn patch(&self, before: &Value, after: &Value) -> String {
-        let patch = json_patch(&self.policy, before, after);
+    /// The patch from the value of the present state to that of a later one.
+    fn patch(&self, (before, after): (&Value, &Value), later: &Entity, form: TextForm) -> String {
+        let patch = match (form, &self.entity) {
+            (TextForm::Splices, Some(entity)) => {
+                let texts = Texts::between(entity, later, &[]);
+                spliced_patch(&self.policy, before, after, &texts)
+            }
+            _ => json_patch(&self.policy, before, after),
+        };
         serde_json::to_string(&patch).expect("patches are plain JSON with text keys")
     }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::body::Bytes;
 use indelible_engine::id::{EntityId, Kind};
+use indelible_engine::protocol::TextForm;
 use tokio::sync::Notify;
 
 /// Names one connection for as long as the process lives.
@@ -261,6 +262,8 @@ pub(crate) struct Subscriber {
     pub(crate) outbox: Arc<Outbox>,
     /// What it follows.
     pub(crate) subscription: Arc<Subscription>,
+    /// How changes of texts are to come.
+    pub(crate) texts: TextForm,
 }
 
 #[cfg(test)]

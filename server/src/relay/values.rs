@@ -6,11 +6,13 @@
 //!
 //! Must not know: changes, admission, the store, sockets.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::body::Bytes;
 use indelible_engine::id::{EntityId, Epoch, Kind, Seq};
+use indelible_engine::protocol::TextForm;
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
@@ -65,6 +67,33 @@ impl Present {
     /// The `value` frame, encoded once.
     pub(crate) fn frame(&self) -> Bytes {
         self.frame.get_or_init(|| frames::value(self)).clone()
+    }
+}
+
+/// The patch that leads to a value, in each form of which it is asked for.
+pub(crate) struct Patches<'a> {
+    make: &'a dyn Fn(TextForm) -> String,
+    whole: OnceCell<String>,
+    splices: OnceCell<String>,
+}
+
+impl<'a> Patches<'a> {
+    /// `make` gives the patch as text.
+    pub(crate) fn new(make: &'a dyn Fn(TextForm) -> String) -> Self {
+        Self {
+            make,
+            whole: OnceCell::new(),
+            splices: OnceCell::new(),
+        }
+    }
+
+    /// The patch in one form, made once.
+    pub(crate) fn text(&self, form: TextForm) -> &str {
+        let made = match form {
+            TextForm::Whole => &self.whole,
+            TextForm::Splices => &self.splices,
+        };
+        made.get_or_init(|| (self.make)(form))
     }
 }
 
@@ -174,32 +203,50 @@ impl KindValues {
         self.lock().watchers.remove(&connection);
     }
 
-    /// Whether anybody follows the entity, by itself or with its kind.
-    pub(crate) fn has_followers(&self, entity: &EntityId) -> bool {
+    /// In which forms patches of the entity are followed, by itself or with its kind.
+    pub(crate) fn forms(&self, entity: &EntityId) -> Vec<TextForm> {
         let table = self.lock();
-        !table.watchers.is_empty() || table.readers.contains_key(entity)
+        let readers = table.readers.get(entity);
+        let asked = |form: &TextForm| {
+            let mut all = table
+                .watchers
+                .values()
+                .chain(readers.into_iter().flat_map(HashMap::values));
+            all.any(|follower| follower.texts == *form)
+        };
+        let forms = [TextForm::Whole, TextForm::Splices];
+        forms.into_iter().filter(asked).collect()
     }
 
-    /// Replaces an entity's value and tells its followers; `patch` is the JSON Patch from the
-    /// value before, `None` when the entity is new or the difference is not known.
-    pub(crate) fn publish(&self, present: &Arc<Present>, patch: Option<&str>) {
+    /// Replaces an entity's value and tells its followers, all of one form by the same bytes;
+    /// `patches` lead there from the value before, `None` when the entity is new or the difference
+    /// is not known.
+    pub(crate) fn publish(&self, present: &Arc<Present>, patches: Option<&Patches<'_>>) {
         let mut table = self.lock();
         table
             .present
             .insert(present.entity.clone(), Arc::clone(present));
-        let frame = OnceLock::new();
-        let frame = || {
-            let make = || patch.map_or_else(|| present.frame(), |p| frames::patch(present, p));
-            frame.get_or_init(make).clone()
+        let (whole, splices) = (OnceCell::new(), OnceCell::new());
+        let frame = |form: TextForm| {
+            let make = || match patches {
+                Some(patches) => frames::patch(present, patches.text(form)),
+                None => present.frame(),
+            };
+            let made: &OnceCell<Bytes> = match form {
+                TextForm::Whole => &whole,
+                TextForm::Splices => &splices,
+            };
+            made.get_or_init(make).clone()
         };
         let Table {
             watchers, readers, ..
         } = &mut *table;
         let kind = EntityId::singleton(self.kind.clone());
-        watchers.retain(|_, watcher| send(watcher, frame(), &kind));
+        watchers.retain(|_, watcher| send(watcher, frame(watcher.texts), &kind));
         if let Some(readers) = readers.get_mut(&present.entity) {
             readers.retain(|connection, reader| {
-                watchers.contains_key(connection) || send(reader, frame(), &present.entity)
+                watchers.contains_key(connection)
+                    || send(reader, frame(reader.texts), &present.entity)
             });
         }
     }

@@ -133,6 +133,7 @@ async fn hello_comes_first_and_speaks_version_1() {
             protocol: 2,
             token: None,
             client: String::new(),
+            texts: None,
         })
         .await;
     assert_eq!(error_code(client.next().await), "protocol");

@@ -178,6 +178,7 @@ impl Client {
             protocol: 1,
             token,
             client: "tests".into(),
+            texts: None,
         })
         .await;
     }

@@ -5,7 +5,7 @@ use indelible_engine::limits::Limits;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
     AuthorReport, ClientFrame, EntryReport, FrameError, KindMode, KindReport, Mode, ServerFrame,
-    Token,
+    TextForm, Token,
 };
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::ViolationReport;
@@ -39,11 +39,19 @@ fn client_frames() -> Vec<ClientFrame> {
             protocol: 1,
             token: None,
             client: "indelible-js/0.1.0".into(),
+            texts: None,
         },
         ClientFrame::Hello {
             protocol: 1,
             token: Some(Token("a.b.c".into())),
             client: String::new(),
+            texts: None,
+        },
+        ClientFrame::Hello {
+            protocol: 1,
+            token: None,
+            client: "indelible-js/0.1.0".into(),
+            texts: Some(TextForm::Splices),
         },
         ClientFrame::Auth {
             token: Token("d.e.f".into()),
@@ -170,6 +178,14 @@ fn server_frames() -> Vec<ServerFrame> {
             patch: "[{\"op\":\"replace\",\"path\":\"/name\",\"value\":\"Joan\"}]".into(),
             at: AT,
         },
+        ServerFrame::Patch {
+            entity: entity(),
+            version: "AbC_-b".into(),
+            patch:
+                "[{\"op\":\"splice\",\"path\":\"/bio\",\"index\":3,\"remove\":1,\"insert\":\"é\"}]"
+                    .into(),
+            at: AT,
+        },
         ServerFrame::Watched { kind: kind() },
         ServerFrame::Admitted {
             id: ID,
@@ -242,6 +258,10 @@ fn undecodable() -> Vec<(&'static str, Vec<u8>)> {
         (
             "an id of four bytes",
             b"\xa1\x66create\xa1\x62id\x44abcd".to_vec(),
+        ),
+        (
+            "a form of texts that is not known",
+            b"\xa1\x65hello\xa2\x68protocol\x01\x65texts\x65later".to_vec(),
         ),
         ("an unknown frame", b"\xa1\x68teleport\xa0".to_vec()),
         (

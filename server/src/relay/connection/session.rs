@@ -12,7 +12,7 @@ use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, Session
 use indelible_engine::policy::{Permission, Policy};
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
-    ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame,
+    ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame, TextForm,
 };
 use indelible_engine::violation::Refusal;
 use tokio::sync::Semaphore;
@@ -26,6 +26,13 @@ use crate::clock;
 use crate::config::ConnectionSettings;
 use crate::json;
 
+/// Who asks, and in which form for changes of texts.
+#[derive(Debug)]
+pub(super) struct Asker {
+    pub(super) principal: Principal,
+    pub(super) texts: TextForm,
+}
+
 /// The state of a connection after its handshake.
 #[derive(Debug)]
 pub(super) struct Following {
@@ -33,6 +40,7 @@ pub(super) struct Following {
     connection: ConnectionId,
     session: Arc<Session>,
     principal: Principal,
+    texts: TextForm,
     outbox: Arc<Outbox>,
     followed_max: usize,
     /// Writes that may be on their way at a time.
@@ -45,7 +53,7 @@ pub(super) struct Following {
 impl Following {
     pub(super) fn new(
         hub: Hub,
-        principal: Principal,
+        Asker { principal, texts }: Asker,
         outbox: Arc<Outbox>,
         settings: &ConnectionSettings,
     ) -> Self {
@@ -57,6 +65,7 @@ impl Following {
             )),
             hub,
             principal,
+            texts,
             outbox,
             followed_max: settings.open_entities_max,
             places: Arc::new(Semaphore::new(settings.proposals_in_flight_max)),
@@ -187,6 +196,7 @@ impl Following {
             connection: self.connection,
             outbox: Arc::clone(&self.outbox),
             subscription: Arc::new(subscription),
+            texts: self.texts,
         }
     }
 

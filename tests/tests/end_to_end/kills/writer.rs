@@ -49,6 +49,7 @@ pub(crate) async fn connect(authority: &str, token: String) -> Option<Client> {
         protocol: 1,
         token: Some(indelible_engine::protocol::Token(token)),
         client: "tests".into(),
+        texts: None,
     };
     if !client.try_send(&hello).await {
         return None;

@@ -73,6 +73,7 @@ fn question(fortress: &Fortress, greeted: bool) -> Vec<u8> {
             protocol: PROTOCOL_VERSION,
             token: Some(Token(fortress.token("mallory"))),
             client: String::new(),
+            texts: None,
         },
     };
     frame.encode()

@@ -1,0 +1,163 @@
+//! Texts of a replica: what is typed into them, and how changes of them are told.
+//!
+//! Invariant: the splices that are told are where the letters went, whoever wrote them; applied to
+//! the text that was told before, they give the one that is shown.
+
+use indelible_engine::effects::spliced_patch;
+use indelible_engine::entity::Entity;
+use indelible_engine::id::Hash;
+use indelible_engine::merge::{self, Absent, TextEdit, may_edit};
+use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::{Policy, Shape};
+use indelible_engine::principal::Principal;
+use indelible_engine::splice::{Texts, apply};
+use serde_json::Value;
+
+use super::{Replica, explain};
+use crate::edit::{Author, EditOptions, Edited, Located, News, TypedEdit};
+use crate::error::CallError;
+
+/// What the program was told last.
+#[derive(Debug)]
+pub(super) struct Told {
+    value: Value,
+    state: Entity,
+    /// Heads of the server's state at that time.
+    confirmed: Vec<Hash>,
+}
+
+impl Replica {
+    /// What changed in what is shown since this was last asked.
+    pub(crate) fn news(&mut self) -> Option<News> {
+        let value = self.shown().presented();
+        let news = match &self.told {
+            // Other letters may stand there now that look the same.
+            Some(told) if told.value == value => None,
+            Some(told) => {
+                let texts = Texts::between(&told.state, self.shown(), &told.confirmed);
+                let patch = spliced_patch(self.policy(), &told.value, &value, &texts);
+                Some(News::Changes(patch))
+            }
+            None => Some(News::Whole(value.clone())),
+        };
+        self.told = Some(Told {
+            value,
+            state: self.shown().clone(),
+            confirmed: self.confirmed.heads(),
+        });
+        news
+    }
+
+    /// The whole value must be told again.
+    pub(crate) fn forget_told(&mut self) {
+        self.told = None;
+    }
+
+    /// Where a pointer points in what is shown; `None` when it names an item that is not there.
+    pub(crate) fn locate(&self, at: &Pointer, principal: &Principal) -> Option<Located> {
+        let (pointer, path) = places(self.policy(), &self.shown().presented(), at)?;
+        let write = may_edit(self.policy(), principal, &pointer);
+        Some(Located {
+            pointer,
+            path,
+            write,
+        })
+    }
+
+    /// Replaces a part of a text: shown at once and pending, like [`Self::edit`].
+    pub(crate) fn splice(
+        &mut self,
+        author: &Author<'_>,
+        ordinal: u64,
+        typed: &TypedEdit,
+    ) -> Result<(Edited, bool), CallError> {
+        let at: Pointer = typed
+            .pointer
+            .parse()
+            .map_err(|_| CallError::Document("this is not a JSON Pointer".to_owned()))?;
+        let base = typed
+            .revision
+            .map(|revision| self.base(revision))
+            .transpose()?;
+        let shown = self.shown().presented();
+        let seen = base.as_ref().map_or(&shown, |base| &base.value);
+        let gone = || CallError::Document(format!("there is nothing at {at}"));
+        let (pointer, _) = places(self.policy(), &shown, &at).ok_or_else(gone)?;
+        let shape = self.policy().find(&pointer).map(|node| {
+            let policy = self.policy();
+            &policy.node(node).shape
+        });
+        if !matches!(shape, Some(Shape::Text { .. })) {
+            let (_, path) = places(self.policy(), seen, &pointer).ok_or_else(gone)?;
+            let body = replaced(seen, &path, typed).ok_or_else(gone)?;
+            let options = EditOptions {
+                absent: Absent::Removed,
+                revision: typed.revision,
+                ..EditOptions::default()
+            };
+            return self.edit(author, ordinal, &body, &options);
+        }
+        let actor = *self.actor.get_or_insert(author.fresh);
+        let edit = TextEdit {
+            at: &pointer,
+            splice: &typed.splice,
+            base: base.as_ref().map(|base| base.heads.as_slice()),
+            limits: author.limits,
+        };
+        let merged = merge::splice(self.shown(), author.principal, &actor.into(), &edit);
+        self.bring_in(author, ordinal, merged.map_err(explain)?)
+    }
+}
+
+/// A pointer with the ids of items, and with their indices.
+fn places(policy: &Policy, value: &Value, at: &Pointer) -> Option<(Pointer, Pointer)> {
+    let (mut pointer, mut path) = (Pointer::root(), Pointer::root());
+    let mut node = Some(policy.root());
+    let mut value = Some(value);
+    for token in at.tokens() {
+        let shape = node.map(|node| &policy.node(node).shape);
+        match (shape, value) {
+            (Some(Shape::Keyed { key, .. }), Some(Value::Array(items))) => {
+                let id = |item: &Value| item.get(key).and_then(Value::as_str).map(str::to_owned);
+                let named = items
+                    .iter()
+                    .position(|item| id(item).as_deref() == Some(token));
+                let index = named.or_else(|| token.parse().ok())?;
+                let item = items.get(index)?;
+                pointer.push(id(item)?);
+                path.push(index.to_string());
+                value = Some(item);
+            }
+            (Some(Shape::Keyed { .. }), _) => return None,
+            (_, inside) => {
+                pointer.push(token.clone());
+                path.push(token.clone());
+                value = inside.and_then(|inside| match inside {
+                    Value::Array(items) => items.get(token.parse::<usize>().ok()?),
+                    other => other.get(token),
+                });
+            }
+        }
+        node = node.and_then(|node| policy.child(node, token));
+    }
+    Some((pointer, path))
+}
+
+/// The value with a part of one of its strings replaced.
+fn replaced(value: &Value, path: &Pointer, typed: &TypedEdit) -> Option<Value> {
+    let mut value = value.clone();
+    let parent = value.pointer_mut(&path.parent()?.to_string())?;
+    let name = path.last()?;
+    let text = match parent.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => String::new(),
+        Some(_) => return None,
+    };
+    let text = Value::String(apply(&text, std::slice::from_ref(&typed.splice))?);
+    match parent {
+        Value::Object(fields) => drop(fields.insert(name.to_owned(), text)),
+        Value::Array(items) => *items.get_mut(name.parse::<usize>().ok()?)? = text,
+        _ => return None,
+    }
+    Some(value)
+}
