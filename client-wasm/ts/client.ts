@@ -442,7 +442,7 @@ export class IndelibleClient {
         entity.receiveValue(event.value, event.mode, event.revision)
         break
       case 'patch':
-        if (!entity.receivePatches(event.patch, event.revision)) core.resync(event.entity)
+        if (!entity.receivePatches(event)) core.resync(event.entity)
         break
       case 'gone':
         entity.receiveFault(event)

@@ -7,8 +7,8 @@
 
 import { IndelibleError } from './errors.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
-import type { Fault, JsonObject, JsonValue, Patch, Unsubscribe } from './types.js'
-import { applyPatches, share } from './value.js'
+import type { Change, Fault, JsonObject, JsonValue, Unsubscribe } from './types.js'
+import { applyChanges, share } from './value.js'
 
 /** One entity of a collection. */
 export interface Item<T> {
@@ -84,12 +84,12 @@ export class Collection<T extends object = JsonObject> {
   }
 
   /** @internal `false` when the patches do not fit. */
-  receivePatches(entity: string, patches: readonly Patch[]): boolean {
+  receivePatches(entity: string, changes: readonly Change[]): boolean {
     const id = this.#id(entity)
     const before = this.#items.get(id)?.value as JsonValue | undefined
     if (before === undefined) return false
     try {
-      this.#put(id, before, applyPatches(before, patches))
+      this.#put(id, before, applyChanges(before, changes).value)
     } catch (error) {
       if (error instanceof IndelibleError) return false
       throw error

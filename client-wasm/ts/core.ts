@@ -9,13 +9,14 @@
 
 import { IndelibleError, PolicyError } from './errors.js'
 import { type Bindings, type CoreName, loadCore } from './load.js'
+import type { Splice } from './text.js'
 import type {
+  Change,
   Dropped,
   EntityMode,
   Fault,
   JsonValue,
   MergeResult,
-  Patch,
   Principal,
   SyncStatus,
   Violation,
@@ -37,8 +38,10 @@ export type CoreEvent =
   | {
       readonly type: 'patch'
       readonly entity: string
-      readonly patch: readonly Patch[]
+      readonly patch: readonly Change[]
       readonly revision: number | null
+      /** Whether it is an edit that was made here. */
+      readonly local: boolean
     }
   | ({ readonly type: 'gone'; readonly entity: string } & Fault)
   | { readonly type: 'saved'; readonly entity: string; readonly edit: number }
@@ -53,7 +56,7 @@ export type CoreEvent =
       readonly dropped: readonly Dropped[]
     } & Fault)
   | { readonly type: 'item'; readonly entity: string; readonly value: JsonValue }
-  | { readonly type: 'item-patch'; readonly entity: string; readonly patch: readonly Patch[] }
+  | { readonly type: 'item-patch'; readonly entity: string; readonly patch: readonly Change[] }
   | { readonly type: 'item-gone'; readonly entity: string }
   | { readonly type: 'watched'; readonly kind: string; readonly entities: readonly string[] }
   | ({ readonly type: 'unwatchable'; readonly kind: string } & Fault)
@@ -79,6 +82,24 @@ export interface CoreMerge {
   readonly whole: boolean
   /** The revision that the body was made from; the present one if left out. */
   readonly base: number | undefined
+}
+
+/** A splice of a text, made on the revision `base` or the present one. */
+export interface CoreSplice {
+  readonly entity: string
+  readonly pointer: string
+  readonly splice: Splice
+  readonly base: number | undefined
+}
+
+/** A place in the value of a replica. */
+export interface Located {
+  /** JSON Pointer; items of keyed lists are named by their id. */
+  readonly pointer: string
+  /** The same with indices, as in a JSON Patch. */
+  readonly path: string
+  /** Whether we may write there. */
+  readonly write: boolean
 }
 
 /** Cores that are dead need sessions on new instances. */
@@ -207,6 +228,20 @@ export class Core {
       session.merge(entity, body, keepProtected, whole, base, Date.now()),
     )
     return JSON.parse(answer) as MergeResult
+  }
+
+  splice({ entity, pointer, splice, base }: CoreSplice): MergeResult {
+    const { index, remove, insert } = splice
+    const answer = this.#call(session =>
+      session.splice(entity, pointer, index, remove, insert, base, Date.now()),
+    )
+    return JSON.parse(answer) as MergeResult
+  }
+
+  /** Finds a place in the value of a replica; `null` when it is not there. */
+  locate(entity: string, pointer: string): Located | null {
+    const text = this.#call(session => session.locate(entity, pointer))
+    return text === undefined ? null : (JSON.parse(text) as Located)
   }
 
   /** The ordinal of the last local edit; 0: none. */

@@ -5,10 +5,13 @@
  * the same object comes back until something changed.
  */
 
-import type { Core, CoreEvent } from './core.js'
+import { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
+import type { Core, CoreEvent, Located } from './core.js'
 import { produce } from './draft.js'
 import { IndelibleError, PolicyError } from './errors.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
+import { locate } from './locate.js'
+import type { Splice } from './text.js'
 import type {
   Draft,
   EntityMode,
@@ -21,8 +24,9 @@ import type {
   Patch,
   SyncStatus,
   Unsubscribe,
+  ValueNews,
 } from './types.js'
-import { applyPatches, share, toJson } from './value.js'
+import { applyChanges, share, toJson, wellFormed } from './value.js'
 
 /** What an entity needs of its client. */
 export interface EntityHost {
@@ -35,8 +39,15 @@ export interface EntityHost {
   release(name: string): void
 }
 
-/** Called with the new value (`undefined`: the entity is gone) and what changed. */
-export type ValueListener<T> = (value: T | undefined, patches: readonly Patch[]) => void
+/**
+ * Called with the new value (`undefined`: the entity is gone) and what changed: as a JSON Patch, in
+ * which texts are replaced whole, and with the splices of texts.
+ */
+export type ValueListener<T> = (
+  value: T | undefined,
+  patches: readonly Patch[],
+  news: ValueNews,
+) => void
 
 const IDLE: SyncStatus = Object.freeze({
   state: 'offline',
@@ -56,7 +67,7 @@ export class Entity<T extends object = JsonObject> {
   /** The full name: `kind/id`, or `kind` for a singleton. */
   readonly name: string
   readonly #host: EntityHost
-  readonly #values = new Listeners<[T | undefined, readonly Patch[]]>()
+  readonly #values = new Listeners<[T | undefined, readonly Patch[], ValueNews]>()
   readonly #statuses = new Listeners<[SyncStatus]>()
   #value: JsonValue | undefined = undefined
   #mode: EntityMode | null = null
@@ -134,6 +145,31 @@ export class Entity<T extends object = JsonObject> {
   }
 
   /**
+   * Replaces a part of a text, in UTF-16 code units: `remove` of them go at `index`, `insert` comes
+   * in their place. Of the texts of a schema, nothing else is touched, whatever others write at the
+   * same time; any other string is replaced as a whole. With `base`, the place is one of the text in
+   * that earlier value, and what others did since is counted in.
+   *
+   * @throws PolicyError like `merge`; IndelibleError `document` when the place is not there.
+   */
+  splice(pointer: string, splice: Splice, options: { readonly base?: T } = {}): MergeResult {
+    return this.#write(core => {
+      const base = options.base === undefined ? undefined : this.#revision(options.base)
+      const insert = wellFormed(splice.insert)
+      return core.splice({ entity: this.name, pointer, splice: { ...splice, insert }, base })
+    })
+  }
+
+  /**
+   * Binds a `<textarea>` or `<input type="text">` to the text at `pointer` (items of keyed lists by
+   * their id): it shows and edits the text, with caret and selection kept at their letters while
+   * others type. Returns how to end that.
+   */
+  bindText(pointer: string, element: TextElement, options?: BindTextOptions): Unsubscribe {
+    return bindText(element, this, pointer, options)
+  }
+
+  /**
    * Resolves when every edit made so far is durable on the server; waits while offline. Rejects
    * with a `PolicyError` when the server refused something of them, until the next edit; what it did
    * not refuse goes on.
@@ -165,12 +201,18 @@ export class Entity<T extends object = JsonObject> {
   }
 
   #edit(body: string, whole: boolean, options: MergeOptions<T> = {}): MergeResult {
+    return this.#write(core => {
+      const keepProtected = options.protected === 'keep'
+      const base = options.base === undefined ? undefined : this.#revision(options.base)
+      return core.merge({ entity: this.name, body, keepProtected, whole, base })
+    })
+  }
+
+  #write(write: (core: Core) => MergeResult): MergeResult {
     const core = this.#host.core
     if (this.#ended !== null) throw this.#ended
     if (core === null || this.#value === undefined) throw this.#notReady()
-    const keepProtected = options.protected === 'keep'
-    const base = options.base === undefined ? undefined : this.#revision(options.base)
-    const result = core.merge({ entity: this.name, body, keepProtected, whole, base })
+    const result = write(core)
     this.#edits = core.edits(this.name)
     this.#refusal = null
     this.#host.pump()
@@ -201,13 +243,20 @@ export class Entity<T extends object = JsonObject> {
     this.#ready.resolve(next as T)
   }
 
-  /** @internal Patches to the value; `false` when they do not fit. */
-  receivePatches(patches: readonly Patch[], revision: number | null): boolean {
+  /** @internal Where a pointer points in the value; `null` when nothing is known of it. */
+  locate(pointer: string): Located | null {
+    if (this.#value === undefined || this.#ended !== null) return null
+    if (this.#mode === 'replica') return this.#host.core?.locate(this.name, pointer) ?? null
+    return locate(this.#value, pointer)
+  }
+
+  /** @internal Changes of the value; `false` when they do not fit. */
+  receivePatches(event: Extract<CoreEvent, { type: 'patch' }>): boolean {
     if (this.#value === undefined) return false
     try {
-      const next = applyPatches(this.#value, patches)
-      this.#name(next, revision)
-      this.#replace(next, patches)
+      const { value, patches } = applyChanges(this.#value, event.patch)
+      this.#name(value, event.revision)
+      this.#replace(value, patches, { changes: event.patch, local: event.local })
     } catch (error) {
       if (error instanceof IndelibleError) return false
       throw error
@@ -280,10 +329,14 @@ export class Entity<T extends object = JsonObject> {
     if (this.#value !== undefined) this.#replace(undefined, [])
   }
 
-  #replace(value: JsonValue | undefined, patches: readonly Patch[]): void {
+  #replace(
+    value: JsonValue | undefined,
+    patches: readonly Patch[],
+    news: ValueNews = { changes: patches, local: false },
+  ): void {
     if (value === this.#value) return
     this.#value = value
-    this.#host.notices.add(() => this.#values.tell(value as T | undefined, patches))
+    this.#host.notices.add(() => this.#values.tell(value as T | undefined, patches, news))
   }
 
   #name(value: JsonValue, revision: number | null): void {

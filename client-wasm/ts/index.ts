@@ -1,10 +1,13 @@
 /** Indelible: keeps entities in sync with a server, live, with a policy that protects fields. */
 
+export { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
 export { IndelibleClient } from './client.js'
 export { Collection, type Item } from './collection.js'
 export { Entity, type ValueListener } from './entity.js'
 export { IndelibleError, PolicyError } from './errors.js'
+export type { Splice } from './text.js'
 export type {
+  Change,
   ClientOptions,
   Draft,
   Dropped,
@@ -19,9 +22,11 @@ export type {
   Principal,
   SyncState,
   SyncStatus,
+  TextSplice,
   TokenReason,
   TokenSource,
   Unsubscribe,
+  ValueNews,
   Violation,
   WasmSource,
   WasmSources,

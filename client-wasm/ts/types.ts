@@ -18,6 +18,33 @@ export type Patch =
   | { readonly op: 'remove'; readonly path: string }
   | { readonly op: 'move' | 'copy'; readonly from: string; readonly path: string }
 
+/** A part of a text that was replaced, in UTF-16 code units. */
+export interface TextSplice {
+  readonly op: 'splice'
+  /** JSON Pointer of the text. */
+  readonly path: string
+  /** Where it begins. */
+  readonly index: number
+  /** How many code units went. */
+  readonly remove: number
+  /** What came in their place. */
+  readonly insert: string
+}
+
+/** What changed in a value: an operation of a JSON Patch, or a part of a text. */
+export type Change = Patch | TextSplice
+
+/** What a change of a value was. */
+export interface ValueNews {
+  /**
+   * The changes in order. Those of texts are splices, each where its author's letters went; their
+   * paths are those of the new value.
+   */
+  readonly changes: readonly Change[]
+  /** Whether it was an edit that this client made. */
+  readonly local: boolean
+}
+
 /** A value the way `change` hands it to its recipe: the same shape, writable all the way down. */
 export type Draft<T> = T extends readonly (infer Element)[]
   ? Draft<Element>[]

@@ -6,7 +6,8 @@
  */
 
 import { IndelibleError } from './errors.js'
-import type { JsonObject, JsonValue, Patch } from './types.js'
+import { applySplices } from './text.js'
+import type { Change, JsonObject, JsonValue, Patch } from './types.js'
 
 /** Whether a value is an object and not an array. */
 export function isObject(value: JsonValue | undefined): value is JsonObject {
@@ -62,6 +63,38 @@ export function define(object: object, key: PropertyKey, value: unknown): void {
     enumerable: true,
     configurable: true,
   })
+}
+
+/**
+ * The value after changes, and the changes as a plain JSON Patch, in which texts are replaced whole.
+ *
+ * @throws IndelibleError `patch` like `applyPatches`.
+ */
+export function applyChanges(
+  value: JsonValue,
+  changes: readonly Change[],
+): { readonly value: JsonValue; readonly patches: readonly Patch[] } {
+  const copies = new Copies()
+  const patches: Patch[] = []
+  let text: string | null = null
+  const next = changes.reduce<JsonValue>((before, change) => {
+    if (change.op !== 'splice') {
+      text = null
+      patches.push(change)
+      return applyPatch(before, change, copies)
+    }
+    const path = tokens(change.path)
+    const old = read(before, path)
+    const spliced = typeof old === 'string' ? applySplices(old, [change]) : null
+    if (spliced === null) throw misfit(change.path)
+    // Of several splices of one text, the last says it all.
+    if (text === change.path) patches.pop()
+    text = change.path
+    patches.push({ op: 'replace', path: change.path, value: spliced })
+    return edit(before, path, { sort: 'replace', value: spliced }, copies)
+  }, value)
+  copies.freeze()
+  return { value: next, patches }
 }
 
 /**
@@ -129,7 +162,8 @@ type Edit =
   | { readonly sort: 'add' | 'replace'; readonly value: JsonValue }
   | { readonly sort: 'remove' }
 
-function tokens(pointer: string): readonly string[] {
+/** The steps of a JSON Pointer. */
+export function tokens(pointer: string): readonly string[] {
   if (pointer === '') return []
   if (!pointer.startsWith('/')) throw misfit(pointer)
   return pointer
@@ -230,6 +264,6 @@ export function toJson(value: unknown): string {
 }
 
 /** Half of a surrogate pair, as an input box can leave it behind, becomes U+FFFD. */
-function wellFormed(text: string): string {
+export function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\u{FFFD}')
 }

@@ -61,7 +61,7 @@ export async function openSite(browser, server) {
  * Signs in by name and role, as the page offers it with `--dev`.
  *
  * @param {Browser} browser
- * @param {Server} server
+ * @param {{ url: string }} server
  * @param {{ name: string, role?: string, at?: string }} person
  * @returns {Promise<Page>}
  */

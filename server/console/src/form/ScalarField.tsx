@@ -12,7 +12,7 @@ import { choiceLabel } from './labels.ts'
 import { type Json, type Path, pointer, read, write } from './path.ts'
 import type { Control, Schema } from './schema.ts'
 import { useSource } from './source.ts'
-import { TextControl } from './TextControl.tsx'
+import { SharedText, TextControl } from './TextControl.tsx'
 import { reasonOf } from './violations.ts'
 
 interface Props {
@@ -64,6 +64,8 @@ export function ScalarField({ schema, control, path, label, required, once = fal
   const { t, language } = useLanguage()
   const id = useId()
   const [unaccepted, setUnaccepted] = useState<Unaccepted | null>(null)
+  /** Counts how often what was typed has been dropped: each time the box begins anew. */
+  const [drops, setDrops] = useState(0)
   const value = read(source.value, path)
   const text = unaccepted?.text ?? textOf(value, control)
   const reason = unaccepted?.reason ?? source.problems?.get(pointer(path))
@@ -84,6 +86,14 @@ export function ScalarField({ schema, control, path, label, required, once = fal
     else put(parsed.value, typed)
   }
 
+  const drop = () => {
+    if (unaccepted !== null) setDrops(drops + 1)
+    setUnaccepted(null)
+  }
+  const tell = (error: Error | null, typed: string) => {
+    setUnaccepted(error === null ? null : { text: typed, reason: reasonOf(error, t) })
+  }
+
   const described = [reason && reasonId, schema.description && helpId].filter(Boolean).join(' ')
   const shared = {
     id,
@@ -92,7 +102,7 @@ export function ScalarField({ schema, control, path, label, required, once = fal
     'aria-required': required,
     ...(described && { 'aria-describedby': described }),
     onKeyDown: (event: { key: string }) => {
-      if (event.key === 'Escape') setUnaccepted(null)
+      if (event.key === 'Escape') drop()
     },
   }
 
@@ -127,6 +137,17 @@ export function ScalarField({ schema, control, path, label, required, once = fal
           value={text}
           onChange={event => take(event.target.value)}
         />
+      ) : control === 'text' && source.entity ? (
+        <SharedText
+          {...shared}
+          key={drops}
+          entity={source.entity}
+          pointer={pointer(path)}
+          onRefused={tell}
+          spellCheck
+          autoComplete="off"
+          rows={rowsFor(text, schema.maxLength)}
+        />
       ) : (
         <TextControl
           {...shared}
@@ -153,7 +174,7 @@ export function ScalarField({ schema, control, path, label, required, once = fal
         <p className="reason" id={reasonId} role="alert">
           {unaccepted ? t('field.unsaved', { reason }) : reason}
           {unaccepted && !source.isNew && (
-            <button type="button" className="link" onClick={() => setUnaccepted(null)}>
+            <button type="button" className="link" onClick={drop}>
               {t('field.revert')}
             </button>
           )}

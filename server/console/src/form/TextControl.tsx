@@ -1,13 +1,12 @@
 /**
- * A text box that others may be typing in too.
+ * Boxes for text: one whose text is in an entity, where others may be typing too, and one for what
+ * is replaced as a whole.
  *
- * Invariant: what others write appears at once, and the caret and selection stay with the
- * characters around them; a composition (accents, Chinese, …) is never interrupted, what arrived
- * meanwhile is put together with it at its end. Knows no entity.
+ * Invariant: a composition (accents, Chinese, …) is never interrupted.
  */
 
-import { type ComponentProps, useLayoutEffect, useRef } from 'react'
-import { applySplice, mapOffset, rebase, spliceBetween } from '../text/splice.ts'
+import { bindText, type Entity } from 'indelible'
+import { type ComponentProps, useEffect, useLayoutEffect, useRef } from 'react'
 
 type Box = HTMLInputElement | HTMLTextAreaElement
 
@@ -16,37 +15,50 @@ type Passed = Omit<
   'value' | 'defaultValue' | 'onChange' | 'onInput' | 'ref' | 'type'
 >
 
+interface SharedProps extends Passed {
+  readonly entity: Entity
+  readonly pointer: string
+  /** Why the letters in the box are not accepted; `null`: they are (again). */
+  readonly onRefused: (error: Error | null, text: string) => void
+}
+
+/** A text of an entity. What is not accepted stays in the box. */
+export function SharedText({ entity, pointer, onRefused, ...passed }: SharedProps) {
+  const box = useRef<HTMLTextAreaElement | null>(null)
+  const report = useRef(onRefused)
+  useLayoutEffect(() => {
+    report.current = onRefused
+  })
+  useEffect(() => {
+    const element = box.current
+    if (element === null) return
+    return bindText(element, entity, pointer, {
+      refused: 'keep',
+      onError: error => report.current(error, element.value),
+    })
+  }, [entity, pointer])
+  return <textarea {...passed} ref={box} />
+}
+
 interface Props extends Passed {
   readonly text: string
   readonly onText: (text: string) => void
   readonly multiline?: boolean
 }
 
+/** A value that is replaced as a whole, as text. */
 export function TextControl({ text, onText, multiline = false, ...passed }: Props) {
   const box = useRef<Box | null>(null)
-  /** What the box held when its owner last saw or made it. */
-  const shown = useRef(text)
   const composing = useRef(false)
 
   useLayoutEffect(() => {
-    if (box.current && !composing.current) {
-      show(box.current, text)
-      shown.current = text
-    }
+    if (box.current && !composing.current) show(box.current, text)
   }, [text])
 
   const take = () => {
     const current = box.current
-    if (current === null || composing.current) return
-    const local = spliceBetween(shown.current, current.value)
-    const remote = spliceBetween(shown.current, text)
-    if (local === null) return
-    const next = remote === null ? current.value : applySplice(text, rebase(local, remote))
-    if (remote !== null) show(current, next)
-    shown.current = next
-    onText(next)
+    if (current !== null && !composing.current && current.value !== text) onText(current.value)
   }
-
   const shared = {
     ...passed,
     defaultValue: text,
@@ -56,13 +68,7 @@ export function TextControl({ text, onText, multiline = false, ...passed }: Prop
     },
     onCompositionEnd: () => {
       composing.current = false
-      const unchanged = box.current?.value === shown.current
-      if (!unchanged) take()
-      else if (box.current) {
-        // Nothing was composed after all: only what others wrote is left to show.
-        show(box.current, text)
-        shown.current = text
-      }
+      take()
     },
   }
   const attach = (element: Box | null) => {
@@ -75,17 +81,16 @@ export function TextControl({ text, onText, multiline = false, ...passed }: Prop
   )
 }
 
+/** What is behind the caret tells where it belongs in the new text. */
 function show(box: Box, text: string): void {
-  const splice = spliceBetween(box.value, text)
-  if (splice === null) return
+  if (box.value === text) return
+  const { value, selectionStart, selectionEnd, selectionDirection, scrollTop } = box
   const focused = box.ownerDocument.activeElement === box
-  const { selectionStart, selectionEnd, selectionDirection, scrollTop } = box
+  const behind = value.slice(selectionEnd ?? 0)
+  const shift = text.endsWith(behind) ? text.length - value.length : 0
   box.value = text
   if (!focused) return
-  box.setSelectionRange(
-    mapOffset(selectionStart ?? 0, splice),
-    mapOffset(selectionEnd ?? 0, splice),
-    selectionDirection ?? 'none',
-  )
+  const place = (old: number | null) => Math.max(0, (old ?? 0) + shift)
+  box.setSelectionRange(place(selectionStart), place(selectionEnd), selectionDirection ?? 'none')
   box.scrollTop = scrollTop
 }

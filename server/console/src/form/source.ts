@@ -20,6 +20,8 @@ export interface Source {
   readonly viewer: Viewer
   /** What is wrong with fields that were sent as a whole, by pointer. */
   readonly problems?: ReadonlyMap<string, string>
+  /** The entity whose texts can be typed into beside others; a new object has none. */
+  readonly entity?: Entity
   /** Throws `PolicyError` when the policy forbids the edit; then nothing has changed. */
   change(edit: (draft: JsonObject) => void): void
 }
@@ -41,6 +43,7 @@ export function entitySource(entity: Entity, value: object, root: Schema, viewer
     value: value as JsonObject,
     isNew: false,
     viewer,
+    entity,
     change: edit => {
       entity.change(draft => edit(draft as JsonObject))
     },

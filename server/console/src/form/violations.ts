@@ -1,6 +1,6 @@
 /** Turns refusals into sentences, in the reader's language where the rule is a common one. */
 
-import { type Dropped, PolicyError, type Violation } from 'indelible'
+import { type Dropped, IndelibleError, PolicyError, type Violation } from 'indelible'
 import type { Translate } from '../text/language.tsx'
 import { en, type Text } from '../text/messages.ts'
 import { GoneError } from './path.ts'
@@ -21,13 +21,16 @@ export function whyLost({ reason, rule }: Dropped, t: Translate): string {
   return reason === 'forbidden' && isText(key) ? t(key) : t(`lost.${reason}`)
 }
 
-/** Why an edit did not work; throws on what is no refusal. */
+/** Why an edit did not work; throws on what is no error of the client. */
 export function reasonOf(error: unknown, t: Translate): string {
   if (error instanceof GoneError) return t('rule.gone')
   if (error instanceof PolicyError) {
     return error.violations.length === 0
       ? error.message
       : [...new Set(error.violations.map(violation => explain(violation, t)))].join('; ')
+  }
+  if (error instanceof IndelibleError) {
+    return error.code === 'document' ? t('rule.gone') : error.message
   }
   throw error
 }

@@ -1,0 +1,310 @@
+/**
+ * Binds a `<textarea>` or `<input type="text">` to a text of an entity: what is typed goes to the
+ * place where it was typed, what others write appears around it, and caret, selection and scroll
+ * position stay with the letters that they are at.
+ *
+ * Invariant: without letters of its own that the entity has not taken (a composition, or what was
+ * refused and is kept), the element shows the text of the entity. With them it is left alone: what
+ * others write meanwhile waits, and the letters go to the place that they were typed at, wherever
+ * that is by then.
+ */
+
+import type { Located } from './core.js'
+import type { Entity } from './entity.js'
+import { IndelibleError } from './errors.js'
+import {
+  applySplices,
+  mapSpan,
+  mapSplice,
+  type Span,
+  type Splice,
+  spliceBetween,
+  typedSplice,
+} from './text.js'
+import { LINE, LINES, toShown, toText, type View } from './text-view.js'
+import type { Change, JsonObject, Unsubscribe } from './types.js'
+import { tokens } from './value.js'
+
+/** The elements that can be bound. */
+export type TextElement = HTMLTextAreaElement | HTMLInputElement
+
+/** How `bindText` goes about edits that are not taken. */
+export interface BindTextOptions {
+  /**
+   * Called with why an edit was not taken, mostly a `PolicyError`; and with `null` when one is
+   * taken after that, or what was refused has been undone.
+   */
+  readonly onError?: (error: Error | null) => void
+  /**
+   * What becomes of letters that the policy refuses. `restore` (default): the element goes back to
+   * the text as it is. `keep`: they stay in the element, where they can be corrected.
+   */
+  readonly refused?: 'restore' | 'keep'
+}
+
+/** Makes an element show and edit the text at `pointer`; returns how to end that. */
+export function bindText<T extends object>(
+  element: TextElement,
+  entity: Entity<T>,
+  pointer: string,
+  options: BindTextOptions = {},
+): Unsubscribe {
+  const binding = new Binding(element, entity as unknown as Entity, pointer, options)
+  return () => binding.end()
+}
+
+class Binding {
+  readonly #element: TextElement
+  readonly #entity: Entity
+  readonly #pointer: string
+  readonly #options: BindTextOptions
+  readonly #view: View
+  readonly #ends: Unsubscribe[] = []
+  readonly #wasReadOnly: boolean
+  /** The text of the entity that the element shows, or was typed into; `null`: none yet. */
+  #text: string | null = null
+  /** The value of the entity with that text. */
+  #base: JsonObject | undefined
+  /** What others did to that text, while it waits. */
+  #waiting: Splice[] = []
+  /** The selection before the element's next edit. */
+  #before: Span = { start: 0, end: 0 }
+  #composing = false
+  /** The element holds letters that were refused. */
+  #kept = false
+  /** Whether an error was reported, and no end of it. */
+  #failing = false
+  /** What the entity tells while an edit is made; `null` at other times. */
+  #told: Change[] | null = null
+
+  constructor(element: TextElement, entity: Entity, pointer: string, options: BindTextOptions) {
+    this.#element = element
+    this.#entity = entity
+    this.#pointer = pointer
+    this.#options = options
+    this.#view = element.tagName === 'TEXTAREA' ? LINES : LINE
+    this.#wasReadOnly = element.readOnly
+    this.#listen('beforeinput', () => this.#remember())
+    this.#listen('input', () => this.#take())
+    this.#listen('compositionstart', () => {
+      this.#remember()
+      this.#composing = true
+    })
+    this.#listen('compositionend', () => {
+      this.#composing = false
+      this.#take()
+    })
+    this.#ends.push(
+      entity.subscribe((_value, _patches, news) => this.#follow(news.changes)),
+      entity.subscribeStatus(() => this.#follow([])),
+    )
+    this.#follow([])
+  }
+
+  end(): void {
+    for (const end of this.#ends) end()
+    this.#element.readOnly = this.#wasReadOnly
+  }
+
+  #listen(name: string, listener: () => void): void {
+    this.#element.addEventListener(name, listener)
+    this.#ends.push(() => this.#element.removeEventListener(name, listener))
+  }
+
+  #remember(): void {
+    if (!this.#composing) this.#before = selectionOf(this.#element)
+  }
+
+  /** Brings the element to what the entity has by now. */
+  #follow(changes: readonly Change[]): void {
+    if (this.#told !== null) {
+      this.#told.push(...changes)
+      return
+    }
+    const place = this.#entity.locate(this.#pointer)
+    this.#element.readOnly = this.#wasReadOnly || place?.write !== true
+    // What is gone stays on show; it may come back.
+    const value = this.#entity.value
+    if (place === null || value === undefined) return
+    const text = textAt(value, place.path)
+    if (this.#text === null) {
+      if (this.#element.value !== this.#view.show(text)) this.#element.value = text
+    } else if (this.#composing || this.#kept) {
+      this.#waiting.push(...splicesTo(this.#known(), text, changes, place))
+      return
+    } else {
+      this.#show(toShown(this.#view, this.#text, splicesTo(this.#text, text, changes, place)))
+    }
+    this.#settle(text, value)
+  }
+
+  #settle(text: string, value: JsonObject | undefined): void {
+    this.#text = text
+    this.#base = value
+    this.#waiting = []
+  }
+
+  /** The text with what others did to it. */
+  #known(): string {
+    const text = this.#text ?? ''
+    return applySplices(text, this.#waiting) ?? text
+  }
+
+  /** Takes in what the element's owner did to it. */
+  #take(): void {
+    const text = this.#text
+    if (this.#composing || text === null) return
+    const { value, selectionEnd } = this.#element
+    const typed = typedSplice(this.#view.show(text), value, selectionEnd)
+    this.#told = []
+    let failure: IndelibleError | null = null
+    try {
+      if (typed !== null) this.#write(toText(this.#view, text, typed))
+    } catch (error) {
+      if (!(error instanceof IndelibleError)) throw error
+      failure = error
+    } finally {
+      const told = this.#told
+      this.#told = null
+      if (typed === null) this.#catchUp()
+      else if (failure === null) this.#accept(typed, told)
+      else this.#refuse(failure)
+    }
+  }
+
+  #write(splice: Splice): void {
+    const base = this.#base
+    try {
+      this.#entity.splice(this.#pointer, splice, base === undefined ? {} : { base })
+    } catch (error) {
+      if (!(error instanceof IndelibleError && error.code === 'unknown-base')) throw error
+      // The entity was started over: the place is found by what came since.
+      this.#entity.splice(this.#pointer, mapSplice(splice, this.#waiting))
+    }
+  }
+
+  /** The entity took `typed`; it stands among what others wrote. */
+  #accept(typed: Splice, changes: readonly Change[]): void {
+    const value = this.#entity.value
+    const place = this.#entity.locate(this.#pointer)
+    if (value !== undefined && place !== null) {
+      const known = this.#known()
+      const text = textAt(value, place.path)
+      const others = toShown(this.#view, this.#text ?? '', this.#waiting)
+      const own = toShown(this.#view, known, splicesTo(known, text, changes, place))
+      const shown = this.#view.show(text)
+      if (shown !== this.#element.value)
+        this.#put(shown, place => landed(place, typed, others, own))
+      this.#settle(text, value)
+    }
+    this.#kept = false
+    this.#report(null)
+  }
+
+  #refuse(error: IndelibleError): void {
+    if (this.#options.refused === 'keep') {
+      this.#kept = true
+    } else {
+      const others = toShown(this.#view, this.#text ?? '', this.#waiting)
+      const span = others.reduce(mapSpan, this.#before)
+      const known = this.#known()
+      this.#put(this.#view.show(known), () => span)
+      this.#settle(known, this.#entity.value)
+    }
+    this.#report(error)
+    if (!this.#kept) this.#follow([])
+  }
+
+  /** The element holds no letters of its own any more: what waited for them is shown. */
+  #catchUp(): void {
+    const known = this.#known()
+    this.#show(toShown(this.#view, this.#text ?? '', this.#waiting))
+    this.#text = known
+    this.#waiting = []
+    this.#kept = false
+    this.#report(null)
+    this.#follow([])
+  }
+
+  #report(error: IndelibleError | null): void {
+    if (error === null && !this.#failing) return
+    this.#failing = error !== null
+    this.#options.onError?.(error)
+  }
+
+  #show(splices: readonly Splice[]): void {
+    if (splices.length === 0) return
+    const text = applySplices(this.#element.value, splices)
+    // Somebody else wrote into the element: then its letters tell nothing of the text.
+    if (text !== null) this.#put(text, span => splices.reduce(mapSpan, span), splices)
+  }
+
+  /** Puts a text into the element, with the selection where `map` finds it then. */
+  #put(text: string, map: (span: Span) => Span, splices: readonly Splice[] = []): void {
+    const element = this.#element
+    const { selectionDirection, scrollTop, scrollLeft, scrollHeight } = element
+    const before = selectionOf(element)
+    const { start, end } = map(before)
+    const root = element.getRootNode() as Document | ShadowRoot
+    element.value = text
+    // Elements that are not focused would take the focus in some browsers.
+    if (root.activeElement === element) {
+      element.setSelectionRange(start, end, selectionDirection ?? 'none')
+    }
+    const above = splices.length > 0 && splices.every(({ index }) => index < before.start)
+    const moved = above && scrollTop > 0 ? element.scrollHeight - scrollHeight : 0
+    element.scrollTop = scrollTop + moved
+    element.scrollLeft = scrollLeft
+  }
+}
+
+function selectionOf({ selectionStart, selectionEnd }: TextElement): Span {
+  const start = selectionStart ?? 0
+  return { start, end: selectionEnd ?? start }
+}
+
+/** Where a selection in the author's text is, now that `typed` stands among what others wrote. */
+function landed(
+  { start, end }: Span,
+  typed: Splice,
+  others: readonly Splice[],
+  own: readonly Splice[],
+): Span {
+  const insert = typed.insert
+  const at = own.findIndex(splice => insert !== '' && splice.insert === insert)
+  const mine = own[at]
+  const place = (offset: number): number => {
+    const inside = offset - typed.index
+    if (mine !== undefined && inside >= 0 && inside <= insert.length) {
+      const here = mine.index + inside
+      return own.slice(at + 1).reduce(mapSpan, { start: here, end: here }).end
+    }
+    const old = inside < 0 ? offset : Math.max(typed.index, offset - insert.length + typed.remove)
+    return [...others, ...own].reduce(mapSpan, { start: old, end: old }).end
+  }
+  return { start: place(start), end: place(end) }
+}
+
+/** The text at a path with indices; empty where there is none. */
+function textAt(value: object, path: string): string {
+  let here: unknown = value
+  for (const token of tokens(path)) {
+    const inside = typeof here === 'object' && here !== null && Object.hasOwn(here, token)
+    here = inside ? (here as Record<string, unknown>)[token] : undefined
+  }
+  return typeof here === 'string' ? here : ''
+}
+
+/** The splices from one text to another: those that were told, where they lead there. */
+function splicesTo(
+  from: string,
+  to: string,
+  changes: readonly Change[],
+  { path }: Located,
+): readonly Splice[] {
+  const told = changes.filter(change => change.op === 'splice' && change.path === path)
+  const splices = told as readonly Splice[]
+  if (applySplices(from, splices) === to) return splices
+  const splice = spliceBetween(from, to)
+  return splice === null ? [] : [splice]
+}
