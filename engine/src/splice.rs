@@ -299,3 +299,54 @@ fn kept(letters: &[Letter]) -> impl Iterator<Item = (usize, usize)> {
         Letter::Written(_) => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splices_by_value_lead_from_one_text_to_the_other() {
+        for (from, to, count) in [
+            ("", "", 0),
+            ("same", "same", 0),
+            ("", "a😀", 1),
+            ("a😀", "", 1),
+            ("one 😀 three", "1 😀 3", 2),
+            ("a😀b", "a😁b", 1),
+        ] {
+            let splices = between(from, to);
+            assert_eq!(splices.len(), count, "{from:?} → {to:?}: {splices:?}");
+            assert_eq!(apply(from, &splices).as_deref(), Some(to));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_text() {
+        let cut = |index, remove| Splice {
+            index,
+            remove,
+            insert: String::new(),
+        };
+        for splice in [
+            cut(4, 0),
+            cut(0, 4),
+            cut(usize::MAX, 2),
+            cut(0, 2),
+            cut(2, 0),
+        ] {
+            let fits = apply("a😀", std::slice::from_ref(&splice));
+            assert_eq!(fits.is_some(), splice == cut(2, 0), "{splice:?}");
+        }
+    }
+
+    #[test]
+    fn letters_of_the_common_state_stay() {
+        use Letter::{Kept, Written};
+        let old = [Kept(0), Written('x'), Kept(1), Kept(2)];
+        let new = [Kept(0), Kept(1), Written('x'), Written('y'), Kept(3)];
+        let splices = aligned(&old, &new, ("axaa", "aaxya"));
+        assert_eq!(apply("axaa", &splices).as_deref(), Some("aaxya"));
+        let places: Vec<_> = splices.iter().map(|s| (s.index, s.remove)).collect();
+        assert_eq!(places, [(1, 1), (2, 1)]);
+    }
+}

@@ -35,5 +35,6 @@ mod rights;
 mod schema_life;
 mod services;
 mod slow;
+mod splices;
 mod values;
 mod wall;

@@ -259,10 +259,6 @@ fn undecodable() -> Vec<(&'static str, Vec<u8>)> {
             "an id of four bytes",
             b"\xa1\x66create\xa1\x62id\x44abcd".to_vec(),
         ),
-        (
-            "a form of texts that is not known",
-            b"\xa1\x65hello\xa2\x68protocol\x01\x65texts\x65later".to_vec(),
-        ),
         ("an unknown frame", b"\xa1\x68teleport\xa0".to_vec()),
         (
             "a frame only servers send",
