@@ -31,8 +31,8 @@ pub use node::{Node, NodeId, NodeName, ReadRule, Roles, Shape, StampKind, WriteR
 pub use rights::Rights;
 pub(crate) use rights::refusal_text;
 pub use rules::Rules;
-pub(crate) use scalar::Constraint;
 pub use scalar::{AtomicRule, Fault, NESTING_MAX, ScalarFault, ScalarRule, Types};
+pub(crate) use scalar::{Constraint, Pattern};
 pub use source::{PolicyBook, PolicySource};
 pub(crate) use succession::{Origin, Succession};
 
@@ -169,7 +169,10 @@ impl Policy {
             rules: parts.rules,
             has_whole_constraints: has_merged_rules || parts.whole.is_some(),
             #[cfg(feature = "whole-entity")]
-            whole: parts.whole.as_ref().map(schema::Whole::new).transpose()?,
+            whole: match &parts.whole {
+                Some(schema) => Some(schema::Whole::new(parts.rules, schema)?),
+                None => None,
+            },
             merged: parts.whole,
             kind: parts.kind,
             singleton: parts.singleton,

@@ -12,6 +12,7 @@ mod list;
 mod marks;
 mod mistake;
 mod object;
+mod pattern;
 mod scalar;
 mod vocabulary;
 #[cfg(feature = "whole-entity")]
@@ -144,9 +145,9 @@ pub(crate) fn compile(rules: Rules, source: &SchemaSource) -> Result<Parts, Vec<
 }
 
 fn compile_value(rules: Rules, schema: Value, report: &mut Report) -> Option<Parts> {
-    vocabulary::check(&schema, report);
+    vocabulary::check(rules, &schema, report);
     let kind = marks::kind(&schema, report)?;
-    let bound = bind::bind(&schema, kind.singleton, report)?;
+    let bound = bind::bind(rules, &schema, kind.singleton, report)?;
     let whole = emit::whole(&schema, &bound);
     Some(Parts {
         rules,

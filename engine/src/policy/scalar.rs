@@ -161,6 +161,32 @@ impl fmt::Display for Types {
     }
 }
 
+/// A pattern: as the schema states it, and compiled.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    pub(crate) fn new(text: &str, regex: Regex) -> Self {
+        Self {
+            text: text.to_owned(),
+            regex,
+        }
+    }
+
+    /// The pattern as the schema states it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it matches anywhere in a text.
+    pub(crate) fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+}
+
 /// One constraint besides the type.
 #[derive(Debug)]
 pub(crate) enum Constraint {
@@ -173,7 +199,7 @@ pub(crate) enum Constraint {
     MultipleOf(Number),
     MinLength(u64),
     MaxLength(u64),
-    Pattern(Regex),
+    Pattern(Pattern),
     Format(Format),
 }
 
@@ -225,7 +251,7 @@ impl Constraint {
             Self::MinLength(min) => format!("must have {min} characters or more"),
             Self::MaxLength(1) => "must have at most 1 character".to_owned(),
             Self::MaxLength(max) => format!("must have at most {max} characters"),
-            Self::Pattern(pattern) => format!("must match the pattern {pattern}"),
+            Self::Pattern(pattern) => format!("must match the pattern {}", pattern.as_str()),
             Self::Format(format) => format!("must be {}", format.description()),
         }
     }

@@ -16,7 +16,8 @@ use super::vocabulary::{MARKS, type_names, types_concerned};
 use super::{Mistake, Report};
 use crate::pointer::Pointer;
 use crate::policy::{
-    AtomicRule, NESTING_MAX, Node, NodeId, NodeName, ReadRule, ScalarRule, Shape, Types, WriteRule,
+    AtomicRule, NESTING_MAX, Node, NodeId, NodeName, ReadRule, Rules, ScalarRule, Shape, Types,
+    WriteRule,
 };
 use crate::value::normal;
 
@@ -91,8 +92,14 @@ impl Field<'_> {
 }
 
 /// Binds a schema.
-pub(super) fn bind(schema: &Value, singleton: bool, report: &mut Report) -> Option<Bound> {
+pub(super) fn bind(
+    rules: Rules,
+    schema: &Value,
+    singleton: bool,
+    report: &mut Report,
+) -> Option<Bound> {
     let mut binder = Binder {
+        rules,
         root: schema,
         report,
         nodes: Vec::new(),
@@ -124,6 +131,7 @@ pub(super) fn bind(schema: &Value, singleton: bool, report: &mut Report) -> Opti
 }
 
 pub(super) struct Binder<'a, 'r> {
+    pub(super) rules: Rules,
     pub(super) root: &'a Value,
     pub(super) report: &'r mut Report,
     pub(super) nodes: Vec<Option<Node>>,
@@ -183,7 +191,7 @@ impl<'a> Binder<'a, '_> {
 
     fn finish(&mut self, field: Field<'a>, shape: Shape, default: Option<Value>) {
         if !shape.is_derived() && !matches!(shape, Shape::Atomic(_)) {
-            self.keep_whole(&field);
+            self.keep_whole(&field, &shape);
         }
         let Field {
             id,
@@ -343,12 +351,20 @@ impl<'a> Binder<'a, '_> {
     }
 
     /// Keeps what is judged on the whole value.
-    fn keep_whole(&mut self, field: &Field<'a>) {
+    fn keep_whole(&mut self, field: &Field<'a>, shape: &Shape) {
+        // A scalar's own rule knows these two; an object or list is compared once it is merged.
+        let container = matches!(
+            shape,
+            Shape::Object { .. } | Shape::Keyed { .. } | Shape::List { .. }
+        ) && self.rules >= Rules::V2;
+        let is_whole = |keyword: &str| {
+            WHOLE.contains(&keyword) || (container && ["const", "enum"].contains(&keyword))
+        };
         for part in &field.parts {
             let kept: Map<String, Value> = part
                 .keywords
                 .iter()
-                .filter(|(keyword, _)| WHOLE.contains(&keyword.as_str()))
+                .filter(|(keyword, _)| is_whole(keyword))
                 .map(|(keyword, value)| (keyword.clone(), value.clone()))
                 .collect();
             if !kept.is_empty() {

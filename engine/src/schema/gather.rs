@@ -74,9 +74,10 @@ pub(super) fn gather<'a>(
     report: &mut Report,
 ) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
-    let mut next = sources;
+    // Each with whether it adds to another schema of the place.
+    let mut next: Vec<(Source<'a>, bool)> = sources.into_iter().map(|s| (s, false)).collect();
     next.reverse();
-    while let Some(source) = next.pop() {
+    while let Some((source, adds)) = next.pop() {
         if parts.len() == PARTS_MAX {
             let reason = format!("too many schemas speak about one place: at most {PARTS_MAX} may");
             report.add(Mistake::Size, source.at, reason);
@@ -84,6 +85,12 @@ pub(super) fn gather<'a>(
         }
         let keywords = match source.value {
             Value::Object(keywords) => keywords,
+            Value::Bool(true) if adds => continue,
+            Value::Bool(false) if adds => {
+                let reason = "false lets no value pass";
+                report.add(Mistake::Contradiction, source.at, reason);
+                continue;
+            }
             Value::Bool(_) => {
                 let reason = "say which type of value may be here, by a schema with \"type\"";
                 report.add(Mistake::Type, source.at, reason);
@@ -94,14 +101,16 @@ pub(super) fn gather<'a>(
         if let Some(Value::Array(members)) = keywords.get("allOf") {
             let all = source.at.child("allOf");
             for (index, value) in members.iter().enumerate().rev() {
-                next.push(Source {
+                let member = Source {
                     value,
                     at: all.child(index.to_string()),
                     refs: source.refs.clone(),
-                });
+                };
+                next.push((member, true));
             }
         }
-        next.extend(follow(root, keywords, &source.at, &source.refs, report));
+        let target = follow(root, keywords, &source.at, &source.refs, report);
+        next.extend(target.map(|target| (target, true)));
         parts.push(Part {
             keywords,
             at: source.at,

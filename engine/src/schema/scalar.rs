@@ -8,10 +8,12 @@ use super::Mistake;
 use super::bind::{Binder, Field, stated_types};
 use super::gather::Part;
 use super::marks::Merge;
-use super::vocabulary;
+use super::pattern;
 use crate::pointer::Pointer;
-use crate::policy::{Constraint, Format, NodeId, NodeName, ScalarFault, ScalarRule, Shape, Types};
-use crate::value;
+use crate::policy::{
+    Constraint, Format, NodeId, NodeName, Rules, ScalarFault, ScalarRule, Shape, Types,
+};
+use crate::value::{self, normal};
 
 /// The types that a place may have, from `type` or else from `enum` and `const`.
 pub(super) fn types(parts: &[Part<'_>]) -> Option<Types> {
@@ -28,13 +30,13 @@ pub(super) fn types(parts: &[Part<'_>]) -> Option<Types> {
 }
 
 /// The constraints that the schemas state.
-fn constraints(parts: &[Part<'_>]) -> Vec<Constraint> {
+fn constraints(rules: Rules, parts: &[Part<'_>]) -> Vec<Constraint> {
     let mut constraints = Vec::new();
     for part in parts {
         let found = part
             .keywords
             .iter()
-            .filter_map(|(keyword, value)| constraint(keyword, value));
+            .filter_map(|(keyword, value)| constraint(rules, keyword, value));
         constraints.extend(found);
     }
     constraints
@@ -56,8 +58,16 @@ pub(super) const SCALAR_KEYWORDS: [&str; 11] = [
     "pattern",
 ];
 
+/// A count, however it is written: 2, 2.0 and 2e0 are one number.
+pub(super) fn count(value: &Value) -> Option<u64> {
+    match normal(value) {
+        Value::Number(number) => number.as_u64(),
+        _ => None,
+    }
+}
+
 /// The constraint that a keyword states on a scalar.
-pub(super) fn constraint(keyword: &str, value: &Value) -> Option<Constraint> {
+pub(super) fn constraint(rules: Rules, keyword: &str, value: &Value) -> Option<Constraint> {
     let number = || value.as_number().cloned();
     Some(match keyword {
         "const" => Constraint::Const(value.clone()),
@@ -67,9 +77,9 @@ pub(super) fn constraint(keyword: &str, value: &Value) -> Option<Constraint> {
         "exclusiveMinimum" => Constraint::ExclusiveMinimum(number()?),
         "exclusiveMaximum" => Constraint::ExclusiveMaximum(number()?),
         "multipleOf" => Constraint::MultipleOf(number()?),
-        "minLength" => Constraint::MinLength(value.as_u64()?),
-        "maxLength" => Constraint::MaxLength(value.as_u64()?),
-        "pattern" => Constraint::Pattern(vocabulary::pattern(value.as_str()?).ok()?),
+        "minLength" => Constraint::MinLength(count(value)?),
+        "maxLength" => Constraint::MaxLength(count(value)?),
+        "pattern" => Constraint::Pattern(pattern::compile(rules, value.as_str()?).ok()?),
         "format" => Constraint::Format(Format::named(value.as_str()?)?),
         _ => return None,
     })
@@ -81,7 +91,7 @@ impl<'a> Binder<'a, '_> {
         field: &Field<'a>,
         types: Types,
     ) -> Option<(Shape, Option<Value>)> {
-        let rule = ScalarRule::new(types, constraints(&field.parts));
+        let rule = ScalarRule::new(types, constraints(self.rules, &field.parts));
         self.check_options(field, types);
         let merge = field.marks.merge.as_ref().map(|word| word.value);
         let is_property = matches!(field.place.name, NodeName::Property(_));
@@ -226,7 +236,7 @@ impl<'a> Binder<'a, '_> {
         for part in &field.parts {
             for (keyword, value) in part.keywords {
                 let is_time = word.value.is_time() && value == "date-time";
-                let good = match constraint(keyword, value) {
+                let good = match constraint(self.rules, keyword, value) {
                     Some(Constraint::Format(_)) => is_time,
                     Some(_) => false,
                     None => keyword != "default" && !super::bind::WHOLE.contains(&keyword.as_str()),
@@ -257,7 +267,7 @@ impl<'a> Binder<'a, '_> {
                 let from_zero = ["default", "minimum"].contains(&keyword.as_str())
                     && value::same(value, &Value::from(0));
                 let demands = keyword == "default"
-                    || constraint(keyword, value).is_some()
+                    || constraint(self.rules, keyword, value).is_some()
                     || super::bind::WHOLE.contains(&keyword.as_str());
                 if demands && !from_zero {
                     let reason = "a tally counts from 0; nothing else can be said about it";

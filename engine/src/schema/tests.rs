@@ -4,6 +4,8 @@
 mod codes;
 mod places;
 mod rules;
+#[cfg(feature = "whole-entity")]
+mod walk;
 
 use serde_json::{Value, json};
 

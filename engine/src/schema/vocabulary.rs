@@ -6,19 +6,18 @@
 //! leads into `$defs`.
 //! Must never know: nodes and rules; where in an entity a schema applies.
 
-use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
-use super::{Mistake, Report, marks};
+use super::{Mistake, Report, marks, pattern, scalar};
 use crate::pointer::Pointer;
-use crate::policy::{Format, Types};
+use crate::policy::{Format, Rules, Types};
 
 /// Our own keyword.
 pub(super) const MARKS: &str = "x-indelible";
 
 /// The form of a keyword's value.
 #[derive(Debug, Clone, Copy)]
-enum Form {
+pub(super) enum Form {
     Anything,
     Text,
     Flag,
@@ -50,7 +49,7 @@ const ARRAY: Types = Types::ARRAY;
 const OBJECT: Types = Types::OBJECT;
 
 /// Every keyword with its form and the types that it speaks about.
-const KEYWORDS: &[(&str, Form, Types)] = &[
+pub(super) const KEYWORDS: &[(&str, Form, Types)] = &[
     ("$comment", Form::Text, ANY),
     ("$defs", Form::SchemasByName, ANY),
     ("$id", Form::RootText, ANY),
@@ -157,9 +156,6 @@ const KEYWORDS: &[(&str, Form, Types)] = &[
     ),
 ];
 
-/// The size that a compiled pattern may have. Matching takes time in proportion to it.
-const PATTERN_BYTES_MAX: usize = 64 * 1024;
-
 /// The types that a keyword speaks about; none for an unknown keyword.
 pub(super) fn types_concerned(keyword: &str) -> Option<Types> {
     find(keyword).map(|(_, types)| types)
@@ -172,16 +168,10 @@ fn find(keyword: &str) -> Option<(Form, Types)> {
         .map(|(_, form, types)| (*form, *types))
 }
 
-/// Compiles a pattern.
-pub(super) fn pattern(text: &str) -> Result<Regex, regex_lite::Error> {
-    RegexBuilder::new(text)
-        .size_limit(PATTERN_BYTES_MAX)
-        .build()
-}
-
 /// Looks at every schema in the file, used or not.
-pub(super) fn check(schema: &Value, report: &mut Report) {
+pub(super) fn check(rules: Rules, schema: &Value, report: &mut Report) {
     Checker {
+        rules,
         root: schema,
         report,
     }
@@ -189,6 +179,7 @@ pub(super) fn check(schema: &Value, report: &mut Report) {
 }
 
 struct Checker<'a> {
+    rules: Rules,
     root: &'a Value,
     report: &'a mut Report,
 }
@@ -273,10 +264,10 @@ impl Checker<'_> {
         for (name, schema) in schemas {
             self.schema(schema, &at.child(name));
             if at.last() == Some("patternProperties")
-                && let Err(error) = pattern(name)
+                && let Err(error) = pattern::compile(self.rules, name)
             {
                 self.report
-                    .add(Mistake::Value, at.child(name), pattern_reason(&error));
+                    .add(Mistake::Value, at.child(name), error.to_string());
             }
         }
     }
@@ -292,7 +283,7 @@ impl Checker<'_> {
         match form {
             Form::Text => expect(value.is_string(), "a string"),
             Form::Flag => expect(value.is_boolean(), "true or false"),
-            Form::Count => expect(value.is_u64(), "a whole number, 0 or more"),
+            Form::Count => expect(scalar::count(value).is_some(), "a whole number, 0 or more"),
             Form::Number => expect(value.is_number(), "a number"),
             Form::Positive => expect(
                 value.as_f64().is_some_and(|number| number > 0.0),
@@ -312,9 +303,11 @@ impl Checker<'_> {
                 type_names(value).is_some(),
                 "one of string, number, integer, boolean, null, object, array, or a list of them",
             ),
-            Form::Pattern => match value.as_str().map(pattern) {
-                Some(Ok(_)) => Ok(()),
-                Some(Err(error)) => Err(pattern_reason(&error)),
+            Form::Pattern => match value.as_str() {
+                Some(text) => match pattern::compile(self.rules, text) {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(error.to_string()),
+                },
                 None => Err("must be a string with a regular expression".to_owned()),
             },
             Form::Format => {
@@ -401,13 +394,6 @@ pub(super) fn type_names(value: &Value) -> Option<Types> {
         }
         _ => None,
     }
-}
-
-fn pattern_reason(error: &regex_lite::Error) -> String {
-    format!(
-        "this regular expression cannot be used: {error} (patterns run in linear time; see \
-         docs/schema.md for what they may contain)"
-    )
 }
 
 /// The known keyword that an unknown one was probably meant to be.

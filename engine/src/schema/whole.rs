@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::scalar::{SCALAR_KEYWORDS, constraint};
 use crate::pointer::Pointer;
-use crate::policy::{Constraint, Fault};
+use crate::policy::{Constraint, Fault, Rules};
 
 /// A compiled schema for whole values.
 #[derive(Debug)]
@@ -23,14 +23,14 @@ pub(crate) struct Whole {
 
 impl Whole {
     /// Compiles a schema; the error says why it is not one.
-    pub(crate) fn new(schema: &Value) -> Result<Self, String> {
+    pub(crate) fn new(rules: Rules, schema: &Value) -> Result<Self, String> {
         let mut options = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .offline()
             .should_validate_formats(true)
             .with_pattern_options(PatternOptions::regex());
         for keyword in SCALAR_KEYWORDS {
-            options = options.with_keyword(keyword, move |_, value, _| own(keyword, value));
+            options = options.with_keyword(keyword, move |_, value, _| own(rules, keyword, value));
         }
         let validator = options.build(schema).map_err(|error| error.to_string())?;
         Ok(Self { validator })
@@ -54,10 +54,11 @@ struct Own {
 }
 
 fn own<'a>(
+    rules: Rules,
     keyword: &str,
     value: &'a Value,
 ) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
-    match constraint(keyword, value) {
+    match constraint(rules, keyword, value) {
         Some(constraint) => Ok(Box::new(Own { constraint })),
         None => Err(ValidationError::custom(format!(
             "{keyword} has no such value"

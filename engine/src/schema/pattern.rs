@@ -1,0 +1,550 @@
+//! Patterns: from the regular expressions of ECMAScript, which JSON Schema speaks, to those of the
+//! engine that matches them in linear time.
+//!
+//! The two grammars look alike and differ in places that nobody sees: `\<`, `[[]`, `[a&&b]`, `.`,
+//! `\s`. So a pattern is parsed by ECMAScript's grammar (ECMA-262, with the flag `u`; of the
+//! escapes that the flag forbids, those of punctuation are taken, since they have one reading),
+//! and written again in the terms of the engine. What cannot be matched in linear time, or has
+//! more than one reading, is refused with its place.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::iter::Peekable;
+use std::str::CharIndices;
+
+use regex_lite::RegexBuilder;
+
+use crate::policy::{Pattern, Rules};
+
+/// The size that a compiled pattern may have. Matching takes time in proportion to it.
+const COMPILED_BYTES_MAX: usize = 64 * 1024;
+
+/// How deep groups may lie in one another.
+const GROUPS_DEEP_MAX: usize = 50;
+
+/// White space and line ends, as `\s` means them, for use in a class.
+const SPACE: &str = "\\t\\n\\x0B\\x0C\\r \u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\
+                     \u{205f}\u{3000}\u{feff}";
+
+/// Everything else: what `\S` means.
+const NO_SPACE: &str = "\\x00-\\x08\\x0E-\\x1F!-\u{9f}\u{a1}-\u{167f}\u{1681}-\u{1fff}\
+                        \u{200b}-\u{2027}\u{202a}-\u{202e}\u{2030}-\u{205e}\u{2060}-\u{2fff}\
+                        \u{3001}-\u{fefe}\u{ff00}-\u{10ffff}";
+
+/// Everything but line ends: what `.` means.
+const ANY: &str = "[^\\n\\r\u{2028}\u{2029}]";
+
+/// Why a pattern cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PatternError {
+    /// The character that it is about, counted from 0, where it is about one.
+    at: Option<usize>,
+    reason: String,
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this regular expression cannot be used: {}", self.reason)?;
+        if let Some(at) = self.at {
+            write!(f, ", at character {at}")?;
+        }
+        f.write_str(
+            " (patterns are those of ECMAScript that run in linear time; see docs/schema.md)",
+        )
+    }
+}
+
+/// Compiles a pattern.
+pub(super) fn compile(rules: Rules, text: &str) -> Result<Pattern, PatternError> {
+    let engine = match rules {
+        Rules::V1 => text.to_owned(),
+        Rules::V2 => translate(text)?,
+    };
+    let regex = RegexBuilder::new(&engine)
+        .size_limit(COMPILED_BYTES_MAX)
+        .build()
+        .map_err(|error| PatternError {
+            at: None,
+            reason: error.to_string(),
+        })?;
+    Ok(Pattern::new(text, regex))
+}
+
+/// Writes a pattern of ECMAScript in the terms of the engine.
+pub(super) fn translate(text: &str) -> Result<String, PatternError> {
+    let mut parser = Parser {
+        text,
+        rest: text.char_indices().peekable(),
+        out: String::with_capacity(text.len()),
+        names: BTreeSet::new(),
+        depth: 0,
+    };
+    parser.alternatives()?;
+    match parser.rest.peek().copied() {
+        None => Ok(parser.out),
+        Some((at, _)) => Err(parser.error(at, "there is no group to close here")),
+    }
+}
+
+/// One member of a class.
+enum Member {
+    /// A character, which may begin or end a range.
+    One(char),
+    /// A set of characters, as `\d`.
+    Set(&'static str),
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    rest: Peekable<CharIndices<'a>>,
+    out: String,
+    names: BTreeSet<&'a str>,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, PatternError>;
+
+impl<'a> Parser<'a> {
+    fn error(&self, at: usize, reason: &str) -> PatternError {
+        PatternError {
+            at: Some(self.text[..at].chars().count()),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Where the next character begins.
+    fn place(&mut self) -> usize {
+        self.rest.peek().map_or(self.text.len(), |(at, _)| *at)
+    }
+
+    fn eat(&mut self, wanted: char) -> bool {
+        self.rest.next_if(|(_, found)| *found == wanted).is_some()
+    }
+
+    /// Whether the text goes on with `wanted`, which is passed over then.
+    fn eat_all(&mut self, wanted: &str) -> bool {
+        let at = self.place();
+        let found = self.text[at..].starts_with(wanted);
+        if found {
+            while self
+                .rest
+                .next_if(|(next, _)| *next < at + wanted.len())
+                .is_some()
+            {}
+        }
+        found
+    }
+
+    fn alternatives(&mut self) -> Parsed<()> {
+        loop {
+            while let Some((at, next)) = self.rest.peek().copied() {
+                match next {
+                    '|' | ')' => break,
+                    _ => self.term(at, next)?,
+                }
+            }
+            if !self.eat('|') {
+                return Ok(());
+            }
+            self.out.push('|');
+        }
+    }
+
+    fn term(&mut self, at: usize, next: char) -> Parsed<()> {
+        self.rest.next();
+        let may_repeat = match next {
+            '^' | '$' => {
+                self.out.push(next);
+                false
+            }
+            '.' => {
+                self.out.push_str(ANY);
+                true
+            }
+            '(' => {
+                self.group(at)?;
+                true
+            }
+            '[' => {
+                self.class(at)?;
+                true
+            }
+            '\\' if self.eat('b') => {
+                self.out.push_str("\\b");
+                false
+            }
+            '\\' if self.eat('B') => {
+                self.out.push_str("\\B");
+                false
+            }
+            '\\' => {
+                match self.escape(at)? {
+                    Member::One(one) => push(&mut self.out, one),
+                    Member::Set(set) => {
+                        self.out.push('[');
+                        self.out.push_str(set);
+                        self.out.push(']');
+                    }
+                }
+                true
+            }
+            '*' | '+' | '?' => return Err(self.error(at, "there is nothing to repeat here")),
+            '{' => {
+                return Err(self.error(at, "a { that repeats nothing has to be written \\{"));
+            }
+            _ => {
+                push(&mut self.out, next);
+                true
+            }
+        };
+        self.quantifier(may_repeat)
+    }
+
+    fn quantifier(&mut self, may_repeat: bool) -> Parsed<()> {
+        let at = self.place();
+        let Some((_, next)) = self.rest.peek().copied() else {
+            return Ok(());
+        };
+        let written = match next {
+            '*' | '+' | '?' => {
+                self.rest.next();
+                next.to_string()
+            }
+            '{' => self.counts(at)?,
+            _ => return Ok(()),
+        };
+        if !may_repeat {
+            return Err(self.error(at, "a place in the text cannot be repeated"));
+        }
+        self.out.push_str(&written);
+        if self.eat('?') {
+            self.out.push('?');
+        }
+        Ok(())
+    }
+
+    /// `{m}`, `{m,}` or `{m,n}`.
+    fn counts(&mut self, at: usize) -> Parsed<String> {
+        self.rest.next();
+        let least = self.number();
+        let (comma, most) = match self.eat(',') {
+            true => (true, self.number()),
+            false => (false, None),
+        };
+        let Some(least) = least.filter(|_| self.eat('}')) else {
+            return Err(self.error(at, "a { that repeats nothing has to be written \\{"));
+        };
+        match most {
+            Some(most) if most < least => Err(self.error(at, "the numbers are in the wrong order")),
+            Some(most) => Ok(format!("{{{least},{most}}}")),
+            None if comma => Ok(format!("{{{least},}}")),
+            None => Ok(format!("{{{least}}}")),
+        }
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        let start = self.place();
+        while self.rest.next_if(|(_, c)| c.is_ascii_digit()).is_some() {}
+        let end = self.place();
+        let digits = &self.text[start..end];
+        match digits.is_empty() {
+            true => None,
+            // More than the engine takes in any case.
+            false => Some(digits.parse().unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// What groups capture is of no interest here, so none captures.
+    fn group(&mut self, at: usize) -> Parsed<()> {
+        for look in ["?=", "?!", "?<=", "?<!"] {
+            if self.eat_all(look) {
+                return Err(self.error(at, "look-around does not run in linear time"));
+            }
+        }
+        if self.eat_all("?<") {
+            let start = self.place();
+            while self.rest.next_if(|(_, c)| is_of_name(*c)).is_some() {}
+            let end = self.place();
+            let name = &self.text[start..end];
+            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !self.eat('>') {
+                return Err(self.error(start, "the group has no name that could be one"));
+            }
+            if !self.names.insert(name) {
+                return Err(self.error(start, "another group has this name already"));
+            }
+        } else if !self.eat_all("?:") && self.rest.peek().is_some_and(|(_, c)| *c == '?') {
+            return Err(self.error(at, "there is no such kind of group"));
+        }
+        self.depth += 1;
+        if self.depth > GROUPS_DEEP_MAX {
+            return Err(self.error(at, "groups lie too deep in one another"));
+        }
+        self.out.push_str("(?:");
+        self.alternatives()?;
+        self.depth -= 1;
+        match self.eat(')') {
+            true => self.out.push(')'),
+            false => return Err(self.error(at, "the group is not closed")),
+        }
+        Ok(())
+    }
+
+    fn class(&mut self, at: usize) -> Parsed<()> {
+        self.out.push('[');
+        if self.eat('^') {
+            self.out.push('^');
+        }
+        if self.rest.peek().is_some_and(|(_, c)| *c == ']') {
+            return Err(self.error(at, "the class is empty"));
+        }
+        loop {
+            let begins = self.place();
+            let Some(first) = self.member(at)? else {
+                break;
+            };
+            let at_now = self.place();
+            let after = &self.text[at_now..];
+            let is_range = after.starts_with('-') && !after.starts_with("-]");
+            if !is_range {
+                self.push_member(&first);
+                continue;
+            }
+            self.rest.next();
+            let last = self.member(at)?;
+            let (Member::One(first), Some(Member::One(last))) = (first, last) else {
+                return Err(self.error(begins, "a range goes from one character to another"));
+            };
+            if first > last {
+                return Err(self.error(begins, "the range is in the wrong order"));
+            }
+            push(&mut self.out, first);
+            self.out.push('-');
+            push(&mut self.out, last);
+        }
+        self.out.push(']');
+        Ok(())
+    }
+
+    /// The next member of a class; `None` at its end, which is passed over.
+    fn member(&mut self, class: usize) -> Parsed<Option<Member>> {
+        match self.rest.next() {
+            None => Err(self.error(class, "the class is not closed")),
+            Some((_, ']')) => Ok(None),
+            Some((_, '\\')) if self.eat('b') => Ok(Some(Member::One('\u{8}'))),
+            Some((_, '\\')) if self.eat('-') => Ok(Some(Member::One('-'))),
+            Some((at, '\\')) => self.escape(at).map(Some),
+            Some((_, one)) => Ok(Some(Member::One(one))),
+        }
+    }
+
+    fn push_member(&mut self, member: &Member) {
+        match member {
+            Member::One(one) => push(&mut self.out, *one),
+            Member::Set(set) => self.out.push_str(set),
+        }
+    }
+
+    /// What follows a backslash that stands at `at`.
+    fn escape(&mut self, at: usize) -> Parsed<Member> {
+        let Some((_, next)) = self.rest.next() else {
+            return Err(self.error(at, "there is nothing after the \\"));
+        };
+        let one = match next {
+            'd' => return Ok(Member::Set("0-9")),
+            'D' => return Ok(Member::Set("\\D")),
+            'w' => return Ok(Member::Set("0-9A-Za-z_")),
+            'W' => return Ok(Member::Set("\\W")),
+            's' => return Ok(Member::Set(SPACE)),
+            'S' => return Ok(Member::Set(NO_SPACE)),
+            't' => '\t',
+            'n' => '\n',
+            'v' => '\u{b}',
+            'f' => '\u{c}',
+            'r' => '\r',
+            '0' if !self.rest.peek().is_some_and(|(_, c)| c.is_ascii_digit()) => '\0',
+            'c' => match self.rest.next_if(|(_, c)| c.is_ascii_alphabetic()) {
+                Some((_, letter)) => char::from(letter as u8 % 32),
+                None => return Err(self.error(at, "\\c wants a letter")),
+            },
+            'x' => match self.digits(2).and_then(char::from_u32) {
+                Some(one) => one,
+                None => return Err(self.error(at, "\\x wants two hexadecimal digits")),
+            },
+            'u' => self.unicode(at)?,
+            'k' | '0'..='9' => {
+                return Err(self.error(at, "what a group matched cannot be asked for again"));
+            }
+            'p' | 'P' => return Err(self.error(at, "classes of Unicode cannot be used")),
+            '<' | '>' => {
+                let reason = format!("\\{next} has several meanings: write {next}");
+                return Err(self.error(at, &reason));
+            }
+            _ if next.is_ascii_punctuation() && next != '_' => next,
+            _ => return Err(self.error(at, &format!("\\{next} means nothing"))),
+        };
+        Ok(Member::One(one))
+    }
+
+    /// `\uHHHH`, two of them for a surrogate pair, or `\u{H…}`.
+    fn unicode(&mut self, at: usize) -> Parsed<char> {
+        if self.eat('{') {
+            let start = self.place();
+            while self.rest.next_if(|(_, c)| c.is_ascii_hexdigit()).is_some() {}
+            let end = self.place();
+            let number = u32::from_str_radix(&self.text[start..end], 16).ok();
+            let one = number.and_then(char::from_u32).filter(|_| self.eat('}'));
+            return one.ok_or_else(|| self.error(at, "\\u{…} is not a character"));
+        }
+        let Some(first) = self.digits(4) else {
+            return Err(self.error(at, "\\u wants four hexadecimal digits"));
+        };
+        if let Some(one) = char::from_u32(first) {
+            return Ok(one);
+        }
+        let second = match first < 0xdc00 && self.eat_all("\\u") {
+            true => self.digits(4),
+            false => None,
+        };
+        let pair = second.filter(|second| (0xdc00..0xe000).contains(second));
+        let one = pair.map(|second| 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00));
+        one.and_then(char::from_u32)
+            .ok_or_else(|| self.error(at, "half of a surrogate pair is not a character"))
+    }
+
+    /// A number of so many hexadecimal digits.
+    fn digits(&mut self, count: usize) -> Option<u32> {
+        let mut number = 0;
+        for _ in 0..count {
+            let (_, digit) = self.rest.next_if(|(_, c)| c.is_ascii_hexdigit())?;
+            number = number * 16 + digit.to_digit(16)?;
+        }
+        Some(number)
+    }
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '$'
+}
+
+/// Writes one character, in or outside a class.
+fn push(out: &mut String, one: char) {
+    if "\\.+*?()|[]{}^$#&-~".contains(one) {
+        out.push('\\');
+    }
+    out.push(one);
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against a pattern that means one thing here and another in the browser.
+
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        compile(Rules::V2, pattern)
+            .unwrap_or_else(|error| panic!("{pattern}: {error}"))
+            .is_match(text)
+    }
+
+    /// What ECMAScript says of the same: `new RegExp(pattern, 'u').test(text)`.
+    #[test]
+    fn patterns_mean_what_ecmascript_means() {
+        for (pattern, text, expected) in [
+            ("^.$", "\u{2028}", false),
+            ("^.$", "\r", false),
+            ("^.$", "\u{85}", true),
+            ("^.$", "😀", true),
+            ("^\\s$", "\u{a0}", true),
+            ("^\\s$", "\u{feff}", true),
+            ("^\\s$", "\u{85}", false),
+            ("^\\S+$", "a\u{a0}b", false),
+            ("^[^\\s]$", "\u{2003}", false),
+            ("^[\\S]$", "\u{85}", true),
+            ("^\\w+$", "é", false),
+            ("^\\d$", "٣", false),
+            ("^[\\D]$", "٣", true),
+            ("^[[]$", "[", true),
+            ("^[a&&b]+$", "a&b", true),
+            ("^[[:alpha:]]$", "x", false),
+            ("^[a-]$", "-", true),
+            ("^[\\b]$", "\u{8}", true),
+            ("^[--/]$", ".", true),
+            ("a\\b!", "a!", true),
+            ("a\\bb", "ab", false),
+            ("\\bé", "é", false),
+            ("^\\u0041\\x42\\cJ\\0$", "AB\n\0", true),
+            ("^\\ud83d\\ude00$", "😀", true),
+            ("^\\u{1f600}$", "😀", true),
+            ("^(?<year>[0-9]{4})-(?:0[1-9]|1[0-2])$", "2026-11", true),
+            ("^a{2,3}?$", "aaa", true),
+            ("^a{2,}$", "a", false),
+            ("^(|a)$", "", true),
+            ("^\\@\\-\\/\\#\\~$", "@-/#~", true),
+            ("^<b>$", "<b>", true),
+            ("x$", "x\n", false),
+            ("^]}$", "]}", true),
+            ("#&~-", "#&~-", true),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} on {text:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_another_reading_is_refused_with_its_place() {
+        let long = format!("{}x{}", "(".repeat(60), ")".repeat(60));
+        for (pattern, place) in [
+            ("^\\<b\\>$", Some(1)),
+            ("é\\>", Some(1)),
+            ("(?=x)", Some(0)),
+            ("a(?<!x)", Some(1)),
+            ("(?i)x", Some(0)),
+            ("(?P<n>x)", Some(0)),
+            ("(?<1>x)", Some(3)),
+            ("(?<n>x)(?<n>y)", Some(10)),
+            ("(x)\\1", Some(3)),
+            ("\\k<n>", Some(0)),
+            ("\\p{L}", Some(0)),
+            ("\\A", Some(0)),
+            ("\\z", Some(0)),
+            ("\\_", Some(0)),
+            ("\\é", Some(0)),
+            ("\\x4", Some(0)),
+            ("\\u12", Some(0)),
+            ("\\ud800", Some(0)),
+            ("\\u{110000}", Some(0)),
+            ("\\c1", Some(0)),
+            ("\\01", Some(0)),
+            ("[]", Some(0)),
+            ("[^]", Some(0)),
+            ("[a", Some(0)),
+            ("[z-a]", Some(1)),
+            ("[\\d-z]", Some(1)),
+            ("[a-\\d]", Some(1)),
+            ("a**", Some(2)),
+            ("a++", Some(2)),
+            ("^*", Some(1)),
+            ("\\b+", Some(2)),
+            ("*", Some(0)),
+            ("a{,3}", Some(1)),
+            ("a{x}", Some(1)),
+            ("{", Some(0)),
+            ("a{3,2}", Some(1)),
+            ("(a", Some(0)),
+            ("a)", Some(1)),
+            ("a\\", Some(1)),
+            (&long, Some(50)),
+            ("(?:a{1000}){1000}", None),
+        ] {
+            let error = compile(Rules::V2, pattern).err();
+            let error = error.unwrap_or_else(|| panic!("{pattern} was taken"));
+            assert_eq!(error.at, place, "{pattern}: {error}");
+        }
+    }
+
+    #[test]
+    fn old_policies_keep_their_reading() {
+        let word = compile(Rules::V1, "^\\<b\\>$").unwrap();
+        assert!(word.is_match("b"));
+        assert_eq!(word.as_str(), "^\\<b\\>$");
+    }
+}
