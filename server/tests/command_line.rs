@@ -139,6 +139,32 @@ fn a_good_schema_folder_is_summed_up() {
     assert_eq!(constraint["decided"], "operation");
 }
 
+/// Whoever writes a schema sees who writes what the system writes, and that nobody does.
+#[test]
+fn a_check_says_who_writes_for_the_system() {
+    let dir = tempfile::tempdir().unwrap();
+    let fields =
+        r#""stars": { "type": "integer", "readOnly": true }, "name": { "type": "string" }"#;
+    let nobody = ROOM.replace(r#""name": { "type": "string" }"#, fields);
+    let check = |schema: &str, more: &[&str]| {
+        fs::write(dir.path().join("room.json"), schema).unwrap();
+        let output = indelible(&[&["schema", "check", path(dir.path())], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let told = check(&nobody, &[]);
+    assert!(told.contains("  /stars: written by no role"), "{told}");
+    let robot = nobody.replace(r#""edit""#, r#""system": ["robot"], "edit""#);
+    let told = check(&robot, &[]);
+    assert!(
+        told.contains("  /stars: written by robot, for the system"),
+        "{told}"
+    );
+    let told: serde_json::Value = serde_json::from_str(&check(&robot, &["--json"])).unwrap();
+    let expected = serde_json::json!({ "roles": ["robot"], "fields": ["/stars"] });
+    assert_eq!(told["kinds"][0]["system"], expected);
+}
+
 #[test]
 fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
     let dir = tempfile::tempdir().unwrap();

@@ -23,6 +23,7 @@ export function launch() {
   return chromium.launch({
     executablePath: process.env.INDELIBLE_CHROMIUM ?? '/usr/bin/chromium',
     args: FLAGS,
+    timeout: DEADLINE_MS,
   })
 }
 

@@ -178,6 +178,7 @@ fn pages(context: &Context<'_>) -> Outcome {
 }
 
 fn rust(context: &Context<'_>) -> Outcome {
+    system::require_curl()?;
     // One build for tests and server: the same targets give the same features, so nothing is
     // compiled twice.
     run(&mut context.cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;

@@ -101,3 +101,14 @@ pub(crate) fn require_chromium() -> Outcome<PathBuf> {
     install(&["chromium"], "the browser tests")?;
     find_program(&names).ok_or_else(|| Failure::new("Chromium is installed but not to be found"))
 }
+
+/// `curl`, with which the commands of the docs are tried.
+pub(crate) fn require_curl() -> Outcome {
+    match find_program(&["curl"]) {
+        Some(_) => Ok(()),
+        None => install(
+            &["curl", "ca-certificates"],
+            "trying the commands of the docs",
+        ),
+    }
+}
