@@ -168,6 +168,8 @@ impl Merger<'_, '_> {
                 let differ = runs(old, present);
                 Carried::compared(&differ, &starts, &self::starts(present, &width))
             }
+            // What this merge makes is in no earlier state, and nobody else has written in it.
+            _ if self.made.contains(object) => Carried::unchanged(length),
             (_, Some(heads)) => Carried::since(&self.entity.doc, object, heads, length)?,
             (_, None) => Carried::unchanged(length),
         };

@@ -322,6 +322,29 @@ fn a_base_keeps_what_others_wrote_since() {
     assert_eq!(blunt.presented()["items"].as_array().unwrap().len(), 2);
 }
 
+/// What a body adds is in no base: its texts and lists are written as they are.
+#[test]
+fn what_is_made_beside_a_base_gets_its_texts() {
+    let before = thing();
+    let options = MergeOptions {
+        base: base(&before),
+        ..keep()
+    };
+    let (now, _) = put(&before, &json!({ "title": "Theirs" }), &keep());
+    let mut items = before.presented()["items"].clone();
+    let new = json!({ "name": "new", "note": "a 🦀 text", "tags": ["x", "y"] });
+    items.as_array_mut().unwrap().push(new);
+    let body = json!({ "items": items, "labels": { "fresh": { "text": "t" } } });
+    let (after, _) = put(&now, &body, &options);
+    let value = after.presented();
+    assert_eq!(value["title"], "Theirs");
+    let last = value["items"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["note"], &last["tags"]),
+        (&json!("a 🦀 text"), &json!(["x", "y"]))
+    );
+}
+
 #[test]
 fn text_positions_survive_surrogates_and_deletions() {
     let entity = thing();
