@@ -4,7 +4,7 @@
 //! Must never know: how edits are made, judged or rebased.
 
 use indelible_engine::effects::PatchOp;
-use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::id::{Epoch, Hash, ProposalId, Seq};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge;
 use indelible_engine::pointer::Pointer;
@@ -77,6 +77,13 @@ pub(crate) struct Author<'a> {
     pub(crate) now: Timestamp,
     /// For a first edit: the new actor.
     pub(crate) fresh: [u8; 16],
+}
+
+/// What is to be sent of an entity.
+pub(crate) struct Proposed {
+    pub(crate) id: ProposalId,
+    pub(crate) changes: Vec<Vec<u8>>,
+    pub(crate) whole: bool,
 }
 
 /// A place in a log, and the document there, as the server sends them.

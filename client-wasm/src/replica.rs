@@ -25,7 +25,7 @@ use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
 use self::conflicts::Conflicts;
-use crate::edit::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES, Settled, Snapshot};
+use crate::edit::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES, Proposed, Settled, Snapshot};
 use crate::error::CallError;
 
 /// How many earlier states can be named as the base of an edit.
@@ -59,13 +59,6 @@ pub(crate) struct Flight {
     whole: bool,
     /// Whether it has been sent on the present connection.
     sent: bool,
-}
-
-/// What is to be sent of an entity.
-pub(crate) struct Proposed {
-    pub(crate) id: ProposalId,
-    pub(crate) changes: Vec<Vec<u8>>,
-    pub(crate) whole: bool,
 }
 
 impl Flight {

@@ -26,7 +26,8 @@ use indelible_engine::protocol::EntryReport;
 use serde_json::{Map, Value};
 
 use crate::edit::{
-    Author, EditOptions, Edited, Located, Mended, News, Refused, Settled, Snapshot, TypedEdit,
+    Author, EditOptions, Edited, Located, Mended, News, Proposed, Refused, Settled, Snapshot,
+    TypedEdit,
 };
 use crate::error::CallError;
 use crate::event::ConflictView;
@@ -141,7 +142,7 @@ impl Replica {
         &mut self,
         _: &Limits,
         _: impl FnOnce() -> ProposalId,
-    ) -> Option<(ProposalId, Vec<Vec<u8>>)> {
+    ) -> Option<Proposed> {
         match *self {}
     }
 
