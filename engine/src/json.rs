@@ -1,8 +1,11 @@
-//! Reading JSON strictly: a property that stands twice in one object is a mistake, since readers
-//! differ on which of the two counts (RFC 8259, section 4).
+//! Reading JSON strictly: what readers differ on, or cannot hold as it is written, is a mistake: a
+//! property that stands twice in one object (RFC 8259, section 4), a number that no double holds,
+//! half of a surrogate pair.
 //!
 //! Invariant: whatever is read here means the same to everybody who reads it.
 //! Must never know: what the JSON means.
+
+mod exact;
 
 use std::fmt;
 
@@ -11,6 +14,9 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::pointer::Pointer;
+
+/// How much of a number an error shows.
+const NUMBER_SHOWN_MAX: usize = 40;
 
 /// Reads one value.
 ///
@@ -23,12 +29,74 @@ use crate::pointer::Pointer;
 /// ```
 ///
 /// # Errors
-/// Says what is wrong, with line and column; of a property that stands twice also in which object.
+/// Says what is wrong and where: with line and column, and with the place in the value.
 pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = At::Root.deserialize(&mut deserializer)?;
-    deserializer.end()?;
+    let value = parse_rounding(text)?;
+    if let Some((number, at)) = exact::first_inexact(text) {
+        return Err(inexact(text, number, at));
+    }
     Ok(value)
+}
+
+/// Reads one value; numbers that no double holds are rounded. For schemas, which have been read so
+/// for as long as there are any.
+pub(crate) fn parse_rounding(text: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let read = At::Root.deserialize(&mut deserializer);
+    let value = read.and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| with_place(text, error))
+}
+
+fn inexact(text: &[u8], number: &str, at: usize) -> serde_json::Error {
+    let shown: String = number.chars().take(NUMBER_SHOWN_MAX).collect();
+    let more = if shown.len() < number.len() {
+        "…"
+    } else {
+        ""
+    };
+    let place = object_of(&exact::place(text, at));
+    serde_json::Error::custom(format!(
+        "{shown}{more} {place} is a number that JSON readers do not hold exactly"
+    ))
+}
+
+/// Adds the place in the value, where the reader of the text knows line and column only.
+fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
+    let reason = error.to_string();
+    let of_value = [
+        "number out of range",
+        "surrogate",
+        "unicode code point",
+        "hex escape",
+    ];
+    if !of_value.iter().any(|word| reason.contains(word)) {
+        return error;
+    }
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let before: usize = lines
+        .take(error.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
+    let at = before + error.column().saturating_sub(1);
+    if reason.contains("number") {
+        let start = text[..at.min(text.len())]
+            .iter()
+            .rposition(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'));
+        let start = start.map_or(0, |before| before + 1);
+        if let Some((number, offset)) = exact::first_inexact(&text[start..]) {
+            return inexact(text, number, start + offset);
+        }
+    }
+    let place = object_of(&exact::place(text, at));
+    serde_json::Error::custom(format!("what stands {place} is no text: {reason}"))
+}
+
+/// "here", or "in" with the place.
+fn object_of(place: &Pointer) -> String {
+    match place.tokens() {
+        [] => "here".to_owned(),
+        _ => format!("in {place}"),
+    }
 }
 
 /// Where in the text the reader is: as a chain, so that nothing is copied on the way down.
@@ -102,10 +170,7 @@ impl<'de> Visitor<'de> for At<'_> {
         let mut entries = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             if entries.contains_key(&key) {
-                let object = match self {
-                    Self::Root => "here".to_owned(),
-                    _ => format!("in {}", self.pointer()),
-                };
+                let object = object_of(&self.pointer());
                 return Err(A::Error::custom(format!("{key:?} stands twice {object}")));
             }
             let value = access.next_value_seed(At::Property(&self, &key))?;
@@ -141,11 +206,39 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_held_is_told_with_its_place() {
+        for (text, told) in [
+            (
+                r#"{"a":[{"b":9007199254740993}]}"#,
+                "9007199254740993 in /a/0/b is a number that JSON readers do not hold exactly",
+            ),
+            (
+                "{\"a\":1,\n \"b\":{\"c\":[0, -1e400]}}",
+                "-1e400 in /b/c/1 is a number that JSON readers do not hold exactly",
+            ),
+            (
+                "1e-400",
+                "1e-400 here is a number that JSON readers do not hold exactly",
+            ),
+            (r#"{"a":[0,"x\ud800"]}"#, "what stands in /a/1 is no text: "),
+            (
+                r#"{"a":{"b":"\udc00\ud800"}}"#,
+                "what stands in /a/b is no text: ",
+            ),
+            (r#"{"a":{"\ud800":1}}"#, "what stands in /a is no text: "),
+            (r#"{"a":"\ud800\u0041"}"#, "what stands in /a is no text: "),
+        ] {
+            let error = parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with(told), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn all_else_is_read_as_everybody_reads_it() {
         let deep = "[".repeat(200) + &"]".repeat(200);
         for text in [
             r#"{"a":{"c":1},"b":{"c":1},"":[{},{}]}"#,
-            r#"[0,-1,18446744073709551615,-9223372036854775808,0.1,1e300,"\ud83d\ude00",null,true]"#,
+            r#"[0,-1,18446744073709551616,-9223372036854775808,0.1,1e300,"\ud83d\ude00",null,true]"#,
             "7",
             " \"x\" ",
             "",

@@ -110,7 +110,7 @@ pub(crate) fn read_record(
 /// The version and the schema of a record that names its rules. A schema by itself has
 /// `x-indelible` at its root, so it is not mistaken for one.
 fn versioned(record: &str) -> Option<(u32, Value)> {
-    let Ok(Value::Object(mut members)) = json::parse(record.as_bytes()) else {
+    let Ok(Value::Object(mut members)) = json::parse_rounding(record.as_bytes()) else {
         return None;
     };
     let number = members.get("rules")?.as_u64()?;
@@ -121,7 +121,7 @@ fn versioned(record: &str) -> Option<(u32, Value)> {
 /// Compiles the schema of one kind.
 pub(crate) fn compile(rules: Rules, source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> {
     let mut report = Report::default();
-    let parts = match json::parse(source.text.as_bytes()) {
+    let parts = match json::parse_rounding(source.text.as_bytes()) {
         Ok(schema) => compile_value(rules, schema, &mut report),
         Err(error) => {
             let reason = format!("this is not the JSON we expect: {error}");

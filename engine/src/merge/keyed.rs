@@ -10,7 +10,7 @@ use automerge::transaction::Transactable;
 use automerge::{ObjId, ObjType};
 use serde_json::{Map, Value};
 
-use super::{Merger, Outcome, Source, Target};
+use super::{Absent, Merger, Outcome, Source, Target};
 use crate::document::{DELETED, POSITION, Row};
 use crate::genesis::make_fields;
 use crate::id::{Hash, ItemId, check_map_key};
@@ -18,6 +18,7 @@ use crate::pointer::Pointer;
 use crate::policy::{NodeId, refusal_text};
 use crate::position;
 use crate::sequence::moves;
+use crate::value::same;
 use crate::violation::{Rule, VIOLATIONS_MAX};
 
 /// A keyed list on its way.
@@ -66,7 +67,7 @@ impl Merger<'_, '_> {
             None => rows.iter().map(|row| row.id.as_str()).collect(),
         };
         let base: Option<HashMap<&str, &Value>> = base.map(|items| by_id(items, list.key));
-        let Some(items) = self.sort_out(list, body, &known) else {
+        let Some(items) = self.sort_out(list, body, &known, base.as_ref()) else {
             return Ok(());
         };
         self.delete_absent(list, &rows, &items, base.as_ref())?;
@@ -115,9 +116,44 @@ impl Merger<'_, '_> {
         Ok(())
     }
 
-    /// Whether a deleted item that the body has is to be undeleted, and may be.
-    fn revives(&self, list: &List<'_>) -> bool {
-        self.options.revive && self.rights.may_delete(list.item)
+    /// Whether a deleted item or entry that the body has is to be undeleted. It is unless the body
+    /// merely repeats what its base had: then the deletion came later and is the only edit.
+    fn revives(
+        &mut self,
+        node: NodeId,
+        at: &Pointer,
+        body: &Map<String, Value>,
+        base: Option<Option<&Value>>,
+    ) -> bool {
+        let may = self.rights.may_delete(node);
+        if self.source != Source::Body {
+            // Edits made elsewhere to what others deleted here.
+            self.preserved.push(at.clone());
+            return false;
+        }
+        if self.options.preserve.iter().any(|kept| kept.contains(at)) {
+            self.preserved.push(at.clone());
+            return false;
+        }
+        let whole = self.options.absent == Absent::Removed;
+        if !self.options.revive
+            && let Some(Some(Value::Object(base))) = base
+            && repeats(body, base, whole)
+        {
+            return false;
+        }
+        if may {
+            return true;
+        }
+        if self.options.revive {
+            self.preserved.push(at.clone());
+            return false;
+        }
+        // Never kept silently: all of what the body has there would be lost.
+        let message = "it was deleted; undeleting it needs the right to write every field of it";
+        let value = Value::Object(body.clone());
+        self.refuse(at, Rule::DELETE, message, Some(&value), None);
+        false
     }
 
     fn reader_rows(&self, list: &ObjId) -> Vec<Row> {
@@ -134,6 +170,7 @@ impl Merger<'_, '_> {
         list: &List<'_>,
         body: &'b [Value],
         known: &HashMap<&str, &'b Row>,
+        base: Option<&HashMap<&str, &Value>>,
     ) -> Option<Vec<Item<'b>>> {
         let faults = self.violations.len();
         let mut items = Vec::with_capacity(body.len());
@@ -165,11 +202,12 @@ impl Merger<'_, '_> {
                 continue;
             }
             match known.get(id) {
-                Some(row) if !row.deleted || self.revives(list) => {
-                    items.push(Item::Present(row, map));
+                Some(row) => {
+                    let base = base.map(|base| base.get(id).copied());
+                    if !row.deleted || self.revives(list.item, &list.at.child(id), map, base) {
+                        items.push(Item::Present(row, map));
+                    }
                 }
-                // Deleted since: it stays deleted, and the caller is told.
-                Some(_) => self.preserved.push(list.at.child(id)),
                 None if self.options.creation || self.source != Source::Body => {
                     items.push(Item::New(id.to_owned(), map));
                 }
@@ -227,7 +265,23 @@ impl Merger<'_, '_> {
         Ok(())
     }
 
-    /// Brings a deleted entry of an open map back, with the body's values.
+    /// Brings a deleted entry of an open map back with the body's values, if that is an edit.
+    pub(super) fn revive(
+        &mut self,
+        target: &Target<'_>,
+        body: &Map<String, Value>,
+        base: Option<Option<&Map<String, Value>>>,
+    ) -> Outcome {
+        let old = base.map(|base| base.map(|base| Value::Object(base.clone())));
+        let known = old.as_ref().map(Option::as_ref);
+        if !self.revives(target.node, target.at, body, known) {
+            return Ok(());
+        }
+        self.tx.put(target.object, DELETED, false)?;
+        self.object(target, body, base.flatten())
+    }
+
+    /// Brings a deleted item or entry back that was undeleted elsewhere, with the body's values.
     pub(super) fn undelete(
         &mut self,
         object: &ObjId,
@@ -362,6 +416,29 @@ impl Merger<'_, '_> {
         // Nor to make room for a new one.
         places.retain(|id, _| may_move || !present.contains(id.as_str()));
         places
+    }
+}
+
+/// Whether a body says of an object only what its base said. With `whole`, what it lacks counts.
+fn repeats(body: &Map<String, Value>, base: &Map<String, Value>, whole: bool) -> bool {
+    (!whole || base.keys().all(|name| body.contains_key(name)))
+        && body.iter().all(|(name, value)| match base.get(name) {
+            Some(base) => repeats_value(value, base, whole),
+            None => value.is_null(),
+        })
+}
+
+fn repeats_value(body: &Value, base: &Value, whole: bool) -> bool {
+    match (body, base) {
+        (Value::Object(body), Value::Object(base)) => repeats(body, base, whole),
+        (Value::Array(body), Value::Array(base)) => {
+            body.len() == base.len()
+                && body
+                    .iter()
+                    .zip(base)
+                    .all(|(body, base)| repeats_value(body, base, whole))
+        }
+        _ => same(body, base),
     }
 }
 

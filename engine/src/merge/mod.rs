@@ -499,12 +499,18 @@ impl Merger<'_, '_> {
         base: Option<Option<&Map<String, Value>>>,
     ) -> Outcome {
         let at = target.at.child(name);
-        let base = base.flatten();
         let found = self.tx.get(target.object, name)?.map(|(_, object)| object);
         if let Some(object) = found {
             if self.policy.is_dynamic(child) && self.reader.is_deleted(&object) {
-                return self.undelete(&object, child, &at, body);
+                let entry = Target {
+                    object: &object,
+                    node: child,
+                    at: &at,
+                    fresh: false,
+                };
+                return self.revive(&entry, body, base);
             }
+            let base = base.flatten();
             let fresh = target.fresh || self.is_new(&object);
             return self.object(
                 &Target {

@@ -8,6 +8,7 @@ use indelible_engine::change::server_actor;
 use indelible_engine::effects::{PatchOp, json_patch};
 use indelible_engine::entity::Entity;
 use indelible_engine::merge::{Absent, Base, MergeError, MergeOptions, Protected, merge};
+use indelible_engine::principal::Principal;
 use serde_json::{Value, json};
 
 fn next(verdict: Verdict) -> Entity {
@@ -178,21 +179,12 @@ fn keyed_lists_merge_by_key_and_place() {
 }
 
 #[test]
-fn unknown_items_are_errors_and_deleted_ones_are_reported() {
+fn unknown_items_are_errors() {
     let entity = thing();
-    let (gone, _) = put(
-        &entity,
-        &json!({ "items": [{"id":"i1"}, {"id":"i3"}] }),
-        &keep(),
-    );
     let alice = editor("alice");
-    let actor = server_actor(gone.id(), gone.epoch(), "alice");
-    let body = json!({ "items": [{"id":"i1"}, {"id":"i2", "name": "back?"}, {"id":"i3"}] });
-    let merged = merge(&gone, &alice, &actor, &body, &keep()).unwrap();
-    assert!(merged.changes.is_empty());
-    assert_eq!(merged.preserved[0].to_string(), "/items/i2");
+    let actor = server_actor(entity.id(), entity.epoch(), "alice");
     let body = json!({ "items": [{"id":"never"}] });
-    let error = merge(&gone, &alice, &actor, &body, &keep()).unwrap_err();
+    let error = merge(&entity, &alice, &actor, &body, &keep()).unwrap_err();
     let MergeError::Refused(violations) = error else {
         panic!("{error}")
     };
@@ -200,6 +192,89 @@ fn unknown_items_are_errors_and_deleted_ones_are_reported() {
         violations[0].to_string(),
         "/items/0/id: the list never held an item with this id (unknown-item)"
     );
+}
+
+/// The fixture after somebody deleted an item and an entry of an open map, and the value before.
+fn without_an_item() -> (Entity, Base) {
+    let entity = thing();
+    let before = base(&entity).unwrap();
+    let body = json!({ "items": [{"id":"i1"}, {"id":"i3"}], "labels": { "x": null } });
+    let (gone, _) = put(&entity, &body, &keep());
+    (gone, before)
+}
+
+#[test]
+fn a_deleted_item_that_is_written_back_is_there_again() {
+    let (gone, before) = without_an_item();
+    let body = json!({ "items": [{"id":"i1"}, {"id":"i2", "note": "again"}, {"id":"i3"}],
+        "labels": { "x": { "text": "again" } } });
+    for options in [keep(), MergeOptions::default()] {
+        let (after, pointers) = put(&gone, &body, &options);
+        assert_eq!(pointers, ["/items/i2", "/labels/x"]);
+        let value = after.presented();
+        assert_eq!(value["items"][1]["name"], "second");
+        assert_eq!(value["items"][1]["note"], "again");
+        assert_eq!(value["labels"]["x"], json!({ "text": "again" }));
+    }
+    // The base is from after the deletion: it is written back knowingly.
+    let knowing = MergeOptions {
+        base: base(&gone),
+        ..keep()
+    };
+    let (later, _) = put(&gone, &json!({ "title": "later" }), &keep());
+    let (after, _) = put(&later, &before.value, &knowing);
+    assert_eq!(after.presented()["items"], before.value["items"]);
+    assert_eq!(after.presented()["labels"], before.value["labels"]);
+}
+
+#[test]
+fn an_old_list_that_only_repeats_its_base_undoes_no_deletion() {
+    let (gone, before) = without_an_item();
+    let alice = editor("alice");
+    let actor = server_actor(gone.id(), gone.epoch(), "alice");
+    for absent in [Absent::Stays, Absent::Removed] {
+        let options = MergeOptions {
+            base: Some(before.clone()),
+            absent,
+            ..MergeOptions::default()
+        };
+        let merged = merge(&gone, &alice, &actor, &before.value, &options).unwrap();
+        assert!(merged.changes.is_empty());
+        assert_eq!(merged.preserved, []);
+
+        // What differs from the base is an edit of it, and stands.
+        let mut body = before.value.clone();
+        body["items"][1]["note"] = json!("edited");
+        body["labels"]["x"]["text"] = json!("edited");
+        let (after, _) = put(&gone, &body, &options);
+        assert_eq!(after.presented()["items"], body["items"]);
+        assert_eq!(after.presented()["labels"], body["labels"]);
+    }
+}
+
+#[test]
+fn writing_a_deleted_item_back_is_refused_to_those_who_may_not_undelete() {
+    let (chief, alice) = (Principal::new("boss", ["editor", "chief"]), editor("alice"));
+    let nothing = json!({ "guarded": [] });
+    let gone = next(write(&thing(), &chief, &nothing, &keep(), Origin::Server).unwrap());
+    let actor = server_actor(gone.id(), gone.epoch(), "alice");
+    let body = json!({ "guarded": [{ "id": "g1" }] });
+    for options in [keep(), MergeOptions::default()] {
+        let error = merge(&gone, &alice, &actor, &body, &options).unwrap_err();
+        let MergeError::Refused(violations) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(violations.len(), 1);
+        assert_eq!(violations[0].rule.code(), "delete");
+        assert_eq!(violations[0].pointer.to_string(), "/guarded/g1");
+        assert_eq!(violations[0].attempted, Some(json!({ "id": "g1" })));
+    }
+    let preserve = MergeOptions {
+        preserve: vec!["/guarded/g1".parse().unwrap()],
+        ..keep()
+    };
+    let merged = merge(&gone, &alice, &actor, &body, &preserve).unwrap();
+    assert!(merged.changes.is_empty());
 }
 
 #[test]
