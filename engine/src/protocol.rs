@@ -328,6 +328,9 @@ pub struct KindReport {
     pub mode: KindMode,
     /// Whether the principal may create entities.
     pub create: bool,
+    /// Whether the principal may delete and undelete entities.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete: bool,
     /// The policy hash: the SHA-256 of the canonical schema.
     pub policy: Hash,
 }

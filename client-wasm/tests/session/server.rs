@@ -240,6 +240,7 @@ impl Server {
                 singleton: false,
                 mode: self.mode,
                 create: true,
+                delete: true,
                 policy: self.policy.hash(),
             }],
         }

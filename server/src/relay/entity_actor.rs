@@ -26,16 +26,13 @@ use tokio::task::JoinHandle;
 
 use self::batch::{Batch, Verdicts};
 use super::fanout::{ConnectionId, Subscriber};
-use super::frames::{self, RelayedEntry};
+use super::frames::{self, DELETED, NOT_FOUND, RelayedEntry};
 use super::hub::Hub;
 use super::loading::{self, Loaded};
 use super::values::{Patches, Present};
 use super::writes::{Haste, Outcome, Write, WriteError};
 use crate::commit::CommitError;
 use crate::storage::{Append, Presence};
-
-/// Why an entity is gone that was there before.
-const DELETED: &str = "deleted";
 
 /// The name of the projection that holds everything; readers get it or nothing.
 const PROJECTION: &str = "whole";
@@ -49,7 +46,7 @@ const JUDGED_MAX: usize = 100;
 pub(crate) enum Message {
     /// Publish the value; the answer says whether there is one.
     Load(oneshot::Sender<bool>),
-    /// Send a replica what it lacks, then all entries to come.
+    /// Send a replica what it lacks, then all entries to come; or everything once the entity is there.
     Follow {
         /// Who.
         subscriber: Subscriber,
@@ -69,6 +66,7 @@ struct Actor {
     /// `None` while the entity was never there.
     entity: Option<Entity>,
     present: Option<Arc<Present>>,
+    /// Who follows the entity as a replica, or waits for it to be there.
     replicas: HashMap<ConnectionId, Subscriber>,
     /// The `snapshot` frame of the present state, once somebody needed it.
     snapshot: Option<Bytes>,
@@ -280,6 +278,7 @@ impl Actor {
             self.entity = Some(entity);
             return;
         }
+        let was_there = self.present.is_some();
         let value = entity.presented();
         let place = (entity.epoch(), entity.seq());
         let at = entity.stamps().updated_at.unwrap_or_default();
@@ -308,24 +307,24 @@ impl Actor {
         if let Some(values) = self.hub.values(self.id.kind()).filter(|_| !unchanged) {
             values.publish(&present, patches.as_ref());
         }
+        self.snapshot = None;
         // Last, so that what an author gets (entries, then the answer) goes out together.
-        if let Some(entries) = entries {
+        if !was_there {
+            self.relay_snapshot(&entity);
+        } else if let Some(entries) = entries {
             self.relay(&entity, entries);
         }
-        self.snapshot = None;
         self.present = Some(present);
         self.entity = Some(entity);
     }
 
-    /// Tells everybody who follows the entity that it is deleted. Who opens it again after its
-    /// deletion was undone starts over, or goes on where they were.
+    /// Tells everybody who follows the entity that it is deleted. They go on following it: once its
+    /// deletion is undone, they start over.
     fn withdraw(&mut self) {
         if let Some(values) = self.hub.values(self.id.kind()) {
             values.withdraw(&self.id, DELETED);
         }
-        for (_, replica) in self.replicas.drain() {
-            replica.outbox.answer(frames::gone(&self.id, DELETED));
-        }
+        self.queue(&[frames::gone(&self.id, DELETED)]);
         (self.snapshot, self.present) = (None, None);
     }
 
@@ -348,6 +347,20 @@ impl Actor {
             return;
         }
         let frames = frames::entries(&self.id, entity.epoch(), entries, &entity.stamp_fields());
+        self.queue(&frames);
+    }
+
+    /// Queues the whole entity for everybody who waited for it to be there.
+    fn relay_snapshot(&mut self, entity: &Entity) {
+        if self.replicas.is_empty() {
+            return;
+        }
+        let snapshot = frames::snapshot(entity);
+        self.queue(std::slice::from_ref(&snapshot));
+        self.snapshot = Some(snapshot);
+    }
+
+    fn queue(&mut self, frames: &[Bytes]) {
         let id = &self.id;
         self.replicas.retain(|_, replica| {
             let reset = || frames::reset(id, "slow-consumer");
@@ -364,9 +377,8 @@ impl Actor {
     fn follow(&mut self, subscriber: Subscriber, from: Option<(Epoch, Seq, Hash)>) {
         let present = |entity: &&Entity| entity.presence() == Presence::Present;
         let Some(entity) = self.entity.as_ref().filter(present) else {
-            subscriber
-                .outbox
-                .answer(frames::gone(&self.id, "not-found"));
+            subscriber.outbox.answer(frames::gone(&self.id, NOT_FOUND));
+            self.replicas.insert(subscriber.connection, subscriber);
             return;
         };
         let resumed = from.and_then(|from| self.missed(entity, from));

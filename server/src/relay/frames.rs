@@ -16,6 +16,11 @@ use super::values::Present;
 use super::writes::{Outcome, WriteError};
 use crate::config::ENTRIES_FRAME_BYTES_MAX;
 
+/// Why an entity is gone that was there before.
+pub(crate) const DELETED: &str = "deleted";
+/// Why an entity is gone that is not there, as far as the principal may know.
+pub(crate) const NOT_FOUND: &str = "not-found";
+
 /// An entry and its hash, as replicas get them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RelayedEntry<'a> {

@@ -17,7 +17,7 @@ use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
 use super::fanout::{ConnectionId, Subscriber};
-use super::frames;
+use super::frames::{self, NOT_FOUND};
 
 /// The value of an entity as readers see it, at one version.
 #[derive(Debug)]
@@ -155,26 +155,20 @@ impl KindValues {
             .collect()
     }
 
-    /// Starts following one entity: its value now, unless the reader has that `version`, then
-    /// every patch. `false` when there is no such value.
-    pub(crate) fn follow(
-        &self,
-        subscriber: Subscriber,
-        entity: &EntityId,
-        version: Option<&str>,
-    ) -> bool {
+    /// Starts following one entity: its value now, unless the reader has that `version`, or that
+    /// there is none; then every patch, its deletion, and its value when it is there (again).
+    pub(crate) fn follow(&self, subscriber: Subscriber, entity: &EntityId, version: Option<&str>) {
         let mut table = self.lock();
-        let Some(present) = table.present.get(entity) else {
-            return false;
-        };
-        let first = match version {
-            Some(version) if version == present.version => frames::patch(present, "[]"),
-            _ => present.frame(),
+        let first = match (table.present.get(entity), version) {
+            (None, _) => frames::gone(entity, NOT_FOUND),
+            (Some(present), Some(version)) if version == present.version => {
+                frames::patch(present, "[]")
+            }
+            (Some(present), _) => present.frame(),
         };
         subscriber.outbox.answer(first);
         let readers = table.readers.entry(entity.clone()).or_default();
         readers.insert(subscriber.connection, subscriber);
-        true
     }
 
     /// Stops following one entity.
@@ -253,8 +247,8 @@ impl KindValues {
 }
 
 impl KindValues {
-    /// Forgets an entity's value and tells its followers that it is gone; those of this entity alone
-    /// do not follow it any longer.
+    /// Forgets an entity's value and tells its followers that it is gone. They go on following it:
+    /// it may come back.
     pub(crate) fn withdraw(&self, entity: &EntityId, code: &str) {
         let mut table = self.lock();
         if table.present.remove(entity).is_none() {
@@ -266,10 +260,10 @@ impl KindValues {
             watchers, readers, ..
         } = &mut *table;
         watchers.retain(|_, watcher| send(watcher, frame.clone(), &kind));
-        for (connection, reader) in readers.remove(entity).into_iter().flatten() {
-            if !watchers.contains_key(&connection) {
-                reader.outbox.answer(frame.clone());
-            }
+        if let Some(readers) = readers.get_mut(entity) {
+            readers.retain(|connection, reader| {
+                watchers.contains_key(connection) || send(reader, frame.clone(), entity)
+            });
         }
     }
 }

@@ -131,6 +131,7 @@ fn server_frames() -> Vec<ServerFrame> {
                 singleton: false,
                 mode: KindMode::Replica,
                 create: true,
+                delete: false,
                 policy: Hash([0x55; 32]),
             }],
         },

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::super::entity_actor::Message;
 use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
-use super::super::frames;
+use super::super::frames::{self, NOT_FOUND};
 use super::super::hub::Hub;
 use super::super::writes::{Answer, Session, Task, Write};
 use crate::clock;
@@ -94,6 +94,9 @@ impl Following {
             singleton: policy.is_singleton(),
             mode: self.mode(policy),
             create: !policy.is_singleton() && policy.may(&self.principal, Permission::Create),
+            delete: !policy.is_singleton()
+                && policy.readable(&self.principal)
+                && policy.may(&self.principal, Permission::Delete),
             policy: policy.hash(),
         });
         self.outbox.answer(frames::encode(&ServerFrame::Welcome {
@@ -212,7 +215,7 @@ impl Following {
 
     async fn open_replica(&mut self, entity: EntityId, from: Option<(Epoch, Seq, Hash)>) {
         let Some(policy) = self.readable(&entity) else {
-            self.outbox.answer(frames::gone(&entity, "not-found"));
+            self.outbox.answer(frames::gone(&entity, NOT_FOUND));
             return;
         };
         if !policy.replica_mode(&self.principal) {
@@ -232,7 +235,7 @@ impl Following {
                 rules: Some(policy.rules().number()),
             }));
         }
-        if !self.exists(&entity).await {
+        if !self.is_loaded(&entity).await {
             return;
         }
         let subscriber = self.subscriber(Subscription::Entity(entity.clone()));
@@ -244,28 +247,24 @@ impl Following {
 
     async fn open_value(&mut self, entity: EntityId, version: Option<String>) {
         if self.readable(&entity).is_none() {
-            self.outbox.answer(frames::gone(&entity, "not-found"));
+            self.outbox.answer(frames::gone(&entity, NOT_FOUND));
             return;
         }
         self.close(&entity).await;
-        if !self.has_room(&entity) || !self.exists(&entity).await {
+        if !self.has_room(&entity) || !self.is_loaded(&entity).await {
             return;
         }
         let subscriber = self.subscriber(Subscription::Entity(entity.clone()));
-        let values = self.hub.values(entity.kind());
-        if values.is_some_and(|values| values.follow(subscriber, &entity, version.as_deref())) {
+        if let Some(values) = self.hub.values(entity.kind()) {
+            values.follow(subscriber, &entity, version.as_deref());
             self.open.insert(entity, Mode::Value);
         }
     }
 
-    /// Whether an entity is there; answers if not.
-    async fn exists(&self, entity: &EntityId) -> bool {
+    /// Whether it is known if an entity is there, and what it is then; answers if not.
+    async fn is_loaded(&self, entity: &EntityId) -> bool {
         match self.hub.present(entity).await {
-            Ok(Some(_)) => true,
-            Ok(None) => {
-                self.outbox.answer(frames::gone(entity, "not-found"));
-                false
-            }
+            Ok(_) => true,
             Err(error) => {
                 self.error(error.code(), &error.to_string(), Some(entity), None);
                 false
@@ -293,7 +292,7 @@ impl Following {
         let name = EntityId::singleton(kind.clone());
         let policy = self.hub.policy(&kind);
         if !policy.is_some_and(|policy| policy.readable(&self.principal)) {
-            self.outbox.answer(frames::gone(&name, "not-found"));
+            self.outbox.answer(frames::gone(&name, NOT_FOUND));
             return;
         }
         if !self.has_room(&name) {
