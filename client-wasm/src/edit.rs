@@ -96,10 +96,11 @@ pub(crate) struct Snapshot<'a> {
 }
 
 /// What became of the proposal in flight.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Settled {
-    /// All edits up to this ordinal are durable.
-    Saved(u64),
+    /// All edits up to this ordinal are durable; what is lost shows nowhere all the same, since
+    /// others deleted what it was written into.
+    Saved(u64, Mended),
     /// It was not about the proposal in flight.
     Nothing,
 }

@@ -45,6 +45,9 @@ pub enum CallError {
     /// Nothing of ours lost against another value at this field.
     #[error("there is no conflict at {0}")]
     NoConflict(String),
+    /// What was dropped is no value of its own that could be written again.
+    #[error("{0} holds nothing that can be brought back")]
+    NothingToBringBack(String),
     /// The edit cannot be written into the document.
     #[error("{0}")]
     Document(String),
@@ -63,6 +66,7 @@ impl CallError {
             Self::TooBig { .. } => "too-big",
             Self::UnknownBase => "unknown-base",
             Self::NoConflict(_) => "no-conflict",
+            Self::NothingToBringBack(_) => "nothing-to-bring-back",
             Self::Document(_) => "document",
         }
     }

@@ -6,7 +6,7 @@
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
-use indelible_engine::protocol::{AuthorReport, Mode};
+use indelible_engine::protocol::{AuthorReport, KindMode, KindReport, Mode};
 use indelible_engine::rebase::Dropped;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Violation, ViolationReport};
@@ -28,6 +28,39 @@ impl Fault {
         Self {
             code: code.into(),
             message: message.into(),
+        }
+    }
+
+    /// Whether it says that something may not be read, or not any more.
+    pub(crate) fn ends_access(&self) -> bool {
+        let code = self.code.as_str();
+        matches!(code, "forbidden" | "no-kind" | "unauthorized" | "principal")
+    }
+}
+
+/// What we may do with a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KindView {
+    /// The kind.
+    pub kind: Kind,
+    /// Whether it has one entity only.
+    pub singleton: bool,
+    /// How its entities can be followed.
+    pub mode: KindMode,
+    /// Whether we may create entities.
+    pub create: bool,
+    /// Whether we may delete and undelete entities.
+    pub delete: bool,
+}
+
+impl From<&KindReport> for KindView {
+    fn from(report: &KindReport) -> Self {
+        Self {
+            kind: report.kind.clone(),
+            singleton: report.singleton,
+            mode: report.mode,
+            create: report.create,
+            delete: report.delete,
         }
     }
 }
@@ -150,7 +183,7 @@ pub struct ConflictView {
 
 /// How far a replica, a value or the whole client is in step with the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum SyncState {
     /// No connection.
     Offline,
@@ -160,8 +193,13 @@ pub enum SyncState {
     Syncing,
     /// In step.
     Synced,
-    /// The server refused edits; until the next edit.
+    /// Some edits are lost; until the next edit.
     Refused,
+    /// There is nothing to follow: it was deleted, or is not there, as far as we may know. It comes
+    /// back by itself.
+    Gone,
+    /// It may not be read by us, or not any more.
+    NoAccess,
 }
 
 /// The status of one entity or of the client.
@@ -190,6 +228,8 @@ pub enum Event {
     Welcome {
         /// Who it takes us for.
         principal: Principal,
+        /// What we may do with each kind.
+        kinds: Vec<KindView>,
     },
     /// A status changed.
     Status {

@@ -146,6 +146,16 @@ impl Session {
         serde_json::to_string(&edited).map_err(|error| error.to_string())
     }
 
+    /// `dropped`: one of `status.dropped`, as JSON.
+    #[wasm_bindgen(js_name = bringBack)]
+    pub fn bring_back(&mut self, entity: &str, dropped: &str, now: f64) -> Result<String, String> {
+        let edited = self
+            .0
+            .bring_back(entity, dropped, at(now))
+            .map_err(|error| error.to_json())?;
+        serde_json::to_string(&edited).map_err(|error| error.to_string())
+    }
+
     pub fn dismiss(&mut self, entity: &str, pointer: &str) {
         self.0.dismiss(entity, pointer);
     }

@@ -159,7 +159,9 @@ impl Followed {
         let unsaved = self.pending() > 0;
         match (&self.known, phase) {
             _ if self.refusal.is_some() => SyncState::Refused,
-            (Known::Gone(_), _) | (_, Phase::Offline) => SyncState::Offline,
+            (_, Phase::Offline) => SyncState::Offline,
+            (Known::Gone(fault), _) if fault.ends_access() => SyncState::NoAccess,
+            (Known::Gone(_), _) => SyncState::Gone,
             (_, Phase::Connecting | Phase::Greeting) | (Known::Nothing, _) => SyncState::Connecting,
             _ if self.current && !unsaved => SyncState::Synced,
             _ => SyncState::Syncing,

@@ -127,7 +127,11 @@ impl Session {
                 self.on_refused(id, &entity, &refused, now);
             }
             ServerFrame::Gone { entity, code } => {
-                let message = format!("{entity}: {code}");
+                let message = match code.as_str() {
+                    "deleted" => format!("{entity} has been deleted"),
+                    "not-found" => format!("there is no {entity} that you may read"),
+                    _ => format!("{entity}: {code}"),
+                };
                 self.on_gone(&entity, &Fault::new(code, message));
             }
             ServerFrame::Reset { entity, .. } => self.on_reset(&entity),
@@ -153,6 +157,9 @@ impl Session {
             let fault = Fault::new("principal", "somebody else has signed in");
             for id in self.followed.keys().cloned().collect::<Vec<_>>() {
                 self.lose(&id, &fault);
+                if let Some(followed) = self.followed.get_mut(&id) {
+                    followed.refusal = None;
+                }
             }
             for request in std::mem::take(&mut self.requests).into_values() {
                 let (request, violations, fault) = (request.number, Vec::new(), fault.clone());
@@ -171,7 +178,8 @@ impl Session {
             .map(|report| (report.kind.clone(), report))
             .collect();
         self.principal = Some(principal.clone());
-        self.events.push_back(Event::Welcome { principal });
+        let kinds = self.kinds.values().map(Into::into).collect();
+        self.events.push_back(Event::Welcome { principal, kinds });
         for kind in self.watches.keys().cloned().collect::<Vec<_>>() {
             self.send_watch(&kind);
         }
@@ -315,28 +323,25 @@ impl Session {
             return;
         };
         let settled = if replica.place().0 == epoch {
-            replica.apply(entries, stamps).ok()
+            replica.apply(entries, stamps, &self.limits).ok()
         } else {
             None
         };
         match settled {
             Some(settled) => {
                 followed.reached(now);
-                self.settle(id, &settled);
+                self.settle(id, settled);
             }
             None => self.start_over(id),
         }
     }
 
-    fn settle(&mut self, id: &EntityId, settled: &Settled) {
-        match settled {
-            Settled::Saved(edit) => {
-                self.events.push_back(Event::Saved {
-                    entity: id.clone(),
-                    edit: *edit,
-                });
-            }
-            Settled::Nothing => {}
+    fn settle(&mut self, id: &EntityId, settled: Settled) {
+        if let Settled::Saved(edit, gone) = settled {
+            let fault = Fault::new("gone", "what it was written into has been deleted");
+            self.tell_lost(id, &fault, Vec::new(), gone);
+            let entity = id.clone();
+            self.events.push_back(Event::Saved { entity, edit });
         }
     }
 
@@ -389,9 +394,6 @@ impl Session {
                 value,
                 revision: None,
             });
-        } else if matches!(followed.known, Known::Gone(_)) {
-            followed.known = Known::Nothing;
-            self.reopen(id);
         }
     }
 
@@ -465,11 +467,11 @@ impl Session {
         let Some(replica) = followed.replica() else {
             return;
         };
-        match replica.admitted(id, seq) {
+        match replica.admitted((id, seq), &self.limits) {
             Ok(Settled::Nothing) => {}
             Ok(settled) => {
                 followed.reached(now);
-                self.settle(entity, &settled);
+                self.settle(entity, settled);
             }
             Err(_) => self.start_over(entity),
         }
@@ -481,7 +483,6 @@ impl Session {
         self.forget(id);
         if let Some(followed) = self.followed.get_mut(id) {
             followed.known = Known::Gone(fault.clone());
-            followed.refusal = None;
             let (entity, fault) = (id.clone(), fault.clone());
             self.events.push_back(Event::Gone { entity, fault });
         }

@@ -16,6 +16,7 @@
     allow(dead_code, reason = "what only replicas need is not reached")
 )]
 
+mod bring_back;
 mod conflicts;
 mod edit;
 mod error;
@@ -39,6 +40,8 @@ use values as replica;
 
 pub use edit::{EditOptions, Edited, Located, TypedEdit};
 pub use error::CallError;
-pub use event::{ConflictView, DroppedView, Event, Fault, Status, SyncState, ViolationView};
+pub use event::{
+    ConflictView, DroppedView, Event, Fault, KindView, Status, SyncState, ViolationView,
+};
 pub use inbound::BadFrame;
 pub use session::Session;

@@ -61,12 +61,6 @@ pub(crate) struct Flight {
     sent: bool,
 }
 
-impl Flight {
-    fn last(&self) -> u64 {
-        self.edits.last().map_or(0, |edit| edit.ordinal)
-    }
-}
-
 /// The server's state of an entity and our edits on top of it.
 #[derive(Debug)]
 pub(crate) struct Replica {
@@ -194,6 +188,7 @@ impl Replica {
         &mut self,
         entries: &[EntryReport],
         stamps: Map<String, Value>,
+        limits: &Limits,
     ) -> Result<Settled, LoadError> {
         let place = self.confirmed.seq();
         let news: Vec<&EntryReport> = entries.iter().filter(|entry| entry.seq > place).collect();
@@ -219,14 +214,12 @@ impl Replica {
         self.notice(heads, &news);
         self.confirmed.set_stamps(stamps.clone());
         self.stamps = stamps;
-        let mut settled = Settled::Nothing;
+        let mut saved = Vec::new();
         for entry in entries {
-            if let Some(saved) = self.note(entry) {
-                settled = Settled::Saved(saved);
-            }
+            saved.extend(self.note(entry));
         }
         self.rebuild()?;
-        Ok(settled)
+        Ok(self.settled(&saved, limits))
     }
 
     /// Makes what is shown anew from the confirmed state and the edits that are still pending.
@@ -240,22 +233,31 @@ impl Replica {
 
     /// Sees whether an entry is our proposal in flight. One of which the log holds only a part
     /// waits for its answer.
-    fn note(&mut self, entry: &EntryReport) -> Option<u64> {
-        let flight = self.flight.as_ref()?;
-        if entry.proposal != Some(flight.id) {
-            return None;
-        }
+    fn note(&mut self, entry: &EntryReport) -> Vec<Edit> {
+        let Some(flight) = self
+            .flight
+            .take_if(|flight| entry.proposal == Some(flight.id))
+        else {
+            return Vec::new();
+        };
         let whole = flight
             .edits
             .iter()
             .all(|edit| entry.changes.iter().any(|change| **change == edit.change));
         if !whole {
-            return None;
+            self.flight = Some(flight);
+            return Vec::new();
         }
-        let saved = flight.last();
-        self.flight = None;
         self.doubted = false;
-        Some(saved)
+        flight.edits
+    }
+
+    /// What became of edits that are in the log now.
+    fn settled(&self, saved: &[Edit], limits: &Limits) -> Settled {
+        match saved.last() {
+            Some(last) => Settled::Saved(last.ordinal, self.gone(saved, limits)),
+            None => Settled::Nothing,
+        }
     }
 
     /// The server says that it admitted a proposal, in the entry at `seq`.
@@ -263,7 +265,11 @@ impl Replica {
     /// # Errors
     /// When that entry is not here, or later edits do not apply without it: then the replica must
     /// start over, and gets the answer again.
-    pub(crate) fn admitted(&mut self, id: ProposalId, seq: Seq) -> Result<Settled, LoadError> {
+    pub(crate) fn admitted(
+        &mut self,
+        (id, seq): (ProposalId, Seq),
+        limits: &Limits,
+    ) -> Result<Settled, LoadError> {
         if !self.is_in_flight(id) {
             return Ok(Settled::Nothing);
         }
@@ -288,10 +294,7 @@ impl Replica {
             self.unsent.push_front(edit);
         }
         self.rebuild()?;
-        Ok(match saved.last() {
-            Some(last) => Settled::Saved(last.ordinal),
-            None => Settled::Nothing,
-        })
+        Ok(self.settled(&saved, limits))
     }
 
     /// Whether this is the proposal in flight.

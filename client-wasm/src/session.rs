@@ -347,7 +347,6 @@ impl Session {
         let each: Vec<Status> = self
             .followed
             .values()
-            .filter(|followed| !matches!(followed.known, Known::Gone(_)))
             .map(|followed| followed.status(self.phase))
             .collect();
         let busy = !self.requests.is_empty()

@@ -74,11 +74,16 @@ impl Replica {
         &mut self,
         _: &[EntryReport],
         _: Map<String, Value>,
+        _: &Limits,
     ) -> Result<Settled, LoadError> {
         match *self {}
     }
 
-    pub(crate) fn admitted(&mut self, _: ProposalId, _: Seq) -> Result<Settled, LoadError> {
+    pub(crate) fn admitted(
+        &mut self,
+        _: (ProposalId, Seq),
+        _: &Limits,
+    ) -> Result<Settled, LoadError> {
         match *self {}
     }
 

@@ -4,7 +4,13 @@
 import { readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { IndelibleClient, type IndelibleError, PolicyError, type SyncState } from './index.js'
+import {
+  IndelibleClient,
+  type IndelibleError,
+  JsonError,
+  PolicyError,
+  type SyncState,
+} from './index.js'
 import { loadCore } from './load.js'
 import { PATIENCE_MS, TestServer } from './testing/server.js'
 import type { ClientOptions } from './types.js'
@@ -99,7 +105,7 @@ test('the policy speaks before anything is applied or sent', async () => {
   expect(entity.merge({ ...before, slogan: 'x' }).changed).toEqual(['/slogan'])
   const kept = entity.merge({ number: 'E-2', slogan: 'y' }, { protected: 'keep' })
   expect(kept).toEqual({ changed: ['/slogan'], preserved: ['/number'] })
-  expect(() => entity.merge({ name: Number.NaN as unknown as string })).toThrow(TypeError)
+  expect(() => entity.merge({ name: Number.NaN as unknown as string })).toThrow(JsonError)
 })
 
 test('a property is deleted, an item moved, a pair of surrogates kept whole', async () => {

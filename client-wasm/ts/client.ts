@@ -5,25 +5,27 @@
  * and hands what the core tells to the handle that it is about; it knows no rule of the protocol.
  */
 
-import { Collection } from './collection.js'
+import { Collection, type CollectionHost } from './collection.js'
 import { Connection } from './connection.js'
 import { Core, type CoreEvent } from './core.js'
 import { Entity, type EntityHost } from './entity.js'
 import { IndelibleError, PolicyError } from './errors.js'
-import { type Deferred, deferred, Listeners, Notices } from './listeners.js'
-import type { CoreName } from './load.js'
+import { toJson } from './json.js'
+import { type Deferred, Listeners, Notices } from './listeners.js'
+import { type CoreName, coreSource, firstCore } from './load.js'
+import { Requests } from './requests.js'
 import type {
   ClientOptions,
   Fault,
   JsonObject,
+  KindRights,
   Partially,
   Principal,
+  SignOutOptions,
   SyncStatus,
   Unsubscribe,
-  WasmSource,
-  WasmSources,
 } from './types.js'
-import { toJson } from './value.js'
+import { askByBrowser, UnsavedGuard } from './unsaved.js'
 
 const IDLE: SyncStatus = Object.freeze({
   state: 'offline',
@@ -54,7 +56,7 @@ export class IndelibleClient {
   readonly #statuses = new Listeners<[SyncStatus]>()
   readonly #entities = new Map<string, Entity>()
   readonly #collections = new Map<string, Collection>()
-  readonly #requests = new Map<number, Deferred<string>>()
+  readonly #requests = new Requests()
   readonly #host: EntityHost
   readonly #unwatchTraps: Unsubscribe
   #core: Core | null = null
@@ -65,10 +67,13 @@ export class IndelibleClient {
   #outgrown = false
   #sending = false
   #closed = false
+  #kinds: readonly KindRights[] = Object.freeze([])
+  readonly #guard: UnsavedGuard
 
   constructor(options: ClientOptions) {
     this.#options = options
     this.#name = options.name ?? 'indelible-js'
+    this.#guard = new UnsavedGuard(options.preventUnsavedChanges ?? true)
     this.#connection = new Connection(
       {
         url: options.url,
@@ -98,6 +103,11 @@ export class IndelibleClient {
   /** Who the server says we are; `null` before the first connection. */
   get principal(): Principal | null {
     return this.#principal
+  }
+
+  /** What we may do with each kind; empty before the first connection. */
+  get kinds(): readonly KindRights[] {
+    return this.#kinds
   }
 
   /** Calls `listener` after every change of the status. */
@@ -132,8 +142,15 @@ export class IndelibleClient {
     this.#assertOpen()
     const known = this.#collections.get(kind)
     if (known !== undefined) return known as unknown as Collection<T>
+    const connection = (): CollectionHost['connection'] => {
+      const { state } = this.#status
+      return state === 'offline' || state === 'connecting' ? state : 'online'
+    }
     const collection = new Collection(kind, {
       notices: this.#notices,
+      get connection() {
+        return connection()
+      },
       unwatch: closed => {
         this.#collections.delete(closed)
         this.#carry(core => core.unwatch(closed))
@@ -188,19 +205,40 @@ export class IndelibleClient {
     await this.#request(core => core.undelete(name))
   }
 
-  /** Ends everything; what is not saved by then is dropped, and whoever waits for it is told. */
+  /**
+   * Signs out: closes the client, after which its handles show nothing any more. If edits are not
+   * saved, it asks first; resolves with whether it signed out.
+   *
+   * Rejects with code `unsaved` where there is nobody to ask.
+   */
+  async signOut({ pending = 'ask', confirm }: SignOutOptions = {}): Promise<boolean> {
+    const count = this.#unsaved
+    if (pending === 'ask' && count > 0 && !this.#closed) {
+      const goOn = confirm === undefined ? askByBrowser(count) : await confirm(this.#status)
+      if (goOn === undefined) {
+        throw new IndelibleError('unsaved', 'edits are not saved yet; say what to do with them')
+      }
+      if (!goOn) return false
+    }
+    this.close()
+    return true
+  }
+
+  /**
+   * Ends everything; what is not saved by then is dropped, and whoever waits for it is told. Handles
+   * show nothing any more. See `signOut` for a question first.
+   */
   close(): void {
     if (this.#closed) return
     this.#closed = true
     this.#unwatchTraps()
     this.#connection.stop()
     const error = closedError()
-    for (const entity of this.#entities.values()) entity.abandon(error)
+    for (const entity of this.#entities.values()) entity.abandon(error, true)
     for (const collection of this.#collections.values()) collection.receiveFault(error)
-    for (const request of this.#requests.values()) request.reject(error)
+    this.#requests.rejectAll(error)
     this.#entities.clear()
     this.#collections.clear()
-    this.#requests.clear()
     this.#core?.free()
     this.#core = null
     this.#setStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime })
@@ -228,11 +266,24 @@ export class IndelibleClient {
 
   /** Asks something of a whole entity; resolves with its name when that is done. */
   async #request(ask: (core: Core) => number): Promise<string> {
-    const number = ask(await this.#start())
-    const answer = deferred<string>()
-    this.#requests.set(number, answer)
-    this.#pump()
-    return answer.promise
+    const added = this.#requests.add(async () => ask(await this.#start()))
+    this.#guardUnsaved()
+    try {
+      const { answer } = await added
+      this.#pump()
+      return await answer
+    } finally {
+      this.#guardUnsaved()
+    }
+  }
+
+  /** Edits and requests that are not known to be durable on the server. */
+  get #unsaved(): number {
+    return this.#status.pending + this.#requests.unsent
+  }
+
+  #guardUnsaved(): void {
+    this.#guard.update(this.#unsaved)
   }
 
   /** Loads the core if need be and keeps the connection going. */
@@ -281,7 +332,7 @@ export class IndelibleClient {
   #takeOver(): void {
     const before = this.#core
     // Only the session that was asked can take the answer.
-    if (!this.#outgrown || before === null || this.#requests.size > 0) return
+    if (!this.#outgrown || before === null || this.#requests.waiting) return
     this.#outgrown = false
     this.#core = Core.start('whole', this.#name)
     this.#loading = Promise.resolve(this.#core)
@@ -308,7 +359,7 @@ export class IndelibleClient {
       core.open(entity.name)
     } catch (error) {
       if (!(error instanceof IndelibleError)) throw error
-      entity.receiveFault(error)
+      entity.receiveFailure(error)
     }
   }
 
@@ -316,8 +367,7 @@ export class IndelibleClient {
   #restart(error: IndelibleError): void {
     if (!this.#core?.dead) return
     for (const entity of this.#entities.values()) entity.restart(error)
-    for (const request of this.#requests.values()) request.reject(error)
-    this.#requests.clear()
+    this.#requests.rejectAll(error)
     this.#core = Core.start(this.#core.name, this.#name)
     this.#loading = Promise.resolve(this.#core)
     this.#reopen(this.#core)
@@ -328,13 +378,20 @@ export class IndelibleClient {
 
   #onClosed(fault: Fault | null, final: boolean): void {
     this.#carry(core => core.disconnected(fault))
-    if (final && fault !== null) this.#failAll(fault)
+    if (final && fault !== null) this.#endAccess(fault)
+  }
+
+  /** The server does not take us for anybody any more: nothing stays on show. */
+  #endAccess(fault: Fault): void {
+    for (const entity of this.#entities.values()) entity.receiveNoAccess(fault)
+    for (const collection of this.#collections.values()) collection.receiveFault(fault)
+    this.#notices.tell()
   }
 
   /** Tells those who wait for a first value that none will come. */
   #failAll(fault: Fault): void {
     for (const entity of this.#entities.values()) {
-      if (entity.value === undefined) entity.receiveFault(fault)
+      if (entity.value === undefined) entity.receiveFailure(fault)
     }
     for (const collection of this.#collections.values()) collection.receiveFault(fault)
     this.#notices.tell()
@@ -391,8 +448,7 @@ export class IndelibleClient {
   #take(event: CoreEvent, core: Core): void {
     switch (event.type) {
       case 'welcome':
-        this.#principal = principalOf(event.principal)
-        this.#connection.welcomed()
+        this.#welcome(event, core)
         break
       case 'status':
         if (event.entity === null) this.#setStatus(event.status)
@@ -428,6 +484,20 @@ export class IndelibleClient {
         break
       default:
         this.#takeEntity(event, core)
+    }
+  }
+
+  #welcome({ principal, kinds }: Extract<CoreEvent, { type: 'welcome' }>, core: Core): void {
+    const before = this.#principal
+    this.#principal = principalOf(principal)
+    this.#kinds = Object.freeze(kinds.map(kind => Object.freeze(kind)))
+    this.#connection.welcomed()
+    if (before !== null && before.id !== principal.id) {
+      const fault = { code: 'principal', message: 'somebody else has signed in' }
+      for (const collection of this.#collections.values()) collection.receiveFault(fault)
+    }
+    for (const entity of this.#entities.values()) {
+      if (entity.hidden) core.resync(entity.name)
     }
   }
 
@@ -489,9 +559,7 @@ export class IndelibleClient {
   }
 
   #settle(number: number, settle: (request: Deferred<string>) => void): void {
-    const request = this.#requests.get(number)
-    this.#requests.delete(number)
-    if (request !== undefined) settle(request)
+    this.#requests.settle(number, settle)
     // Not at once: whoever hands this on may not be done with the present core.
     if (this.#outgrown) queueMicrotask(() => this.#takeOver())
   }
@@ -503,22 +571,10 @@ export class IndelibleClient {
       dropped: Object.freeze(status.dropped),
     })
     this.#status = told
+    this.#guardUnsaved()
+    for (const collection of this.#collections.values()) collection.receiveConnection()
     this.#notices.add(() => this.#statuses.tell(told))
   }
-}
-
-/** Visitors, who have no token, hardly ever edit: the small core will do until it does not. */
-function firstCore({ token, wasm }: ClientOptions): CoreName {
-  const given = wasm !== undefined && !isBoth(wasm)
-  return given || (token !== undefined && token !== null) ? 'whole' : 'values'
-}
-
-function coreSource(name: CoreName, { wasm }: ClientOptions): WasmSource | undefined {
-  return wasm !== undefined && isBoth(wasm) ? wasm[name] : wasm
-}
-
-function isBoth(wasm: WasmSource | WasmSources): wasm is WasmSources {
-  return typeof wasm === 'object' && 'whole' in wasm
 }
 
 function principalOf({ id, name, roles }: Principal): Principal {

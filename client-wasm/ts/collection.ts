@@ -7,7 +7,15 @@
 
 import { IndelibleError } from './errors.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
-import type { Change, Fault, JsonObject, JsonValue, Unsubscribe } from './types.js'
+import type {
+  Change,
+  Fault,
+  JsonObject,
+  JsonValue,
+  SyncState,
+  SyncStatus,
+  Unsubscribe,
+} from './types.js'
 import { applyChanges, share } from './value.js'
 
 /** One entity of a collection. */
@@ -17,9 +25,20 @@ export interface Item<T> {
   readonly value: T
 }
 
+/** Why a kind may not be read, or not any more. */
+const NO_ACCESS: readonly string[] = [
+  'forbidden',
+  'no-kind',
+  'not-found',
+  'unauthorized',
+  'principal',
+]
+
 /** What a collection needs of its client. */
 export interface CollectionHost {
   readonly notices: Notices
+  /** Whether there is a connection. */
+  readonly connection: 'offline' | 'connecting' | 'online'
   /** The collection is closed. */
   unwatch(kind: string): void
 }
@@ -29,10 +48,15 @@ export class Collection<T extends object = JsonObject> {
   readonly kind: string
   readonly #host: CollectionHost
   readonly #listeners = new Listeners<[readonly Item<T>[]]>()
+  readonly #statuses = new Listeners<[SyncStatus]>()
   readonly #items = new Map<string, Item<T>>()
   #value: readonly Item<T>[] = Object.freeze([])
   #stale = false
   #complete = false
+  /** Whether nothing was missed since the last connection was lost. */
+  #current = false
+  #lastSyncTime: number | null = null
+  #status: SyncStatus
   #ready: Deferred<readonly Item<T>[]> = deferred()
   #fault: IndelibleError | null = null
 
@@ -40,6 +64,12 @@ export class Collection<T extends object = JsonObject> {
   constructor(kind: string, host: CollectionHost) {
     this.kind = kind
     this.#host = host
+    this.#status = this.#statusNow()
+  }
+
+  /** How far the collection is in step with the server, or why it cannot be. Frozen. */
+  get status(): SyncStatus {
+    return this.#status
   }
 
   /** The entities known so far, in the order of their ids. Frozen. */
@@ -57,7 +87,10 @@ export class Collection<T extends object = JsonObject> {
     return this.#items.get(id)?.value
   }
 
-  /** Resolves when all present entities are here. Rejects when the kind may not be read. */
+  /**
+   * Resolves when all present entities are here. Rejects when the kind may not be read (any more);
+   * `value` is empty then, and `status` says why.
+   */
   ready(): Promise<readonly Item<T>[]> {
     if (this.#complete) return Promise.resolve(this.value)
     if (this.#fault !== null) return Promise.reject(this.#fault)
@@ -69,11 +102,22 @@ export class Collection<T extends object = JsonObject> {
     return this.#listeners.add(listener)
   }
 
+  /** Calls `listener` after every change of the status. */
+  subscribeStatus(listener: (status: SyncStatus) => void): Unsubscribe {
+    return this.#statuses.add(listener)
+  }
+
   /** Stops watching, for everybody who got this collection from its client. */
   close(): void {
     this.#host.unwatch(this.kind)
-    this.receiveFault({ code: 'closed', message: `the collection ${this.kind} has been closed` })
+    this.#fail({ code: 'closed', message: `the collection ${this.kind} has been closed` })
     this.#host.notices.tell()
+  }
+
+  /** @internal There is a connection now, or none any more. */
+  receiveConnection(): void {
+    if (this.#host.connection !== 'online') this.#current = false
+    this.#tellStatus()
   }
 
   /** @internal */
@@ -113,15 +157,60 @@ export class Collection<T extends object = JsonObject> {
     }
     this.#fault = null
     this.#complete = true
+    this.#current = true
+    this.#lastSyncTime = Date.now()
     this.#ready.resolve(this.value)
+    this.#tellStatus()
   }
 
-  /** @internal The kind cannot be watched (any more). */
+  /** @internal The kind cannot be watched (any more), or somebody else has signed in. */
   receiveFault(fault: Fault): void {
+    if (this.#items.size > 0) {
+      this.#items.clear()
+      this.#changed()
+    }
+    this.#fail(fault)
+  }
+
+  #fail(fault: Fault): void {
     this.#fault = new IndelibleError(fault.code, fault.message)
     this.#complete = false
+    this.#current = false
+    this.#tellStatus()
     this.#ready.reject(this.#fault)
     this.#ready = deferred()
+  }
+
+  #state(): SyncState {
+    if (this.#fault !== null && NO_ACCESS.includes(this.#fault.code)) return 'no-access'
+    const { connection } = this.#host
+    if (this.#fault !== null) return 'offline'
+    if (connection !== 'online') return connection
+    if (this.#current) return 'synced'
+    return this.#complete ? 'syncing' : 'connecting'
+  }
+
+  #statusNow(): SyncStatus {
+    const fault = this.#fault
+    return Object.freeze({
+      state: this.#state(),
+      pending: 0,
+      lastSyncTime: this.#lastSyncTime,
+      violations: Object.freeze([]),
+      dropped: Object.freeze([]),
+      error: fault === null ? null : { code: fault.code, message: fault.message },
+    })
+  }
+
+  #tellStatus(): void {
+    const [before, status] = [this.#status, this.#statusNow()]
+    const same =
+      before.state === status.state &&
+      before.lastSyncTime === status.lastSyncTime &&
+      before.error?.code === status.error?.code
+    if (same) return
+    this.#status = status
+    this.#host.notices.add(() => this.#statuses.tell(status))
   }
 
   #id(entity: string): string {

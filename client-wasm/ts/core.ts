@@ -16,6 +16,7 @@ import type {
   EntityMode,
   Fault,
   JsonValue,
+  KindRights,
   MergeResult,
   Principal,
   SyncStatus,
@@ -25,7 +26,11 @@ import type {
 
 /** What the core has to tell, in order. */
 export type CoreEvent =
-  | { readonly type: 'welcome'; readonly principal: Principal }
+  | {
+      readonly type: 'welcome'
+      readonly principal: Principal
+      readonly kinds: readonly KindRights[]
+    }
   | { readonly type: 'status'; readonly entity: string | null; readonly status: SyncStatus }
   | {
       readonly type: 'value'
@@ -242,6 +247,12 @@ export class Core {
   locate(entity: string, pointer: string): Located | null {
     const text = this.#call(session => session.locate(entity, pointer))
     return text === undefined ? null : (JSON.parse(text) as Located)
+  }
+
+  /** Writes something again that was dropped. */
+  bringBack(entity: string, dropped: string): MergeResult {
+    const answer = this.#call(session => session.bringBack(entity, dropped, Date.now()))
+    return JSON.parse(answer) as MergeResult
   }
 
   /** The ordinal of the last local edit; 0: none. */

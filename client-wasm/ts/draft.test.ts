@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { produce } from './draft.js'
+import { JsonError } from './json.js'
 import { freeze } from './value.js'
 
 interface Item {
@@ -107,5 +108,5 @@ test('an async recipe and a cycle are mistakes', () => {
       const looped = draft as unknown as { self?: unknown }
       looped.self = draft
     }),
-  ).toThrow(TypeError)
+  ).toThrow(JsonError)
 })

@@ -5,7 +5,8 @@
  * Invariant: nothing that was handed in is ever written to, and a draft is dead after its change.
  */
 
-import { define, toJson } from './value.js'
+import { toJson } from './json.js'
+import { define } from './value.js'
 
 interface Change {
   open: boolean

@@ -9,11 +9,13 @@ import { type BindTextOptions, bindText, type TextElement } from './bind-text.js
 import type { Core, CoreEvent, Located } from './core.js'
 import { produce } from './draft.js'
 import { IndelibleError, PolicyError } from './errors.js'
+import { toJson } from './json.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import { locate } from './locate.js'
 import type { Splice } from './text.js'
 import type {
   Draft,
+  Dropped,
   EntityMode,
   Fault,
   JsonObject,
@@ -26,7 +28,7 @@ import type {
   Unsubscribe,
   ValueNews,
 } from './types.js'
-import { applyChanges, share, toJson, wellFormed } from './value.js'
+import { applyChanges, share } from './value.js'
 
 /** What an entity needs of its client. */
 export interface EntityHost {
@@ -76,6 +78,8 @@ export class Entity<T extends object = JsonObject> {
   #revisions = new WeakMap<object, number>()
   #ready: Deferred<T> = deferred()
   #fault: IndelibleError | null = null
+  /** Whether there is a value that must not be shown while our right to read it has ended. */
+  #hidden = false
   #edits = 0
   #saved = 0
   /** Why the last edits are not saved; until the next edit. */
@@ -111,8 +115,10 @@ export class Entity<T extends object = JsonObject> {
   }
 
   /**
-   * Resolves with the value as soon as there is one. Rejects when there will be none: the entity
-   * does not exist (any more), may not be read, or the server does not accept the token.
+   * Resolves with the value as soon as there is one. Rejects when there is none: the entity does
+   * not exist (any more), may not be read, or the server does not accept the token; `status` says
+   * which. When it is created, or its deletion undone, the value comes all the same, and listeners
+   * are called.
    */
   ready(): Promise<T> {
     if (this.#value !== undefined) return Promise.resolve(this.#value as T)
@@ -150,13 +156,15 @@ export class Entity<T extends object = JsonObject> {
    * same time; any other string is replaced as a whole. With `base`, the place is one of the text in
    * that earlier value, and what others did since is counted in.
    *
-   * @throws PolicyError like `merge`; IndelibleError `document` when the place is not there.
+   * @throws PolicyError like `merge`; IndelibleError `document` when the place is not there;
+   * JsonError for half of a surrogate pair.
    */
   splice(pointer: string, splice: Splice, options: { readonly base?: T } = {}): MergeResult {
     return this.#write(core => {
       const base = options.base === undefined ? undefined : this.#revision(options.base)
-      const insert = wellFormed(splice.insert)
-      return core.splice({ entity: this.name, pointer, splice: { ...splice, insert }, base })
+      // For what it refuses.
+      toJson(splice.insert, pointer)
+      return core.splice({ entity: this.name, pointer, splice, base })
     })
   }
 
@@ -167,6 +175,17 @@ export class Entity<T extends object = JsonObject> {
    */
   bindText(pointer: string, element: TextElement, options?: BindTextOptions): Unsubscribe {
     return bindText(element, this, pointer, options)
+  }
+
+  /**
+   * Writes something again that was dropped: at the same place, into an item or entry of an open map
+   * that is undeleted for it where that is needed. Of a text, all of it as it stood here then.
+   *
+   * @throws PolicyError like `merge`. IndelibleError `nothing-to-bring-back` for what is no value
+   * of its own: a removal, a place in a list, an element or an increment.
+   */
+  bringBack(dropped: Dropped): MergeResult {
+    return this.#write(core => core.bringBack(this.name, JSON.stringify(dropped)))
   }
 
   /**
@@ -196,7 +215,7 @@ export class Entity<T extends object = JsonObject> {
   /** Stops following the entity, for everybody who got it from this client. Drops unsaved edits. */
   close(): void {
     this.#host.release(this.name)
-    this.abandon(new IndelibleError('closed', `${this.name} has been closed`))
+    this.abandon(new IndelibleError('closed', `${this.name} has been closed`), false)
     this.#host.notices.tell()
   }
 
@@ -240,6 +259,7 @@ export class Entity<T extends object = JsonObject> {
     this.#name(next, revision)
     if (next !== this.#value) this.#replace(next, [{ op: 'replace', path: '', value: next }])
     this.#fault = null
+    this.#hidden = false
     this.#ready.resolve(next as T)
   }
 
@@ -304,6 +324,25 @@ export class Entity<T extends object = JsonObject> {
     this.#fail(new IndelibleError(fault.code, fault.message))
   }
 
+  /** @internal The core cannot be had, or does not take the name. */
+  receiveFailure({ code, message }: Fault): void {
+    this.#fail(new IndelibleError(code, message))
+    this.receiveStatus({ ...this.#status, state: 'offline', error: { code, message } })
+  }
+
+  /** @internal Our right to read it has ended; what is unsaved is kept for when it is back. */
+  receiveNoAccess(fault: Fault): void {
+    const hidden = this.#hidden || this.#value !== undefined
+    this.#fail(new IndelibleError(fault.code, fault.message))
+    this.#hidden = hidden
+    this.receiveStatus({ ...this.#status, state: 'no-access', error: fault })
+  }
+
+  /** @internal Whether the core has a value that is not shown. */
+  get hidden(): boolean {
+    return this.#hidden
+  }
+
   /** @internal The core forgot everything: unsaved edits are lost, the last value stays on show. */
   restart(error: IndelibleError): void {
     const lost = this.#edits > this.#saved
@@ -314,16 +353,19 @@ export class Entity<T extends object = JsonObject> {
     this.#settle(Number.POSITIVE_INFINITY, error)
   }
 
-  /** @internal Nothing more will come. */
-  abandon(error: IndelibleError): void {
+  /** @internal Nothing more will come. `signedOut`: nor may the value be shown any longer. */
+  abandon(error: IndelibleError, signedOut: boolean): void {
     this.#ended = error
     this.#settle(Number.POSITIVE_INFINITY, error)
-    if (this.#value === undefined) this.#fail(error)
-    this.receiveStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime })
+    if (signedOut || this.#value === undefined) this.#fail(error)
+    const { code, message } = error
+    const { lastSyncTime } = this.#status
+    this.receiveStatus({ ...IDLE, lastSyncTime, error: { code, message } })
   }
 
   #fail(error: IndelibleError): void {
     this.#fault = error
+    this.#hidden = false
     this.#ready.reject(error)
     this.#ready = deferred()
     if (this.#value !== undefined) this.#replace(undefined, [])

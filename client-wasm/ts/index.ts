@@ -5,6 +5,7 @@ export { IndelibleClient } from './client.js'
 export { Collection, type Item } from './collection.js'
 export { Entity, type ValueListener } from './entity.js'
 export { IndelibleError, PolicyError } from './errors.js'
+export { JsonError } from './json.js'
 export type { Splice } from './text.js'
 export type {
   Change,
@@ -15,11 +16,13 @@ export type {
   Fault,
   JsonObject,
   JsonValue,
+  KindRights,
   MergeOptions,
   MergeResult,
   Partially,
   Patch,
   Principal,
+  SignOutOptions,
   SyncState,
   SyncStatus,
   TextSplice,

@@ -5,7 +5,7 @@
  * faces are the same.
  */
 
-import type { WasmSource } from './types.js'
+import type { ClientOptions, WasmSource, WasmSources } from './types.js'
 
 /** Which of the two. */
 export type CoreName = 'values' | 'whole'
@@ -56,4 +56,18 @@ async function readFileUrl(url: URL): Promise<BufferSource | URL> {
   if (url.protocol !== 'file:' || typeof process === 'undefined') return url
   const { readFile } = await import('node:fs/promises')
   return new Uint8Array(await readFile(url))
+}
+
+/** Visitors, who have no token, hardly ever edit: the small core will do until it does not. */
+export function firstCore({ token, wasm }: ClientOptions): CoreName {
+  const given = wasm !== undefined && !isBoth(wasm)
+  return given || (token !== undefined && token !== null) ? 'whole' : 'values'
+}
+
+export function coreSource(name: CoreName, { wasm }: ClientOptions): WasmSource | undefined {
+  return wasm !== undefined && isBoth(wasm) ? wasm[name] : wasm
+}
+
+function isBoth(wasm: WasmSource | WasmSources): wasm is WasmSources {
+  return typeof wasm === 'object' && 'whole' in wasm
 }

@@ -86,7 +86,7 @@ export interface Dropped {
   /**
    * - `refused`: the server refused it
    * - `depends`: it worked on something that was dropped
-   * - `gone`: others removed what it worked on
+   * - `gone`: others deleted what it worked on
    * - `forbidden`: a rule is against it on the server's present state
    */
   readonly reason: 'refused' | 'depends' | 'gone' | 'forbidden'
@@ -115,9 +115,20 @@ export interface Principal {
  * - `syncing`: connected; edits of ours are under way or missed ones are arriving
  * - `synced`: everything of ours is durable on the server, and we see its present state
  * - `refused`: the server refused something of ours; see `violations` and `dropped`. The rest goes
- *   on; see `pending`. Ends with the next edit
+ *   on; see `pending`. Ends with the next edit. Edits of what others deleted count as such, with
+ *   the reason `gone` in `dropped`
+ * - `gone`: there is nothing of that name, or not any more, as far as we may know; `error` says
+ *   which. The handle comes alive by itself when it is created or its deletion is undone
+ * - `no-access`: we may not read it, or not any more; see `error`
  */
-export type SyncState = 'offline' | 'connecting' | 'syncing' | 'synced' | 'refused'
+export type SyncState =
+  | 'offline'
+  | 'connecting'
+  | 'syncing'
+  | 'synced'
+  | 'refused'
+  | 'gone'
+  | 'no-access'
 
 /** Why an entity or the whole client cannot go on by itself. */
 export interface Fault {
@@ -202,6 +213,29 @@ export type TokenSource =
   | null
   | undefined
 
+/** What the principal may do with a kind. */
+export interface KindRights {
+  readonly kind: string
+  /** Whether there is one entity only, named like the kind. */
+  readonly singleton: boolean
+  /** How its entities can be followed. */
+  readonly mode: EntityMode | 'none'
+  readonly create: boolean
+  /** Whether entities may be deleted, and deletions undone. */
+  readonly delete: boolean
+}
+
+/** How to sign out. */
+export interface SignOutOptions {
+  /** What to do about edits that are not saved: `ask` (default), or `discard` them. */
+  readonly pending?: 'ask' | 'discard'
+  /**
+   * Asks whether to go on although so many edits would be lost. Default: the browser's own
+   * question.
+   */
+  readonly confirm?: (status: SyncStatus) => boolean | Promise<boolean>
+}
+
 /** Options of `IndelibleClient`. */
 export interface ClientOptions {
   /** Where the server is: `ws:`, `wss:`, `http:` or `https:`; the path defaults to `/sync`. */
@@ -221,6 +255,11 @@ export interface ClientOptions {
    * source alone stands for the whole core, which then serves all.
    */
   readonly wasm?: WasmSource | WasmSources
+  /**
+   * Whether the browser asks before the tab is closed, reloaded or left while edits are not saved.
+   * Default: true. Without effect outside of browsers.
+   */
+  readonly preventUnsavedChanges?: boolean
   /** A name for the server's logs, such as `acme-admin/2.1`. */
   readonly name?: string
   /** Bounds of the waiting time between attempts to connect, in milliseconds. */

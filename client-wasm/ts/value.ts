@@ -242,28 +242,3 @@ function editObject(
   else define(copy, token, change.value)
   return copy
 }
-
-/**
- * JSON text of a value that a program handed in.
- *
- * @throws TypeError for what JSON cannot hold (functions, `NaN`, bigints, cycles), instead of
- * dropping or changing it silently. `undefined` properties count as absent.
- */
-export function toJson(value: unknown): string {
-  const text = JSON.stringify(value, (key, part: unknown) => {
-    if (typeof part === 'number' && !Number.isFinite(part)) {
-      throw new TypeError(`"${key}" is ${String(part)}, which JSON cannot hold`)
-    }
-    if (typeof part === 'function' || typeof part === 'symbol') {
-      throw new TypeError(`"${key}" is a ${typeof part}, which JSON cannot hold`)
-    }
-    return typeof part === 'string' ? wellFormed(part) : part
-  }) as string | undefined
-  if (text === undefined) throw new TypeError('undefined is no JSON value')
-  return text
-}
-
-/** Half of a surrogate pair, as an input box can leave it behind, becomes U+FFFD. */
-export function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, '\u{FFFD}')
-}

@@ -359,6 +359,13 @@ impl Entity {
             .is_ok_and(|change| self.doc.get_change_meta_by_hash(&change.hash()).is_some())
     }
 
+    /// The value as the author of a change saw it who made it; `None` if it is not in the document.
+    #[must_use]
+    pub fn presented_with(&self, change: &[u8]) -> Option<Value> {
+        let change = Change::try_from(change).ok()?;
+        self.presented_at(&[change.hash().into()]).ok()
+    }
+
     /// The Automerge document, saved; a replica starts from it.
     #[must_use]
     pub fn document(&self) -> Vec<u8> {

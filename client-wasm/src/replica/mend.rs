@@ -139,9 +139,31 @@ impl Replica {
         self.local = None;
         self.actor = None;
         Mended {
-            dropped: views(self.policy(), &shown, &dropped),
+            dropped: views(
+                self.policy(),
+                (shown.policy(), &shown.presented()),
+                &dropped,
+            ),
             first: pending.first().map_or(0, |edit| edit.of),
             settled: pending.last().map_or(0, |edit| edit.ordinal),
+        }
+    }
+
+    /// What of edits that are in the log lies in what others deleted.
+    pub(super) fn gone(&self, saved: &[Edit], limits: &Limits) -> Mended {
+        let dropped = rebase::gone(&self.confirmed, &changes(saved), limits);
+        let ordinal = |one: &Dropped| saved.get(one.change).map_or(0, |edit| edit.of);
+        let Some(first) = dropped.iter().map(ordinal).min() else {
+            return Mended::default();
+        };
+        // As it was when the last of them was made.
+        let last = saved.last().map(|edit| &edit.change);
+        let value = last.and_then(|change| self.confirmed.presented_with(change));
+        let value = value.unwrap_or_default();
+        Mended {
+            dropped: views(self.policy(), (self.policy(), &value), &dropped),
+            first,
+            settled: saved.last().map_or(0, |edit| edit.ordinal),
         }
     }
 
@@ -243,7 +265,7 @@ impl Replica {
                 .min()
                 .unwrap_or(0),
             settled: 0,
-            dropped: views(self.policy(), shown, dropped),
+            dropped: views(self.policy(), (shown.policy(), &shown.presented()), dropped),
         };
         let mut unsent: VecDeque<Edit> = VecDeque::new();
         let mut changes = rebased.changes.into_iter().peekable();
@@ -315,10 +337,16 @@ fn everything(at: At<'_>, policy: &Arc<Policy>, pending: &[Edit], code: &str) ->
         rule: code.to_owned(),
     });
     let named: Vec<Named> = all.collect();
-    by_ids(at, policy, pending, &named).unwrap_or_else(|_| Rebased {
+    let mut rebased = by_ids(at, policy, pending, &named).unwrap_or_else(|_| Rebased {
         dropped: named.into_iter().map(whole).collect(),
         ..Rebased::default()
-    })
+    });
+    if matches!(code, "deleted" | "not-found") {
+        for one in &mut rebased.dropped {
+            one.why = rebase::Why::Gone;
+        }
+    }
+    rebased
 }
 
 /// What is told of a change that cannot be looked into.
@@ -333,16 +361,19 @@ fn whole(named: Named) -> Dropped {
 }
 
 /// What was dropped, with what was typed into a text as one piece. A pointer is one of the present
-/// policy's or one of that which `shown`, the entity with all edits, is under.
-fn views(policy: &Policy, shown: &Entity, dropped: &[Dropped]) -> Vec<DroppedView> {
+/// policy's or one of that which `shown`, the value with all edits, is under.
+fn views(
+    policy: &Policy,
+    (shown_policy, shown): (&Policy, &Value),
+    dropped: &[Dropped],
+) -> Vec<DroppedView> {
     let is_text = |policy: &Policy, at| {
         let node = policy.find(at).map(|node| policy.node(node));
         node.is_some_and(|node| matches!(node.shape, Shape::Text { .. }))
     };
-    let value = shown.presented();
     let mut views: Vec<DroppedView> = Vec::new();
     for one in dropped {
-        let text = is_text(policy, &one.pointer) || is_text(shown.policy(), &one.pointer);
+        let text = is_text(policy, &one.pointer) || is_text(shown_policy, &one.pointer);
         let mut view = DroppedView::from(one);
         match views.last_mut() {
             Some(last) if text && last.continues(&view) => {
@@ -357,7 +388,7 @@ fn views(policy: &Policy, shown: &Entity, dropped: &[Dropped]) -> Vec<DroppedVie
             }
             _ => {
                 if text {
-                    let whole = value_at(shown.policy(), &value, &one.pointer);
+                    let whole = value_at(shown_policy, shown, &one.pointer);
                     view.text = whole.and_then(Value::as_str).map(str::to_owned);
                 }
                 views.push(view);

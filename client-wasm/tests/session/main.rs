@@ -3,6 +3,7 @@
 
 mod conflicts;
 mod doubled;
+mod gone;
 mod long;
 mod pair;
 mod refusals;

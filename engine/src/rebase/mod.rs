@@ -56,6 +56,7 @@
 //! ```
 
 mod former;
+mod gone;
 mod objects;
 mod operations;
 mod passage;
@@ -78,6 +79,7 @@ use crate::entity::Entity;
 use crate::policy::Policy;
 use crate::principal::Principal;
 
+pub use self::gone::gone;
 pub use self::report::{Dropped, Named, Why};
 pub use self::values::rebase_values;
 

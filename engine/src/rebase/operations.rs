@@ -15,7 +15,7 @@ use super::objects::{Carried, Objects, Renamed, makes_map};
 use super::passage::{Conversion, Elements, Spot};
 use super::pending::Pending;
 use super::present::{Present, object_id};
-use super::report::{Dropped, Why};
+use super::report::{Dropped, Why, dropped};
 use super::values::Lost;
 use super::{Ground, Place, RebaseError, Rebased, RebasedChange};
 use crate::document::{Reader, plain_value, scalar_value};
@@ -486,35 +486,10 @@ impl Rebase<'_> {
         self.rebased.changes.extend(made);
     }
 
-    fn report(&mut self, (change, index): Place, why: Why) {
-        let op = self.pending.op((change, index)).clone();
-        let spot = self.objects.spot(self.present.doc(), &op.obj);
-        let passage = &self.objects.passage;
-        let (pointer, node) = match &op.key {
-            Key::Map(name) => {
-                let child = passage.child(&spot, &op.obj, name);
-                let new = child.node.map(|node| passage.new.node(node));
-                let node = new.or_else(|| child.old.map(|node| passage.old.node(node)));
-                (child.pointer, node)
-            }
-            Key::Seq(_) => (spot.pointer, None),
-        };
-        let value = |scalar: &ScalarValue| match node {
-            Some(node) => scalar_value(node, scalar),
-            None => plain_value(scalar),
-        };
-        let attempted = match &op.action {
-            OpType::Put(scalar) => value(scalar),
-            OpType::Increment(by) => Some(Value::from(*by)),
-            _ => None,
-        };
-        self.rebased.dropped.push(Dropped {
-            change,
-            op: Some(index),
-            pointer,
-            attempted,
-            why,
-        });
+    fn report(&mut self, place: Place, why: Why) {
+        let doc = self.present.doc();
+        let dropped = dropped(&mut self.objects, doc, &self.pending, place, why);
+        self.rebased.dropped.push(dropped);
     }
 }
 

@@ -3,8 +3,14 @@
 //! Invariant: every operation that is in no new change is in the report, once.
 //! Must never know: how it was found out.
 
+use automerge::legacy::{Key, OpType};
+use automerge::{Automerge, ScalarValue};
 use serde_json::Value;
 
+use super::Place;
+use super::objects::Objects;
+use super::pending::Pending;
+use crate::document::{plain_value, scalar_value};
 use crate::pointer::Pointer;
 use crate::violation::{Violation, ViolationReport};
 
@@ -89,4 +95,42 @@ pub struct Dropped {
     pub attempted: Option<Value>,
     /// Why.
     pub why: Why,
+}
+
+/// What is reported of an operation.
+pub(super) fn dropped(
+    objects: &mut Objects,
+    doc: &Automerge,
+    pending: &Pending,
+    (change, index): Place,
+    why: Why,
+) -> Dropped {
+    let op = pending.op((change, index));
+    let spot = objects.spot(doc, &op.obj);
+    let passage = &objects.passage;
+    let (pointer, node) = match &op.key {
+        Key::Map(name) => {
+            let child = passage.child(&spot, &op.obj, name);
+            let new = child.node.map(|node| passage.new.node(node));
+            let node = new.or_else(|| child.old.map(|node| passage.old.node(node)));
+            (child.pointer, node)
+        }
+        Key::Seq(_) => (spot.pointer, None),
+    };
+    let value = |scalar: &ScalarValue| match node {
+        Some(node) => scalar_value(node, scalar),
+        None => plain_value(scalar),
+    };
+    let attempted = match &op.action {
+        OpType::Put(scalar) => value(scalar),
+        OpType::Increment(by) => Some(Value::from(*by)),
+        _ => None,
+    };
+    Dropped {
+        change,
+        op: Some(index),
+        pointer,
+        attempted,
+        why,
+    }
 }

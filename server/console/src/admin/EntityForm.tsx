@@ -1,12 +1,13 @@
-/** One entity to edit: its title, its state, its fields. */
+/** One entity to edit: its title, its state, its fields; or why there is nothing to edit. */
 
-import type { IndelibleClient } from 'indelible'
+import type { Entity, IndelibleClient } from 'indelible'
 import { type ReactNode, useMemo } from 'react'
 import { Fields } from '../form/Fields.tsx'
 import type { Schema, Viewer } from '../form/schema.ts'
 import { entitySource, SourceProvider } from '../form/source.ts'
-import { useArrival, useStatus, useValue } from '../live/hooks.ts'
+import { useStatus, useValue } from '../live/hooks.ts'
 import { useLanguage } from '../text/language.tsx'
+import { Absent } from './Absent.tsx'
 import { Lost } from './Lost.tsx'
 import { Refusal, StateLine } from './StateBar.tsx'
 
@@ -19,36 +20,36 @@ interface Props {
 
 export function EntityForm({ client, name, root, title }: Props) {
   const { t } = useLanguage()
-  const entity = useMemo(() => client.entity(name), [client, name])
+  const entity: Entity = useMemo(() => client.entity(name), [client, name])
   const value = useValue(entity)
   const status = useStatus(entity)
-  const { error } = useArrival(entity)
-  if (value === undefined) {
-    return error === null ? (
-      <p className="loading" role="status">
-        {t('state.loading')}
-      </p>
-    ) : (
-      <div className="notice" role="alert">
-        <h1>{t('load.failed')}</h1>
-        <p>{t('load.gone')}</p>
-        <p className="help">{error.message}</p>
-      </div>
-    )
-  }
   const viewer = viewerOf(client, root, entity.mode === 'replica')
+  // What was lost stays in its place whether there is anything to edit or not.
   return (
     <article className="entity" data-entity={name}>
-      <header className="entity-head">
-        <h1>{title(value)}</h1>
-        <StateLine status={status} />
-      </header>
+      {value === undefined ? (
+        <Absent client={client} entity={entity} status={status} />
+      ) : (
+        <header className="entity-head">
+          <h1>{title(value)}</h1>
+          <StateLine status={status} />
+        </header>
+      )}
       <Refusal kind={entity.kind} root={root} status={status} />
-      <Lost kind={entity.kind} root={root} status={status} />
-      {!viewer.mayEdit && !viewer.serves && <p className="notice">{t('load.viewonly')}</p>}
-      <SourceProvider value={entitySource(entity, value, root, viewer)}>
-        <Fields schema={root} path={[]} write="edit" />
-      </SourceProvider>
+      <Lost
+        entity={entity}
+        root={root}
+        status={status}
+        mayWrite={value !== undefined && viewer.mayEdit}
+      />
+      {value !== undefined && (
+        <>
+          {!viewer.mayEdit && !viewer.serves && <p className="notice">{t('load.viewonly')}</p>}
+          <SourceProvider value={entitySource(entity, value, root, viewer)}>
+            <Fields schema={root} path={[]} write="edit" />
+          </SourceProvider>
+        </>
+      )}
     </article>
   )
 }

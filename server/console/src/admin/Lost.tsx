@@ -1,20 +1,22 @@
 /** What the server did not take of somebody's edits, with the values, so that they can be kept. */
 
-import type { Dropped, SyncStatus } from 'indelible'
+import { type Dropped, type Entity, IndelibleError, PolicyError, type SyncStatus } from 'indelible'
 import { useState } from 'react'
 import { placeOf } from '../form/labels.ts'
 import type { Schema } from '../form/schema.ts'
-import { whyLost } from '../form/violations.ts'
+import { reasonOf, whyLost } from '../form/violations.ts'
 import { type Translate, useLanguage } from '../text/language.tsx'
 import { dismiss, NOTHING, readable, tell } from './lost.ts'
 
 interface Props {
-  readonly kind: string
+  readonly entity: Entity
   readonly root: Schema
   readonly status: SyncStatus
+  /** Whether what was lost could be written again now. */
+  readonly mayWrite: boolean
 }
 
-export function Lost({ kind, root, status }: Props) {
+export function Lost({ entity, root, status, mayWrite }: Props) {
   const { t } = useLanguage()
   const [kept, setKept] = useState(NOTHING)
   const lost = tell(kept, status.dropped)
@@ -26,7 +28,13 @@ export function Lost({ kind, root, status }: Props) {
       <p>{t('lost.lead')}</p>
       <ul>
         {[...shown.entries()].map(([nth, dropped]) => (
-          <One key={`${nth} ${dropped.pointer}`} kind={kind} root={root} dropped={dropped} />
+          <One
+            key={`${nth} ${dropped.pointer}`}
+            entity={entity}
+            root={root}
+            dropped={dropped}
+            mayWrite={mayWrite}
+          />
         ))}
       </ul>
       <button type="button" className="quiet" onClick={() => setKept(dismiss(lost))}>
@@ -36,14 +44,29 @@ export function Lost({ kind, root, status }: Props) {
   )
 }
 
-function One({ kind, root, dropped }: Omit<Props, 'status'> & { readonly dropped: Dropped }) {
+type OneProps = Omit<Props, 'status'> & { readonly dropped: Dropped }
+
+function One({ entity, root, dropped, mayWrite }: OneProps) {
   const { t, language } = useLanguage()
   const [copied, setCopied] = useState(false)
+  const [back, setBack] = useState(false)
+  const [refusal, setRefusal] = useState<string | null>(null)
   const value = textOf(dropped)
+  const bringBack = () => {
+    try {
+      entity.bringBack(dropped)
+      setBack(true)
+      setRefusal(null)
+    } catch (error) {
+      if (error instanceof PolicyError) setRefusal(reasonOf(error, t))
+      else if (error instanceof IndelibleError) setRefusal(t('lost.only-copy'))
+      else throw error
+    }
+  }
   const place = dropped.pointer.replace(/\/\$(position|deleted)$/, '')
   return (
     <li data-lost={dropped.pointer}>
-      <strong>{placeOf(kind, place, root, language)}</strong>
+      <strong>{placeOf(entity.kind, place, root, language)}</strong>
       {' – '}
       {whyLost(dropped, t)}
       {value === null ? (
@@ -58,6 +81,12 @@ function One({ kind, root, dropped }: Omit<Props, 'status'> & { readonly dropped
           >
             {t(copied ? 'lost.copied' : 'lost.copy')}
           </button>
+          {mayWrite && (
+            <button type="button" className="quiet" disabled={back} onClick={bringBack}>
+              {t(back ? 'lost.is-back' : 'lost.bring-back')}
+            </button>
+          )}
+          {refusal !== null && <p className="reason">{refusal}</p>}
         </div>
       )}
     </li>

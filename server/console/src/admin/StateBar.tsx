@@ -15,7 +15,10 @@ function sentence(status: SyncStatus, language: Language, t: Translate): string 
     case 'offline':
       return n > 0 ? t('state.offline.n', { n }) : t('state.offline')
     case 'refused':
-      return t('state.refused')
+      return t(isGone(status) ? 'state.lost' : 'state.refused')
+    case 'gone':
+    case 'no-access':
+      return t('state.absent')
     case 'syncing':
       return n > 1 ? t('state.saving.n', { n }) : t('state.saving')
     case 'synced':
@@ -27,6 +30,11 @@ function sentence(status: SyncStatus, language: Language, t: Translate): string 
             }),
           })
   }
+}
+
+/** Whether all that was lost is so because others deleted its place. */
+function isGone({ dropped }: SyncStatus): boolean {
+  return dropped.length > 0 && dropped.every(one => one.reason === 'gone')
 }
 
 export function StateLine({ status }: { status: SyncStatus }) {

@@ -20,6 +20,7 @@ import { Kind } from './Kind.tsx'
 import { COLLECTIONS, type Route, useRoute } from './route.ts'
 import { SignIn } from './SignIn.tsx'
 import { end, renew, resume, type Session, start } from './session.ts'
+import { Unsaved } from './Unsaved.tsx'
 
 const SCHEMAS: Readonly<Record<Route['page'], Schema>> = {
   settings: settings as Schema,
@@ -28,17 +29,33 @@ const SCHEMAS: Readonly<Record<Route['page'], Schema>> = {
   solutions: solutions as Schema,
 }
 
+interface Question {
+  readonly answer: (leave: boolean) => void
+}
+
 function Admin() {
   const [session, setSession] = useState(resume)
+  const [question, setQuestion] = useState<Question | null>(null)
   if (session === null) {
     return <SignIn notice={null} onToken={token => setSession(start(token))} />
   }
-  const leave = () => {
-    end(session)
-    setSession(null)
+  const ask = () =>
+    new Promise<boolean>(resolve => {
+      const answer = (leave: boolean) => {
+        setQuestion(null)
+        resolve(leave)
+      }
+      setQuestion({ answer })
+    })
+  const leave = async () => {
+    if (await end(session, ask)) setSession(null)
   }
+  const goOn = async (token: string) => setSession(await renew(session, token, ask))
   return (
-    <Workspace session={session} leave={leave} renew={token => setSession(renew(session, token))} />
+    <>
+      <Workspace session={session} leave={() => void leave()} renew={token => void goOn(token)} />
+      {question !== null && <Unsaved client={session.client} answer={question.answer} />}
+    </>
   )
 }
 

@@ -38,19 +38,21 @@ export function start(token: string): Session {
   return session
 }
 
+/** Asks whether edits that are not saved may be lost. */
+export type Ask = () => Promise<boolean>
+
 /**
- * Goes on with a fresh token. Only the same person gets the client with its unsaved edits;
- * for anybody else a new session begins.
+ * Goes on with a fresh token. Only the same person gets the client with its unsaved edits; for
+ * anybody else a new session begins, unless those edits are to be kept.
  */
-export function renew(session: Session, token: string): Session {
+export async function renew(session: Session, token: string, ask: Ask): Promise<Session> {
   if (subjectOf(token) === subjectOf(session.token)) {
     sessionStorage.setItem(KEY, token)
     session.token = token
     session.client.connect()
     return session
   }
-  end(session)
-  return start(token)
+  return (await end(session, ask)) ? start(token) : session
 }
 
 /** Whom a token is for; not checked here, the server does that. */
@@ -71,10 +73,12 @@ export function resume(): Session | null {
   return token === null ? null : start(token)
 }
 
-export function end(session: Session): void {
+/** Signs out, unless there are edits to be saved first. */
+export async function end(session: Session, ask: Ask): Promise<boolean> {
+  if (!(await session.client.signOut({ confirm: ask }))) return false
   sessionStorage.removeItem(KEY)
   delete window.indelible
-  session.client.close()
+  return true
 }
 
 /** Whether this server gives out tokens for a mere name: only with `--dev`, on loopback. */

@@ -1,6 +1,6 @@
 /** Turns refusals into sentences, in the reader's language where the rule is a common one. */
 
-import { type Dropped, IndelibleError, PolicyError, type Violation } from 'indelible'
+import { type Dropped, IndelibleError, JsonError, PolicyError, type Violation } from 'indelible'
 import type { Translate } from '../text/language.tsx'
 import { en, type Text } from '../text/messages.ts'
 import { GoneError } from './path.ts'
@@ -24,6 +24,7 @@ export function whyLost({ reason, rule }: Dropped, t: Translate): string {
 /** Why an edit did not work; throws on what is no error of the client. */
 export function reasonOf(error: unknown, t: Translate): string {
   if (error instanceof GoneError) return t('rule.gone')
+  if (error instanceof JsonError) return t('rule.half-character')
   if (error instanceof PolicyError) {
     return error.violations.length === 0
       ? error.message

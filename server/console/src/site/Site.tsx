@@ -2,7 +2,7 @@
 
 import type { IndelibleClient } from 'indelible'
 import { type ReactNode, useMemo } from 'react'
-import { useArrival, useClientStatus, useItems, useValue } from '../live/hooks.ts'
+import { useClientStatus, useItems, useStatus, useValue } from '../live/hooks.ts'
 import { Live, News, Paragraphs } from '../live/Live.tsx'
 import { LanguageToggle, useLanguage } from '../text/language.tsx'
 import { Person, ServiceCard, Story } from './Cards.tsx'
@@ -17,7 +17,7 @@ export function Site({ client }: { client: IndelibleClient }) {
   const solutions = useItems(useMemo(() => client.collection<Solution>('solutions'), [client]))
   const team = useItems(useMemo(() => client.collection<Member>('team'), [client]))
   const settings = useValue(entity)
-  const { error } = useArrival(entity)
+  const { error } = useStatus(entity)
   useTheme(settings?.theme)
   const settled = services.complete && solutions.complete && team.complete
 

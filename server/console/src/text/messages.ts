@@ -6,6 +6,13 @@ export const en = {
   backoffice: 'Backoffice',
   'open-site': 'Open the site',
   'sign-out': 'Sign out',
+  'sign-out.unsaved': 'Edits are not saved yet',
+  'sign-out.unsaved.1': 'One edit has not reached the server. If you sign out now, it is lost.',
+  'sign-out.unsaved.n':
+    '{n} edits have not reached the server. If you sign out now, they are lost.',
+  'sign-out.saved': 'Everything is saved now.',
+  'sign-out.stay': 'Stay',
+  'sign-out.discard': 'Sign out and lose them',
   retry: 'Try again',
   dismiss: 'Dismiss',
 
@@ -37,8 +44,11 @@ export const en = {
   'state.saved': 'All saved',
   'state.saved.at': 'Saved at {time}',
   'state.offline': 'Offline',
-  'state.offline.n': 'Offline. {n} unsaved: kept here, sent when the server is back',
+  'state.offline.n':
+    'Offline. {n} unsaved: kept in this tab only, sent when the server is back. Leave it open',
   'state.refused': 'Refused by the server',
+  'state.lost': 'Not saved: someone else deleted it',
+  'state.absent': 'Not here',
   'state.refused.lead': 'The server refused these edits, and they were undone here:',
   'state.online': 'Connected',
 
@@ -52,9 +62,18 @@ export const en = {
   'lost.copy': 'Copy',
   'lost.copied': 'Copied',
   'lost.seen': 'Forget this',
+  'lost.bring-back': 'Put it back',
+  'lost.is-back': 'Put back',
+  'lost.only-copy': 'This can only be copied',
 
   'load.failed': 'This cannot be shown',
   'load.gone': 'It does not exist (any more), or you may not read it.',
+  'load.deleted': 'This was deleted',
+  'load.deleted.lead':
+    'Someone deleted it. If it is brought back, it appears here again by itself.',
+  'load.undelete': 'Bring it back',
+  'load.no-access': 'You may not read this, or not any more.',
+  'load.later': 'The server could not show it. Reload the page to try again.',
   'load.viewonly': 'You may read this, but not edit it.',
   'load.crash': 'Something went wrong on this page',
 
@@ -121,6 +140,7 @@ export const en = {
   'rule.number': 'this is not a number',
   'rule.json': 'this is not valid JSON',
   'rule.gone': 'someone else removed it',
+  'rule.half-character': 'it has half of a character in it',
   'rule.unknown-field': 'this field no longer exists',
 
   'site.live': 'Live',
@@ -154,6 +174,14 @@ export const fr: Readonly<Record<Text, string>> = {
   backoffice: 'Administration',
   'open-site': 'Voir le site',
   'sign-out': 'Se déconnecter',
+  'sign-out.unsaved': 'Des modifications ne sont pas enregistrées',
+  'sign-out.unsaved.1':
+    'Une modification n’est pas parvenue au serveur. Si vous vous déconnectez, elle est perdue.',
+  'sign-out.unsaved.n':
+    '{n} modifications ne sont pas parvenues au serveur. Si vous vous déconnectez, elles sont perdues.',
+  'sign-out.saved': 'Tout est enregistré maintenant.',
+  'sign-out.stay': 'Rester',
+  'sign-out.discard': 'Se déconnecter et les perdre',
   retry: 'Réessayer',
   dismiss: 'Fermer',
 
@@ -186,8 +214,11 @@ export const fr: Readonly<Record<Text, string>> = {
   'state.saved': 'Tout est enregistré',
   'state.saved.at': 'Enregistré à {time}',
   'state.offline': 'Hors ligne',
-  'state.offline.n': 'Hors ligne. {n} à enregistrer : gardé ici, envoyé au retour du serveur',
+  'state.offline.n':
+    'Hors ligne. {n} à enregistrer : gardé dans cet onglet seulement, envoyé au retour du serveur. Laissez-le ouvert',
   'state.refused': 'Refusé par le serveur',
+  'state.lost': 'Non enregistré : quelqu’un l’a supprimé',
+  'state.absent': 'Absent',
   'state.refused.lead': 'Le serveur a refusé ces modifications, annulées ici :',
   'state.online': 'Connecté',
 
@@ -201,9 +232,17 @@ export const fr: Readonly<Record<Text, string>> = {
   'lost.copy': 'Copier',
   'lost.copied': 'Copié',
   'lost.seen': 'Oublier ceci',
+  'lost.bring-back': 'Remettre',
+  'lost.is-back': 'Remis',
+  'lost.only-copy': 'Ceci peut seulement être copié',
 
   'load.failed': 'Impossible d’afficher ceci',
   'load.gone': 'Cela n’existe pas (ou plus), ou vous ne pouvez pas le lire.',
+  'load.deleted': 'Ceci a été supprimé',
+  'load.deleted.lead': 'Quelqu’un l’a supprimé. S’il est rétabli, il réapparaît ici de lui-même.',
+  'load.undelete': 'Rétablir',
+  'load.no-access': 'Vous ne pouvez pas lire ceci, ou plus.',
+  'load.later': 'Le serveur n’a pas pu l’afficher. Rechargez la page pour réessayer.',
   'load.viewonly': 'Vous pouvez lire ceci, mais pas le modifier.',
   'load.crash': 'Un problème est survenu sur cette page',
 
@@ -270,6 +309,7 @@ export const fr: Readonly<Record<Text, string>> = {
   'rule.number': 'ce n’est pas un nombre',
   'rule.json': 'ce n’est pas du JSON valide',
   'rule.gone': 'quelqu’un l’a retiré',
+  'rule.half-character': 'il y a une moitié de caractère dedans',
   'rule.unknown-field': 'ce champ n’existe plus',
 
   'site.live': 'En direct',

@@ -1,0 +1,241 @@
+//! What becomes of edits whose place others delete, and of handles to what is not there.
+
+use indelible_client::{DroppedView, Event, SyncState};
+use indelible_engine::principal::Principal;
+use indelible_engine::protocol::{ClientFrame, KindMode, ServerFrame};
+use serde_bytes::ByteBuf;
+use serde_json::{Value, json};
+
+use crate::pair::{JANE, NOW, Pair};
+use crate::server::{Server, entity};
+
+fn gone(code: &str) -> ServerFrame {
+    ServerFrame::Gone {
+        entity: entity(JANE),
+        code: code.to_owned(),
+    }
+}
+
+fn snapshot(pair: &Pair) -> ServerFrame {
+    let log = &pair.server.logs[&entity(JANE)];
+    ServerFrame::Snapshot {
+        entity: entity(JANE),
+        epoch: log.entity.epoch(),
+        seq: log.entity.seq(),
+        hash: log.entity.hash(),
+        document: ByteBuf::from(log.entity.document()),
+        stamps: log.stamps(),
+    }
+}
+
+type Told<'a> = (String, &'a str, Option<Value>, Option<&'a str>);
+
+fn told(dropped: &[DroppedView]) -> Vec<Told<'_>> {
+    dropped
+        .iter()
+        .map(|one| {
+            (
+                one.pointer.to_string(),
+                one.reason,
+                one.attempted.clone(),
+                one.text.as_deref(),
+            )
+        })
+        .collect()
+}
+
+/// Bob writes on the server, and nobody hears of it yet.
+fn meanwhile(pair: &mut Pair, body: &Value) -> ServerFrame {
+    let bob = Principal::new("bob", ["editor"]);
+    let entry = pair.server.write(&entity(JANE), &bob, body, false);
+    pair.server.logs[&entity(JANE)].frame(&entity(JANE), vec![entry])
+}
+
+#[test]
+fn edits_of_an_entity_that_is_deleted_stay_on_show_until_the_next() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "slogan": "Mine", "bio": "Hello, you" }))
+        .expect("allowed");
+    pair.receive(&gone("deleted"));
+    pair.listen();
+    let status = pair.status();
+    assert_eq!((status.state, status.pending), (SyncState::Refused, 0));
+    assert_eq!(
+        told(&status.dropped),
+        [
+            (
+                "/bio".to_owned(),
+                "gone",
+                Some(json!(", you")),
+                Some("Hello, you")
+            ),
+            ("/slogan".to_owned(), "gone", Some(json!("Mine")), None),
+        ]
+    );
+    assert_eq!(status.error.expect("it says why").code, "deleted");
+    assert_eq!(pair.session.status().dropped, status.dropped);
+
+    // Its deletion is undone: the handle is alive again, and what was lost is still to be seen.
+    let back = snapshot(&pair);
+    pair.receive(&back);
+    pair.listen();
+    assert_eq!(pair.value["name"], "Jane");
+    assert_eq!(pair.status().dropped, status.dropped);
+    pair.edit(&json!({ "slogan": "Mine" })).expect("allowed");
+    pair.run();
+    assert_eq!(pair.state(), (SyncState::Synced, 0));
+    assert_eq!(pair.status().dropped, []);
+    assert_eq!(pair.on_server()["slogan"], "Mine");
+}
+
+/// The answer to a proposal that comes too late says the same as `gone`.
+#[test]
+fn edits_that_come_after_the_deletion_are_gone_too() {
+    for first in [true, false] {
+        let mut pair = Pair::opened();
+        pair.edit(&json!({ "slogan": "Mine" })).expect("allowed");
+        let frames = pair.sent();
+        let Some(ClientFrame::Propose { id, .. }) = frames.first() else {
+            panic!("{frames:?}")
+        };
+        let refused = ServerFrame::Refused {
+            id: *id,
+            entity: entity(JANE),
+            admitted: 0,
+            code: "not-found".to_owned(),
+            violations: Vec::new(),
+        };
+        let mut frames = [gone("deleted"), refused];
+        if first {
+            frames.reverse();
+        }
+        for frame in &frames {
+            pair.receive(frame);
+        }
+        pair.listen();
+        let told_of: Vec<_> = told(&pair.status().dropped)
+            .into_iter()
+            .map(|(at, reason, value, _)| (at, reason.to_owned(), value))
+            .collect();
+        let mine = ("/slogan".to_owned(), "gone".to_owned(), Some(json!("Mine")));
+        assert_eq!(told_of, [mine]);
+    }
+}
+
+#[test]
+fn edits_of_an_item_that_others_deleted_are_told_although_they_were_admitted() {
+    let mut pair = Pair::opened();
+    let links = pair.value["links"].clone();
+    let (first, second) = (&links[0]["id"], &links[1]["id"]);
+    let body = json!({ "links": [{ "id": first, "url": "mine" }, { "id": second, "url": "b2" }] });
+    pair.edit(&body).expect("allowed");
+    pair.edit(&json!({ "slogan": "S" })).expect("allowed");
+    let frames = pair.sent();
+    let deletion = meanwhile(&mut pair, &json!({ "links": [{ "id": second }] }));
+    pair.receive(&deletion);
+    for frame in frames {
+        for answer in pair.server.answer(&frame) {
+            pair.receive(&answer);
+        }
+    }
+    pair.run();
+    assert_eq!(pair.value, pair.on_server());
+    assert_eq!(pair.value["links"], json!([{ "id": second, "url": "b2" }]));
+    assert_eq!(pair.value["slogan"], "S");
+    let status = pair.status();
+    assert_eq!((status.state, status.pending), (SyncState::Refused, 0));
+    let at = format!("/links/{}/url", first.as_str().expect("an id"));
+    assert_eq!(
+        told(&status.dropped),
+        [(at, "gone", Some(json!("mine")), None)]
+    );
+    assert_eq!(status.error.expect("it says why").code, "gone");
+    let order: Vec<&str> = pair
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Refused { .. } => Some("refused"),
+            Event::Saved { .. } => Some("saved"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, ["refused", "saved"]);
+}
+
+#[test]
+fn what_one_deletes_oneself_is_no_loss() {
+    let mut pair = Pair::opened();
+    let links = pair.value["links"].clone();
+    let (first, second) = (&links[0]["id"], &links[1]["id"]);
+    let body = json!({ "links": [{ "id": first, "url": "mine" }, { "id": second }] });
+    pair.edit(&body).expect("allowed");
+    pair.edit(&json!({ "links": [{ "id": second }] }))
+        .expect("allowed");
+    pair.run();
+    assert_eq!(pair.state(), (SyncState::Synced, 0));
+    assert_eq!(pair.status().dropped, []);
+    // Written back by the list that still had it, it is there again.
+    pair.edit(&body).expect("allowed");
+    pair.run();
+    assert_eq!(pair.state(), (SyncState::Synced, 0));
+    assert_eq!(pair.on_server()["links"][0]["url"], "mine");
+}
+
+#[test]
+fn a_handle_to_what_is_not_there_comes_alive_without_asking_again() {
+    for mode in [KindMode::Replica, KindMode::Value] {
+        let mut server = Server::new();
+        server.mode = mode;
+        let log = server.logs.remove(&entity(JANE)).expect("the fixture");
+        let mut pair = Pair::with(server);
+        pair.session.open(JANE).expect("a good name");
+        pair.connect();
+        let status = pair.status();
+        assert_eq!(status.state, SyncState::Gone);
+        assert_eq!(status.error.expect("it says why").code, "not-found");
+        let asked = pair.server.received.len();
+        pair.server.logs.insert(entity(JANE), log);
+        let schema = pair.server.answer(&ClientFrame::Open {
+            entity: entity(JANE),
+            mode: indelible_engine::protocol::Mode::Replica,
+            epoch: None,
+            seq: None,
+            hash: None,
+            version: None,
+        });
+        let frames = match mode {
+            KindMode::Replica => schema,
+            _ => vec![ServerFrame::Value {
+                entity: entity(JANE),
+                version: "v1".to_owned(),
+                value: json!({ "name": "Jane" }).to_string(),
+                at: NOW,
+            }],
+        };
+        for frame in &frames {
+            pair.receive(frame);
+        }
+        pair.run();
+        assert_eq!(pair.value["name"], "Jane");
+        assert_eq!(pair.state(), (SyncState::Synced, 0));
+        let opened = pair.server.received[asked + 1..].len();
+        assert_eq!(opened, 0, "it is not opened again");
+    }
+}
+
+#[test]
+fn what_may_not_be_read_any_more_says_so() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "slogan": "Mine" })).expect("allowed");
+    pair.session.disconnected(None);
+    pair.server.mode = KindMode::None;
+    pair.connect();
+    let status = pair.status();
+    assert_eq!(status.error.expect("it says why").code, "forbidden");
+    assert_eq!(told(&status.dropped).len(), 1);
+    let mut pair = Pair::opened();
+    pair.session.disconnected(None);
+    pair.server.mode = KindMode::None;
+    pair.connect();
+    assert_eq!(pair.status().state, SyncState::NoAccess);
+}

@@ -1,0 +1,46 @@
+/**
+ * Asks before a tab with unsaved edits is closed, reloaded or left.
+ *
+ * Invariant: the page has a `beforeunload` listener only while something is unsaved, since browsers
+ * keep no page with one for going back.
+ */
+
+/** What a browser's window is to this module. */
+interface Tab {
+  readonly document?: unknown
+  addEventListener?(type: 'beforeunload', listener: (event: Event) => void): void
+  removeEventListener?(type: 'beforeunload', listener: (event: Event) => void): void
+  confirm?(question: string): boolean
+}
+
+const tab = globalThis as Tab
+
+/** The guard of one client. */
+export class UnsavedGuard {
+  readonly #enabled: boolean
+  #armed = false
+  readonly #hold = (event: Event): void => {
+    event.preventDefault()
+    // What older browsers look at.
+    ;(event as BeforeUnloadEvent).returnValue = true
+  }
+
+  constructor(enabled: boolean) {
+    this.#enabled = enabled && tab.document !== undefined
+  }
+
+  /** Guards the tab while anything is pending. */
+  update(pending: number): void {
+    const armed = this.#enabled && pending > 0
+    if (armed === this.#armed) return
+    this.#armed = armed
+    if (armed) tab.addEventListener?.('beforeunload', this.#hold)
+    else tab.removeEventListener?.('beforeunload', this.#hold)
+  }
+}
+
+/** The browser's own question, where there is one. */
+export function askByBrowser(pending: number): boolean | undefined {
+  const edits = pending === 1 ? '1 edit is' : `${pending} edits are`
+  return tab.confirm?.(`${edits} not saved yet and would be lost. Sign out all the same?`)
+}

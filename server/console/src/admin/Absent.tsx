@@ -1,0 +1,73 @@
+/** What stands in the place of an entity that is not here: that it comes, or why it does not. */
+
+import type { Entity, IndelibleClient, SyncStatus } from 'indelible'
+import { useState } from 'react'
+import { reasonOf } from '../form/violations.ts'
+import { useLanguage } from '../text/language.tsx'
+import type { Text } from '../text/messages.ts'
+
+interface Props {
+  readonly client: IndelibleClient
+  readonly entity: Entity
+  readonly status: SyncStatus
+}
+
+export function Absent({ client, entity, status }: Props) {
+  const { t } = useLanguage()
+  const { error } = status
+  if (error === null) {
+    return (
+      <p className="loading" role="status">
+        {t('state.loading')}
+      </p>
+    )
+  }
+  const mayUndelete = client.kinds.some(rights => rights.kind === entity.kind && rights.delete)
+  return (
+    <div className="notice" role="alert" data-absent={error.code}>
+      <h1>{t(error.code === 'deleted' ? 'load.deleted' : 'load.failed')}</h1>
+      <p>{t(explanation(error.code))}</p>
+      {error.code === 'deleted' && mayUndelete && <Undelete client={client} name={entity.name} />}
+    </div>
+  )
+}
+
+function explanation(code: string): Text {
+  switch (code) {
+    case 'deleted':
+      return 'load.deleted.lead'
+    case 'forbidden':
+    case 'no-kind':
+    case 'unauthorized':
+    case 'principal':
+      return 'load.no-access'
+    case 'not-found':
+      return 'load.gone'
+    default:
+      return 'load.later'
+  }
+}
+
+function Undelete({ client, name }: { readonly client: IndelibleClient; readonly name: string }) {
+  const { t } = useLanguage()
+  const [busy, setBusy] = useState(false)
+  const [refusal, setRefusal] = useState<string | null>(null)
+  const undelete = async () => {
+    setBusy(true)
+    setRefusal(null)
+    try {
+      await client.undelete(name)
+    } catch (error) {
+      setRefusal(reasonOf(error, t))
+    }
+    setBusy(false)
+  }
+  return (
+    <>
+      <button type="button" className="primary" disabled={busy} onClick={() => void undelete()}>
+        {t('load.undelete')}
+      </button>
+      {refusal !== null && <p className="reason">{refusal}</p>}
+    </>
+  )
+}
