@@ -80,6 +80,11 @@ export class TestServer {
     for (const socket of this.#followers) this.#send(socket, name, fields)
   }
 
+  /** Sends the entity anew to everybody who follows something. */
+  snapshot(): void {
+    for (const socket of this.#followers) socket.send(hex(frames.snapshot))
+  }
+
   value(entity: string, version: string, value: unknown): void {
     this.tell('value', { entity, version, value: JSON.stringify(value), at: 0 })
   }

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use automerge::ScalarValue;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use serde_json::{Map, Value};
 
@@ -18,7 +17,7 @@ use super::present::{Present, object_id};
 use super::report::{Dropped, Why, dropped};
 use super::values::Lost;
 use super::{Ground, Place, RebaseError, Rebased, RebasedChange};
-use crate::document::{Reader, plain_value, scalar_value};
+use crate::document::Reader;
 use crate::merge::{Holder, carry_fields, carry_object};
 use crate::pointer::Pointer;
 use crate::violation::Rule;

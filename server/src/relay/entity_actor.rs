@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use self::batch::{Batch, Verdicts};
 use super::fanout::{ConnectionId, Subscriber};
-use super::frames::{self, DELETED, NOT_FOUND, RelayedEntry};
+use super::frames::{self, DELETED, RelayedEntry};
 use super::hub::Hub;
 use super::loading::{self, Loaded};
 use super::values::{Patches, Present};
@@ -52,6 +52,8 @@ pub(crate) enum Message {
         subscriber: Subscriber,
         /// Where the replica stands.
         from: Option<(Epoch, Seq, Hash)>,
+        /// What is said if it is not there.
+        absent: &'static str,
     },
     /// Stop sending entries.
     Unfollow(ConnectionId),
@@ -127,7 +129,11 @@ impl Actor {
                 match message {
                     Message::Load(reply) => drop(reply.send(self.present.is_some())),
                     Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
-                    Message::Follow { subscriber, from } => self.follow(subscriber, from),
+                    Message::Follow {
+                        subscriber,
+                        from,
+                        absent,
+                    } => self.follow(subscriber, from, absent),
                     Message::Write(write) => writes.push(*write),
                 }
             }
@@ -374,10 +380,15 @@ impl Actor {
         });
     }
 
-    fn follow(&mut self, subscriber: Subscriber, from: Option<(Epoch, Seq, Hash)>) {
+    fn follow(
+        &mut self,
+        subscriber: Subscriber,
+        from: Option<(Epoch, Seq, Hash)>,
+        absent: &'static str,
+    ) {
         let present = |entity: &&Entity| entity.presence() == Presence::Present;
         let Some(entity) = self.entity.as_ref().filter(present) else {
-            subscriber.outbox.answer(frames::gone(&self.id, NOT_FOUND));
+            subscriber.outbox.answer(frames::gone(&self.id, absent));
             self.replicas.insert(subscriber.connection, subscriber);
             return;
         };

@@ -246,6 +246,12 @@ impl Hub {
         }
     }
 
+    /// Whether an entity is there no more, as far as the store can be read.
+    pub(crate) fn is_deleted(&self, entity: &EntityId) -> bool {
+        let head = self.0.store.head(entity).ok().flatten();
+        head.is_some_and(|head| head.presence == Presence::Deleted)
+    }
+
     /// Makes sure that all values of a kind are known.
     ///
     /// # Errors

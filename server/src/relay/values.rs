@@ -17,7 +17,7 @@ use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
 use super::fanout::{ConnectionId, Subscriber};
-use super::frames::{self, NOT_FOUND};
+use super::frames;
 
 /// The value of an entity as readers see it, at one version.
 #[derive(Debug)]
@@ -157,10 +157,16 @@ impl KindValues {
 
     /// Starts following one entity: its value now, unless the reader has that `version`, or that
     /// there is none; then every patch, its deletion, and its value when it is there (again).
-    pub(crate) fn follow(&self, subscriber: Subscriber, entity: &EntityId, version: Option<&str>) {
+    /// `absent` is what is said then.
+    pub(crate) fn follow(
+        &self,
+        subscriber: Subscriber,
+        entity: &EntityId,
+        (version, absent): (Option<&str>, &str),
+    ) {
         let mut table = self.lock();
         let first = match (table.present.get(entity), version) {
-            (None, _) => frames::gone(entity, NOT_FOUND),
+            (None, _) => frames::gone(entity, absent),
             (Some(present), Some(version)) if version == present.version => {
                 frames::patch(present, "[]")
             }

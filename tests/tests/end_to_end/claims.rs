@@ -409,6 +409,8 @@ async fn deleting_takes_a_version_and_tells_everybody() {
         ServerFrame::Value { value, .. } => assert!(value.contains("Countess"), "{value}"),
         other => panic!("no value: {other:?}"),
     }
+    // She opened it when it was deleted, and follows it since.
+    assert!(matches!(ada.next().await, ServerFrame::Snapshot { .. }));
     ada.admitted(id).await;
     assert_eq!(http.get(path).await.body, json!({ "name": "Countess" }));
 }

@@ -163,6 +163,42 @@ async fn conditions_are_honoured() {
 }
 
 #[tokio::test]
+async fn what_json_does_not_hold_exactly_is_refused_with_its_place() {
+    let server = Running::start().await;
+    let http = server.http_as("ada", &["editor"]);
+    let before = http.get("/api/site").await.body;
+    for (body, told) in [
+        (
+            r#"{"title":[{"n":9007199254740993}]}"#,
+            "in /title/0/n is a number",
+        ),
+        (r#"{"a":{"b":[1,-1e400]}}"#, "in /a/b/1 is a number"),
+        (r#"{"title":1e-400}"#, "in /title is a number"),
+        (r#"{"title":"x\ud800"}"#, "in /title is no text"),
+        (r#"{"a":[{"\udfff":1}]}"#, "in /a/0 is no text"),
+    ] {
+        for (method, path) in [("PUT", "/api/site"), ("POST", "/api/page?id=x")] {
+            let answer = http
+                .send_text(method, path, &[], Some(body.to_owned()))
+                .await;
+            assert_eq!(
+                (answer.status, &answer.body["code"]),
+                (400, &json!("bad-request"))
+            );
+            let detail = answer.body["detail"].as_str().unwrap();
+            assert!(detail.contains(told), "{detail}");
+        }
+        let mut ada = server.connect("ada", &["editor"]).await;
+        let (id, value) = (ada.next_id(), body.to_owned());
+        let entity = "page/x".parse().unwrap();
+        ada.send(&ClientFrame::Create { id, entity, value }).await;
+        assert_eq!(ada.refused(id).await.0, "malformed");
+    }
+    assert_eq!(http.get("/api/site").await.body, before);
+    assert_eq!(http.get("/api/page/x").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_property_that_stands_twice_is_refused() {
     let server = Running::start().await;
     let http = server.http_as("ada", &["editor"]);

@@ -31,6 +31,7 @@ mod process;
 mod proposals;
 mod repeats;
 mod resume;
+mod returns;
 mod rights;
 mod schema_life;
 mod services;

@@ -77,7 +77,15 @@ async fn one_refusal_in_the_middle_takes_nothing_else() {
         text: None,
         operations: 1,
     };
-    assert_eq!(ada.status().dropped, [lost]);
+    let gone = DroppedView {
+        pointer: "/steps/s2/name".parse().unwrap(),
+        reason: "gone",
+        rule: None,
+        attempted: Some(json!("Mine too")),
+        text: None,
+        operations: 1,
+    };
+    assert_eq!(ada.status().dropped, [lost, gone]);
     assert_eq!(
         ada.status().violations[0].holder,
         Some("page/two".parse().unwrap())
@@ -87,8 +95,8 @@ async fn one_refusal_in_the_middle_takes_nothing_else() {
         8,
         "every edit is on disk but for what is told"
     );
-    // What is left of hers, in order, on what the server had; in the item that bob took away too,
-    // where nobody sees it.
+    // What is left of hers, in order, on what the server had; what she wrote into the item that bob
+    // took away is in the log, and told.
     let mut value = ada.value().clone();
     let made = value["steps"][2].as_object_mut().unwrap().remove("id");
     assert!(made.is_some());

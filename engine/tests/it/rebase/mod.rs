@@ -5,6 +5,7 @@
 //! one alone, `INDELIBLE_LONG=1` a hundred times as many.
 
 mod examples;
+mod gone;
 mod model;
 pub(crate) mod policies;
 mod schemas;

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::super::entity_actor::Message;
 use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
-use super::super::frames::{self, NOT_FOUND};
+use super::super::frames::{self, DELETED, NOT_FOUND};
 use super::super::hub::Hub;
 use super::super::writes::{Answer, Session, Task, Write};
 use crate::clock;
@@ -235,13 +235,15 @@ impl Following {
                 rules: Some(policy.rules().number()),
             }));
         }
-        if !self.is_loaded(&entity).await {
+        let Some(absent) = self.load(&entity).await else {
             return;
-        }
-        let subscriber = self.subscriber(Subscription::Entity(entity.clone()));
-        self.hub
-            .send(&entity, Message::Follow { subscriber, from })
-            .await;
+        };
+        let follow = Message::Follow {
+            subscriber: self.subscriber(Subscription::Entity(entity.clone())),
+            from,
+            absent,
+        };
+        self.hub.send(&entity, follow).await;
         self.open.insert(entity, Mode::Replica);
     }
 
@@ -251,23 +253,33 @@ impl Following {
             return;
         }
         self.close(&entity).await;
-        if !self.has_room(&entity) || !self.is_loaded(&entity).await {
+        if !self.has_room(&entity) {
             return;
         }
+        let Some(absent) = self.load(&entity).await else {
+            return;
+        };
         let subscriber = self.subscriber(Subscription::Entity(entity.clone()));
         if let Some(values) = self.hub.values(entity.kind()) {
-            values.follow(subscriber, &entity, version.as_deref());
+            values.follow(subscriber, &entity, (version.as_deref(), absent));
             self.open.insert(entity, Mode::Value);
         }
     }
 
-    /// Whether it is known if an entity is there, and what it is then; answers if not.
-    async fn is_loaded(&self, entity: &EntityId) -> bool {
+    /// Makes sure that it is known what an entity is, and gives what is to be said if it is not
+    /// there: that it is deleted is for those to know who may undelete it. Answers if that fails.
+    async fn load(&self, entity: &EntityId) -> Option<&'static str> {
         match self.hub.present(entity).await {
-            Ok(_) => true,
+            Ok(Some(_)) => Some(NOT_FOUND),
+            Ok(None) => {
+                let policy = self.hub.policy_of(entity)?;
+                let may_undelete = policy.may(&self.principal, Permission::Delete);
+                let is_deleted = may_undelete && self.hub.is_deleted(entity);
+                Some(if is_deleted { DELETED } else { NOT_FOUND })
+            }
             Err(error) => {
                 self.error(error.code(), &error.to_string(), Some(entity), None);
-                false
+                None
             }
         }
     }
