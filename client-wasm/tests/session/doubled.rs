@@ -56,7 +56,7 @@ fn write(pair: &mut Pair, body: &Value) {
 
 #[test]
 fn an_edit_made_offline_meets_another_one() {
-    check(&both_edited(|pair, body| write(pair, body)));
+    check(&both_edited(write));
 }
 
 #[test]
