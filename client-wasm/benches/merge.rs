@@ -315,6 +315,7 @@ fn session(entity: &Entity) -> Session {
                 singleton: false,
                 mode: KindMode::Replica,
                 create: true,
+                delete: true,
                 policy: hash,
             }],
         },
