@@ -90,6 +90,12 @@ fn bodies() -> Vec<(&'static str, String, u16, &'static str)> {
         (
             "one key again and again",
             many("{", r#""a":0"#, million, "}"),
+            400,
+            "bad-request",
+        ),
+        (
+            "one key more often than there may be values",
+            many("{", r#""a":0"#, million + million / 5, "}"),
             413,
             "too-big",
         ),
