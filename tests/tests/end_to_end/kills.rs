@@ -162,7 +162,11 @@ async fn round(data: &Path, writers: Vec<Writer>, edits: u64) -> (Vec<Writer>, V
         let (authority, token) = (server.authority.clone(), token(&writer.name));
         writing.spawn(writer.write(authority, token, Arc::clone(&acknowledged)));
     }
-    tokio::join!(acknowledged.reaches(edits), relayed.reaches(edits / 2));
+    let enough = async {
+        tokio::join!(acknowledged.reaches(edits), relayed.reaches(edits / 2));
+    };
+    let enough = tokio::time::timeout(harness::PATIENCE, enough).await;
+    enough.expect("so many edits are acknowledged and relayed");
     server.kill();
     let mut writers = writing.join_all().await;
     writers.sort_by_key(|writer| writer.number);
