@@ -7,6 +7,7 @@
 mod blame;
 mod export;
 mod history;
+mod names;
 mod refusals;
 mod schema;
 mod serve;

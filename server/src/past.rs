@@ -6,8 +6,9 @@
 //! a ledger's changes were allowed is told by checking a bundle, not here.
 //! Must never know: how anything is shown, who may see it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::history::words::{self, Telling};
@@ -18,7 +19,7 @@ use indelible_engine::history::{
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::{Chain, ChainError, Entry, EntryKind};
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{PolicyBook, Shape};
+use indelible_engine::policy::{NodeName, Policy, PolicyBook, PolicySource, Shape};
 use serde_json::Value;
 
 use crate::known_policies;
@@ -198,6 +199,53 @@ impl Past {
             entity: self.id.clone(),
             source,
         })
+    }
+
+    /// Every entry of the log, in order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter()
+    }
+
+    /// The policies that entries of the log name.
+    fn named_policies(&self) -> impl Iterator<Item = Arc<Policy>> {
+        let hashes: BTreeSet<Hash> = self.records().map(|record| record.policy_hash).collect();
+        hashes
+            .into_iter()
+            .filter_map(|hash| self.policies.policy(hash))
+    }
+
+    /// Whether there ever was such a place: one of the schemas declares it, and each item or map
+    /// entry on the way to it was there.
+    pub(crate) fn knows(&self, field: &Pointer) -> bool {
+        let touched = || {
+            let effects = self.records().flat_map(|record| &record.effects);
+            let mut pointers = effects.map(|effect| &effect.pointer);
+            pointers.any(|pointer| pointer.contains(field) || field.contains(pointer))
+        };
+        // Items, elements and map entries are there only once an entry has made them.
+        let is_fixed = |policy: &Policy, node| {
+            let mut nodes = std::iter::successors(Some(node), |id| policy.node(*id).parent);
+            nodes.all(|id| matches!(policy.node(id).name, NodeName::Root | NodeName::Property(_)))
+        };
+        self.named_policies().any(|policy| {
+            let found = policy.find(field);
+            found.is_some_and(|node| is_fixed(&policy, node) || touched())
+        })
+    }
+
+    /// The fields that the schemas declare outside of items and maps, and all that entries changed.
+    pub(crate) fn fields(&self) -> BTreeSet<String> {
+        let effects = self.records().flat_map(|record| &record.effects);
+        let mut fields: BTreeSet<String> = effects
+            .map(|effect| effect.pointer.to_string())
+            .filter(|text| !text.is_empty())
+            .collect();
+        for policy in self.named_policies() {
+            for node in policy.declared_below(policy.root()) {
+                fields.insert(policy.place(node).to_string());
+            }
+        }
+        fields
     }
 
     /// The record at a place that [`Self::find`] gave.

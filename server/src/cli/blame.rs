@@ -12,6 +12,7 @@ use indelible_engine::policy::Shape;
 use serde_json::{Value, json};
 
 use super::history::{EntityPlace, POINTS, place};
+use super::names;
 use super::tables::{self, Table};
 use crate::past;
 
@@ -68,6 +69,9 @@ struct Told<'a> {
 impl Blame {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let past = self.place.open()?;
+        if let Some(field) = &self.field {
+            names::check_field(&past, field)?;
+        }
         let at = past.find(&self.at)?;
         let (state, blame) = (past.state(at)?, past.blame(at)?);
         let losses = blame.losses();

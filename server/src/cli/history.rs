@@ -12,6 +12,7 @@ use indelible_engine::ledger::EntryKind;
 use indelible_engine::pointer::Pointer;
 use serde_json::{Value, json};
 
+use super::names;
 use super::tables::{self, Table};
 use crate::past::{Effects, Past};
 use crate::stopped;
@@ -82,7 +83,7 @@ impl EntityPlace {
             true => Effects::Checked,
             false => Effects::Kept,
         };
-        Ok(Past::read(&*store, &self.entity, effects)?)
+        names::or_nearest(Past::read(&*store, &self.entity, effects), &*store)
     }
 }
 
@@ -94,6 +95,12 @@ pub(super) fn place((epoch, seq): Place) -> String {
 impl History {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let past = self.place.open()?;
+        if let Some(id) = &self.by {
+            names::check_author(&past, id)?;
+        }
+        if let Some(field) = &self.field {
+            names::check_field(&past, field)?;
+        }
         let (epoch, seq) = past.find(&self.until)?;
         let query = TimelineQuery {
             before: Some((epoch, seq.next())),

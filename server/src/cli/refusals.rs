@@ -10,6 +10,7 @@ use indelible_engine::ledger::{RefusalRecord, decode_refusal};
 use indelible_engine::violation::Refusal;
 use serde_json::{Value, json};
 
+use super::names;
 use super::tables::{self, Table};
 use crate::stopped;
 use crate::storage::redb::RedbStore;
@@ -68,6 +69,12 @@ impl Refusals {
             }
             Ok(())
         })?;
+        if let Some(entity) = &self.entity
+            && found == 0
+            && store.head(entity)?.is_none()
+        {
+            return Err(names::unknown_entity(&*store, entity).into());
+        }
         if self.json {
             return Ok(ExitCode::SUCCESS);
         }

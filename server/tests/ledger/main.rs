@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fixture;
+mod names;
 mod races;
 mod untouched;
 
@@ -248,7 +249,7 @@ ENTRY  TIME (UTC)           BY     MESSAGE
        Bio: “Likes maps.” added at the beginning
 ";
     assert_eq!(by("alice"), expected);
-    assert_eq!(by("carol"), "carol has changed nothing at /bio\n");
+    assert_eq!(by("system"), "system has changed nothing at /bio\n");
 
     let until = [
         "history",
@@ -364,7 +365,8 @@ Name set to “Joe”
         assert_eq!(said, expected);
     }
     let never = say(&["history", "team/nobody", "--data", "."]);
-    assert_eq!(never, "indelible: team/nobody was never there\n");
+    let expected = "indelible: team/nobody was never there; there is team/jane, team/joe\n";
+    assert_eq!(never, expected);
     let odd = indelible(dir, &["at", "team/jane", "yesterday", "--data", "."]);
     assert_eq!(odd.status.code(), Some(2));
     assert!(text(&odd.stderr).contains("a point is now, a seq, EPOCH:SEQ, a time"));
@@ -412,7 +414,7 @@ FIELD                         VALUE          BY      TIME (UTC)           ENTRY
         blame(&["--races", "--at", "2"]),
         "no field was written by several at the same time\n"
     );
-    assert_eq!(blame(&["/nothing"]), "nobody has set that field\n");
+    assert_eq!(blame(&["/rating"]), "nobody has set that field\n");
 
     let told: serde_json::Value = serde_json::from_str(&blame(&["/name", "--json"])).unwrap();
     assert_eq!(told["value"], "Kim A.");

@@ -1,0 +1,116 @@
+//! Names that a caller gives, held against those that there are: a misspelt one is refused, with
+//! the nearest, where an answer about it would be calm and false.
+
+use std::collections::BTreeSet;
+
+use indelible_engine::id::EntityId;
+use indelible_engine::pointer::Pointer;
+
+use super::tables;
+use crate::past::{Past, PastError};
+use crate::storage::{Scope, Store};
+
+/// How many near names a message gives.
+const NAMED_MAX: usize = 3;
+/// All names are given where there are no more than so many.
+const FEW: usize = 5;
+/// Entities of a kind that are looked through.
+const ENTITIES_MAX: usize = 10_000;
+
+/// A name that matches nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}{}", suggestion(.near))]
+pub(super) struct UnknownName {
+    what: String,
+    near: Vec<String>,
+}
+
+fn suggestion(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!("; there is {}", near.join(", ")),
+    }
+}
+
+impl UnknownName {
+    fn new(what: String, wanted: &str, known: &BTreeSet<String>) -> Self {
+        let mut near: Vec<(usize, &String)> = known
+            .iter()
+            .filter_map(|name| Some((distance(wanted, name)?, name)))
+            .collect();
+        near.sort();
+        let mut near: Vec<&String> = near.into_iter().map(|(_, name)| name).collect();
+        if near.is_empty() && known.len() <= FEW {
+            near = known.iter().collect();
+        }
+        let near = near.into_iter().take(NAMED_MAX.max(FEW.min(known.len())));
+        Self {
+            what,
+            near: near.map(|name| tables::plain(name)).collect(),
+        }
+    }
+}
+
+/// How far a name is from the wanted one; `None` where it is not near.
+fn distance(wanted: &str, name: &str) -> Option<usize> {
+    let (low, name) = (wanted.to_lowercase(), name.to_lowercase());
+    if name.contains(&low) || (low.contains(&name) && !name.is_empty()) {
+        return Some(0);
+    }
+    let distance = strsim::osa_distance(&low, &name);
+    (distance <= 2 || distance * 4 <= name.chars().count()).then_some(distance)
+}
+
+/// Refuses an author who wrote nothing in this log.
+pub(super) fn check_author(past: &Past, id: &str) -> Result<(), UnknownName> {
+    let known: BTreeSet<String> = past
+        .records()
+        .map(|record| record.author.id.clone())
+        .collect();
+    if known.contains(id) {
+        return Ok(());
+    }
+    let what = format!("no entry is by {}", tables::plain(id));
+    Err(UnknownName::new(what, id, &known))
+}
+
+/// Refuses a field that no schema of this log declares, and what lies in an item that there never
+/// was.
+pub(super) fn check_field(past: &Past, field: &Pointer) -> Result<(), UnknownName> {
+    if past.knows(field) {
+        return Ok(());
+    }
+    let text = field.to_string();
+    let what = format!("there never was a field {}", tables::plain(&text));
+    Err(UnknownName::new(what, &text, &past.fields()))
+}
+
+/// The error for an entity that the store does not have.
+pub(super) fn unknown_entity(store: &dyn Store, id: &EntityId) -> UnknownName {
+    let heads = store.heads(Scope::Kind(id.kind()), None, ENTITIES_MAX);
+    let of_kind: BTreeSet<String> = heads
+        .into_iter()
+        .flatten()
+        .map(|(entity, _)| entity.to_string())
+        .collect();
+    let known = match of_kind.is_empty() {
+        false => of_kind,
+        true => {
+            let heads = store.heads(Scope::All, None, ENTITIES_MAX);
+            let heads = heads.into_iter().flatten();
+            heads.map(|(entity, _)| entity.to_string()).collect()
+        }
+    };
+    UnknownName::new(format!("{id} was never there"), &id.to_string(), &known)
+}
+
+/// Reads the log of an entity; one that was never there is reported with the nearest.
+pub(super) fn or_nearest(
+    read: Result<Past, PastError>,
+    store: &dyn Store,
+) -> Result<Past, Box<dyn std::error::Error>> {
+    match read {
+        Err(PastError::Unknown(id)) => Err(unknown_entity(store, &id).into()),
+        read => Ok(read?),
+    }
+}
