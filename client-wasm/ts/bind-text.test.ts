@@ -207,6 +207,61 @@ test('lines that come above the caret do not move what is read', () => {
   expect(box.scrollTop).toBe(60)
 })
 
+test('what was typed is taken back, and made again, around what others write', () => {
+  const { shared, box } = bound('one three')
+  box.setSelectionRange(4, 4)
+  for (const letter of 'two ') box.type(letter)
+  box.setSelectionRange(0, 3)
+  box.type('1')
+  shared.others(0, 0, 'zero ')
+  shared.others(13, 0, '(')
+  expect(box.value).toBe('zero 1 two th(ree')
+  box.retrace('historyUndo')
+  expect([box.value, ...selection(box)]).toEqual(['zero one two th(ree', 8, 8])
+  shared.others(10, 0, '!')
+  box.retrace('historyUndo')
+  expect(shared.text).toBe('zero one !th(ree')
+  box.retrace('historyUndo')
+  box.retrace('historyRedo')
+  expect([shared.text, box.value]).toEqual(['zero one t!wo th(ree', 'zero one t!wo th(ree'])
+  box.retrace('historyRedo')
+  box.retrace('historyRedo')
+  expect([shared.text, box.value]).toEqual(['zero 1 t!wo th(ree', 'zero 1 t!wo th(ree'])
+})
+
+test('keys ask for it too, and for nothing else', () => {
+  const { shared, box } = bound('a')
+  box.setSelectionRange(1, 1)
+  box.type('b')
+  const press = (key: string, keys: object) => {
+    const none = { ctrlKey: false, metaKey: false, shiftKey: false, altKey: false }
+    const event = Object.assign(new Event('keydown', { cancelable: true }), none, { key }, keys)
+    return box.dispatchEvent(event) ? 'left' : shared.text
+  }
+  expect(press('z', {})).toBe('left')
+  expect(press('z', { ctrlKey: true, altKey: true })).toBe('left')
+  expect(press('z', { ctrlKey: true })).toBe('a')
+  expect(press('Z', { ctrlKey: true, shiftKey: true })).toBe('ab')
+  expect(press('z', { metaKey: true })).toBe('a')
+  expect(press('y', { ctrlKey: true })).toBe('ab')
+  expect(press('y', { metaKey: true })).toBe('left')
+})
+
+test('what is erased letter by letter comes back as one', () => {
+  const { shared, box } = bound('a😀bcd')
+  box.setSelectionRange(4, 4)
+  for (let count = 0; count < 3; count += 1) box.erase()
+  box.erase(true)
+  expect(shared.text).toBe('d')
+  box.retrace('historyUndo')
+  expect(shared.text).toBe('a😀bcd')
+  box.retrace('historyRedo')
+  expect([shared.text, box.value]).toEqual(['d', 'd'])
+  shared.refuses = () => true
+  box.retrace('historyUndo')
+  expect([shared.text, box.value]).toEqual(['d', 'd'])
+})
+
 /** Where a caret has to be: after this letter, or at the beginning. */
 type Anchor = Letter | null
 
@@ -294,3 +349,30 @@ function play(seed: number): void {
     expect(selection(box), about()).toEqual([place, place])
   }
 }
+
+test('taking everything back leaves what others wrote, and nothing else', () => {
+  for (let seed = 1; seed <= RUNS; seed += 1) {
+    const dice = new Dice(seed)
+    const { shared, box } = bound('aa😀b\naa')
+    const own = new Set<Letter>()
+    for (let step = 0; step < 30; step += 1) {
+      if (dice.below(2) === 0) {
+        const known = new Set(shared.letters)
+        if (dice.below(3) === 0) {
+          const place = shownUpTo(shared, dice.pick([null, ...shared.alive]))
+          box.setSelectionRange(place, place)
+        }
+        box.type(dice.pick(ALPHABET))
+        for (const letter of shared.letters) if (!known.has(letter)) own.add(letter)
+      } else {
+        const index = dice.below(shared.alive.length + 1)
+        const remove = dice.below(3) === 0 ? Math.min(2, shared.alive.length - index) : 0
+        shared.others(index, remove, remove > 0 ? '' : dice.pick(ALPHABET))
+      }
+    }
+    const left = shared.alive.filter(letter => !own.has(letter))
+    for (let step = 0; step < 30; step += 1) box.retrace('historyUndo')
+    expect(shared.alive, `seed ${seed}`).toEqual(left)
+    expect(box.value).toBe(shared.text)
+  }
+})

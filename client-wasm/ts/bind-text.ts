@@ -23,6 +23,7 @@ import {
 } from './text.js'
 import { LINE, LINES, toShown, toText, type View } from './text-view.js'
 import type { Change, JsonObject, Unsubscribe } from './types.js'
+import { inverseOf, Steps } from './undo.js'
 import { tokens } from './value.js'
 
 /** The elements that can be bound. */
@@ -53,6 +54,11 @@ export function bindText<T extends object>(
   return () => binding.end()
 }
 
+const WAYS: { readonly [inputType: string]: 'undo' | 'redo' } = {
+  historyUndo: 'undo',
+  historyRedo: 'redo',
+}
+
 class Binding {
   readonly #element: TextElement
   readonly #entity: Entity
@@ -74,6 +80,7 @@ class Binding {
   #kept = false
   /** Whether an error was reported, and no end of it. */
   #failing = false
+  readonly #steps = new Steps()
   /** What the entity tells while an edit is made; `null` at other times. */
   #told: Change[] | null = null
 
@@ -84,7 +91,12 @@ class Binding {
     this.#options = options
     this.#view = element.tagName === 'TEXTAREA' ? LINES : LINE
     this.#wasReadOnly = element.readOnly
-    this.#listen('beforeinput', () => this.#remember())
+    this.#listen('beforeinput', event => {
+      this.#remember()
+      this.#retrace(event, WAYS[(event as InputEvent).inputType])
+    })
+    // A browser that was not let undo has nothing to redo, and does not ask.
+    this.#listen('keydown', event => this.#retrace(event, wayOf(event as KeyboardEvent)))
     this.#listen('input', () => this.#take())
     this.#listen('compositionstart', () => {
       this.#remember()
@@ -106,7 +118,7 @@ class Binding {
     this.#element.readOnly = this.#wasReadOnly
   }
 
-  #listen(name: string, listener: () => void): void {
+  #listen(name: string, listener: (event: Event) => void): void {
     this.#element.addEventListener(name, listener)
     this.#ends.push(() => this.#element.removeEventListener(name, listener))
   }
@@ -130,10 +142,14 @@ class Binding {
     if (this.#text === null) {
       if (this.#element.value !== this.#view.show(text)) this.#element.value = text
     } else if (this.#composing || this.#kept) {
-      this.#waiting.push(...splicesTo(this.#known(), text, changes, place))
+      const splices = splicesTo(this.#known(), text, changes, place)
+      this.#waiting.push(...splices)
+      this.#steps.others(splices)
       return
     } else {
-      this.#show(toShown(this.#view, this.#text, splicesTo(this.#text, text, changes, place)))
+      const splices = splicesTo(this.#text, text, changes, place)
+      this.#show(toShown(this.#view, this.#text, splices))
+      this.#steps.others(splices)
     }
     this.#settle(text, value)
   }
@@ -191,7 +207,10 @@ class Binding {
       const known = this.#known()
       const text = textAt(value, place.path)
       const others = toShown(this.#view, this.#text ?? '', this.#waiting)
-      const own = toShown(this.#view, known, splicesTo(known, text, changes, place))
+      const splices = splicesTo(known, text, changes, place)
+      const own = toShown(this.#view, known, splices)
+      const whole = splices.length === 1 ? splices[0] : spliceBetween(known, text)
+      if (whole) this.#steps.typed(inverseOf(known, [whole]))
       const shown = this.#view.show(text)
       if (shown !== this.#element.value)
         this.#put(shown, place => landed(place, typed, others, own))
@@ -199,6 +218,37 @@ class Binding {
     }
     this.#kept = false
     this.#report(null)
+  }
+
+  /** Takes the owner's last step back, or makes it again. */
+  #retrace(event: Event, way: 'undo' | 'redo' | undefined): void {
+    const before = this.#text
+    if (way === undefined || before === null || this.#composing || this.#kept) return
+    event.preventDefault()
+    const splices = this.#steps.next(way)
+    if (splices === null) return
+    this.#told = []
+    try {
+      for (const splice of splices) this.#entity.splice(this.#pointer, splice)
+    } catch (error) {
+      if (!(error instanceof IndelibleError)) throw error
+      this.#told = null
+      this.#steps.clear()
+      this.#report(error)
+      this.#follow([])
+      return
+    } finally {
+      this.#told = null
+    }
+    const text = applySplices(before, splices) ?? before
+    const last = splices.at(-1)
+    const end = last === undefined ? 0 : last.index + last.insert.length
+    const caret = this.#view.show(text.slice(0, end)).length
+    this.#put(this.#view.show(text), () => ({ start: caret, end: caret }))
+    this.#steps.carried(way, inverseOf(before, splices))
+    this.#settle(text, this.#entity.value)
+    this.#report(null)
+    this.#follow([])
   }
 
   #refuse(error: IndelibleError): void {
@@ -256,6 +306,14 @@ class Binding {
     element.scrollTop = scrollTop + moved
     element.scrollLeft = scrollLeft
   }
+}
+
+/** What a key asks for. */
+function wayOf({ key, ctrlKey, metaKey, shiftKey, altKey }: KeyboardEvent) {
+  if (ctrlKey === metaKey || altKey) return undefined
+  const letter = key.toLowerCase()
+  if (letter === 'z') return shiftKey ? 'redo' : 'undo'
+  return letter === 'y' && ctrlKey && !shiftKey ? 'redo' : undefined
 }
 
 function selectionOf({ selectionStart, selectionEnd }: TextElement): Span {

@@ -139,3 +139,37 @@ test('three typists in a page of one’s own', async () => {
   for (let seed = 1; seed <= SEEDS; seed += 1) await play(pages, 'textarea', seed + 1_000)
   for (const page of pages) await page.context().close()
 })
+
+test('undo takes back one’s own letters, around those of others', async () => {
+  for (const network of networks) network.delayMax = 0
+  const [left, right] = await Promise.all(
+    networks.slice(0, 2).map(async (network, at) => {
+      return openOwn(network, await server.token(`u${at}`, 'editor'))
+    }),
+  )
+  assert.ok(left && right)
+  const shows = (/** @type {string} */ text) =>
+    Promise.all(
+      [left, right].map(page =>
+        until(`the box shows “${text}”`, async () => {
+          return (await page.locator('textarea').inputValue()) === text
+        }),
+      ),
+    )
+  await left.locator('textarea').fill('one three')
+  await shows('one three')
+  await left.locator('textarea').press('Home')
+  for (let count = 0; count < 4; count += 1) await left.keyboard.press('ArrowRight')
+  await left.keyboard.type('two ')
+  await shows('one two three')
+  await right.locator('textarea').press('Home')
+  await right.keyboard.type('0 ')
+  for (let count = 0; count < 5; count += 1) await right.keyboard.press('ArrowRight')
+  await right.keyboard.type('!')
+  await shows('0 one t!wo three')
+  await left.keyboard.press('Control+z')
+  await shows('0 one !three')
+  await left.keyboard.press('Control+Shift+z')
+  await shows('0 one t!wo three')
+  for (const page of [left, right]) await page.context().close()
+})

@@ -94,6 +94,12 @@ export class Box extends EventTarget {
     this.tell('input')
   }
 
+  /** Asks for the last step to be taken back, or made again. */
+  retrace(inputType: 'historyUndo' | 'historyRedo'): void {
+    const event = Object.assign(new Event('beforeinput', { cancelable: true }), { inputType })
+    if (this.dispatchEvent(event)) throw new Error('it was left to the browser')
+  }
+
   /** Begins a composition; `compose` goes on with it. */
   startComposing(): void {
     this.tell('compositionstart')
