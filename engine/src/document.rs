@@ -5,7 +5,7 @@
 //! Invariant: reads only; the same document and policy always give the same value.
 //! Must never know: who asks. Stamps and tallies are not stored, so they never appear here.
 
-use automerge::iter::MapRange;
+use automerge::iter::{MapRange, MapRangeItem};
 use automerge::{
     ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef,
     TextEncoding, Value as Stored, ValueRef,
@@ -78,28 +78,41 @@ impl<'a> Reader<'a> {
 
     /// The items of a keyed list in order, deleted ones included.
     pub(crate) fn rows(&self, list: &ObjId) -> Vec<Row> {
-        let mut rows: Vec<Row> = self
+        let rows = self.read_rows(list, None);
+        rows.into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// The same with the values of each, if `item` says how they are presented. Each item is read in
+    /// one go, since looking up a property costs as much.
+    fn read_rows(&self, list: &ObjId, item: Option<NodeId>) -> Vec<(Row, Map<String, Value>)> {
+        let mut rows: Vec<(Row, Map<String, Value>)> = self
             .range(list)
-            .filter(|item| matches!(item.value, ValueRef::Object(ObjType::Map)))
-            .map(|item| {
-                let object = item.id();
-                let position = match self.get(&object, POSITION) {
-                    Some((Stored::Scalar(scalar), _)) => match scalar.as_ref() {
-                        ScalarValue::Str(text) => text.to_string(),
-                        _ => String::new(),
-                    },
-                    _ => String::new(),
+            .filter(|found| matches!(found.value, ValueRef::Object(ObjType::Map)))
+            .map(|found| {
+                let mut row = Row {
+                    position: String::new(),
+                    object: found.id(),
+                    id: found.key.into_owned(),
+                    deleted: false,
                 };
-                let deleted = self.is_deleted(&object);
-                Row {
-                    position,
-                    id: item.key.into_owned(),
-                    object,
-                    deleted,
+                let mut fields = Map::new();
+                for field in self.range(&row.object) {
+                    match (&*field.key, &field.value) {
+                        (POSITION, ValueRef::Scalar(ScalarValueRef::Str(text))) => {
+                            row.position = text.to_string();
+                        }
+                        (DELETED, ValueRef::Scalar(ScalarValueRef::Boolean(deleted))) => {
+                            row.deleted = *deleted;
+                        }
+                        _ => {
+                            fields.extend(item.and_then(|item| self.field(field, item)));
+                        }
+                    }
                 }
+                (row, fields)
             })
             .collect();
-        rows.sort_by(|a, b| (&a.position, &a.id).cmp(&(&b.position, &b.id)));
+        rows.sort_by(|(a, _), (b, _)| (&a.position, &a.id).cmp(&(&b.position, &b.id)));
         rows
     }
 
@@ -150,25 +163,24 @@ impl<'a> Reader<'a> {
 
     /// An object's properties as presented.
     pub(crate) fn object(&self, object: &ObjId, node: NodeId) -> Map<String, Value> {
-        let mut map = Map::new();
-        for item in self.range(object) {
-            if item.key.starts_with('$') {
-                continue;
-            }
-            let Some(child) = self.policy.child(node, &item.key) else {
-                continue;
-            };
-            let value = match &item.value {
-                ValueRef::Object(_) => {
-                    self.container(&item.id(), child, self.policy.node(child).required)
-                }
-                ValueRef::Scalar(scalar) => scalar_value(self.policy.node(child), &owned(scalar)),
-            };
-            if let Some(value) = value {
-                map.insert(item.key.into_owned(), value);
-            }
+        self.range(object)
+            .filter_map(|field| self.field(field, node))
+            .collect()
+    }
+
+    /// One property of an object of `node`, if it is presented.
+    fn field(&self, field: MapRangeItem<'_>, node: NodeId) -> Option<(String, Value)> {
+        if field.key.starts_with('$') {
+            return None;
         }
-        map
+        let child = self.policy.child(node, &field.key)?;
+        let value = match &field.value {
+            ValueRef::Object(_) => {
+                self.container(&field.id(), child, self.policy.node(child).required)
+            }
+            ValueRef::Scalar(scalar) => scalar_value(self.policy.node(child), &owned(scalar)),
+        };
+        Some((field.key.into_owned(), value?))
     }
 
     /// A container as presented; empty ones only if `required`, deleted ones never.
@@ -208,11 +220,10 @@ impl<'a> Reader<'a> {
     }
 
     fn items(&self, list: &ObjId, item: NodeId, key: &str) -> Vec<Value> {
-        self.rows(list)
+        self.read_rows(list, Some(item))
             .into_iter()
-            .filter(|row| !row.deleted)
-            .map(|row| {
-                let mut map = self.object(&row.object, item);
+            .filter(|(row, _)| !row.deleted)
+            .map(|(row, mut map)| {
                 map.insert(key.to_owned(), Value::String(row.id));
                 Value::Object(map)
             })
