@@ -228,40 +228,48 @@ fn shapes() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// A field in each place that a schema can declare one: the schema around it, the pointer under
-/// which its demands are listed, and the value around its value.
-fn places(field: &Value) -> Vec<(Value, &'static str, fn(&Value) -> Value)> {
+/// A place that a schema can declare a field in.
+struct Place {
+    /// The schema around the field's.
+    schema: Value,
+    /// Where its demands are listed.
+    pointer: &'static str,
+    /// Makes the value around the field's.
+    around: fn(&Value) -> Value,
+}
+
+fn places(field: &Value) -> Vec<Place> {
     let object = |properties: Value| json!({ "type": "object", "properties": properties });
+    let place = |schema, pointer, around| Place {
+        schema,
+        pointer,
+        around,
+    };
     let keyed = json!({ "type": "array", "items": object(json!({ "x": field })) });
     let map = json!({ "type": "object", "additionalProperties": field });
     let list = json!({ "type": "array", "items": field });
+    let plain = object(json!({ "x": field }));
+    let added = json!({ "type": "object", "allOf": [plain] });
+    let nested = object(json!({ "o": plain }));
     vec![
-        (object(json!({ "x": field })), "/x", |x| json!({ "x": x })),
-        (
-            object(json!({ "o": object(json!({ "x": field })) })),
-            "/o/x",
-            |x| json!({ "o": { "x": x } }),
-        ),
-        (
+        place(plain, "/x", |x| json!({ "x": x })),
+        place(nested, "/o/x", |x| json!({ "o": { "x": x } })),
+        place(
             object(json!({ "k": keyed })),
             "/k/*/x",
             |x| json!({ "k": [{ "id": "i", "x": x }] }),
         ),
-        (
+        place(
             object(json!({ "m": map })),
             "/m/*",
             |x| json!({ "m": { "y": x } }),
         ),
-        (
+        place(
             object(json!({ "l": list })),
             "/l/*",
             |x| json!({ "l": [x] }),
         ),
-        (
-            json!({ "type": "object", "allOf": [object(json!({ "x": field }))] }),
-            "/x",
-            |x| json!({ "x": x }),
-        ),
+        place(added, "/x", |x| json!({ "x": x })),
     ]
 }
 
@@ -300,11 +308,16 @@ fn every_constraint_that_is_taken_binds() {
             for (keyword, value) in sample.with.as_object().unwrap() {
                 field[keyword] = value.clone();
             }
-            for (mut whole, pointer, around) in places(&field) {
-                whole["x-indelible"] = json!({ "kind": "k" });
+            for place in places(&field) {
+                let Place {
+                    mut schema,
+                    pointer,
+                    around,
+                } = place;
+                schema["x-indelible"] = json!({ "kind": "k" });
                 let source = SchemaSource {
                     file: "k.json".to_owned(),
-                    text: whole.to_string(),
+                    text: schema.to_string(),
                 };
                 let Ok(policy) = Policy::compile(&source) else {
                     continue;
