@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use automerge::transaction::Transactable;
-use automerge::{ObjId, ObjType};
+use automerge::{ObjId, ObjType, ReadDoc};
 use serde_json::{Map, Value};
 
 use super::{Absent, Merger, Outcome, Source, Target};
@@ -265,8 +265,45 @@ impl Merger<'_, '_> {
         Ok(())
     }
 
+    /// A declared object, or an entry of an open map.
+    pub(super) fn nested(
+        &mut self,
+        target: &Target<'_>,
+        name: &str,
+        child: NodeId,
+        body: &Map<String, Value>,
+        base: Option<Option<&Map<String, Value>>>,
+    ) -> Outcome {
+        let at = target.at.child(name);
+        let found = self.tx.get(target.object, name)?.map(|(_, object)| object);
+        if let Some(object) = found {
+            if self.policy.is_dynamic(child) && self.reader.is_deleted(&object) {
+                let entry = Target {
+                    object: &object,
+                    node: child,
+                    at: &at,
+                    fresh: false,
+                };
+                return self.revive(&entry, body, base);
+            }
+            let base = base.flatten();
+            let fresh = target.fresh || self.is_new(&object);
+            return self.object(
+                &Target {
+                    object: &object,
+                    node: child,
+                    at: &at,
+                    fresh,
+                },
+                body,
+                base,
+            );
+        }
+        self.make(target, name, child, body)
+    }
+
     /// Brings a deleted entry of an open map back with the body's values, if that is an edit.
-    pub(super) fn revive(
+    fn revive(
         &mut self,
         target: &Target<'_>,
         body: &Map<String, Value>,
@@ -371,7 +408,6 @@ impl Merger<'_, '_> {
 
     /// Notes an object that was just made, and the declared objects inside it.
     fn remember(&mut self, object: &ObjId, node: NodeId) {
-        use automerge::ReadDoc;
         self.made.insert(object.clone());
         let containers: Vec<(NodeId, ObjId)> = self
             .policy

@@ -489,43 +489,6 @@ impl Merger<'_, '_> {
             .map(|(_, object)| object)
     }
 
-    /// A declared object, or an entry of an open map.
-    fn nested(
-        &mut self,
-        target: &Target<'_>,
-        name: &str,
-        child: NodeId,
-        body: &Map<String, Value>,
-        base: Option<Option<&Map<String, Value>>>,
-    ) -> Outcome {
-        let at = target.at.child(name);
-        let found = self.tx.get(target.object, name)?.map(|(_, object)| object);
-        if let Some(object) = found {
-            if self.policy.is_dynamic(child) && self.reader.is_deleted(&object) {
-                let entry = Target {
-                    object: &object,
-                    node: child,
-                    at: &at,
-                    fresh: false,
-                };
-                return self.revive(&entry, body, base);
-            }
-            let base = base.flatten();
-            let fresh = target.fresh || self.is_new(&object);
-            return self.object(
-                &Target {
-                    object: &object,
-                    node: child,
-                    at: &at,
-                    fresh,
-                },
-                body,
-                base,
-            );
-        }
-        self.make(target, name, child, body)
-    }
-
     /// Whether an object comes into being with what is being written: `create` fields of it may be
     /// written. A rebase writes as an actor of its own, so what that made is a part of it.
     pub(super) fn is_new(&self, object: &ObjId) -> bool {
