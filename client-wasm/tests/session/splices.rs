@@ -276,7 +276,7 @@ fn typed_by_two(seed: u64, equal: bool) -> Vec<(usize, usize, usize, bool)> {
     for _ in 0..30 {
         match dice.below(5) {
             0 | 1 => {
-                let at = dice.splice(&pair.bio().to_owned(), &mut letters);
+                let at = dice.splice(pair.bio(), &mut letters);
                 pair.types(at, None);
             }
             2 => {
@@ -286,7 +286,7 @@ fn typed_by_two(seed: u64, equal: bool) -> Vec<(usize, usize, usize, bool)> {
                     .to_owned();
                 let mut at = dice.splice(&text, &mut letters);
                 // What comes and what goes at once could cancel each other where all are equal.
-                if seed % 2 == 0 {
+                if seed.is_multiple_of(2) {
                     at.remove = 0;
                 } else {
                     at.insert.clear();
