@@ -304,10 +304,14 @@ test('tokens: asked at every connection; one that is refused ends the trying', a
   await until(() => server.tokens.length === 2 && entity.status.state === 'synced')
   expect(server.tokens).toEqual(['good-1', 'good-2'])
   token = 'bad'
+  server.deaf = true
+  entity.merge({ name: 'before' })
   server.cut(4401)
   await until(() => server.tokens.length === 3 && client.status.state === 'offline')
   expect(client.status.error?.code).toBe('unauthorized')
-  entity.merge({ name: 'meanwhile' })
+  // Nothing is shown, so nothing can be edited; what is pending is kept.
+  expect(() => entity.merge({ name: 'meanwhile' })).toThrow(/bad token/)
+  server.deaf = false
   token = 'good-3'
   client.connect()
   await entity.saved()

@@ -50,6 +50,7 @@ test('edits of what somebody deletes are told, kept on show, and brought back', 
   server.deaf = true
   entity.merge({ slogan: 'Mine' })
   const saved = entity.saved()
+  await until(() => server.received.includes('propose'))
   server.tell('gone', { entity: 'team/jane', code: 'deleted' })
   const lost = [{ pointer: '/slogan', reason: 'gone', attempted: 'Mine' }]
   await expect(saved).rejects.toMatchObject({ code: 'deleted', dropped: lost })

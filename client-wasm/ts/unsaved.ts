@@ -22,7 +22,7 @@ export class UnsavedGuard {
   readonly #hold = (event: Event): void => {
     event.preventDefault()
     // What older browsers look at.
-    ;(event as BeforeUnloadEvent).returnValue = true
+    Reflect.set(event, 'returnValue', true)
   }
 
   constructor(enabled: boolean) {
