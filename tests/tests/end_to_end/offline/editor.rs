@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use indelible_client::{EditOptions, Event, Session, Status, SyncState, ViolationView};
+use indelible_engine::splice::{self, Splice};
 use indelible_engine::time::Timestamp;
 use json_patch::Patch;
 use serde_json::Value;
@@ -38,8 +39,9 @@ impl Seen {
             Event::Patch {
                 patch, revision, ..
             } => {
-                let patch: Patch = serde_json::from_value(patch).unwrap();
-                json_patch::patch(&mut self.value, &patch).unwrap();
+                for operation in patch.as_array().unwrap() {
+                    self.take(operation);
+                }
                 self.revision = revision;
             }
             Event::Status {
@@ -59,6 +61,19 @@ impl Seen {
             Event::Disconnect { reason } => panic!("it breaks off: {reason}"),
             _ => {}
         }
+    }
+
+    /// Applies one operation of a patch: of RFC 6902, or a splice of a text.
+    fn take(&mut self, operation: &Value) {
+        if operation["op"] != "splice" {
+            let patch: Patch =
+                serde_json::from_value(Value::from(vec![operation.clone()])).unwrap();
+            return json_patch::patch(&mut self.value, &patch).unwrap();
+        }
+        let splice: Splice = serde_json::from_value(operation.clone()).unwrap();
+        let text = self.value.pointer_mut(operation["path"].as_str().unwrap());
+        let text = text.unwrap();
+        *text = Value::from(splice::apply(text.as_str().unwrap(), &[splice]).unwrap());
     }
 
     fn settled(&self) -> bool {

@@ -2,6 +2,7 @@
 //! strangers, and short ones that stand for a great deal.
 
 use indelible_engine::id::EntityId;
+use indelible_server::config::BODY_BYTES_MAX;
 use indelible_tests::hostile::CREATOR;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,7 +60,7 @@ async fn bodies_of_strangers_are_not_held() {
     assert_eq!(got.status, 200);
 }
 
-/// Bodies of at most eight million bytes, and the status and code of the answer.
+/// Bodies of some million bytes, and the status and code of the answer.
 fn bodies() -> Vec<(&'static str, String, u16, &'static str)> {
     let many = |head: &str, one: &str, times: usize, tail: &str| {
         format!(
@@ -130,7 +131,7 @@ fn bodies() -> Vec<(&'static str, String, u16, &'static str)> {
             400,
             "bad-request",
         ),
-        ("too long", " ".repeat(BODY_BYTES + 1), 413, "too-big"),
+        ("too long", " ".repeat(BODY_BYTES_MAX + 1), 413, "too-big"),
     ]
 }
 
