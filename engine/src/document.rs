@@ -5,6 +5,8 @@
 //! Invariant: reads only; the same document and policy always give the same value.
 //! Must never know: who asks. Stamps and tallies are not stored, so they never appear here.
 
+use std::collections::HashSet;
+
 use automerge::iter::{MapRange, MapRangeItem};
 use automerge::{
     ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef,
@@ -130,8 +132,20 @@ impl<'a> Reader<'a> {
         .unwrap_or_default()
     }
 
-    /// The elements of a list of scalars.
+    /// The elements of a list of scalars, as presented.
     pub(crate) fn list(&self, object: &ObjId, element: NodeId) -> Vec<Value> {
+        let mut elements = self.stored_list(object, element);
+        if self.policy.shows_once(element) {
+            for double in doubles(&elements).into_iter().rev() {
+                elements.remove(double);
+            }
+        }
+        elements
+    }
+
+    /// The elements of a list of scalars, as they are stored: where [`Policy::shows_once`] holds,
+    /// some may be equal.
+    pub(crate) fn stored_list(&self, object: &ObjId, element: NodeId) -> Vec<Value> {
         let node = self.policy.node(element);
         let range = match self.at {
             None => self.doc.list_range(object, ..),
@@ -229,6 +243,15 @@ impl<'a> Reader<'a> {
             })
             .collect()
     }
+}
+
+/// The places of elements that equal an earlier one. The first is the one that is presented.
+pub(crate) fn doubles(elements: &[Value]) -> Vec<usize> {
+    let mut seen = HashSet::with_capacity(elements.len());
+    let all = elements.iter().enumerate();
+    all.filter(|(_, element)| !seen.insert(*element))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// A scalar by itself.

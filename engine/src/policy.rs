@@ -5,6 +5,7 @@
 //! admission, merge and projection need to know of a schema is here.
 //! Must never know: documents, changes, the ledger; or how the schema spelt a rule.
 
+mod bounds;
 mod compare;
 mod constraints;
 mod content;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use bounds::{ELEMENTS_MAX, Unreachable};
 pub use compare::{Alteration, Difference, compare};
 pub use constraints::{Decided, Demand};
 pub use format::Format;

@@ -60,7 +60,17 @@ impl Made {
     }
 }
 
-/// Judges operations; gives the names of the root fields they touch.
+/// What operations work on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Touched {
+    /// The names of root fields.
+    pub(super) roots: BTreeSet<String>,
+    /// Lists in which equal elements are presented once, and that something was written to: the
+    /// object and the node of its elements.
+    pub(super) lists: BTreeMap<Pointer, (ObjId, NodeId)>,
+}
+
+/// Judges operations; gives what they work on.
 ///
 /// # Errors
 /// A fault in their structure. Faults by policy are in the second part of the result.
@@ -68,7 +78,7 @@ pub(super) fn judge(
     case: &Case<'_>,
     operations: &Operations<'_>,
     past: &Past,
-) -> Result<(BTreeSet<String>, Vec<Violation>), Fault> {
+) -> Result<(Touched, Vec<Violation>), Fault> {
     let mut judge = Judge {
         case,
         reader: Reader::now(case.doc, &case.entity.policy),
@@ -77,7 +87,7 @@ pub(super) fn judge(
         items: HashSet::new(),
         places: HashMap::new(),
         counters: HashMap::new(),
-        touched: BTreeSet::new(),
+        touched: Touched::default(),
         violations: Vec::new(),
     };
     for (index, op) in operations.iter().enumerate() {
@@ -103,7 +113,7 @@ pub(super) struct Judge<'a> {
     places: HashMap<OpId, Option<(Place, ObjType)>>,
     /// What counters stand at, with the increments of this change.
     pub(super) counters: HashMap<(ObjectId, String), i64>,
-    touched: BTreeSet<String>,
+    pub(super) touched: Touched,
     violations: Vec<Violation>,
 }
 
@@ -225,8 +235,8 @@ impl Judge<'_> {
 
     pub(super) fn touch(&mut self, place: &Place, name: &str) {
         let root = place.pointer.tokens().first().map_or(name, String::as_str);
-        if !self.touched.contains(root) {
-            self.touched.insert(root.to_owned());
+        if !self.touched.roots.contains(root) {
+            self.touched.roots.insert(root.to_owned());
         }
     }
 

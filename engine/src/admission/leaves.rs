@@ -5,10 +5,11 @@
 
 use automerge::ScalarValue;
 use automerge::Value as Stored;
-use automerge::legacy::{ElementId, Key, Op, OpType};
+use automerge::legacy::{ElementId, Key, ObjectId, Op, OpType};
 use serde_json::Value;
 
 use super::judge::{Judge, Made, Place};
+use super::operations::object_id;
 use crate::document::plain_value;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape, refusal_text};
@@ -140,12 +141,24 @@ impl Judge<'_> {
             OpType::Delete => None,
             _ => return self.refuse(index, &at, Rule::TYPE, "the list holds plain values"),
         };
+        if attempted.is_some() && self.case.entity.policy.shows_once(element) {
+            self.note_list(op, &at, element);
+        }
         let rule = self.right(element, place.fresh);
         if let Some(rule) = rule.filter(|_| !self.fills(index, op, place, attempted.as_ref())) {
             let message = refusal_text(&rule);
             self.refuse_value(index, &at, rule, message, attempted, None);
         } else if let Some(value) = attempted {
             self.constraint(index, &at, element, value);
+        }
+    }
+
+    /// Notes a list whose elements must differ in the eyes of whoever writes them.
+    fn note_list(&mut self, op: &Op, at: &Pointer, element: NodeId) {
+        let ObjectId::Id(id) = &op.obj else { return };
+        if !self.touched.lists.contains_key(at) {
+            let list = (object_id(id), element);
+            self.touched.lists.insert(at.clone(), list);
         }
     }
 

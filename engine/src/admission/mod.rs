@@ -6,6 +6,7 @@
 //! can be committed.
 //! Must never know: sockets, storage, other proposals of the same batch.
 
+mod doubled;
 mod judge;
 mod leaves;
 mod operations;

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
 use serde_json::{Map, Value};
 
+use super::judge::{self, Touched};
 use super::operations::Operations;
-use super::whole::introduced;
-use super::{Admitted, Origin, Proposal, Verdict, judge, references};
+use super::whole::{introduced, overlong};
+use super::{Admitted, Origin, Proposal, Verdict, doubled, references};
 use crate::change::{self, ParsedChange};
 use crate::conflicts::{Around, Conflict, conflicts};
 use crate::document::Reader;
@@ -39,7 +40,7 @@ pub(super) struct Trial<'a> {
     /// Whether the working copy is the only document there is: then nothing is taken back, and
     /// what fails ends the trial.
     only: bool,
-    passed: Vec<(ParsedChange, BTreeSet<String>)>,
+    passed: Vec<(ParsedChange, Touched)>,
     refused: Option<Refusal>,
     known: Vec<Hash>,
     dropped: Vec<Hash>,
@@ -239,7 +240,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Applies again what was applied before.
-    fn replay(&mut self, passed: Vec<(ParsedChange, BTreeSet<String>)>) {
+    fn replay(&mut self, passed: Vec<(ParsedChange, Touched)>) {
         for (change, touched) in passed {
             if self.apply(0, std::slice::from_ref(&change)).is_err() {
                 return;
@@ -262,7 +263,7 @@ impl<'a> Trial<'a> {
                 self.refused = Some(refusal);
                 break;
             }
-            let violations = introduced(self.entity, &next, creation);
+            let violations = self.faults(&next);
             if violations.is_empty() {
                 return self.admitted(next, now);
             }
@@ -292,13 +293,27 @@ impl<'a> Trial<'a> {
         })
     }
 
+    /// The root fields that the changes that passed work on.
+    fn roots(&self) -> BTreeSet<&String> {
+        let passed = self.passed.iter();
+        passed.flat_map(|(_, touched)| &touched.roots).collect()
+    }
+
+    /// What is wrong with `next`, the entity after the changes that passed, and was not before.
+    fn faults(&self, next: &Entity) -> Vec<Violation> {
+        let creation = self.proposal.origin == Origin::Creation;
+        let mut faults = overlong(self.entity, next, &self.roots());
+        faults.extend(introduced(self.entity, next, creation));
+        faults.extend(doubled::doubled(&self.doc, &next.policy, &self.passed));
+        faults
+    }
+
     /// The entity after the changes that passed.
     fn next_entity(&self, now: Timestamp) -> Entity {
         let entity = self.entity;
         let reader = Reader::now(&self.doc, &entity.policy);
         let mut value = Map::clone(&entity.value);
-        let touched: BTreeSet<&String> = self.passed.iter().flat_map(|(_, names)| names).collect();
-        for name in touched {
+        for name in self.roots() {
             let Some(node) = entity.policy.child(entity.policy.root(), name) else {
                 continue;
             };
@@ -336,7 +351,7 @@ impl<'a> Trial<'a> {
         let (mut at, mut found) = (last, violations);
         for (index, change) in passed.iter().enumerate().take(last) {
             self.replay(vec![change.clone()]);
-            let faults = introduced(self.entity, &self.next_entity(now), false);
+            let faults = self.faults(&self.next_entity(now));
             if !faults.is_empty() {
                 (at, found) = (index, faults);
                 break;
@@ -470,7 +485,10 @@ fn size(map: &Map<String, Value>) -> usize {
             Value::String(text) => text.len() + 2,
             Value::Array(items) => items.iter().map(|item| of(item) + 1).sum::<usize>() + 2,
             Value::Object(map) => size(map),
-            Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+            Value::Null => 4,
+            Value::Bool(_) => 5,
+            // As digits, where that is less: a list of a million small numbers has room.
+            Value::Number(number) => number.to_string().len().min(8),
         }
     }
     map.iter()

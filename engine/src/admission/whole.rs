@@ -4,6 +4,8 @@
 //! schema made invalid stays editable. Two faults are the same when pointer and keyword agree.
 //! Must never know: operations.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::entity::Entity;
@@ -32,6 +34,38 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
             ops: Vec::new(),
             kept: value_at(&before.presented(), &after.policy, &fault.pointer),
             attempted: value_at(&after.presented(), &after.policy, &fault.pointer),
+            holder: None,
+            pointer: fault.pointer,
+            rule: Rule::keyword(&fault.keyword),
+            message: fault.message,
+        })
+        .collect()
+}
+
+/// What in the named fields of `after` is longer than it may be where the schema states no
+/// maximum. What makes it shorter passes, so that it can be mended.
+pub(crate) fn overlong(
+    before: &Entity,
+    after: &Entity,
+    names: &BTreeSet<&String>,
+) -> Vec<Violation> {
+    let mut found = after.policy.overlong(&after.value, names);
+    if !found.is_empty() {
+        let old = before.policy.overlong(&before.value, names);
+        found.retain(|now| {
+            let was = old
+                .iter()
+                .find(|was| was.fault.pointer == now.fault.pointer);
+            was.is_none_or(|was| was.count < now.count)
+        });
+    }
+    let found = found.into_iter().map(|overlong| overlong.fault);
+    found
+        .map(|fault| Violation {
+            change: 0,
+            ops: Vec::new(),
+            kept: None,
+            attempted: None,
             holder: None,
             pointer: fault.pointer,
             rule: Rule::keyword(&fault.keyword),

@@ -173,6 +173,13 @@ impl Merger<'_, '_> {
         base: Option<&HashMap<&str, &Value>>,
     ) -> Option<Vec<Item<'b>>> {
         let faults = self.violations.len();
+        if let Some(fault) = self.policy.too_long(list.node, body.len())
+            && known.len() < body.len()
+        {
+            let rule = Rule::keyword(fault.keyword);
+            self.refuse(list.at, rule, &fault.message, None, None);
+            return None;
+        }
         let mut items = Vec::with_capacity(body.len());
         let mut seen = HashSet::new();
         for (index, value) in body.iter().enumerate() {

@@ -3,13 +3,16 @@
 //! Invariant: an element that others wrote since the base is never removed; positions are carried
 //! over by the elements they are beside ([`Carried`]), never by counting.
 
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
 use automerge::transaction::Transactable;
-use automerge::{ObjId, ReadDoc, ValueRef};
+use automerge::{AutomergeError, ObjId, ReadDoc, ValueRef};
 use serde_json::Value;
 
 use super::carried::Carried;
 use super::{Merger, Outcome, Source, Target};
-use crate::document::{owned, plain_value, stored_scalar};
+use crate::document::{Reader, doubles, owned, plain_value, stored_scalar};
 use crate::pointer::Pointer;
 use crate::policy::{Shape, refusal_text};
 use crate::sequence::{Element, Run, runs};
@@ -22,7 +25,15 @@ pub(super) struct Splice {
     pub(super) at: usize,
     pub(super) removed: usize,
     /// Elements of the body to insert.
-    pub(super) inserted: std::ops::Range<usize>,
+    pub(super) inserted: Range<usize>,
+}
+
+/// A list of which not all that is stored need be presented.
+struct Stored {
+    /// The stored places of the elements that it is compared with, and how many are stored there.
+    starts: Vec<usize>,
+    /// The stored places of elements that go, ascending.
+    superfluous: Vec<usize>,
 }
 
 impl Merger<'_, '_> {
@@ -34,6 +45,9 @@ impl Merger<'_, '_> {
     ) -> Outcome {
         let body: Vec<char> = value.as_str().unwrap_or_default().chars().collect();
         let present = self.present_text(target.object);
+        if !self.is_taken(target, value, &present) {
+            return Ok(());
+        }
         let old: Vec<char> = match (self.is_based(), base) {
             (true, Some(base)) => base
                 .and_then(Value::as_str)
@@ -58,6 +72,34 @@ impl Merger<'_, '_> {
                 .splice_text(target.object, splice.at, removed, &inserted)?;
         }
         Ok(())
+    }
+
+    /// Whether a text is within its bounds, or what is there is not either; reports it otherwise.
+    /// Admission decides on the merged text, but what is far too long need not be merged.
+    fn is_taken(&mut self, target: &Target<'_>, value: &Value, present: &str) -> bool {
+        let Shape::Text(rule) = &self.policy.node(target.node).shape else {
+            return true;
+        };
+        let policy = self.policy;
+        let few = self.options.limits.operations_per_change_max;
+        let too_long = |text: &Value| {
+            let length = text.as_str().map_or(0, |text| text.chars().count());
+            if length <= few {
+                return None;
+            }
+            let fault = rule.check(text).err();
+            let fault = fault.filter(|fault| fault.keyword == "maxLength");
+            fault.or_else(|| policy.too_long(target.node, length))
+        };
+        let Some(fault) = too_long(value) else {
+            return true;
+        };
+        let is_so = too_long(&Value::from(present)).is_some();
+        if !is_so {
+            let rule = Rule::keyword(fault.keyword);
+            self.refuse(target.at, rule, &fault.message, None, None);
+        }
+        is_so
     }
 
     /// The present text; a text that this merge makes holds its default.
@@ -106,7 +148,9 @@ impl Merger<'_, '_> {
         {
             return Ok(());
         }
-        let splices = self.splices(target.object, &found, (&old, &present), |_| 1)?;
+        let inserted = found.iter().flat_map(|run| &body[run.new.clone()]);
+        let stored = self.stored(target, &old, inserted)?;
+        let splices = self.splices_of(target.object, &found, (&old, &present), |_| 1, stored)?;
         for splice in splices.into_iter().rev() {
             let inserted = body[splice.inserted].iter().filter_map(stored_scalar);
             let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
@@ -116,12 +160,73 @@ impl Merger<'_, '_> {
         Ok(())
     }
 
+    /// For a list whose elements are presented once: where those of `old` are stored, and what of
+    /// the list goes besides what the splices remove. That is what is not presented, since writing
+    /// to a list cleans it up, and what is there already of what is `inserted`: it moves.
+    fn stored<'v>(
+        &mut self,
+        target: &Target<'_>,
+        old: &[Value],
+        inserted: impl Iterator<Item = &'v Value>,
+    ) -> Result<Option<Stored>, AutomergeError> {
+        let (list, element) = (target.object, target.node);
+        if !self.policy.shows_once(element) || self.made.contains(list) {
+            return Ok(None);
+        }
+        let mut now = self.reader.stored_list(list, element);
+        let mut superfluous: BTreeSet<usize> = doubles(&now).into_iter().collect();
+        if self.source == Source::Edits {
+            // Nothing refers to places in the document.
+            for index in std::mem::take(&mut superfluous).into_iter().rev() {
+                self.tx.delete(list, index)?;
+                now.remove(index);
+            }
+        }
+        let inserted: HashSet<&Value> = inserted.collect();
+        let present = now.iter().enumerate();
+        let moved = present.filter(|(_, element)| inserted.contains(element));
+        superfluous.extend(moved.map(|(index, _)| index));
+        let carried = match (self.source, self.base_heads) {
+            (Source::Edits, _) => Vec::new(),
+            (_, Some(heads)) => {
+                Reader::at(&self.entity.doc, self.policy, heads).stored_list(list, element)
+            }
+            (_, None) => now,
+        };
+        let twice: HashSet<usize> = doubles(&carried).into_iter().collect();
+        let starts = match carried.len() - twice.len() == old.len() {
+            true => {
+                let presented = (0..carried.len()).filter(|index| !twice.contains(index));
+                presented.chain([carried.len()]).collect()
+            }
+            false => (0..=old.len()).collect(),
+        };
+        Ok(Some(Stored {
+            starts,
+            superfluous: superfluous.into_iter().collect(),
+        }))
+    }
+
     /// Whether every element of a list obeys its schema; reports those that do not.
     fn elements_fit(&mut self, target: &Target<'_>, body: &[Value]) -> bool {
         let Shape::Scalar(rule) = &self.policy.node(target.node).shape else {
             return false;
         };
         let mut fit = true;
+        if self.policy.shows_once(target.node)
+            && let Some(&index) = doubles(body).first()
+        {
+            let at = target.at.child(index.to_string());
+            let message = "the elements of the list must differ, and this one is in it twice";
+            self.refuse(
+                &at,
+                Rule::keyword("uniqueItems"),
+                message,
+                body.get(index),
+                None,
+            );
+            fit = false;
+        }
         for (index, element) in body.iter().enumerate() {
             if let Err(fault) = rule.check(element) {
                 let at: Pointer = target.at.child(index.to_string());
@@ -158,10 +263,28 @@ impl Merger<'_, '_> {
         &self,
         object: &ObjId,
         found: &[Run],
+        sides: (&[T], &[T]),
+        width: impl Fn(&T) -> usize,
+    ) -> Result<Vec<Splice>, AutomergeError> {
+        self.splices_of(object, found, sides, width, None)
+    }
+
+    /// [`Self::splices`] of a list of which not all that is stored is presented.
+    fn splices_of<T: Element>(
+        &self,
+        object: &ObjId,
+        found: &[Run],
         (old, present): (&[T], &[T]),
         width: impl Fn(&T) -> usize,
-    ) -> Result<Vec<Splice>, automerge::AutomergeError> {
-        let starts = starts(old, &width);
+        stored: Option<Stored>,
+    ) -> Result<Vec<Splice>, AutomergeError> {
+        let Stored {
+            starts,
+            superfluous,
+        } = stored.unwrap_or_else(|| Stored {
+            starts: starts(old, &width),
+            superfluous: Vec::new(),
+        });
         let length = starts[old.len()];
         let carried = match (self.source, self.base_heads) {
             (Source::Edits, _) => {
@@ -187,6 +310,21 @@ impl Merger<'_, '_> {
                 inserted: run.new.end..run.new.end,
             }));
         }
+        let removals = splices.iter().filter(|splice| splice.removed > 0);
+        let mut removed: Vec<Range<usize>> = removals
+            .map(|splice| splice.at..splice.at + splice.removed)
+            .collect();
+        removed.sort_unstable_by_key(|removed| removed.start);
+        let is_removed = |at: &usize| {
+            let before = removed.partition_point(|removed| removed.start <= *at);
+            before > 0 && removed[before - 1].contains(at)
+        };
+        let superfluous = superfluous.into_iter().filter(|at| !is_removed(at));
+        splices.extend(superfluous.map(|at| Splice {
+            at,
+            removed: 1,
+            inserted: 0..0,
+        }));
         Ok(joined(splices))
     }
 }

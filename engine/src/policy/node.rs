@@ -67,6 +67,10 @@ pub struct Node {
     pub default: Option<Value>,
     /// Whether a value may occur only once in the kind.
     pub unique: bool,
+    /// For a list of scalars: whether an element may stand in it only once.
+    pub unique_items: bool,
+    /// Whether the schema itself states how long a text, list or map may be.
+    pub bounded: bool,
     /// Whether entities of the kind can be filtered and sorted by it.
     pub index: bool,
     /// The name that the property had before.

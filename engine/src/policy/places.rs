@@ -3,7 +3,7 @@
 //! Invariant: answers follow from the tree alone.
 //! Must never know: documents, principals.
 
-use super::{Node, NodeId, NodeName, Policy, Shape, StampKind};
+use super::{Node, NodeId, NodeName, Policy, Rules, Shape, StampKind};
 
 impl Policy {
     /// Whether objects of this node come and go: items of keyed lists, objects in open maps.
@@ -18,6 +18,15 @@ impl Policy {
     #[must_use]
     pub fn is_additional(&self, id: NodeId) -> bool {
         self.node(id).name == NodeName::Additional
+    }
+
+    /// Whether equal elements of a list of scalars, of which this is the element, are presented
+    /// once: several people may each move an element, and then the list holds it twice.
+    pub(crate) fn shows_once(&self, element: NodeId) -> bool {
+        let list = self.node(element).parent.map(|list| self.node(list));
+        self.rules() >= Rules::V2
+            && list
+                .is_some_and(|list| list.unique_items && matches!(list.shape, Shape::List { .. }))
     }
 
     /// The declared properties of an object, in order; nothing for other shapes.

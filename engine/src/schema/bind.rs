@@ -193,6 +193,17 @@ impl<'a> Binder<'a, '_> {
         if !shape.is_derived() && !matches!(shape, Shape::Atomic(_)) {
             self.keep_whole(&field, &shape);
         }
+        let says = |keyword: &str, value: Option<&Value>| {
+            let mut found = field.parts.iter().map(|part| part.keywords.get(keyword));
+            found.any(|stated| stated.is_some_and(|stated| value.is_none_or(|v| v == stated)))
+        };
+        let unique_items = says("uniqueItems", Some(&Value::Bool(true)));
+        let bound = match &shape {
+            Shape::Text(_) => "maxLength",
+            Shape::Object { .. } => "maxProperties",
+            _ => "maxItems",
+        };
+        let bounded = says(bound, None);
         let Field {
             id,
             place,
@@ -213,6 +224,8 @@ impl<'a> Binder<'a, '_> {
             // As it will be read from documents, so that it can be told there.
             default: default.as_ref().map(normal),
             unique: marks.unique.is_some(),
+            unique_items,
+            bounded,
             index: marks.index.is_some(),
             was: marks.was.map(|word| word.value),
             schema_pointer: at,

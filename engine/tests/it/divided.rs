@@ -12,7 +12,7 @@ use indelible_engine::change::{self, Limits, client_actor, divide};
 use indelible_engine::entity::Entity;
 use indelible_engine::id::Epoch;
 use indelible_engine::lifecycle::next_epoch;
-use indelible_engine::merge::{MergeOptions, merge};
+use indelible_engine::merge::{Base, MergeError, MergeOptions, merge};
 use indelible_engine::policy::Policy;
 use indelible_engine::rebase::{Ground, rebase};
 use indelible_engine::schema::SchemaSource;
@@ -162,10 +162,19 @@ fn many_items_are_taken_whatever_is_cut() {
 #[test]
 fn what_is_one_edit_is_refused_whole_and_named_where_it_is() {
     let entity = one();
-    // One letter too many, when merged; nothing of it stays.
-    let options = MergeOptions::default();
-    let body = json!({ "before": long("c", 100_001), "title": "Two" });
-    let refused = write(&entity, &editor("alice"), &body, &options, Origin::Server).unwrap();
+    // Too long only when merged: each of the two bodies is within the bound.
+    let options = MergeOptions {
+        base: Some(Base {
+            value: entity.presented(),
+            heads: entity.heads(),
+        }),
+        ..MergeOptions::default()
+    };
+    let body = json!({ "before": long("c", 60_000), "title": "Two" });
+    let two = write(&entity, &editor("bob"), &body, &options, Origin::Server).unwrap();
+    let two = two.admitted.unwrap().into_parts().0;
+    let body = json!({ "before": long("d", 60_000) });
+    let refused = write(&two, &editor("alice"), &body, &options, Origin::Server).unwrap();
     assert!(refused.admitted.is_none());
     let refusal = refused.refused.unwrap();
     assert_eq!(refusal.admitted, 0);
@@ -353,4 +362,86 @@ fn a_rebased_edit_stays_within_the_limits() {
     let changes: Vec<Vec<u8>> = rebased.changes.into_iter().map(|one| one.change).collect();
     let verdict = judge(&entity, &author, changes, Origin::Edit);
     assert_eq!(verdict.refused, None);
+}
+
+#[test]
+fn far_too_long_is_refused_before_it_is_merged() {
+    let schema = json!({
+        "type": "object", "x-indelible": { "kind": "case", "edit": ["editor"] },
+        "properties": { "free": { "type": "string", "x-indelible": { "merge": "text" } } }
+    });
+    let source = SchemaSource {
+        file: "case.json".to_owned(),
+        text: schema.to_string(),
+    };
+    let policy = Arc::new(Policy::compile(&source).unwrap());
+    let free = Entity::genesis(&"case/one".parse().unwrap(), Epoch::FIRST, &policy);
+    for (entity, field, length, bound) in [
+        (&free, "free", 1_000_001, "1000000"),
+        (&one(), "before", 100_001, "100000"),
+    ] {
+        let actor = change::server_actor(entity.id(), entity.epoch(), "alice");
+        let body = json!({ field: long("é", length) });
+        let options = MergeOptions::default();
+        let error = merge(entity, &editor("alice"), &actor, &body, &options).unwrap_err();
+        let MergeError::Refused(violations) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(violations[0].pointer.to_string(), format!("/{field}"));
+        assert_eq!(violations[0].rule.code(), "maxLength");
+        let message = violations[0].message.replace(',', "");
+        assert!(message.contains(bound), "{message}");
+    }
+}
+
+#[test]
+fn an_id_that_is_no_id_is_refused_and_deletes_nothing() {
+    let body = json!({ "parts": [ { "id": "a", "name": "A" }, { "id": "b", "name": "B" } ] });
+    let verdict = write(
+        &genesis(),
+        &editor("alice"),
+        &body,
+        &creation(),
+        Origin::Creation,
+    );
+    let entity = verdict.unwrap().admitted.unwrap().into_parts().0;
+    let bad = [
+        json!(null),
+        json!(1),
+        json!({}),
+        json!([]),
+        json!(""),
+        json!("a b"),
+        json!(true),
+    ];
+    for id in bad {
+        for creates in [false, true] {
+            let (onto, options) = match creates {
+                true => (genesis(), creation()),
+                false => (entity.clone(), MergeOptions::default()),
+            };
+            let actor = change::server_actor(onto.id(), onto.epoch(), "alice");
+            let body = json!({ "parts": [ { "id": "a" }, { "id": id, "name": "B" } ] });
+            let error = merge(&onto, &editor("alice"), &actor, &body, &options).unwrap_err();
+            let MergeError::Refused(violations) = error else {
+                panic!("{error}");
+            };
+            assert_eq!(violations[0].pointer.to_string(), "/parts/1/id", "{id}");
+            assert_eq!(violations[0].rule.code(), "name");
+        }
+    }
+    let twice = json!({ "parts": [ { "id": "a" }, { "id": "a" } ] });
+    let foreign = json!({ "parts": [ { "id": "a" }, { "id": "elsewhere" } ] });
+    for (body, at, rule) in [
+        (twice, "/parts/1", "exists"),
+        (foreign, "/parts/1/id", "unknown-item"),
+    ] {
+        let options = MergeOptions::default();
+        let refused = write(&entity, &editor("alice"), &body, &options, Origin::Server);
+        let Err(MergeError::Refused(violations)) = refused else {
+            panic!("{body} was merged");
+        };
+        assert_eq!(violations[0].pointer.to_string(), at);
+        assert_eq!(violations[0].rule.code(), rule);
+    }
 }

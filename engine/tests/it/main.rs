@@ -18,3 +18,4 @@ mod replays;
 mod services;
 mod simulated;
 mod successions;
+mod unique_items;
