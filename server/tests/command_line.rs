@@ -166,6 +166,45 @@ fn a_check_says_who_writes_for_the_system() {
 }
 
 #[test]
+fn bounds_that_nothing_can_reach_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |bounds: &str, more: &[&str]| {
+        let name = format!("\"string\", {bounds}");
+        let schema = ROOM.replace("\"string\"", &name);
+        fs::write(dir.path().join("room.json"), schema).unwrap();
+        let output = indelible(&[&["schema", "check", path(dir.path())], more].concat());
+        let (out, err) = (
+            text(&output.stdout).to_owned(),
+            text(&output.stderr).to_owned(),
+        );
+        (output.status.code(), out, err)
+    };
+    let (code, _, err) = check("\"maxLength\": 5000000", &[]);
+    assert_eq!(code, Some(0), "a warning is no mistake");
+    let begins = "warning: room at /properties/name/maxLength: may be out of reach";
+    assert!(
+        err.starts_with(begins) && err.ends_with(" [unreachable]\n"),
+        "{err}"
+    );
+    let (code, out, _) = check("\"maxLength\": 5000000", &["--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, told["mistakes"].as_array().unwrap().len()),
+        (Some(0), 0)
+    );
+    assert_eq!(told["warnings"][0]["code"], "unreachable");
+    assert_eq!(told["warnings"][0]["pointer"], "/properties/name/maxLength");
+    let (code, _, err) = check("\"minLength\": 9000000", &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("room at /properties/name/minLength: nothing is that long"),
+        "{err}"
+    );
+    let (code, _, err) = check("\"maxLength\": 1000000", &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let check = || {

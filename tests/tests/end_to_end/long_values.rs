@@ -17,7 +17,7 @@ use super::harness::{Client, Replica, Running};
 
 fn schema() -> Value {
     let text = |write: &str| {
-        json!({ "type": "string", "maxLength": 300_000,
+        json!({ "type": "string", "maxLength": 270_000,
                 "x-indelible": { "merge": "text", "write": write } })
     };
     json!({
@@ -28,6 +28,9 @@ fn schema() -> Value {
             "title": { "type": "string", "maxLength": 20 },
             "before": text("edit"), "after": text("edit"), "origin": text("create"),
             "tags": { "type": "array", "items": { "type": "string" } },
+            "ranks": { "type": "array", "items": { "type": "string" }, "uniqueItems": true },
+            "open": { "type": "object", "additionalProperties": {
+                "type": "object", "properties": { "note": text("edit") } } },
             "parts": { "type": "array", "items": { "type": "object", "properties": {
                 "story": text("create"), "note": text("edit") } } }
         }
@@ -123,7 +126,7 @@ async fn over_http_and_in_content_files() {
     assert_eq!(replica.seq.0, 2, "one edit is one entry");
 
     // Refused, it leaves nothing behind.
-    let long = json!({ "before": "d".repeat(300_001), "title": "Three" });
+    let long = json!({ "before": "d".repeat(270_001), "title": "Three" });
     let refused = http.put(path, long).await;
     assert_eq!(
         (refused.status, &refused.body["code"]),
@@ -153,12 +156,12 @@ async fn texts_beyond_a_mebibyte_come_in_and_go_out() {
     let mut reader = server.connect("bob", &["editor"]).await;
     let (_, _) = reader.value("case/seeded").await;
     for (spelt, letter) in [("\\ud83d\\ude00", '😀'), ("\\u0001", '\u{1}')] {
-        let body = format!(r#"{{"before":"{}"}}"#, spelt.repeat(300_000));
+        let body = format!(r#"{{"before":"{}"}}"#, spelt.repeat(270_000));
         let put = http
             .send_text("PUT", "/api/case/seeded", &[], Some(body))
             .await;
         assert_eq!(put.status, 200, "{}", put.body["code"]);
-        let text = letter.to_string().repeat(300_000);
+        let text = letter.to_string().repeat(270_000);
         let read = http.get("/api/case/seeded").await;
         assert!(read.body["before"] == text.as_str());
         let mut fresh = server.connect("carol", &["editor"]).await;
@@ -226,4 +229,97 @@ async fn over_the_socket_one_edit_is_taken_whole_or_not_at_all() {
         assert_eq!(answer(&mut client, &frame).await, "policy create");
     }
     assert_eq!(http.get("/api/case/one").await.body, read.body);
+}
+
+#[tokio::test]
+async fn nobody_is_refused_for_a_double_that_a_merge_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path()).await;
+    let http = server.http_as("ada", &["editor"]);
+    let path = "/api/case/seeded";
+    let put = http
+        .put(path, json!({ "ranks": ["a", "b", "c", "d"] }))
+        .await;
+    assert_eq!(put.status, 200);
+    let base = put.header("etag").trim_matches('"').to_owned();
+    // Two over HTTP on one base, and two replicas that do not see each other.
+    for ranks in [["d", "a", "b", "c"], ["a", "d", "b", "c"]] {
+        let put = http
+            .put(&format!("{path}?base={base}"), json!({ "ranks": ranks }))
+            .await;
+        assert_eq!(
+            (put.status, &put.body["value"]["ranks"]),
+            (200, &json!(ranks))
+        );
+    }
+    let (mut ada, mut bob) = (
+        server.connect("ada", &["editor"]).await,
+        server.connect("bob", &["editor"]).await,
+    );
+    let mut hers = ada.replica("case/seeded").await;
+    let mut his = bob.replica("case/seeded").await;
+    let moves = |replica: &mut Replica, to: usize| {
+        let list = replica.object("ranks");
+        replica.change(|doc| {
+            doc.delete(&list, 3).unwrap();
+            doc.insert(&list, to, "c").unwrap();
+        })
+    };
+    let (first, second) = (moves(&mut hers, 0), moves(&mut his, 2));
+    ada.write(&mut hers, vec![first]).await;
+    bob.receive(&mut his).await;
+    bob.write(&mut his, vec![second]).await;
+    let read = http.get(path).await;
+    assert_eq!(read.body["ranks"], json!(["c", "a", "d", "b"]));
+    let (value, _) = server
+        .connect("carol", &["editor"])
+        .await
+        .value("case/seeded")
+        .await;
+    assert_eq!(value["ranks"], read.body["ranks"]);
+    // The next edit of the list may build on what is shown; one's own double is refused.
+    let put = http
+        .put(path, json!({ "ranks": ["c", "a", "d", "b", "e"] }))
+        .await;
+    assert_eq!(put.body["value"]["ranks"], json!(["c", "a", "d", "b", "e"]));
+    let twice = http.put(path, json!({ "ranks": ["a", "b", "a"] })).await;
+    assert_eq!(twice.status, 422);
+    assert_eq!(twice.body["violations"][0]["rule"], "uniqueItems");
+    assert_eq!(twice.body["violations"][0]["pointer"], "/ranks/2");
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_id_deletes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path()).await;
+    let http = server.http_as("ada", &["editor"]);
+    let path = "/api/case/seeded";
+    let parts = json!([{ "note": "one" }, { "note": "two" }]);
+    let put = http.put(path, json!({ "parts": parts })).await;
+    let kept = put.body["value"]["parts"].clone();
+    for id in [
+        json!(null),
+        json!(7),
+        json!({}),
+        json!(""),
+        kept[0]["id"].clone(),
+    ] {
+        let body = json!({ "parts": [kept[0], { "id": id, "note": "x" }] });
+        let refused = http.put(path, body).await;
+        assert_eq!(
+            (refused.status, &refused.body["code"]),
+            (422, &json!("policy")),
+            "{id}"
+        );
+        let at = refused.body["violations"][0]["pointer"].as_str().unwrap();
+        assert!(at.starts_with("/parts/1"), "{at}");
+        assert_eq!(http.get(path).await.body["parts"], kept);
+    }
+    let mut ada = server.connect("ada", &["editor"]).await;
+    let create = ClientFrame::Create {
+        id: ProposalId([5; 16]),
+        entity: "case/null".parse().unwrap(),
+        value: json!({ "parts": [{ "id": null }] }).to_string(),
+    };
+    assert_eq!(answer(&mut ada, &create).await, "policy name");
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indelible_engine::id::Kind;
+use indelible_engine::limits::Limits;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Decided, Fault, Node, Policies, Policy, WriteRule};
 use indelible_engine::schema::{Mistake, SchemaError};
@@ -48,10 +49,19 @@ pub(in crate::cli) struct Check {
 impl Check {
     pub(in crate::cli) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let files = schema_files::read(&SchemaPlace::Folder(self.folder.clone()))?;
-        let (policies, mistakes) = judge(&files);
+        let (policies, mut mistakes) = judge(&files);
+        let mut warnings = Vec::new();
+        for (impossible, shown) in policies.iter().flat_map(|policy| unreachable(policy)) {
+            let list = if impossible {
+                &mut mistakes
+            } else {
+                &mut warnings
+            };
+            list.push(shown);
+        }
         if self.json {
             let kinds: Vec<Value> = policies.iter().map(|policy| told(policy)).collect();
-            let document = json!({ "mistakes": mistakes, "kinds": kinds });
+            let document = json!({ "mistakes": mistakes, "warnings": warnings, "kinds": kinds });
             print(&serde_json::to_string_pretty(&document)?)?;
         } else if mistakes.is_empty() {
             for policy in policies.iter() {
@@ -60,6 +70,10 @@ impl Check {
                     print(&text)?;
                 }
                 list(policy)?;
+            }
+            let mut stderr = io::stderr().lock();
+            for warning in &warnings {
+                writeln!(stderr, "warning: {} [{}]", warning.text, warning.code)?;
             }
             print(&format!("no mistakes in {}", self.folder.display()))?;
         } else {
@@ -78,7 +92,26 @@ impl Check {
     }
 }
 
-/// A mistake as it is shown.
+/// The bounds of a kind that the limits keep from being reached, and whether that makes every value
+/// a bad one, which is a mistake.
+fn unreachable(policy: &Policy) -> Vec<(bool, Shown)> {
+    let found = policy.unreachable(Limits::default().entity_bytes_max);
+    let shown = found.into_iter().map(|one| {
+        let at = &policy.node(one.node).schema_pointer;
+        let pointer = at.child(one.keyword.as_str());
+        let shown = Shown {
+            text: format!("{} at {pointer}: {}", policy.kind(), one.reason),
+            file: policy.kind().to_string(),
+            pointer,
+            code: "unreachable",
+            reason: one.reason,
+        };
+        (one.impossible, shown)
+    });
+    shown.collect()
+}
+
+/// A mistake or a warning as it is shown.
 #[derive(Debug, Serialize)]
 struct Shown {
     #[serde(skip)]
