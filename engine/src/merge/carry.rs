@@ -124,6 +124,14 @@ pub(crate) fn carry_fields(
 }
 
 impl Merger<'_, '_> {
+    /// Whether an object comes into being with what is being written: `create` fields of it may be
+    /// written. A rebase writes as an actor of its own, so what that made is a part of it.
+    pub(super) fn is_new(&self, object: &ObjId) -> bool {
+        let is_own =
+            |object: &ObjId| matches!(object, ObjId::Id(_, actor, _) if actor == self.actor);
+        self.made.contains(object) || (self.source != Source::Body && is_own(object))
+    }
+
     fn version(&mut self, holder: &Holder<'_>, base: Option<&Version>, body: &Version) -> Outcome {
         let Some(child) = self.policy.child(holder.node, holder.name) else {
             return Ok(());

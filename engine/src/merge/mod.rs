@@ -489,14 +489,6 @@ impl Merger<'_, '_> {
             .map(|(_, object)| object)
     }
 
-    /// Whether an object comes into being with what is being written: `create` fields of it may be
-    /// written. A rebase writes as an actor of its own, so what that made is a part of it.
-    pub(super) fn is_new(&self, object: &ObjId) -> bool {
-        let is_own =
-            |object: &ObjId| matches!(object, ObjId::Id(_, actor, _) if actor == self.actor);
-        self.made.contains(object) || (self.source != Source::Body && is_own(object))
-    }
-
     /// Reports a field that nobody writes, unless the body repeats what stands.
     fn derived(
         &mut self,
