@@ -165,7 +165,11 @@ impl<'a> Alignment<'a> {
     fn blocks(&mut self, gap: &Gap, gaps: &mut Vec<Gap>) {
         let (n, m) = (gap.old.len(), gap.new.len());
         let parts = (n + m).div_ceil(BLOCK_MAX / 2);
-        let place = |part: usize, length: usize| part * length / parts;
+        // In 64 bits, since the product of two lengths does not fit in the 32 of a browser.
+        let place = |part: usize, length: usize| {
+            let place = part as u64 * length as u64 / parts as u64;
+            usize::try_from(place).unwrap_or(length)
+        };
         gaps.extend((0..parts).map(|part| Gap {
             old: gap.old.start + place(part, n)..gap.old.start + place(part + 1, n),
             new: gap.new.start + place(part, m)..gap.new.start + place(part + 1, m),

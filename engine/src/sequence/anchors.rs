@@ -66,9 +66,9 @@ fn covered(matches: &[Match]) -> usize {
 }
 
 /// How much matches say: one long run more than many short ones, which may be chance.
-fn weight(matches: &[Match]) -> usize {
-    let square = |found: &Match| found.length.saturating_mul(found.length);
-    matches.iter().map(square).fold(0, usize::saturating_add)
+fn weight(matches: &[Match]) -> u64 {
+    let square = |found: &Match| (found.length as u64).saturating_mul(found.length as u64);
+    matches.iter().map(square).fold(0, u64::saturating_add)
 }
 
 /// Which occurrences of a run are paired.
