@@ -2,6 +2,7 @@
 //! until it is settled.
 
 use indelible_client::{ConflictView, EditOptions, Event};
+use indelible_engine::conflicts::Outcome;
 use indelible_engine::entity::Entity;
 use indelible_engine::merge::Absent;
 use indelible_engine::principal::Principal;
@@ -240,4 +241,28 @@ fn what_a_snapshot_hides_is_found_in_it() {
     assert_eq!(conflicts.len(), 1);
     assert_eq!(conflicts[0].mine, Some(json!("Mine")));
     assert_eq!(conflicts[0].stands, Some(json!("Bob's")));
+}
+
+#[test]
+fn what_a_rebased_edit_replaces_is_told_to_its_author() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "slogan": "refused" })).expect("allowed");
+    pair.edit(&json!({ "name": "Mine" })).expect("allowed");
+    pair.bob_writes(&json!({ "name": "Bob's" }));
+    pair.server.refuse_next = Some(0);
+    pair.run();
+    assert_eq!(
+        pair.on_server()["name"],
+        "Mine",
+        "it was made again on what he wrote"
+    );
+    let log = &pair.server.logs[&entity(JANE)];
+    let last = log.entries.last().expect("it was admitted");
+    let changes: Vec<Vec<u8>> = last.changes.iter().map(|change| change.to_vec()).collect();
+    let his = log.entries[log.entries.len() - 2].changes[0].to_vec();
+    let his = indelible_engine::change::head(&his).expect("a change").hash;
+    let (found, _) = log.entity.conflicts_of(&[his], &changes);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].outcome, Outcome::Replaced);
+    assert_eq!(found[0].other, Some(json!("Bob's")));
 }

@@ -162,6 +162,7 @@ pub fn rebase(
 ) -> Result<Rebased, RebaseError> {
     let mut pending = Pending::read(changes, ground.limits)?;
     pending.look_back(&ground.entity.doc)?;
+    pending.is_current = policy.hash() == ground.entity.policy.hash();
     let named = named(&pending, refused);
     Rebase {
         ground,

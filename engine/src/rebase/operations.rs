@@ -91,7 +91,8 @@ impl Rebase<'_> {
         }
         if !built.is_empty() {
             let old = &self.pending.changes[change];
-            let words = (old.time(), old.message());
+            let message = self.pending.message(&self.ground.entity.doc, change);
+            let words = (old.time(), message.as_deref());
             let parts = self.present.build(built, words, self.ground.limits)?;
             self.note_changes(change, parts);
         }

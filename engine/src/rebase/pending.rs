@@ -13,6 +13,7 @@ use automerge::{Automerge, ChangeHash, ReadDoc};
 use super::present::{ids_of, object_id};
 use super::{Place, RebaseError};
 use crate::change::{self, Limits, Op, ParsedChange};
+use crate::conflicts::base_message;
 
 /// Pending changes, read.
 pub(super) struct Pending {
@@ -20,6 +21,8 @@ pub(super) struct Pending {
     index: HashMap<OpId, Place>,
     /// The server's heads that each change had seen.
     heads: Vec<Vec<ChangeHash>>,
+    /// Whether these were made under the schema that stands.
+    pub(super) is_current: bool,
     order: Option<Order>,
 }
 
@@ -43,6 +46,7 @@ impl Pending {
             changes: read,
             index,
             heads: Vec::new(),
+            is_current: false,
             order: None,
         })
     }
@@ -66,6 +70,15 @@ impl Pending {
             self.heads.push(seen.clone());
         }
         Ok(())
+    }
+
+    /// The message of a change that takes the place of a pending one: what that says of itself, or
+    /// what its author had seen, where more is there by now.
+    pub(super) fn message(&self, doc: &Automerge, change: usize) -> Option<String> {
+        let own = self.changes[change].message().map(str::to_owned);
+        let seen = self.heads.get(change).filter(|_| self.is_current);
+        let seen = seen.filter(|seen| doc.get_heads().iter().any(|head| !seen.contains(head)));
+        own.or_else(|| base_message(seen?))
     }
 
     pub(super) fn op(&self, (change, op): Place) -> &Op {

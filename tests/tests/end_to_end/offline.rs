@@ -4,6 +4,7 @@
 //! that come out otherwise than as if they were made on what the server has, and against a schema
 //! of another day that breaks whoever comes back.
 
+mod conflicts;
 mod editor;
 
 use std::path::{Path, PathBuf};

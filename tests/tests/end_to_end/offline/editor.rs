@@ -2,7 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use indelible_client::{EditOptions, Event, Session, Status, SyncState, ViolationView};
+use indelible_client::{
+    ConflictView, EditOptions, Event, Session, Status, SyncState, ViolationView,
+};
 use indelible_engine::splice::{self, Splice};
 use indelible_engine::time::Timestamp;
 use json_patch::Patch;
@@ -27,6 +29,7 @@ struct Seen {
     status: Option<Status>,
     saved: u64,
     answers: Vec<(u32, Option<Vec<ViolationView>>)>,
+    conflicts: Vec<ConflictView>,
     notices: u32,
 }
 
@@ -50,6 +53,7 @@ impl Seen {
             } => self.status = Some(status),
             Event::Saved { edit, .. } => self.saved = edit,
             Event::Refused { settled, .. } => self.saved = self.saved.max(settled),
+            Event::Conflicts { conflicts, .. } => self.conflicts = conflicts,
             Event::Done { request, .. } => self.answers.push((request, None)),
             Event::NotDone {
                 request,
@@ -131,6 +135,12 @@ impl Editor {
         self.speak_until(Seen::settled).await;
     }
 
+    /// The same until the title is shown, which somebody else wrote.
+    pub(super) async fn settle_at(&mut self, title: &Value) {
+        let enough = |seen: &Seen| seen.settled() && seen.value["title"] == *title;
+        self.speak_until(enough).await;
+    }
+
     async fn speak_until(&mut self, enough: impl Fn(&Seen) -> bool) {
         let link = self.link.as_mut().expect("there is a connection");
         loop {
@@ -195,6 +205,17 @@ impl Editor {
     /// How many edits are on disk, or lost and told.
     pub(super) fn settled(&self) -> u64 {
         self.seen.saved
+    }
+
+    /// Values of ours that did not stand beside others.
+    pub(super) fn conflicts(&self) -> &[ConflictView] {
+        &self.seen.conflicts
+    }
+
+    /// Writes ours again.
+    pub(super) fn keep(&mut self, pointer: &str) {
+        self.session.keep(&self.entity, pointer, now()).unwrap();
+        self.listen();
     }
 
     fn listen(&mut self) {
