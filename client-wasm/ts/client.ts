@@ -502,7 +502,10 @@ export class IndelibleClient {
   }
 
   #takeEntity(
-    event: Extract<CoreEvent, { type: 'value' | 'patch' | 'gone' | 'saved' | 'refused' }>,
+    event: Extract<
+      CoreEvent,
+      { type: 'value' | 'patch' | 'gone' | 'saved' | 'conflicts' | 'refused' }
+    >,
     core: Core,
   ): void {
     const entity = this.#entities.get(event.entity)
@@ -519,6 +522,9 @@ export class IndelibleClient {
         break
       case 'saved':
         entity.receiveSaved(event.edit)
+        break
+      case 'conflicts':
+        entity.receiveConflicts(event)
         break
       case 'refused':
         entity.receiveRefusal(event)

@@ -7,6 +7,7 @@
  * instance that has trapped. Knows nothing of sockets.
  */
 
+import type { ConflictReport } from './conflicts.js'
 import { IndelibleError, PolicyError } from './errors.js'
 import { type Bindings, type CoreName, loadCore } from './load.js'
 import type { Splice } from './text.js'
@@ -50,6 +51,12 @@ export type CoreEvent =
     }
   | ({ readonly type: 'gone'; readonly entity: string } & Fault)
   | { readonly type: 'saved'; readonly entity: string; readonly edit: number }
+  | {
+      readonly type: 'conflicts'
+      readonly entity: string
+      /** All that are not settled. */
+      readonly conflicts: readonly ConflictReport[]
+    }
   | ({
       readonly type: 'refused'
       readonly entity: string
@@ -253,6 +260,16 @@ export class Core {
   bringBack(entity: string, dropped: string): MergeResult {
     const answer = this.#call(session => session.bringBack(entity, dropped, Date.now()))
     return JSON.parse(answer) as MergeResult
+  }
+
+  /** Writes our value of a conflict again. */
+  keep(entity: string, pointer: string): void {
+    this.#call(session => session.keep(entity, pointer, Date.now()))
+  }
+
+  /** Forgets a conflict. */
+  dismiss(entity: string, pointer: string): void {
+    this.#call(session => session.dismiss(entity, pointer))
   }
 
   /** The ordinal of the last local edit; 0: none. */

@@ -6,6 +6,7 @@
  */
 
 import { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
+import { type Conflict, type ConflictListener, Conflicts } from './conflicts.js'
 import type { Core, CoreEvent, Located } from './core.js'
 import { produce } from './draft.js'
 import { IndelibleError, PolicyError } from './errors.js'
@@ -87,11 +88,20 @@ export class Entity<T extends object = JsonObject> {
   /** Why nothing more will come: the entity or its client was closed. */
   #ended: IndelibleError | null = null
   #waiters: Waiter[] = []
+  readonly #conflicts: Conflicts
 
   /** @internal */
   constructor(name: string, host: EntityHost) {
     this.name = name
     this.#host = host
+    this.#conflicts = new Conflicts({
+      name,
+      notices: host.notices,
+      get core() {
+        return host.core
+      },
+      edited: core => this.#edited(core),
+    })
   }
 
   /** The kind: the name up to the slash. */
@@ -112,6 +122,19 @@ export class Entity<T extends object = JsonObject> {
   /** Chosen by what the principal may do; `null` before the first value. Only replicas can be edited. */
   get mode(): EntityMode | null {
     return this.#mode
+  }
+
+  /**
+   * Values of ours that did not stand beside one that another author wrote at the same time, until
+   * each is settled. Frozen; replicas only.
+   */
+  get conflicts(): readonly Conflict[] {
+    return this.#conflicts.list
+  }
+
+  /** Calls `listener` after every change of `conflicts`. */
+  subscribeConflicts(listener: ConflictListener): Unsubscribe {
+    return this.#conflicts.subscribe(listener)
   }
 
   /**
@@ -232,10 +255,14 @@ export class Entity<T extends object = JsonObject> {
     if (this.#ended !== null) throw this.#ended
     if (core === null || this.#value === undefined) throw this.#notReady()
     const result = write(core)
+    this.#edited(core)
+    return result
+  }
+
+  #edited(core: Core): void {
     this.#edits = core.edits(this.name)
     this.#refusal = null
     this.#host.pump()
-    return result
   }
 
   /** The core's name for an earlier value; the present one needs none. */
@@ -295,6 +322,11 @@ export class Entity<T extends object = JsonObject> {
     this.#host.notices.add(() => this.#statuses.tell(told))
   }
 
+  /** @internal */
+  receiveConflicts(event: Extract<CoreEvent, { type: 'conflicts' }>): void {
+    this.#conflicts.receive(event.conflicts)
+  }
+
   /** @internal All edits up to `edit` are durable. */
   receiveSaved(edit: number): void {
     this.#saved = Math.max(this.#saved, edit)
@@ -349,6 +381,7 @@ export class Entity<T extends object = JsonObject> {
     this.#edits = 0
     this.#saved = 0
     this.#revisions = new WeakMap()
+    this.#conflicts.receive([])
     this.#refusal = lost ? error : null
     this.#settle(Number.POSITIVE_INFINITY, error)
   }

@@ -3,6 +3,7 @@
 export { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
 export { IndelibleClient } from './client.js'
 export { Collection, type Item } from './collection.js'
+export type { Author, Conflict, ConflictListener } from './conflicts.js'
 export { Entity, type ValueListener } from './entity.js'
 export { IndelibleError, PolicyError } from './errors.js'
 export { JsonError } from './json.js'

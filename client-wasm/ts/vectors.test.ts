@@ -7,7 +7,14 @@
 import * as Automerge from '@automerge/automerge'
 import canonicalize from 'canonicalize'
 import { describe, expect, it } from 'vitest'
-import { applied, type Effect, inverse, type Schema as Shape } from './testing/effects.js'
+import {
+  applied,
+  type Conflict,
+  type Effect,
+  inverse,
+  kept,
+  type Schema as Shape,
+} from './testing/effects.js'
 import { type Schema as Declared, genesis } from './testing/genesis.js'
 import { ENTRY, entry, fields, hex, REFUSAL, sha256, unhex, vectors } from './testing/ledger.js'
 import { present, type Schema } from './testing/present.js'
@@ -189,6 +196,7 @@ describe('effects', () => {
     schema: Shape
     steps: { name: string; before: object; effects: Effect[]; after: object }[]
     misfits: { name: string; value: object; effect: Effect }[]
+    kept: { name: string; text: string; effects: Effect[]; conflicts: Conflict[] | null }[]
   }>('effects.json')
 
   it('lead from the value before to the value after', () => {
@@ -196,6 +204,13 @@ describe('effects', () => {
     for (const { name, before, effects, after } of file.steps) {
       const done = effects.reduce((value, effect) => applied(file.schema, value, effect), before)
       expect(done, name).toEqual(after)
+    }
+  })
+
+  it('are read with the conflicts that a store keeps beside them', () => {
+    expect(file.kept.length).toBeGreaterThan(0)
+    for (const { name, text, effects, conflicts } of file.kept) {
+      expect(kept(text), name).toEqual({ effects, conflicts })
     }
   })
 

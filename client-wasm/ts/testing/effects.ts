@@ -170,3 +170,25 @@ function changed(container: unknown, schema: Schema, name: string, effect: Effec
   else container[name] = structuredClone(to)
   return undefined
 }
+
+/** A write beside one that its author had not seen. */
+export interface Conflict {
+  readonly pointer: string
+  readonly outcome: 'lost' | 'replaced'
+  readonly wrote?: unknown
+  readonly other?: unknown
+  readonly by?: string
+  readonly change?: string
+  readonly removed?: string
+}
+
+/** What a store keeps of an entry; earlier versions kept no conflicts. */
+export function kept(text: string): {
+  readonly effects: readonly Effect[]
+  readonly conflicts: readonly Conflict[] | null
+} {
+  const read = JSON.parse(text) as
+    | readonly Effect[]
+    | { readonly effects: readonly Effect[]; readonly conflicts: readonly Conflict[] }
+  return 'conflicts' in read ? read : { effects: read, conflicts: null }
+}

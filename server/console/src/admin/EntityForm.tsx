@@ -5,7 +5,7 @@ import { type ReactNode, useMemo } from 'react'
 import { Fields } from '../form/Fields.tsx'
 import type { Schema, Viewer } from '../form/schema.ts'
 import { entitySource, SourceProvider } from '../form/source.ts'
-import { useStatus, useValue } from '../live/hooks.ts'
+import { useConflicts, useStatus, useValue } from '../live/hooks.ts'
 import { useLanguage } from '../text/language.tsx'
 import { Absent } from './Absent.tsx'
 import { Lost } from './Lost.tsx'
@@ -23,6 +23,8 @@ export function EntityForm({ client, name, root, title }: Props) {
   const entity: Entity = useMemo(() => client.entity(name), [client, name])
   const value = useValue(entity)
   const status = useStatus(entity)
+  // Drawn again with them: the form reads them from the entity.
+  useConflicts(entity)
   const viewer = viewerOf(client, root, entity.mode === 'replica')
   // What was lost stays in its place whether there is anything to edit or not.
   return (

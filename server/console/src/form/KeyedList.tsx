@@ -7,6 +7,7 @@
 
 import { type DragEvent, useRef, useState } from 'react'
 import { type Language, useLanguage } from '../text/language.tsx'
+import { Beside } from './Beside.tsx'
 import { type FieldProps, Fields } from './Fields.tsx'
 import { Icon } from './icons.tsx'
 import { choiceLabel } from './labels.ts'
@@ -105,6 +106,7 @@ export function KeyedList({ schema, path, write, label }: FieldProps) {
                 }}
               />
               <div className="item">
+                <Beside at={`${pointer([...path, { key, id }])}/$position`} />
                 <Fields schema={shown} path={[...path, { key, id }]} write={itemWrite} />
               </div>
               <div className="moves">

@@ -7,6 +7,7 @@
 
 import { useId, useState } from 'react'
 import { useLanguage } from '../text/language.tsx'
+import { Beside } from './Beside.tsx'
 import { Icon } from './icons.tsx'
 import { choiceLabel } from './labels.ts'
 import { type Json, type Path, pointer, read, write } from './path.ts'
@@ -170,6 +171,7 @@ export function ScalarField({ schema, control, path, label, required, once = fal
           <Icon name="lock" /> {t('field.once')}
         </p>
       )}
+      <Beside at={pointer(path)} schema={schema} />
       {reason !== undefined && (
         <p className="reason" id={reasonId} role="alert">
           {unaccepted ? t('field.unsaved', { reason }) : reason}

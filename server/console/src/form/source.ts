@@ -5,7 +5,7 @@
  * own, except one that the policy does not accept yet.
  */
 
-import type { Entity } from 'indelible'
+import type { Conflict, Entity } from 'indelible'
 import { createContext, useContext } from 'react'
 import type { JsonObject } from './path.ts'
 import type { Schema, Viewer } from './schema.ts'
@@ -22,6 +22,8 @@ export interface Source {
   readonly problems?: ReadonlyMap<string, string>
   /** The entity whose texts can be typed into beside others; a new object has none. */
   readonly entity?: Entity
+  /** Values of ours that did not stand beside others. */
+  readonly conflicts?: readonly Conflict[]
   /** Throws `PolicyError` when the policy forbids the edit; then nothing has changed. */
   change(edit: (draft: JsonObject) => void): void
 }
@@ -44,6 +46,7 @@ export function entitySource(entity: Entity, value: object, root: Schema, viewer
     isNew: false,
     viewer,
     entity,
+    conflicts: entity.conflicts,
     change: edit => {
       entity.change(draft => edit(draft as JsonObject))
     },

@@ -5,7 +5,15 @@
  * frozen snapshots through `useSyncExternalStore`. Knows no kind and no field.
  */
 
-import type { Collection, Entity, Fault, IndelibleClient, Item, SyncStatus } from 'indelible'
+import type {
+  Collection,
+  Conflict,
+  Entity,
+  Fault,
+  IndelibleClient,
+  Item,
+  SyncStatus,
+} from 'indelible'
 import { useCallback, useSyncExternalStore } from 'react'
 
 export function useClientStatus(client: IndelibleClient): SyncStatus {
@@ -21,6 +29,11 @@ export function useValue<T extends object>(entity: Entity<T>): T | undefined {
 export function useStatus(handle: Pick<Entity, 'status' | 'subscribeStatus'>): SyncStatus {
   const subscribe = useCallback((told: () => void) => handle.subscribeStatus(told), [handle])
   return useSyncExternalStore(subscribe, () => handle.status)
+}
+
+export function useConflicts<T extends object>(entity: Entity<T>): readonly Conflict[] {
+  const subscribe = useCallback((told: () => void) => entity.subscribeConflicts(told), [entity])
+  return useSyncExternalStore(subscribe, () => entity.conflicts)
 }
 
 export interface ItemsState<T> {

@@ -66,6 +66,17 @@ export const en = {
   'lost.is-back': 'Put back',
   'lost.only-copy': 'This can only be copied',
 
+  'conflict.wrote': '{who} wrote here at the same time as you. Their value stands, yours does not.',
+  'conflict.moved': '{who} moved this at the same time as you. Their place stands, yours does not.',
+  'conflict.someone': 'Someone else',
+  'conflict.you': 'You',
+  'conflict.empty': '(empty)',
+  'conflict.yes': 'yes',
+  'conflict.no': 'no',
+  'conflict.keep': 'Take my value',
+  'conflict.keep.place': 'Move it to my place',
+  'conflict.leave': 'Leave it so',
+
   'load.failed': 'This cannot be shown',
   'load.gone': 'It does not exist (any more), or you may not read it.',
   'load.deleted': 'This was deleted',
@@ -235,6 +246,19 @@ export const fr: Readonly<Record<Text, string>> = {
   'lost.bring-back': 'Remettre',
   'lost.is-back': 'Remis',
   'lost.only-copy': 'Ceci peut seulement être copié',
+
+  'conflict.wrote':
+    '{who} a écrit ici en même temps que vous. Sa valeur est conservée, la vôtre ne l’est pas.',
+  'conflict.moved':
+    '{who} a déplacé ceci en même temps que vous. Sa place est conservée, la vôtre ne l’est pas.',
+  'conflict.someone': 'Quelqu’un d’autre',
+  'conflict.you': 'Vous',
+  'conflict.empty': '(vide)',
+  'conflict.yes': 'oui',
+  'conflict.no': 'non',
+  'conflict.keep': 'Reprendre ma valeur',
+  'conflict.keep.place': 'Remettre à ma place',
+  'conflict.leave': 'Laisser ainsi',
 
   'load.failed': 'Impossible d’afficher ceci',
   'load.gone': 'Cela n’existe pas (ou plus), ou vous ne pouvez pas le lire.',
