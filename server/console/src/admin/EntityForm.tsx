@@ -28,7 +28,7 @@ export function EntityForm({ client, name, root, title }: Props) {
   const viewer = viewerOf(client, root, entity.mode === 'replica')
   // What was lost stays in its place whether there is anything to edit or not.
   return (
-    <article className="entity" data-entity={name}>
+    <article className={value === undefined ? 'absent' : 'entity'} data-entity={name}>
       {value === undefined ? (
         <Absent client={client} entity={entity} status={status} />
       ) : (
