@@ -5,7 +5,7 @@
 //! what others write into it. What an entry did can then not be read from the value before and
 //! after it. This module compares what its author had seen with what was there. An author has seen
 //! what a change depends on or, where the change was made from an earlier value, what that value
-//! held (see [`base_message`]).
+//! held (see `base_message`).
 //!
 //! Invariant: a function of the document up to the entry and of the entry's changes. Equal values
 //! are no conflict; neither are increments of counters, nor edits inside texts and lists, which
