@@ -9,7 +9,7 @@ import { Collection, type CollectionHost } from './collection.js'
 import { Connection } from './connection.js'
 import { Core, type CoreEvent } from './core.js'
 import { Entity, type EntityHost } from './entity.js'
-import { IndelibleError, PolicyError } from './errors.js'
+import { assertText, IndelibleError, PolicyError, refusalOf } from './errors.js'
 import { toJson } from './json.js'
 import { type Deferred, Listeners, Notices } from './listeners.js'
 import { type CoreName, coreSource, firstCore } from './load.js'
@@ -128,7 +128,7 @@ export class IndelibleClient {
    * for the same name, until it is closed.
    */
   entity<T extends object = JsonObject>(name: string): Entity<T> {
-    this.#assertOpen()
+    this.#assertOpen(name)
     const known = this.#entities.get(name)
     if (known !== undefined) return known as unknown as Entity<T>
     const entity = new Entity(name, this.#host)
@@ -139,7 +139,7 @@ export class IndelibleClient {
 
   /** All entities of a kind, live. The same object for the same kind, until it is closed. */
   collection<T extends object = JsonObject>(kind: string): Collection<T> {
-    this.#assertOpen()
+    this.#assertOpen(kind)
     const known = this.#collections.get(kind)
     if (known !== undefined) return known as unknown as Collection<T>
     const connection = (): CollectionHost['connection'] => {
@@ -157,7 +157,7 @@ export class IndelibleClient {
       },
     })
     this.#collections.set(kind, collection)
-    this.#once(core => core.watch(kind))
+    this.#once(core => this.#watch(core, collection))
     return collection as unknown as Collection<T>
   }
 
@@ -170,10 +170,10 @@ export class IndelibleClient {
   async create<T extends object = JsonObject>(
     kind: string,
     value: Partially<T>,
-    options: { readonly id?: string } = {},
+    { id }: { readonly id?: string } = {},
   ): Promise<Entity<T>> {
-    this.#assertOpen()
-    const name = options.id === undefined ? kind : `${kind}/${options.id}`
+    this.#assertOpen(...(id === undefined ? [kind] : [kind, id]))
+    const name = id === undefined ? kind : `${kind}/${id}`
     const body = toJson(value)
     const entity = this.entity<T>(await this.#request(core => core.create(name, body)))
     // Who may create but not read gets a handle all the same; its `ready` tells.
@@ -188,7 +188,7 @@ export class IndelibleClient {
    * Rejects with a `PolicyError`: code `forbidden`, or `not-found` when it is not there.
    */
   async delete(name: string): Promise<void> {
-    this.#assertOpen()
+    this.#assertOpen(name)
     await this.#request(core => core.delete(name))
   }
 
@@ -201,7 +201,7 @@ export class IndelibleClient {
    * is there, `forbidden`, `not-found`.
    */
   async undelete(name: string): Promise<void> {
-    this.#assertOpen()
+    this.#assertOpen(name)
     await this.#request(core => core.undelete(name))
   }
 
@@ -260,8 +260,9 @@ export class IndelibleClient {
     }
   }
 
-  #assertOpen(): void {
+  #assertOpen(...names: readonly unknown[]): void {
     if (this.#closed) throw closedError()
+    for (const name of names) assertText(name, 'a name')
   }
 
   /** Asks something of a whole entity; resolves with its name when that is done. */
@@ -349,18 +350,19 @@ export class IndelibleClient {
 
   /** Opens everything that is followed, in a core that knows nothing yet. */
   #reopen(core: Core): void {
-    for (const kind of this.#collections.keys()) core.watch(kind)
+    for (const collection of this.#collections.values()) this.#watch(core, collection)
     for (const entity of this.#entities.values()) this.#open(core, entity)
     this.#pump()
   }
 
+  #watch(core: Core, collection: Collection): void {
+    const error = refusalOf(() => core.watch(collection.kind))
+    if (error !== null) collection.receiveFault(error)
+  }
+
   #open(core: Core, entity: Entity): void {
-    try {
-      core.open(entity.name)
-    } catch (error) {
-      if (!(error instanceof IndelibleError)) throw error
-      entity.receiveFailure(error)
-    }
+    const error = refusalOf(() => core.open(entity.name))
+    if (error !== null) entity.receiveFailure(error)
   }
 
   /** An instance of a core is dead; if it is ours, with all it held. */

@@ -280,9 +280,11 @@ test('a fresh token that cannot be had is told, and asked for again', async () =
 })
 
 test('a callback that gives no token is an error, and null is not', async () => {
-  for (const wrong of [undefined, '', 7, {}, false]) {
+  const wrong: readonly unknown[] = [undefined, '', 7, {}, false]
+  const given = [...wrong.slice(1), Promise.resolve(undefined)]
+  for (const source of [...wrong.map(one => () => one), ...given]) {
     FakeSocket.all = []
-    const log = connect(() => wrong as string)
+    const log = connect(source as TokenSource)
     await vi.advanceTimersByTimeAsync(50)
     expect(FakeSocket.all).toHaveLength(0)
     expect(log.closed[0]?.fault?.code).toBe('token')

@@ -9,8 +9,8 @@ import { type BindTextOptions, bindText, type TextElement } from './bind-text.js
 import { type Conflict, type ConflictListener, Conflicts } from './conflicts.js'
 import type { Core, CoreEvent, Located } from './core.js'
 import { produce } from './draft.js'
-import { IndelibleError, PolicyError } from './errors.js'
-import { toJson } from './json.js'
+import { assertText, IndelibleError, PolicyError } from './errors.js'
+import { JsonError, toJson } from './json.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import { locate } from './locate.js'
 import type { Splice } from './text.js'
@@ -180,13 +180,13 @@ export class Entity<T extends object = JsonObject> {
    * that earlier value, and what others did since is counted in.
    *
    * @throws PolicyError like `merge`; IndelibleError `document` when the place is not there;
-   * JsonError for half of a surrogate pair.
+   * JsonError for what is no string, or half of a surrogate pair.
    */
   splice(pointer: string, splice: Splice, options: { readonly base?: T } = {}): MergeResult {
     return this.#write(core => {
       const base = options.base === undefined ? undefined : this.#revision(options.base)
-      // For what it refuses.
-      toJson(splice.insert, pointer)
+      assertText(pointer, 'a pointer')
+      assertSplice(splice, pointer)
       return core.splice({ entity: this.name, pointer, splice, base })
     })
   }
@@ -208,7 +208,8 @@ export class Entity<T extends object = JsonObject> {
    * of its own: a removal, a place in a list, an element or an increment.
    */
   bringBack(dropped: Dropped): MergeResult {
-    return this.#write(core => core.bringBack(this.name, JSON.stringify(dropped)))
+    const body = toJson(dropped)
+    return this.#write(core => core.bringBack(this.name, body))
   }
 
   /**
@@ -292,6 +293,7 @@ export class Entity<T extends object = JsonObject> {
 
   /** @internal Where a pointer points in the value; `null` when nothing is known of it. */
   locate(pointer: string): Located | null {
+    assertText(pointer, 'a pointer')
     if (this.#value === undefined || this.#ended !== null) return null
     if (this.#mode === 'replica') return this.#host.core?.locate(this.name, pointer) ?? null
     return locate(this.#value, pointer)
@@ -427,6 +429,18 @@ export class Entity<T extends object = JsonObject> {
       if (error === null) waiter.resolve()
       else waiter.reject(error)
     }
+  }
+}
+
+/** Whether a splice says something that can be done, before the core takes it on trust. */
+function assertSplice({ index, remove, insert }: Splice, pointer: string): void {
+  if (typeof insert !== 'string') {
+    throw new JsonError(pointer, 'what is inserted in a text must be a string')
+  }
+  // For halves of surrogate pairs.
+  toJson(insert, pointer)
+  if (![index, remove].every(count => Number.isInteger(count) && count >= 0 && count < 2 ** 32)) {
+    throw new IndelibleError('document', 'the splice is not inside the text')
   }
 }
 

@@ -35,6 +35,24 @@ export class PolicyError extends IndelibleError {
   }
 }
 
+/** The core takes strings on trust: anything else would be the end of it, and of all edits in it. */
+export function assertText(given: unknown, what: string): asserts given is string {
+  if (typeof given === 'string') return
+  const found = given === null ? 'null' : typeof given
+  throw new IndelibleError('name', `${what} must be a string, not ${found}`)
+}
+
+/** Why the core does not take something by its name. */
+export function refusalOf(ask: () => void): IndelibleError | null {
+  try {
+    ask()
+    return null
+  } catch (error) {
+    if (error instanceof IndelibleError) return error
+    throw error
+  }
+}
+
 function describe(violations: readonly Violation[]): string {
   const [first] = violations
   if (first === undefined) return 'the edit was refused'

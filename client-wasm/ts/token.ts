@@ -12,8 +12,7 @@ export async function askForToken(
   source: TokenSource,
   reason: TokenReason,
 ): Promise<string | null> {
-  if (typeof source !== 'function') return source ?? null
-  const given: unknown = await source(reason)
+  const given: unknown = await (typeof source === 'function' ? source(reason) : (source ?? null))
   if (given === null || (typeof given === 'string' && given !== '')) return given
   const what = given === '' ? 'an empty string' : given === undefined ? 'undefined' : typeof given
   throw new TypeError(
