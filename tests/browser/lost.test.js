@@ -1,8 +1,9 @@
-// Guards against work that is lost without a word by closing a tab.
+// Guards against work that is lost without a word: by closing a tab, by signing out, and when
+// somebody deletes what one is editing; and against pages that wait for ever.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { field, launch, openAdmin, saved, shows } from './harness/browser.js'
+import { field, launch, openAdmin, saved, shows, valueOn } from './harness/browser.js'
 import { Server } from './harness/server.js'
 import { until } from './harness/until.js'
 
@@ -10,6 +11,7 @@ import { until } from './harness/until.js'
 let browser
 /** @type {Server} */
 let server
+let members = 0
 
 before(async () => {
   server = await Server.fresh()
@@ -26,6 +28,27 @@ function offline(page) {
   return until('the page knows that it is offline', () =>
     page.locator('[data-connection="offline"], [data-connection="connecting"]').count(),
   )
+}
+
+/**
+ * A member of the team, and somebody who edits it.
+ *
+ * @param {string} id
+ * @param {string} role
+ */
+async function member(id, role) {
+  const token = await server.token('boss', 'admin')
+  members += 1
+  const employeeId = `E-${1000 + members}`
+  const body = { name: `Name of ${id}`, employeeId, joinDate: '2026-01-02' }
+  const made = await server.call('POST', `/api/team?id=${id}`, { token, body })
+  assert.equal(made.status, 201, JSON.stringify(made.body))
+  const page = await openAdmin(browser, server, { name: 'Alice', role, at: `#/team/${id}` })
+  await field(page, '/name').waitFor()
+  const drop = () =>
+    server.call('DELETE', `/api/team/${id}`, { token, headers: { 'if-match': '*' } })
+  const undelete = () => server.call('POST', `/api/team/${id}/undelete`, { token })
+  return { page, token, drop, undelete }
 }
 
 test('a tab with unsaved edits asks before it goes', async () => {
@@ -51,4 +74,74 @@ test('a tab with unsaved edits asks before it goes', async () => {
   await alice.locator('article.entity').waitFor()
   assert.equal(await field(alice, '/slogan').inputValue(), 'Not there yet')
   assert.deepEqual(asked, ['beforeunload'])
+})
+
+test('signing out asks about unsaved edits, in two languages', async () => {
+  const alice = await openAdmin(browser, server, { name: 'Alice' })
+  await server.kill()
+  await offline(alice)
+  await field(alice, '/slogan').fill('Unsent')
+  await alice.getByRole('button', { name: 'Sign out' }).click()
+  const question = alice.getByRole('alertdialog')
+  assert.match(await question.innerText(), /One edit has not reached the server/)
+  await question.getByRole('button', { name: 'Stay' }).click()
+  assert.equal(await question.count(), 0)
+  assert.equal(await field(alice, '/slogan').inputValue(), 'Unsent')
+
+  await alice.getByTitle('Français').click()
+  await shows(alice, 'gardé dans cet onglet seulement')
+  await alice.getByRole('button', { name: 'Se déconnecter' }).click()
+  assert.match(await question.innerText(), /Une modification n’est pas parvenue au serveur/)
+  await question.getByRole('button', { name: 'Se déconnecter et les perdre' }).click()
+  await alice.locator('[data-connection]').waitFor({ state: 'detached' })
+  await server.start()
+
+  // With nothing pending it does so at once.
+  const bob = await openAdmin(browser, server, { name: 'Bob' })
+  await bob.getByRole('button', { name: 'Sign out' }).click()
+  await bob.locator('#name').waitFor()
+})
+
+test('edits of a member whom somebody deletes are kept on show and can be put back', async () => {
+  const { page, drop } = await member('ann', 'admin')
+  await page.context().setOffline(true)
+  await server.kill()
+  await offline(page)
+  await field(page, '/role').fill('Captain')
+  await server.start()
+  assert.equal((await drop()).status, 204)
+  await page.context().setOffline(false)
+
+  await page.locator('[data-absent="deleted"]').waitFor()
+  const lost = page.locator('[data-lost="/role"]')
+  assert.match(await lost.innerText(), /someone else removed what it belonged to\s+Captain/)
+  assert.equal(await lost.getByRole('button', { name: 'Put it back' }).count(), 0)
+  assert.equal(await page.locator('.kind-detail .loading').count(), 0)
+
+  await page.getByRole('button', { name: 'Bring it back' }).click()
+  await field(page, '/role').waitFor()
+  assert.equal(await field(page, '/role').inputValue(), '')
+  await lost.getByRole('button', { name: 'Put it back' }).click()
+  assert.equal(await field(page, '/role').inputValue(), 'Captain')
+  await saved(page, 'team/ann')
+  assert.equal((await server.call('GET', '/api/team/ann')).body.role, 'Captain')
+})
+
+test('a form comes back by itself, and offers nothing to those who may not', async () => {
+  const { page, drop, undelete } = await member('bea', 'editor')
+  assert.equal((await drop()).status, 204)
+  await page.locator('[data-absent="deleted"]').waitFor()
+  await shows(page, 'If it is brought back, it appears here again by itself')
+  assert.equal(await page.getByRole('button', { name: 'Bring it back' }).count(), 0)
+  assert.equal((await undelete()).status, 200)
+  await field(page, '/name').waitFor()
+  assert.equal((await valueOn(page, 'team/bea')).name, 'Name of bea')
+
+  // Nor does a page wait for what is not there yet.
+  await page.evaluate(() => {
+    location.hash = '#/team/cleo'
+  })
+  await page.locator('[data-absent="not-found"]').waitFor()
+  await member('cleo', 'editor')
+  await field(page, '/name').waitFor()
 })
