@@ -178,7 +178,8 @@ impl World {
             Ok(changes) => changes,
             Err(MergeError::Refused(violations)) => {
                 let rules: Vec<&str> = violations.iter().map(|v| v.rule.code()).collect();
-                let bounds = ["maximum", "minimum", "counter"];
+                // An item that was deleted since is not left out in silence.
+                let bounds = ["maximum", "minimum", "counter", "delete"];
                 assert!(
                     protected == Protected::Refuse || rules.iter().all(|r| bounds.contains(r)),
                     "{violations:?} in {body:?}"
