@@ -28,6 +28,15 @@ pub(super) struct Splice {
     pub(super) inserted: Range<usize>,
 }
 
+/// What a body is compared with, and what is there.
+pub(super) struct Sides<'a, T> {
+    pub(super) old: &'a [T],
+    pub(super) present: &'a [T],
+    /// Whether `old` is of the base. It is of the present where the base has no such value, as of
+    /// an item that was deleted then and is written back now.
+    pub(super) is_base: bool,
+}
+
 /// A list of which not all that is stored need be presented.
 struct Stored {
     /// The stored places of the elements that it is compared with, and how many are stored there.
@@ -64,7 +73,12 @@ impl Merger<'_, '_> {
             return Ok(());
         }
         let now: Vec<char> = present.chars().collect();
-        let splices = self.splices(target.object, &found, (&old, &now), |c| c.len_utf16())?;
+        let sides = Sides {
+            old: &old,
+            present: &now,
+            is_base: base.is_some(),
+        };
+        let splices = self.splices(target.object, &found, &sides, |c| c.len_utf16())?;
         for splice in splices.into_iter().rev() {
             let inserted: String = body[splice.inserted].iter().collect();
             let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
@@ -149,8 +163,13 @@ impl Merger<'_, '_> {
             return Ok(());
         }
         let inserted = found.iter().flat_map(|run| &body[run.new.clone()]);
-        let stored = self.stored(target, &old, inserted)?;
-        let splices = self.splices_of(target.object, &found, (&old, &present), |_| 1, stored)?;
+        let sides = Sides {
+            old: &old,
+            present: &present,
+            is_base: base.is_some(),
+        };
+        let stored = self.stored(target, &sides, inserted)?;
+        let splices = self.splices_of(target.object, &found, &sides, |_| 1, stored)?;
         for splice in splices.into_iter().rev() {
             let inserted = body[splice.inserted].iter().filter_map(stored_scalar);
             let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
@@ -166,7 +185,7 @@ impl Merger<'_, '_> {
     fn stored<'v>(
         &mut self,
         target: &Target<'_>,
-        old: &[Value],
+        sides: &Sides<'_, Value>,
         inserted: impl Iterator<Item = &'v Value>,
     ) -> Result<Option<Stored>, AutomergeError> {
         let (list, element) = (target.object, target.node);
@@ -186,12 +205,13 @@ impl Merger<'_, '_> {
         let present = now.iter().enumerate();
         let moved = present.filter(|(_, element)| inserted.contains(element));
         superfluous.extend(moved.map(|(index, _)| index));
+        let old = sides.old;
         let carried = match (self.source, self.base_heads) {
             (Source::Edits, _) => Vec::new(),
-            (_, Some(heads)) => {
+            (_, Some(heads)) if sides.is_base => {
                 Reader::at(&self.entity.doc, self.policy, heads).stored_list(list, element)
             }
-            (_, None) => now,
+            _ => now,
         };
         let twice: HashSet<usize> = doubles(&carried).into_iter().collect();
         let starts = match carried.len() - twice.len() == old.len() {
@@ -263,7 +283,7 @@ impl Merger<'_, '_> {
         &self,
         object: &ObjId,
         found: &[Run],
-        sides: (&[T], &[T]),
+        sides: &Sides<'_, T>,
         width: impl Fn(&T) -> usize,
     ) -> Result<Vec<Splice>, AutomergeError> {
         self.splices_of(object, found, sides, width, None)
@@ -274,10 +294,11 @@ impl Merger<'_, '_> {
         &self,
         object: &ObjId,
         found: &[Run],
-        (old, present): (&[T], &[T]),
+        sides: &Sides<'_, T>,
         width: impl Fn(&T) -> usize,
         stored: Option<Stored>,
     ) -> Result<Vec<Splice>, AutomergeError> {
+        let (old, present) = (sides.old, sides.present);
         let Stored {
             starts,
             superfluous,
@@ -293,8 +314,10 @@ impl Merger<'_, '_> {
             }
             // What this merge makes is in no earlier state, and nobody else has written in it.
             _ if self.made.contains(object) => Carried::unchanged(length),
-            (_, Some(heads)) => Carried::since(&self.entity.doc, object, heads, length)?,
-            (_, None) => Carried::unchanged(length),
+            (_, Some(heads)) if sides.is_base => {
+                Carried::since(&self.entity.doc, object, heads, length)?
+            }
+            _ => Carried::unchanged(length),
         };
         let mut splices = Vec::new();
         for run in found {

@@ -7,6 +7,7 @@ use automerge::transaction::Transactable;
 use automerge::{ActorId, ChangeHash};
 use serde_json::Value;
 
+use super::splices::Sides;
 use super::{MergeError, MergeOptions, Merged, Merger, Outcome, Target, write};
 use crate::document::Reader;
 use crate::entity::Entity;
@@ -156,7 +157,12 @@ impl Merger<'_, '_> {
             return Ok(());
         }
         let runs = std::slice::from_ref(run);
-        let splices = self.splices(target.object, runs, (text, text), |c| c.len_utf16())?;
+        let sides = Sides {
+            old: text,
+            present: text,
+            is_base: true,
+        };
+        let splices = self.splices(target.object, runs, &sides, |c| c.len_utf16())?;
         for splice in splices.into_iter().rev() {
             let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
             let inserted = match splice.inserted.is_empty() {

@@ -227,6 +227,27 @@ fn a_deleted_item_that_is_written_back_is_there_again() {
     assert_eq!(after.presented()["labels"], before.value["labels"]);
 }
 
+/// What is written back is compared with what the item holds, which may have changed since the base:
+/// seed 635 of the simulation.
+#[test]
+fn an_item_is_written_back_on_what_it_held_when_it_was_deleted() {
+    let items = |items: Value| json!({ "items": items });
+    let (first, third) = (json!({ "id": "i1" }), json!({ "id": "i3" }));
+    let (gone, _) = without_an_item();
+    let back = json!({ "id": "i2", "note": "abc", "tags": ["x", "y", "z"] });
+    let (there, _) = put(&gone, &items(json!([first, back, third])), &keep());
+    let (present, _) = put(&there, &items(json!([first, third])), &keep());
+    let options = MergeOptions {
+        base: base(&gone),
+        ..keep()
+    };
+    let body = json!({ "id": "i2", "note": "abXc", "tags": ["y", "z", "w"] });
+    let (after, _) = put(&present, &items(json!([first, body, third])), &options);
+    let value = after.presented();
+    assert_eq!(value["items"][1]["note"], "abXc");
+    assert_eq!(value["items"][1]["tags"], json!(["y", "z", "w"]));
+}
+
 #[test]
 fn an_old_list_that_only_repeats_its_base_undoes_no_deletion() {
     let (gone, before) = without_an_item();
