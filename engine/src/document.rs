@@ -136,9 +136,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn list(&self, object: &ObjId, element: NodeId) -> Vec<Value> {
         let mut elements = self.stored_list(object, element);
         if self.policy.shows_once(element) {
-            for double in doubles(&elements).into_iter().rev() {
-                elements.remove(double);
-            }
+            let mut doubles = doubles(&elements).into_iter().peekable();
+            let mut index = 0..;
+            elements.retain(|_| doubles.next_if_eq(&index.next().unwrap_or(0)).is_none());
         }
         elements
     }

@@ -24,7 +24,7 @@ const QUICK_CASES: u64 = 2_000;
 const LONG_CASES: u64 = 20_000;
 
 /// Seeds that failed once.
-const REMEMBERED: [u64; 10] = [
+const REMEMBERED: [u64; 11] = [
     2,
     27,
     40,
@@ -32,6 +32,7 @@ const REMEMBERED: [u64; 10] = [
     92,
     218,
     275,
+    635,
     2057,
     2981,
     1_882_644_232_025_327,
