@@ -11,7 +11,7 @@ function sentence(status: SyncStatus, language: Language, t: Translate): string 
   const n = status.pending
   switch (status.state) {
     case 'connecting':
-      return t('state.connecting')
+      return n > 0 ? t('state.connecting.n', { n }) : t('state.connecting')
     case 'offline':
       return n > 0 ? t('state.offline.n', { n }) : t('state.offline')
     case 'refused':

@@ -29,7 +29,7 @@ export function Unsaved({ client, answer }: Props) {
         answer(false)
       }}
     >
-      <h2 id="unsaved-title">{t('sign-out.unsaved')}</h2>
+      <h2 id="unsaved-title">{t(pending === 0 ? 'sign-out.question' : 'sign-out.unsaved')}</h2>
       <p id="unsaved-text">
         {pending === 0
           ? t('sign-out.saved')

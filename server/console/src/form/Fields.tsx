@@ -9,7 +9,7 @@ import { useLanguage } from '../text/language.tsx'
 import { Icon } from './icons.tsx'
 import { KeyedList } from './KeyedList.tsx'
 import { LockedField } from './LockedField.tsx'
-import { labelOf } from './labels.ts'
+import { explained, labelOf } from './labels.ts'
 import { MapFields } from './MapFields.tsx'
 import { type Path, pointer } from './path.ts'
 import { ScalarField } from './ScalarField.tsx'
@@ -47,7 +47,7 @@ export function Fields({ schema, path, write }: Pick<FieldProps, 'schema' | 'pat
       name,
       lock: lockOf(property, rule, viewer, isNew),
       field: {
-        schema: property,
+        schema: explained(propertyPath, property, language),
         path: propertyPath,
         write: rule,
         required: schema.required?.includes(name) ?? false,

@@ -1,4 +1,7 @@
-/** French names of the demo schema's fields, by property or by `kind/property`; `=value` names a choice. */
+/**
+ * French names of the demo schema's fields, by property or by `kind/property`; `=value` names a
+ * choice, `?property` explains a field.
+ */
 export const french: Readonly<Record<string, string>> = {
   companyName: 'Nom de l’entreprise',
   slogan: 'Slogan',
@@ -67,6 +70,9 @@ export const french: Readonly<Record<string, string>> = {
   quote: 'Citation',
   author: 'Auteur',
   position: 'Poste',
+
+  '?country': 'Deux lettres, selon ISO 3166-1',
+  '?rating': 'La moyenne des notes des clients, calculée par le service d’avis.',
 
   '=monday': 'Lundi',
   '=tuesday': 'Mardi',

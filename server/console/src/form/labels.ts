@@ -27,6 +27,12 @@ export function labelOf(kind: string, path: Path, schema: Schema, language: Lang
   return schema.title ?? words(name)
 }
 
+/** A field's schema, explained in the language of the page as far as we have words for it. */
+export function explained(path: Path, schema: Schema, language: Language): Schema {
+  const description = language === 'fr' ? french[`?${path.at(-1)}`] : undefined
+  return schema.description && description ? { ...schema, description } : schema
+}
+
 /** Names that are written in their own way, in every language. */
 const BRANDS: Readonly<Record<string, string>> = {
   github: 'GitHub',

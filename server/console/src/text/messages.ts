@@ -6,6 +6,7 @@ export const en = {
   backoffice: 'Backoffice',
   'open-site': 'Open the site',
   'sign-out': 'Sign out',
+  'sign-out.question': 'Sign out?',
   'sign-out.unsaved': 'Edits are not saved yet',
   'sign-out.unsaved.1': 'One edit has not reached the server. If you sign out now, it is lost.',
   'sign-out.unsaved.n':
@@ -38,6 +39,7 @@ export const en = {
   'nav.solutions': 'Solutions',
 
   'state.connecting': 'Connecting…',
+  'state.connecting.n': 'Connecting… {n} unsaved: kept in this tab only. Leave it open',
   'state.loading': 'Loading…',
   'state.saving': 'Saving…',
   'state.saving.n': 'Saving {n} edits…',
@@ -185,6 +187,7 @@ export const fr: Readonly<Record<Text, string>> = {
   backoffice: 'Administration',
   'open-site': 'Voir le site',
   'sign-out': 'Se déconnecter',
+  'sign-out.question': 'Se déconnecter ?',
   'sign-out.unsaved': 'Des modifications ne sont pas enregistrées',
   'sign-out.unsaved.1':
     'Une modification n’est pas parvenue au serveur. Si vous vous déconnectez, elle est perdue.',
@@ -219,6 +222,8 @@ export const fr: Readonly<Record<Text, string>> = {
   'nav.solutions': 'Solutions',
 
   'state.connecting': 'Connexion…',
+  'state.connecting.n':
+    'Connexion… {n} à enregistrer : gardé dans cet onglet seulement. Laissez-le ouvert',
   'state.loading': 'Chargement…',
   'state.saving': 'Enregistrement…',
   'state.saving.n': 'Enregistrement de {n} modifications…',
