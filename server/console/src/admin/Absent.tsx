@@ -1,7 +1,9 @@
 /** What stands in the place of an entity that is not here: that it comes, or why it does not. */
 
-import type { Entity, IndelibleClient, SyncStatus } from 'indelible'
+import { type Entity, type IndelibleClient, PolicyError, type SyncStatus } from 'indelible'
 import { useState } from 'react'
+import { placeOf } from '../form/labels.ts'
+import type { Schema } from '../form/schema.ts'
 import { reasonOf } from '../form/violations.ts'
 import { useLanguage } from '../text/language.tsx'
 import type { Text } from '../text/messages.ts'
@@ -9,10 +11,11 @@ import type { Text } from '../text/messages.ts'
 interface Props {
   readonly client: IndelibleClient
   readonly entity: Entity
+  readonly root: Schema
   readonly status: SyncStatus
 }
 
-export function Absent({ client, entity, status }: Props) {
+export function Absent({ client, entity, root, status }: Props) {
   const { t } = useLanguage()
   const { error } = status
   if (error === null) {
@@ -27,7 +30,9 @@ export function Absent({ client, entity, status }: Props) {
     <div className="notice" role="alert" data-absent={error.code}>
       <h1>{t(error.code === 'deleted' ? 'load.deleted' : 'load.failed')}</h1>
       <p>{t(explanation(error.code))}</p>
-      {error.code === 'deleted' && mayUndelete && <Undelete client={client} name={entity.name} />}
+      {error.code === 'deleted' && mayUndelete && (
+        <Undelete client={client} entity={entity} root={root} />
+      )}
     </div>
   )
 }
@@ -48,17 +53,19 @@ function explanation(code: string): Text {
   }
 }
 
-function Undelete({ client, name }: { readonly client: IndelibleClient; readonly name: string }) {
-  const { t } = useLanguage()
+function Undelete({ client, entity, root }: Omit<Props, 'status'>) {
+  const { t, language } = useLanguage()
   const [busy, setBusy] = useState(false)
   const [refusal, setRefusal] = useState<string | null>(null)
   const undelete = async () => {
     setBusy(true)
     setRefusal(null)
     try {
-      await client.undelete(name)
+      await client.undelete(entity.name)
     } catch (error) {
-      setRefusal(reasonOf(error, t))
+      const [violation] = error instanceof PolicyError ? error.violations : []
+      const place = violation && placeOf(entity.kind, violation.pointer, root, language)
+      setRefusal(place ? `${place} – ${reasonOf(error, t)}` : reasonOf(error, t))
     }
     setBusy(false)
   }

@@ -30,7 +30,7 @@ export function EntityForm({ client, name, root, title }: Props) {
   return (
     <article className={value === undefined ? 'absent' : 'entity'} data-entity={name}>
       {value === undefined ? (
-        <Absent client={client} entity={entity} status={status} />
+        <Absent client={client} entity={entity} root={root} status={status} />
       ) : (
         <header className="entity-head">
           <h1>{title(value)}</h1>
