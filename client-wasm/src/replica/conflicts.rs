@@ -82,10 +82,32 @@ impl Replica {
             let (found, after) = self.confirmed.conflicts_of(&heads, changes);
             heads = after;
             let ours = self.conflicts.is_ours(changes);
+            if !ours {
+                self.follow(entry, changes);
+            }
             for conflict in found {
                 self.take(conflict, entry, ours, changes);
             }
         }
+    }
+
+    /// What stood beside a value of ours has been written over by somebody who did not see ours.
+    fn follow(&mut self, entry: &EntryReport, changes: &[Vec<u8>]) {
+        let mut open = std::mem::take(&mut self.conflicts.open);
+        for (pointer, open) in &mut open {
+            let mut held = self.confirmed.held_at(pointer);
+            let Some(stands) = held.pop() else { continue };
+            let wrote = stands.change.is_some() && self.last_of(pointer, changes) == stands.change;
+            let mut others = held.iter();
+            let hidden = others.any(|held| self.conflicts.actors.contains(&held.actor));
+            if wrote && hidden && stands.value != open.view.mine {
+                open.stands = stands.change;
+                open.view.stands = stands.value;
+                open.view.by = Some(entry.by.clone());
+                open.view.at = Some(entry.at);
+            }
+        }
+        self.conflicts.open = open;
     }
 
     fn take(&mut self, conflict: Conflict, entry: &EntryReport, ours: bool, changes: &[Vec<u8>]) {

@@ -145,6 +145,30 @@ fn an_edit_by_somebody_who_saw_it_is_no_conflict() {
 }
 
 #[test]
+fn a_third_who_saw_the_other_value_only_is_the_one_who_is_named() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "name": "Mine" })).expect("allowed");
+    pair.bob_writes(&json!({ "name": "Bob's" }));
+    let seen = pair.jane();
+    pair.run();
+    assert_eq!(pair.conflicts()[0].stands, Some(json!("Bob's")));
+    let carol = Principal::new("carol", ["editor"]);
+    pair.writes_unseen(&carol, &json!({ "name": "Carol's" }), &seen);
+    let conflicts = pair.conflicts();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(conflicts[0].mine, Some(json!("Mine")));
+    assert_eq!(conflicts[0].stands, Some(json!("Carol's")));
+    assert_eq!(conflicts[0].by.as_ref().expect("known").id, "carol");
+
+    // Whoever writes what we wrote has given way to us, seen or not.
+    let seen = pair.jane();
+    pair.keep("/name");
+    pair.writes_unseen(&bob(), &json!({ "name": "Mine" }), &seen);
+    pair.run();
+    assert_eq!(pair.conflicts(), []);
+}
+
+#[test]
 fn keeping_ours_writes_it_again() {
     let mut pair = lost();
     pair.keep("/name");
