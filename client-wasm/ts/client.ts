@@ -88,7 +88,7 @@ export class IndelibleClient {
         onFreshToken: token => this.#carry(core => core.authenticate(token)),
         onNoFreshToken: message => this.#carry(core => core.unauthenticated(message)),
         onFrame: frame => this.#receive(frame),
-        onClosed: (fault, final) => this.#onClosed(fault, final),
+        onClosed: (fault, ended) => this.#onClosed(fault, ended),
       },
     )
     this.#host = this.#makeHost()
@@ -378,9 +378,9 @@ export class IndelibleClient {
     this.#connection.restart('the core failed')
   }
 
-  #onClosed(fault: Fault | null, final: boolean): void {
+  #onClosed(fault: Fault | null, ended: boolean): void {
     this.#carry(core => core.disconnected(fault))
-    if (final && fault !== null) this.#endAccess(fault)
+    if (ended && fault !== null) this.#endAccess(fault)
   }
 
   /** The server does not take us for anybody any more: nothing stays on show. */

@@ -31,6 +31,7 @@ const NO_ACCESS: readonly string[] = [
   'no-kind',
   'not-found',
   'unauthorized',
+  'token',
   'principal',
 ]
 

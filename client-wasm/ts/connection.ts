@@ -49,8 +49,11 @@ export interface ConnectionSink {
   /** No fresh token could be had; the connection goes on until its token ends. */
   onNoFreshToken(message: string): void
   onFrame(frame: Uint8Array): void
-  /** There is no socket any more. With a `final` fault no further attempt is made. */
-  onClosed(fault: Fault | null, final: boolean): void
+  /**
+   * There is no socket any more. `ended`: the server does not accept the token, and there is no
+   * other one, for now or for good.
+   */
+  onClosed(fault: Fault | null, ended: boolean): void
 }
 
 /** How to connect. */
@@ -179,7 +182,8 @@ export class Connection {
     try {
       token = (await askForToken(this.#token, this.#reason)) ?? undefined
     } catch (error) {
-      if (attempt === this.#attempt) this.#lost(fault('token', 'no token could be had', error))
+      if (attempt !== this.#attempt) return
+      this.#lost(fault('token', 'no token could be had', error), this.#reason === 'rejected')
       return
     }
     if (attempt !== this.#attempt) return
@@ -328,11 +332,11 @@ export class Connection {
     }
   }
 
-  #lost(reason: Fault | null): void {
+  #lost(reason: Fault | null, ended = false): void {
     const stable = this.#welcomedAt !== null && Date.now() - this.#welcomedAt >= STABLE_MS
     this.#welcomedAt = null
     this.#failures = stable ? 0 : this.#failures + 1
-    this.#sink.onClosed(reason, false)
+    this.#sink.onClosed(reason, ended)
     if (!this.#running) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#connect(), this.#delay())

@@ -139,6 +139,43 @@ test('when the token ends, every handle is emptied, told, and says why; then goe
   await until(() => team.status.state === 'synced')
 })
 
+test('a token that has ended and cannot be replaced ends the right to read, until it can', async () => {
+  let token: string | undefined = 'good'
+  const client = connect({ token: () => token as string })
+  const entity = client.entity<Member>('team/jane')
+  const team = client.collection<Member>('team')
+  await entity.ready()
+  server.value('team/joe', 'v1', { name: 'Joe' })
+  server.tell('watched', { kind: 'team' })
+  await team.ready()
+  const rows: number[] = []
+  const values: (string | undefined)[] = []
+  team.subscribe(value => rows.push(value.length))
+  entity.subscribe(value => values.push(value?.name))
+
+  // A connection that breaks ends nothing, whatever the callback gives then.
+  token = undefined
+  server.cut()
+  await until(() => client.status.error?.code === 'token')
+  expect([team.value.length, entity.value?.name]).toEqual([1, 'Jane'])
+  token = 'good'
+  await until(() => entity.status.state === 'synced')
+
+  token = undefined
+  server.cut(4401)
+  await until(() => client.status.error?.code === 'token')
+  expect([team.value.length, entity.value]).toEqual([0, undefined])
+  expect([rows.at(-1), values.at(-1)]).toEqual([0, undefined])
+  await expect(team.ready()).rejects.toMatchObject({ code: 'token' })
+  await expect(entity.ready()).rejects.toMatchObject({ code: 'token' })
+  expect(team.status.state).toBe('no-access')
+  token = 'another'
+  await until(() => entity.value?.name === 'Jane')
+  server.value('team/joe', 'v1', { name: 'Joe' })
+  server.tell('watched', { kind: 'team' })
+  await until(() => team.value.length === 1 && team.status.state === 'synced')
+})
+
 test('a kind that may not be read any more empties its collection', async () => {
   const client = connect()
   const team = client.collection<Member>('team')
