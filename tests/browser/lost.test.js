@@ -145,3 +145,42 @@ test('a form comes back by itself, and offers nothing to those who may not', asy
   await member('cleo', 'editor')
   await field(page, '/name').waitFor()
 })
+
+test('letters that are not accepted and forms that are not sent are asked for too', async () => {
+  const alice = await openAdmin(browser, server, { name: 'Alice', role: 'admin' })
+  /** @type {string[]} */
+  const asked = []
+  alice.on('dialog', async dialog => {
+    asked.push(dialog.type())
+    await dialog.dismiss()
+  })
+  await field(alice, '/contact/email').fill('not an address')
+  await alice.locator('[data-pointer="/contact/email"] .reason').waitFor()
+  await alice.close({ runBeforeUnload: true })
+  await until('the browser asks', async () => asked.length === 1)
+  await field(alice, '/contact/email').press('Escape')
+  await alice.reload()
+
+  await alice.goto(`${server.url}/demo/admin#/team/new`)
+  await field(alice, '/name').fill('Not sent yet')
+  await alice.close({ runBeforeUnload: true })
+  await until('the browser asks', async () => asked.length === 2)
+  assert.equal(await field(alice, '/name').inputValue(), 'Not sent yet')
+})
+
+test('the question before signing out says so when everything is saved meanwhile', async () => {
+  const alice = await openAdmin(browser, server, { name: 'Alice' })
+  await server.kill()
+  await offline(alice)
+  await field(alice, '/slogan').fill('On its way')
+  await alice.getByRole('button', { name: 'Sign out' }).click()
+  const question = alice.locator('dialog.question')
+  assert.match(await question.innerText(), /not saved yet\s+One edit has not reached the server/)
+  await server.start()
+  await until('it is saved', async () =>
+    (await question.innerText()).includes('Everything is saved now'),
+  )
+  assert.doesNotMatch(await question.innerText(), /not saved/)
+  await question.getByRole('button', { name: 'Sign out' }).click()
+  await alice.locator('#name').waitFor()
+})

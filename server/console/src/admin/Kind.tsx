@@ -9,6 +9,7 @@ import type { JsonObject } from '../form/path.ts'
 import type { Schema } from '../form/schema.ts'
 import { draftSource, SourceProvider } from '../form/source.ts'
 import { problemsOf, reasonOf } from '../form/violations.ts'
+import { useGuard } from '../live/guard.ts'
 import { useItems } from '../live/hooks.ts'
 import { initials } from '../text/initials.ts'
 import { type Language, useLanguage } from '../text/language.tsx'
@@ -133,6 +134,7 @@ function search(items: readonly Item<Named>[], wanted: string, language: Languag
 function NewEntity({ client, kind, root }: Omit<Props, 'id'>) {
   const { t } = useLanguage()
   const [value, setValue] = useState<JsonObject>({})
+  useGuard(Object.keys(value).length > 0)
   const [refusal, setRefusal] = useState<unknown>(null)
   const [busy, setBusy] = useState(false)
   const viewer = { ...viewerOf(client, root, true), mayEdit: true }

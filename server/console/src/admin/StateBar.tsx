@@ -82,7 +82,7 @@ export function Violations({ kind, root, violations }: ViolationsProps) {
         <li key={`${violation.change} ${violation.pointer} ${violation.rule}`}>
           <strong>{placeOf(kind, violation.pointer, root, language)}</strong>
           {' – '}
-          {explain(violation, t)} <code>{violation.rule}</code>
+          {explain(violation, t)}
         </li>
       ))}
     </ul>

@@ -6,6 +6,7 @@
  */
 
 import { useId, useState } from 'react'
+import { useGuard } from '../live/guard.ts'
 import { useLanguage } from '../text/language.tsx'
 import { Beside } from './Beside.tsx'
 import { Icon } from './icons.tsx'
@@ -67,6 +68,7 @@ export function ScalarField({ schema, control, path, label, required, once = fal
   const [unaccepted, setUnaccepted] = useState<Unaccepted | null>(null)
   /** Counts how often what was typed has been dropped: each time the box begins anew. */
   const [drops, setDrops] = useState(0)
+  useGuard(unaccepted !== null)
   const value = read(source.value, path)
   const text = unaccepted?.text ?? textOf(value, control)
   const reason = unaccepted?.reason ?? source.problems?.get(pointer(path))
