@@ -293,7 +293,9 @@ impl Merger<'_, '_> {
                 };
                 return self.revive(&entry, body, base);
             }
-            let base = base.flatten();
+            // What the base lacks had nothing in it, whoever has made or filled it since.
+            let nothing = Map::new();
+            let base = base.map(|base| base.unwrap_or(&nothing));
             let fresh = target.fresh || self.is_new(&object);
             return self.object(
                 &Target {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admission;
+mod bases;
 mod bundle;
 mod bundle_schemas;
 mod conflicts;

@@ -1,0 +1,148 @@
+//! Guards against bases that lack what is there: two people who make the same entry, or fill the
+//! same empty object, at the same time are merged like others, and nobody's values are refused.
+
+use std::sync::Arc;
+
+use indelible_engine::admission::{Origin, Verdict};
+use indelible_engine::entity::Entity;
+use indelible_engine::id::{EntityId, Epoch};
+use indelible_engine::merge::{Base, MergeOptions};
+use indelible_engine::policy::Policy;
+use indelible_engine::schema::SchemaSource;
+use serde_json::{Value, json};
+
+use crate::fixture::{editor, write};
+
+fn policy() -> Arc<Policy> {
+    let parts = json!({
+        "note": { "type": "string", "x-indelible": { "merge": "text" } },
+        "tags": { "type": "array", "items": { "type": "string" } },
+        "once": { "type": "array", "uniqueItems": true, "items": { "type": "string" } },
+        "steps": { "type": "array", "items": { "type": "object", "properties": {
+            "what": { "type": "string" } } } },
+        "name": { "type": "string" },
+    });
+    let part = json!({ "type": "object", "properties": parts });
+    let schema = json!({
+        "type": "object",
+        "x-indelible": { "kind": "page", "read": ["public"], "create": ["editor"],
+                         "edit": ["editor"], "history": ["editor"] },
+        "properties": {
+            "title": { "type": "string" },
+            "places": { "type": "object", "additionalProperties": part },
+            "frame": part,
+            "items": { "type": "array", "items": part },
+        },
+    });
+    let source = SchemaSource {
+        file: "page.json".to_owned(),
+        text: schema.to_string(),
+    };
+    Arc::new(Policy::compile(&source).unwrap())
+}
+
+fn next(verdict: Verdict) -> Entity {
+    assert_eq!(verdict.refused, None);
+    verdict.admitted.expect("it is admitted").into_parts().0
+}
+
+fn page() -> Entity {
+    let id: EntityId = "page/one".parse().unwrap();
+    let genesis = Entity::genesis(&id, Epoch::FIRST, &policy());
+    let options = MergeOptions {
+        creation: true,
+        ..MergeOptions::default()
+    };
+    let body = json!({ "title": "One" });
+    next(write(&genesis, &editor("ann"), &body, &options, Origin::Creation).unwrap())
+}
+
+fn put(entity: &Entity, author: &str, body: &Value, base: &Entity) -> Verdict {
+    let options = MergeOptions {
+        base: Some(Base {
+            value: base.presented(),
+            heads: base.heads(),
+        }),
+        ..MergeOptions::default()
+    };
+    write(entity, &editor(author), body, &options, Origin::Server).unwrap()
+}
+
+fn part(who: &str) -> Value {
+    json!({ "name": who, "note": format!("by {who}. "), "tags": [who], "once": [who, "both"],
+            "steps": [{ "what": who }] })
+}
+
+#[test]
+fn what_two_made_beside_a_base_that_lacks_it_holds_what_both_wrote() {
+    for field in ["places", "frame"] {
+        let body = |who| match field {
+            "places" => json!({ "places": { "hall": part(who) } }),
+            _ => json!({ "frame": part(who) }),
+        };
+        let base = page();
+        let entity = next(put(&base, "ann", &body("ann"), &base));
+        let verdict = put(&entity, "bob", &body("bob"), &base);
+        let conflicts: Vec<String> = verdict
+            .admitted
+            .iter()
+            .flat_map(|admitted| admitted.conflicts())
+            .map(|conflict| conflict.pointer.to_string())
+            .collect();
+        let value = next(verdict).presented();
+        let merged = match field {
+            "places" => &value["places"]["hall"],
+            _ => &value["frame"],
+        };
+        assert_eq!(merged["name"], "bob");
+        let note = merged["note"].as_str().unwrap();
+        assert!(
+            note.contains("by ann. ") && note.contains("by bob. "),
+            "{note}"
+        );
+        for list in ["tags", "once"] {
+            let elements = merged[list].as_array().unwrap();
+            assert!(elements.contains(&json!("ann")), "{field}/{list}: {merged}");
+            assert!(elements.contains(&json!("bob")), "{field}/{list}: {merged}");
+        }
+        assert_eq!(merged["once"].as_array().unwrap().len(), 3, "{merged}");
+        assert_eq!(merged["steps"].as_array().unwrap().len(), 2, "{merged}");
+        assert_eq!(conflicts.len(), 1, "the name alone: {conflicts:?}");
+        assert!(conflicts[0].ends_with("/name"), "{conflicts:?}");
+    }
+}
+
+#[test]
+fn an_item_that_a_base_lacks_is_compared_with_what_it_is() {
+    let base = page();
+    let items = json!({ "items": [part("ann")] });
+    let entity = next(put(&base, "ann", &items, &base));
+    let mut body = entity.presented();
+    body["items"][0]["note"] = json!("by ann and bob. ");
+    body["items"][0]["tags"] = json!(["bob", "ann"]);
+    body["items"][0]["once"] = json!(["both", "ann", "bob"]);
+    body["title"] = json!("Two");
+    let after = next(put(&entity, "bob", &body, &base));
+    assert_eq!(after.presented(), body);
+}
+
+#[test]
+fn an_entry_that_came_and_went_since_a_base_is_brought_back_with_what_a_body_has() {
+    let base = page();
+    let places = |part: Value| json!({ "places": { "hall": part } });
+    let made = next(put(&base, "ann", &places(part("ann")), &base));
+    let gone = next(put(&made, "ann", &places(Value::Null), &made));
+    let mut wanted = part("ann");
+    wanted["note"] = json!("quite another text");
+    wanted["tags"] = json!(["z", "ann"]);
+    wanted["once"] = json!(["both", "z"]);
+    wanted.as_object_mut().unwrap().remove("steps");
+    let after = next(put(&gone, "bob", &places(wanted.clone()), &base)).presented();
+    for field in ["note", "tags", "once", "name"] {
+        assert_eq!(after["places"]["hall"][field], wanted[field], "{after}");
+    }
+    assert_eq!(
+        after["places"]["hall"]["steps"][0]["what"], "ann",
+        "{after}"
+    );
+}
