@@ -93,6 +93,8 @@ impl Rights<'_> {
             };
             let at = at.child(name);
             match (&self.policy.node(child).shape, value) {
+                // Nobody writes these; whether a body names the present one is for readers.
+                (shape, _) if shape.is_derived() => barred.push(at),
                 _ if self.policy.node(child).write == WriteRule::System => {}
                 (Shape::Object { .. }, Value::Object(fields)) if !self.policy.is_dynamic(child) => {
                     self.bar(child, fields, &at, barred);

@@ -348,17 +348,19 @@ fn without_reading_a_service_learns_nothing() {
         ..MergeOptions::default()
     };
     // The same answer whether a guess is right or wrong, and no value in it.
-    for title in ["One", "Two"] {
+    let made = shop.presented()["createdAt"].clone();
+    assert!(made.is_string());
+    for (title, made) in [("One", made), ("Two", json!("1999-01-01T00:00:00.000Z"))] {
         for options in [MergeOptions::default(), keep.clone()] {
-            let body =
-                json!({ "rating": 2, "title": title, "parts": [], "stats": { "label": "x" } });
+            let body = json!({ "rating": 2, "title": title, "parts": [],
+                               "stats": { "label": "x" }, "createdAt": made });
             let actor = server_actor(shop.id(), shop.epoch(), &service.id);
             let Err(MergeError::Refused(found)) = merge(&shop, &service, &actor, &body, &options)
             else {
                 panic!("{title} is let through");
             };
             let places: Vec<_> = found.iter().map(|v| v.pointer.to_string()).collect();
-            assert_eq!(places, ["/parts", "/stats/label", "/title"]);
+            assert_eq!(places, ["/createdAt", "/parts", "/stats/label", "/title"]);
             assert!(
                 found
                     .iter()
