@@ -8,7 +8,7 @@
 mod lifetime;
 mod repeats;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -329,12 +329,9 @@ impl<'a> Batch<'a> {
         self.record_kept(case, if whole { count } else { 0 }, attempts);
         Ok(match (verdict.admitted, verdict.refused) {
             (Some(admitted), None) => {
-                let mut changed = Vec::new();
-                for effect in admitted.effects() {
-                    if !changed.contains(&effect.pointer) {
-                        changed.push(effect.pointer.clone());
-                    }
-                }
+                let mut named = HashSet::new();
+                let places = admitted.effects().iter().map(|effect| &effect.pointer);
+                let changed = places.filter(|at| named.insert(*at)).cloned().collect();
                 let mut written = self.take(admitted);
                 (written.changed, written.preserved) = (changed, merged.preserved);
                 Judged::Admitted(written)
