@@ -239,3 +239,27 @@ fn what_may_not_be_read_any_more_says_so() {
     pair.connect();
     assert_eq!(pair.status().state, SyncState::NoAccess);
 }
+
+#[test]
+fn a_kind_of_many_is_no_entity_and_a_handle_to_it_is_told() {
+    let mut pair = Pair::opened();
+    let none = ServerFrame::Gone {
+        entity: entity("team"),
+        code: "not-found".to_owned(),
+    };
+    pair.session.watch("team").expect("a kind");
+    pair.session.open("team").expect("a name");
+    pair.run();
+    pair.listen();
+    let of_entity = |event: &&Event| {
+        matches!(event, Event::Gone { entity, fault }
+            if entity.to_string() == "team" && fault.code == "not-found")
+    };
+    assert_eq!(pair.events.iter().filter(of_entity).count(), 1);
+    // The watch is another matter: what is said once more is about that.
+    let of_kind = |event: &&Event| matches!(event, Event::Unwatchable { .. });
+    assert_eq!(pair.events.iter().filter(of_kind).count(), 0);
+    pair.receive(&none);
+    pair.listen();
+    assert_eq!(pair.events.iter().filter(of_kind).count(), 1);
+}
