@@ -327,10 +327,13 @@ impl Session {
         } else {
             None
         };
+        let hidden = replica.hidden();
         match settled {
             Some(settled) => {
                 followed.reached(now);
                 self.settle(id, settled);
+                let fault = Fault::new("gone", "others deleted what it was written into");
+                self.tell_lost(id, &fault, Vec::new(), hidden);
             }
             None => self.start_over(id),
         }

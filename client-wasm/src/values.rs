@@ -79,6 +79,10 @@ impl Replica {
         match *self {}
     }
 
+    pub(crate) fn hidden(&mut self) -> Mended {
+        match *self {}
+    }
+
     pub(crate) fn admitted(
         &mut self,
         _: (ProposalId, Seq),

@@ -18,9 +18,9 @@ use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
 use super::Replica;
-use crate::edit::{Author, EditOptions, Edited};
+use crate::edit::{Author, EditOptions, Edited, Mended};
 use crate::error::CallError;
-use crate::event::ConflictView;
+use crate::event::{ConflictView, DroppedView};
 
 /// One that is not settled.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub(super) struct Conflicts {
     actors: BTreeSet<Vec<u8>>,
     /// What we have removed in this session and nobody has written since.
     cleared: BTreeSet<Pointer>,
+    /// What we had saved in items that others deleted without having seen it, not reported yet.
+    hidden: Vec<DroppedView>,
     /// The names of authors by their ids.
     names: BTreeMap<String, Option<String>>,
 }
@@ -111,8 +113,22 @@ impl Replica {
     }
 
     fn take(&mut self, conflict: Conflict, entry: &EntryReport, ours: bool, changes: &[Vec<u8>]) {
-        // What lies in a deleted item is reported with that, and elements of lists have no name.
-        if conflict.removed.is_some() || !is_register(self.policy(), &conflict.pointer) {
+        if conflict.removed.is_some() {
+            // What an edit wrote into a deleted item is reported when that edit is saved.
+            if conflict.outcome == Outcome::Replaced && !ours && self.wrote(&conflict) {
+                self.conflicts.hidden.push(DroppedView {
+                    pointer: conflict.pointer,
+                    reason: "gone",
+                    rule: None,
+                    attempted: conflict.other,
+                    text: None,
+                    operations: 1,
+                });
+            }
+            return;
+        }
+        // Elements of lists have no name.
+        if !is_register(self.policy(), &conflict.pointer) {
             return;
         }
         let at = Some(entry.at);
@@ -141,6 +157,15 @@ impl Replica {
             Outcome::Lost | Outcome::Replaced => return,
         };
         self.conflicts.open.insert(pointer, open);
+    }
+
+    /// What of ours has gone with items that others deleted without having seen it, since this was
+    /// asked last.
+    pub(crate) fn hidden(&mut self) -> Mended {
+        Mended {
+            dropped: std::mem::take(&mut self.conflicts.hidden),
+            ..Mended::default()
+        }
     }
 
     /// Whether the value that an entry replaced is one of ours.

@@ -1,7 +1,7 @@
 //! Guards against values that lose against others in silence: their author's session says so, once,
 //! until it is settled.
 
-use indelible_client::{ConflictView, EditOptions, Event};
+use indelible_client::{ConflictView, EditOptions, Event, SyncState};
 use indelible_engine::conflicts::Outcome;
 use indelible_engine::entity::Entity;
 use indelible_engine::merge::Absent;
@@ -289,4 +289,34 @@ fn what_a_rebased_edit_replaces_is_told_to_its_author() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].outcome, Outcome::Replaced);
     assert_eq!(found[0].other, Some(json!("Bob's")));
+}
+
+/// What we had saved goes with an item that somebody deletes who has not seen it.
+#[test]
+fn what_was_saved_in_an_item_that_goes_unseen_is_reported() {
+    let mut pair = Pair::opened();
+    let seen = pair.jane();
+    let links = pair.value["links"].as_array().expect("a list").clone();
+    let mut edited = links.clone();
+    edited[0]["url"] = json!("https://ours.example");
+    pair.edit(&json!({ "links": edited })).expect("allowed");
+    pair.run();
+    assert_eq!(pair.status().dropped, []);
+    pair.writes_unseen(&bob(), &json!({ "links": [links[1]] }), &seen);
+    assert_eq!(pair.value["links"].as_array().expect("a list").len(), 1);
+    let status = pair.status();
+    assert_eq!(status.state, SyncState::Refused);
+    let id = links[0]["id"].as_str().expect("an id");
+    let [dropped] = &status.dropped[..] else {
+        panic!("{:?}", status.dropped)
+    };
+    assert_eq!(dropped.pointer.to_string(), format!("/links/{id}/url"));
+    assert_eq!(dropped.reason, "gone");
+    assert_eq!(dropped.attempted, Some(json!("https://ours.example")));
+    // What somebody deletes who has seen it is no loss, but an edit like another one.
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "links": edited })).expect("allowed");
+    pair.run();
+    pair.bob_writes(&json!({ "links": [links[1]] }));
+    assert_eq!(pair.status().dropped, []);
 }
