@@ -2,18 +2,11 @@
 // edits that get lost, listeners that hear nothing, promises that never settle.
 
 import { readFile } from 'node:fs/promises'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import {
-  IndelibleClient,
-  type IndelibleError,
-  JsonError,
-  PolicyError,
-  type SyncState,
-} from './index.js'
+import { type IndelibleError, JsonError, PolicyError, type SyncState } from './index.js'
 import { loadCore } from './load.js'
-import { PATIENCE_MS, TestServer } from './testing/server.js'
-import type { ClientOptions } from './types.js'
+import { connect, server, until, useServer } from './testing/fixture.js'
 
 interface Member {
   name: string
@@ -24,39 +17,12 @@ interface Member {
   links: { id?: string; url: string }[]
 }
 
-let server: TestServer
-const clients: IndelibleClient[] = []
-
-beforeEach(async () => {
-  server = await TestServer.start()
-})
-
-afterEach(async () => {
-  vi.restoreAllMocks()
-  for (const client of clients.splice(0)) client.close()
-  await server.stop()
-})
-
-function connect(options: Partial<ClientOptions> = {}): IndelibleClient {
-  const client = new IndelibleClient({
-    url: server.url,
-    WebSocket,
-    token: 'good',
-    reconnect: { delayMin: 5, delayMax: 20 },
-    ...options,
-  })
-  clients.push(client)
-  return client
-}
+useServer()
 
 async function jane(client = connect()) {
   const entity = client.entity<Member>('team/jane')
   await entity.ready()
   return entity
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition()).toBe(true), { interval: 2, timeout: PATIENCE_MS })
 }
 
 test('an edit is shown at once, told, and saved', async () => {

@@ -1,45 +1,16 @@
 // Guards against what ends in silence: rights to read, edits of what others delete, tabs that are
 // closed; and against handles that stay dead when what they name is there again.
 
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { WebSocket } from 'ws'
-import { IndelibleClient, JsonError } from './index.js'
-import { TestServer } from './testing/server.js'
-import type { ClientOptions } from './types.js'
+import { expect, test, vi } from 'vitest'
+import { JsonError } from './index.js'
+import { connect, server, until, useServer } from './testing/fixture.js'
 
 interface Member {
   name: string
   slogan?: string
 }
 
-let server: TestServer
-const clients: IndelibleClient[] = []
-
-beforeEach(async () => {
-  server = await TestServer.start()
-})
-
-afterEach(async () => {
-  vi.unstubAllGlobals()
-  for (const client of clients.splice(0)) client.close()
-  await server.stop()
-})
-
-function connect(options: Partial<ClientOptions> = {}): IndelibleClient {
-  const client = new IndelibleClient({
-    url: server.url,
-    WebSocket,
-    token: 'good',
-    reconnect: { delayMin: 5, delayMax: 20 },
-    ...options,
-  })
-  clients.push(client)
-  return client
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition()).toBe(true), { interval: 2, timeout: 5_000 })
-}
+useServer()
 
 test('edits of what somebody deletes are told, kept on show, and brought back', async () => {
   const client = connect()
@@ -133,6 +104,7 @@ test('when the token ends, every handle is emptied, told, and says why; then goe
   client.connect()
   await until(() => entity.value?.slogan === 'unsaved')
   await entity.saved()
+  await until(() => server.followed)
   server.value('team/joe', 'v1', { name: 'Joe' })
   server.tell('watched', { kind: 'team' })
   await until(() => team.value.length === 1)
@@ -171,6 +143,7 @@ test('a token that has ended and cannot be replaced ends the right to read, unti
   expect(team.status.state).toBe('no-access')
   token = 'another'
   await until(() => entity.value?.name === 'Jane')
+  await until(() => server.followed)
   server.value('team/joe', 'v1', { name: 'Joe' })
   server.tell('watched', { kind: 'team' })
   await until(() => team.value.length === 1 && team.status.state === 'synced')

@@ -1,10 +1,9 @@
 // Guards the way of what is typed, from one client's text box to another's, with the real core on a
 // real socket.
 
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { WebSocket } from 'ws'
-import { type Change, IndelibleClient, PolicyError } from './index.js'
-import { PATIENCE_MS, TestServer } from './testing/server.js'
+import { expect, test } from 'vitest'
+import { type Change, PolicyError } from './index.js'
+import { connect, server, until, useServer } from './testing/fixture.js'
 import { Box } from './testing/typing.js'
 import { applyChanges, freeze } from './value.js'
 
@@ -13,35 +12,15 @@ interface Member {
   bio: string
 }
 
-let server: TestServer
-const clients: IndelibleClient[] = []
-
-beforeEach(async () => {
-  server = await TestServer.start()
-})
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close()
-  await server.stop()
-})
+useServer()
 
 async function jane() {
-  const client = new IndelibleClient({
-    url: server.url,
-    WebSocket,
-    token: 'good',
-    reconnect: { delayMin: 5, delayMax: 20 },
-  })
-  clients.push(client)
+  const client = connect()
   const entity = client.entity<Member>('team/jane')
   await entity.ready()
   const told: { changes: readonly Change[]; local: boolean; patches: readonly unknown[] }[] = []
   entity.subscribe((_value, patches, news) => told.push({ ...news, patches }))
   return { client, entity, told }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition()).toBe(true), { interval: 2, timeout: PATIENCE_MS })
 }
 
 const splice = (index: number, remove: number, insert: string) => ({ index, remove, insert })
@@ -110,8 +89,7 @@ test('two text boxes show one text, offline too', async () => {
 
 test('a box is read-only before there is something to edit, and when there is no replica', async () => {
   server.byValue = true
-  const client = new IndelibleClient({ url: server.url, WebSocket, token: 'good' })
-  clients.push(client)
+  const client = connect()
   const entity = client.entity<Member>('team/jane')
   const box = new Box()
   entity.bindText('/bio', box.element)

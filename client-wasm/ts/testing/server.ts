@@ -65,8 +65,14 @@ export class TestServer {
     return new TestServer(server)
   }
 
+  /** Whether anybody follows anything, so that there is somebody to tell. */
+  get followed(): boolean {
+    return this.#followers.size > 0
+  }
+
   /** Cuts all connections; clients come back. */
   cut(code = 1001): void {
+    this.#followers.clear()
     for (const socket of this.#server.clients) socket.close(code, 'cut')
   }
 
@@ -75,9 +81,10 @@ export class TestServer {
     await new Promise(resolve => this.#server.close(resolve))
   }
 
-  /** Sends a frame to everybody who follows something. */
+  /** Sends a frame to everybody who follows something; there must be somebody. */
   tell(name: string, fields: Fields): void {
-    for (const socket of this.#followers) this.#send(socket, name, fields)
+    if (!this.followed) throw new Error(`nobody is there to be told: ${name}`)
+    this.#relay(name, fields)
   }
 
   /** Sends the entity anew to everybody who follows something. */
@@ -91,6 +98,10 @@ export class TestServer {
 
   patch(entity: string, version: string, patch: unknown): void {
     this.tell('patch', { entity, version, patch: JSON.stringify(patch), at: 0 })
+  }
+
+  #relay(name: string, fields: Fields): void {
+    for (const socket of this.#followers) this.#send(socket, name, fields)
   }
 
   #send(socket: WebSocket, name: string, fields: Fields): void {
@@ -121,7 +132,7 @@ export class TestServer {
         this.#create(socket, fields)
         break
       case 'delete':
-        this.tell('gone', { entity: fields.entity, code: 'deleted' })
+        this.#relay('gone', { entity: fields.entity, code: 'deleted' })
         this.#send(socket, 'admitted', { id: fields.id, entity: fields.entity, epoch: 1, seq: 2 })
         break
       case 'undelete':
@@ -188,7 +199,7 @@ export class TestServer {
         socket.terminate()
         return
       }
-      this.tell('entries', batch([entry]))
+      this.#relay('entries', batch([entry]))
     }
     this.#send(socket, 'admitted', { id, entity, epoch: 1, seq })
   }
