@@ -26,8 +26,19 @@ import type { Change, JsonObject, Unsubscribe } from './types.js'
 import { inverseOf, Steps } from './undo.js'
 import { tokens } from './value.js'
 
-/** The elements that can be bound. */
-export type TextElement = HTMLTextAreaElement | HTMLInputElement
+/** What can be bound: an `HTMLTextAreaElement`, or an `HTMLInputElement` of type `text`. */
+export interface TextElement {
+  readonly tagName: string
+  value: string
+  readOnly: boolean
+  selectionStart: number | null
+  selectionEnd: number | null
+  scrollTop: number
+  addEventListener(type: string, listener: (event: unknown) => void): void
+  removeEventListener(type: string, listener: (event: unknown) => void): void
+}
+
+type TextBox = HTMLTextAreaElement | HTMLInputElement
 
 /** How `bindText` goes about edits that are not taken. */
 export interface BindTextOptions {
@@ -50,7 +61,7 @@ export function bindText<T extends object>(
   pointer: string,
   options: BindTextOptions = {},
 ): Unsubscribe {
-  const binding = new Binding(element, entity as unknown as Entity, pointer, options)
+  const binding = new Binding(element as TextBox, entity as unknown as Entity, pointer, options)
   return () => binding.end()
 }
 
@@ -60,7 +71,7 @@ const WAYS: { readonly [inputType: string]: 'undo' | 'redo' } = {
 }
 
 class Binding {
-  readonly #element: TextElement
+  readonly #element: TextBox
   readonly #entity: Entity
   readonly #pointer: string
   readonly #options: BindTextOptions
@@ -84,7 +95,7 @@ class Binding {
   /** What the entity tells while an edit is made; `null` at other times. */
   #told: Change[] | null = null
 
-  constructor(element: TextElement, entity: Entity, pointer: string, options: BindTextOptions) {
+  constructor(element: TextBox, entity: Entity, pointer: string, options: BindTextOptions) {
     this.#element = element
     this.#entity = entity
     this.#pointer = pointer

@@ -5,6 +5,7 @@
  * and hands what the core tells to the handle that it is about; it knows no rule of the protocol.
  */
 
+import { bindMethods } from './bind-methods.js'
 import { Collection, type CollectionHost } from './collection.js'
 import { Connection } from './connection.js'
 import { Core, type CoreEvent } from './core.js'
@@ -14,6 +15,7 @@ import { toJson } from './json.js'
 import { type Deferred, Listeners, Notices } from './listeners.js'
 import { type CoreName, coreSource, firstCore } from './load.js'
 import { Requests } from './requests.js'
+import { frozen, IDLE } from './status.js'
 import type {
   ClientOptions,
   Fault,
@@ -26,15 +28,6 @@ import type {
   Unsubscribe,
 } from './types.js'
 import { askByBrowser, UnsavedGuard } from './unsaved.js'
-
-const IDLE: SyncStatus = Object.freeze({
-  state: 'offline',
-  pending: 0,
-  lastSyncTime: null,
-  violations: Object.freeze([]),
-  dropped: Object.freeze([]),
-  error: null,
-})
 
 /**
  * A client of one Indelible server. It connects when something is first asked of it and stays
@@ -70,7 +63,10 @@ export class IndelibleClient {
   #kinds: readonly KindRights[] = Object.freeze([])
   readonly #guard: UnsavedGuard
 
-  constructor(options: ClientOptions) {
+  /** Fails for no options: what is wrong with them, `status.error` says at the first connection. */
+  constructor(given: ClientOptions) {
+    // Programs in JavaScript may give none.
+    const options = given ?? ({} as ClientOptions)
     this.#options = options
     this.#name = options.name ?? 'indelible-js'
     this.#guard = new UnsavedGuard(options.preventUnsavedChanges ?? true)
@@ -93,6 +89,7 @@ export class IndelibleClient {
     )
     this.#host = this.#makeHost()
     this.#unwatchTraps = Core.watch(error => this.#restart(error))
+    bindMethods(this)
   }
 
   /** How far everything this client follows is in step with the server. Frozen. */
@@ -120,7 +117,8 @@ export class IndelibleClient {
    * opening something connects by itself.
    */
   connect(): void {
-    void this.#start()
+    // The status says why it fails.
+    this.#start().catch(() => undefined)
   }
 
   /**
@@ -289,6 +287,8 @@ export class IndelibleClient {
 
   /** Loads the core if need be and keeps the connection going. */
   async #start(): Promise<Core> {
+    const unusable = refusalOf(() => this.#connection.prepare())
+    if (unusable !== null) throw this.#fail(unusable)
     this.#loading ??= this.#load()
     const core = await this.#loading
     this.#assertOpen()
@@ -316,11 +316,16 @@ export class IndelibleClient {
     try {
       await Core.load(name, coreSource(name, this.#options))
     } catch (error) {
-      const { code, message } = error as IndelibleError
-      this.#setStatus({ ...IDLE, error: { code, message } })
-      this.#failAll({ code, message })
-      throw error
+      throw this.#fail(error as IndelibleError)
     }
+  }
+
+  /** There will be no connection, for now: says so to all. */
+  #fail(error: IndelibleError): IndelibleError {
+    const { code, message } = error
+    this.#setStatus({ ...IDLE, error: { code, message } })
+    this.#failAll({ code, message })
+    return error
   }
 
   /** Something that is followed must be a replica: the whole core takes over. */
@@ -573,11 +578,7 @@ export class IndelibleClient {
   }
 
   #setStatus(status: SyncStatus): void {
-    const told = Object.freeze({
-      ...status,
-      violations: Object.freeze(status.violations),
-      dropped: Object.freeze(status.dropped),
-    })
+    const told = frozen(status)
     this.#status = told
     this.#guardUnsaved()
     for (const collection of this.#collections.values()) collection.receiveConnection()

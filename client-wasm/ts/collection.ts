@@ -5,6 +5,7 @@
  * one otherwise; items that did not change keep their identity.
  */
 
+import { bindMethods } from './bind-methods.js'
 import { IndelibleError } from './errors.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import type {
@@ -35,7 +36,7 @@ const NO_ACCESS: readonly string[] = [
   'principal',
 ]
 
-/** What a collection needs of its client. */
+/** @internal What a collection needs of its client. */
 export interface CollectionHost {
   readonly notices: Notices
   /** Whether there is a connection. */
@@ -66,6 +67,7 @@ export class Collection<T extends object = JsonObject> {
     this.kind = kind
     this.#host = host
     this.#status = this.#statusNow()
+    bindMethods(this)
   }
 
   /** How far the collection is in step with the server, or why it cannot be. Frozen. */

@@ -14,7 +14,7 @@ export interface Author {
   readonly name: string | null
 }
 
-/** A conflict as the core reports it. */
+/** @internal A conflict as the core reports it. */
 export interface ConflictReport {
   readonly pointer: string
   readonly mine?: JsonValue
@@ -53,7 +53,7 @@ export interface Conflict {
 /** Called with all conflicts, and those among them that are new. */
 export type ConflictListener = (conflicts: readonly Conflict[], added: readonly Conflict[]) => void
 
-/** What the conflicts of an entity need of it. */
+/** @internal What the conflicts of an entity need of it. */
 interface Owner {
   readonly name: string
   readonly notices: Notices
@@ -64,7 +64,7 @@ interface Owner {
 
 const NONE: readonly Conflict[] = Object.freeze([])
 
-/** The conflicts of one entity. */
+/** @internal The conflicts of one entity. */
 export class Conflicts {
   readonly #owner: Owner
   readonly #listeners = new Listeners<[readonly Conflict[], readonly Conflict[]]>()

@@ -5,12 +5,14 @@
  * Knows nothing of frames: bytes go in and out.
  */
 
+import { endpoint } from './endpoint.js'
 import { IndelibleError } from './errors.js'
 import { askForToken } from './token.js'
 import type {
   Fault,
   TokenReason,
   TokenSource,
+  UrlLike,
   WebSocketConstructor,
   WebSocketLike,
 } from './types.js'
@@ -58,7 +60,7 @@ export interface ConnectionSink {
 
 /** How to connect. */
 export interface ConnectionOptions {
-  readonly url: string | URL
+  readonly url: string | UrlLike
   readonly token: TokenSource
   readonly WebSocket: WebSocketConstructor | undefined
   readonly delayMin: number | undefined
@@ -67,12 +69,13 @@ export interface ConnectionOptions {
 
 /** A connection that comes back. */
 export class Connection {
-  readonly #url: string
+  readonly #options: ConnectionOptions
   readonly #token: TokenSource
-  readonly #WebSocket: WebSocketConstructor
   readonly #delayMin: number
   readonly #delayMax: number
   readonly #sink: ConnectionSink
+  #url = ''
+  #WebSocket: WebSocketConstructor | null = null
   #running = false
   #socket: WebSocketLike | null = null
   /** Counts attempts, so that late news of an abandoned one can be told apart. */
@@ -96,17 +99,28 @@ export class Connection {
   readonly #wake = (): void => this.retryNow()
 
   constructor(options: ConnectionOptions, sink: ConnectionSink) {
-    this.#url = endpoint(options.url)
+    this.#options = options
     this.#token = options.token
-    this.#WebSocket = options.WebSocket ?? globalWebSocket()
     this.#delayMin = options.delayMin ?? DELAY_MIN_MS
     this.#delayMax = options.delayMax ?? DELAY_MAX_MS
     this.#sink = sink
   }
 
-  /** Connects, and goes on doing so until `stop`. */
+  /**
+   * Sees to it that there is where to connect and what to connect with.
+   *
+   * @throws IndelibleError `url` or `no-websocket`.
+   */
+  prepare(): void {
+    if (this.#running) return
+    this.#url = endpoint(this.#options.url)
+    this.#WebSocket = this.#options.WebSocket ?? globalWebSocket()
+  }
+
+  /** Connects, and goes on doing so until `stop`; throws like `prepare`. */
   start(): void {
     if (this.#running) return
+    this.prepare()
     this.#running = true
     this.#failures = 0
     this.#rejected = undefined
@@ -241,9 +255,10 @@ export class Connection {
   }
 
   #open(attempt: number, token: string | undefined): void {
+    const WebSocket = this.#WebSocket ?? globalWebSocket()
     let socket: WebSocketLike
     try {
-      socket = new this.#WebSocket(this.#url, [SUBPROTOCOL])
+      socket = new WebSocket(this.#url, [SUBPROTOCOL])
     } catch (error) {
       this.#lost(fault('connect', 'the connection could not be made', error))
       return
@@ -348,14 +363,6 @@ export class Connection {
     const ceiling = Math.min(this.#delayMax, this.#delayMin * 2 ** exponent)
     return ceiling * (0.5 + Math.random() / 2)
   }
-}
-
-function endpoint(given: string | URL): string {
-  const url = new URL(given, (globalThis as { location?: { href: string } }).location?.href)
-  url.protocol = url.protocol.replace(/^http/, 'ws')
-  if (url.pathname === '/') url.pathname = '/sync'
-  url.hash = ''
-  return url.href
 }
 
 function globalWebSocket(): WebSocketConstructor {

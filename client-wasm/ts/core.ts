@@ -147,7 +147,11 @@ export class Core {
       const bindings = await loadCore(name, source)
       if (!loaded.has(name)) loaded.set(name, { name, bindings, generation: 0 })
     } catch (cause) {
-      throw new IndelibleError('wasm', 'the WebAssembly core could not be loaded', { cause })
+      const why = cause instanceof Error ? ` (${cause.message})` : ''
+      const message =
+        `the WebAssembly core could not be loaded${why}; ` +
+        'where a bundler leaves the .wasm files of the package behind, give them as the option wasm'
+      throw new IndelibleError('wasm', message, { cause })
     }
   }
 

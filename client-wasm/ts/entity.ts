@@ -5,6 +5,7 @@
  * the same object comes back until something changed.
  */
 
+import { bindMethods } from './bind-methods.js'
 import { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
 import { type Conflict, type ConflictListener, Conflicts } from './conflicts.js'
 import type { Core, CoreEvent, Located } from './core.js'
@@ -13,6 +14,7 @@ import { assertText, IndelibleError, PolicyError } from './errors.js'
 import { JsonError, toJson } from './json.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import { locate } from './locate.js'
+import { frozen, IDLE } from './status.js'
 import type { Splice } from './text.js'
 import type {
   Draft,
@@ -31,7 +33,7 @@ import type {
 } from './types.js'
 import { applyChanges, share } from './value.js'
 
-/** What an entity needs of its client. */
+/** @internal What an entity needs of its client. */
 export interface EntityHost {
   readonly notices: Notices
   /** The living core, if it is loaded. */
@@ -51,15 +53,6 @@ export type ValueListener<T> = (
   patches: readonly Patch[],
   news: ValueNews,
 ) => void
-
-const IDLE: SyncStatus = Object.freeze({
-  state: 'offline',
-  pending: 0,
-  lastSyncTime: null,
-  violations: Object.freeze([]),
-  dropped: Object.freeze([]),
-  error: null,
-})
 
 interface Waiter extends Deferred<void> {
   readonly edit: number
@@ -102,6 +95,7 @@ export class Entity<T extends object = JsonObject> {
       },
       edited: core => this.#edited(core),
     })
+    bindMethods(this)
   }
 
   /** The kind: the name up to the slash. */
@@ -315,12 +309,8 @@ export class Entity<T extends object = JsonObject> {
 
   /** @internal */
   receiveStatus(status: SyncStatus): void {
-    this.#status = Object.freeze({
-      ...status,
-      violations: Object.freeze(status.violations),
-      dropped: Object.freeze(status.dropped),
-    })
-    const told = this.#status
+    const told = frozen(status)
+    this.#status = told
     this.#host.notices.add(() => this.#statuses.tell(told))
   }
 

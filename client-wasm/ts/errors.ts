@@ -8,7 +8,7 @@ export class IndelibleError extends Error {
   /** Stable code, such as `not-ready`, `closed`, `unauthorized`, `gone`. */
   readonly code: string
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, options?: { readonly cause?: unknown }) {
     super(message, options)
     this.code = code
   }

@@ -9,8 +9,10 @@ export { IndelibleError, PolicyError } from './errors.js'
 export { JsonError } from './json.js'
 export type { Splice } from './text.js'
 export type {
+  Bytes,
   Change,
   ClientOptions,
+  CompiledModule,
   Draft,
   Dropped,
   EntityMode,
@@ -23,6 +25,7 @@ export type {
   Partially,
   Patch,
   Principal,
+  ResponseLike,
   SignOutOptions,
   SyncState,
   SyncStatus,
@@ -30,6 +33,7 @@ export type {
   TokenReason,
   TokenSource,
   Unsubscribe,
+  UrlLike,
   ValueNews,
   Violation,
   WasmSource,

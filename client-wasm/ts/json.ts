@@ -16,7 +16,7 @@ export class JsonError extends IndelibleError {
   /** Where in the value: a JSON Pointer. */
   readonly pointer: string
 
-  constructor(pointer: string, reason: string, options?: ErrorOptions) {
+  constructor(pointer: string, reason: string, options?: { readonly cause?: unknown }) {
     super('json', `${pointer === '' ? 'the value' : pointer}: ${reason}`, options)
     this.pointer = pointer
   }

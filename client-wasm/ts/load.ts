@@ -35,26 +35,33 @@ export function loadCore(name: CoreName, source?: WasmSource): Promise<Bindings>
   return load
 }
 
-// The URLs are written out, because bundlers recognise just this form.
+// The URLs are written out, because bundlers recognise just this form. They are made only where they
+// are needed: what some bundlers leave of `import.meta.url` is no URL.
 
 async function loadValues(source?: WasmSource): Promise<Bindings> {
   const bindings = await import('./wasm/values.js')
-  const beside = new URL('./wasm/values_bg.wasm', import.meta.url)
-  await bindings.default({ module_or_path: source ?? (await readFileUrl(beside)) })
+  const beside = source ?? (await readable(new URL('./wasm/values_bg.wasm', import.meta.url)))
+  await bindings.default({ module_or_path: beside as ModuleSource })
   return bindings
 }
 
 async function loadWhole(source?: WasmSource): Promise<Bindings> {
   const bindings = await import('./wasm/indelible.js')
-  const beside = new URL('./wasm/indelible_bg.wasm', import.meta.url)
-  await bindings.default({ module_or_path: source ?? (await readFileUrl(beside)) })
+  const beside = source ?? (await readable(new URL('./wasm/indelible_bg.wasm', import.meta.url)))
+  await bindings.default({ module_or_path: beside as ModuleSource })
   return bindings
 }
 
-/** Node's `fetch` does not read files; a browser's has no need of this. */
-async function readFileUrl(url: URL): Promise<BufferSource | URL> {
-  if (url.protocol !== 'file:' || typeof process === 'undefined') return url
-  const { readFile } = await import('node:fs/promises')
+type ModuleSource = Exclude<Parameters<Module['default']>[0], undefined>
+
+/**
+ * Node's `fetch` does not read files; a browser's has no need of this. Node is asked for its module
+ * at run time, since bundlers for browsers follow every `import` and know none of that name.
+ */
+async function readable(url: URL): Promise<BufferSource | URL> {
+  const { process } = globalThis as { process?: Partial<NodeJS.Process> }
+  if (url.protocol !== 'file:' || process?.getBuiltinModule === undefined) return url
+  const { readFile } = process.getBuiltinModule('node:fs/promises')
   return new Uint8Array(await readFile(url))
 }
 

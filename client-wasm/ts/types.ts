@@ -178,12 +178,15 @@ export interface MergeOptions<T> {
   readonly base?: T
 }
 
+/** A `Uint8Array` on a plain buffer: the type has a parameter for that since TypeScript 5.7. */
+export type Bytes = ReturnType<Uint8Array['slice']>
+
 /** The part of the WebSocket interface that the client uses; browsers, Node 22 and `ws` provide it. */
 export interface WebSocketLike {
   binaryType: string
   readonly readyState: number
   readonly bufferedAmount: number
-  send(data: Uint8Array<ArrayBuffer>): void
+  send(data: Bytes): void
   close(code?: number, reason?: string): void
   addEventListener(type: 'open' | 'error', listener: () => void): void
   addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void
@@ -238,8 +241,12 @@ export interface SignOutOptions {
 
 /** Options of `IndelibleClient`. */
 export interface ClientOptions {
-  /** Where the server is: `ws:`, `wss:`, `http:` or `https:`; the path defaults to `/sync`. */
-  readonly url: string | URL
+  /**
+   * Where the server is: `ws:`, `wss:`, `http:` or `https:`; the path defaults to `/sync`. In a page it
+   * may be relative to the page's own address. What is no such URL fails at the first connection:
+   * `status.error` has the code `url`.
+   */
+  readonly url: string | UrlLike
   /**
    * Asked at every connection, and before the token in use ends: while a callback gives tokens, no
    * connection ends for want of one. A client without this option begins with the small core for values
@@ -248,7 +255,10 @@ export interface ClientOptions {
   readonly token?: TokenSource
   /** Where pending edits and replicas are kept. `memory`: they live as long as the client. */
   readonly store?: 'memory'
-  /** Needed where there is no global `WebSocket` (Node 20). */
+  /**
+   * Needed where there is no global `WebSocket` (Node 20): without it the first connection fails, and
+   * `status.error` has the code `no-websocket`.
+   */
   readonly WebSocket?: WebSocketConstructor
   /**
    * The compiled cores, where the package's own files cannot be found (unusual bundlers). One
@@ -266,10 +276,32 @@ export interface ClientOptions {
   readonly reconnect?: { readonly delayMin?: number; readonly delayMax?: number }
 }
 
-/** The compiled core or the way to it. */
-export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
+/** The compiled core or the way to it: a URL, a `Response`, its bytes, or a `WebAssembly.Module`. */
+export type WasmSource =
+  | string
+  | UrlLike
+  | ResponseLike
+  | ArrayBuffer
+  | ArrayBufferView
+  | CompiledModule
 
-/** Both compiled cores: `wasm/indelible_bg.wasm` and `wasm/values_bg.wasm` of the package. */
+// Not the types of the DOM: programs without a page compile against this package too.
+
+/** A `URL`. */
+export interface UrlLike {
+  readonly href: string
+}
+
+/** A `Response` of `fetch`. */
+export interface ResponseLike {
+  readonly status: number
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+/** A `WebAssembly.Module`, which has no members to know it by. */
+export type CompiledModule = object
+
+/** Both compiled cores: `indelible/wasm/whole.wasm` and `indelible/wasm/values.wasm`. */
 export interface WasmSources {
   readonly whole: WasmSource
   readonly values: WasmSource

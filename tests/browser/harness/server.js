@@ -48,21 +48,22 @@ export class Server {
   /**
    * @param {string} data
    * @param {number} port
-   * @param {string | undefined} schema
+   * @param {{ schema?: string, origins?: string[] }} options
    */
-  constructor(data, port, schema) {
+  constructor(data, port, { schema, origins = [] }) {
     this.data = data
     this.port = port
     this.schema = schema
+    this.origins = origins
   }
 
   /**
-   * @param {{ schema?: string }} [options]
+   * @param {{ schema?: string, origins?: string[] }} [options] whose pages may connect besides its own
    * @returns {Promise<Server>}
    */
-  static async fresh({ schema } = {}) {
+  static async fresh(options = {}) {
     const data = await mkdtemp(join(tmpdir(), 'indelible-browser-'))
-    const server = new Server(data, await freePort(), schema)
+    const server = new Server(data, await freePort(), options)
     await server.start()
     return server
   }
@@ -79,6 +80,7 @@ export class Server {
   async start() {
     const words = ['serve', '--dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.data]
     if (this.schema) words.push('--schema', this.schema)
+    for (const origin of this.origins) words.push('--allow-origin', origin)
     const started = spawn(binary(), words, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = started
     for (const stream of [started.stdout, started.stderr]) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::build;
 use crate::deny;
-use crate::npm::{BROWSER_TESTS, CLIENT, PAGES};
+use crate::npm::{BROWSER_TESTS, CLIENT, INTEROP_TESTS, PAGES, Package};
 use crate::run::{Failure, Outcome, run, succeeds};
 use crate::system;
 use crate::workspace::Workspace;
@@ -36,6 +36,11 @@ const STEPS: &[Step] = &[
     step("doctests", "examples in the docs", doctests),
     step("docs", "cargo doc", docs),
     step("browser", "tests in Chromium", browser),
+    step(
+        "interop",
+        "the packed package in bundlers and TypeScript",
+        interop,
+    ),
 ];
 
 const fn step(name: &'static str, about: &'static str, check: fn(&Context<'_>) -> Outcome) -> Step {
@@ -205,12 +210,23 @@ fn docs(context: &Context<'_>) -> Outcome {
 }
 
 fn browser(context: &Context<'_>) -> Outcome {
+    in_chromium(context, BROWSER_TESTS)
+}
+
+fn interop(context: &Context<'_>) -> Outcome {
+    // Its tests start the server and the browser as those do.
+    BROWSER_TESTS.install(context.workspace)?;
+    in_chromium(context, INTEROP_TESTS)
+}
+
+/// Runs the tests of a package that needs the products and a browser.
+fn in_chromium(context: &Context<'_>, package: Package) -> Outcome {
     let workspace = context.workspace;
     build::web(workspace)?;
     run(&mut context.cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
-    BROWSER_TESTS.install(workspace)?;
-    run(&mut BROWSER_TESTS.script(workspace, "check"))?;
-    let mut tests = BROWSER_TESTS.script(workspace, "test");
+    package.install(workspace)?;
+    run(&mut package.script(workspace, "check"))?;
+    let mut tests = package.script(workspace, "test");
     context.tell(&mut tests);
     run(tests.env("INDELIBLE_CHROMIUM", system::require_chromium()?))
 }

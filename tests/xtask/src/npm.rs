@@ -22,6 +22,8 @@ pub(crate) const CLIENT: Package = Package("client-wasm");
 pub(crate) const PAGES: Package = Package("server/console");
 /// The tests that drive a browser.
 pub(crate) const BROWSER_TESTS: Package = Package("tests/browser");
+/// The tests that use the package as others get it, in their bundlers and TypeScripts.
+pub(crate) const INTEROP_TESTS: Package = Package("tests/interop");
 
 impl Package {
     /// Installs exactly the locked versions, where that has not been done.

@@ -1,0 +1,55 @@
+/** Where a connection goes: the option `url`, completed and checked. */
+
+import { IndelibleError } from './errors.js'
+import type { UrlLike } from './types.js'
+
+const EXAMPLE = 'such as wss://example.org/sync'
+
+/**
+ * The URL of the socket. In a page, or a worker, `given` may be relative to its address.
+ *
+ * Throws an `IndelibleError` with the code `url` for what is no URL of a server. Programs are written
+ * in JavaScript too, so anything may be given.
+ */
+export function endpoint(given: string | UrlLike): string {
+  const text = textOf(given)
+  const url = completed(text)
+  url.protocol = url.protocol.replace(/^http/, 'ws')
+  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
+    const found = JSON.stringify(text)
+    throw unusable(`the url ${found} must begin with ws:, wss:, http: or https:, ${EXAMPLE}`)
+  }
+  if (url.pathname === '/') url.pathname = '/sync'
+  url.hash = ''
+  return url.href
+}
+
+function textOf(given: unknown): string {
+  const href = typeof given === 'object' && given !== null && 'href' in given ? given.href : given
+  if (href === undefined || href === null || href === '') {
+    throw unusable(`the option url is missing: give the address of the server, ${EXAMPLE}`)
+  }
+  if (typeof href === 'string') return href
+  throw unusable(`the option url must be a text or a URL, not ${typeof href}: ${EXAMPLE}`)
+}
+
+function completed(text: string): URL {
+  const { location } = globalThis as { location?: { readonly href: string } }
+  try {
+    return new URL(text, location?.href)
+  } catch {
+    const found = JSON.stringify(text)
+    // With a base, only what is wrong by itself fails.
+    const wrong = /^[a-z][a-z\d+.-]*:/i.test(text)
+    throw unusable(
+      wrong
+        ? `the url ${found} is not valid: give one ${EXAMPLE}`
+        : `the url ${found} is relative, and there is no page here that it could be relative to: ` +
+            `give a whole one, ${EXAMPLE}`,
+    )
+  }
+}
+
+function unusable(message: string): IndelibleError {
+  return new IndelibleError('url', message)
+}
