@@ -1,41 +1,44 @@
 //! Tokens: who somebody is, signed.
 //!
 //! A token is a JWT (RFC 7519) signed with HS256 (RFC 7518) by the secret of the key file. Its
-//! claims: `sub` (the principal's id), `name`, `roles`, `iat`, `exp`, and `iss` and `aud`, which
-//! both must be `indelible`. The algorithm is fixed here; the one a token names is only compared.
+//! claims: `sub` (the principal's id), `name`, `roles`, `iat`, `exp`, `nbf`, and `iss` and `aud`,
+//! which must be and include `indelible`. The algorithm is fixed here; the one a token names is only
+//! compared.
 //!
 //! Invariant: a [`Principal`] from here is either anonymous or was signed by the secret, is not
-//! expired and does not carry an id reserved for the server.
+//! expired and does not carry an id reserved for the server. Nothing of a token's claims is looked
+//! at, or reported, before its signature was found good.
 //! Must never know: what a role may do; connections; where tokens come from.
+
+mod claims;
+mod hs256;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
-
 use indelible_engine::principal::{Principal, is_reserved_id};
 use indelible_engine::time::Timestamp;
-use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
-use sha2::Sha256;
-use signature::{Signer, Verifier};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
+use crate::clock;
 use crate::config::{
     PRINCIPAL_ID_BYTES_MAX, PRINCIPAL_NAME_BYTES_MAX, ROLE_BYTES_MAX, ROLES_MAX, TOKEN_BYTES_MAX,
-    TOKEN_LEEWAY, TOKEN_TTL_MAX,
+    TOKEN_TTL_MAX,
 };
 use crate::keys::Keys;
 
 const ISSUER: &str = "indelible";
 const AUDIENCE: &str = "indelible";
 
-#[derive(Debug, Serialize, Deserialize)]
+/// The claims of tokens that we issue.
+#[derive(Debug, Serialize)]
 struct Claims {
     sub: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     roles: BTreeSet<String>,
     iat: i64,
@@ -53,31 +56,64 @@ pub struct Authenticated {
     pub expires: Timestamp,
 }
 
-/// Why a token is not taken. Says nothing about the token's content.
+/// Why a token is not taken. Says nothing of what is in a token that was not signed with this
+/// server's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
 pub enum TokenError {
-    /// It was good once.
-    #[error("the token has expired")]
-    Expired,
-    /// It was not signed with this server's key.
-    #[error("the token is not signed with this server's key")]
-    Signature,
-    /// It is no JWT, or names another algorithm.
-    #[error("this is not a token")]
+    /// It is no JWT.
     Malformed,
-    /// A claim is missing or not what this server asks for.
-    #[error("the token's claims are not for this server")]
-    Claims,
+    /// It is longer than any that is looked at.
+    TooLong,
+    /// It names another algorithm, or none.
+    Algorithm,
+    /// Its header demands what this server does not know (RFC 7515 §4.1.11).
+    Critical,
+    /// It was not signed with this server's key.
+    Signature,
+    /// It was good once.
+    Expired,
+    /// It will be good.
+    NotYetValid,
+    /// Somebody else issued it.
+    Issuer,
+    /// It is for others.
+    Audience,
+    /// A claim is missing, or is not what it has to be: a sentence that names it.
+    Claim(&'static str),
 }
 
 impl TokenError {
-    /// The stable name that clients go by.
+    /// The stable name, for logs.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Expired => "token-expired",
+            Self::Malformed | Self::TooLong => "token-malformed",
+            Self::Algorithm => "token-algorithm",
+            Self::Critical => "token-critical",
             Self::Signature => "token-signature",
-            Self::Malformed => "token-malformed",
-            Self::Claims => "token-claims",
+            Self::Expired => "token-expired",
+            Self::NotYetValid => "token-not-yet-valid",
+            Self::Issuer => "token-issuer",
+            Self::Audience => "token-audience",
+            Self::Claim(_) => "token-claims",
+        }
+    }
+
+    /// A sentence for whoever presents the token; short enough to close a connection with.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Malformed => "this is not a token: a JWT in compact form is expected",
+            Self::TooLong => "the token is too long",
+            Self::Algorithm => "the token must be signed with HS256",
+            Self::Critical => {
+                "the token's header demands an extension (crit) that this server does not know"
+            }
+            Self::Signature => "the token is not signed with this server's key",
+            Self::Expired => "the token has expired",
+            Self::NotYetValid => "the token is not valid yet",
+            Self::Issuer => "the token's issuer (iss) is not \"indelible\"",
+            Self::Audience => "the token's audience (aud) does not include \"indelible\"",
+            Self::Claim(text) => text,
         }
     }
 }
@@ -125,13 +161,12 @@ impl Auth {
     /// Tokens signed with the secret of these keys.
     pub fn new(keys: &Keys) -> Self {
         // A second call finds it installed already, and nobody else in this process installs one.
-        let _ = HMAC_ONLY.install_default();
+        let _ = hs256::ALONE.install_default();
+        // Claims are judged in `claims`: with fractions, with reasons, and all with one leeway.
         let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = TOKEN_LEEWAY.as_secs();
-        validation.validate_nbf = true;
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
         Self {
             signing: EncodingKey::from_secret(keys.token_secret()),
             verifying: DecodingKey::from_secret(keys.token_secret()),
@@ -144,28 +179,25 @@ impl Auth {
     /// # Errors
     /// Says which of a few ways of being wrong, never what was in it.
     pub fn verify(&self, token: &str) -> Result<Authenticated, TokenError> {
+        self.verify_at(token, clock::now())
+    }
+
+    fn verify_at(&self, token: &str, now: Timestamp) -> Result<Authenticated, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(TokenError::Malformed);
+            return Err(TokenError::TooLong);
         }
-        // `decode` reads the header again, but would not tell a bad header from bad claims.
-        match jsonwebtoken::decode_header(token) {
-            Ok(header) if header.alg == Algorithm::HS256 => {}
-            _ => return Err(TokenError::Malformed),
-        }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation);
-        let claims = decoded.map_err(|error| token_error(error.kind()))?.claims;
-        let expires = claims
-            .exp
-            .checked_mul(1000)
-            .map(Timestamp)
-            .ok_or(TokenError::Claims)?;
-        let principal = Principal {
-            id: claims.sub,
-            name: claims.name,
-            roles: claims.roles,
-        };
-        check(&principal).map_err(|_| TokenError::Claims)?;
-        Ok(Authenticated { principal, expires })
+        claims::check_header(token)?;
+        let decoded =
+            jsonwebtoken::decode::<Map<String, Value>>(token, &self.verifying, &self.validation);
+        let found = decoded.map_err(|error| match error.kind() {
+            ErrorKind::InvalidSignature => TokenError::Signature,
+            _ => TokenError::Malformed,
+        })?;
+        let authenticated = claims::judge(&found.claims, now)?;
+        check(&authenticated.principal).map_err(|_| {
+            TokenError::Claim("nobody can sign in with the sub, name or roles of this token")
+        })?;
+        Ok(authenticated)
     }
 
     /// Signs a token for a principal.
@@ -227,78 +259,6 @@ fn check_text(what: &'static str, text: &str, bytes_max: usize) -> Result<(), Is
     Ok(())
 }
 
-fn token_error(kind: &ErrorKind) -> TokenError {
-    match kind {
-        ErrorKind::ExpiredSignature => TokenError::Expired,
-        ErrorKind::InvalidSignature => TokenError::Signature,
-        ErrorKind::MissingRequiredClaim(_)
-        | ErrorKind::InvalidClaimFormat(_)
-        | ErrorKind::InvalidIssuer
-        | ErrorKind::InvalidAudience
-        | ErrorKind::InvalidSubject
-        | ErrorKind::ImmatureSignature => TokenError::Claims,
-        // The header was read before; what is left are the claims, read after the signature.
-        ErrorKind::Json(error) if error.is_data() => TokenError::Claims,
-        _ => TokenError::Malformed,
-    }
-}
-
-/// HS256 and nothing else. The providers that come with `jsonwebtoken` bring RSA and elliptic
-/// curves along, which no token of ours uses and which would only widen what can be attacked.
-static HMAC_ONLY: CryptoProvider = CryptoProvider {
-    signer_factory: |algorithm, key| match algorithm {
-        Algorithm::HS256 => Ok(Box::new(HmacSha256::new(key.as_bytes()))),
-        _ => Err(ErrorKind::UnsupportedAlgorithm.into()),
-    },
-    verifier_factory: |algorithm, key| match algorithm {
-        Algorithm::HS256 => Ok(Box::new(HmacSha256::new(key.try_get_as_bytes()?))),
-        _ => Err(ErrorKind::UnsupportedAlgorithm.into()),
-    },
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-struct HmacSha256(Hmac<Sha256>);
-
-impl HmacSha256 {
-    fn new(key: &[u8]) -> Self {
-        Self(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
-    }
-}
-
-impl Signer<Vec<u8>> for HmacSha256 {
-    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        Ok(self
-            .0
-            .clone()
-            .chain_update(message)
-            .finalize()
-            .into_bytes()
-            .to_vec())
-    }
-}
-
-impl Verifier<Vec<u8>> for HmacSha256 {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        self.0
-            .clone()
-            .chain_update(message)
-            .verify_slice(signature)
-            .map_err(|_| signature::Error::new())
-    }
-}
-
-impl JwtSigner for HmacSha256 {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
-    }
-}
-
-impl JwtVerifier for HmacSha256 {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
-    }
-}
-
 #[cfg(test)]
 mod tests {
     //! Guards against tokens that are taken although they are forged, stale or meant for others.
@@ -308,7 +268,11 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+    use signature::Signer;
+
+    use super::hs256::HmacSha256;
     use super::*;
+    use crate::config::TOKEN_LEEWAY;
 
     fn auth(dir: &tempfile::TempDir) -> Auth {
         Auth::new(&Keys::open_or_create(dir.path()).unwrap())
@@ -365,74 +329,221 @@ mod tests {
             auth_here.verify(&token(&auth(&other), old)),
             Err(TokenError::Signature)
         );
-        for bad in ["", "a", "a.b.c", "....", &"x".repeat(TOKEN_BYTES_MAX + 1)] {
+        let long = "x".repeat(TOKEN_BYTES_MAX + 1);
+        assert_eq!(auth_here.verify(&long), Err(TokenError::TooLong));
+        for bad in ["", "a", "a.b.c", "...."] {
             assert_eq!(auth_here.verify(bad), Err(TokenError::Malformed), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn the_algorithm_is_not_the_token_s_choice() {
-        let dir = tempfile::tempdir().unwrap();
-        let auth = auth(&dir);
-        let claims = format!(
-            r#"{{"sub":"a","roles":[],"iat":0,"exp":{},"iss":"indelible","aud":"indelible"}}"#,
-            now().0 / 1000 + 60
-        );
-        assert!(
-            auth.verify(&signed(&auth, r#"{"alg":"HS256"}"#, &claims))
-                .is_ok()
-        );
-        for header in [
-            r#"{"alg":"none"}"#,
-            r#"{"alg":"HS512"}"#,
-            r#"{"alg":"RS256"}"#,
-            "{}",
-        ] {
-            let token = signed(&auth, header, &claims);
-            assert_eq!(auth.verify(&token), Err(TokenError::Malformed), "{header}");
-            let unsigned = format!("{}.", token.rsplit_once('.').unwrap().0);
+        let whole = token(&auth_here, now());
+        let claims = whole.split('.').nth(1).unwrap();
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
+        for bad in [format!("{header}.{claims}"), format!("{whole}.x")] {
             assert_eq!(
-                auth.verify(&unsigned),
+                auth_here.verify(&bad),
                 Err(TokenError::Malformed),
-                "{header}"
+                "{bad:?}"
+            );
+        }
+        assert_eq!(
+            auth_here.verify(&format!("{header}.{claims}.")),
+            Err(TokenError::Signature)
+        );
+        for bad in ["[]", "5", "\"x\"", "null", "{", ""] {
+            assert_eq!(
+                auth_here.verify(&signed(&auth_here, HS256, bad)),
+                Err(TokenError::Malformed),
+                "{bad:?}"
             );
         }
     }
 
+    const HS256: &str = r#"{"alg":"HS256"}"#;
+
     #[test]
-    fn every_claim_is_asked_for() {
+    fn the_header_says_hs256_and_demands_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let auth = auth(&dir);
-        let good = serde_json::json!({
-            "sub": "a", "roles": ["editor"], "iat": 0, "exp": now().0 / 1000 + 60,
+        let claims = good(now()).to_string();
+        let malformed = TokenError::Malformed;
+        for (header, outcome) in [
+            (HS256, None),
+            (r#"{"alg":"HS256","typ":"JWT","kid":"any"}"#, None),
+            (r#"{"alg":"none"}"#, Some(TokenError::Algorithm)),
+            (r#"{"alg":"HS512"}"#, Some(TokenError::Algorithm)),
+            (r#"{"alg":"RS256"}"#, Some(TokenError::Algorithm)),
+            (r#"{"alg":"hs256"}"#, Some(TokenError::Algorithm)),
+            (r#"{"alg":"Unheard"}"#, Some(TokenError::Algorithm)),
+            (r#"{"alg":["HS256"]}"#, Some(TokenError::Algorithm)),
+            ("{}", Some(TokenError::Algorithm)),
+            (
+                r#"{"alg":"HS256","crit":["b64"],"b64":true}"#,
+                Some(TokenError::Critical),
+            ),
+            (
+                r#"{"alg":"HS256","crit":["exp"],"exp":1}"#,
+                Some(TokenError::Critical),
+            ),
+            (
+                r#"{"alg":"HS256","crit":["alg"]}"#,
+                Some(TokenError::Critical),
+            ),
+            (r#"{"alg":"HS256","crit":[]}"#, Some(malformed)),
+            (r#"{"alg":"HS256","crit":null}"#, Some(malformed)),
+            (r#"{"alg":"HS256","crit":"b64"}"#, Some(malformed)),
+            (r#"{"alg":"HS256","crit":[1]}"#, Some(malformed)),
+            ("[]", Some(malformed)),
+            ("{", Some(malformed)),
+        ] {
+            let token = signed(&auth, header, &claims);
+            assert_eq!(auth.verify(&token).err(), outcome, "{header}");
+            // The same without a signature is no better.
+            let unsigned = format!("{}.", token.rsplit_once('.').unwrap().0);
+            let outcome = outcome.unwrap_or(TokenError::Signature);
+            assert_eq!(auth.verify(&unsigned), Err(outcome), "{header}");
+        }
+    }
+
+    /// The claims of a token that is good at `now`.
+    fn good(now: Timestamp) -> Value {
+        serde_json::json!({
+            "sub": "a", "roles": ["editor"], "iat": 0, "exp": now.0 / 1000 + 60,
             "iss": "indelible", "aud": "indelible",
-        });
-        let verify = |claims: &serde_json::Value| {
-            auth.verify(&signed(&auth, r#"{"alg":"HS256"}"#, &claims.to_string()))
+        })
+    }
+
+    #[test]
+    fn every_claim_is_asked_for_and_the_answer_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let auth = auth(&dir);
+        let verify = |claims: &Value| auth.verify(&signed(&auth, HS256, &claims.to_string()));
+        assert!(verify(&good(now())).is_ok());
+        let names = |outcome: Result<Authenticated, TokenError>, claim: &str| {
+            let error = outcome.expect_err(claim);
+            assert!(matches!(error, TokenError::Claim(_)), "{claim}: {error}");
+            assert!(error.to_string().contains(claim), "{claim}: {error}");
         };
-        assert!(verify(&good).is_ok());
         for claim in ["sub", "roles", "iat", "exp", "iss", "aud"] {
-            let mut claims = good.clone();
+            let mut claims = good(now());
             claims.as_object_mut().unwrap().remove(claim);
-            assert_eq!(verify(&claims), Err(TokenError::Claims), "without {claim}");
+            names(verify(&claims), claim);
         }
         for (claim, bad) in [
-            ("iss", "somebody"),
-            ("aud", "something"),
+            ("sub", serde_json::json!(5)),
+            ("name", serde_json::json!({})),
+            ("roles", serde_json::json!("editor")),
+            ("roles", serde_json::json!(["editor", 1])),
+            ("iat", serde_json::json!("0")),
+            ("exp", serde_json::json!("9999999999")),
+            ("exp", serde_json::json!(1e300)),
+            ("exp", Value::Null),
+            ("nbf", serde_json::json!("0")),
+            ("nbf", Value::Null),
+            ("iss", serde_json::json!(["indelible"])),
+            ("aud", serde_json::json!({})),
+            ("aud", serde_json::json!(["indelible", 5])),
+        ] {
+            let mut claims = good(now());
+            claims[claim] = bad;
+            names(verify(&claims), claim);
+        }
+        for (claim, bad) in [
             ("sub", "system"),
             ("sub", "anonymous"),
             ("sub", ""),
             ("sub", "a\u{0}b"),
             ("name", "a\nb"),
         ] {
-            let mut claims = good.clone();
+            let mut claims = good(now());
             claims[claim] = bad.into();
-            assert_eq!(
-                verify(&claims),
-                Err(TokenError::Claims),
+            let refused = verify(&claims);
+            assert!(
+                matches!(refused, Err(TokenError::Claim(_))),
                 "{claim} = {bad:?}"
             );
         }
+    }
+
+    #[test]
+    fn issuer_and_audience_are_us() {
+        let dir = tempfile::tempdir().unwrap();
+        let auth = auth(&dir);
+        for (claim, value, outcome) in [
+            ("aud", serde_json::json!(["other", "indelible"]), None),
+            ("aud", serde_json::json!(["indelible"]), None),
+            (
+                "aud",
+                serde_json::json!("other"),
+                Some(TokenError::Audience),
+            ),
+            (
+                "aud",
+                serde_json::json!(["other"]),
+                Some(TokenError::Audience),
+            ),
+            ("aud", serde_json::json!([]), Some(TokenError::Audience)),
+            (
+                "aud",
+                serde_json::json!("Indelible"),
+                Some(TokenError::Audience),
+            ),
+            ("iss", serde_json::json!("other"), Some(TokenError::Issuer)),
+            ("iss", serde_json::json!(""), Some(TokenError::Issuer)),
+        ] {
+            let mut claims = good(now());
+            claims[claim] = value.clone();
+            let token = signed(&auth, HS256, &claims.to_string());
+            assert_eq!(auth.verify(&token).err(), outcome, "{claim} = {value}");
+        }
+    }
+
+    /// One leeway, whether clocks are too fast or too slow, and times in fractions of a second.
+    #[test]
+    fn times_are_exact_and_have_one_leeway() {
+        let dir = tempfile::tempdir().unwrap();
+        let auth = auth(&dir);
+        let leeway = i64::try_from(TOKEN_LEEWAY.as_millis()).unwrap();
+        let at = Timestamp(1_800_000_000_500);
+        for (claim, seconds, now, outcome) in [
+            ("exp", 1_800_000_000.5, at.0 + leeway - 1, None),
+            (
+                "exp",
+                1_800_000_000.5,
+                at.0 + leeway,
+                Some(TokenError::Expired),
+            ),
+            ("nbf", 1_800_000_000.5, at.0 - leeway, None),
+            (
+                "nbf",
+                1_800_000_000.5,
+                at.0 - leeway - 1,
+                Some(TokenError::NotYetValid),
+            ),
+            ("iat", 1_800_000_000.5, at.0 - leeway, None),
+            (
+                "iat",
+                1_800_000_000.5,
+                at.0 - leeway - 1,
+                Some(TokenError::NotYetValid),
+            ),
+            ("nbf", 0.25, at.0, None),
+            ("iat", -1.5, at.0, None),
+            ("exp", -1.5, at.0, Some(TokenError::Expired)),
+        ] {
+            let now = Timestamp(now);
+            let mut claims = good(now);
+            claims[claim] = seconds.into();
+            let token = signed(&auth, HS256, &claims.to_string());
+            assert_eq!(
+                auth.verify_at(&token, now).err(),
+                outcome,
+                "{claim} {now:?}"
+            );
+        }
+        let mut claims = good(at);
+        claims["exp"] = 1_800_000_060.25.into();
+        let token = signed(&auth, HS256, &claims.to_string());
+        let found = auth.verify_at(&token, at).unwrap();
+        assert_eq!(found.expires, Timestamp(1_800_000_060_250));
     }
 
     #[test]

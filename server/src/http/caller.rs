@@ -33,7 +33,7 @@ impl FromRequestParts<App> for Caller {
             Ok(authenticated) => Ok(Self(authenticated.principal)),
             Err(error) => {
                 tracing::info!(code = error.code(), "a token was refused");
-                Err(Problem::bad_token())
+                Err(Problem::bad_token().detail(error.to_string()))
             }
         }
     }

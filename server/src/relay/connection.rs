@@ -28,8 +28,9 @@ use super::fanout::Outbox;
 use super::frames;
 use super::hub::Hub;
 use super::socket::{self, Socket};
+use crate::auth::TokenError;
 use crate::clock;
-use crate::config::ConnectionSettings;
+use crate::config::{ConnectionSettings, TOKEN_LEEWAY};
 
 /// Close codes of the protocol; see `docs/protocol.md`.
 pub(crate) mod close_code {
@@ -174,8 +175,8 @@ async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Ca
         }),
         Err(error) => {
             tracing::info!(%error, "a token was refused");
-            let end = End::new(close_code::UNAUTHORIZED, "bad token");
-            refuse("bad-token", "the token is invalid or has expired", end)
+            let end = End::new(close_code::UNAUTHORIZED, error.text());
+            refuse("bad-token", error.text(), end)
         }
     }
 }
@@ -244,7 +245,9 @@ fn transport_end(error: &axum::Error) -> Option<End> {
 /// The end of a token, and when to give notice of it.
 struct Deadline {
     expires: Timestamp,
-    /// How long before the end: of a short-lived token, when half of what it had left is over, so
+    /// When the connection ends: until then a new one would be taken, too.
+    ends: Timestamp,
+    /// How long before that: of a short-lived token, when half of what it had left is over, so
     /// that fresh ones are asked for no more than twice in the life of one.
     notice: Duration,
     noticed: bool,
@@ -253,9 +256,11 @@ struct Deadline {
 impl Deadline {
     /// For a token that is presented now.
     fn new(expires: Timestamp, notice: Duration) -> Self {
+        let leeway = i64::try_from(TOKEN_LEEWAY.as_millis()).unwrap_or(i64::MAX);
         Self {
             expires,
-            notice: notice.min(clock::until(expires) / 2),
+            ends: Timestamp(expires.0.saturating_add(leeway)),
+            notice: notice.min(clock::until(expires) / 2) + TOKEN_LEEWAY,
             noticed: false,
         }
     }
@@ -320,16 +325,17 @@ impl Serving<'_> {
             true => Duration::ZERO,
             false => deadline.notice,
         };
-        let left = clock::until(deadline.expires).saturating_sub(notice);
+        let left = clock::until(deadline.ends).saturating_sub(notice);
         Instant::now() + left.min(TIMER_MAX)
     }
 
     /// Gives notice of the token's end, and says when it has come.
     fn check_token(&mut self) -> Option<End> {
         let deadline = self.deadline.as_mut()?;
-        let left = clock::until(deadline.expires);
+        let left = clock::until(deadline.ends);
         if left.is_zero() {
-            return Some(End::new(close_code::UNAUTHORIZED, "token expired"));
+            let text = TokenError::Expired.text();
+            return Some(End::new(close_code::UNAUTHORIZED, text));
         }
         if left <= deadline.notice && !deadline.noticed {
             deadline.noticed = true;
@@ -371,10 +377,9 @@ impl Serving<'_> {
     ) -> Result<crate::auth::Authenticated, End> {
         following.hub().auth().verify(token).map_err(|error| {
             tracing::info!(%error, "a fresh token was refused");
-            let text = "the token is invalid or has expired";
             self.outbox
-                .answer(frames::error("bad-token", text, None, None));
-            End::new(close_code::UNAUTHORIZED, "bad token")
+                .answer(frames::error("bad-token", error.text(), None, None));
+            End::new(close_code::UNAUTHORIZED, error.text())
         })
     }
 }

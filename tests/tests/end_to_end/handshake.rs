@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use indelible_engine::limits::Limits;
+use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, ServerFrame, Token};
+use indelible_engine::time::Timestamp;
+use indelible_server::auth::{Auth, TokenError};
 use indelible_server::config::RefusalSettings;
+use indelible_server::keys::Keys;
 use indelible_server::storage::redb::RedbStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::harness::{Client, PATIENCE, Running, SHORT_LIFE, connect_to};
+use super::harness::{Client, PATIENCE, Running, SHORT_LIFE, connect_to, now};
 
 #[tokio::test]
 async fn the_welcome_says_what_the_principal_may_do() {
@@ -148,6 +152,44 @@ async fn bad_tokens_close_the_connection() {
         client.hello(Some(token)).await;
         assert_eq!(error_code(client.next().await), "bad-token");
         assert_eq!(client.closed().await, Some(4401));
+    }
+}
+
+/// Whoever signs in wrongly must not have to guess, nor learn another reason elsewhere.
+#[tokio::test]
+async fn why_a_token_is_refused_is_the_same_sentence_everywhere() {
+    let (server, other) = (Running::start().await, Running::start().await);
+    let hours_ago = Timestamp(now().0 - 2 * 3_600_000);
+    let auth = Auth::new(&Keys::open_or_create(server.data()).unwrap());
+    let ada = Principal::new("ada", ["editor"]);
+    let hour = Duration::from_secs(3_600);
+    for (token, why) in [
+        ("nonsense".to_owned(), TokenError::Malformed),
+        (other.token("ada", &["editor"]), TokenError::Signature),
+        (
+            auth.issue(&ada, hours_ago, hour).unwrap(),
+            TokenError::Expired,
+        ),
+    ] {
+        let answer = server.http(Some(token.clone())).get("/api/site").await;
+        assert_eq!(
+            (answer.status, &answer.body["detail"]),
+            (401, &why.text().into())
+        );
+        let mut client = Client::raw(&server.authority, None).await.unwrap();
+        client.hello(Some(token)).await;
+        match client.next().await {
+            ServerFrame::Error { code, reason, .. } => {
+                assert_eq!((code.as_str(), reason.as_str()), ("bad-token", why.text()));
+            }
+            other => panic!("no error: {other:?}"),
+        }
+        match client.message().await {
+            Some(Message::Close(Some(frame))) => {
+                assert_eq!((u16::from(frame.code), &*frame.reason), (4401, why.text()));
+            }
+            other => panic!("it is not closed: {other:?}"),
+        }
     }
 }
 

@@ -124,10 +124,13 @@ impl Running {
 /// A token signed with the key of a data directory.
 pub(crate) fn token(data: &Path, id: &str, roles: &[&str], ttl: Duration) -> String {
     let auth = Auth::new(&Keys::open_or_create(data).unwrap());
-    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
-    let now = Timestamp(since.as_millis().try_into().unwrap());
-    auth.issue(&Principal::new(id, roles.iter().copied()), now, ttl)
+    auth.issue(&Principal::new(id, roles.iter().copied()), now(), ttl)
         .unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+    Timestamp(since.as_millis().try_into().unwrap())
 }
 
 /// A connection that has been welcomed.
