@@ -6,6 +6,7 @@
 
 mod blame;
 mod export;
+mod greeting;
 mod history;
 mod names;
 mod refusals;

@@ -151,6 +151,11 @@ impl Server {
         self.address
     }
 
+    /// The policies of all kinds that are served.
+    pub(crate) fn policies(&self) -> &Policies {
+        self.app.hub.policies()
+    }
+
     /// Serves until `shutdown` comes, then ends in order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self {

@@ -4,13 +4,14 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::KeyPlace;
+use super::greeting::Greeting;
 use crate::config::{Config, Exposure, Mode, SchemaPlace};
 use crate::serve::Server;
 use crate::telemetry::{self, LOG_VARIABLE};
@@ -94,10 +95,26 @@ impl Serve {
         // Before anything is started: a signal that comes early must not end it half-way.
         let shutdown = shutdown_signal()?;
         let config = self.config()?;
-        let mode = config.mode;
+        let (mode, demo) = (config.mode, config.schema == SchemaPlace::Demo);
         let (data, key) = (config.data.clone(), config.token_key.clone());
         let server = Server::bind(config).await?;
-        greet(server.local_addr(), mode, &data, key.as_deref());
+        let greeting = Greeting {
+            address: server.local_addr(),
+            demo,
+            mode,
+            policies: server.policies(),
+            data: &data,
+            token_key: key.as_deref(),
+        };
+        // A server whose output nobody takes serves on.
+        if let Err(error) = greeting
+            .lines()
+            .iter()
+            .try_for_each(|line| super::print(line))
+        {
+            tracing::debug!(%error, "nobody takes the output");
+        }
+        tracing::info!(log = LOG_VARIABLE, "serving; Ctrl-C stops");
         server.run(shutdown).await;
         Ok(())
     }
@@ -137,30 +154,6 @@ impl Serve {
         }
         Ok(Exposure::Public)
     }
-}
-
-/// Says where the server is and how to sign in. A server whose output nobody takes serves on.
-fn greet(address: SocketAddr, mode: Mode, data: &Path, key: Option<&Path>) {
-    let key = key.map_or_else(String::new, |key| format!(" --token-key {}", key.display()));
-    let mut lines = vec![
-        format!("Indelible is at http://{address}"),
-        format!("  backoffice  http://{address}/demo/admin"),
-        format!("  site        http://{address}/demo/site"),
-    ];
-    if mode == Mode::Development {
-        lines.push(
-            "Sign in with any name and a role of the schema (in the demo: viewer, editor, admin)."
-                .to_owned(),
-        );
-    }
-    let data = data.display();
-    lines.push(format!(
-        "A token to sign in with: indelible token --sub YOU --role editor --data {data}{key}"
-    ));
-    if let Err(error) = lines.iter().try_for_each(|line| super::print(line)) {
-        tracing::debug!(%error, "nobody takes the output");
-    }
-    tracing::info!(log = LOG_VARIABLE, "serving; Ctrl-C stops");
 }
 
 /// Browsers send an origin without path and in lower case.
