@@ -17,10 +17,11 @@ use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
-use indelible_engine::merge::{self, Base, MergeError, MergeOptions, Merged};
+use indelible_engine::merge::{self, MergeError, MergeOptions, Merged};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
 use indelible_engine::protocol::EntryReport;
+use indelible_engine::rebase::{Followed, Read};
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
@@ -48,6 +49,8 @@ struct Revision {
     heads: Vec<Hash>,
     /// The document does not hold them, so they are kept.
     stamps: Map<String, Value>,
+    /// What it was shown under.
+    policy: Arc<Policy>,
 }
 
 /// A proposal that is sent, or to be sent again, until it is answered.
@@ -177,6 +180,7 @@ impl Replica {
             name: revision,
             heads,
             stamps,
+            policy: Arc::clone(self.policy()),
         });
     }
 
@@ -311,13 +315,20 @@ impl Replica {
         options: &EditOptions,
     ) -> Result<(Edited, bool), CallError> {
         let actor = *self.actor.get_or_insert(author.fresh);
+        let followed = options
+            .revision
+            .map(|revision| self.followed(revision, body));
+        let (base, body) = match followed.transpose()? {
+            Some(Followed { lost, .. }) if !lost.is_empty() => {
+                return Err(explain(MergeError::Refused(lost)));
+            }
+            Some(Followed { base, body, .. }) => (Some(base), body),
+            None => (None, body.clone()),
+        };
         let options = MergeOptions {
             protected: options.protected,
             absent: options.absent,
-            base: options
-                .revision
-                .map(|revision| self.base(revision))
-                .transpose()?,
+            base,
             limits: author.limits.clone(),
             ..MergeOptions::default()
         };
@@ -325,7 +336,7 @@ impl Replica {
             self.shown(),
             author.principal,
             &actor.into(),
-            body,
+            &body,
             &options,
         )
         .map_err(explain)?;
@@ -400,20 +411,17 @@ impl Replica {
         Ok((Edited { changed, preserved }, true))
     }
 
-    fn base(&self, revision: u64) -> Result<Base, CallError> {
+    /// What a body and the state that it was made from are by now.
+    fn followed(&self, revision: u64, body: &Value) -> Result<Followed, CallError> {
         let known = self.revisions.iter().find(|known| known.name == revision);
-        let Revision { heads, stamps, .. } = known.ok_or(CallError::UnknownBase)?;
-        let mut value = self
-            .shown()
-            .presented_at(heads)
-            .map_err(|_| CallError::UnknownBase)?;
-        if let Some(value) = value.as_object_mut() {
-            value.extend(stamps.clone());
-        }
-        Ok(Base {
-            value,
-            heads: heads.clone(),
-        })
+        let known = known.ok_or(CallError::UnknownBase)?;
+        let read = Read {
+            policy: Arc::clone(&known.policy),
+            heads: known.heads.clone(),
+            stamps: known.stamps.clone(),
+        };
+        read.follow(self.shown(), body, &[])
+            .map_err(|_| CallError::UnknownBase)
     }
 
     /// The connection is gone: what was in flight must be sent again.

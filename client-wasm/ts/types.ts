@@ -52,11 +52,14 @@ export type Draft<T> = T extends readonly (infer Element)[]
     ? { -readonly [Key in keyof T]: Draft<T[Key]> }
     : T
 
-/** A part of a value: `merge` leaves what is absent as it is. Arrays are given whole. */
+/**
+ * A part of a value: `merge` leaves what is absent as it is. Arrays are given whole; `null` empties
+ * what cannot be `null`.
+ */
 export type Partially<T> = T extends readonly unknown[]
   ? T
   : T extends object
-    ? { readonly [Key in keyof T]?: Partially<T[Key]> }
+    ? { readonly [Key in keyof T]?: Partially<T[Key]> | null }
     : T
 
 /** One rule that an edit broke. */

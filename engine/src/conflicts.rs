@@ -25,6 +25,7 @@ use crate::entity::ActorState;
 use crate::id::Hash;
 use crate::pointer::Pointer;
 use crate::policy::Policy;
+use crate::principal::Principal;
 
 pub use standing::Held;
 
@@ -110,6 +111,9 @@ pub(crate) fn is_sequential(before: &[ChangeHash], changes: &[&Change]) -> bool 
     })
 }
 
+/// What the message of a change begins with that takes an entity over to another schema.
+pub(crate) const MIGRATION: &str = "indelible policy ";
+
 const BASE: &str = "indelible base ";
 /// More would not fit into a message.
 const BASE_HEADS_MAX: usize = 15;
@@ -178,6 +182,21 @@ impl<'a> Own<'a> {
             let end = change.first + change.ops.len() as u64;
             change.actor == *actor && (change.first..end).contains(counter)
         })
+    }
+
+    /// Whether an operation took a value over to another version of the schema: that is nobody's
+    /// write.
+    fn is_migration(&self, op: &ObjId) -> bool {
+        let is_systems = || {
+            let actor = op_of(op).and_then(|(_, actor)| self.around.actors.get(&actor));
+            actor.is_some_and(|state| state.principal == Principal::system().id)
+        };
+        let change = self.around.doc.hash_for_opid(op);
+        let change = change.and_then(|hash| self.around.doc.get_change_meta_by_hash(&hash));
+        change
+            .and_then(|change| change.message)
+            .is_some_and(|message| message.starts_with(MIGRATION))
+            && is_systems()
     }
 
     /// Who wrote an operation of the document, and in which change.

@@ -384,11 +384,18 @@ impl Entity {
         if let Some(received) = &self.received {
             return received.clone();
         }
-        self.fields_of(&self.stamps)
+        self.stamps.fields(&self.policy)
     }
 
-    fn fields_of(&self, stamps: &Stamps) -> Map<String, Value> {
-        stamps.fields(&self.policy)
+    /// The stamps as a reader under `policy` got them after an earlier entry, which `author` wrote
+    /// `at` that time.
+    #[must_use]
+    pub fn stamp_fields_after(
+        &self,
+        policy: &Policy,
+        (at, author): (Timestamp, &str),
+    ) -> Map<String, Value> {
+        self.stamps.advanced(at, author, None).fields(policy)
     }
 
     /// The value as a reader gets it, stamps included.
@@ -405,28 +412,24 @@ impl Entity {
     /// # Errors
     /// The first of `heads` that is not in the document.
     pub fn presented_at(&self, heads: &[Hash]) -> Result<Value, Hash> {
-        self.value_at(heads, self.stamp_fields())
+        let value = self.presented_under(&self.policy, heads, self.stamp_fields());
+        value.map(Value::Object)
     }
 
-    /// The value as a reader got it after an earlier entry, which left `heads` and which `author`
-    /// wrote `at` that time.
+    /// The value as it was at earlier heads for readers under `policy`, who got these stamps.
     ///
     /// # Errors
     /// The first of `heads` that is not in the document.
-    pub fn presented_after(
+    pub(crate) fn presented_under(
         &self,
+        policy: &Policy,
         heads: &[Hash],
-        (at, author): (Timestamp, &str),
-    ) -> Result<Value, Hash> {
-        let stamps = self.stamps.advanced(at, author, None);
-        self.value_at(heads, self.fields_of(&stamps))
-    }
-
-    fn value_at(&self, heads: &[Hash], stamps: Map<String, Value>) -> Result<Value, Hash> {
+        stamps: Map<String, Value>,
+    ) -> Result<Map<String, Value>, Hash> {
         let heads = self.known_heads(heads)?;
-        let mut map = Reader::at(&self.doc, &self.policy, &heads).root();
+        let mut map = Reader::at(&self.doc, policy, &heads).root();
         map.extend(stamps);
-        Ok(Value::Object(map))
+        Ok(map)
     }
 
     pub(crate) fn known_heads(&self, heads: &[Hash]) -> Result<Vec<ChangeHash>, Hash> {

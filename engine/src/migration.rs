@@ -20,6 +20,7 @@ use automerge::transaction::CommitOptions;
 use self::carry::Carrier;
 use crate::admission::Admitted;
 use crate::change::{genesis_actor, server_actor};
+use crate::conflicts::MIGRATION;
 use crate::document::Reader;
 use crate::effects::effects;
 use crate::entity::{ActorState, Entity};
@@ -144,7 +145,7 @@ pub fn migrate(
     if !obstacles.is_empty() {
         return Err(MigrationError::Values(obstacles));
     }
-    let message = format!("indelible policy {}", policy.hash());
+    let message = format!("{MIGRATION}{}", policy.hash());
     let options = CommitOptions::default().with_message(message).with_time(0);
     let (hash, _) = tx.commit_with(options);
     doc.set_actor(genesis_actor());

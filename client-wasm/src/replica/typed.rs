@@ -77,8 +77,9 @@ impl Replica {
             .map_err(|_| CallError::Document("this is not a JSON Pointer".to_owned()))?;
         let base = typed
             .revision
-            .map(|revision| self.base(revision))
-            .transpose()?;
+            .map(|revision| self.followed(revision, &Value::Null))
+            .transpose()?
+            .map(|followed| followed.base);
         let shown = self.shown().presented();
         let seen = base.as_ref().map_or(&shown, |base| &base.value);
         let gone = || CallError::Document(format!("there is nothing at {at}"));

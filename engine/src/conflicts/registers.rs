@@ -169,6 +169,9 @@ impl Register<'_> {
             });
         };
         let name = op_of(&op)?;
+        if own.is_migration(&op) {
+            return None;
+        }
         // What an actor wrote itself it has seen.
         let is_same_actor = own.changes[written.last].actor == name.1;
         let mut last = seen(written.last).into_iter();

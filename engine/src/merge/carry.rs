@@ -57,9 +57,11 @@ fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
             None => Absent::Stays,
         },
         preserve: care.preserve.to_vec(),
+        remove: Vec::new(),
         base: base.map(|value| Base {
             value,
             heads: Vec::new(),
+            is_former: false,
         }),
         revive: false,
         creation: false,

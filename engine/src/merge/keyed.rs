@@ -473,7 +473,7 @@ fn repeats(body: &Map<String, Value>, base: &Map<String, Value>, whole: bool) ->
         })
 }
 
-fn repeats_value(body: &Value, base: &Value, whole: bool) -> bool {
+pub(crate) fn repeats_value(body: &Value, base: &Value, whole: bool) -> bool {
     match (body, base) {
         (Value::Object(body), Value::Object(base)) => repeats(body, base, whole),
         (Value::Array(body), Value::Array(base)) => {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Merger, Outcome, Target};
 use crate::document::stored_scalar;
+use crate::pointer::Pointer;
 use crate::policy::{NodeId, Shape, refusal_text};
 use crate::value::{canonical, normal};
 use crate::violation::Rule;
@@ -45,6 +46,10 @@ impl Merger<'_, '_> {
             _ => Ok(()),
         };
         let removes = value.is_null() && checked.is_err();
+        if removes && base == Some(None) {
+            // The base has nothing there either.
+            return Ok(());
+        }
         let same = if removes {
             present.is_none()
         } else {
@@ -63,6 +68,10 @@ impl Merger<'_, '_> {
                 let message = refusal_text(&rule);
                 self.protect(&at, rule, message, Some(value), present);
             }
+            return Ok(());
+        }
+        if removes && matches!(node.shape, Shape::Counter(_)) {
+            self.keep_counter(&at, present);
             return Ok(());
         }
         if removes {
@@ -95,6 +104,11 @@ impl Merger<'_, '_> {
         self.tx.get(object, name).ok().flatten().is_none()
     }
 
+    fn keep_counter(&mut self, at: &Pointer, present: Option<Value>) {
+        let message = "a counter cannot be removed";
+        self.protect(at, Rule::COUNTER, message, None, present);
+    }
+
     /// Removes a scalar field, or deletes an entry of an open map.
     pub(super) fn remove(&mut self, target: &Target<'_>, name: &str, child: NodeId) -> Outcome {
         let at = target.at.child(name);
@@ -104,19 +118,13 @@ impl Merger<'_, '_> {
         if self.policy.is_dynamic(child) {
             return self.delete_item(&object, child, &at);
         }
-        let present = self.reader.property(target.object, name, child);
-        if present.is_none() {
-            return Ok(());
-        }
         let node = self.policy.node(child);
+        let present = match self.made.contains(target.object) {
+            true => node.default.clone(),
+            false => self.reader.property(target.object, name, child),
+        };
         if matches!(node.shape, Shape::Counter(_)) {
-            self.protect(
-                &at,
-                Rule::COUNTER,
-                "a counter cannot be removed",
-                None,
-                present,
-            );
+            self.keep_counter(&at, present);
             return Ok(());
         }
         if let Some(rule) = self.rights.denied(child, target.fresh) {

@@ -2,17 +2,19 @@
 //!
 //! Owns the comparison body ↔ base ↔ present, field by field along the policy: only what differs
 //! is written; texts and lists by splices, keyed lists by key and place, counters by increments.
+//! `null` empties what can be emptied, at every place.
 //! Invariant: what it writes is an ordinary change, judged by admission like any other.
 //! Must never know: HTTP, frames, who else is writing.
 
 mod carried;
 mod carry;
+mod empty;
 mod keyed;
 mod leaves;
 mod splices;
 mod typed;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use automerge::transaction::{CommitOptions, Transaction};
 use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
@@ -30,6 +32,7 @@ use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
+pub(crate) use keyed::repeats_value;
 pub use typed::{TextEdit, may_edit, splice};
 
 pub(crate) use carry::{Care, Holder, Version, carry_fields, carry_object, carry_value};
@@ -57,10 +60,12 @@ pub enum Absent {
 /// The state that a body was made from.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// The value at that state, as presented.
+    /// The value at that state, as presented, under the names of now.
     pub value: Value,
     /// The heads of that state.
     pub heads: Vec<Hash>,
+    /// Whether another policy held at that state. Then what it had may be in other objects by now.
+    pub is_former: bool,
 }
 
 /// How to merge.
@@ -72,6 +77,8 @@ pub struct MergeOptions {
     pub absent: Absent,
     /// More fields to keep as they are, by pointer.
     pub preserve: Vec<Pointer>,
+    /// Places to be emptied, or removed where they can be, by pointer.
+    pub remove: Vec<Pointer>,
     /// The state that the body was made from; without it, the present.
     pub base: Option<Base>,
     /// Whether the body tells of an earlier state: deleted items that it has are undeleted, and
@@ -188,6 +195,7 @@ fn write(
             options,
             base_heads,
             source: Source::Body,
+            since: since(entity, options, base_heads),
             tx: copy.transaction(),
             made: BTreeSet::new(),
             preserved: Vec::new(),
@@ -202,6 +210,21 @@ fn write(
         None => Vec::new(),
     };
     Ok(Merged { changes, preserved })
+}
+
+/// The changes since a base under another policy: objects that they made were not there then.
+fn since(
+    entity: &Entity,
+    options: &MergeOptions,
+    base_heads: Option<&[ChangeHash]>,
+) -> HashSet<ChangeHash> {
+    match (&options.base, base_heads) {
+        (Some(base), Some(heads)) if base.is_former => {
+            let changes = entity.doc.get_changes(heads).into_iter();
+            changes.map(|change| change.hash()).collect()
+        }
+        _ => HashSet::new(),
+    }
 }
 
 fn taken(copy: &Automerge, hash: &ChangeHash) -> Result<Change, MergeError> {
@@ -234,6 +257,8 @@ struct Merger<'a, 't> {
     /// Heads of the base where it is not the present.
     base_heads: Option<&'a [ChangeHash]>,
     source: Source,
+    /// The changes since the base, where another policy held then.
+    since: HashSet<ChangeHash>,
     tx: Transaction<'t>,
     /// Objects that this merge makes.
     made: BTreeSet<ObjId>,
@@ -289,7 +314,9 @@ impl Merger<'_, '_> {
             fresh: self.options.creation,
         };
         if !self.options.creation && self.rights.is_blind() {
-            for at in self.rights.barred(body) {
+            let mut barred = self.rights.barred(body);
+            barred.extend(self.rights.barred_from_removing(&self.options.remove));
+            for at in barred {
                 let message = "without the right to read, only fields of the system can be named";
                 self.refuse(&at, Rule::WRITE, message, None, None);
             }
@@ -297,7 +324,8 @@ impl Merger<'_, '_> {
                 return Ok(());
             }
         }
-        self.object(&target, body, base)
+        self.object(&target, body, base)?;
+        self.remove_named()
     }
 
     /// Merges the fields of one object.
@@ -334,52 +362,6 @@ impl Merger<'_, '_> {
         Ok(())
     }
 
-    /// Removes what the base (or the present) has and the body lacks.
-    fn remove_absent(
-        &mut self,
-        target: &Target<'_>,
-        body: &Map<String, Value>,
-        base: Option<&Map<String, Value>>,
-    ) -> Outcome {
-        let present = self.reader.object(target.object, target.node);
-        let had = base.unwrap_or(&present);
-        if target.node == self.policy.root() {
-            for (name, stamp) in self.entity.stamp_fields() {
-                if base.is_none_or(|base| base.contains_key(&name)) && !body.contains_key(&name) {
-                    let message = refusal_text(&Rule::STAMP);
-                    self.protect(
-                        &target.at.child(name),
-                        Rule::STAMP,
-                        message,
-                        None,
-                        Some(stamp),
-                    );
-                }
-            }
-        }
-        for name in present.keys().filter(|name| had.contains_key(*name)) {
-            if body.contains_key(name) || self.policy.presented_key(target.node) == Some(name) {
-                continue;
-            }
-            let Some(child) = self.policy.child(target.node, name) else {
-                continue;
-            };
-            let empty = match &self.policy.node(child).shape {
-                Shape::Object { .. } if !self.policy.is_dynamic(child) => Value::Object(Map::new()),
-                Shape::Keyed { .. } | Shape::List { .. } => Value::Array(Vec::new()),
-                Shape::Text { .. } => Value::String(String::new()),
-                _ => Value::Null,
-            };
-            let base = base.map(|base| base.get(name));
-            if empty.is_null() {
-                self.remove(target, name, child)?;
-            } else {
-                self.field(target, name, child, &empty, base)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Merges one field; `base` is `None` without a base, `Some(None)` where the base lacks it.
     fn field(
         &mut self,
@@ -391,12 +373,13 @@ impl Merger<'_, '_> {
     ) -> Outcome {
         let at = target.at.child(name);
         let value = &normal(value);
-        match &self.policy.node(child).shape {
+        let shape = &self.policy.node(child).shape;
+        if value.is_null() && shape.is_container() {
+            return self.empty(target, name, child, base);
+        }
+        match shape {
             Shape::Object { .. } => {
                 let Value::Object(body) = value else {
-                    if value.is_null() && self.policy.is_dynamic(child) {
-                        return self.remove(target, name, child);
-                    }
                     self.refuse(
                         &at,
                         Rule::TYPE,
@@ -542,7 +525,7 @@ impl Merger<'_, '_> {
     }
 }
 
-fn violation(
+pub(crate) fn violation(
     at: &Pointer,
     rule: Rule,
     message: &str,

@@ -194,7 +194,8 @@ impl Merger<'_, '_> {
         }
         let mut now = self.reader.stored_list(list, element);
         let mut superfluous: BTreeSet<usize> = doubles(&now).into_iter().collect();
-        if self.source == Source::Edits {
+        let by_values = self.is_by_values(list);
+        if by_values {
             // Nothing refers to places in the document.
             for index in std::mem::take(&mut superfluous).into_iter().rev() {
                 self.tx.delete(list, index)?;
@@ -206,9 +207,9 @@ impl Merger<'_, '_> {
         let moved = present.filter(|(_, element)| inserted.contains(element));
         superfluous.extend(moved.map(|(index, _)| index));
         let old = sides.old;
-        let carried = match (self.source, self.base_heads) {
-            (Source::Edits, _) => Vec::new(),
-            (_, Some(heads)) if sides.is_base => {
+        let carried = match self.base_heads {
+            _ if by_values => Vec::new(),
+            Some(heads) if sides.is_base => {
                 Reader::at(&self.entity.doc, self.policy, heads).stored_list(list, element)
             }
             _ => now,
@@ -277,6 +278,14 @@ impl Merger<'_, '_> {
         self.base_heads.is_some() || self.source == Source::Edits
     }
 
+    /// Whether places in a text or list are carried over by comparing values: its elements are not
+    /// those of the base, but such as were made from them when the schema changed.
+    fn is_by_values(&self, object: &ObjId) -> bool {
+        let made = || self.entity.doc.hash_for_opid(object);
+        self.source == Source::Edits
+            || (!self.since.is_empty() && made().is_some_and(|made| self.since.contains(&made)))
+    }
+
     /// The splices in the present sequence for runs that differ between base and body, ascending.
     /// `width` gives the units of position that an element takes.
     pub(super) fn splices<T: Element>(
@@ -307,14 +316,14 @@ impl Merger<'_, '_> {
             superfluous: Vec::new(),
         });
         let length = starts[old.len()];
-        let carried = match (self.source, self.base_heads) {
-            (Source::Edits, _) => {
+        let carried = match self.base_heads {
+            _ if self.is_by_values(object) => {
                 let differ = runs(old, present);
                 Carried::compared(&differ, &starts, &self::starts(present, &width))
             }
             // What this merge makes is in no earlier state, and nobody else has written in it.
             _ if self.made.contains(object) => Carried::unchanged(length),
-            (_, Some(heads)) if sides.is_base => {
+            Some(heads) if sides.is_base => {
                 Carried::since(&self.entity.doc, object, heads, length)?
             }
             _ => Carried::unchanged(length),

@@ -79,6 +79,16 @@ impl Rights<'_> {
         barred
     }
 
+    /// Of places to be removed, those that somebody who may not read may not name.
+    pub(crate) fn barred_from_removing(&self, places: &[Pointer]) -> Vec<Pointer> {
+        let is_systems = |at: &&Pointer| {
+            let node = self.policy.find(at).map(|id| self.policy.node(id));
+            node.is_some_and(|node| !node.shape.is_derived() && node.write == WriteRule::System)
+        };
+        let barred = places.iter().filter(|at| !is_systems(at));
+        barred.cloned().collect()
+    }
+
     fn bar(
         &self,
         node: NodeId,

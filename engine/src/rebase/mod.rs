@@ -55,6 +55,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod body;
 mod former;
 mod gone;
 mod objects;
@@ -79,6 +80,7 @@ use crate::entity::Entity;
 use crate::policy::Policy;
 use crate::principal::Principal;
 
+pub use self::body::{Followed, Read};
 pub use self::gone::gone;
 pub use self::report::{Dropped, Named, Why};
 pub use self::values::rebase_values;

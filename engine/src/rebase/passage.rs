@@ -216,6 +216,29 @@ impl Passage {
         (value, removed)
     }
 
+    /// A place under the names of the ground's schema, as far as that has it.
+    pub(super) fn follow(&self, at: &Pointer) -> Pointer {
+        let mut place = (Some(self.old.root()), Some(self.new.root()));
+        let mut followed = Pointer::root();
+        for token in at.tokens() {
+            let (old, new) = place;
+            let holder = old.map(|old| &self.old.node(old).shape);
+            let (name, node) = match holder {
+                Some(Shape::Object { .. }) => match self.step(place, token) {
+                    Step::To(name, node) => (name, node),
+                    Step::Removed => return at.clone(),
+                },
+                _ => {
+                    let node = new.and_then(|new| self.new.child(new, token));
+                    (token.clone(), node)
+                }
+            };
+            followed = followed.child(name);
+            place = (old.and_then(|old| self.old.child(old, token)), node);
+        }
+        followed
+    }
+
     fn object(
         &self,
         (old, new): (NodeId, NodeId),
@@ -233,6 +256,10 @@ impl Passage {
             let source = self.old.child(old, &name);
             match (source, self.step((Some(old), Some(new)), &name)) {
                 (_, Step::Removed) => removed.push((at.child(name), value)),
+                // Told under its former name and the present one.
+                (_, Step::To(is, _)) if renamed.contains_key(&is) => {
+                    removed.push((at.child(name), value));
+                }
                 (Some(source), Step::To(name, Some(target))) => {
                     let at = at.child(&name);
                     let value = self.value((source, target), value, &at, removed);

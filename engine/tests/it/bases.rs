@@ -62,6 +62,7 @@ fn put(entity: &Entity, author: &str, body: &Value, base: &Entity) -> Verdict {
         base: Some(Base {
             value: base.presented(),
             heads: base.heads(),
+            is_former: false,
         }),
         ..MergeOptions::default()
     };

@@ -66,6 +66,7 @@ fn put(entity: &Entity, author: &str, body: &Value, base: &Entity) -> Entity {
         base: Some(Base {
             value: base.presented(),
             heads: base.heads(),
+            is_former: false,
         }),
         ..MergeOptions::default()
     };

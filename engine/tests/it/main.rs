@@ -7,6 +7,7 @@ mod bundle;
 mod bundle_schemas;
 mod conflicts;
 mod divided;
+mod empty;
 mod fixture;
 mod history;
 mod ledgers;

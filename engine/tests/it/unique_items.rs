@@ -58,6 +58,7 @@ fn put(entity: &Entity, base: &Entity, who: &str, ranks: &[&str]) -> Result<Verd
         base: Some(Base {
             value: base.presented(),
             heads: base.heads(),
+            is_former: false,
         }),
         ..MergeOptions::default()
     };
@@ -242,7 +243,7 @@ proptest! {
             let base = states[states.len().saturating_sub(1 + back)].clone();
             let author: Principal = editor(names[who]);
             let options = MergeOptions {
-                base: Some(Base { value: base.presented(), heads: base.heads() }),
+                base: Some(Base { value: base.presented(), heads: base.heads(), is_former: false }),
                 ..MergeOptions::default()
             };
             let body = json!({ "ranks": order[..length] });

@@ -109,6 +109,8 @@ pub struct Merging {
     pub protected: Protected,
     /// Places to be left as they are.
     pub preserve: Vec<Pointer>,
+    /// Places to be emptied, or removed where they can be.
+    pub remove: Vec<Pointer>,
     /// The version that the body was made from.
     pub base: Option<String>,
     /// Versions one of which must be the present one.

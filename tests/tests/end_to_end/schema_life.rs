@@ -156,7 +156,7 @@ impl Site {
     }
 
     /// The ledger of the stopped server is good, every entry judged again.
-    fn verify(&self) {
+    pub(crate) fn verify(&self) {
         let data = self.data.path().to_str().unwrap();
         let file = self.schema.path().join("ledger.ndjson");
         let file = file.to_str().unwrap();

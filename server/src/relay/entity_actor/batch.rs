@@ -19,10 +19,12 @@ use indelible_engine::entity::Entity;
 use indelible_engine::history::{Derived, Had};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::ledger::{Claimed, RefusalDraft};
-use indelible_engine::merge::{self, Attempts, Base, MergeError, MergeOptions};
-use indelible_engine::policy::Policy;
+use indelible_engine::merge::{self, Attempts, MergeError, MergeOptions};
+use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::{Policy, PolicySource as _};
 use indelible_engine::principal::Principal;
-use indelible_engine::violation::{Refusal, ViolationReport};
+use indelible_engine::rebase::Read;
+use indelible_engine::violation::{Refusal, Rule, Violation, ViolationReport};
 use serde_json::Value;
 
 use super::super::hub::Hub;
@@ -294,19 +296,12 @@ impl<'a> Batch<'a> {
     fn merge(&mut self, case: &Case<'_>, merging: &Merging) -> Result<Judged, WriteError> {
         let entity = self.present()?.clone();
         self.check_precondition(&entity, merging.if_match.as_ref())?;
-        let base = match &merging.base {
-            Some(version) => self.base(&entity, version)?,
-            None => None,
-        };
-        let options = MergeOptions {
-            protected: merging.protected,
-            preserve: merging.preserve.clone(),
-            base,
-            limits: self.hub.limits().clone(),
-            ..MergeOptions::default()
+        let (body, options) = match self.options(&entity, merging)? {
+            Ok(wanted) => wanted,
+            Err(violations) => return Ok(self.refuse(case, Refusal::policy(0, violations))),
         };
         let mut attempts = Attempts::new();
-        let merged = self.merged(case, &entity, (&merging.body, &options), &mut attempts);
+        let merged = self.merged(case, &entity, (&body, &options), &mut attempts);
         let attempts = self.new_to_the_field(attempts);
         let merged = match merged? {
             Ok(merged) => merged,
@@ -388,8 +383,44 @@ impl<'a> Batch<'a> {
         self.hub.versions().open(self.id, PROJECTION, version)
     }
 
-    /// The state at a version; `None` when that is the present.
-    fn base(&self, entity: &Entity, version: &str) -> Result<Option<Base>, WriteError> {
+    /// The body and how to merge it, under the names of now; or what of it has no place any more.
+    fn options(
+        &self,
+        entity: &Entity,
+        merging: &Merging,
+    ) -> Result<Result<(Value, MergeOptions), Vec<Violation>>, WriteError> {
+        let mut options = MergeOptions {
+            protected: merging.protected,
+            preserve: merging.preserve.clone(),
+            remove: merging.remove.clone(),
+            limits: self.hub.limits().clone(),
+            ..MergeOptions::default()
+        };
+        let mut body = merging.body.clone();
+        if let Some(version) = &merging.base
+            && let Some(read) = self.read(entity, version)?
+        {
+            let places = [merging.preserve.as_slice(), merging.remove.as_slice()];
+            let followed = read.follow(entity, &body, &places);
+            let mut followed = followed.map_err(|_| WriteError::UnknownBase)?;
+            if !followed.lost.is_empty() {
+                return Ok(Err(followed.lost));
+            }
+            (body, options.base) = (followed.body, Some(followed.base));
+            options.remove = followed.places.pop().unwrap_or_default();
+            options.preserve = followed.places.pop().unwrap_or_default();
+        }
+        let places = options.preserve.iter().chain(&options.remove);
+        let unknown = places.filter(|at| self.policy.find(at).is_none());
+        let unknown: Vec<Violation> = unknown.map(no_such_field).collect();
+        if !unknown.is_empty() {
+            return Ok(Err(unknown));
+        }
+        Ok(Ok((body, options)))
+    }
+
+    /// What was read at a version; `None` when that is the present.
+    fn read(&self, entity: &Entity, version: &str) -> Result<Option<Read>, WriteError> {
         let (epoch, seq) = self.open(version).ok_or(WriteError::UnknownBase)?;
         if epoch != entity.epoch() || seq > entity.seq() {
             return Err(WriteError::UnknownBase);
@@ -400,12 +431,13 @@ impl<'a> Batch<'a> {
         // A version is told only after its entry's commit, so the entry is in the store.
         let entry = loading::entry(&**self.hub.store(), self.id, epoch, seq).map_err(unreadable)?;
         let entry = entry.ok_or(WriteError::UnknownBase)?;
-        let value = entity
-            .presented_after(&entry.heads, (entry.at, &entry.author.id))
-            .map_err(|_| WriteError::UnknownBase)?;
-        Ok(Some(Base {
-            value,
+        let policy = self.hub.known_policies().policy(entry.policy_hash);
+        let policy = policy.ok_or(WriteError::UnknownBase)?;
+        let stamps = entity.stamp_fields_after(&policy, (entry.at, &entry.author.id));
+        Ok(Some(Read {
+            policy,
             heads: entry.heads,
+            stamps,
         }))
     }
 
@@ -525,6 +557,20 @@ impl Written {
             preserved: Vec::new(),
             present: None,
         }
+    }
+}
+
+/// A place to be preserved or removed that the schema does not have.
+fn no_such_field(at: &Pointer) -> Violation {
+    Violation {
+        change: 0,
+        ops: Vec::new(),
+        pointer: at.clone(),
+        rule: Rule::UNKNOWN_FIELD,
+        attempted: None,
+        kept: None,
+        holder: None,
+        message: "the schema declares no such field".to_owned(),
     }
 }
 

@@ -108,12 +108,17 @@ fn digest(task: &Task) -> Option<Hash> {
             body,
             protected,
             preserve,
+            remove,
             base,
             if_match,
         }) => {
             let strict = *protected == Protected::Refuse;
             let preserve: Vec<_> = preserve.iter().map(ToString::to_string).collect();
-            json!(["merge", body, strict, preserve, base, condition(if_match)])
+            let mut asked = json!(["merge", body, strict, preserve, base, condition(if_match)]);
+            if let (Value::Array(asked), false) = (&mut asked, remove.is_empty()) {
+                asked.extend(remove.iter().map(|at| at.to_string().into()));
+            }
+            asked
         }
         Task::Delete { if_match } => json!(["delete", condition(if_match)]),
         Task::Undelete => json!(["undelete"]),

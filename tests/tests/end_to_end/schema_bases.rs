@@ -1,0 +1,199 @@
+//! Guards against a PUT with a base from before a change of the schema that is refused, or loses
+//! what others wrote, where a replica would follow.
+
+use serde_json::{Value, json};
+
+use super::harness::{Answer, Http};
+use super::schema_life::{Serving, Site};
+
+fn first() -> Value {
+    json!({
+        "title": { "type": "string" },
+        "body": { "type": "string", "x-indelible": { "merge": "text" } },
+        "tags": { "type": "array", "items": { "type": "string" } },
+        "intro": { "type": "string", "x-indelible": { "merge": "text" } },
+        "gone": { "type": "string" },
+        "address": { "type": "object", "properties": {
+            "town": { "type": "string" }, "zip": { "type": "string" } } },
+        "steps": { "type": "array", "items": { "type": "object", "properties": {
+            "name": { "type": "string" }, "old": { "type": "string" },
+            "notes": { "type": "string", "x-indelible": { "merge": "text" } } } } }
+    })
+}
+
+/// Renamed, removed, added with a default, of another type, in another form.
+fn second() -> Value {
+    json!({
+        "title": { "type": "string", "maxLength": 3 },
+        "story": { "type": "string", "x-indelible": { "merge": "text", "was": "body" } },
+        "labels": { "type": "array", "items": { "type": "string" }, "x-indelible": { "was": "tags" } },
+        "summary": { "type": "string", "x-indelible": { "was": "intro" } },
+        "level": { "type": "integer", "default": 2 },
+        "place": { "type": "object", "x-indelible": { "was": "address" }, "properties": {
+            "city": { "type": "string", "x-indelible": { "was": "town" } },
+            "zip": { "type": "integer" } } },
+        "steps": { "type": "array", "items": { "type": "object", "properties": {
+            "label": { "type": "string", "x-indelible": { "was": "name" } },
+            "notes": { "type": "string", "x-indelible": { "merge": "text" } } } } }
+    })
+}
+
+fn value() -> Value {
+    json!({
+        "title": "Title", "body": "Once upon a time", "tags": ["a", "b"], "intro": "In short",
+        "gone": "kept", "address": { "town": "Bern", "zip": "3000" },
+        "steps": [ { "id": "a", "name": "A", "old": "x", "notes": "one two" },
+                   { "id": "b", "name": "B" } ]
+    })
+}
+
+fn version(answer: &Answer) -> String {
+    answer.header("etag").trim_matches('"').to_owned()
+}
+
+async fn put(http: &Http, base: &str, body: &Value) -> Answer {
+    http.put(&format!("/api/note/one?base={base}"), body.clone())
+        .await
+}
+
+/// A note that somebody read before the schema changed: the server, the value and its version.
+async fn changed() -> (Site, Serving, Value, String) {
+    let site = Site::new();
+    site.write(&first());
+    let server = site.start().await;
+    let http = site.http(&server);
+    let made = http.put("/api/note/one", value()).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let read = http.get("/api/note/one").await;
+    let base = version(&read);
+    // Somebody else goes on, before the schema changes and after it.
+    let body = json!({ "body": "Well. Once upon a time", "tags": ["a", "b", "c"],
+                       "steps": [ { "id": "a" }, { "id": "b", "notes": "new" } ] });
+    assert_eq!(http.put("/api/note/one", body).await.status, 200);
+    server.stop().await;
+    site.write(&second());
+    let server = site.start().await;
+    (site, server, read.body, base)
+}
+
+#[tokio::test]
+async fn what_equals_the_base_is_no_edit() {
+    let (site, server, read, base) = changed().await;
+    let http = site.http(&server);
+    let before = http.get("/api/note/one").await;
+    let answer = put(&http, &base, &read).await;
+    assert_eq!(
+        (answer.status, &answer.body["changed"]),
+        (200, &json!([])),
+        "{answer:?}"
+    );
+    assert_eq!(answer.header("etag"), before.header("etag"));
+    server.stop().await;
+    site.verify();
+}
+
+#[tokio::test]
+async fn renamed_fields_are_followed_and_merge() {
+    let (site, server, mut body, base) = changed().await;
+    let http = site.http(&server);
+    let theirs = json!({ "story": "Well. Once upon a time!" });
+    assert_eq!(http.put("/api/note/one", theirs).await.status, 200);
+    body["body"] = json!("Once upon no time");
+    body["tags"] = json!(["b"]);
+    body["intro"] = json!("Shorter");
+    body["address"]["town"] = json!("Thun");
+    body["steps"][0]["name"] = json!("AA");
+    body["steps"][0]["notes"] = json!("one three");
+    let answer = put(&http, &base, &body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let mut changed: Vec<_> = answer.body["changed"].as_array().unwrap().clone();
+    changed.sort_by_key(ToString::to_string);
+    changed.dedup();
+    let places = [
+        "/labels",
+        "/place/city",
+        "/steps/a/label",
+        "/steps/a/notes",
+        "/story",
+        "/summary",
+    ];
+    assert_eq!(changed, places);
+    assert_eq!(
+        answer.body["value"],
+        json!({
+            "title": "Title", "story": "Well. Once upon no time!", "labels": ["b", "c"],
+            "summary": "Shorter", "level": 2, "place": { "city": "Thun", "zip": "3000" },
+            "steps": [ { "id": "a", "label": "AA", "notes": "one three" },
+                       { "id": "b", "label": "B", "notes": "new" } ]
+        })
+    );
+    // Nobody wrote what the schema brought along.
+    server.stop().await;
+    site.verify();
+}
+
+#[tokio::test]
+async fn what_has_no_place_any_more_is_refused_with_its_place() {
+    let (site, server, read, base) = changed().await;
+    let http = site.http(&server);
+    let before = http.get("/api/note/one").await;
+    for (pointer, told) in [("/gone", "/gone"), ("/steps/0/old", "/steps/a/old")] {
+        let mut body = read.clone();
+        *body.pointer_mut(pointer).unwrap() = json!("changed");
+        body["address"]["town"] = json!("Thun");
+        let answer = put(&http, &base, &body).await;
+        assert_eq!(answer.status, 422, "{answer:?}");
+        let violations = &answer.body["violations"];
+        assert_eq!(
+            (&violations[0]["pointer"], &violations[0]["rule"]),
+            (&json!(told), &json!("unknown-field"))
+        );
+        assert_eq!(violations[0]["attempted"], "changed");
+    }
+    // So are new values that break the new rules; old ones that do stay.
+    for (pointer, value, rule) in [
+        ("/title", json!("Longer"), "maxLength"),
+        ("/address/zip", json!("x"), "type"),
+    ] {
+        let mut body = read.clone();
+        *body.pointer_mut(pointer).unwrap() = value;
+        let answer = put(&http, &base, &body).await;
+        assert_eq!(
+            (answer.status, &answer.body["violations"][0]["rule"]),
+            (422, &json!(rule)),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(
+        http.get("/api/note/one").await.header("etag"),
+        before.header("etag")
+    );
+}
+
+#[tokio::test]
+async fn present_names_and_places_are_taken_with_an_old_base_too() {
+    let (site, server, read, base) = changed().await;
+    let http = site.http(&server);
+    let answer = put(&http, &base, &json!({ "level": 7, "story": "New" })).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.body["value"]["level"], 7);
+    let mut body = read;
+    body["body"] = json!("Not this");
+    body["title"] = json!("T");
+    body.as_object_mut().unwrap().remove("gone");
+    body["address"].as_object_mut().unwrap().remove("town");
+    let path = format!("/api/note/one?base={base}&preserve=body&remove=/address/town,gone");
+    let answer = http.put(&path, body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.body["preserved"], json!(["/story"]));
+    assert_eq!(
+        (
+            &answer.body["value"]["title"],
+            &answer.body["value"]["story"]
+        ),
+        (&json!("T"), &json!("New"))
+    );
+    assert_eq!(answer.body["value"]["place"], json!({ "zip": "3000" }));
+    let path = format!("/api/note/one?base={base}&preserve=nothing");
+    assert_eq!(http.put(&path, json!({})).await.status, 422);
+}
