@@ -90,8 +90,10 @@ pub enum Mode {
 pub struct ConnectionSettings {
     /// Connections at a time, WebSockets included; whoever comes later waits to be taken.
     pub connections_max: usize,
-    /// How long a connection may take to bring the head of its next request.
+    /// How long the head of a request may take to come, from its first byte.
     pub head_timeout: Duration,
+    /// How long a connection may rest between requests.
+    pub idle_timeout: Duration,
     /// How long a client may take to say hello.
     pub handshake_timeout: Duration,
     /// How often a silent connection is pinged; one that misses two is closed.
@@ -119,6 +121,8 @@ impl Default for ConnectionSettings {
         Self {
             connections_max: 10_000,
             head_timeout: Duration::from_secs(30),
+            // Proxies keep theirs for a minute or 75 seconds, and have to be the first to close.
+            idle_timeout: Duration::from_secs(90),
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(20),
             send_queue_bytes_max: 2 << 20,

@@ -6,13 +6,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::KeyPlace;
 use super::greeting::Greeting;
-use crate::config::{Config, Exposure, Mode, SchemaPlace};
+use crate::config::{Config, ConnectionSettings, Exposure, Mode, SchemaPlace};
 use crate::serve::Server;
 use crate::telemetry::{self, LOG_VARIABLE};
 
@@ -62,6 +63,14 @@ pub(super) struct Serve {
     /// An origin, besides the server's own, whose pages may connect; may be given more than once
     #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = parse_origin)]
     allow_origins: Vec<String>,
+
+    /// Seconds that a connection may rest between two requests
+    ///
+    /// Longer than the proxy before the server keeps its own open, or it sends a request on one that
+    /// the server is just closing.
+    #[arg(long, value_name = "SECONDS", default_value_t = 90,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    keep_alive: u64,
 }
 
 /// Why an address is not served.
@@ -133,6 +142,10 @@ impl Serve {
                 Mode::Production
             },
             allow_origins: self.allow_origins,
+            connections: ConnectionSettings {
+                idle_timeout: Duration::from_secs(self.keep_alive),
+                ..ConnectionSettings::default()
+            },
             ..Config::default()
         })
     }

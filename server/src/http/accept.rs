@@ -1,31 +1,34 @@
 //! Taking connections and speaking HTTP on them.
 //!
 //! Invariant: there are never more connections than seats, WebSockets included, and none is held
-//! for a request that does not come: whoever sends no whole head in time loses the connection,
-//! idle ones too.
+//! for a request that does not come ([`Patience`]).
 //!
 //! Must not know: what is asked for.
 
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::patience::{Patience, Serving};
+use super::wire::Wire;
 use crate::config::Config;
 
 /// How long to wait when the system has no more connections to give.
@@ -44,8 +47,9 @@ pub(crate) async fn serve(
 ) {
     let settings = &config.connections;
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(settings.head_timeout);
+    // hyper counts the time for a head from the end of the request before, so that a connection that
+    // rests would be cut off in the time for a head.
+    http.header_read_timeout(None);
     let seats = Arc::new(Semaphore::new(settings.connections_max));
     let connections = TaskTracker::new();
     let next = async || {
@@ -55,30 +59,76 @@ pub(crate) async fn serve(
     };
     while let Some((seat, (stream, peer))) = stopping.run_until_cancelled(next()).await {
         let (router, http, stopping) = (router.clone(), http.clone(), stopping.clone());
+        let patience = Patience::new(settings);
         connections.spawn(async move {
+            let stream = TokioIo::new(Wire::new(stream, patience.clone()));
+            let ended = patience.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request.extensions_mut().insert(seat.clone());
-                router.clone().oneshot(request)
+                let (answer, serving) = (router.clone().oneshot(request), patience.begin());
+                async move {
+                    let answer = answer.await?;
+                    Ok::<_, Infallible>(answer.map(|body| Until::written(body, serving)))
+                }
             });
-            let stream = TokioIo::new(stream);
             let mut connection = pin!(http.serve_connection(stream, service).with_upgrades());
-            let ended = match stopping.run_until_cancelled(connection.as_mut()).await {
-                Some(ended) => ended,
-                None => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            let served = async {
+                match stopping.run_until_cancelled(connection.as_mut()).await {
+                    Some(served) => served,
+                    None => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
                 }
             };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended");
+            tokio::select! {
+                served = served => if let Err(error) = served {
+                    tracing::debug!(%error, "a connection ended");
+                },
+                () = ended.ended() => tracing::debug!("a connection that asks nothing is closed"),
             }
         });
     }
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// A body, and the request that is being served until it is written.
+struct Until {
+    body: Body,
+    _serving: Serving,
+}
+
+impl Until {
+    fn written(body: Body, serving: Serving) -> Body {
+        Body::new(Self {
+            body,
+            _serving: serving,
+        })
+    }
+}
+
+impl HttpBody for Until {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// The next connection.
