@@ -9,27 +9,34 @@ pub(crate) mod accept;
 mod api;
 pub(crate) mod body;
 mod caller;
+mod coding;
 mod collection;
 mod cors;
 mod development;
+mod fields;
+mod form;
 mod pages;
-mod precondition;
+mod patience;
 pub(crate) mod problem;
+mod query;
 pub(crate) mod request;
 mod upgrade;
+mod validators;
+mod wire;
 mod writes;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::form::Form;
 use self::problem::Problem;
 use crate::commit::Health;
 use crate::config::Config;
@@ -52,41 +59,45 @@ pub(crate) struct App {
 
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
+    let check = middleware::from_fn(fields::check);
     let cors = middleware::from_fn_with_state(app.clone(), cors::allow);
+    let entities = get(collection::get)
+        .post(writes::post)
+        .put(writes::put_singleton);
+    let entity = get(api::get).put(writes::put).delete(writes::delete);
+    let undelete = post(writes::undelete);
+    let question = |methods| Form::Question.guard(&app, methods);
     let api = Router::new()
+        .route("/api/{kind}", Form::Kind.guard(&app, entities))
+        .route("/api/{kind}/{id}", Form::Entity.guard(&app, entity))
         .route(
-            "/api/{kind}",
-            get(collection::get)
-                .post(writes::post)
-                .put(writes::put_singleton),
+            "/api/{kind}/{id}/undelete",
+            Form::Undelete.guard(&app, undelete),
         )
-        .route(
-            "/api/{kind}/{id}",
-            get(api::get).put(writes::put).delete(writes::delete),
-        )
-        .route("/api/{kind}/{id}/undelete", post(writes::undelete))
-        .method_not_allowed_fallback(wrong_method)
+        .layer(check.clone())
+        // Around everything else: pages of other origins are to read what is wrong, too.
         .layer(cors);
+    let others = Router::new()
+        .merge(pages::router(&app))
+        .merge(development::router(&app))
+        .route("/sync", question(get(upgrade::sync)))
+        .route("/healthz", question(get(healthz)))
+        .route("/readyz", question(get(readyz)))
+        .fallback(nothing)
+        .layer(check);
     Router::new()
         .merge(api)
-        .merge(pages::router())
-        .merge(development::router(&app.config))
-        .route("/sync", get(upgrade::sync))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .fallback(nothing)
-        .method_not_allowed_fallback(wrong_method)
+        .merge(others)
         .layer(middleware::map_response(harden))
         .with_state(app)
 }
 
-async fn nothing() -> Problem {
-    Problem::not_found()
-}
-
-async fn wrong_method() -> Problem {
-    let title = "This cannot be done here";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", title)
+/// What is at no address; and the one address that stands for the server as a whole.
+async fn nothing(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS && uri.path() == "*" {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Problem::not_found().into_response()
 }
 
 /// Browsers must not guess types, whatever is served.

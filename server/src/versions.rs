@@ -26,7 +26,7 @@ const PURPOSE: &str = "indelible/versions/1";
 const NONCE: [u8; 12] = *b"indelible/1\0";
 
 /// Sixteen bytes of place and sixteen of tag, in base64.
-const TEXT_BYTES: usize = 43;
+pub(crate) const TEXT_BYTES: usize = 43;
 
 /// Seals and opens versions.
 #[derive(Clone)]

@@ -19,6 +19,7 @@ use indelible_engine::time::Timestamp;
 use super::App;
 use super::caller::Caller;
 use super::problem::Problem;
+use super::validators;
 use crate::relay::{Present, WriteError};
 
 /// `GET /api/{kind}/{id}`.
@@ -68,10 +69,7 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
     match error {
         WriteError::NotFound => Problem::not_found(),
         WriteError::Epoch => titled(StatusCode::CONFLICT, "The entity has started over"),
-        WriteError::Precondition => titled(
-            StatusCode::PRECONDITION_FAILED,
-            "The entity is at another version",
-        ),
+        WriteError::Precondition => validators::failed().detail(error.to_string()),
         WriteError::UnknownBase => titled(
             StatusCode::PRECONDITION_FAILED,
             "The base is not a known version",
@@ -95,16 +93,14 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
 
 /// The answer that carries a value; 304 when the caller has it.
 fn value(present: &Present, caller: &Principal, headers: &HeaderMap) -> Response {
-    let etag = etag(&present.version);
-    let mut response = if is_known(headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json(StatusCode::OK, present.text().to_owned())
-    };
-    let out = response.headers_mut();
-    insert(out, header::ETAG, &etag);
-    insert(out, header::LAST_MODIFIED, &http_date(present.at));
-    cache(out, caller);
+    let etag = validators::quoted(&present.version);
+    let make = || json(StatusCode::OK, present.text().to_owned());
+    let mut response = validators::read(headers, &etag, make);
+    if !response.status().is_client_error() {
+        let out = response.headers_mut();
+        insert(out, header::LAST_MODIFIED, &http_date(present.at));
+        cache(out, caller);
+    }
     response
 }
 
@@ -124,22 +120,6 @@ pub(crate) async fn get_singleton(
 pub(crate) fn json(status: StatusCode, text: String) -> Response {
     let kind = HeaderValue::from_static("application/json");
     (status, [(header::CONTENT_TYPE, kind)], text).into_response()
-}
-
-/// A version as an entity tag.
-pub(crate) fn etag(version: &str) -> String {
-    format!("\"{version}\"")
-}
-
-/// Whether `If-None-Match` names the tag.
-pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
 /// Answers may be kept, but not shown without asking again; those to somebody by nobody else.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use futures_util::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -66,7 +66,11 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
         Ok(None)
     } else {
         let coming = timeout(BODY_TIMEOUT, gather(body, kept_max)).await;
-        coming.unwrap_or_else(|_| Err("the body did not come in time".to_owned()))
+        coming.unwrap_or_else(|_| {
+            let title = "The body did not come in time";
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", title)
+                .header(header::CONNECTION, HeaderValue::from_static("close")))
+        })
     };
     let bytes = match bytes {
         Ok(Some(bytes)) => Ok(bytes),
@@ -78,19 +82,22 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
                 title,
             ))
         }
-        Err(reason) => Err(Problem::bad_request(reason)),
+        Err(problem) => Err(problem),
     };
     Held { bytes, _room: room }
 }
 
 /// All of a body, or `None` if it is more than `kept_max`. The rest is then thrown away as it comes,
 /// up to a bound: whoever is still sending when the connection closes never reads the answer.
-async fn gather(body: Body, kept_max: usize) -> Result<Option<Bytes>, String> {
+async fn gather(body: Body, kept_max: usize) -> Result<Option<Bytes>, Problem> {
     let mut parts = body.into_data_stream();
     let mut kept = Vec::new();
     let mut came = 0;
     while let Some(part) = parts.next().await {
-        let part = part.map_err(|error| error.to_string())?;
+        let part = part.map_err(|error| {
+            tracing::debug!(%error, "a body broke off");
+            Problem::bad_request("the body broke off, or is not framed as HTTP has it")
+        })?;
         came += part.len();
         if came <= kept_max {
             kept.extend_from_slice(&part);

@@ -24,16 +24,16 @@ impl FromRequestParts<App> for Caller {
         let Some(value) = parts.headers.get(AUTHORIZATION) else {
             return Ok(Self(Principal::anonymous()));
         };
-        let text = value.to_str().map_err(|_| Problem::bad_token())?;
+        let text = value.to_str().map_err(|_| Problem::other_scheme())?;
         let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Problem::bad_token());
+            return Err(Problem::other_scheme());
         }
         match app.hub.auth().verify(token.trim()) {
             Ok(authenticated) => Ok(Self(authenticated.principal)),
             Err(error) => {
                 tracing::info!(code = error.code(), "a token was refused");
-                Err(Problem::bad_token().detail(error.to_string()))
+                Err(Problem::bad_token(error.to_string()))
             }
         }
     }

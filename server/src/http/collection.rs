@@ -6,27 +6,48 @@
 //! Must not know: how values come about.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use indelible_engine::id::{EntityId, Hash};
-use serde::Deserialize;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use indelible_engine::id::{EntityId, Hash, Kind};
 
 use super::App;
 use super::api;
 use super::caller::Caller;
 use super::problem::Problem;
+use super::query::Query;
+use super::validators;
 use crate::config::{PAGE_DEFAULT, PAGE_MAX};
+use crate::relay::Present;
 
 /// Which page of a collection.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Page {
+struct Page {
     /// How many entities at most.
-    limit: Option<usize>,
-    /// The id that the page begins after.
-    after: Option<String>,
+    limit: usize,
+    /// What the page begins after.
+    after: Option<EntityId>,
+}
+
+impl Page {
+    fn read(uri: &Uri, kind: &Kind) -> Result<Self, Problem> {
+        let query = Query::of(uri)?;
+        let bounds = || Problem::bad_request(format!("limit is a number from 1 to {PAGE_MAX}"));
+        let limit = match query.get("limit") {
+            None => PAGE_DEFAULT,
+            Some(text) => text.parse().map_err(|_| bounds())?,
+        };
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(bounds());
+        }
+        let after = query
+            .get("after")
+            .map(|id| EntityId::new(kind.clone(), Some(id)));
+        let after = after.transpose();
+        let after = after.map_err(|error| Problem::bad_request(format!("after: {error}")))?;
+        Ok(Self { limit, after })
+    }
 }
 
 /// `GET /api/{kind}`: a page of the kind's entities; of a singleton, its value.
@@ -34,7 +55,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     caller: Caller,
     Path(kind): Path<String>,
-    page: Result<Query<Page>, QueryRejection>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
@@ -42,18 +63,7 @@ pub(crate) async fn get(
     if policy.is_singleton() {
         return api::get_singleton(&app, &policy, &caller.0, &headers).await;
     }
-    let Query(page) = page.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let limit = page.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Problem::bad_request(format!(
-            "limit is from 1 to {PAGE_MAX}"
-        )));
-    }
-    let after = page
-        .after
-        .map(|id| EntityId::new(policy.kind().clone(), Some(&id)))
-        .transpose();
-    let after = after.map_err(|error| Problem::bad_request(error.to_string()))?;
+    let Page { limit, after } = Page::read(&uri, policy.kind())?;
     app.hub
         .complete(policy.kind())
         .await
@@ -72,29 +82,31 @@ pub(crate) async fn get(
         .collect();
     let hash = Hash::of(&versions).to_string();
     let etag = format!("W/\"{}\"", &hash[..32]);
-    let mut response = if api::is_known(&headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let mut text = String::from("{\"items\":[");
-        for (index, present) in found.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let id = serde_json::Value::from(present.entity.id());
-            // Versions are base64url: they need no escapes.
-            let _ = write!(
-                text,
-                "{comma}{{\"id\":{id},\"version\":\"{}\",\"value\":{}}}",
-                present.version,
-                present.text()
-            );
-        }
-        let next = found
-            .last()
-            .filter(|_| more)
-            .and_then(|present| present.entity.id());
-        let _ = write!(text, "],\"next\":{}}}", serde_json::Value::from(next));
-        api::json(StatusCode::OK, text)
-    };
-    api::insert(response.headers_mut(), header::ETAG, &etag);
-    api::cache(response.headers_mut(), &caller.0);
+    let make = || api::json(StatusCode::OK, text(&found, more));
+    let mut response = validators::read(&headers, &etag, make);
+    if !response.status().is_client_error() {
+        api::cache(response.headers_mut(), &caller.0);
+    }
     Ok(response)
+}
+
+fn text(found: &[Arc<Present>], more: bool) -> String {
+    let mut text = String::from("{\"items\":[");
+    for (index, present) in found.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let id = serde_json::Value::from(present.entity.id());
+        // Versions are base64url: they need no escapes.
+        let _ = write!(
+            text,
+            "{comma}{{\"id\":{id},\"version\":\"{}\",\"value\":{}}}",
+            present.version,
+            present.text()
+        );
+    }
+    let next = found
+        .last()
+        .filter(|_| more)
+        .and_then(|present| present.entity.id());
+    let _ = write!(text, "],\"next\":{}}}", serde_json::Value::from(next));
+    text
 }

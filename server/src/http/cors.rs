@@ -6,16 +6,16 @@
 //! Must not know: what is asked for.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::App;
 
-const METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 const HEADERS: &str =
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer";
-const EXPOSED: &str = "ETag, Last-Modified, Location, Preference-Applied";
+const EXPOSED: &str = "Allow, ETag, Last-Modified, Location, Preference-Applied, Retry-After, \
+                       WWW-Authenticate";
 const PREFLIGHT_SECONDS: &str = "600";
 
 /// Answers preflight requests and marks answers to origins that are let in.
@@ -26,23 +26,19 @@ pub(crate) async fn allow(State(app): State<App>, request: Request, next: Next) 
         && request
             .headers()
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let plain_options = request.method() == Method::OPTIONS;
-    let mut response = if plain_options {
-        (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response()
-    } else {
-        next.run(request).await
-    };
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    let methods = headers.get(header::ALLOW).cloned();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = allowed {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let mut set = |name: HeaderName, value| {
             headers.insert(name, HeaderValue::from_static(value));
         };
-        if preflight {
-            set(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        if let Some(methods) = methods.filter(|_| preflight) {
             set(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
             set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
         } else {
             set(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }

@@ -8,32 +8,53 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use axum::extract::rejection::JsonRejection;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
 use axum::routing::post;
 use axum::{Json, Router};
 use indelible_engine::principal::Principal;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::App;
+use super::body;
 use super::cors;
+use super::form::Form;
 use super::problem::Problem;
+use super::request;
 use crate::clock;
-use crate::config::{Config, Mode, TOKEN_TTL_DEFAULT};
+use crate::config::{Mode, TOKEN_TTL_DEFAULT};
 
 /// The routes, if there are any.
-pub(crate) fn router(config: &Config) -> Router<App> {
-    match config.mode {
-        Mode::Development => Router::new().route("/dev/token", post(token)),
+pub(crate) fn router(app: &App) -> Router<App> {
+    match app.config.mode {
+        Mode::Development => Router::new().route("/dev/token", Form::Token.guard(app, post(token))),
         Mode::Production => Router::new(),
     }
 }
 
-#[derive(Debug, Deserialize)]
 struct Wanted {
     name: String,
     role: String,
+}
+
+impl Wanted {
+    fn read(asked: &Value) -> Result<Self, Problem> {
+        let text = |name: &str| match asked.get(name) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            _ => Err(Problem::bad_request(format!("{name} is a text"))),
+        };
+        let mut names = asked.as_object().into_iter().flat_map(|asked| asked.keys());
+        if let Some(other) = names.find(|name| !matches!(name.as_str(), "name" | "role")) {
+            let detail = format!("a token is made from name and role; there is no {other:?}");
+            return Err(Problem::bad_request(detail));
+        }
+        Ok(Self {
+            name: text("name")?,
+            role: text("role")?,
+        })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -46,7 +67,7 @@ async fn token(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    wanted: Result<Json<Wanted>, JsonRejection>,
+    body: Body,
 ) -> Result<Json<Issued>, Problem> {
     let foreign = headers
         .get(header::ORIGIN)
@@ -54,7 +75,8 @@ async fn token(
     if !peer.ip().to_canonical().is_loopback() || !names_this_machine(&headers) || foreign {
         return Err(Problem::not_found());
     }
-    let Json(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let mut body = body::read(&app, &headers, body).await;
+    let wanted = Wanted::read(&request::object(&headers, body.take())?)?;
     let id = id_from(&wanted.name);
     let principal = Principal {
         id: id.clone(),

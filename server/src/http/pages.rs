@@ -12,9 +12,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
-use tower_http::compression::CompressionLayer;
 
+use super::App;
+use super::coding;
+use super::form::Form;
 use super::problem::Problem;
+use super::validators;
 
 #[derive(RustEmbed)]
 #[folder = "console/dist"]
@@ -40,22 +43,21 @@ const INDEX: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
      <li><a href=\"/demo/site\">The demo site</a></li></ul></html>\n";
 
 /// `/`, `/demo/{page}` and everything that the pages load.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(crate) fn router(app: &App) -> Router<App> {
+    let page = |methods| Form::Page.guard(app, methods);
     Router::new()
-        .route("/", get(index))
-        .route("/demo/{page}", get(page))
-        .route("/demo/{page}/", get(page))
-        .route("/assets/{*path}", get(asset))
+        .route("/", page(get(index)))
+        .route("/demo/{page}", page(get(demo)))
+        .route("/demo/{page}/", page(get(demo)))
+        .route("/assets/{*path}", page(get(asset)))
         .route(
             "/favicon.svg",
-            get(|headers| root_file("favicon.svg", headers)),
+            page(get(|headers| root_file("favicon.svg", headers))),
         )
         .route(
             "/favicon.ico",
-            get(|headers| root_file("favicon.ico", headers)),
+            page(get(|headers| root_file("favicon.ico", headers))),
         )
-        // Files only: an answer that mixes secrets with what somebody else chose is never packed.
-        .layer(CompressionLayer::new())
 }
 
 async fn index(headers: HeaderMap) -> Response {
@@ -65,7 +67,7 @@ async fn index(headers: HeaderMap) -> Response {
     }
 }
 
-async fn page(Path(page): Path<String>, headers: HeaderMap) -> Response {
+async fn demo(Path(page): Path<String>, headers: HeaderMap) -> Response {
     let names = [
         format!("demo/{page}/index.html"),
         format!("demo/{page}.html"),
@@ -96,24 +98,37 @@ async fn root_file(name: &'static str, headers: HeaderMap) -> Response {
     }
 }
 
+/// Files only are packed: an answer that mixes secrets with what somebody else chose never is. Each
+/// coding has a tag of its own, since the bytes differ.
 fn serve(file: EmbeddedFile, name: &str, caching: &'static str, headers: &HeaderMap) -> Response {
-    let etag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|value| value.as_bytes() == etag.as_bytes());
-    let mut response = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let kind = HeaderValue::from_static(content_type(name));
-        let mut response = Response::new(Body::from(file.data.into_owned()));
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    let kind = content_type(name);
+    let packed = coding::takes_gzip(headers)
+        .then(|| coding::packed(name, &file.data))
+        .flatten();
+    let hash = hex::encode(&file.metadata.sha256_hash()[..16]);
+    let version = match &packed {
+        Some(_) => format!("{hash}-gzip"),
+        None => hash,
+    };
+    let make = || {
+        let mut response = Response::new(match &packed {
+            Some(packed) => Body::from(packed.clone()),
+            None => Body::from(file.data.into_owned()),
+        });
+        let out = response.headers_mut();
+        out.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if packed.is_some() {
+            out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         response
     };
+    let mut response = validators::read(headers, &validators::quoted(&version), make);
+    if response.status().is_client_error() {
+        return response;
+    }
     let out = response.headers_mut();
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        out.insert(header::ETAG, etag);
-    }
+    out.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     with_policy(response)
 }
 

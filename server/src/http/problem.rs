@@ -6,7 +6,7 @@
 //! Must not know: how anything is decided, only how it is told.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use indelible_engine::violation::Violation;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ pub struct Problem {
     title: &'static str,
     detail: Option<String>,
     violations: Vec<Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -30,7 +31,27 @@ impl Problem {
             title,
             detail: None,
             violations: Vec::new(),
+            headers: Vec::new(),
         }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Adds a header to the answer.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Says how to sign in, and what was wrong with the attempt, if there was one (RFC 6750,
+    /// section 3.1).
+    pub(crate) fn challenge(self, error: Option<&str>) -> Self {
+        let error = error.map_or_else(String::new, |error| format!(", error=\"{error}\""));
+        let challenge = format!("Bearer realm=\"indelible\"{error}");
+        let challenge = HeaderValue::try_from(challenge).expect("the codes are plain text");
+        self.header(header::WWW_AUTHENTICATE, challenge)
     }
 
     /// Adds what is particular about this occurrence.
@@ -62,20 +83,39 @@ impl Problem {
             "unauthorized",
             "Sign in to do this",
         )
+        .challenge(None)
     }
 
-    /// 401: the token is no good.
-    pub(crate) fn bad_token() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "bad-token",
-            "The token is invalid or has expired",
-        )
+    /// 401: the token is no good, for this reason.
+    pub(crate) fn bad_token(reason: impl Into<String>) -> Self {
+        Self::no_token(reason).challenge(Some("invalid_token"))
+    }
+
+    /// 401: somebody wants to sign in, but not with a token.
+    pub(crate) fn other_scheme() -> Self {
+        Self::no_token("Authorization is Bearer and a token, or is left out").challenge(None)
+    }
+
+    fn no_token(reason: impl Into<String>) -> Self {
+        let title = "The token is invalid or has expired";
+        Self::new(StatusCode::UNAUTHORIZED, "bad-token", title).detail(reason)
     }
 
     /// 403: who asks is known and may not do this.
     pub(crate) fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this")
+            .challenge(Some("insufficient_scope"))
+    }
+
+    /// 415: the body is packed; `told_by` is what says so.
+    pub(crate) fn packed(told_by: &str) -> Self {
+        let title = "The body has to come as it is, not packed";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", title)
+            .detail(format!("{told_by} says that the body is packed"))
+            .header(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            )
     }
 
     /// 404: there is nothing of that name.
@@ -112,8 +152,9 @@ fn violation_json(violation: &Violation) -> Value {
     json
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The body of the answer.
+    pub(crate) fn body(&self) -> Value {
         let mut body = json!({
             "type": format!("urn:indelible:problem:{}", self.code),
             "title": self.title,
@@ -121,24 +162,27 @@ impl IntoResponse for Problem {
             "code": self.code,
         });
         if let Value::Object(fields) = &mut body {
-            if let Some(detail) = self.detail {
-                fields.insert("detail".into(), detail.into());
+            if let Some(detail) = &self.detail {
+                fields.insert("detail".into(), detail.as_str().into());
             }
             if !self.violations.is_empty() {
-                fields.insert("violations".into(), self.violations.into());
+                fields.insert("violations".into(), self.violations.clone().into());
             }
         }
-        let mut response = (self.status, Json(body)).into_response();
+        body
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Bearer realm=\"indelible\"");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
-        }
+        headers.extend(self.headers);
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -6,26 +6,29 @@
 //! Must not know: who keeps the entities, what comes of the write.
 
 use axum::body::Bytes;
-use axum::extract::Query;
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use indelible_engine::id::{Hash, ProposalId};
 use indelible_engine::merge::Protected;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::precondition::if_match;
+use super::fields::{self, IDEMPOTENCY_KEY, PREFER};
 use super::problem::Problem;
+use super::query::Query;
+use super::validators::{self, if_match};
 use crate::config::{IDEMPOTENCY_KEY_BYTES_MAX, PRESERVE_MAX};
 use crate::json::{self, JsonError};
 use crate::random;
 use crate::relay::{IfMatch, Merging};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// What a text in UTF-8 may begin with to say so, and JSON may not (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What texts in UTF-16 begin with.
+const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+/// What gzip begins with (RFC 1952).
+const GZIP: &[u8] = b"\x1f\x8b";
 
 /// A new entity, as a `POST` asks for it.
 #[derive(Debug)]
@@ -56,21 +59,6 @@ pub(crate) struct Deletion {
     pub if_match: IfMatch,
 }
 
-/// What may be said in the query of a POST.
-#[derive(Debug, Deserialize)]
-struct Creating {
-    id: Option<String>,
-}
-
-/// What may be said in the query of a PUT.
-#[derive(Debug, Deserialize)]
-struct Replacing {
-    /// The version that the body was made from.
-    base: Option<String>,
-    /// Fields (or pointers) to be left as they are, separated by commas.
-    preserve: Option<String>,
-}
-
 impl Creation {
     /// Reads a request of `caller`; `body` is what came, or why nothing did.
     ///
@@ -82,7 +70,7 @@ impl Creation {
         headers: &HeaderMap,
         body: Result<Bytes, Problem>,
     ) -> Result<Self, Problem> {
-        let Creating { id: name } = query(uri)?;
+        let name = Query::read(uri, &["id"])?.get("id").map(str::to_owned);
         let value = object(headers, body)?;
         let id = proposal_id(headers, caller)?;
         Ok(Self { name, value, id })
@@ -102,19 +90,23 @@ impl Replacement {
         headers: &HeaderMap,
         body: Result<Bytes, Problem>,
     ) -> Result<Self, Problem> {
-        let replacing: Replacing = query(uri)?;
+        let query = Query::read(uri, &["base", "preserve", "remove"])?;
         let body = object(headers, body)?;
-        let protected = if is_strict(headers) {
-            Protected::Refuse
-        } else {
-            Protected::Keep
-        };
+        // With a base, names may be those of its time: they are known where the base is.
+        let policy = query.get("base").is_none().then_some(policy);
+        let remove = places(policy, "remove", query.get("remove"))?;
+        let given = |at: &&Pointer| body.pointer(&at.to_string()).is_some_and(|v| !v.is_null());
+        if let Some(at) = remove.iter().find(given) {
+            let detail = format!("{at} is to be removed, and the body has a value for it");
+            return Err(Problem::bad_request(detail));
+        }
         let merging = Merging {
-            body,
-            protected,
-            preserve: preserve(policy, replacing.preserve.as_deref())?,
-            base: replacing.base.map(|base| base.trim_matches('"').to_owned()),
+            protected: protected(headers)?,
+            preserve: places(policy, "preserve", query.get("preserve"))?,
+            remove,
+            base: query.get("base").map(validators::version),
             if_match: if_match(headers)?,
+            body,
         };
         let id = proposal_id(headers, caller)?;
         Ok(Self { id, merging })
@@ -140,31 +132,11 @@ impl Deletion {
     }
 }
 
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
-    match Query::try_from_uri(uri) {
-        Ok(Query(query)) => Ok(query),
-        Err(error) => Err(Problem::bad_request(error.body_text())),
-    }
-}
-
 /// The body, which has to be a JSON object.
-fn object(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Value, Problem> {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let kind = kind
-        .and_then(|kind| kind.split(';').next())
-        .unwrap_or("")
-        .trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
-        let title = "The body has to be application/json";
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "media-type",
-            title,
-        ));
-    }
+pub(super) fn object(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Value, Problem> {
+    media_type(headers)?;
     let body = body?;
+    spelling(&body)?;
     let value = json::parse(&body).map_err(|error| match error {
         JsonError::Malformed(error) => Problem::bad_request(format!(
             "the body is not JSON as everybody reads it: {error}"
@@ -179,6 +151,53 @@ fn object(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Value, Pr
     } else {
         Err(Problem::bad_request("the body has to be a JSON object"))
     }
+}
+
+/// `application/json`, in UTF-8 if it says in what.
+fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = |detail: String| {
+        let title = "The body has to be application/json";
+        Err(
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", title)
+                .detail(detail)
+                .header(header::ACCEPT, HeaderValue::from_static("application/json")),
+        )
+    };
+    let Some(told) = headers.get(header::CONTENT_TYPE) else {
+        return refused("Content-Type is missing".to_owned());
+    };
+    let told = String::from_utf8_lossy(told.as_bytes());
+    let mut parts = fields::split(&told, ';').into_iter();
+    let kind = parts.next().unwrap_or_default();
+    if !kind.eq_ignore_ascii_case("application/json") {
+        return refused(format!("Content-Type is {kind:?}"));
+    }
+    for (name, value) in parts.map(fields::pair) {
+        if name.eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") {
+            return refused(format!("JSON is in UTF-8, and charset is {value:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What can be told of a body before it is read as JSON.
+fn spelling(body: &[u8]) -> Result<(), Problem> {
+    if body.starts_with(GZIP) {
+        return Err(Problem::packed("its beginning (that of gzip)"));
+    }
+    let detail = if body.is_empty() {
+        "the body is empty"
+    } else if body.starts_with(BYTE_ORDER_MARK) {
+        "the body begins with a byte-order mark, which JSON does not have: send it without \
+         (\"UTF-8\", not \"UTF-8 with BOM\")"
+    } else if UTF_16_MARKS.iter().any(|mark| body.starts_with(mark)) {
+        "the body is in UTF-16, and JSON is in UTF-8"
+    } else if std::str::from_utf8(body).is_err() {
+        "the body is not UTF-8"
+    } else {
+        return Ok(());
+    };
+    Err(Problem::bad_request(detail))
 }
 
 /// The id of the write: from `Idempotency-Key`, or fresh. Keys of one principal never meet those
@@ -202,44 +221,65 @@ pub(super) fn proposal_id(headers: &HeaderMap, caller: &Principal) -> Result<Pro
     Ok(ProposalId(*id))
 }
 
-/// Whether protected fields are to be refused instead of kept (RFC 7240, `handling=strict`).
-fn is_strict(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(PREFER)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split([',', ';']))
-        .any(|word| {
-            word.trim()
-                .replace('"', "")
-                .eq_ignore_ascii_case("handling=strict")
-        })
+/// What becomes of protected fields (RFC 7240, `handling`). Of a preference that stands there more
+/// than once, the first counts; others are none of ours.
+fn protected(headers: &HeaderMap) -> Result<Protected, Problem> {
+    for preference in fields::list(headers, &PREFER) {
+        let parts = fields::split(&preference, ';');
+        let (name, value) = fields::pair(parts.first().copied().unwrap_or_default());
+        if !name.eq_ignore_ascii_case("handling") {
+            continue;
+        }
+        return match value.to_ascii_lowercase().as_str() {
+            "strict" => Ok(Protected::Refuse),
+            "lenient" => Ok(Protected::Keep),
+            _ => {
+                let detail = format!("Prefer: handling is strict or lenient, not {value:?}");
+                Err(Problem::bad_request(detail))
+            }
+        };
+    }
+    Ok(Protected::Keep)
 }
 
-/// `a,b` or `/a/x,/b`: fields of the root by name, deeper places by pointer. A name that the
-/// schema does not have is an error: a slip of the pen must not cost the protection.
-fn preserve(policy: &Policy, text: Option<&str>) -> Result<Vec<Pointer>, Problem> {
-    let names = text
-        .unwrap_or_default()
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    let pointers: Result<Vec<Pointer>, _> = names
-        .map(|name| match name.starts_with('/') {
-            true => name.parse(),
-            false => Ok(Pointer::root().child(name)),
-        })
-        .collect();
-    let pointers = pointers.map_err(|_| Problem::bad_request("preserve holds field names"))?;
-    if pointers.len() > PRESERVE_MAX {
+/// `a,b` or `/a/x,/b`: fields of the root by name, deeper places by pointer; or the same as a JSON
+/// list, for names with commas. A name that the schema does not have is an error: a slip of the pen
+/// must not cost the protection.
+fn places(
+    policy: Option<&Policy>,
+    what: &str,
+    text: Option<&str>,
+) -> Result<Vec<Pointer>, Problem> {
+    let text = text.unwrap_or_default().trim();
+    let names: Vec<String> = if text.starts_with('[') {
+        serde_json::from_str(text).map_err(|_| {
+            Problem::bad_request(format!(
+                "{what} is a list of names, or a JSON list of texts"
+            ))
+        })?
+    } else {
+        let names = text.split(',').map(str::trim);
+        let names = names.filter(|name| !name.is_empty());
+        names.map(str::to_owned).collect()
+    };
+    if names.len() > PRESERVE_MAX {
         return Err(Problem::bad_request(format!(
-            "preserve takes {PRESERVE_MAX} fields at most"
+            "{what} takes {PRESERVE_MAX} fields at most"
         )));
     }
-    let unknown = |at: &&Pointer| policy.find(at).is_none();
-    if let Some(at) = pointers.iter().find(unknown) {
-        let text = format!("preserve names {at}, which the schema does not have");
-        return Err(Problem::bad_request(text));
-    }
-    Ok(pointers)
+    let place = |name: &String| {
+        let at = match name.starts_with('/') {
+            true => name.parse().map_err(|_| {
+                Problem::bad_request(format!("{what} names {name:?}, which is no JSON Pointer"))
+            })?,
+            false => Pointer::root().child(name),
+        };
+        if policy.is_none_or(|policy| policy.find(&at).is_some()) {
+            return Ok(at);
+        }
+        Err(Problem::bad_request(format!(
+            "{what} names {at}, which the schema does not have"
+        )))
+    };
+    names.iter().map(place).collect()
 }

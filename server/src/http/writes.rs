@@ -23,6 +23,7 @@ use super::body;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::request::{Creation, Deletion, Replacement, proposal_id};
+use super::validators;
 use crate::relay::{Answer, Outcome, Present, Task, Write, Written};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -38,10 +39,6 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.may(&policy, Permission::Create)?;
-    if policy.is_singleton() {
-        let title = "There is exactly one of this kind";
-        return Err(Problem::new(StatusCode::CONFLICT, "exists", title));
-    }
     let mut body = body::read(&app, &headers, body).await;
     let asked = Creation::read(&caller.0, &uri, &headers, body.take())?;
     let Creation { name, value, id } = asked;
@@ -78,7 +75,7 @@ fn begun(
     if let Some(present) = present {
         body["version"] = present.version.clone().into();
         body["value"] = present.value.clone();
-        etag = Some(api::etag(&present.version));
+        etag = Some(validators::quoted(&present.version));
     }
     let mut response = api::json(status, body.to_string());
     if let Some(etag) = etag {
@@ -99,14 +96,6 @@ pub(crate) async fn put_singleton(
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
-    if !policy.is_singleton() {
-        let title = "A collection cannot be replaced";
-        return Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            title,
-        ));
-    }
     let entity = api::entity(&policy, None)?;
     let mut body = body::read(&app, &headers, body).await;
     let asked = Replacement::read(&policy, &caller.0, &uri, &headers, body.take())?;
@@ -245,7 +234,7 @@ fn merged(written: &Written, reads: bool) -> Result<Response, Problem> {
     api::insert(
         response.headers_mut(),
         header::ETAG,
-        &api::etag(&present.version),
+        &validators::quoted(&present.version),
     );
     Ok(response)
 }

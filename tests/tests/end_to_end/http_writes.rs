@@ -338,7 +338,7 @@ async fn creations_over_http() {
             "policy",
         ),
         ("/api/page", json!([1]), 400, "bad-request"),
-        ("/api/site", json!({}), 403, "forbidden"),
+        ("/api/site", json!({}), 405, "method-not-allowed"),
         ("/api/nothing", json!({}), 404, "not-found"),
     ];
     for (path, body, status, code) in cases {

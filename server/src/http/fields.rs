@@ -1,0 +1,276 @@
+//! The head of a request: which header fields it may have, and how lists in them are read
+//! (RFC 9110, sections 5.3 and 5.6.1).
+//!
+//! Invariant: a field that changes what a request means is either understood or refused. What may
+//! be ignored by its definition is (`Range`, `Accept`, unknown preferences).
+
+use axum::extract::Request;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// Fields of which there is one: of two, readers take one or the other.
+const SINGLE: [HeaderName; 8] = [
+    header::HOST,
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::ORIGIN,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_MODIFIED_SINCE,
+    IDEMPOTENCY_KEY,
+];
+
+/// Fields by which some servers take another method than the one that is asked for.
+const OVERRIDES: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// Refuses requests whose head says what is not understood.
+pub(super) async fn check(mut request: Request, next: Next) -> Response {
+    let checked = host(&mut request)
+        .and_then(|()| single(request.headers()))
+        .and_then(|()| framing(request.headers()))
+        .and_then(|()| meaning(request.method(), request.headers()));
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The host that a request is for (RFC 9112, section 3.2). Where the target names one itself, the
+/// field counts for nothing, and is given the same.
+fn host(request: &mut Request) -> Result<(), Problem> {
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let first = lines.next();
+    if lines.next().is_some() {
+        return Err(Problem::bad_request("Host stands there twice"));
+    }
+    match first {
+        None if request.version() == Version::HTTP_10 => {}
+        None => return Err(Problem::bad_request("Host is missing")),
+        Some(host) if !is_host(host) => {
+            let detail = "Host is a name or an address, and a port if it is not the usual one";
+            return Err(Problem::bad_request(detail));
+        }
+        Some(_) => {}
+    }
+    let target = request.uri().authority().map(Authority::as_str);
+    if let Some(host) = target.and_then(|target| HeaderValue::from_str(target).ok()) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    Ok(())
+}
+
+fn is_host(value: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(value.as_bytes()) else {
+        return false;
+    };
+    let text = authority.as_str();
+    let after = text.strip_prefix(authority.host()).unwrap_or("");
+    let port = after.strip_prefix(':').unwrap_or(after);
+    let is_port = port.is_empty() || port.parse::<u16>().is_ok();
+    !text.contains('@') && !authority.host().is_empty() && is_port
+}
+
+fn single(headers: &HeaderMap) -> Result<(), Problem> {
+    for name in &SINGLE {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            let problem = Problem::bad_request(format!("{} stands there twice", title(name)));
+            return Err(match *name {
+                header::AUTHORIZATION => problem.challenge(Some("invalid_request")),
+                _ => problem,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// How the body comes, and what has to happen before it does.
+fn framing(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = list(headers, &header::TRANSFER_ENCODING);
+    if codings
+        .iter()
+        .any(|coding| !coding.eq_ignore_ascii_case("chunked"))
+        || codings.len() > 1
+    {
+        let title = "The body comes in a way that is not understood";
+        let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "transfer-coding", title);
+        return Err(problem.detail("Transfer-Encoding is chunked, or is left out"));
+    }
+    let codings = list(headers, &header::CONTENT_ENCODING);
+    if codings
+        .iter()
+        .any(|coding| !coding.eq_ignore_ascii_case("identity"))
+    {
+        return Err(Problem::packed("Content-Encoding"));
+    }
+    let expected = list(headers, &header::EXPECT);
+    if expected
+        .iter()
+        .any(|one| !one.eq_ignore_ascii_case("100-continue"))
+    {
+        let title = "What the request expects cannot be met";
+        let problem = Problem::new(StatusCode::EXPECTATION_FAILED, "expectation", title);
+        return Err(problem.detail("Expect is 100-continue, or is left out"));
+    }
+    Ok(())
+}
+
+/// Fields that would make another request of it, or one with a condition.
+fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if let Some(name) = OVERRIDES.iter().find(|name| headers.contains_key(**name)) {
+        let detail = format!("{name} is not followed: send the method itself");
+        return Err(Problem::bad_request(detail));
+    }
+    if headers.contains_key(header::IF_UNMODIFIED_SINCE) && !headers.contains_key(header::IF_MATCH)
+    {
+        let detail = "If-Unmodified-Since knows seconds only, in which much can be written: send \
+                      If-Match with the version instead";
+        return Err(Problem::bad_request(detail));
+    }
+    if method.is_safe() {
+        return Ok(());
+    }
+    for (name, detail) in [
+        (
+            header::IF_NONE_MATCH,
+            "If-None-Match is for reading: a PUT never creates, and a POST never replaces",
+        ),
+        (
+            header::IF_MODIFIED_SINCE,
+            "If-Modified-Since is for reading: send If-Match with the version instead",
+        ),
+        (
+            header::CONTENT_RANGE,
+            "Content-Range is not followed: a PUT may lack fields, but none is cut",
+        ),
+    ] {
+        if headers.contains_key(name) {
+            return Err(Problem::bad_request(detail));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a request brings a body, be it empty.
+pub(super) fn brings_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0")
+}
+
+/// The elements of a list: of all lines of the field, which are one list, without empty ones.
+pub(super) fn list(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let lines = headers.get_all(name).iter();
+    lines
+        .map(|line| String::from_utf8_lossy(line.as_bytes()))
+        .flat_map(|line| {
+            let elements = split(&line, ',').into_iter().map(str::to_owned);
+            elements.collect::<Vec<_>>()
+        })
+        .filter(|element| !element.is_empty())
+        .collect()
+}
+
+/// The parts between separators; those in quoted strings separate nothing.
+pub(super) fn split(text: &str, separator: char) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = text.split(|c: char| {
+        let separates = c == separator && !quoted;
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        separates
+    });
+    parts.map(|part| part.trim_matches([' ', '\t'])).collect()
+}
+
+/// `name=value`, in which the value may be quoted; without one it is empty.
+pub(super) fn pair(text: &str) -> (&str, String) {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    let value = value.trim_matches([' ', '\t']);
+    let value = match value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
+        Some(quoted) => unescaped(quoted),
+        None => value.to_owned(),
+    };
+    (name.trim_matches([' ', '\t']), value)
+}
+
+fn unescaped(quoted: &str) -> String {
+    let mut escaped = false;
+    let keep = |c: &char| {
+        escaped = *c == '\\' && !escaped;
+        !escaped
+    };
+    quoted.chars().filter(keep).collect()
+}
+
+/// A field's name as people write it: `Content-Type`.
+pub(super) fn title(name: &HeaderName) -> String {
+    let words = name.as_str().split('-').map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against lists that are read as one word, or cut inside a quoted string.
+    use super::*;
+
+    #[test]
+    fn lists_are_read_over_all_lines() {
+        let mut headers = HeaderMap::new();
+        for line in [r#"a, "b,\",c" ,,"#, "d;x=\"1,2\"", " "] {
+            headers.append(header::ACCEPT, HeaderValue::from_str(line).unwrap());
+        }
+        let read = list(&headers, &header::ACCEPT);
+        assert_eq!(read, ["a", r#""b,\",c""#, r#"d;x="1,2""#]);
+    }
+
+    #[test]
+    fn pairs_may_be_quoted() {
+        assert_eq!(pair("a"), ("a", String::new()));
+        assert_eq!(pair("q = 0.5"), ("q", "0.5".to_owned()));
+        assert_eq!(pair(r#"charset="utf\-8""#), ("charset", "utf-8".to_owned()));
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for (host, is) in [
+            ("example.org", true),
+            ("example.org:8080", true),
+            ("example.org:", true),
+            ("127.0.0.1:4000", true),
+            ("[::1]:4000", true),
+            ("", false),
+            (":80", false),
+            ("a b", false),
+            ("a/b", false),
+            ("user@a", false),
+            ("a:b", false),
+            ("a:70000", false),
+            ("a, b", false),
+            ("[::1", false),
+        ] {
+            assert_eq!(is_host(&HeaderValue::from_static(host)), is, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_written_as_people_do() {
+        assert_eq!(title(&header::CONTENT_TYPE), "Content-Type");
+    }
+}

@@ -1,0 +1,187 @@
+//! What each address takes: methods, and with each the parameters, the condition and the body.
+//!
+//! Invariant: what is not in these tables is refused before a handler is reached, and `Allow` and
+//! the answers to `OPTIONS` are made of the same tables.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use indelible_engine::id::Kind;
+
+use super::App;
+use super::fields;
+use super::problem::Problem;
+use super::query::{Query, is_encoded};
+
+/// One method of an address.
+#[derive(Debug)]
+struct Verb {
+    method: Method,
+    /// The parameters; `None` where they are the page's own business.
+    query: Option<&'static [&'static str]>,
+    /// Whether `If-Match` can be stated.
+    condition: bool,
+    body: bool,
+}
+
+/// What an address takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    /// `/api/{kind}`, which depends on the kind.
+    Kind,
+    /// `/api/{kind}/{id}`.
+    Entity,
+    /// `/api/{kind}/{id}/undelete`.
+    Undelete,
+    /// `/dev/token`.
+    Token,
+    /// What is only asked.
+    Question,
+    /// What a browser loads.
+    Page,
+}
+
+const fn reads(query: &'static [&'static str]) -> Verb {
+    Verb {
+        method: Method::GET,
+        query: Some(query),
+        condition: true,
+        body: false,
+    }
+}
+
+const PUT: Verb = Verb {
+    method: Method::PUT,
+    query: Some(&["base", "preserve", "remove"]),
+    condition: true,
+    body: true,
+};
+
+const fn post(query: &'static [&'static str], body: bool) -> Verb {
+    Verb {
+        method: Method::POST,
+        query: Some(query),
+        condition: false,
+        body,
+    }
+}
+
+const COLLECTION: &[Verb] = &[reads(&["after", "limit"]), post(&["id"], true)];
+const SINGLETON: &[Verb] = &[reads(&[]), PUT];
+/// Of a kind that is not there, whatever the method: handlers say so.
+const NO_KIND: &[Verb] = &[reads(&["after", "limit"]), post(&["id"], true), PUT];
+const ENTITY: &[Verb] = &[
+    reads(&[]),
+    PUT,
+    Verb {
+        method: Method::DELETE,
+        query: Some(&[]),
+        condition: true,
+        body: false,
+    },
+];
+const UNDELETE: &[Verb] = &[post(&[], false)];
+const TOKEN: &[Verb] = &[post(&[], true)];
+const QUESTION: &[Verb] = &[reads(&[])];
+const PAGE: &[Verb] = &[Verb {
+    method: Method::GET,
+    query: None,
+    condition: true,
+    body: false,
+}];
+
+impl Form {
+    /// The routes of one address, behind its table.
+    pub(super) fn guard(self, app: &App, methods: MethodRouter<App>) -> MethodRouter<App> {
+        let state = (app.clone(), self);
+        methods.layer(middleware::from_fn_with_state(state, check))
+    }
+
+    fn verbs(self, app: &App, uri: &Uri) -> &'static [Verb] {
+        match self {
+            Self::Kind => {
+                let kind = uri.path().rsplit('/').next().unwrap_or_default();
+                let policy = Kind::new(kind).ok().and_then(|kind| app.hub.policy(&kind));
+                match policy {
+                    None => NO_KIND,
+                    Some(policy) if policy.is_singleton() => SINGLETON,
+                    Some(_) => COLLECTION,
+                }
+            }
+            Self::Entity => ENTITY,
+            Self::Undelete => UNDELETE,
+            Self::Token => TOKEN,
+            Self::Question => QUESTION,
+            Self::Page => PAGE,
+        }
+    }
+}
+
+async fn check(State((app, form)): State<(App, Form)>, request: Request, next: Next) -> Response {
+    let verbs = form.verbs(&app, request.uri());
+    if request.method() == Method::OPTIONS {
+        return (StatusCode::NO_CONTENT, [(header::ALLOW, allow(verbs))]).into_response();
+    }
+    match take(verbs, &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn take(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
+    path(request.uri())?;
+    let asked = match request.method() {
+        &Method::HEAD => &Method::GET,
+        method => method,
+    };
+    let Some(verb) = verbs.iter().find(|verb| verb.method == *asked) else {
+        let title = "This cannot be done here";
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", title);
+        return Err(problem
+            .detail(format!("here can be done: {}", names(verbs)))
+            .header(header::ALLOW, allow(verbs)));
+    };
+    if let Some(known) = verb.query {
+        Query::read(request.uri(), known)?;
+    }
+    let headers = request.headers();
+    if !verb.condition && headers.contains_key(header::IF_MATCH) {
+        let detail = "If-Match cannot be stated here: there is no version that could match";
+        return Err(Problem::bad_request(detail));
+    }
+    if !verb.body && fields::brings_body(headers) {
+        return Err(Problem::bad_request(format!(
+            "a {} takes no body here",
+            request.method()
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a path can be read: what it names is UTF-8, with `%` before two hexadecimal digits.
+fn path(uri: &Uri) -> Result<(), Problem> {
+    let path = uri.path();
+    let decodes = percent_encoding::percent_decode_str(path)
+        .decode_utf8()
+        .is_ok();
+    if is_encoded(path) && decodes {
+        return Ok(());
+    }
+    let detail = "the path is not UTF-8 in which % stands before two hexadecimal digits";
+    Err(Problem::bad_request(detail))
+}
+
+fn names(verbs: &[Verb]) -> String {
+    let names = verbs.iter().map(|verb| match verb.method {
+        Method::GET => "GET, HEAD",
+        ref other => other.as_str(),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn allow(verbs: &[Verb]) -> HeaderValue {
+    let text = format!("{}, OPTIONS", names(verbs));
+    HeaderValue::try_from(text).expect("the names of methods are plain text")
+}

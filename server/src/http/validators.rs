@@ -1,0 +1,243 @@
+//! Entity tags and the conditions that are stated with them (RFC 9110, sections 8.8.3 and 13.1).
+//!
+//! Invariant: a condition that cannot be read is never taken for none, or for one that holds. What
+//! is read with a condition, of `/api` or a page, is answered here.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use crate::relay::IfMatch;
+use crate::versions::TEXT_BYTES as VERSION_BYTES;
+
+/// What goes at the end of a tag where a proxy has packed the answer.
+const PACKED: [&str; 4] = ["-gzip", "-br", "-zstd", "-deflate"];
+
+/// Answers a GET of what has the tag `etag`: by what `make` makes, by 304 where the caller has it,
+/// or by 412 where it should be another.
+pub(super) fn read(headers: &HeaderMap, etag: &str, make: impl FnOnce() -> Response) -> Response {
+    match if_match(headers) {
+        Err(problem) => return problem.into_response(),
+        Ok(Some(IfMatch::Versions(versions))) => {
+            // A weak tag is no strong one, be it the same.
+            let is = |version: &String| etag == quoted(version);
+            if !versions.iter().any(is) {
+                return failed().into_response();
+            }
+        }
+        Ok(Some(IfMatch::Any) | None) => {}
+    }
+    let mut response = match is_known(headers, etag) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => make(),
+    };
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}
+
+/// A version as an entity tag.
+pub(super) fn quoted(version: &str) -> String {
+    format!("\"{version}\"")
+}
+
+/// The version that a `base` names: as it was told, or as the tag that it came in. A proxy may have
+/// made that weak, or noted in it how it packed the answer; it is the same version.
+pub(super) fn version(base: &str) -> String {
+    let opaque = match tags(base).as_deref() {
+        Some([tag]) => tag.opaque,
+        _ => base,
+    };
+    let told = PACKED.iter().filter_map(|end| opaque.strip_suffix(end));
+    let told = told.filter(|version| version.len() == VERSION_BYTES).next();
+    told.unwrap_or(opaque).to_owned()
+}
+
+/// 412: it is another version.
+pub(super) fn failed() -> Problem {
+    let title = "The entity is at another version";
+    Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "precondition-failed",
+        title,
+    )
+}
+
+/// The condition of a request, if it states one.
+///
+/// # Errors
+/// When the header is neither `*` nor a list of entity tags. The comparison is the strong one, so
+/// where all tags are weak the condition has failed already.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> {
+    let mut lines = Vec::new();
+    for value in headers.get_all(header::IF_MATCH) {
+        let text = value.to_str().map_err(|_| malformed())?;
+        lines.push(text.trim_matches([' ', '\t']));
+    }
+    match lines[..] {
+        [] => return Ok(None),
+        ["*"] => return Ok(Some(IfMatch::Any)),
+        _ => {}
+    }
+    // Several lines are one list (section 5.3).
+    let list = lines.join(",");
+    let tags = tags(&list).ok_or_else(malformed)?;
+    if !tags.is_empty() && tags.iter().all(|tag| tag.weak) {
+        let detail = "a weak tag (W/\"…\") never matches here: a proxy that packs answers has made \
+                      it weak; take the version from the body, or keep the proxy from packing /api";
+        return Err(failed().detail(detail));
+    }
+    let strong = tags.into_iter().filter(|tag| !tag.weak);
+    let versions = strong.map(|tag| tag.opaque.to_owned()).collect();
+    Ok(Some(IfMatch::Versions(versions)))
+}
+
+/// Whether `If-None-Match` names the tag, by the weak comparison. What is no list of tags names
+/// nothing: then the answer is whole.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter();
+    let lines: Option<Vec<&str>> = lines.map(|line| line.to_str().ok()).collect();
+    let list = lines.unwrap_or_default().join(",");
+    if list.trim_matches([' ', '\t']) == "*" {
+        return true;
+    }
+    let known = tags(&list).unwrap_or_default();
+    known
+        .iter()
+        .any(|tag| quoted(tag.opaque) == etag.trim_start_matches("W/"))
+}
+
+fn malformed() -> Problem {
+    Problem::bad_request("If-Match is * or a list of entity tags, each in double quotes")
+}
+
+/// An entity tag (section 8.8.3).
+#[derive(Debug, PartialEq, Eq)]
+struct Tag<'a> {
+    weak: bool,
+    opaque: &'a str,
+}
+
+/// Reads `#entity-tag`: tags between commas, empty places among them (section 5.6.1).
+fn tags(text: &str) -> Option<Vec<Tag<'_>>> {
+    let mut tags = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t']);
+        if !rest.is_empty() && !rest.starts_with(',') {
+            let weak = rest.starts_with("W/");
+            let quoted = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?;
+            let (opaque, after) = quoted.split_once('"')?;
+            if opaque.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+                return None;
+            }
+            tags.push(Tag { weak, opaque });
+            rest = after.trim_start_matches([' ', '\t']);
+        }
+        match rest.strip_prefix(',') {
+            Some(after) => rest = after,
+            None if rest.is_empty() => return Some(tags),
+            None => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against conditions that hold because they were not understood.
+    use super::*;
+
+    fn condition(lines: &[&str]) -> Result<Option<IfMatch>, ()> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::IF_MATCH, HeaderValue::from_str(line).unwrap());
+        }
+        if_match(&headers).map_err(drop)
+    }
+
+    #[test]
+    fn conditions_are_read() {
+        let versions = |tags: &[&str]| {
+            let tags = tags.iter().map(|&tag| tag.to_owned()).collect();
+            Ok(Some(IfMatch::Versions(tags)))
+        };
+        for (lines, expected) in [
+            (&[][..], Ok(None)),
+            (&["*"], Ok(Some(IfMatch::Any))),
+            (&[" * "], Ok(Some(IfMatch::Any))),
+            (&[r#""a""#], versions(&["a"])),
+            (&[r#""a", "b" ,"c""#], versions(&["a", "b", "c"])),
+            (&[r#", "a",, "b","#], versions(&["a", "b"])),
+            (&[r#""a""#, r#""b", "c""#], versions(&["a", "b", "c"])),
+            // A comma, a star or a W inside a tag is a part of it.
+            (
+                &[r#""a,b", "*", "W/x", """#],
+                versions(&["a,b", "*", "W/x", ""]),
+            ),
+            // Weak tags are read, and match nothing.
+            (&[r#"W/"a", "b""#], versions(&["b"])),
+            (&[""], versions(&[])),
+        ] {
+            assert_eq!(condition(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_is_refused() {
+        for lines in [
+            &["a"][..],
+            &[r#"*, "a""#],
+            &["*", "*"],
+            &[r#""a"#],
+            &[r#""a" "b""#],
+            &[r#"w/"a""#],
+            &[r#"W/ "a""#],
+            &["W/*"],
+            &[r#""a b""#],
+            // It could never hold.
+            &[r#"W/"a""#],
+        ] {
+            assert_eq!(condition(lines), Err(()), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_caller_has_is_known() {
+        for (lines, strong, weak) in [
+            (&[][..], false, false),
+            (&[r#""a""#], true, true),
+            (&[r#"W/"a""#], true, true),
+            (&[r#""x", W/"a""#], true, true),
+            (&[r#""x""#, r#""y", "a""#], true, true),
+            (&["*"], true, true),
+            (&[r#""x,a""#, r#""*""#], false, false),
+            (&["a"], false, false),
+            (&[r#""a" "a""#], false, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::IF_NONE_MATCH, HeaderValue::from_str(line).unwrap());
+            }
+            assert_eq!(is_known(&headers, r#""a""#), strong, "{lines:?}");
+            assert_eq!(is_known(&headers, r#"W/"a""#), weak, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_base_is_a_version_or_the_tag_that_it_came_in() {
+        let told = "v".repeat(VERSION_BYTES);
+        for base in [
+            told.clone(),
+            format!("\"{told}\""),
+            format!("W/\"{told}\""),
+            format!("\"{told}-gzip\""),
+            format!("W/\"{told}-br\""),
+        ] {
+            assert_eq!(version(&base), told, "{base}");
+        }
+        for other in ["a-gzip", r#""a", "b""#] {
+            assert_eq!(version(other), other);
+        }
+    }
+}

@@ -1,0 +1,678 @@
+//! Guards against requests that are taken for others than they are: a parameter, condition or header
+//! that protects and is passed over; and against failures that speak in other words than ours.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::harness::{Answer, Http, PATIENCE, Running};
+
+fn detail(answer: &Answer) -> &str {
+    answer.body["detail"].as_str().unwrap_or_default()
+}
+
+fn assert_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (status, &json!(code)),
+        "{answer:?}"
+    );
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+}
+
+async fn development() -> Running {
+    Running::with(|config| {
+        config.mode = indelible_server::config::Mode::Development;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn parameters_that_are_not_known_are_refused() {
+    let server = development().await;
+    let http = server.http_as("ada", &["editor"]);
+    let before = http.get("/api/site").await;
+    for (method, path, told) in [
+        ("PUT", "/api/site?bsae=x", "\"bsae\": is it base?"),
+        ("PUT", "/api/site?Base=x", "\"Base\": is it base?"),
+        ("PUT", "/api/site?preserv=title", "is it preserve?"),
+        ("PUT", "/api/site?base=x&base=y", "base stands there twice"),
+        ("PUT", "/api/site?limit=1", "\"limit\""),
+        (
+            "PUT",
+            "/api/page/home?whole=1",
+            "taken here: base, preserve, remove",
+        ),
+        ("POST", "/api/page?idd=x", "is it id?"),
+        ("POST", "/api/page?id=x&id=x", "id stands there twice"),
+        ("POST", "/api/page?base=x", "\"base\""),
+        ("GET", "/api/page?limt=1", "is it limit?"),
+        (
+            "GET",
+            "/api/page?limit=1&limit=2",
+            "limit stands there twice",
+        ),
+        ("GET", "/api/site?limit=1", "none is taken here"),
+        ("GET", "/api/page/home?after=a", "none is taken here"),
+        ("HEAD", "/api/page?limt=1", ""),
+        ("DELETE", "/api/page/home?base=x", "none is taken here"),
+        ("POST", "/api/page/home/undelete?x", "\"x\""),
+        ("POST", "/dev/token?name=x", "none is taken here"),
+        ("GET", "/sync?token=x", "\"token\""),
+        ("GET", "/healthz?verbose", "\"verbose\""),
+        ("GET", "/readyz?x=1", "\"x\""),
+        ("PUT", "/api/site?base=%zz", "hexadecimal"),
+        ("PUT", "/api/site?base=%ff", "UTF-8"),
+        ("GET", "/api/page?limit=many", "limit is a number from 1 to"),
+        ("GET", "/api/page?limit=", "limit is a number from 1 to"),
+    ] {
+        let body = matches!(method, "PUT" | "POST").then(|| json!({ "title": "Changed" }));
+        let answer = http.send(method, path, &[], body).await;
+        if method == "HEAD" {
+            assert_eq!(answer.status, 400, "{path}");
+            continue;
+        }
+        assert_problem(&answer, 400, "bad-request");
+        assert!(detail(&answer).contains(told), "{path}: {answer:?}");
+    }
+    let after = http.get("/api/site").await;
+    assert_eq!(
+        (after.header("etag"), after.body.clone()),
+        (before.header("etag"), before.body.clone())
+    );
+    // Pages have parameters of their own.
+    assert_ne!(http.get("/demo/site?lang=fr").await.status, 400);
+}
+
+#[tokio::test]
+async fn conditions_and_headers_that_are_not_followed_are_refused() {
+    let server = Running::start().await;
+    let http = server.http_as("ada", &["editor"]);
+    let date = "Sat, 01 Jan 2000 00:00:00 GMT";
+    let put = ("PUT", "/api/site");
+    let get = ("GET", "/api/site");
+    for ((method, path), name, value, status) in [
+        (put, "if-unmodified-since", date, 400),
+        (get, "if-unmodified-since", date, 400),
+        (
+            ("DELETE", "/api/page/home"),
+            "if-unmodified-since",
+            date,
+            400,
+        ),
+        (put, "if-modified-since", date, 400),
+        (put, "if-none-match", "*", 400),
+        (("POST", "/api/page?id=n"), "if-none-match", "*", 400),
+        (("POST", "/api/page?id=n"), "if-match", "*", 400),
+        (("POST", "/api/page/home/undelete"), "if-match", "*", 400),
+        (put, "content-range", "bytes 0-1/2", 400),
+        (put, "x-http-method-override", "DELETE", 400),
+        (get, "x-http-method-override", "DELETE", 400),
+        (put, "x-method-override", "DELETE", 400),
+        (put, "content-encoding", "gzip", 415),
+        (put, "content-encoding", "identity, br", 415),
+        (put, "expect", "200-ok", 417),
+        (put, "prefer", "handling=stirct", 400),
+        // What may be passed over by its definition is.
+        (put, "content-encoding", "identity", 200),
+        (put, "prefer", "respond-async, wait=10", 200),
+        (put, "prefer", "return=minimal; handling=strict", 200),
+        (put, "range", "bytes=0-1", 200),
+        (get, "range", "bytes=0-1", 200),
+        (get, "if-range", "\"x\"", 200),
+        (get, "if-modified-since", date, 200),
+        (get, "accept", "text/html", 200),
+    ] {
+        let body = (method == "PUT" || path.contains('?')).then(|| json!({ "title": "Before" }));
+        let answer = http.send(method, path, &[(name, value)], body).await;
+        assert_eq!(answer.status, status, "{method} {path} {name}: {answer:?}");
+        if status != 200 {
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+            assert!(!detail(&answer).is_empty(), "{answer:?}");
+        }
+    }
+    // If-Match decides where both are stated.
+    let etag = http.get("/api/site").await.header("etag").to_owned();
+    let both = [("if-unmodified-since", date), ("if-match", etag.as_str())];
+    let body = Some(json!({ "title": "Both" }));
+    assert_eq!(http.send("PUT", "/api/site", &both, body).await.status, 200);
+    let packed = [("content-encoding", "gzip")];
+    let answer = http
+        .send("PUT", "/api/site", &packed, Some(json!({})))
+        .await;
+    assert_problem(&answer, 415, "media-type");
+    assert_eq!(answer.header("accept-encoding"), "identity");
+}
+
+#[tokio::test]
+async fn preferences_are_a_list() {
+    let server = Running::start().await;
+    let http = server.http_as("ada", &["editor"]);
+    for (lines, strict) in [
+        (&["handling=strict"][..], true),
+        (&["Handling = \"Strict\""], true),
+        (&["return=minimal", "wait=1, handling=strict"], true),
+        (&["handling=lenient, handling=strict"], false),
+        (&["foo=\"a, handling=strict\""], false),
+        (&["foo; handling=strict"], false),
+    ] {
+        let headers: Vec<_> = lines.iter().map(|line| ("prefer", *line)).collect();
+        let forged = Some(json!({ "license": "forged" }));
+        let answer = http.send("PUT", "/api/site", &headers, forged).await;
+        assert_eq!(answer.status == 422, strict, "{lines:?}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_json_are_told_what_they_are() {
+    let server = development().await;
+    let http = server.http_as("ada", &["editor"]);
+    let send = async |path: &str, kind: Option<&str>, body: &[u8]| {
+        let (method, path) = path.split_once(' ').unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", server.authority);
+        let token = server.token("ada", &["editor"]);
+        head += &format!(
+            "authorization: Bearer {token}\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        if let Some(kind) = kind {
+            head += &format!("content-type: {kind}\r\n");
+        }
+        raw(
+            &server.authority,
+            &[head.as_bytes(), b"connection: close\r\n\r\n", body],
+        )
+        .await
+    };
+    let json = Some("application/json");
+    let utf_16: Vec<u8> = "\u{feff}{}"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for path in ["PUT /api/site", "POST /api/page?id=x", "POST /dev/token"] {
+        for (kind, body, status, told) in [
+            (json, &b"\xef\xbb\xbf{}"[..], 400, "byte-order mark"),
+            (json, &utf_16, 400, "UTF-16"),
+            (json, b"{\"a\":\"\xff\"}", 400, "not UTF-8"),
+            (json, b"\x1f\x8b\x08\x00", 415, "gzip"),
+            (json, b"", 400, "empty"),
+            (json, b"[]", 400, "JSON object"),
+            (json, b"{", 400, "not JSON"),
+            (None, b"{}", 415, "Content-Type is missing"),
+            (Some("text/plain"), b"{}", 415, "text/plain"),
+            (
+                Some("application/merge-patch+json"),
+                b"{}",
+                415,
+                "merge-patch",
+            ),
+            (
+                Some("application/json; charset=utf-16"),
+                b"{}",
+                415,
+                "charset",
+            ),
+        ] {
+            let answer = send(path, kind, body).await;
+            let code = if status == 415 {
+                "media-type"
+            } else {
+                "bad-request"
+            };
+            assert_problem(&answer, status, code);
+            assert!(
+                detail(&answer).contains(told),
+                "{path} {kind:?}: {answer:?}"
+            );
+        }
+    }
+    let answer = send("PUT /api/site", Some("text/plain"), b"{}").await;
+    assert_eq!(answer.header("accept"), "application/json");
+    for kind in [
+        "application/json;charset=UTF-8",
+        "Application/JSON; charset=\"utf-8\"",
+    ] {
+        assert_eq!(
+            send("PUT /api/site", Some(kind), b"{}").await.status,
+            200,
+            "{kind}"
+        );
+    }
+    for (body, told) in [
+        (json!({}), "name is a text"),
+        (json!({ "name": "a", "role": 1 }), "role is a text"),
+        (
+            json!({ "name": "a", "role": "editor", "roles": [] }),
+            "\"roles\"",
+        ),
+    ] {
+        let answer = http.post("/dev/token", body).await;
+        assert_problem(&answer, 400, "bad-request");
+        assert!(detail(&answer).contains(told), "{answer:?}");
+    }
+    for (method, path) in [("DELETE", "/api/page/home"), ("GET", "/api/site")] {
+        let answer = http
+            .send(method, path, &[("if-match", "*")], Some(json!({})))
+            .await;
+        assert_problem(&answer, 400, "bad-request");
+    }
+}
+
+#[tokio::test]
+async fn what_an_address_allows_is_told() {
+    let server = development().await;
+    let http = server.http_as("ada", &["editor"]);
+    for (path, allowed) in [
+        ("/api/site", "GET, HEAD, PUT, OPTIONS"),
+        ("/api/page", "GET, HEAD, POST, OPTIONS"),
+        ("/api/page/home", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/api/page/home/undelete", "POST, OPTIONS"),
+        ("/dev/token", "POST, OPTIONS"),
+        ("/sync", "GET, HEAD, OPTIONS"),
+        ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/demo/site", "GET, HEAD, OPTIONS"),
+        ("/assets/x", "GET, HEAD, OPTIONS"),
+    ] {
+        for method in ["GET", "PUT", "POST", "PATCH", "DELETE", "TRACE"] {
+            if allowed.contains(method) {
+                continue;
+            }
+            let answer = http.send(method, path, &[], None).await;
+            assert_problem(&answer, 405, "method-not-allowed");
+            assert_eq!(answer.header("allow"), allowed, "{method} {path}");
+        }
+        let answer = http.send("OPTIONS", path, &[], None).await;
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (204, allowed),
+            "{path}"
+        );
+    }
+    for path in ["/api", "/api/", "/api/page/home/x", "/dev", "/nothing"] {
+        for method in ["GET", "PUT", "OPTIONS"] {
+            assert_problem(&http.send(method, path, &[], None).await, 404, "not-found");
+        }
+    }
+    for path in ["/api/page/%ff", "/api/%ff", "/api/page/a%zz", "/assets/%ff"] {
+        assert_problem(&http.get(path).await, 400, "bad-request");
+    }
+}
+
+/// What is answered to bytes on a connection of their own.
+async fn raw(authority: &str, parts: &[&[u8]]) -> Answer {
+    let mut socket = TcpStream::connect(authority).await.unwrap();
+    for part in parts {
+        socket.write_all(part).await.unwrap();
+    }
+    answer(&mut socket).await
+}
+
+/// The one answer on a connection that is closed after it.
+async fn answer(socket: &mut TcpStream) -> Answer {
+    let mut text = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut text));
+    read.await
+        .expect("the server closes the connection")
+        .unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {text}"));
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let mut headers = reqwest::header::HeaderMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        let name: reqwest::header::HeaderName = name.parse().unwrap();
+        headers.append(name, value.parse().unwrap());
+    }
+    Answer {
+        status: status.parse().unwrap(),
+        headers,
+        body: serde_json::from_str(body).unwrap_or(Value::from(body)),
+    }
+}
+
+#[tokio::test]
+async fn heads_that_say_two_things_are_refused() {
+    let server = Running::start().await;
+    let token = server.token("ada", &["editor"]);
+    let host = format!("Host: {}", server.authority);
+    let bearer = format!("Authorization: Bearer {token}");
+    for (line, fields, status) in [
+        ("GET /api/site HTTP/1.1", vec![host.as_str()], 200),
+        ("GET /api/site HTTP/1.0", vec![], 200),
+        ("GET http://example.org/api/site HTTP/1.1", vec![&host], 200),
+        ("OPTIONS * HTTP/1.1", vec![&host], 204),
+        ("GET /api/site HTTP/1.1", vec![], 400),
+        ("GET /api/site HTTP/1.1", vec![&host, &host], 400),
+        ("GET /api/site HTTP/1.1", vec!["Host: a b"], 400),
+        ("GET /api/site HTTP/1.1", vec!["Host:"], 400),
+        (
+            "GET /api/site HTTP/1.1",
+            vec!["Host: user@example.org"],
+            400,
+        ),
+        ("GET /api/site HTTP/1.1", vec!["Host: example.org:x"], 400),
+        ("GET /healthz HTTP/1.1", vec![], 400),
+        ("GET /demo/site HTTP/1.1", vec![], 400),
+        ("GET /api/site HTTP/1.1", vec![&host, &bearer, &bearer], 400),
+        (
+            "GET /api/site HTTP/1.1",
+            vec![&host, "Origin: http://a", "Origin: http://b"],
+            400,
+        ),
+        (
+            "GET /api/site HTTP/1.1",
+            vec![&host, "Idempotency-Key: a", "Idempotency-Key: b"],
+            400,
+        ),
+        (
+            "PUT /api/site HTTP/1.1",
+            vec![
+                &host,
+                "Content-Type: application/json",
+                "Content-Type: text/plain",
+            ],
+            400,
+        ),
+        (
+            "PUT /api/site HTTP/1.1",
+            vec![&host, "Content-Length: 1", "Content-Length: 2"],
+            400,
+        ),
+        (
+            "PUT /api/site HTTP/1.1",
+            vec![&host, "Transfer-Encoding: gzip, chunked"],
+            501,
+        ),
+        ("GET /api/site\u{7f} HTTP/1.1", vec![&host], 400),
+        ("GET /api/site HTTP/1.1", vec![&host, "no field"], 400),
+    ] {
+        let head = format!(
+            "{line}\r\n{}\r\nConnection: close\r\n\r\n",
+            fields.join("\r\n")
+        );
+        let head = head.replace("\r\n\r\nConnection", "\r\nConnection");
+        let answer = raw(&server.authority, &[head.as_bytes()]).await;
+        assert_eq!(answer.status, status, "{line} {fields:?}: {answer:?}");
+        if status >= 400 {
+            assert_eq!(
+                answer.header("content-type"),
+                "application/problem+json",
+                "{fields:?}"
+            );
+            assert_eq!(answer.body["status"], status, "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn heads_that_are_too_big_are_told_so() {
+    let server = Running::start().await;
+    let host = format!("Host: {}\r\n", server.authority);
+    let line = "GET /api/site HTTP/1.1\r\n";
+    let many = "X-Field: x\r\n".repeat(101);
+    let long = format!(
+        "GET /api/site?{} HTTP/1.1\r\n{host}\r\n",
+        "x".repeat(70_000)
+    );
+    let big = format!("{line}{host}X-Field: {}\r\n\r\n", "x".repeat(1_000_000));
+    for (head, status) in [
+        (format!("{line}{host}{many}\r\n"), 431),
+        (big, 431),
+        (long, 414),
+        ("nonsense\r\n\r\n".to_owned(), 400),
+    ] {
+        let answer = raw(&server.authority, &[head.as_bytes()]).await;
+        let code = if status == 400 {
+            "bad-request"
+        } else {
+            "too-big"
+        };
+        assert_problem(&answer, status, code);
+    }
+}
+
+#[tokio::test]
+async fn weak_tags_of_proxies_are_taken_for_a_base_and_told_as_a_condition() {
+    let server = Running::start().await;
+    let http = server.http_as("ada", &["editor"]);
+    let read = http.get("/api/site").await;
+    let version = read.header("etag").trim_matches('"').to_owned();
+    http.put("/api/site", json!({ "phone": "1" })).await;
+    for (n, base) in [
+        version.clone(),
+        format!("%22{version}%22"),
+        format!("W/%22{version}%22"),
+        format!("W%2F%22{version}%22"),
+        format!("%22{version}-gzip%22"),
+        format!("{version}-br"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let body = json!({ "title": format!("T{n}"), "phone": read.body["phone"] });
+        let answer = http.put(&format!("/api/site?base={base}"), body).await;
+        assert_eq!(answer.status, 200, "{base}: {answer:?}");
+        assert_eq!(answer.body["changed"], json!(["/title"]), "{base}");
+    }
+    let now = http.get("/api/site").await.header("etag").to_owned();
+    let weak = format!("W/{now}");
+    for (method, path) in [
+        ("PUT", "/api/site"),
+        ("GET", "/api/site"),
+        ("DELETE", "/api/page/home"),
+    ] {
+        let admin = server.http_as("root", &["editor", "admin"]);
+        let body = (method == "PUT").then(|| json!({ "title": "No" }));
+        let answer = admin
+            .send(method, path, &[("if-match", weak.as_str())], body)
+            .await;
+        if answer.status == 403 {
+            continue;
+        }
+        assert_problem(&answer, 412, "precondition-failed");
+        assert!(detail(&answer).contains("weak"), "{answer:?}");
+    }
+}
+
+async fn tagged(http: &Http, path: &str, headers: &[(&str, &str)]) -> (u16, String, String) {
+    let answer = http.send("GET", path, headers, None).await;
+    let (etag, vary) = (
+        answer.header("etag").to_owned(),
+        answer.headers.get_all("vary"),
+    );
+    let vary: Vec<_> = vary.iter().map(|vary| vary.to_str().unwrap()).collect();
+    (answer.status, etag, vary.join(", "))
+}
+
+#[tokio::test]
+async fn what_is_read_with_a_condition_is_answered_alike_everywhere() {
+    let server = Running::start().await;
+    let http = server.http(None);
+    let mut paths = vec![
+        ("/api/site", "Authorization"),
+        ("/api/page", "Authorization"),
+    ];
+    if http.get("/demo/site").await.status == 200 {
+        paths.push(("/demo/site", "Accept-Encoding"));
+    }
+    for (path, varies) in paths {
+        let (status, etag, vary) = tagged(&http, path, &[]).await;
+        assert_eq!(status, 200, "{path}");
+        assert!(vary.contains(varies), "{path}: {vary}");
+        let opaque = etag.trim_start_matches("W/");
+        for (name, value, status) in [
+            ("if-none-match", etag.clone(), 304),
+            ("if-none-match", format!("W/{opaque}"), 304),
+            ("if-none-match", format!("\"x\" , {etag}"), 304),
+            ("if-none-match", "*".to_owned(), 304),
+            ("if-none-match", "\"x\"".to_owned(), 200),
+            ("if-none-match", opaque.trim_matches('"').to_owned(), 200),
+            ("if-match", "*".to_owned(), 200),
+            ("if-match", "\"x\"".to_owned(), 412),
+            ("if-match", "x".to_owned(), 400),
+            (
+                "if-match",
+                etag.clone(),
+                if etag == opaque { 200 } else { 412 },
+            ),
+        ] {
+            let (got, tag, varies_now) = tagged(&http, path, &[(name, &value)]).await;
+            assert_eq!(got, status, "{path} {name}: {value}");
+            if status < 400 {
+                assert_eq!(
+                    (&tag, &varies_now),
+                    (&etag, &vary),
+                    "{path} {name}: {value}"
+                );
+            }
+        }
+        let lines = [("if-none-match", "\"x\""), ("if-none-match", etag.as_str())];
+        assert_eq!(tagged(&http, path, &lines).await.0, 304, "{path}");
+        // Another coding has other bytes, and so another tag.
+        let gzip = [("accept-encoding", "br, gzip;q=0.5")];
+        let (status, packed, vary_packed) = tagged(&http, path, &gzip).await;
+        assert_eq!((status, &vary_packed), (200, &vary), "{path}");
+        assert_eq!(packed != etag, path.starts_with("/demo"), "{path}");
+        let known = [gzip[0], ("if-none-match", packed.as_str())];
+        assert_eq!(
+            tagged(&http, path, &known).await,
+            (304, packed.clone(), vary.clone())
+        );
+        let other = [("if-none-match", packed.as_str())];
+        let expected = if packed == etag { 304 } else { 200 };
+        assert_eq!(tagged(&http, path, &other).await.0, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn challenges_say_what_was_wrong_with_the_token() {
+    let server = Running::start().await;
+    let nobody = server.token("nora", &["stranger"]);
+    for (authorization, status, error) in [
+        (None, 401, None),
+        (Some("Basic YTpi".to_owned()), 401, None),
+        (
+            Some("Bearer nonsense".to_owned()),
+            401,
+            Some("invalid_token"),
+        ),
+        (Some("Bearer ".to_owned()), 401, Some("invalid_token")),
+        (
+            Some(format!("Bearer {nobody}")),
+            403,
+            Some("insufficient_scope"),
+        ),
+    ] {
+        let headers: Vec<_> = authorization
+            .iter()
+            .map(|value| ("authorization", value.as_str()))
+            .collect();
+        let http = server.http(None);
+        let answer = http.send("GET", "/api/memo", &headers, None).await;
+        assert_eq!(answer.status, status, "{authorization:?}");
+        let told = answer.header("www-authenticate");
+        let expected = error.map_or_else(String::new, |error| format!(", error=\"{error}\""));
+        assert_eq!(told, format!("Bearer realm=\"indelible\"{expected}"));
+    }
+    let both = [("authorization", "Bearer a"), ("authorization", "Bearer b")];
+    let answer = server
+        .http(None)
+        .send("GET", "/api/memo", &both, None)
+        .await;
+    assert_problem(&answer, 400, "bad-request");
+    assert!(
+        answer
+            .header("www-authenticate")
+            .ends_with("error=\"invalid_request\"")
+    );
+}
+
+/// Whether a connection on which nothing more is asked is closed in time; it waits for that.
+async fn is_closed(socket: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut rest)).await;
+    read.is_ok_and(|read| read.is_ok_and(|length| length == 0))
+}
+
+async fn ask(socket: &mut TcpStream, authority: &str) {
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ok\n") {
+        let mut part = [0; 1024];
+        let read = tokio::time::timeout(PATIENCE, socket.read(&mut part)).await;
+        match read.expect("it is answered").unwrap() {
+            0 => panic!("closed after {:?}", String::from_utf8_lossy(&answer)),
+            length => answer.extend_from_slice(&part[..length]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_may_rest_longer_than_a_head_may_take() {
+    // A head has no time at all once a connection has begun to rest, if the two are mixed up.
+    let short = std::time::Duration::from_secs(1);
+    let server = Running::with(|config| config.connections.idle_timeout = short).await;
+    let mut socket = TcpStream::connect(&server.authority).await.unwrap();
+    ask(&mut socket, &server.authority).await;
+    ask(&mut socket, &server.authority).await;
+    assert!(
+        is_closed(&mut socket).await,
+        "a connection that rests is closed in the end"
+    );
+
+    let server = Running::with(|config| config.connections.head_timeout = short).await;
+    let mut resting = TcpStream::connect(&server.authority).await.unwrap();
+    ask(&mut resting, &server.authority).await;
+    let mut stuck = TcpStream::connect(&server.authority).await.unwrap();
+    ask(&mut stuck, &server.authority).await;
+    stuck.write_all(b"GET /healthz HT").await.unwrap();
+    assert!(
+        is_closed(&mut stuck).await,
+        "a head that does not end is not waited for"
+    );
+    // By now a second has gone since the resting one was answered.
+    ask(&mut resting, &server.authority).await;
+}
+
+#[tokio::test]
+async fn pages_of_listed_origins_read_what_is_wrong() {
+    let origin = "https://example.org";
+    let server = Running::with(|config| config.allow_origins = vec![origin.to_owned()]).await;
+    let http = server.http(None);
+    for (method, path, headers) in [
+        ("GET", "/api/page?limt=1", vec![]),
+        ("PATCH", "/api/page", vec![]),
+        (
+            "PUT",
+            "/api/site",
+            vec![("x-http-method-override", "DELETE")],
+        ),
+        ("GET", "/api/memo", vec![]),
+    ] {
+        let mut headers = headers;
+        headers.push(("origin", origin));
+        let answer = http.send(method, path, &headers, None).await;
+        assert!(answer.status >= 400, "{answer:?}");
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            origin,
+            "{path}"
+        );
+    }
+    let asking = [("origin", origin), ("access-control-request-method", "PUT")];
+    for (path, methods) in [
+        ("/api/site", "GET, HEAD, PUT, OPTIONS"),
+        ("/api/page", "GET, HEAD, POST, OPTIONS"),
+    ] {
+        let answer = http.send("OPTIONS", path, &asking, None).await;
+        assert_eq!(
+            answer.header("access-control-allow-methods"),
+            methods,
+            "{path}"
+        );
+    }
+}
