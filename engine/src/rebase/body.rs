@@ -65,7 +65,8 @@ impl Read {
             other => (other.clone(), Vec::new()),
         };
         let follow = |places: &&[Pointer]| {
-            let followed = places.iter().map(|at| passage.follow(at));
+            // What is not there any more need be neither kept nor removed.
+            let followed = places.iter().filter_map(|at| passage.follow(at));
             followed.collect()
         };
         Ok(Followed {

@@ -216,8 +216,8 @@ impl Passage {
         (value, removed)
     }
 
-    /// A place under the names of the ground's schema, as far as that has it.
-    pub(super) fn follow(&self, at: &Pointer) -> Pointer {
+    /// A place under the names of the ground's schema; none where that has removed it.
+    pub(super) fn follow(&self, at: &Pointer) -> Option<Pointer> {
         let mut place = (Some(self.old.root()), Some(self.new.root()));
         let mut followed = Pointer::root();
         for token in at.tokens() {
@@ -226,7 +226,7 @@ impl Passage {
             let (name, node) = match holder {
                 Some(Shape::Object { .. }) => match self.step(place, token) {
                     Step::To(name, node) => (name, node),
-                    Step::Removed => return at.clone(),
+                    Step::Removed => return None,
                 },
                 _ => {
                     let node = new.and_then(|new| self.new.child(new, token));
@@ -236,7 +236,7 @@ impl Passage {
             followed = followed.child(name);
             place = (old.and_then(|old| self.old.child(old, token)), node);
         }
-        followed
+        Some(followed)
     }
 
     fn object(

@@ -49,8 +49,8 @@ pub(super) fn version(base: &str) -> String {
         Some([tag]) => tag.opaque,
         _ => base,
     };
-    let told = PACKED.iter().filter_map(|end| opaque.strip_suffix(end));
-    let told = told.filter(|version| version.len() == VERSION_BYTES).next();
+    let mut told = PACKED.iter().filter_map(|end| opaque.strip_suffix(end));
+    let told = told.find(|version| version.len() == VERSION_BYTES);
     told.unwrap_or(opaque).to_owned()
 }
 

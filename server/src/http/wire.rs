@@ -100,9 +100,12 @@ fn unparsed(bytes: &[u8]) -> Option<Problem> {
         }
         "431" => {
             let title = "The head of the request is too big";
-            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            let detail = "it has at most 100 header fields and some 400 KB";
-            Some(Problem::new(status, "too-big", title).detail(detail))
+            let problem = Problem::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "too-big",
+                title,
+            );
+            Some(problem.detail("it has at most 100 header fields and some 400 KB"))
         }
         _ => None,
     }

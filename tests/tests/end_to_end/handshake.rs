@@ -77,6 +77,7 @@ async fn requests_that_do_not_come_are_not_waited_for() {
     let adjust = |config: &mut indelible_server::config::Config| {
         // Longer than a busy machine makes an honest client wait.
         config.connections.head_timeout = SHORT_LIFE;
+        config.connections.idle_timeout = SHORT_LIFE;
     };
     let server = Running::with(adjust).await;
     let mut client = server.connect_anonymously().await;

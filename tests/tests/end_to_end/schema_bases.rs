@@ -174,7 +174,12 @@ async fn what_has_no_place_any_more_is_refused_with_its_place() {
 async fn present_names_and_places_are_taken_with_an_old_base_too() {
     let (site, server, read, base) = changed().await;
     let http = site.http(&server);
-    let answer = put(&http, &base, &json!({ "level": 7, "story": "New" })).await;
+    let answer = put(
+        &http,
+        &base,
+        &json!({ "level": 7, "story": "Once upon a time!" }),
+    )
+    .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.body["value"]["level"], 7);
     let mut body = read;
@@ -191,7 +196,7 @@ async fn present_names_and_places_are_taken_with_an_old_base_too() {
             &answer.body["value"]["title"],
             &answer.body["value"]["story"]
         ),
-        (&json!("T"), &json!("New"))
+        (&json!("T"), &json!("Well. Once upon a time!"))
     );
     assert_eq!(answer.body["value"]["place"], json!({ "zip": "3000" }));
     let path = format!("/api/note/one?base={base}&preserve=nothing");
