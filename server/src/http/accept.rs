@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +18,8 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::patience::{Patience, Serving};
+use super::problem::Problem;
 use super::wire::Wire;
 use crate::config::Config;
 
@@ -69,7 +73,12 @@ pub(crate) async fn serve(
                 request.extensions_mut().insert(seat.clone());
                 let (answer, serving) = (router.clone().oneshot(request), patience.begin());
                 async move {
-                    let answer = answer.await?;
+                    // A panic was logged where it happened; whoever asked is told, too.
+                    let answer = AssertUnwindSafe(answer).catch_unwind().await;
+                    let answer = match answer {
+                        Ok(answer) => answer?,
+                        Err(_) => Problem::internal().into_response(),
+                    };
                     Ok::<_, Infallible>(answer.map(|body| Until::written(body, serving)))
                 }
             });

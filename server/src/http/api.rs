@@ -83,10 +83,7 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "The idempotency key was used before",
         ),
-        WriteError::Internal => titled(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "The server failed on this",
-        ),
+        WriteError::Internal => Problem::internal(),
         WriteError::Storage => Problem::unavailable(),
     }
 }

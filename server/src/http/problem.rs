@@ -123,6 +123,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
     }
 
+    /// 500: the server failed on this very request.
+    pub(crate) fn internal() -> Self {
+        let title = "The server failed on this";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title)
+    }
+
     /// 503: the store cannot take writes now.
     pub(crate) fn unavailable() -> Self {
         let title = "The server cannot do this now; try again";
