@@ -1,12 +1,13 @@
 //! What becomes of edits when some of them are refused, or when the ground under them changes.
 
-use indelible_client::{DroppedView, Event, SyncState};
+use indelible_client::{DroppedView, EditOptions, Event, SyncState};
+use indelible_engine::merge::Absent;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, ServerFrame};
 use indelible_engine::violation::ViolationReport;
 use serde_json::{Value, json};
 
-use crate::pair::{JANE, Pair};
+use crate::pair::{JANE, NOW, Pair};
 use crate::server::{Server, entity};
 
 /// Refusals as they were told: first edit, settled up to, what was dropped.
@@ -319,6 +320,40 @@ fn who_was_away_goes_on_under_the_schema_of_today() {
         "the second was left out of the body: {value}"
     );
     assert_eq!(hrefs, ["A", "new"]);
+}
+
+/// A form that was opened under one schema and saved under the next.
+#[test]
+fn a_base_from_before_a_change_of_schema_is_followed() {
+    let mut pair = Pair::opened();
+    let (base, mut body) = (pair.revision, pair.value.clone());
+    pair.session.disconnected(None);
+    pair.server.migrate(&later());
+    pair.connect();
+    let link = body["links"][0]["id"].clone();
+    let options = EditOptions {
+        revision: base,
+        absent: Absent::Removed,
+        ..Default::default()
+    };
+    let before = pair.value.clone();
+    let same = pair.session.edit(JANE, &body.to_string(), &options, NOW);
+    assert_eq!(same.expect("allowed").changed, []);
+    body["slogan"] = json!("S");
+    body["bio"] = json!("Hello, you");
+    body["links"][0]["url"] = json!("A");
+    pair.session
+        .edit(JANE, &body.to_string(), &options, NOW)
+        .expect("allowed");
+    pair.run();
+    assert_eq!(pair.value, pair.on_server());
+    assert_eq!(
+        (&pair.value["motto"], &pair.value["bio"]),
+        (&json!("S"), &json!("Hello, you"))
+    );
+    assert_eq!(pair.value["places"][0]["href"], "A");
+    assert_eq!(pair.value["places"][0]["id"], link);
+    assert_eq!(pair.value["places"][1], before["places"][1]);
 }
 
 /// Two losses, one after the other, before anybody makes another edit: both stay on show.

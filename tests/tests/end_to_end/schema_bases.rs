@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::harness::{Answer, Http};
-use super::schema_life::{Serving, Site};
+use super::schema_life::{Serving, Site, run_command};
 
 fn first() -> Value {
     json!({
@@ -127,8 +127,14 @@ async fn renamed_fields_are_followed_and_merge() {
                        { "id": "b", "label": "B", "notes": "new" } ]
         })
     );
-    // Nobody wrote what the schema brought along.
+    // Nobody wrote what the schema brought along, so nobody's value was replaced.
     server.stop().await;
+    let data = site.data().to_str().unwrap();
+    let history = run_command(&["history", "note/one", "--json", "--data", data]);
+    assert!(
+        !history.contains("\"by\":\"system\",\"change\""),
+        "{history}"
+    );
     site.verify();
 }
 

@@ -123,6 +123,10 @@ impl Site {
         text
     }
 
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     fn config(&self) -> Config {
         Config {
             listen: "127.0.0.1:0".parse().unwrap(),
