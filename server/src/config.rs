@@ -92,6 +92,8 @@ pub struct ConnectionSettings {
     pub connections_max: usize,
     /// How long the head of a request may take to come, from its first byte.
     pub head_timeout: Duration,
+    /// How long the body of a request may take to come.
+    pub body_timeout: Duration,
     /// How long a connection may rest between requests.
     pub idle_timeout: Duration,
     /// How long a client may take to say hello.
@@ -121,6 +123,7 @@ impl Default for ConnectionSettings {
         Self {
             connections_max: 10_000,
             head_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
             // Proxies keep theirs for a minute or 75 seconds, and have to be the first to close.
             idle_timeout: Duration::from_secs(90),
             handshake_timeout: Duration::from_secs(5),
@@ -258,9 +261,6 @@ pub const BODIES_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a body that is too big which are taken in and thrown away, so that its sender comes to
 /// read why.
 pub const BODY_REST_BYTES_MAX: usize = 64 << 20;
-
-/// How long a body may take to come.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Fields that a PUT may ask to preserve.
 pub const PRESERVE_MAX: usize = 1_000;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::App;
 use super::problem::Problem;
-use crate::config::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_REST_BYTES_MAX, BODY_TIMEOUT};
+use crate::config::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_REST_BYTES_MAX};
 
 /// What a permit stands for.
 const UNIT_BYTES: usize = 4 << 10;
@@ -56,6 +56,7 @@ impl Held {
 /// Reads a body to its end. The sender's rights have been checked.
 pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
     let bytes_max = BODY_BYTES_MAX;
+    let patience = app.config.connections.body_timeout;
     let told = headers.get(header::CONTENT_LENGTH);
     let told = told.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
     let told = told.unwrap_or(bytes_max);
@@ -65,7 +66,7 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
     let bytes = if told > bytes_max + BODY_REST_BYTES_MAX {
         Ok(None)
     } else {
-        let coming = timeout(BODY_TIMEOUT, gather(body, kept_max)).await;
+        let coming = timeout(patience, gather(body, kept_max)).await;
         coming.unwrap_or_else(|_| {
             let title = "The body did not come in time";
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", title)

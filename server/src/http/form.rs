@@ -9,6 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use indelible_engine::id::Kind;
+use percent_encoding::percent_decode_str;
 
 use super::App;
 use super::fields;
@@ -103,7 +104,9 @@ impl Form {
         match self {
             Self::Kind => {
                 let kind = uri.path().rsplit('/').next().unwrap_or_default();
-                let policy = Kind::new(kind).ok().and_then(|kind| app.hub.policy(&kind));
+                let kind = percent_decode_str(kind).decode_utf8_lossy();
+                let kind = Kind::new(&*kind).ok();
+                let policy = kind.and_then(|kind| app.hub.policy(&kind));
                 match policy {
                     None => NO_KIND,
                     Some(policy) if policy.is_singleton() => SINGLETON,
@@ -163,9 +166,7 @@ fn take(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
 /// Whether a path can be read: what it names is UTF-8, with `%` before two hexadecimal digits.
 fn path(uri: &Uri) -> Result<(), Problem> {
     let path = uri.path();
-    let decodes = percent_encoding::percent_decode_str(path)
-        .decode_utf8()
-        .is_ok();
+    let decodes = percent_decode_str(path).decode_utf8().is_ok();
     if is_encoded(path) && decodes {
         return Ok(());
     }

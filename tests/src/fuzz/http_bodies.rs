@@ -72,6 +72,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "PUT bob\n\n",
         "PUT alice base=2&preserve=title,body,%2Fplace%2Fcity\nif-match: \"a\", W/\"b\"\n\n",
         "PUT bob base=0\nprefer: handling=strict\nidempotency-key: k\n\n",
+        "PUT alice remove=title,%2Fitems%2Fi1,%2Flabels%2Fx&preserve=tags\n\n",
         "POST bob id=new\ncontent-type: application/json; charset=utf-8\n\n",
         "POST alice\nif-match: *\n\n",
     ];
@@ -178,6 +179,7 @@ fn replace(author: &Principal, asked: Merging) {
     let options = MergeOptions {
         protected: asked.protected,
         preserve: asked.preserve.clone(),
+        remove: asked.remove.clone(),
         base,
         ..MergeOptions::default()
     };

@@ -62,7 +62,7 @@ impl Running {
         // A test that is about one of these sets it itself.
         let connections = &mut config.connections;
         (connections.head_timeout, connections.handshake_timeout) = (PATIENCE, PATIENCE);
-        connections.idle_timeout = PATIENCE;
+        (connections.body_timeout, connections.idle_timeout) = (PATIENCE, PATIENCE);
         (connections.ping_interval, connections.stuck_timeout) = (PATIENCE, PATIENCE);
         adjust(&mut config);
         let server = Server::bind(config).await.unwrap();

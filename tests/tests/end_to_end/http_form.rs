@@ -53,6 +53,7 @@ async fn parameters_that_are_not_known_are_refused() {
             "limit stands there twice",
         ),
         ("GET", "/api/site?limit=1", "none is taken here"),
+        ("GET", "/api/%73ite?limit=1", "none is taken here"),
         ("GET", "/api/page/home?after=a", "none is taken here"),
         ("HEAD", "/api/page?limt=1", ""),
         ("DELETE", "/api/page/home?base=x", "none is taken here"),
@@ -673,6 +674,79 @@ async fn pages_of_listed_origins_read_what_is_wrong() {
             answer.header("access-control-allow-methods"),
             methods,
             "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_told_so() {
+    let short = std::time::Duration::from_secs(1);
+    let server = Running::with(|config| config.connections.body_timeout = short).await;
+    let head = format!(
+        "PUT /api/site HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
+        server.authority,
+        server.token("ada", &["editor"])
+    );
+    let answer = raw(&server.authority, &[head.as_bytes()]).await;
+    assert_problem(&answer, 408, "timeout");
+}
+
+#[tokio::test]
+async fn what_is_named_is_removed_for_those_who_may() {
+    let server = Running::start().await;
+    let http = server.http_as("ada", &["editor"]);
+    http.put("/api/site", json!({ "phone": "1" })).await;
+    let path = "/api/site?remove=phone,%2Flicense";
+    let answer = http.put(path, json!({ "title": "T" })).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.body["changed"], json!(["/phone", "/title"]));
+    assert_eq!(answer.body["preserved"], json!(["/license"]));
+    let strict = [("prefer", "handling=strict")];
+    let answer = http.send("PUT", path, &strict, Some(json!({}))).await;
+    assert_eq!(
+        (answer.status, &answer.body["violations"][0]["rule"]),
+        (422, &json!("write"))
+    );
+    for (path, body) in [
+        ("/api/site?remove=phone", json!({ "phone": "2" })),
+        ("/api/site?remove=fone", json!({})),
+        ("/api/site?remove=%5B1%5D", json!({})),
+    ] {
+        assert_problem(&http.put(path, body).await, 400, "bad-request");
+    }
+    // The key of a write covers it.
+    let key = [("idempotency-key", "k")];
+    let body = Some(json!({ "title": "Key" }));
+    assert_eq!(
+        http.send("PUT", "/api/site", &key, body.clone())
+            .await
+            .status,
+        200
+    );
+    let other = http.send("PUT", "/api/site?remove=motto", &key, body).await;
+    assert_problem(&other, 422, "id-reused");
+    // Who may not read names the system's fields only, whatever there is.
+    let rater = server.http_as("rater", &["rater"]);
+    assert_eq!(
+        rater
+            .put("/api/memo/secret", json!({ "score": 3 }))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        rater
+            .put("/api/memo/secret?remove=score", json!({}))
+            .await
+            .status,
+        200
+    );
+    for body in [json!({}), json!({ "score": null })] {
+        let answer = rater.put("/api/memo/secret?remove=text", body).await;
+        assert_eq!(
+            (answer.status, &answer.body["violations"][0]["rule"]),
+            (422, &json!("write"))
         );
     }
 }
