@@ -15,7 +15,7 @@ use automerge::{
 use serde_json::{Map, Value};
 
 use crate::policy::{Node, NodeId, Policy, Shape};
-use crate::value::{normal, number};
+use crate::value::{nearest, normal, number};
 
 /// The register that holds an item's place in its keyed list.
 pub(crate) const POSITION: &str = "$position";
@@ -273,10 +273,12 @@ pub(crate) fn owned(scalar: &ScalarValueRef<'_>) -> ScalarValue {
     }
 }
 
-/// A stored scalar as JSON: atomics are parsed, whole floats become integers.
+/// A stored scalar as JSON: atomics are parsed, numbers get their one form.
 pub(crate) fn scalar_value(node: &Node, scalar: &ScalarValue) -> Option<Value> {
     match (&node.shape, scalar) {
-        (Shape::Atomic(_), ScalarValue::Str(text)) => serde_json::from_str(text).ok(),
+        (Shape::Atomic(_), ScalarValue::Str(text)) => {
+            serde_json::from_str(text).ok().map(|value| nearest(&value))
+        }
         (_, scalar) => plain_value(scalar),
     }
 }
@@ -285,8 +287,8 @@ pub(crate) fn scalar_value(node: &Node, scalar: &ScalarValue) -> Option<Value> {
 pub(crate) fn plain_value(scalar: &ScalarValue) -> Option<Value> {
     Some(match scalar {
         ScalarValue::Str(text) => Value::String(text.to_string()),
-        ScalarValue::Int(n) => Value::from(*n),
-        ScalarValue::Uint(n) => Value::from(*n),
+        ScalarValue::Int(n) => normal(&Value::from(*n)),
+        ScalarValue::Uint(n) => normal(&Value::from(*n)),
         ScalarValue::F64(x) => number(*x)?,
         ScalarValue::Counter(counter) => Value::from(i64::from(counter)),
         ScalarValue::Boolean(b) => Value::Bool(*b),

@@ -18,6 +18,12 @@ use crate::pointer::Pointer;
 /// How much of a number an error shows.
 const NUMBER_SHOWN_MAX: usize = 40;
 
+/// How many lists and objects may lie in one another.
+const DEPTH_MAX: usize = 127;
+
+/// How much of a deep place an error shows, in bytes.
+const PLACE_SHOWN_MAX: usize = 200;
+
 /// Reads one value.
 ///
 /// ```
@@ -38,8 +44,8 @@ pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
-/// Reads one value; numbers that no double holds are rounded. For schemas, which have been read so
-/// for as long as there are any.
+/// Reads one value; numbers that no double holds are rounded. For schemas under the first rules,
+/// which were read so.
 pub(crate) fn parse_rounding(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read = At::Root.deserialize(&mut deserializer);
@@ -64,6 +70,7 @@ fn inexact(text: &[u8], number: &str, at: usize) -> serde_json::Error {
 fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
     let reason = error.to_string();
     let of_value = [
+        "recursion limit",
         "number out of range",
         "surrogate",
         "unicode code point",
@@ -88,6 +95,13 @@ fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
         }
     }
     let place = object_of(&exact::place(text, at));
+    if reason.contains("recursion") {
+        let shown: String = place.chars().take(PLACE_SHOWN_MAX).collect();
+        let more = if shown == place { "" } else { "…" };
+        return serde_json::Error::custom(format!(
+            "what stands {shown}{more} lies deeper than {DEPTH_MAX} lists and objects in one another"
+        ));
+    }
     serde_json::Error::custom(format!("what stands {place} is no text: {reason}"))
 }
 
@@ -97,6 +111,12 @@ fn object_of(place: &Pointer) -> String {
         [] => "here".to_owned(),
         _ => format!("in {place}"),
     }
+}
+
+/// A whole number as every reader has it: beyond what is exact, it is the nearest double, which is
+/// how a double is written that large.
+fn whole(number: Number) -> Value {
+    crate::value::number(crate::value::double(&number)).unwrap_or(Value::Number(number))
 }
 
 /// Where in the text the reader is: as a chain, so that nothing is copied on the way down.
@@ -141,11 +161,11 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+        Ok(whole(value.into()))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+        Ok(whole(value.into()))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
@@ -234,6 +254,24 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_too_deep_is_told_with_its_place_and_the_bound() {
+        let nested = |levels: usize| {
+            let (open, close) = ("{\"ab\":[".repeat(levels / 2), "]}".repeat(levels / 2));
+            format!("{{\"a\": {open}{close}}}")
+        };
+        assert!(parse(nested(126).as_bytes()).is_ok());
+        let error = parse(nested(128).as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("what stands in /a/ab/0/ab/0/"), "{error}");
+        assert!(
+            error.contains("… lies deeper than 127 lists and objects"),
+            "{error}"
+        );
+        let flat = format!("[0,{}{}]", "[".repeat(127), "]".repeat(127));
+        let error = parse(flat.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("what stands in /1/0/0/0/"), "{error}");
+    }
+
+    #[test]
     fn all_else_is_read_as_everybody_reads_it() {
         let deep = "[".repeat(200) + &"]".repeat(200);
         for text in [
@@ -252,7 +290,9 @@ mod tests {
         ] {
             let (ours, theirs) = (parse(text.as_bytes()), serde_json::from_str::<Value>(text));
             assert_eq!(ours.is_ok(), theirs.is_ok(), "{text}");
-            assert_eq!(ours.ok(), theirs.ok());
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                assert!(crate::value::same(&ours, &theirs), "{ours} {theirs}");
+            }
         }
     }
 }

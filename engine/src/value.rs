@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 /// The largest integer up to which every integer is a number of its own in JSON as everybody
 /// reads it, that is as IEEE 754 double (RFC 7493, section 2.2): 2^53 − 1.
@@ -40,17 +40,40 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The same JSON with whole floats as integers, so that `1.0` and `1` are one value.
+/// The same JSON with every number in one form, whatever it was written like: whole numbers up to
+/// [`INTEGER_MAX`] as integers, all others as doubles. An integer that no double holds stays.
 pub(crate) fn normal(value: &Value) -> Value {
+    with_numbers(value, &|n| is_exact(n).then(|| number(double(n))).flatten())
+}
+
+/// The same in what is read from canonical text, where every number stands for the nearest double.
+pub(crate) fn nearest(value: &Value) -> Value {
+    with_numbers(value, &|n| number(double(n)))
+}
+
+fn with_numbers(value: &Value, form: &dyn Fn(&Number) -> Option<Value>) -> Value {
     match value {
-        Value::Number(n) if n.is_f64() => {
-            n.as_f64().and_then(number).unwrap_or_else(|| value.clone())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(normal).collect()),
+        Value::Number(n) => form(n).unwrap_or_else(|| value.clone()),
+        Value::Array(items) => items.iter().map(|item| with_numbers(item, form)).collect(),
         Value::Object(map) => {
-            Value::Object(map.iter().map(|(k, v)| (k.clone(), normal(v))).collect())
+            let entries = map.iter().map(|(k, v)| (k.clone(), with_numbers(v, form)));
+            Value::Object(entries.collect())
         }
         other => other.clone(),
+    }
+}
+
+/// Whether a number is one that a double holds as it is.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a double of an integer of 64 bits is within those of 128"
+)]
+pub(crate) fn is_exact(number: &Number) -> bool {
+    let double = double(number);
+    match (number.as_i64(), number.as_u64()) {
+        (Some(integer), _) => double as i128 == i128::from(integer),
+        (None, Some(integer)) => double as i128 == i128::from(integer),
+        (None, None) => true,
     }
 }
 
@@ -81,6 +104,25 @@ pub fn depth(value: &Value) -> usize {
         Value::Object(entries) => 1 + entries.values().map(depth).max().unwrap_or(0),
         _ => 0,
     }
+}
+
+/// About the bytes that an object takes as JSON.
+pub(crate) fn size(map: &Map<String, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.len() + 2,
+            Value::Array(items) => items.iter().map(|item| of(item) + 1).sum::<usize>() + 2,
+            Value::Object(map) => size(map),
+            Value::Null => 4,
+            Value::Bool(_) => 5,
+            // As digits, where that is less: a list of a million small numbers has room.
+            Value::Number(number) => number.to_string().len().min(8),
+        }
+    }
+    map.iter()
+        .map(|(name, value)| name.len() + 4 + of(value))
+        .sum::<usize>()
+        + 2
 }
 
 fn write_value(text: &mut String, value: &Value) {

@@ -13,7 +13,7 @@ use super::operations::object_id;
 use crate::document::plain_value;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape, refusal_text};
-use crate::value::canonical;
+use crate::value::{canonical, nearest};
 use crate::violation::Rule;
 
 /// U+FFFC stands for a block inside an Automerge text.
@@ -235,7 +235,7 @@ fn put_value(shape: &Shape, scalar: &ScalarValue) -> Result<Value, (Rule, &'stat
             return Err((Rule::ATOMIC, "the field holds canonical JSON as text"));
         };
         return match serde_json::from_str::<Value>(text) {
-            Ok(value) if canonical(&value) == text.as_str() => Ok(value),
+            Ok(value) if canonical(&value) == text.as_str() => Ok(nearest(&value)),
             _ => Err((
                 Rule::ATOMIC,
                 "the field holds canonical JSON (RFC 8785) as text",

@@ -15,6 +15,7 @@ mod lifecycle;
 mod long;
 mod merge;
 mod migration;
+mod numbers;
 mod rebase;
 mod replays;
 mod services;
