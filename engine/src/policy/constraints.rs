@@ -224,7 +224,7 @@ impl Constraint {
             Self::MinLength(n) => ("minLength", (*n).into()),
             Self::MaxLength(n) => ("maxLength", (*n).into()),
             Self::Pattern(pattern) => ("pattern", pattern.as_str().into()),
-            Self::Format(format) => ("format", format.name().into()),
+            Self::Format(format, _) => ("format", format.name().into()),
         }
     }
 }

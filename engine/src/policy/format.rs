@@ -3,7 +3,11 @@
 //! Invariant: a check decides on one string, in time linear in its length.
 //! Must never know: schemas, or networks (whether a host exists is nobody's business here).
 
+mod hostname;
+
 use core::net::{Ipv4Addr, Ipv6Addr};
+
+use super::Rules;
 
 /// A known value of `format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,9 +16,9 @@ pub enum Format {
     Date,
     /// `date-time`: 2026-02-03T04:05:06Z (RFC 3339, date-time)
     DateTime,
-    /// `email`: an address (RFC 5321, mailbox, without quoted or commented forms)
+    /// `email`: an address (RFC 5321, mailbox; under the first rules without quoted names)
     Email,
-    /// `hostname` (RFC 1123)
+    /// `hostname` (RFC 1123; since the second rules A-labels are those of RFC 5890)
     Hostname,
     /// `ipv4`: four decimal numbers
     Ipv4,
@@ -65,17 +69,17 @@ impl Format {
         }
     }
 
-    /// Whether the text has this format.
-    pub fn is_match(self, text: &str) -> bool {
+    /// Whether the text has this format under these rules.
+    pub fn is_match(self, rules: Rules, text: &str) -> bool {
         match self {
             Self::Date => is_date(text),
             Self::DateTime => is_date_time(text),
-            Self::Email => is_email(text),
-            Self::Hostname => is_hostname(text),
+            Self::Email => is_email(rules, text),
+            Self::Hostname => is_hostname(rules, text),
             Self::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
             Self::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
             Self::Time => is_time(text),
-            Self::Uri => is_uri(text),
+            Self::Uri => is_uri(rules, text),
             Self::Uuid => is_uuid(text),
         }
     }
@@ -148,36 +152,64 @@ fn is_date_time(text: &str) -> bool {
         .is_some_and(|(date, time)| is_date(date) && is_time(time))
 }
 
-fn is_hostname(text: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    text.len() <= 253 && text.split('.').all(is_label)
+fn is_hostname(rules: Rules, text: &str) -> bool {
+    match rules {
+        Rules::V1 => hostname::is_ascii(text),
+        _ => hostname::is_hostname(text),
+    }
 }
 
-fn is_email(text: &str) -> bool {
+fn is_email(rules: Rules, text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };
-    let is_atom = |atom: &str| {
-        !atom.is_empty()
-            && atom
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
-    };
     let is_domain = match domain.strip_prefix('[').and_then(|d| d.strip_suffix(']')) {
-        Some(literal) => match literal.strip_prefix("IPv6:") {
+        Some(literal) => match ipv6_literal(rules, literal) {
             Some(address) => address.parse::<Ipv6Addr>().is_ok(),
             None => literal.parse::<Ipv4Addr>().is_ok(),
         },
-        None => is_hostname(domain),
+        None => is_hostname(rules, domain),
     };
-    local.len() <= 64 && local.split('.').all(is_atom) && is_domain
+    let is_local = local.split('.').all(is_atom) || (rules >= Rules::V2 && is_quoted(local));
+    local.len() <= 64 && is_local && is_domain
+}
+
+/// The address in `IPv6:::1`; the tag may be in any letters since the second rules.
+fn ipv6_literal(rules: Rules, literal: &str) -> Option<&str> {
+    const TAG: &str = "IPv6:";
+    let (tag, address) = literal.split_at_checked(TAG.len())?;
+    let same = tag == TAG || (rules >= Rules::V2 && tag.eq_ignore_ascii_case(TAG));
+    same.then_some(address)
+}
+
+/// RFC 5321, section 4.1.2, `Atom`.
+fn is_atom(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+}
+
+/// RFC 5321, section 4.1.2, `Quoted-string`.
+fn is_quoted(text: &str) -> bool {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let mut bytes = inner.map(str::bytes);
+    let Some(bytes) = &mut bytes else {
+        return false;
+    };
+    while let Some(byte) = bytes.next() {
+        let good = match byte {
+            b'\\' => bytes.next().is_some_and(|byte| matches!(byte, b' '..=b'~')),
+            b'"' => false,
+            byte => matches!(byte, b' '..=b'~'),
+        };
+        if !good {
+            return false;
+        }
+    }
+    true
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -187,7 +219,7 @@ fn is_uuid(text: &str) -> bool {
     }) && lengths.next().is_none()
 }
 
-fn is_uri(text: &str) -> bool {
+fn is_uri(rules: Rules, text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
     };
@@ -200,7 +232,7 @@ fn is_uri(text: &str) -> bool {
     let is_hierarchy = match hierarchy.strip_prefix("//") {
         Some(rest) => {
             let end = rest.find('/').unwrap_or(rest.len());
-            is_authority(&rest[..end]) && has_only(&rest[end..], b":@/")
+            is_authority(rules, &rest[..end]) && has_only(&rest[end..], b":@/")
         }
         None => has_only(hierarchy, b":@/"),
     };
@@ -208,14 +240,15 @@ fn is_uri(text: &str) -> bool {
 }
 
 /// `user@host:port` (RFC 3986, section 3.2).
-fn is_authority(text: &str) -> bool {
+fn is_authority(rules: Rules, text: &str) -> bool {
     let (user, host) = text.rsplit_once('@').unwrap_or(("", text));
     let (host, port) = match host.strip_prefix('[') {
         Some(rest) => {
             let Some((address, rest)) = rest.split_once(']') else {
                 return false;
             };
-            if address.parse::<Ipv6Addr>().is_err() {
+            let future = rules >= Rules::V2 && is_future_address(address);
+            if address.parse::<Ipv6Addr>().is_err() && !future {
                 return false;
             }
             match rest.strip_prefix(':') {
@@ -227,6 +260,17 @@ fn is_authority(text: &str) -> bool {
         None => host.split_once(':').unwrap_or((host, "")),
     };
     has_only(user, b":") && has_only(host, b"") && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `v1.address` (RFC 3986, section 3.2.2, `IPvFuture`).
+fn is_future_address(text: &str) -> bool {
+    let versioned = text
+        .strip_prefix(['v', 'V'])
+        .and_then(|v| v.split_once('.'));
+    versioned.is_some_and(|(version, address)| {
+        let hex = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+        hex && !address.is_empty() && !address.contains('%') && has_only(address, b":")
+    })
 }
 
 /// Whether the text holds only unreserved characters, sub-delimiters, percent-encoded bytes and
@@ -257,16 +301,95 @@ mod tests {
     use super::*;
 
     fn check(format: &str, good: &[&str], bad: &[&str]) {
+        Rules::ALL
+            .iter()
+            .for_each(|rules| check_under(*rules, format, good, bad));
+    }
+
+    fn check_under(rules: Rules, format: &str, good: &[&str], bad: &[&str]) {
         let format = Format::named(format).unwrap();
         for text in good {
-            assert!(format.is_match(text), "{format:?} refuses {text}");
+            assert!(
+                format.is_match(rules, text),
+                "{format:?} {rules} refuses {text}"
+            );
         }
         for text in bad
             .iter()
             .chain(&["", " ", "é", "\u{1f600}\u{1f600}\u{1f600}"])
         {
-            assert!(!format.is_match(text), "{format:?} takes {text}");
+            assert!(
+                !format.is_match(rules, text),
+                "{format:?} {rules} takes {text}"
+            );
         }
+    }
+
+    /// What the second rules take and the first do not, and the other way round.
+    #[test]
+    fn versions_differ_as_they_did() {
+        let differ = [
+            ("email", "\"joe bloggs\"@example.com", "joe@xn--X.org"),
+            ("email", "a@[ipv6:::1]", "a@b.xn--a"),
+            ("hostname", "www.example.org", "xn--X"),
+            ("uri", "http://[v1.fe80::a+en1]/", ""),
+        ];
+        for (format, later, earlier) in differ {
+            check_under(Rules::V2, format, &[later], &[earlier]);
+            let format = Format::named(format).unwrap();
+            assert_eq!(
+                format.is_match(Rules::V1, later),
+                later.starts_with("www"),
+                "{later}"
+            );
+            assert_eq!(
+                format.is_match(Rules::V1, earlier),
+                !earlier.is_empty(),
+                "{earlier}"
+            );
+        }
+    }
+
+    /// Cases of the suite of JSON Schema for mailboxes of RFC 5321.
+    #[test]
+    fn mailboxes() {
+        let good = [
+            "\"joe..bloggs\"@example.com",
+            "\"joe@bloggs\"@example.com",
+            "\"\"@iana.org",
+            "\" \"@iana.org",
+            "\"\\a\"@iana.org",
+            "\"\\\"\"@iana.org",
+            "\"\\\\\"@iana.org",
+            "test@255.255.255.255",
+            "test@c--n.com",
+            "test@io",
+        ];
+        let bad = [
+            "user1@oceania.org, user2@oceania.org",
+            "\"Winston Smith\" <winston.smith@recdep.minitrue> (Records Department)",
+            "joe bloggs@example.com",
+            "\"test\\\u{a9}\"@iana.org",
+            "a@iana.org\n",
+            "a\tb@iana.org",
+            "\u{7f}@iana.org",
+            "test\"@iana.org",
+            "\"test\"test@iana.org",
+            "\"test@iana.org",
+            "\"a\"\"b\"@iana.org",
+            "\"\\\"@iana.org",
+            "\"@iana.org",
+            "\"a\".b@iana.org",
+            "test\\@test@iana.org",
+            "[1.2.3.4]@iana.org",
+            "test@iana.org.",
+            "test@[1.2.3.4",
+            "a@[]",
+            "a@[1.2.3]",
+            "test@a[255.255.255.255]",
+            "test(comment)@iana.org",
+        ];
+        check_under(Rules::V2, "email", &good, &bad);
     }
 
     #[test]
@@ -359,6 +482,13 @@ mod tests {
                 "http://[2001:db8::1]:80/",
                 "https://example.org/%C3%A9",
                 "tel:+33123456789",
+                "http://:80",
+                "http://user@",
+                "http://@a.com",
+                "http://a.com:",
+                "http://999.999.999.999/",
+                "http://!$&'()*+,;=.com",
+                "http://-.~_!$&'()*+,;=:%40:80%2f::::::@example.com",
                 "a:",
             ],
             &[
@@ -375,6 +505,13 @@ mod tests {
                 "https://a/[b]",
                 "https://a:b/",
                 "https://a/<b>",
+                "http://a.com:8:0",
+                "https://[@example.org/",
+                "https://a/b|c",
+                "https://a/^",
+                "bar,baz:foo",
+                "http://[v1.]/",
+                "http://[vg.a]/",
             ],
         );
         check(

@@ -10,6 +10,7 @@ use std::fmt;
 use regex_lite::Regex;
 use serde_json::{Number, Value};
 
+use super::Rules;
 use super::format::Format;
 use crate::pointer::Pointer;
 use crate::value::{self, INTEGER_MAX};
@@ -92,7 +93,7 @@ impl Types {
     pub const ALL: Self = Self(127);
 
     /// Each type, its name in JSON Schema, and what people call such a value.
-    pub(super) const NAMES: [(Self, &'static str, &'static str); 7] = [
+    pub(crate) const NAMES: [(Self, &'static str, &'static str); 7] = [
         (Self::STRING, "string", "a string"),
         (Self::NUMBER, "number", "a number"),
         (Self::INTEGER, "integer", "an integer"),
@@ -200,7 +201,7 @@ pub(crate) enum Constraint {
     MinLength(u64),
     MaxLength(u64),
     Pattern(Pattern),
-    Format(Format),
+    Format(Format, Rules),
 }
 
 impl Constraint {
@@ -225,7 +226,9 @@ impl Constraint {
             (Self::MinLength(min), Value::String(s)) => (length(s) >= *min, "minLength"),
             (Self::MaxLength(max), Value::String(s)) => (length(s) <= *max, "maxLength"),
             (Self::Pattern(pattern), Value::String(s)) => (pattern.is_match(s), "pattern"),
-            (Self::Format(format), Value::String(s)) => (format.is_match(s), "format"),
+            (Self::Format(format, rules), Value::String(s)) => {
+                (format.is_match(*rules, s), "format")
+            }
             _ => return Ok(()),
         };
         if good {
@@ -235,7 +238,7 @@ impl Constraint {
         }
     }
 
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Const(expected) => format!("must be {}", value::canonical(expected)),
             Self::Enum(options) => {
@@ -252,7 +255,7 @@ impl Constraint {
             Self::MaxLength(1) => "must have at most 1 character".to_owned(),
             Self::MaxLength(max) => format!("must have at most {max} characters"),
             Self::Pattern(pattern) => format!("must match the pattern {}", pattern.as_str()),
-            Self::Format(format) => format!("must be {}", format.description()),
+            Self::Format(format, _) => format!("must be {}", format.description()),
         }
     }
 }
@@ -318,8 +321,8 @@ impl ScalarRule {
         !self.constraints.is_empty()
     }
 
-    /// Judges a scalar. Integers beyond ±(2^53 − 1) are refused, since most readers of JSON would
-    /// take them for another number.
+    /// Judges a scalar. Where only integers may be, those beyond ±(2^53 − 1) are refused, since most
+    /// readers of JSON would take them for another number.
     ///
     /// # Errors
     ///
@@ -338,17 +341,21 @@ impl ScalarRule {
     }
 }
 
-/// Refuses integers that a double cannot tell from their neighbours. A `number` may still be as
-/// large as a double can be when it is given as one (1e300).
+/// Refuses numbers that a double does not hold exactly; where only integers may be, also those that
+/// a double cannot tell from their neighbours. How the number is written makes no difference.
 fn check_exact(number: &Number, types: Types) -> Result<(), ScalarFault> {
-    let integer_only = !Types::NUMBER.is_within(types);
-    let exact = (integer_only || !number.is_f64())
-        .then(|| value::double(number).abs() <= INTEGER_MAX as f64);
-    if exact == Some(false) {
-        let message = format!("must be an integer between -{INTEGER_MAX} and {INTEGER_MAX}");
-        return Err(ScalarFault::new("type", message));
+    let near = value::double(number).abs() <= INTEGER_MAX as f64;
+    if near {
+        return Ok(());
     }
-    Ok(())
+    let message = if !Types::NUMBER.is_within(types) {
+        format!("must be an integer between -{INTEGER_MAX} and {INTEGER_MAX}")
+    } else if !value::is_exact(number) {
+        "must be a number that JSON readers hold exactly, as an IEEE 754 double".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(ScalarFault::new("type", message))
 }
 
 /// How deep a value may be nested.
@@ -458,7 +465,12 @@ mod tests {
         assert!(integer.check(&json!(INTEGER_MAX + 1)).is_err());
         assert!(integer.check(&json!(1e300)).is_err());
         assert!(any.check(&json!(1e300)).is_ok());
+        assert!(any.check(&json!(10_000_000_000_000_000_u64)).is_ok());
+        assert!(any.check(&json!(1_u64 << 63)).is_ok());
+        assert!(any.check(&json!(i64::MIN)).is_ok());
         assert!(any.check(&json!(u64::MAX)).is_err());
+        assert!(any.check(&json!(i64::MAX)).is_err());
+        assert!(any.check(&json!(INTEGER_MAX + 2)).is_err());
     }
 
     #[test]

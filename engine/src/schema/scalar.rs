@@ -80,7 +80,7 @@ pub(super) fn constraint(rules: Rules, keyword: &str, value: &Value) -> Option<C
         "minLength" => Constraint::MinLength(count(value)?),
         "maxLength" => Constraint::MaxLength(count(value)?),
         "pattern" => Constraint::Pattern(pattern::compile(rules, value.as_str()?).ok()?),
-        "format" => Constraint::Format(Format::named(value.as_str()?)?),
+        "format" => Constraint::Format(Format::named(value.as_str()?)?, rules),
         _ => return None,
     })
 }
@@ -237,7 +237,7 @@ impl<'a> Binder<'a, '_> {
             for (keyword, value) in part.keywords {
                 let is_time = word.value.is_time() && value == "date-time";
                 let good = match constraint(self.rules, keyword, value) {
-                    Some(Constraint::Format(_)) => is_time,
+                    Some(Constraint::Format(..)) => is_time,
                     Some(_) => false,
                     None => keyword != "default" && !super::bind::WHOLE.contains(&keyword.as_str()),
                 };
