@@ -92,6 +92,9 @@ pub(crate) struct Parts {
     pub(crate) nodes: Vec<Node>,
     /// A JSON Schema with only what cannot be judged on one scalar; none when there is nothing.
     pub(crate) whole: Option<Value>,
+    /// The same as it is judged: with marks that keep generated ids out.
+    #[cfg(feature = "whole-entity")]
+    pub(crate) judged: Option<Value>,
 }
 
 /// What one kind's schema compiles to.
@@ -171,7 +174,7 @@ impl Policy {
             rules: parts.rules,
             has_whole_constraints: has_merged_rules || parts.whole.is_some(),
             #[cfg(feature = "whole-entity")]
-            whole: match &parts.whole {
+            whole: match &parts.judged {
                 Some(schema) => Some(schema::Whole::new(parts.rules, schema)?),
                 None => None,
             },

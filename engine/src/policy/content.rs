@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::node::{NodeId, Shape, StampKind};
 use super::scalar::{Fault, ScalarFault, ScalarRule, Types};
 use super::whole::{item_token, wrong_container};
-use super::{Format, Policies, Policy};
+use super::{Format, Policies, Policy, Rules};
 use crate::id::{EntityId, ItemId, Kind, check_map_key};
 use crate::pointer::Pointer;
 #[cfg(feature = "whole-entity")]
@@ -34,7 +34,7 @@ impl Policy {
         faults
     }
 
-    /// What an entity made of the content would be presented as, with made-up stamps.
+    /// What an entity made of the content would be presented as, with made-up stamps and ids.
     #[cfg(feature = "whole-entity")]
     fn complete(&self, id: NodeId, content: Option<&Value>) -> Option<Value> {
         let node = self.node(id);
@@ -53,10 +53,17 @@ impl Policy {
                 }
                 Value::Object(entries)
             }
-            Shape::Keyed { item, .. } => {
+            Shape::Keyed { item, key } => {
                 let items = content.and_then(Value::as_array).into_iter().flatten();
-                let complete = |value| self.complete(*item, Some(value)).unwrap_or_default();
-                Value::Array(items.map(complete).collect())
+                let complete = |(index, value): (usize, &Value)| {
+                    let mut complete = self.complete(*item, Some(value)).unwrap_or_default();
+                    if let Some(entries) = complete.as_object_mut() {
+                        let made_up = || index.to_string().into();
+                        entries.entry(key.as_str()).or_insert_with(made_up);
+                    }
+                    complete
+                };
+                Value::Array(items.enumerate().map(complete).collect())
             }
             Shape::List { .. } => given.cloned().unwrap_or_else(|| Value::Array(Vec::new())),
             Shape::Text(_) => given
@@ -268,6 +275,6 @@ fn check_stamp(kind: StampKind, value: Option<&Value>) -> Result<(), ScalarFault
     }
     let format = kind
         .is_time()
-        .then_some(super::Constraint::Format(Format::DateTime));
+        .then_some(super::Constraint::Format(Format::DateTime, Rules::LATEST));
     ScalarRule::new(Types::STRING, format.into_iter().collect()).check(value)
 }

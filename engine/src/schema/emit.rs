@@ -4,14 +4,19 @@
 //! opinion), and so are bounds, references and `allOf` of the declared places: they are resolved.
 //! Must never know: who evaluates it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::bind::Bound;
 use crate::policy::{NodeId, Shape};
 
-/// The schema for whole values; none when there is nothing to judge.
-pub(super) fn whole(schema: &Value, bound: &Bound) -> Option<Value> {
-    let mut whole = at(bound, NodeId::ROOT, None)?;
+/// What is judged at each node.
+type Kept = BTreeMap<NodeId, Vec<Value>>;
+
+/// The schema for whole values, of what is kept for each node; none when there is nothing to judge.
+pub(super) fn whole(schema: &Value, bound: &Bound, kept: &Kept) -> Option<Value> {
+    let mut whole = at(bound, kept, NodeId::ROOT, None)?;
     whole.insert(
         "$schema".to_owned(),
         json!("https://json-schema.org/draft/2020-12/schema"),
@@ -22,7 +27,7 @@ pub(super) fn whole(schema: &Value, bound: &Bound) -> Option<Value> {
     Some(Value::Object(whole))
 }
 
-fn at(bound: &Bound, id: NodeId, key: Option<&str>) -> Option<Map<String, Value>> {
+fn at(bound: &Bound, kept: &Kept, id: NodeId, key: Option<&str>) -> Option<Map<String, Value>> {
     let mut keywords = Map::new();
     match &bound.nodes[id.index()].shape {
         Shape::Object {
@@ -30,10 +35,10 @@ fn at(bound: &Bound, id: NodeId, key: Option<&str>) -> Option<Map<String, Value>
             additional,
             ..
         } => {
-            let additional = additional.and_then(|id| at(bound, id, None));
+            let additional = additional.and_then(|id| at(bound, kept, id, None));
             let mut inner = Map::new();
             for (name, id) in properties {
-                match at(bound, *id, None) {
+                match at(bound, kept, *id, None) {
                     Some(schema) => {
                         inner.insert(name.clone(), Value::Object(schema));
                     }
@@ -55,18 +60,18 @@ fn at(bound: &Bound, id: NodeId, key: Option<&str>) -> Option<Map<String, Value>
             }
         }
         Shape::Keyed { item, key } => {
-            if let Some(items) = at(bound, *item, Some(key)) {
+            if let Some(items) = at(bound, kept, *item, Some(key)) {
                 keywords.insert("items".to_owned(), Value::Object(items));
             }
         }
         Shape::List { element } => {
-            if let Some(items) = at(bound, *element, None) {
+            if let Some(items) = at(bound, kept, *element, None) {
                 keywords.insert("items".to_owned(), Value::Object(items));
             }
         }
         _ => {}
     }
-    if let Some(schemas) = bound.whole.get(&id) {
+    if let Some(schemas) = kept.get(&id) {
         keywords.insert("allOf".to_owned(), Value::Array(schemas.clone()));
     }
     (!keywords.is_empty()).then_some(keywords)

@@ -2,6 +2,10 @@
 //! mistakes whose message does not help.
 
 mod codes;
+#[cfg(feature = "whole-entity")]
+mod ids;
+#[cfg(feature = "whole-entity")]
+mod names;
 mod places;
 mod rules;
 #[cfg(feature = "whole-entity")]
@@ -75,7 +79,7 @@ fn the_file_is_json() {
     );
     assert_eq!(mistakes("[]"), "k.json: a schema must be a JSON object");
     assert_eq!(mistakes("true"), "k.json: a schema must be a JSON object");
-    assert!(mistakes(&"[".repeat(100_000)).contains("recursion limit"));
+    assert!(mistakes(&"[".repeat(100_000)).contains("deeper than 127 lists and objects"));
 }
 
 #[test]

@@ -11,9 +11,11 @@ use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{Draft, Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
-use super::scalar::{SCALAR_KEYWORDS, constraint};
+use super::ids;
+use super::scalar::{SCALAR_KEYWORDS, constraint, count};
 use crate::pointer::Pointer;
 use crate::policy::{Constraint, Fault, Rules};
+use crate::value::canonical;
 
 /// A compiled schema for whole values.
 #[derive(Debug)]
@@ -30,7 +32,21 @@ impl Whole {
             .should_validate_formats(true)
             .with_pattern_options(PatternOptions::regex());
         for keyword in SCALAR_KEYWORDS {
-            options = options.with_keyword(keyword, move |_, value, _| own(rules, keyword, value));
+            options = options.with_keyword(keyword, move |beside, value, _| {
+                match beside.get(ids::IDS) {
+                    Some(marks) if ["const", "enum"].contains(&keyword) => {
+                        seeing(keyword, value, marks)
+                    }
+                    _ => own(rules, keyword, value),
+                }
+            });
+        }
+        if rules >= Rules::V2 {
+            for keyword in ["maxProperties", "minProperties", "uniqueItems"] {
+                options = options.with_keyword(keyword, move |beside, value, _| {
+                    seeing(keyword, value, beside.get(ids::IDS).unwrap_or(&Value::Null))
+                });
+            }
         }
         let validator = options.build(schema).map_err(|error| error.to_string())?;
         Ok(Self { validator })
@@ -74,6 +90,86 @@ impl<'i> Keyword<'i> for Own {
 
     fn is_valid(&self, instance: &'i Value) -> bool {
         self.constraint.check(instance).is_ok()
+    }
+}
+
+/// A constraint on a whole object or list, which does not see the ids that the server made.
+struct Seeing {
+    keyword: &'static str,
+    /// `const` has one, `enum` several, the others the number or flag that they state.
+    options: Vec<Value>,
+    ids: Value,
+    message: String,
+}
+
+fn seeing<'a>(
+    keyword: &'static str,
+    value: &'a Value,
+    ids: &Value,
+) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+    use ValidationErrorKind as Kind;
+    let limit = || count(value).unwrap_or_default();
+    let (options, message) = match keyword {
+        "const" => (
+            vec![value.clone()],
+            Constraint::Const(value.clone()).message(),
+        ),
+        "enum" => {
+            let options = value.as_array().cloned().unwrap_or_default();
+            (options.clone(), Constraint::Enum(options).message())
+        }
+        "maxProperties" => (
+            vec![limit().into()],
+            message(&Kind::MaxProperties { limit: limit() }),
+        ),
+        "minProperties" => (
+            vec![limit().into()],
+            message(&Kind::MinProperties { limit: limit() }),
+        ),
+        _ => (vec![value.clone()], message(&Kind::UniqueItems)),
+    };
+    Ok(Box::new(Seeing {
+        keyword,
+        options,
+        ids: ids.clone(),
+        message,
+    }))
+}
+
+impl<'i> Keyword<'i> for Seeing {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
+        match self.is_valid(instance) {
+            true => Ok(()),
+            false => Err(ValidationError::custom(self.message.clone())),
+        }
+    }
+
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        let limit = self.options.first().and_then(Value::as_u64).unwrap_or(0);
+        match (self.keyword, instance) {
+            ("const" | "enum", value) => {
+                let mut options = self.options.iter();
+                options.any(|option| ids::same(value, option, &self.ids))
+            }
+            ("maxProperties", Value::Object(entries)) => {
+                ids::count(entries, &self.ids) as u64 <= limit
+            }
+            ("minProperties", Value::Object(entries)) => {
+                ids::count(entries, &self.ids) as u64 >= limit
+            }
+            ("uniqueItems", Value::Array(_)) if self.options == [Value::Bool(true)] => {
+                let bare = ids::without(instance, None, &self.ids);
+                let mut texts: Vec<String> = bare
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(canonical)
+                    .collect();
+                texts.sort_unstable();
+                texts.windows(2).all(|pair| pair[0] != pair[1])
+            }
+            _ => true,
+        }
     }
 }
 

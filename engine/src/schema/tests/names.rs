@@ -1,0 +1,64 @@
+//! Guards against a pattern that means one thing as `pattern` and another as the name of a property.
+
+use serde_json::json;
+
+use super::super::SchemaSource;
+use super::super::pattern;
+use crate::policy::{Policy, Rules};
+
+const PATTERNS: [&str; 24] = [
+    r"^\d+$",
+    r"^\D$",
+    r"^\w+$",
+    r"^\W$",
+    r"^\s$",
+    r"^\S$",
+    r"^.$",
+    r"^[^a]$",
+    r"\bé",
+    r"é\b",
+    r"\ba\b",
+    r"a\B",
+    r"\Ba",
+    r"^[\d_]$",
+    r"^[^\s]$",
+    r"^[\w-]$",
+    r"^\u00e9$",
+    r"^\u{1f600}$",
+    r"^a{2}$",
+    r"^(?:a|b)c$",
+    r"^[a&&b]$",
+    r"^[a~~b]$",
+    r"^\x41$",
+    r"^$",
+];
+
+const NAMES: [&str; 27] = [
+    "", "a", "b", "aa", "ac", "A", "7", "٣", "é", "aé", "éa", "_", "-", "&", "~", " ", "\u{a0}",
+    "\u{85}", "\u{feff}", "\u{2028}", "\r", "\n", "a\n", "😀", "ſ", "K", "a b",
+];
+
+#[test]
+fn a_pattern_of_names_is_a_pattern() {
+    for text in PATTERNS {
+        let source = SchemaSource {
+            file: "k.json".to_owned(),
+            text: super::field(json!({
+                "type": "object",
+                "patternProperties": { text: { "const": 1 } },
+                "x-indelible": { "merge": "atomic" },
+            }))
+            .to_string(),
+        };
+        let policy = Policy::compile(&source).unwrap();
+        let compiled = pattern::compile(Rules::V2, text).unwrap();
+        for name in NAMES {
+            let found = policy.check_whole(&json!({ "x": { name: 2 } }));
+            assert_eq!(
+                !found.is_empty(),
+                compiled.is_match(name),
+                "{text} on {name:?}"
+            );
+        }
+    }
+}
