@@ -3,11 +3,11 @@
 //! Invariant: holds from the second version of the rules on.
 //! Must never know: documents, changes, who writes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Fault, NodeId, Policy, Rules, ScalarFault, Shape};
+use super::{Demand, Fault, NodeId, Policy, Rules, ScalarFault, Shape, Types};
 use crate::pointer::Pointer;
 
 /// Characters of a text, elements of a list and entries of a map for which the schema states no
@@ -78,48 +78,19 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn unreachable(&self, entity_bytes_max: usize) -> Vec<Unreachable> {
-        // A character takes up to four bytes; an element of a list, and an entry, two at least.
-        let (wide, narrow) = (entity_bytes_max / 4, entity_bytes_max / 2);
-        let mut found = Vec::new();
-        for demand in self.demands() {
-            let Some(count) = demand.value.as_u64() else {
-                continue;
-            };
-            let count = usize::try_from(count).unwrap_or(usize::MAX);
-            let keyword = demand.keyword.as_ref();
-            let (noun, most, least) = match keyword {
-                "maxLength" => ("characters", wide, usize::MAX),
-                "minLength" => ("characters", usize::MAX, entity_bytes_max),
-                "maxItems" | "maxProperties" => ("elements", narrow, usize::MAX),
-                "minItems" | "minProperties" => ("elements", usize::MAX, narrow),
-                _ => continue,
-            };
-            let default = matches!(keyword, "minLength" | "minItems" | "minProperties")
-                .then(|| self.too_long(demand.node, count));
-            let impossible = count > least || default.is_some_and(|fault| fault.is_some());
-            if count <= most && !impossible {
-                continue;
-            }
-            let reason = if impossible {
-                format!(
-                    "nothing is that long: an entity holds {entity_bytes_max} bytes, and what has \
-                     no stated maximum at most {ELEMENTS_MAX} {noun}"
-                )
-            } else {
-                format!(
-                    "may be out of reach: an entity holds {entity_bytes_max} bytes, which is room \
-                     for {most} {noun}"
-                )
-            };
-            found.push(Unreachable {
+        let demands = self.demands();
+        let room = Room::new(self, &demands, entity_bytes_max);
+        let found = demands.into_iter().filter_map(|demand| {
+            let (impossible, reason) = room.judge(&demand)?;
+            Some(Unreachable {
                 pointer: demand.pointer,
                 node: demand.node,
-                keyword: keyword.to_owned(),
+                keyword: demand.keyword.into_owned(),
                 impossible,
                 reason,
-            });
-        }
-        found
+            })
+        });
+        found.collect()
     }
 
     /// Everything in the named fields of an entity that is too long.
@@ -172,7 +143,9 @@ impl Policy {
                 }
             }
             (Shape::Object { .. }, Value::Object(entries)) => {
-                self.note(id, entries.len(), at, found);
+                let key = self.presented_key(id);
+                let ids = usize::from(key.is_some_and(|key| entries.contains_key(key)));
+                self.note(id, entries.len() - ids, at, found);
                 for (name, value) in entries {
                     if let Some(child) = self.child(id, name) {
                         self.overlong_at(child, value, &at.child(name), found);
@@ -182,6 +155,119 @@ impl Policy {
             _ => {}
         }
     }
+}
+
+/// What there is room for in an entity.
+struct Room<'a> {
+    policy: &'a Policy,
+    entity_bytes_max: usize,
+    /// The stated minima: of characters, elements and properties.
+    minima: BTreeMap<(NodeId, &'static str), usize>,
+}
+
+impl<'a> Room<'a> {
+    fn new(policy: &'a Policy, demands: &[Demand], entity_bytes_max: usize) -> Self {
+        let mut minima = BTreeMap::new();
+        for demand in demands {
+            for keyword in ["minLength", "minItems", "minProperties"] {
+                if demand.keyword == keyword {
+                    let least: &mut usize = minima.entry((demand.node, keyword)).or_default();
+                    *least = counted(&demand.value).unwrap_or(0).max(*least);
+                }
+            }
+        }
+        Self {
+            policy,
+            entity_bytes_max,
+            minima,
+        }
+    }
+
+    /// Whether a demand asks for what there is no room for: whether that makes it impossible, and
+    /// why.
+    fn judge(&self, demand: &Demand) -> Option<(bool, String)> {
+        let max = self.entity_bytes_max;
+        if demand.keyword == "required" {
+            let least = self.least(demand.node);
+            let below = self.policy.children(demand.node);
+            let itself = least > max && below.into_iter().all(|(_, id)| self.least(id) <= max);
+            let reason = || {
+                format!(
+                    "what is required here takes {least} bytes or more, and an entity holds {max}"
+                )
+            };
+            return itself.then(|| (true, reason()));
+        }
+        let count = counted(&demand.value)?;
+        let elements = max / self.element(demand.node);
+        // A character takes up to four bytes.
+        let (noun, most, is_minimum) = match demand.keyword.as_ref() {
+            "maxLength" => ("characters", max / 4, false),
+            "minLength" => ("characters", max, true),
+            "maxItems" | "maxProperties" => ("elements", elements, false),
+            "minItems" | "minProperties" => ("elements", elements, true),
+            _ => return None,
+        };
+        if is_minimum && (count > most || self.policy.too_long(demand.node, count).is_some()) {
+            let reason = format!(
+                "nothing is that long: an entity holds {max} bytes, which is room for {most} {noun}, \
+                 and what has no stated maximum at most {ELEMENTS_MAX}"
+            );
+            return Some((true, reason));
+        }
+        (!is_minimum && count > most).then(|| {
+            let reason = format!(
+                "may be out of reach: an entity holds {max} bytes, which is room for {most} {noun}"
+            );
+            (false, reason)
+        })
+    }
+
+    /// The fewest bytes that an element of a list, or an entry of a map, takes, with what parts it
+    /// from the next.
+    fn element(&self, id: NodeId) -> usize {
+        let inner = match &self.policy.node(id).shape {
+            Shape::List { element } => self.least(*element),
+            Shape::Keyed { item, .. } => self.least(*item),
+            Shape::Object {
+                additional: Some(additional),
+                ..
+            } => self.least(*additional),
+            _ => 1,
+        };
+        inner.saturating_add(1)
+    }
+
+    /// The fewest bytes that a value takes, as JSON.
+    fn least(&self, id: NodeId) -> usize {
+        let minimum = |keyword| self.minima.get(&(id, keyword)).copied().unwrap_or(0);
+        let node = self.policy.node(id);
+        match &node.shape {
+            Shape::Text(_) => minimum("minLength").saturating_add(2),
+            Shape::Scalar(rule) if rule.types() == Types::STRING => {
+                minimum("minLength").saturating_add(2)
+            }
+            Shape::List { .. } | Shape::Keyed { .. } => self
+                .element(id)
+                .saturating_mul(minimum("minItems"))
+                .saturating_add(2),
+            Shape::Object { .. } => {
+                let required = self.policy.children(id).filter(|(_, id)| {
+                    let node = self.policy.node(*id);
+                    node.required && !node.shape.is_derived()
+                });
+                let each = required.map(|(name, id)| self.least(id).saturating_add(name.len() + 4));
+                each.fold(2, usize::saturating_add)
+            }
+            _ => 1,
+        }
+    }
+}
+
+/// A count as a schema states it, however it is written.
+fn counted(value: &Value) -> Option<usize> {
+    let count = crate::value::normal(value).as_u64()?;
+    Some(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
@@ -250,6 +336,52 @@ mod tests {
             "/list minItems true",
             "/none minLength true",
             "/wide maxLength false",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn sums_beyond_an_entity_are_found() {
+        let long = json!({ "type": "string", "minLength": 100_000.0 });
+        let list = |bounds: Value| {
+            let mut list = json!({ "type": "array", "items": long });
+            list.as_object_mut()
+                .unwrap()
+                .extend(bounds.as_object().unwrap().clone());
+            list
+        };
+        let object = |name: &str| {
+            json!({ "type": "object", "required": [name],
+                                           "properties": { name: list(json!({ "minItems": 50 })) } })
+        };
+        let schema = json!({
+            "type": "object", "x-indelible": { "kind": "case" }, "required": ["one", "two"],
+            "properties": {
+                "fits": list(json!({ "maxItems": 80, "minItems": 80 })),
+                "most": list(json!({ "maxItems": 90 })),
+                "least": list(json!({ "minItems": 90 })),
+                "items": { "type": "array", "maxItems": 90, "items": { "type": "object",
+                    "required": ["a"], "properties": { "a": long, "b": { "type": "string" } } } },
+                "map": { "type": "object", "maxProperties": 90, "additionalProperties": long },
+                "one": object("a"), "two": object("b")
+            }
+        });
+        let source = SchemaSource {
+            file: "case.json".to_owned(),
+            text: schema.to_string(),
+        };
+        let found = Policy::compile(&source).unwrap().unreachable(8 << 20);
+        let mut told: Vec<String> = found
+            .iter()
+            .map(|one| format!("{} {} {}", one.pointer, one.keyword, one.impossible))
+            .collect();
+        told.sort();
+        let expected = [
+            " required true",
+            "/items maxItems false",
+            "/least minItems true",
+            "/map maxProperties false",
+            "/most maxItems false",
         ];
         assert_eq!(told, expected);
     }
