@@ -502,6 +502,7 @@ fn explain(error: MergeError) -> CallError {
             CallError::Policy(violations.into_iter().map(Into::into).collect())
         }
         MergeError::UnknownBase => CallError::UnknownBase,
+        MergeError::TooLarge { bytes, max } => CallError::TooBig { bytes, max },
         MergeError::Document(reason) => CallError::Document(reason),
     }
 }

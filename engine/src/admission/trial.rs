@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::judge::{self, Touched};
 use super::operations::Operations;
@@ -26,6 +26,7 @@ use crate::ledger::{EntryDraft, EntryKind};
 use crate::lifecycle::Presence;
 use crate::limits::Limits;
 use crate::time::Timestamp;
+use crate::value;
 use crate::violation::{Refusal, Violation};
 
 /// A proposal on its way through the checks: the working copy and what was let through so far.
@@ -285,7 +286,7 @@ impl<'a> Trial<'a> {
     /// Refuses a proposal after which the value would be larger than an entity may be. What makes
     /// it smaller passes, so that an entity that is too large can be mended.
     fn oversize(&self, next: &Entity) -> Option<Refusal> {
-        let (before, after) = (size(&self.entity.value), size(&next.value));
+        let (before, after) = (value::size(&self.entity.value), value::size(&next.value));
         let max = self.limits.entity_bytes_max;
         (after > max && after > before).then(|| {
             let message = format!("the entity would hold {after} bytes, {max} are allowed");
@@ -476,25 +477,6 @@ impl Trial<'_> {
         };
         conflicts(around, &changes)
     }
-}
-
-/// About the bytes that an object takes as JSON.
-fn size(map: &Map<String, Value>) -> usize {
-    fn of(value: &Value) -> usize {
-        match value {
-            Value::String(text) => text.len() + 2,
-            Value::Array(items) => items.iter().map(|item| of(item) + 1).sum::<usize>() + 2,
-            Value::Object(map) => size(map),
-            Value::Null => 4,
-            Value::Bool(_) => 5,
-            // As digits, where that is less: a list of a million small numbers has room.
-            Value::Number(number) => number.to_string().len().min(8),
-        }
-    }
-    map.iter()
-        .map(|(name, value)| name.len() + 4 + of(value))
-        .sum::<usize>()
-        + 2
 }
 
 /// The hash of a change that is well-formed.

@@ -11,6 +11,7 @@ mod carry;
 mod empty;
 mod keyed;
 mod leaves;
+mod room;
 mod splices;
 mod typed;
 
@@ -113,6 +114,14 @@ pub enum MergeError {
     /// The base is not in the entity's history.
     #[error("the base is not in the history of the entity")]
     UnknownBase,
+    /// The body holds more than an entity may.
+    #[error("the entity would hold {bytes} bytes or more, {max} are allowed")]
+    TooLarge {
+        /// How much its fields take.
+        bytes: usize,
+        /// What an entity may hold.
+        max: usize,
+    },
     /// The actor cannot write here.
     #[error("the change could not be made: {0}")]
     Document(String),
@@ -146,6 +155,7 @@ pub fn merge_watched(
     (body, options): (&Value, &MergeOptions),
     attempts: &mut Attempts,
 ) -> Result<Merged, MergeError> {
+    room::check(entity, author, body, options)?;
     let base_heads = match &options.base {
         Some(base) => Some(
             entity

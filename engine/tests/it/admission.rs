@@ -6,8 +6,12 @@ use automerge::legacy::{Key, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{ObjType, ROOT, ScalarValue};
 use indelible_engine::admission::{Origin, Verdict};
+use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
-use serde_json::json;
+use indelible_engine::id::Epoch;
+use indelible_engine::limits::Limits;
+use indelible_engine::merge::{MergeError, MergeOptions, merge};
+use serde_json::{Value, json};
 
 fn send(entity: &Entity, client: &Client, changes: Vec<Vec<u8>>) -> Verdict {
     judge(entity, &client.principal, changes, Origin::Client)
@@ -414,6 +418,38 @@ fn an_entity_does_not_outgrow_its_bound() {
     let verdict = indelible_engine::admission::admit(&entity, &proposal, fixture::NOW, &limits);
     assert!(verdict.admitted.is_none());
     assert_eq!(verdict.refused.unwrap().code, "entity-size");
+}
+
+#[test]
+fn a_body_larger_than_an_entity_costs_no_merge() {
+    let entity = thing();
+    let options = |max| MergeOptions {
+        limits: Limits {
+            entity_bytes_max: max,
+            ..Default::default()
+        },
+        ..MergeOptions::default()
+    };
+    let actor = server_actor(entity.id(), Epoch::FIRST, "alice");
+    let put = |body: &Value, max| merge(&entity, &editor("alice"), &actor, body, &options(max));
+    let long = json!({ "body": "x".repeat(900) });
+    let refused = put(&long, 800);
+    assert!(
+        matches!(refused, Err(MergeError::TooLarge { max: 800, .. })),
+        "{refused:?}"
+    );
+    assert!(put(&long, 1_000).is_ok());
+    // What is not taken over is not weighed, and what makes an entity smaller that is too large
+    // already is taken.
+    let preserved = MergeOptions {
+        preserve: vec!["/body".parse().unwrap()],
+        ..options(800)
+    };
+    let kept = merge(&entity, &editor("alice"), &actor, &long, &preserved);
+    assert!(kept.unwrap().changes.is_empty());
+    let mut smaller = entity.presented();
+    smaller["body"] = json!("");
+    assert!(put(&smaller, 10).is_ok());
 }
 
 #[test]

@@ -353,6 +353,10 @@ impl<'a> Batch<'a> {
                 Ok(Err(Judged::refused(refusal)))
             }
             Err(MergeError::UnknownBase) => Err(WriteError::UnknownBase),
+            Err(error @ MergeError::TooLarge { .. }) => {
+                let refusal = Refusal::structural("entity-size", 0, error.to_string());
+                Ok(Err(self.refuse(case, refusal)))
+            }
             Err(error @ MergeError::Document(_)) => {
                 tracing::error!(%error, "a merge failed");
                 Err(WriteError::Body("the value cannot be merged".to_owned()))
