@@ -8,8 +8,11 @@ mod bind;
 mod constrain;
 mod emit;
 mod gather;
+#[cfg(feature = "whole-entity")]
+mod ids;
 mod list;
 mod marks;
+mod meta;
 mod mistake;
 mod object;
 mod pattern;
@@ -26,6 +29,7 @@ use crate::json;
 use crate::pointer::Pointer;
 use crate::policy::{Parts, Rules};
 
+pub use meta::meta;
 pub use mistake::Mistake;
 #[cfg(feature = "whole-entity")]
 pub(crate) use whole::Whole;
@@ -121,7 +125,12 @@ fn versioned(record: &str) -> Option<(u32, Value)> {
 /// Compiles the schema of one kind.
 pub(crate) fn compile(rules: Rules, source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> {
     let mut report = Report::default();
-    let parts = match json::parse_rounding(source.text.as_bytes()) {
+    // The first rules rounded what no double holds.
+    let parse = match rules {
+        Rules::V1 => json::parse_rounding,
+        _ => json::parse,
+    };
+    let parts = match parse(source.text.as_bytes()) {
         Ok(schema) => compile_value(rules, schema, &mut report),
         Err(error) => {
             let reason = format!("this is not the JSON we expect: {error}");
@@ -148,7 +157,12 @@ fn compile_value(rules: Rules, schema: Value, report: &mut Report) -> Option<Par
     vocabulary::check(rules, &schema, report);
     let kind = marks::kind(&schema, report)?;
     let bound = bind::bind(rules, &schema, kind.singleton, report)?;
-    let whole = emit::whole(&schema, &bound);
+    let whole = emit::whole(&schema, &bound, &bound.whole);
+    #[cfg(feature = "whole-entity")]
+    let judged = match rules {
+        Rules::V1 => whole.clone(),
+        _ => emit::whole(&schema, &bound, &ids::marked(&schema, &bound)),
+    };
     Some(Parts {
         rules,
         kind: kind.name?,
@@ -156,6 +170,8 @@ fn compile_value(rules: Rules, schema: Value, report: &mut Report) -> Option<Par
         permissions: kind.permissions,
         nodes: bound.nodes,
         whole,
+        #[cfg(feature = "whole-entity")]
+        judged,
         schema,
     })
 }

@@ -79,6 +79,8 @@ enum SchemaCommand {
     Diff(schema::Diff),
     /// Tell which past edits a new version of a schema folder would have refused
     Replay(schema::Replay),
+    /// Print a JSON Schema of schema files, by which editors complete and check them
+    Meta(schema::Meta),
 }
 
 /// Where the key lies that tokens are signed with.
@@ -126,6 +128,7 @@ pub fn run() -> ExitCode {
             SchemaCommand::Check(check) => check.run(),
             SchemaCommand::Diff(diff) => diff.run(),
             SchemaCommand::Replay(replay) => replay.run(),
+            SchemaCommand::Meta(meta) => meta.run(),
         },
     };
     done.unwrap_or_else(|error| {

@@ -106,7 +106,7 @@ fn tokens_that_cannot_be_are_explained() {
 const ROOM: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object",
-  "x-indelible": { "kind": "room", "read": ["public"], "edit": ["curator"] },
+  "x-indelible": { "kind": "room", "read": ["public"], "edit": ["curator"], "delete": ["curator"] },
   "properties": { "name": { "type": "string" } }
 }"#;
 
@@ -124,6 +124,10 @@ fn a_good_schema_folder_is_summed_up() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let expected = format!(
         "room: many entities, 1 in the initial content\n  \
+         ROLE     READ  CREATE  EDIT  DELETE  HISTORY  RESTORE  SYSTEM\n  \
+         curator  yes   -       yes   yes     -        -        -\n  \
+         public   yes   -       -     -       -        -        -\n\
+         room: constraints\n  \
          PLACE  CONSTRAINT   DECIDED            BECAUSE\n  \
          /name  type string  on each operation  each write brings a whole value\n\
          no mistakes in {}\n",
@@ -153,16 +157,79 @@ fn a_check_says_who_writes_for_the_system() {
         text(&output.stdout).to_owned()
     };
     let told = check(&nobody, &[]);
-    assert!(told.contains("  /stars: written by no role"), "{told}");
+    assert!(told.contains("  /stars  the server only "), "{told}");
     let robot = nobody.replace(r#""edit""#, r#""system": ["robot"], "edit""#);
     let told = check(&robot, &[]);
     assert!(
-        told.contains("  /stars: written by robot, for the system"),
+        told.contains("  /stars  robot, for the system  readers"),
+        "{told}"
+    );
+    assert!(
+        told.contains("  robot    yes   -       -     -       -        -        yes\n"),
         "{told}"
     );
     let told: serde_json::Value = serde_json::from_str(&check(&robot, &["--json"])).unwrap();
     let expected = serde_json::json!({ "roles": ["robot"], "fields": ["/stars"] });
     assert_eq!(told["kinds"][0]["system"], expected);
+}
+
+/// A role that is misspelt lets nobody in, or everybody's pages stay empty, without any mistake.
+#[test]
+fn roles_that_are_named_once_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |schema: &str| {
+        fs::write(dir.path().join("room.json"), schema).unwrap();
+        let output = indelible(&["schema", "check", path(dir.path())]);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+        let told = text(&output.stdout).lines();
+        let told = told.filter_map(|line| line.strip_prefix("warning: "));
+        told.map(ToOwned::to_owned).collect::<Vec<String>>()
+    };
+    assert_eq!(check(ROOM), [""; 0]);
+    assert_eq!(
+        check(&ROOM.replace("public", "pubilc")),
+        [
+            "room at /x-indelible/read/0: the role \"pubilc\" is named nowhere else in the folder; \
+          is it \"public\"? [role]"
+        ]
+    );
+    let twice = ROOM
+        .replace("public", "Public")
+        .replace("\"read\"", "\"history\": [\"Public\"], \"read\"");
+    assert_eq!(
+        check(&twice),
+        [
+            "room at /x-indelible/history/0: the role \"Public\" looks like another one; is it \
+          \"public\"? [role]"
+        ]
+    );
+    let field = r#""string", "x-indelible": { "write": ["curators"] }"#;
+    assert_eq!(
+        check(&ROOM.replace("\"string\"", field)),
+        [
+            "room at /properties/name/x-indelible/write/0: the role \"curators\" is named nowhere \
+          else in the folder; is it \"curator\"? [role]"
+        ]
+    );
+    let other = ROOM.replace("\"delete\": [\"curator\"]", "\"delete\": [\"janitor\"]");
+    let told = check(&other);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.iter().all(|line| !line.contains("; is it")),
+        "{told:?}"
+    );
+    // Who is named in two files is no slip of the pen.
+    fs::write(dir.path().join("hall.json"), other.replace("room", "hall")).unwrap();
+    assert_eq!(check(&other), [""; 0]);
+}
+
+#[test]
+fn the_schema_of_schemas_is_printed() {
+    let output = indelible(&["schema", "meta"]);
+    assert!(output.status.success());
+    let meta: serde_json::Value = serde_json::from_str(text(&output.stdout)).unwrap();
+    let read = &meta["$defs"]["kind"]["properties"]["read"]["description"];
+    assert!(read.as_str().unwrap().contains("public"), "{read}");
 }
 
 #[test]
@@ -173,20 +240,17 @@ fn bounds_that_nothing_can_reach_are_told() {
         let schema = ROOM.replace("\"string\"", &name);
         fs::write(dir.path().join("room.json"), schema).unwrap();
         let output = indelible(&[&["schema", "check", path(dir.path())], more].concat());
-        let (out, err) = (
-            text(&output.stdout).to_owned(),
-            text(&output.stderr).to_owned(),
-        );
-        (output.status.code(), out, err)
+        assert_eq!(text(&output.stderr), "");
+        (output.status.code(), text(&output.stdout).to_owned())
     };
-    let (code, _, err) = check("\"maxLength\": 5000000", &[]);
+    let (code, out) = check("\"maxLength\": 5000000", &[]);
     assert_eq!(code, Some(0), "a warning is no mistake");
-    let begins = "warning: room at /properties/name/maxLength: may be out of reach";
+    let begins = "\nwarning: room at /properties/name/maxLength: may be out of reach";
     assert!(
-        err.starts_with(begins) && err.ends_with(" [unreachable]\n"),
-        "{err}"
+        out.contains(begins) && out.contains(" [unreachable]\n"),
+        "{out}"
     );
-    let (code, out, _) = check("\"maxLength\": 5000000", &["--json"]);
+    let (code, out) = check("\"maxLength\": 5000000", &["--json"]);
     let told: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         (code, told["mistakes"].as_array().unwrap().len()),
@@ -194,25 +258,28 @@ fn bounds_that_nothing_can_reach_are_told() {
     );
     assert_eq!(told["warnings"][0]["code"], "unreachable");
     assert_eq!(told["warnings"][0]["pointer"], "/properties/name/maxLength");
-    let (code, _, err) = check("\"minLength\": 9000000", &[]);
+    let (code, out) = check("\"minLength\": 9000000", &[]);
     assert_eq!(code, Some(1));
     assert!(
-        err.contains("room at /properties/name/minLength: nothing is that long"),
-        "{err}"
+        out.contains("room at /properties/name/minLength: nothing is that long"),
+        "{out}"
     );
-    let (code, _, err) = check("\"maxLength\": 1000000", &[]);
-    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let (code, out) = check("\"maxLength\": 1000000", &[]);
+    assert_eq!((code, out.contains("warning")), (Some(0), false), "{out}");
 }
 
 #[test]
 fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
+    let output = indelible(&["schema", "check", path(dir.path())]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+    assert!(text(&output.stderr).contains("there is no schema (*.json)"));
+    // What was found is the result, so it is where pipes find it.
     let check = || {
         let output = indelible(&["schema", "check", path(dir.path())]);
-        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
-        text(&output.stderr).to_owned()
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), ""));
+        text(&output.stdout).to_owned()
     };
-    assert!(check().contains("there is no schema (*.json)"));
 
     let bad = ROOM
         .replace("\"edit\": [", "\"editt\": [")
@@ -386,6 +453,7 @@ fn help_shows_the_way() {
         &["schema", "check", "--help"],
         &["schema", "diff", "--help"],
         &["schema", "replay", "--help"],
+        &["schema", "meta", "--help"],
         &["export", "--help"],
         &["verify", "--help"],
         &["refusals", "--help"],

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Mistake;
 use super::bind::{Binder, WHOLE};
 use super::gather::{Part, Source, follow};
-use super::vocabulary::MARKS;
+use super::vocabulary::{MARKS, suggested};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Shape};
 
@@ -233,9 +233,10 @@ impl<'a> Checker<'a, '_, '_> {
         if let Some(additional) = additional {
             return Some(Context::Node(*additional));
         }
+        let meant = suggested(name, properties.keys().map(String::as_str));
         let reason = format!(
             "{name:?} is not declared: a property must be declared where the object is, through \
-             properties, $ref or allOf; here it can only be constrained"
+             properties, $ref or allOf; here it can only be constrained{meant}"
         );
         self.binder
             .report

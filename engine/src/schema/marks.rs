@@ -6,14 +6,14 @@
 
 use serde_json::{Map, Value};
 
-use super::vocabulary::{MARKS, nearest};
+use super::vocabulary::{MARKS, choice, nearest, suggested};
 use super::{Mistake, Report};
 use crate::id::{Kind, check_map_key};
 use crate::pointer::Pointer;
 use crate::policy::{Permissions, Roles, StampKind, WriteRule};
 use crate::principal::ROLE_PUBLIC;
 
-const ROOT_WORDS: [&str; 9] = [
+pub(super) const ROOT_WORDS: [&str; 9] = [
     "kind",
     "singleton",
     "read",
@@ -24,11 +24,11 @@ const ROOT_WORDS: [&str; 9] = [
     "restore",
     "system",
 ];
-const FIELD_WORDS: [&str; 10] = [
+pub(super) const FIELD_WORDS: [&str; 10] = [
     "write", "read", "merge", "key", "stamp", "tally", "delete", "unique", "index", "was",
 ];
 
-const ROLE_BYTES_MAX: usize = 64;
+pub(super) const ROLE_BYTES_MAX: usize = 64;
 
 /// How a value merges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) enum Merge {
 }
 
 impl Merge {
-    const WORDS: [(&'static str, Self); 6] = [
+    pub(super) const WORDS: [(&'static str, Self); 6] = [
         ("register", Self::Register),
         ("counter", Self::Counter),
         ("text", Self::Text),
@@ -302,7 +302,8 @@ fn check_write(value: &Value) -> Result<(), String> {
     match value.as_str() {
         Some("edit" | "create" | "system") => Ok(()),
         Some(other) => Err(format!(
-            "must be \"edit\", \"create\", \"system\" or a list of roles, such as [{other:?}]"
+            "must be \"edit\", \"create\", \"system\" or a list of roles, such as [{other:?}]{}",
+            suggested(other, ["edit", "create", "system"])
         )),
         None => {
             if roles(value)?.is_empty() {
@@ -324,8 +325,8 @@ fn one_of<T: Copy>(words: &[(&str, T)], value: &Value) -> Result<(), String> {
     if named(words, value).is_some() {
         return Ok(());
     }
-    let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
-    Err(format!("must be one of {}", names.join(", ")))
+    let names = words.iter().map(|(name, _)| *name);
+    Err(format!("must be {}", choice(value, names)))
 }
 
 /// What the root says about the kind; none when it says nothing that can be read.

@@ -10,7 +10,7 @@ use super::Mistake;
 use super::bind::{Binder, Field, Place, inner_place};
 use super::gather::{Source, gather};
 use super::scalar;
-use super::vocabulary::{MARKS, types_concerned};
+use super::vocabulary::{MARKS, suggested, types_concerned};
 use crate::id::check_map_key;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Shape, Types};
@@ -176,7 +176,8 @@ impl<'a> Binder<'a, '_> {
                 let at = at.child(index.to_string());
                 let is_key = field.place.key.as_deref() == Some(name);
                 if !declared.contains_key(name) && !open && !is_key {
-                    let reason = format!("requires {name:?}, which is not declared");
+                    let meant = suggested(name, declared.keys().map(String::as_str));
+                    let reason = format!("requires {name:?}, which is not declared{meant}");
                     self.report.add(Mistake::Undeclared, at.clone(), reason);
                 }
                 required.insert(name.to_owned(), at);

@@ -301,7 +301,11 @@ impl Checker<'_> {
             ),
             Form::TypeNames => expect(
                 type_names(value).is_some(),
-                "one of string, number, integer, boolean, null, object, array, or a list of them",
+                &format!(
+                    "one of string, number, integer, boolean, null, object, array, or a list of \
+                     them{}",
+                    meant_type(value)
+                ),
             ),
             Form::Pattern => match value.as_str() {
                 Some(text) => match pattern::compile(self.rules, text) {
@@ -312,8 +316,8 @@ impl Checker<'_> {
             },
             Form::Format => {
                 let known = value.as_str().and_then(Format::named);
-                let names = Format::ALL.map(|(name, _)| name).join(", ");
-                expect(known.is_some(), &format!("one of {names}"))
+                let names = Format::ALL.map(|(name, _)| name);
+                expect(known.is_some(), &choice(value, names))
             }
             Form::Reference => self.reference(value),
             Form::Dialect => {
@@ -347,7 +351,13 @@ impl Checker<'_> {
         }
         match self.root.pointer(&target[1..]) {
             Some(_) => Ok(()),
-            None => Err(format!("there is no {target} in this file")),
+            None => {
+                let defined = self.root.get("$defs").and_then(Value::as_object);
+                let defined = defined.into_iter().flat_map(Map::keys);
+                let known: Vec<String> = defined.map(|name| format!("#/$defs/{name}")).collect();
+                let meant = suggested(target, known.iter().map(String::as_str));
+                Err(format!("there is no {target} in this file{meant}"))
+            }
         }
     }
 
@@ -381,6 +391,20 @@ fn is_names(value: &Value) -> bool {
             .enumerate()
             .all(|(at, name)| name.is_string() && !names[..at].contains(name))
     })
+}
+
+/// The type that a misspelt one was probably meant to be.
+fn meant_type(value: &Value) -> String {
+    let given = match value {
+        Value::Array(names) => &names[..],
+        one => std::slice::from_ref(one),
+    };
+    let given = given.iter().filter_map(Value::as_str);
+    let mut unknown = given.filter(|name| Types::named(name).is_none());
+    let names = Types::NAMES.iter().map(|(_, name, _)| *name);
+    unknown
+        .next()
+        .map_or_else(String::new, |name| suggested(name, names))
 }
 
 /// The types that the value of `type` names.
@@ -418,6 +442,22 @@ fn misspelt(keyword: &str) -> Option<&'static str> {
             "schema" => Some("$schema"),
             _ => None,
         })
+}
+
+/// What there is to choose from, and the one that was probably meant.
+pub(super) fn choice<'a>(
+    given: &Value,
+    names: impl IntoIterator<Item = &'a str> + Clone,
+) -> String {
+    let meant = suggested(given.as_str().unwrap_or_default(), names.clone());
+    let names: Vec<&str> = names.into_iter().collect();
+    format!("one of {}{meant}", names.join(", "))
+}
+
+/// "; is it …?" with the name that was probably meant; nothing where none is near.
+pub(super) fn suggested<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let meant = nearest(given, names);
+    meant.map_or_else(String::new, |meant| format!("; is it {meant:?}?"))
 }
 
 /// The candidate at most two edits away from a word, the nearest first.

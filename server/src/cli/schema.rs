@@ -4,7 +4,9 @@
 
 mod check;
 mod diff;
+mod meta;
 mod replay;
+mod roles;
 
 use std::error::Error;
 use std::path::Path;
@@ -13,6 +15,7 @@ use indelible_engine::policy::Policies;
 
 pub(super) use check::Check;
 pub(super) use diff::Diff;
+pub(super) use meta::Meta;
 pub(super) use replay::Replay;
 
 use crate::config::SchemaPlace;

@@ -2,7 +2,7 @@
 //! and when each constraint is decided.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ use indelible_engine::schema::{Mistake, SchemaError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::roles;
 use crate::cli::print;
 use crate::cli::tables::{Table, counted, short};
 use crate::config::SchemaPlace;
@@ -31,9 +32,11 @@ Examples:
 /// Look for mistakes in a schema folder; exits with 1 if there are any
 ///
 /// Reads DIR/*.json, one schema per kind, and DIR/content/*.json, what a fresh store begins with.
-/// Each mistake is printed as file, place in the file (a JSON Pointer), reason and code. Of a folder
-/// without mistakes every constraint is listed: whether it is decided on each operation (in the
-/// client and on the server) or on the merged entity (on the server), and why.
+/// First it is told who may do what, kind by kind and role by role, and which fields have rules of
+/// their own. Each mistake is printed as file, place in the file (a JSON Pointer), reason and code;
+/// a warning is about what is probably not meant, such as a role that is named only once. Of a
+/// folder without mistakes every constraint is listed: whether it is decided on each operation (in
+/// the client and on the server) or on the merged entity (on the server), and why.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Check {
@@ -59,30 +62,24 @@ impl Check {
             };
             list.push(shown);
         }
+        warnings.extend(roles::doubtful(&policies));
         if self.json {
             let kinds: Vec<Value> = policies.iter().map(|policy| told(policy)).collect();
             let document = json!({ "mistakes": mistakes, "warnings": warnings, "kinds": kinds });
             print(&serde_json::to_string_pretty(&document)?)?;
-        } else if mistakes.is_empty() {
-            for policy in policies.iter() {
-                print(&summary(policy, files.content.get(policy.kind())))?;
-                if let Some(text) = system(policy) {
-                    print(&text)?;
-                }
-                list(policy)?;
-            }
-            let mut stderr = io::stderr().lock();
-            for warning in &warnings {
-                writeln!(stderr, "warning: {} [{}]", warning.text, warning.code)?;
-            }
-            print(&format!("no mistakes in {}", self.folder.display()))?;
         } else {
-            let mut stderr = io::stderr().lock();
-            for mistake in &mistakes {
-                writeln!(stderr, "{} [{}]", mistake.text, mistake.code)?;
+            show(&policies, &files, mistakes.is_empty())?;
+            for warning in &warnings {
+                print(&format!("warning: {} [{}]", warning.text, warning.code))?;
             }
-            let number = counted(mistakes.len() as u64, "mistake", "mistakes");
-            writeln!(stderr, "{number} in {}", self.folder.display())?;
+            for mistake in &mistakes {
+                print(&format!("{} [{}]", mistake.text, mistake.code))?;
+            }
+            let number = match mistakes.len() {
+                0 => "no mistakes".to_owned(),
+                count => counted(count as u64, "mistake", "mistakes"),
+            };
+            print(&format!("{number} in {}", self.folder.display()))?;
         }
         Ok(if mistakes.is_empty() {
             ExitCode::SUCCESS
@@ -92,6 +89,18 @@ impl Check {
     }
 }
 
+/// Who may do what in each kind, and in a folder without mistakes all constraints.
+fn show(policies: &Policies, files: &Files, constraints: bool) -> io::Result<()> {
+    for policy in policies.iter() {
+        print(&summary(policy, files.content.get(policy.kind())))?;
+        roles::show(policy)?;
+    }
+    for policy in policies.iter().filter(|_| constraints) {
+        list(policy)?;
+    }
+    Ok(())
+}
+
 /// The bounds of a kind that the limits keep from being reached, and whether that makes every value
 /// a bad one, which is a mistake.
 fn unreachable(policy: &Policy) -> Vec<(bool, Shown)> {
@@ -99,13 +108,8 @@ fn unreachable(policy: &Policy) -> Vec<(bool, Shown)> {
     let shown = found.into_iter().map(|one| {
         let at = &policy.node(one.node).schema_pointer;
         let pointer = at.child(one.keyword.as_str());
-        let shown = Shown {
-            text: format!("{} at {pointer}: {}", policy.kind(), one.reason),
-            file: policy.kind().to_string(),
-            pointer,
-            code: "unreachable",
-            reason: one.reason,
-        };
+        let kind = policy.kind().to_string();
+        let shown = Shown::warning(kind, pointer, "unreachable", one.reason);
         (one.impossible, shown)
     });
     shown.collect()
@@ -113,13 +117,31 @@ fn unreachable(policy: &Policy) -> Vec<(bool, Shown)> {
 
 /// A mistake or a warning as it is shown.
 #[derive(Debug, Serialize)]
-struct Shown {
+pub(super) struct Shown {
     #[serde(skip)]
     text: String,
     file: String,
     pointer: Pointer,
     code: &'static str,
     reason: String,
+}
+
+impl Shown {
+    /// A finding in the schema of a kind.
+    pub(super) fn warning(
+        kind: String,
+        pointer: Pointer,
+        code: &'static str,
+        reason: String,
+    ) -> Self {
+        Self {
+            text: format!("{kind} at {pointer}: {reason}"),
+            file: kind,
+            pointer,
+            code,
+            reason,
+        }
+    }
 }
 
 /// The policies of the schemas without mistakes, and all mistakes: of schemas, then of content.
@@ -208,39 +230,13 @@ fn system_fields(policy: &Policy) -> Vec<Pointer> {
     outermost.map(|(id, _)| policy.place(id)).collect()
 }
 
-/// Who writes the system's fields, where there are any.
-fn system(policy: &Policy) -> Option<String> {
-    let fields: Vec<String> = system_fields(policy)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let roles: Vec<&str> = policy
-        .permissions()
-        .system
-        .iter()
-        .map(String::as_str)
-        .collect();
-    if fields.is_empty() {
-        return None;
-    }
-    let fields = fields.join(", ");
-    Some(match roles.is_empty() {
-        false => format!(
-            "  {fields}: written by {}, for the system",
-            roles.join(", ")
-        ),
-        true => {
-            format!("  {fields}: written by no role; \"system\" on the root names those that do")
-        }
-    })
-}
-
 /// The constraints of a kind as a table.
 fn list(policy: &Policy) -> io::Result<()> {
     let demands = policy.demands();
     if demands.is_empty() {
         return Ok(());
     }
+    print(&format!("{}: constraints", policy.kind()))?;
     let mut table = Table::new(&["  PLACE", "CONSTRAINT", "DECIDED", "BECAUSE"]);
     for demand in &demands {
         let place = match demand.pointer.is_root() {
@@ -272,6 +268,7 @@ fn told(policy: &Policy) -> Value {
         "kind": policy.kind().as_str(),
         "policy": policy.hash().to_string(),
         "singleton": policy.is_singleton(),
+        "roles": roles::told(policy),
         "system": { "roles": policy.permissions().system, "fields": system_fields(policy) },
         "constraints": policy.demands(),
     })

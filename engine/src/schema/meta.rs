@@ -1,0 +1,377 @@
+//! The schema of schema files, for editors: which keywords and words there are, what form each has,
+//! and what it means.
+//!
+//! It is made of the tables by which files are checked, so that the two cannot differ. Whatever
+//! loads is valid by it; of mistakes it finds those of form, and not those that need more than one
+//! place.
+
+use serde_json::{Map, Value, json};
+
+use super::marks::{self, FIELD_WORDS, Merge, ROLE_BYTES_MAX, ROOT_WORDS};
+use super::vocabulary::{Form, KEYWORDS, MARKS};
+use crate::policy::{Format, StampKind, Types};
+
+/// What each word on the root means.
+const ROOT_TEXTS: [(&str, &str); 9] = [
+    ("kind", "The kind's name. Only one file may use it."),
+    (
+        "singleton",
+        "true: there is exactly one entity, which the server makes.",
+    ),
+    (
+        "read",
+        "Roles that see present values. public is everybody.",
+    ),
+    ("create", "Roles that make new entities."),
+    ("edit", "Roles that change entities; implies read."),
+    ("delete", "Roles that delete and undelete entities."),
+    (
+        "history",
+        "Roles that see past values and who changed what.",
+    ),
+    (
+        "restore",
+        "Roles that bring past values back; implies edit and history.",
+    ),
+    (
+        "system",
+        "Roles of services that write the fields with \"write\": \"system\", and without edit \
+         nothing else. Not public.",
+    ),
+];
+
+/// What each word on a field means.
+const FIELD_TEXTS: [(&str, &str); 10] = [
+    (
+        "write",
+        "\"edit\": whoever may edit the kind. \"create\": only in the change that makes the object. \
+         \"system\": only the server and its services. Roles: whoever may edit and has one of them.",
+    ),
+    (
+        "read",
+        "Roles: whoever may read the kind and has one of them.",
+    ),
+    (
+        "merge",
+        "What becomes of edits made at the same time: register (the last one stands), counter, text \
+         (by characters), list, keyed (by items), atomic (replaced as one).",
+    ),
+    (
+        "key",
+        "On a list of objects: the property that presents an item's id.",
+    ),
+    ("stamp", "Told by the ledger, written by nobody."),
+    (
+        "tally",
+        "true: a number that lives beside the entity because it changes too often.",
+    ),
+    (
+        "delete",
+        "Roles that may delete such an object even if they may not write all of it.",
+    ),
+    (
+        "unique",
+        "true: only one entity of the kind has a value at a time.",
+    ),
+    ("index", "true: entities can be filtered and sorted by it."),
+    ("was", "The former name of a property that is renamed."),
+];
+
+/// A JSON Schema (2020-12) of schema files.
+///
+/// ```
+/// let meta = indelible_engine::schema::meta();
+/// assert_eq!(meta["properties"]["x-indelible"]["$ref"], "#/$defs/kind");
+/// ```
+#[must_use]
+pub fn meta() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:indelible:schema",
+        "title": "A kind of entities, for Indelible",
+        "type": "object",
+        "required": [MARKS],
+        "properties": keywords(true),
+        "$defs": {
+            "schema": { "type": ["object", "boolean"], "properties": keywords(false) },
+            "schemas": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/schema" } },
+            "names": { "type": "array", "items": { "type": "string" }, "uniqueItems": true },
+            "types": { "enum": type_names() },
+            "roles": {
+                "type": "array",
+                "uniqueItems": true,
+                "items": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": ROLE_BYTES_MAX,
+                    "pattern": "^[^\\s\\x00-\\x1f\\x7f-\\x9f]+$",
+                    "not": { "const": "system" },
+                },
+            },
+            "kind": {
+                "type": "object",
+                "required": ["kind"],
+                "properties": words(&ROOT_WORDS, &ROOT_TEXTS, root_word),
+                "additionalProperties": false,
+                "if": { "properties": { "singleton": { "const": true } }, "required": ["singleton"] },
+                "then": { "properties": { "create": false, "delete": false } },
+            },
+            "field": {
+                "type": "object",
+                "properties": words(&FIELD_WORDS, &FIELD_TEXTS, field_word),
+                "additionalProperties": false,
+            },
+        },
+    })
+}
+
+/// The forms of all keywords, on the root or below it; our words have no effect beside `x-indelible`.
+fn keywords(root: bool) -> Map<String, Value> {
+    let known = KEYWORDS
+        .iter()
+        .map(|(keyword, form, _)| ((*keyword).to_owned(), self::form(*form, root)));
+    let words = ROOT_WORDS.iter().chain(&FIELD_WORDS);
+    let misplaced = words.filter(|word| marks::is_word(word)).map(|word| {
+        let reason = format!("Has no effect here; write it inside \"{MARKS}\".");
+        ((*word).to_owned(), refused(&reason))
+    });
+    known.chain(misplaced).collect()
+}
+
+fn form(form: Form, root: bool) -> Value {
+    match form {
+        Form::Anything => json!(true),
+        Form::Text => json!({ "type": "string" }),
+        Form::Flag => json!({ "type": "boolean" }),
+        Form::Count => json!({ "type": "integer", "minimum": 0 }),
+        Form::Number => json!({ "type": "number" }),
+        Form::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
+        Form::Values => json!({ "type": "array", "minItems": 1 }),
+        Form::Examples => json!({ "type": "array" }),
+        Form::Names => json!({ "$ref": "#/$defs/names" }),
+        Form::NamesByName => {
+            json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/names" } })
+        }
+        Form::Schema => json!({ "$ref": "#/$defs/schema" }),
+        Form::Schemas => json!({ "$ref": "#/$defs/schemas" }),
+        Form::SchemasByName => {
+            json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/schema" } })
+        }
+        Form::TypeNames => json!({ "anyOf": [
+            { "$ref": "#/$defs/types" },
+            { "type": "array", "items": { "$ref": "#/$defs/types" }, "minItems": 1,
+              "uniqueItems": true },
+        ] }),
+        Form::Pattern => json!({ "type": "string", "format": "regex" }),
+        Form::Format => json!({ "enum": Format::ALL.map(|(name, _)| name) }),
+        Form::Reference => json!({ "type": "string", "pattern": "^#/\\$defs/[^%]+$" }),
+        Form::Dialect if root => json!({ "enum": [
+            "https://json-schema.org/draft/2020-12/schema",
+            "https://json-schema.org/draft/2020-12/schema#",
+        ] }),
+        Form::RootText if root => json!({ "type": "string" }),
+        Form::Dialect | Form::RootText => refused("Stands on the root only."),
+        Form::Marks if root => json!({ "$ref": "#/$defs/kind" }),
+        Form::Marks => json!({ "$ref": "#/$defs/field" }),
+        Form::Refused(reason) => refused(&format!("Cannot be used: {reason}.")),
+    }
+}
+
+/// Nothing may stand here, for this reason.
+fn refused(reason: &str) -> Value {
+    json!({ "not": {}, "description": reason })
+}
+
+fn type_names() -> Vec<&'static str> {
+    Types::NAMES.iter().map(|(_, name, _)| *name).collect()
+}
+
+fn words(known: &[&str], texts: &[(&str, &str)], form: fn(&str) -> Value) -> Map<String, Value> {
+    let described = known.iter().map(|word| {
+        let mut form = form(word);
+        let text = texts.iter().find(|(told, _)| told == word);
+        form["description"] = text.map_or("", |(_, text)| text).into();
+        ((*word).to_owned(), form)
+    });
+    described.collect()
+}
+
+fn root_word(word: &str) -> Value {
+    match word {
+        "kind" => json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,31}$" }),
+        "singleton" => json!({ "type": "boolean" }),
+        "system" => json!({
+            "$ref": "#/$defs/roles", "not": { "contains": { "const": "public" } }
+        }),
+        _ => json!({ "$ref": "#/$defs/roles" }),
+    }
+}
+
+fn field_word(word: &str) -> Value {
+    match word {
+        "write" => json!({ "anyOf": [
+            { "enum": ["edit", "create", "system"] },
+            { "$ref": "#/$defs/roles", "minItems": 1 },
+        ] }),
+        "read" | "delete" => json!({ "$ref": "#/$defs/roles" }),
+        "merge" => json!({ "enum": Merge::WORDS.map(|(word, _)| word) }),
+        "stamp" => json!({ "enum": StampKind::ALL.map(|(word, _)| word) }),
+        "key" | "was" => json!({ "type": "string", "minLength": 1, "pattern": "^[^$]" }),
+        _ => json!({ "type": "boolean" }),
+    }
+}
+
+#[cfg(all(test, feature = "whole-entity"))]
+mod tests {
+    //! Guards against editors that mark what loads, and against editors that know less of the
+    //! forms of keywords than loading does.
+    use std::path::Path;
+
+    use super::*;
+    use crate::policy::Policy;
+    use crate::schema::{Mistake, SchemaSource};
+
+    fn errors(schema: &Value) -> Vec<String> {
+        let validator = jsonschema::draft202012::new(&meta()).unwrap();
+        let errors = validator.iter_errors(schema);
+        errors
+            .map(|error| error.instance_path().to_string())
+            .collect()
+    }
+
+    fn compiled(schema: &Value) -> Vec<Mistake> {
+        let source = SchemaSource {
+            file: "k.json".to_owned(),
+            text: schema.to_string(),
+        };
+        let errors = Policy::compile(&source).err().unwrap_or_default();
+        errors.iter().map(|error| error.mistake).collect()
+    }
+
+    /// Every JSON text with our keyword in the files of this repository that loads.
+    fn schemas_of(folder: &Path, found: &mut Vec<Value>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                schemas_of(&path, found);
+            } else if path.extension().is_some_and(|ext| ext == "json") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let value: Value = serde_json::from_str(&text).unwrap_or_default();
+                collect(&value, found);
+            }
+        }
+    }
+
+    /// Schemas stand in files by themselves, or in vectors as texts.
+    fn collect(value: &Value, found: &mut Vec<Value>) {
+        match value {
+            Value::Object(members) if members.contains_key(MARKS) => found.push(value.clone()),
+            Value::Object(members) => members.values().for_each(|value| collect(value, found)),
+            Value::Array(items) => items.iter().for_each(|value| collect(value, found)),
+            Value::String(text) if text.contains(MARKS) => {
+                let inner: Value = serde_json::from_str(text).unwrap_or_default();
+                collect(&inner, found);
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn whatever_loads_is_valid() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut found = Vec::new();
+        for folder in ["server/demo", "tests/museum", "tests/vectors"] {
+            schemas_of(&root.join(folder), &mut found);
+        }
+        found.retain(|schema| compiled(schema).is_empty());
+        assert!(found.len() >= 12, "{}", found.len());
+        for schema in found {
+            assert_eq!(errors(&schema), [""; 0], "{schema}");
+        }
+    }
+
+    /// A kind whose root or only field says one more thing.
+    fn saying(on_root: bool, keyword: &str, value: &Value, words: bool) -> Value {
+        let mut schema = json!({
+            "type": "object", "x-indelible": { "kind": "k" },
+            "properties": { "x": { "type": "string", "x-indelible": {} } },
+        });
+        let place = match on_root {
+            true => &mut schema,
+            false => &mut schema["properties"]["x"],
+        };
+        match words {
+            true => place[MARKS][keyword] = value.clone(),
+            false => place[keyword] = value.clone(),
+        }
+        schema
+    }
+
+    /// One of each form that is wrong for some keyword.
+    fn samples() -> [Value; 16] {
+        [
+            json!(null),
+            json!(true),
+            json!(-1),
+            json!(0),
+            json!(2.0),
+            json!(1.5),
+            json!("x"),
+            json!("edit"),
+            json!("#/$defs/none%"),
+            json!([]),
+            json!([1]),
+            json!(["a", "a"]),
+            json!(["public"]),
+            json!(["system"]),
+            json!({}),
+            json!({ "x": 1 }),
+        ]
+    }
+
+    /// Mistakes of form: those that one value shows, without what is around it.
+    fn is_of_form(mistake: Mistake) -> bool {
+        matches!(
+            mistake,
+            Mistake::Value | Mistake::UnknownWord | Mistake::Unsupported
+        )
+    }
+
+    #[test]
+    fn every_form_is_judged_as_loading_judges_it() {
+        let keywords = KEYWORDS.iter().map(|(keyword, ..)| (*keyword, false));
+        let words = ROOT_WORDS
+            .iter()
+            .chain(&FIELD_WORDS)
+            .map(|word| (*word, true));
+        let all: Vec<_> = keywords.chain(words).chain([("pubilc", true)]).collect();
+        for (keyword, words) in all {
+            for (sample, on_root) in samples().iter().flat_map(|s| [(s, true), (s, false)]) {
+                if !words && keyword == MARKS && on_root {
+                    continue;
+                }
+                let schema = saying(on_root, keyword, sample, words);
+                let mistakes = compiled(&schema);
+                let told = format!("{keyword}: {sample}, {on_root}, {words}: {mistakes:?}");
+                let errors = errors(&schema);
+                if mistakes.is_empty() {
+                    assert_eq!(errors, [""; 0], "{told}");
+                }
+                if mistakes.iter().any(|mistake| is_of_form(*mistake)) {
+                    assert_ne!(errors, [""; 0], "{told}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_word_is_described() {
+        for definition in ["kind", "field"] {
+            let meta = meta();
+            let words = meta["$defs"][definition]["properties"].as_object().unwrap();
+            for (word, form) in words {
+                assert_ne!(form["description"], "", "{word}");
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Who may do what: the roles that a schema folder names, and those that are named by mistake.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::{Node, Permission, Policies, Policy, ReadRule, Roles, WriteRule};
+use indelible_engine::principal::{Principal, ROLE_PUBLIC};
+use serde_json::{Map, Value, json};
+
+use super::check::Shown;
+use crate::cli::print;
+use crate::cli::tables::Table;
+
+/// Each permission with its word in schemas.
+const PERMISSIONS: [(&str, Permission); 7] = [
+    ("read", Permission::Read),
+    ("create", Permission::Create),
+    ("edit", Permission::Edit),
+    ("delete", Permission::Delete),
+    ("history", Permission::History),
+    ("restore", Permission::Restore),
+    ("system", Permission::System),
+];
+
+/// Prints a table of the roles of a kind, and one of the fields that have a rule of their own.
+pub(super) fn show(policy: &Policy) -> io::Result<()> {
+    let words = PERMISSIONS.map(|(word, _)| word.to_uppercase());
+    let heading: Vec<&str> = ["  ROLE"]
+        .into_iter()
+        .chain(words.iter().map(String::as_str))
+        .collect();
+    let mut table = Table::new(&heading);
+    for role in roles_of(policy) {
+        let may = permitted(policy, &role);
+        let cells = PERMISSIONS
+            .iter()
+            .map(|(word, _)| match may.contains(word) {
+                true => "yes".to_owned(),
+                false => "-".to_owned(),
+            });
+        table.row([format!("  {role}")].into_iter().chain(cells).collect());
+    }
+    table.lines().try_for_each(|line| print(&line))?;
+    let fields = fields(policy);
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["  FIELD", "WRITTEN BY", "READ BY"]);
+    for field in fields {
+        let place = format!("  {}", field.pointer);
+        table.sentence(vec![place, field.written_by, field.read_by]);
+    }
+    table.lines().try_for_each(|line| print(&line))
+}
+
+/// What each role of a kind may do, for programs.
+pub(super) fn told(policy: &Policy) -> Value {
+    let roles = roles_of(policy).into_iter().map(|role| {
+        let may = permitted(policy, &role);
+        (role, json!(may))
+    });
+    Value::Object(roles.collect::<Map<_, _>>())
+}
+
+/// The roles that a schema names, and `public`, which everybody has.
+fn roles_of(policy: &Policy) -> BTreeSet<String> {
+    let named = named(policy).into_iter().map(|(_, role)| role);
+    named.chain([ROLE_PUBLIC.to_owned()]).collect()
+}
+
+/// The words of what somebody with one role may do.
+fn permitted(policy: &Policy, role: &str) -> Vec<&'static str> {
+    let somebody = Principal::new("somebody", [role]);
+    let may = PERMISSIONS
+        .iter()
+        .filter(|(_, one)| policy.may(&somebody, *one));
+    may.map(|(word, _)| *word).collect()
+}
+
+/// A field with a rule of its own.
+struct Field {
+    pointer: Pointer,
+    written_by: String,
+    read_by: String,
+}
+
+fn fields(policy: &Policy) -> Vec<Field> {
+    let differs = |node: &Node| {
+        let above = node.parent.map(|parent| policy.node(parent));
+        above.is_some_and(|above| above.write != node.write || above.read != node.read)
+    };
+    let own = policy.nodes().filter(|(_, node)| differs(node));
+    own.map(|(id, node)| Field {
+        pointer: policy.place(id),
+        written_by: written_by(policy, node),
+        read_by: match &node.read {
+            ReadRule::Roles(roles) => format!("readers of the kind with {}", listed(roles)),
+            ReadRule::Kind => "readers of the kind".to_owned(),
+        },
+    })
+    .collect()
+}
+
+fn written_by(policy: &Policy, node: &Node) -> String {
+    let services = &policy.permissions().system;
+    match &node.write {
+        _ if node.shape.is_derived() => "nobody: the server tells it".to_owned(),
+        WriteRule::Edit => "editors of the kind".to_owned(),
+        WriteRule::Create => "who makes it, and then nobody".to_owned(),
+        WriteRule::System if services.is_empty() => "the server only".to_owned(),
+        WriteRule::System => format!("{}, for the system", listed(services)),
+        WriteRule::Roles(roles) => format!("editors of the kind with {}", listed(roles)),
+    }
+}
+
+fn listed(roles: &Roles) -> String {
+    let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+    roles.join(" or ")
+}
+
+/// Every naming of a role in a schema, with its place.
+fn named(policy: &Policy) -> Vec<(Pointer, String)> {
+    let mut found = Vec::new();
+    collect(policy.schema(), &Pointer::root(), &mut found);
+    found
+}
+
+fn collect(value: &Value, at: &Pointer, found: &mut Vec<(Pointer, String)>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let at = at.child(name);
+                match value {
+                    Value::Object(words) if name == "x-indelible" => of_words(words, &at, found),
+                    // Values are no schemas.
+                    _ if ["const", "default", "enum", "examples"].contains(&name.as_str()) => {}
+                    value => collect(value, &at, found),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                collect(value, &at.child(index.to_string()), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn of_words(words: &Map<String, Value>, at: &Pointer, found: &mut Vec<(Pointer, String)>) {
+    for (word, value) in words {
+        let roles = value.as_array().into_iter().flatten().enumerate();
+        found.extend(roles.filter_map(|(index, role)| {
+            let at = at.child(word).child(index.to_string());
+            Some((at, role.as_str()?.to_owned()))
+        }));
+    }
+}
+
+/// The roles that are named once in the whole folder, or look like `public` and are not: what else
+/// they may be.
+pub(super) fn doubtful(policies: &Policies) -> Vec<Shown> {
+    let mut places: BTreeMap<String, Vec<(String, Pointer)>> = BTreeMap::new();
+    for policy in policies.iter() {
+        for (at, role) in named(policy) {
+            let kind = policy.kind().to_string();
+            places.entry(role).or_default().push((kind, at));
+        }
+    }
+    let known: BTreeSet<&str> = places
+        .keys()
+        .map(String::as_str)
+        .chain([ROLE_PUBLIC])
+        .collect();
+    let mut warnings = Vec::new();
+    for (role, places_of) in &places {
+        let others = known.iter().copied().filter(|known| known != role);
+        let more = |other: &&str| *other == ROLE_PUBLIC || places[*other].len() > places_of.len();
+        let near = nearest(role, others.filter(more));
+        let once = places_of.len() == 1 && role != ROLE_PUBLIC;
+        if !once && near != Some(ROLE_PUBLIC) {
+            continue;
+        }
+        let mut reason = match once {
+            true => format!("the role {role:?} is named nowhere else in the folder"),
+            false => format!("the role {role:?} looks like another one"),
+        };
+        if let Some(near) = near {
+            reason.push_str(&format!("; is it {near:?}?"));
+        }
+        let (kind, pointer) = places_of[0].clone();
+        warnings.push(Shown::warning(kind, pointer, "role", reason));
+    }
+    warnings
+}
+
+/// The name that a role was probably meant to be.
+fn nearest<'a>(role: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let low = role.to_lowercase();
+    let near = known.filter_map(|known| {
+        let distance = strsim::osa_distance(&low, &known.to_lowercase());
+        (distance <= 2 && distance * 2 < known.chars().count()).then_some((distance, known))
+    });
+    near.min().map(|(_, known)| known)
+}
