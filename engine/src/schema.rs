@@ -14,6 +14,8 @@ mod list;
 mod marks;
 mod meta;
 mod mistake;
+#[cfg(feature = "whole-entity")]
+mod name_patterns;
 mod object;
 mod pattern;
 mod scalar;
@@ -161,7 +163,8 @@ fn compile_value(rules: Rules, schema: Value, report: &mut Report) -> Option<Par
     #[cfg(feature = "whole-entity")]
     let judged = match rules {
         Rules::V1 => whole.clone(),
-        _ => emit::whole(&schema, &bound, &ids::marked(&schema, &bound)),
+        _ => emit::whole(&schema, &bound, &ids::marked(&schema, &bound))
+            .map(|whole| name_patterns::spelt_out(&whole)),
     };
     Some(Parts {
         rules,

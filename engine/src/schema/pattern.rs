@@ -86,6 +86,34 @@ pub(super) fn translate(text: &str) -> Result<String, PatternError> {
     }
 }
 
+/// Writes a pattern of property names in the terms of the validator of whole values, for whose
+/// engine the edge of a word is one of Unicode's unless it is told otherwise.
+pub(super) fn for_names(text: &str) -> Result<String, PatternError> {
+    let translated = translate(text)?;
+    let mut out = String::with_capacity(translated.len());
+    let mut rest = translated.chars();
+    while let Some(next) = rest.next() {
+        if next != '\\' {
+            out.push(next);
+            continue;
+        }
+        match rest.next() {
+            Some('b') => out.push_str("(?-u:\\b)"),
+            Some('B') => {
+                return Err(PatternError {
+                    at: None,
+                    reason: "\\B cannot stand in the name of patternProperties".to_owned(),
+                });
+            }
+            escaped => {
+                out.push(next);
+                out.extend(escaped);
+            }
+        }
+    }
+    Ok(out)
+}
+
 /// One member of a class.
 enum Member {
     /// A character, which may begin or end a range.

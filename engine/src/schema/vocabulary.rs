@@ -263,9 +263,15 @@ impl Checker<'_> {
         };
         for (name, schema) in schemas {
             self.schema(schema, &at.child(name));
-            if at.last() == Some("patternProperties")
-                && let Err(error) = pattern::compile(self.rules, name)
-            {
+            if at.last() != Some("patternProperties") {
+                continue;
+            }
+            let compiled = pattern::compile(self.rules, name).map(drop);
+            let compiled = compiled.and_then(|()| match self.rules {
+                Rules::V1 => Ok(()),
+                _ => pattern::for_names(name).map(drop),
+            });
+            if let Err(error) = compiled {
                 self.report
                     .add(Mistake::Value, at.child(name), error.to_string());
             }

@@ -6,7 +6,7 @@ use super::super::SchemaSource;
 use super::super::pattern;
 use crate::policy::{Policy, Rules};
 
-const PATTERNS: [&str; 24] = [
+const PATTERNS: [&str; 25] = [
     r"^\d+$",
     r"^\D$",
     r"^\w+$",
@@ -18,8 +18,6 @@ const PATTERNS: [&str; 24] = [
     r"\bé",
     r"é\b",
     r"\ba\b",
-    r"a\B",
-    r"\Ba",
     r"^[\d_]$",
     r"^[^\s]$",
     r"^[\w-]$",
@@ -31,6 +29,9 @@ const PATTERNS: [&str; 24] = [
     r"^[a~~b]$",
     r"^\x41$",
     r"^$",
+    r"^\\b$",
+    r"^[\b]?7$",
+    r"^(?<y>a)b?$",
 ];
 
 const NAMES: [&str; 27] = [
@@ -61,4 +62,34 @@ fn a_pattern_of_names_is_a_pattern() {
             );
         }
     }
+}
+
+#[test]
+fn what_the_validator_cannot_tell_is_refused() {
+    let field = super::field(json!({
+        "type": "object", "x-indelible": { "merge": "atomic" },
+        "patternProperties": { r"a\B": true },
+    }));
+    super::check(
+        &field,
+        &[r"/properties/x/patternProperties/a\B: this regular expression cannot be used: \B"],
+    );
+}
+
+/// Two spellings of one pattern both bind.
+#[test]
+fn patterns_that_are_alike_do_not_hide_one_another() {
+    let schema = super::field(json!({
+        "type": "object", "x-indelible": { "merge": "atomic" },
+        "patternProperties": { r"^\d$": { "minimum": 2 }, "^[0-9]$": { "maximum": 4 } },
+        "additionalProperties": false,
+    }));
+    let source = SchemaSource {
+        file: "k.json".to_owned(),
+        text: schema.to_string(),
+    };
+    let policy = Policy::compile(&source).unwrap();
+    let faults = |value: u8| policy.check_whole(&json!({ "x": { "7": value } })).len();
+    assert_eq!((faults(1), faults(3), faults(5)), (1, 0, 1));
+    assert_eq!(policy.check_whole(&json!({ "x": { "a": 3 } })).len(), 1);
 }
