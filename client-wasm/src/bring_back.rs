@@ -36,7 +36,9 @@ impl Session {
         now: Timestamp,
     ) -> Result<Edited, CallError> {
         let id = parse::<EntityId>(entity)?;
-        let lost: Lost = serde_json::from_str(dropped).map_err(json_error)?;
+        let lost =
+            indelible_engine::json::parse(dropped.as_bytes()).and_then(serde_json::from_value);
+        let lost: Lost = lost.map_err(json_error)?;
         let followed = self.followed.get(&id);
         let followed = followed.ok_or_else(|| CallError::NotOpen(id.to_string()))?;
         let Known::Replica(replica) = &followed.known else {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Kind, ProposalId};
+use indelible_engine::json;
 use indelible_engine::limits::Limits;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
@@ -264,7 +265,7 @@ impl Session {
         options: &EditOptions,
         now: Timestamp,
     ) -> Result<Edited, CallError> {
-        let body: Value = serde_json::from_str(body).map_err(json_error)?;
+        let body: Value = json::parse(body.as_bytes()).map_err(json_error)?;
         self.write(entity, now, |replica, author, ordinal| {
             replica.edit(author, ordinal, &body, options)
         })

@@ -5,6 +5,7 @@ mod conflicts;
 mod doubled;
 mod gone;
 mod long;
+mod numbers;
 mod pair;
 mod refusals;
 mod server;
