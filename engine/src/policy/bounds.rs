@@ -189,8 +189,8 @@ impl<'a> Room<'a> {
         let max = self.entity_bytes_max;
         if demand.keyword == "required" {
             let least = self.least(demand.node);
-            let below = self.policy.children(demand.node);
-            let itself = least > max && below.into_iter().all(|(_, id)| self.least(id) <= max);
+            let mut below = self.required(demand.node);
+            let itself = least > max && below.all(|(_, id)| self.least(id) <= max);
             let reason = || {
                 format!(
                     "what is required here takes {least} bytes or more, and an entity holds {max}"
@@ -238,6 +238,14 @@ impl<'a> Room<'a> {
         inner.saturating_add(1)
     }
 
+    /// The properties that an object has to have from somebody.
+    fn required(&self, id: NodeId) -> impl Iterator<Item = (&str, NodeId)> {
+        self.policy.children(id).filter(|(_, id)| {
+            let node = self.policy.node(*id);
+            node.required && !node.shape.is_derived()
+        })
+    }
+
     /// The fewest bytes that a value takes, as JSON.
     fn least(&self, id: NodeId) -> usize {
         let minimum = |keyword| self.minima.get(&(id, keyword)).copied().unwrap_or(0);
@@ -252,11 +260,9 @@ impl<'a> Room<'a> {
                 .saturating_mul(minimum("minItems"))
                 .saturating_add(2),
             Shape::Object { .. } => {
-                let required = self.policy.children(id).filter(|(_, id)| {
-                    let node = self.policy.node(*id);
-                    node.required && !node.shape.is_derived()
-                });
-                let each = required.map(|(name, id)| self.least(id).saturating_add(name.len() + 4));
+                let each = self
+                    .required(id)
+                    .map(|(name, id)| self.least(id).saturating_add(name.len() + 4));
                 each.fold(2, usize::saturating_add)
             }
             _ => 1,

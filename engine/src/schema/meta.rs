@@ -221,7 +221,8 @@ fn field_word(word: &str) -> Value {
     }
 }
 
-#[cfg(all(test, feature = "whole-entity"))]
+#[cfg(feature = "whole-entity")]
+#[cfg(test)]
 mod tests {
     //! Guards against editors that mark what loads, and against editors that know less of the
     //! forms of keywords than loading does.

@@ -1,7 +1,7 @@
 //! `indelible export`: the ledger of a stopped server as a file.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -37,6 +37,11 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        if self.out == Path::new("-") {
+            return Err(
+                "the ledger goes into a file, and not to standard output (./- is a file)".into(),
+            );
+        }
         let store = stopped::open(&self.data)?;
         let existing = match self.force {
             true => Existing::Replace,

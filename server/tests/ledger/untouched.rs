@@ -113,4 +113,8 @@ fn an_export_replaces_a_file_only_if_asked() {
     done(dir, &["verify", "notes.txt"]);
     let mode = fs::metadata(dir.join("notes.txt")).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
+    // Where others print, nobody expects a file of that name.
+    let reason = failed(dir, &["export", "--data", ".", "--out", "-"]);
+    assert!(reason.contains("not to standard output"), "{reason}");
+    assert!(!dir.join("-").exists());
 }
