@@ -3,7 +3,7 @@
 
 use indelible_client::EditOptions;
 use indelible_engine::value::canonical;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::pair::{JANE, NOW, Pair};
 use crate::server::Server;
@@ -21,26 +21,35 @@ const NUMBERS: [(f64, &str); 9] = [
     (-295_147_905_179_352_825_856.0, "-295147905179352830000"),
 ];
 
-#[test]
-fn a_page_writes_every_number_that_it_has() {
-    let number = json!({ "type": "number" });
+fn opened(properties: &Value) -> Pair {
     let mut server = Server::new();
-    server.migrate(&json!({
-        "n": number, "list": { "type": "array", "items": number },
-        "any": { "type": "array", "x-indelible": { "merge": "atomic" } },
-    }));
+    server.migrate(properties);
     let mut pair = Pair::with(server);
     pair.session.open(JANE).expect("a good name");
     pair.connect();
-    let edit = |pair: &mut Pair, text: &str| {
-        let body = format!(r#"{{"n":{text},"list":[{text}],"any":[{text}]}}"#);
-        let edited = pair.session.edit(JANE, &body, &EditOptions::default(), NOW);
-        pair.run();
-        edited
-            .unwrap_or_else(|error| panic!("{text}: {error}"))
-            .changed
-            .len()
-    };
+    pair
+}
+
+fn numbers() -> Pair {
+    let number = json!({ "type": "number" });
+    opened(&json!({
+        "n": number, "list": { "type": "array", "items": number },
+        "any": { "type": "array", "x-indelible": { "merge": "atomic" } },
+    }))
+}
+
+/// How many places an edit changes that writes a number as this text.
+fn edit(pair: &mut Pair, text: &str) -> usize {
+    let body = format!(r#"{{"n":{text},"list":[{text}],"any":[{text}]}}"#);
+    let edited = pair.session.edit(JANE, &body, &EditOptions::default(), NOW);
+    pair.run();
+    let edited = edited.unwrap_or_else(|error| panic!("{text}: {error}"));
+    edited.changed.len()
+}
+
+#[test]
+fn a_page_writes_every_number_that_it_has() {
+    let mut pair = numbers();
     for (number, text) in NUMBERS {
         assert!(edit(&mut pair, text) > 0, "{text}");
         assert_eq!(canonical(&pair.on_server()["n"]), text);
@@ -51,14 +60,38 @@ fn a_page_writes_every_number_that_it_has() {
     }
 }
 
+/// The same for doubles of all sizes: what the server reads over HTTP is what the page writes.
+#[test]
+fn a_page_and_http_have_the_same_numbers() {
+    let mut pair = numbers();
+    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..200 {
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        // Whole numbers of every length, and whatever the bits say.
+        let number = match round % 2 {
+            0 => (bits >> (round % 64)) as f64,
+            _ => f64::from_bits(bits),
+        };
+        if !number.is_finite() {
+            continue;
+        }
+        let text = canonical(&json!(number));
+        let read = indelible_engine::json::parse(text.as_bytes()).expect("a number");
+        assert_eq!(read.as_f64(), Some(number), "{text}");
+        edit(&mut pair, &text);
+        assert_eq!(pair.on_server()["n"], read, "{text}");
+        assert_eq!(pair.on_server()["list"][0], read, "{text}");
+        assert_eq!(pair.on_server()["any"][0], read, "{text}");
+        assert_eq!(edit(&mut pair, &format!("{number:e}")), 0, "{text}");
+    }
+}
+
 /// What JavaScript has for an integer that is none goes the same way as over HTTP.
 #[test]
 fn integers_are_bounded_where_they_are_integers() {
-    let mut server = Server::new();
-    server.migrate(&json!({ "n": { "type": "integer" } }));
-    let mut pair = Pair::with(server);
-    pair.session.open(JANE).expect("a good name");
-    pair.connect();
+    let mut pair = opened(&json!({ "n": { "type": "integer" } }));
     for (text, good) in [
         ("9007199254740991", true),
         ("9007199254740992", false),

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value, json};
 
 use super::marks::{self, FIELD_WORDS, Merge, ROLE_BYTES_MAX, ROOT_WORDS};
-use super::vocabulary::{Form, KEYWORDS, MARKS};
+use super::vocabulary::{Form, KEYWORDS, MARKS, META_FILE};
 use crate::policy::{Format, StampKind, Types};
 
 /// What each word on the root means.
@@ -165,9 +165,10 @@ fn form(form: Form, root: bool) -> Value {
         Form::Pattern => json!({ "type": "string", "format": "regex" }),
         Form::Format => json!({ "enum": Format::ALL.map(|(name, _)| name) }),
         Form::Reference => json!({ "type": "string", "pattern": "^#/\\$defs/[^%]+$" }),
-        Form::Dialect if root => json!({ "enum": [
-            "https://json-schema.org/draft/2020-12/schema",
-            "https://json-schema.org/draft/2020-12/schema#",
+        Form::Dialect if root => json!({ "anyOf": [
+            { "const": "https://json-schema.org/draft/2020-12/schema" },
+            { "const": "https://json-schema.org/draft/2020-12/schema#" },
+            { "type": "string", "pattern": format!("^(.*/)?{}$", META_FILE.replace('.', "\\.")) },
         ] }),
         Form::RootText if root => json!({ "type": "string" }),
         Form::Dialect | Form::RootText => refused("Stands on the root only."),
@@ -281,7 +282,12 @@ mod tests {
     fn whatever_loads_is_valid() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut found = Vec::new();
-        for folder in ["server/demo", "tests/museum", "tests/vectors"] {
+        for folder in [
+            "server/demo",
+            "tests/museum",
+            "tests/vectors",
+            "tests/tests",
+        ] {
             schemas_of(&root.join(folder), &mut found);
         }
         found.retain(|schema| compiled(schema).is_empty());
@@ -309,8 +315,10 @@ mod tests {
     }
 
     /// One of each form that is wrong for some keyword.
-    fn samples() -> [Value; 16] {
+    fn samples() -> [Value; 18] {
         [
+            json!("../indelible.schema.json"),
+            json!("https://example.org/indelible-schema.json"),
             json!(null),
             json!(true),
             json!(-1),

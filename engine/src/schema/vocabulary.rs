@@ -15,6 +15,10 @@ use crate::policy::{Format, Rules, Types};
 /// Our own keyword.
 pub(super) const MARKS: &str = "x-indelible";
 
+/// How the schema of schema files is called where it lies beside them, for editors: the dialect is
+/// the same, and our keyword belongs to it.
+pub(super) const META_FILE: &str = "indelible.schema.json";
+
 /// The form of a keyword's value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Form {
@@ -328,12 +332,15 @@ impl Checker<'_> {
             Form::Reference => self.reference(value),
             Form::Dialect => {
                 let good = value.as_str().is_some_and(|dialect| {
+                    let file = dialect.rsplit('/').next();
                     dialect.trim_end_matches('#') == "https://json-schema.org/draft/2020-12/schema"
+                        || file == Some(META_FILE)
                 });
-                expect(
-                    good && schema_at.is_root(),
-                    "https://json-schema.org/draft/2020-12/schema, and only on the root",
-                )
+                let what = format!(
+                    "https://json-schema.org/draft/2020-12/schema or the path of a {META_FILE}, \
+                     and only on the root"
+                );
+                expect(good && schema_at.is_root(), &what)
             }
             Form::RootText => expect(
                 value.is_string() && schema_at.is_root(),

@@ -9,10 +9,9 @@ use indelible_engine::schema;
 use crate::cli::print;
 
 const EXAMPLES: &str = "\
-Examples:
+Example:
   indelible schema meta > indelible.schema.json
-      In VS Code then, in .vscode/settings.json:
-      \"json.schemas\": [{ \"fileMatch\": [\"schema/*.json\"], \"url\": \"./indelible.schema.json\" }]";
+      In each schema file then: \"$schema\": \"../indelible.schema.json\"";
 
 /// Print a JSON Schema of schema files, by which editors complete and check them
 ///

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{Node, Permission, Policies, Policy, ReadRule, Roles, WriteRule};
+use indelible_engine::policy::{
+    Node, Permission, Policies, Policy, ReadRule, Roles, Shape, WriteRule,
+};
 use indelible_engine::principal::{Principal, ROLE_PUBLIC};
 use serde_json::{Map, Value, json};
 
@@ -88,18 +90,36 @@ struct Field {
 fn fields(policy: &Policy) -> Vec<Field> {
     let differs = |node: &Node| {
         let above = node.parent.map(|parent| policy.node(parent));
-        above.is_some_and(|above| above.write != node.write || above.read != node.read)
+        let rules = above.is_some_and(|a| a.write != node.write || a.read != node.read);
+        rules || deleters(node).is_some()
     };
     let own = policy.nodes().filter(|(_, node)| differs(node));
     own.map(|(id, node)| Field {
         pointer: policy.place(id),
-        written_by: written_by(policy, node),
+        written_by: match deleters(node) {
+            Some(roles) => {
+                format!(
+                    "{}; deleted also by {}",
+                    written_by(policy, node),
+                    listed(roles)
+                )
+            }
+            None => written_by(policy, node),
+        },
         read_by: match &node.read {
             ReadRule::Roles(roles) => format!("readers of the kind with {}", listed(roles)),
             ReadRule::Kind => "readers of the kind".to_owned(),
         },
     })
     .collect()
+}
+
+/// Who may delete such an item without the right to write all of it.
+fn deleters(node: &Node) -> Option<&Roles> {
+    match &node.shape {
+        Shape::Object { delete, .. } => delete.as_ref(),
+        _ => None,
+    }
 }
 
 fn written_by(policy: &Policy, node: &Node) -> String {
