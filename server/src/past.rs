@@ -6,7 +6,7 @@
 //! a ledger's changes were allowed is told by checking a bundle, not here.
 //! Must never know: how anything is shown, who may see it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -19,8 +19,7 @@ use indelible_engine::history::{
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::{Chain, ChainError, Entry, EntryKind};
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{NodeName, Policy, PolicyBook, PolicySource, Shape};
-use serde_json::Value;
+use indelible_engine::policy::{NodeName, Policy, PolicyBook, PolicySource};
 
 use crate::known_policies;
 use crate::storage::{self, Store, StoreError, Stored};
@@ -301,26 +300,24 @@ impl Past {
             .map(|record| (record.place(), record))
             .collect();
         let mut state = self.state((Epoch::FIRST, Seq(0)))?;
-        for record in self.records.iter().skip(1) {
-            if told.len() == wanted.len() {
-                break;
-            }
-            let before = wanted
-                .contains_key(&record.place())
-                .then(|| state.value().clone());
+        let mut behind = 1;
+        for (index, record) in self.records.iter().enumerate().skip(1) {
+            let Some(wanted) = wanted.get(&record.place()) else {
+                continue;
+            };
+            let between = &self.records[behind..index];
+            self.reach(|past| Ok(state.forward(between, past.policies)?))?;
+            behind = index + 1;
+            let before = state.value().clone();
             self.reach(|past| Ok(state.forward([record], past.policies)?))?;
-            if let (Some(wanted), Some(before)) = (wanted.get(&record.place()), before) {
-                // Each effect is told in what those before it made, so all of them are.
-                let mut tellings = words::tell(state.policy(), &record.effects, Some(&before));
-                tellings.retain(|telling| {
-                    let mut effects = wanted.effects.iter();
-                    effects.any(|effect| effect.pointer == telling.pointer)
-                });
-                let after = Some(state.value());
-                let beside = words::describe_conflicts(state.policy(), &wanted.conflicts, after);
-                tellings.extend(beside);
-                told.insert(record.place(), tellings);
-            }
+            // Each effect is told in what those before it made, so all of them are.
+            let mut tellings = words::tell(state.policy(), &record.effects, Some(before));
+            let asked: HashSet<&Pointer> = wanted.effects.iter().map(|one| &one.pointer).collect();
+            tellings.retain(|telling| asked.contains(&telling.pointer));
+            let after = Some(state.value());
+            let beside = words::describe_conflicts(state.policy(), &wanted.conflicts, after);
+            tellings.extend(beside);
+            told.insert(record.place(), tellings);
         }
         Ok(told)
     }
@@ -385,27 +382,4 @@ fn kept_effects(
         }
     }
     Ok(kept)
-}
-
-/// What stood at a place, if anything; items of keyed lists by id.
-pub(crate) fn value_at<'a>(state: &'a State, place: &Pointer) -> Option<&'a Value> {
-    let policy = state.policy();
-    let (first, rest) = place.tokens().split_first()?;
-    let mut value = state.value().get(first)?;
-    let mut node = policy.child(policy.root(), first);
-    for token in rest {
-        value = match value {
-            Value::Object(map) => map.get(token)?,
-            Value::Array(items) => {
-                let Shape::Keyed { key, .. } = &policy.node(node?).shape else {
-                    return None;
-                };
-                let own = |item: &&Value| item.get(key).and_then(Value::as_str) == Some(token);
-                items.iter().find(own)?
-            }
-            _ => return None,
-        };
-        node = node.and_then(|node| policy.child(node, token));
-    }
-    Some(value)
 }

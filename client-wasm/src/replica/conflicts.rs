@@ -12,7 +12,7 @@ use indelible_engine::effects::{Effect, EffectChange};
 use indelible_engine::history::races;
 use indelible_engine::id::Hash;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{Policy, Shape};
+use indelible_engine::policy::{NodeId, Policy, is_named};
 use indelible_engine::protocol::{AuthorReport, EntryReport};
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
@@ -324,31 +324,24 @@ fn list_of<'v>(
     item: &Pointer,
 ) -> Option<(&'v mut Vec<Value>, usize)> {
     let (list, id) = (item.parent()?, item.last()?);
-    let Shape::Keyed { key, .. } = &policy.node(policy.find(&list)?).shape else {
-        return None;
-    };
+    let key = policy.key(policy.find(&list)?)?;
     let items = walk(policy, body, &list)?.as_array_mut()?;
-    let named = |item: &Value| item.get(key).and_then(Value::as_str) == Some(id);
-    let index = items.iter().position(named)?;
+    let index = items.iter().position(|item| is_named(item, key, id))?;
     Some((items, index))
 }
 
 /// Puts a value at a field of an object that is there, or removes it.
 fn write(policy: &Policy, body: &mut Value, pointer: &Pointer, value: Option<Value>) -> Option<()> {
-    let (mut holder, name) = (body, pointer.last()?);
-    let parent = pointer.parent()?;
-    for depth in 1..=parent.tokens().len() {
-        let at: Pointer = parent.tokens()[..depth].iter().cloned().collect();
-        holder = match holder {
-            // An object without content is left out of values.
-            Value::Object(map) => {
-                let token = parent.tokens()[depth - 1].clone();
-                map.entry(token)
-                    .or_insert_with(|| Value::Object(serde_json::Map::new()))
-            }
-            Value::Array(_) => inner(policy, holder, &at)?,
-            _ => return None,
-        };
+    let (name, way) = pointer.tokens().split_last()?;
+    let (mut node, mut holder) = (NodeId::ROOT, body);
+    for token in way {
+        // An object without content is left out of values.
+        if let Value::Object(map) = holder {
+            map.entry(token)
+                .or_insert_with(|| Value::Object(serde_json::Map::new()));
+        }
+        holder = policy.inner_mut(node, holder, token)?;
+        node = policy.child(node, token)?;
     }
     let map = holder.as_object_mut()?;
     match value {
@@ -359,27 +352,11 @@ fn write(policy: &Policy, body: &mut Value, pointer: &Pointer, value: Option<Val
 }
 
 fn walk<'v>(policy: &Policy, body: &'v mut Value, at: &Pointer) -> Option<&'v mut Value> {
-    let mut value = body;
-    for depth in 1..=at.tokens().len() {
-        let at: Pointer = at.tokens()[..depth].iter().cloned().collect();
-        value = inner(policy, value, &at)?;
+    let mut place = (NodeId::ROOT, body);
+    for token in at.tokens() {
+        let (node, value) = place;
+        let inner = policy.inner_mut(node, value, token)?;
+        place = (policy.child(node, token)?, inner);
     }
-    Some(value)
-}
-
-/// What a value holds under the last name of a pointer.
-fn inner<'v>(policy: &Policy, value: &'v mut Value, at: &Pointer) -> Option<&'v mut Value> {
-    let name = at.last()?;
-    match value {
-        Value::Object(map) => map.get_mut(name),
-        Value::Array(items) => {
-            let list = policy.node(policy.find(&at.parent()?)?);
-            let Shape::Keyed { key, .. } = &list.shape else {
-                return None;
-            };
-            let named = |item: &&mut Value| item.get(key).and_then(Value::as_str) == Some(name);
-            items.iter_mut().find(named)
-        }
-        _ => None,
-    }
+    Some(place.1)
 }

@@ -388,7 +388,7 @@ fn views(
             }
             _ => {
                 if text {
-                    let whole = value_at(shown_policy, shown, &one.pointer);
+                    let whole = shown_policy.value_at(shown, &one.pointer);
                     view.text = whole.and_then(Value::as_str).map(str::to_owned);
                 }
                 views.push(view);
@@ -396,20 +396,4 @@ fn views(
         }
     }
     views
-}
-
-/// The value at a pointer that names items by their ids.
-fn value_at<'a>(policy: &Policy, value: &'a Value, at: &Pointer) -> Option<&'a Value> {
-    let mut place = (policy.root(), value);
-    for token in at.tokens() {
-        let (node, value) = place;
-        let inside = match (&policy.node(node).shape, value) {
-            (Shape::Keyed { key, .. }, Value::Array(items)) => items
-                .iter()
-                .find(|item| item.get(key).and_then(Value::as_str) == Some(token)),
-            (_, value) => value.get(token),
-        };
-        place = (policy.child(node, token)?, inside?);
-    }
-    Some(place.1)
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::entity::Entity;
 use crate::pointer::Pointer;
-use crate::policy::{Fault, Policy, Shape};
+use crate::policy::{Fault, Policy};
 use crate::violation::Rule;
 use crate::violation::Violation;
 
@@ -89,17 +89,6 @@ fn faults_of(policy: &Policy, value: &Value) -> Vec<Fault> {
 
 /// The scalar at a pointer that names items by id; containers are too much for a report.
 fn value_at(value: &Value, policy: &Policy, pointer: &Pointer) -> Option<Value> {
-    let mut node = policy.root();
-    let mut value = value;
-    for token in pointer.tokens() {
-        value = match (&policy.node(node).shape, value) {
-            (Shape::Keyed { key, .. }, Value::Array(items)) => items
-                .iter()
-                .find(|item| item.get(key).and_then(Value::as_str) == Some(token))?,
-            (_, Value::Object(map)) => map.get(token)?,
-            _ => return None,
-        };
-        node = policy.child(node, token)?;
-    }
+    let value = policy.value_at(value, pointer)?;
     (!value.is_object() && !value.is_array()).then(|| value.clone())
 }

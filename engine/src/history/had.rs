@@ -14,7 +14,6 @@ use super::apply::undo;
 use super::archive::Archive;
 use super::reach::ReachError;
 use super::record::Record;
-use super::restore::inside;
 use super::state::{EPOCH_END, PastError, Place, State, before};
 use crate::entity::{Entity, Stamps};
 use crate::id::{Epoch, Hash, Seq};
@@ -221,10 +220,8 @@ impl State {
         if !leads_here {
             return Err(PastError::Records { wanted: self.place });
         }
-        for effect in record.effects.iter().rev() {
-            undo(&self.policy, &mut self.value, effect)
-                .map_err(|source| PastError::Effects { place, source })?;
-        }
+        undo(&self.policy, &mut self.value, &record.effects)
+            .map_err(|source| PastError::Effects { place, source })?;
         self.place = before(place, record.kind);
         Ok(())
     }
@@ -283,7 +280,7 @@ fn value_at(state: &State, place: &Pointer) -> Option<Value> {
     let mut value = state.value.get(first)?;
     let mut node = policy.child(NodeId::ROOT, first)?;
     for token in rest {
-        value = inside(policy, node, value, token)?;
+        value = policy.inner(node, value, token)?;
         node = policy.child(node, token)?;
     }
     match (&policy.node(node).shape, value) {

@@ -131,6 +131,7 @@ mod blame;
 mod checkpoint;
 mod derived;
 mod had;
+mod items;
 mod points;
 mod races;
 mod reach;

@@ -144,11 +144,16 @@ impl<A: Archive + ?Sized> Past<'_, A> {
     ) -> Result<State, ReachError<A::Error>> {
         while state.place() < place {
             let (epoch, seq) = state.place();
-            for record in &self.read((epoch, seq.next()), place)? {
-                state.forward([record], self.policies)?;
-                if spacing.passes(record) {
+            let records = self.read((epoch, seq.next()), place)?;
+            let mut rest = &records[..];
+            while !rest.is_empty() {
+                let end = rest.iter().position(|record| spacing.passes(record));
+                let (before, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+                state.forward(before, self.policies)?;
+                if let (Some(_), Some(record)) = (end, before.last()) {
                     spacing = self.keep(&state, record.hash);
                 }
+                rest = after;
             }
         }
         Ok(state)

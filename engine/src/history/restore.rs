@@ -5,6 +5,8 @@
 //! at the same time is lost, and admission judges it.
 //! Must never know: how values are stored.
 
+use std::collections::HashMap;
+
 use automerge::ActorId;
 use serde_json::{Map, Value};
 
@@ -12,7 +14,7 @@ use super::state::State;
 use crate::entity::Entity;
 use crate::merge::{Absent, MergeError, MergeOptions, Merged, Protected, merge};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Permission, Policy, Shape};
+use crate::policy::{NodeId, Permission, Policy, Shape, is_named};
 use crate::principal::Principal;
 
 /// What is to be brought back.
@@ -130,7 +132,7 @@ fn bring(
     };
     for token in rest {
         let inner = policy.child(node, token)?;
-        then = then.and_then(|value| inside(policy, node, value, token));
+        then = then.and_then(|value| policy.inner(node, value, token));
         now = match now {
             Value::Object(map) => {
                 if !policy.is_dynamic(inner) {
@@ -139,18 +141,18 @@ fn bring(
                 map.get_mut(token)?
             }
             Value::Array(items) => {
-                let key = key_of(policy, node)?;
+                let key = policy.key(node)?;
                 items.iter_mut().find(|item| is_named(item, key, token))?
             }
             _ => return None,
         };
         node = inner;
     }
-    let value = then.and_then(|value| inside(policy, node, value, last));
+    let value = then.and_then(|value| policy.inner(node, value, last));
     match now {
         Value::Object(map) => set(map, last, value),
         Value::Array(items) => {
-            let key = key_of(policy, node)?;
+            let key = policy.key(node)?;
             let order = then.and_then(Value::as_array);
             place_item(items, order.map_or(&[], Vec::as_slice), key, last);
         }
@@ -175,41 +177,17 @@ fn place_item(items: &mut Vec<Value>, past: &[Value], key: &str, id: &str) {
         (Some(now), Some(then)) => past[then].clone_into(&mut items[now]),
         (Some(now), None) => drop(items.remove(now)),
         (None, Some(then)) => {
-            let before = past[..then].iter().rev().find_map(|earlier| {
-                let id = earlier.get(key)?.as_str()?;
-                items.iter().position(|item| is_named(item, key, id))
-            });
+            let id_of = |item: &Value| item.get(key).and_then(Value::as_str).map(str::to_owned);
+            let places: HashMap<String, usize> = (0..)
+                .zip(&*items)
+                .filter_map(|(index, item)| Some((id_of(item)?, index)))
+                .collect();
+            let mut earlier = past[..then].iter().rev();
+            let before = earlier.find_map(|earlier| places.get(earlier.get(key)?.as_str()?));
             items.insert(before.map_or(0, |index| index + 1), past[then].clone());
         }
         (None, None) => {}
     }
-}
-
-pub(super) fn inside<'v>(
-    policy: &Policy,
-    node: NodeId,
-    value: &'v Value,
-    token: &str,
-) -> Option<&'v Value> {
-    match value {
-        Value::Object(map) => map.get(token),
-        Value::Array(items) => {
-            let key = key_of(policy, node)?;
-            items.iter().find(|item| is_named(item, key, token))
-        }
-        _ => None,
-    }
-}
-
-fn key_of(policy: &Policy, node: NodeId) -> Option<&str> {
-    match &policy.node(node).shape {
-        Shape::Keyed { key, .. } => Some(key),
-        _ => None,
-    }
-}
-
-fn is_named(item: &Value, key: &str, id: &str) -> bool {
-    item.get(key).and_then(Value::as_str) == Some(id)
 }
 
 fn empty(policy: &Policy, node: NodeId) -> Value {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::apply::{Misfit, apply, undo};
+use super::apply::{Applying, Misfit};
 use super::record::Record;
 use crate::entity::{Entity, Stamps};
 use crate::id::{Epoch, Hash, Seq};
@@ -147,6 +147,7 @@ impl State {
         records: impl IntoIterator<Item = R>,
         policies: &dyn PolicySource,
     ) -> Result<(), PastError> {
+        let mut value = Applying::new(Arc::clone(&self.policy), std::mem::take(&mut self.value));
         for record in records {
             let record = record.borrow();
             let place = (record.epoch, record.seq);
@@ -158,15 +159,16 @@ impl State {
                 let wanted = (self.place.0, self.place.1.next());
                 return Err(PastError::Records { wanted });
             }
-            self.take_policy(record, policies)?;
-            for effect in &record.effects {
-                apply(&self.policy, &mut self.value, effect)
-                    .map_err(|source| PastError::Effects { place, source })?;
+            if self.take_policy(record, policies)? {
+                value.turn(Arc::clone(&self.policy));
             }
+            let done = value.forward(&record.effects);
+            done.map_err(|source| PastError::Effects { place, source })?;
             self.stamps = self.stamps.after(&record.logged());
             self.presence = Presence::after(Some(self.presence), record.kind);
             self.place = place;
         }
+        self.value = value.finish();
         Ok(())
     }
 
@@ -185,6 +187,7 @@ impl State {
         if place == self.place {
             return Ok(());
         }
+        let mut value = Applying::new(Arc::clone(&self.policy), std::mem::take(&mut self.value));
         let mut arrived = false;
         for record in records {
             let record = record.borrow();
@@ -197,11 +200,11 @@ impl State {
                 return Err(PastError::Records { wanted: place });
             }
             if own > place {
-                self.take_policy(record, policies)?;
-                for effect in record.effects.iter().rev() {
-                    undo(&self.policy, &mut self.value, effect)
-                        .map_err(|source| PastError::Effects { place: own, source })?;
+                if self.take_policy(record, policies)? {
+                    value.turn(Arc::clone(&self.policy));
                 }
+                let done = value.back(&record.effects);
+                done.map_err(|source| PastError::Effects { place: own, source })?;
                 self.place = before(own, record.kind);
                 continue;
             }
@@ -213,30 +216,34 @@ impl State {
                 self.stamps.updated_at = Some(record.at);
                 self.stamps.updated_by = Some(record.author.id.clone());
                 self.presence = Presence::after(None, record.kind);
+                self.value = value.finish();
                 return Ok(());
             }
             if record.kind == EntryKind::Genesis {
                 self.stamps = Stamps::default().after(&record.logged());
                 self.presence = Presence::Unborn;
+                self.value = value.finish();
                 return Ok(());
             }
         }
         Err(PastError::Records { wanted: place })
     }
 
+    /// Goes on under the policy of a record, and says whether that is another one.
     pub(super) fn take_policy(
         &mut self,
         record: &Record,
         policies: &dyn PolicySource,
-    ) -> Result<(), PastError> {
-        if record.policy_hash != self.policy.hash() {
-            let found = policies.policy(record.policy_hash);
-            self.policy = found.ok_or(PastError::Policy {
-                place: (record.epoch, record.seq),
-                policy: record.policy_hash,
-            })?;
+    ) -> Result<bool, PastError> {
+        if record.policy_hash == self.policy.hash() {
+            return Ok(false);
         }
-        Ok(())
+        let found = policies.policy(record.policy_hash);
+        self.policy = found.ok_or(PastError::Policy {
+            place: (record.epoch, record.seq),
+            policy: record.policy_hash,
+        })?;
+        Ok(true)
     }
 }
 

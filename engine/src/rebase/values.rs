@@ -298,15 +298,17 @@ impl<'a> Lost<'a> {
     }
 
     fn value_at(&self, body: &Map<String, Value>, at: &Pointer) -> Option<Value> {
-        let whole = Value::Object(body.clone());
-        let (mut value, mut node) = (&whole, self.node);
-        for token in at.tokens().get(self.at.tokens().len()..)? {
+        let rest = at.tokens().get(self.at.tokens().len()..)?;
+        let Some((first, rest)) = rest.split_first() else {
+            return Some(Value::Object(body.clone()));
+        };
+        let (mut value, mut node) = (body.get(first)?, self.policy.child(self.node, first)?);
+        for token in rest {
             value = match (&self.policy.node(node).shape, value) {
-                (Shape::Keyed { key, .. }, Value::Array(items)) => items
-                    .iter()
-                    .find(|item| item.get(key).and_then(Value::as_str) == Some(token))?,
-                (_, Value::Array(items)) => items.get(token.parse::<usize>().ok()?)?,
-                (_, value) => value.get(token)?,
+                (Shape::List { .. }, Value::Array(items)) => {
+                    items.get(token.parse::<usize>().ok()?)?
+                }
+                _ => self.policy.inner(node, value, token)?,
             };
             node = self.policy.child(node, token)?;
         }

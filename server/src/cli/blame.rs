@@ -1,5 +1,6 @@
 //! `indelible blame`: who set what stands on a stopped server.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -8,13 +9,12 @@ use indelible_engine::history::{
     Blamed, Contender, Credit, CreditedRun, Former, Loss, Point, State,
 };
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::Shape;
+use indelible_engine::policy::{Presented, Shape};
 use serde_json::{Value, json};
 
 use super::history::{EntityPlace, POINTS, place};
 use super::names;
 use super::tables::{self, Table};
-use crate::past;
 
 /// Runs of one text or list that are shown; those of a field that was asked for are shown all.
 const RUNS_SHOWN_MAX: usize = 12;
@@ -139,35 +139,30 @@ fn later(told: &[Told<'_>], field: &Pointer) -> Option<String> {
 /// Every field with its losses; those of an item's place or deletion, which are no fields, after it.
 fn told<'a>(state: &'a State, fields: Vec<Blamed<'a>>, losses: &'a [Loss]) -> Vec<Told<'a>> {
     let mut told = Vec::with_capacity(fields.len());
-    let mut left: Vec<Vec<&Loss>> = losses
-        .chunk_by(|a, b| a.pointer == b.pointer)
-        .map(|losses| losses.iter().collect())
-        .collect();
+    let mut value = Presented::new(state.policy(), state.value());
+    let mut left: BTreeMap<&Pointer, Vec<&Loss>> = BTreeMap::new();
+    for loss in losses {
+        left.entry(&loss.pointer).or_default().push(loss);
+    }
     for blamed in fields {
-        let own = left
-            .iter()
-            .position(|losses| losses[0].pointer == blamed.pointer);
-        let own = own.map(|index| left.remove(index));
+        let own = left.remove(&blamed.pointer);
         let pointer = blamed.pointer.clone();
         let node = state.policy().find(&pointer);
         let shape = node.map(|node| &state.policy().node(node).shape);
+        let is_item = matches!(shape, Some(Shape::Object { .. }));
         told.push(Told {
-            is_item: matches!(shape, Some(Shape::Object { .. })),
-            value: past::value_at(state, &pointer),
+            is_item,
+            value: value.get(&pointer),
             pointer: pointer.clone(),
             blamed: Some(blamed),
             losses: own.unwrap_or_default(),
         });
-        let (inner, others) = left.into_iter().partition(|losses| {
-            let at = &losses[0].pointer;
-            let is_inner = at.parent().as_ref() == Some(&pointer);
-            is_inner && at.last().is_some_and(|last| last.starts_with('$'))
-        });
-        left = others;
-        let inner: Vec<Vec<&Loss>> = inner;
-        told.extend(inner.into_iter().map(alone));
+        if is_item {
+            let inner = ["$deleted", "$position"].map(|name| left.remove(&pointer.child(name)));
+            told.extend(inner.into_iter().flatten().map(alone));
+        }
     }
-    told.extend(left.into_iter().map(alone));
+    told.extend(left.into_values().map(alone));
     told
 }
 
@@ -235,9 +230,18 @@ fn show(table: &mut Table, told: &Told<'_>, items: &[&Told<'_>], runs_max: usize
         table.note(indent.len(), &was);
     }
     if let (Some(value), true) = (told.value, runs.len() > 1) {
+        let units: Vec<u16> = value
+            .as_str()
+            .into_iter()
+            .flat_map(str::encode_utf16)
+            .collect();
         for run in runs.iter().take(runs_max) {
             let from_to = format!("{indent}{}–{}", run.start, run.start + run.length);
-            table.row(row(from_to, text(part(value, run).as_ref()), Some(run.by)));
+            table.row(row(
+                from_to,
+                text(part(value, &units, run).as_ref()),
+                Some(run.by),
+            ));
         }
         if let Some(more) = runs.len().checked_sub(runs_max).filter(|more| *more > 0) {
             let more = format!("({more} more runs; name the field to see all)");
@@ -299,14 +303,11 @@ fn text(value: Option<&Value>) -> String {
     value.map(Value::to_string).unwrap_or_default()
 }
 
-/// What a run of a text or list consists of.
-fn part(value: &Value, run: &CreditedRun<'_>) -> Option<Value> {
+/// What a run of a text, given in UTF-16 code units too, or of a list consists of.
+fn part(value: &Value, units: &[u16], run: &CreditedRun<'_>) -> Option<Value> {
     let end = run.start + run.length;
     match value {
-        Value::String(text) => {
-            let units: Vec<u16> = text.encode_utf16().collect();
-            Some(String::from_utf16_lossy(units.get(run.start..end)?).into())
-        }
+        Value::String(_) => Some(String::from_utf16_lossy(units.get(run.start..end)?).into()),
         Value::Array(list) => Some(list.get(run.start..end)?.into()),
         _ => None,
     }

@@ -344,11 +344,15 @@ fn effects_of_values() {
         assert_eq!(json!(read), vector["effects"], "{}", vector["name"]);
         let (before, after) = (map(&vector["before"]), map(&vector["after"]));
         let mut value = before.clone();
-        for effect in &read {
+        apply(&policy, &mut value, &read).expect("they fit");
+        assert_eq!(value, after, "{}", vector["name"]);
+        undo(&policy, &mut value, &read).expect("they fit");
+        assert_eq!(value, before, "{}", vector["name"]);
+        for effect in read.chunks(1) {
             apply(&policy, &mut value, effect).expect("it fits");
         }
         assert_eq!(value, after, "{}", vector["name"]);
-        for effect in read.iter().rev() {
+        for effect in read.chunks(1).rev() {
             undo(&policy, &mut value, effect).expect("it fits");
         }
         assert_eq!(value, before, "{}", vector["name"]);
@@ -365,7 +369,7 @@ fn effects_of_values() {
     for vector in list(&file["misfits"]) {
         let effect: Effect = serde_json::from_value(vector["effect"].clone()).expect("an effect");
         let mut value = map(&vector["value"]);
-        let done = apply(&policy, &mut value, &effect);
+        let done = apply(&policy, &mut value, &[effect]);
         assert!(done.is_err(), "{}: {value:?}", vector["name"]);
     }
 }

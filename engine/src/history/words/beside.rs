@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Language, Telling, What, place};
 use crate::conflicts::{Conflict, Outcome};
 use crate::document::{DELETED, POSITION};
-use crate::policy::Policy;
+use crate::policy::{Policy, Presented};
 
 /// What was written by both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -30,6 +30,7 @@ pub fn describe_conflicts(
     conflicts: &[Conflict],
     value: Option<&Map<String, Value>>,
 ) -> Vec<Telling> {
+    let mut value = value.map(|value| Presented::new(policy, value));
     let each = conflicts.iter().map(|conflict| {
         let last = conflict.pointer.last();
         let subject = match last {
@@ -42,8 +43,9 @@ pub fn describe_conflicts(
             Some(item) if last.is_some_and(|last| last.starts_with('$')) => item,
             _ => conflict.pointer.clone(),
         };
+        let known = value.as_mut().map(|value| value as &mut dyn place::Known);
         Telling {
-            path: place::path(policy, &field, value, None),
+            path: place::path(policy, &field, known, None),
             pointer: conflict.pointer.clone(),
             what: What::Beside {
                 subject,

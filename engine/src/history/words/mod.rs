@@ -17,11 +17,11 @@ pub use beside::{Subject, describe_conflicts};
 pub use language::Language;
 pub use place::Part;
 
-use super::apply::apply;
+use super::apply::{Applying, Units, groups};
 use crate::conflicts::Outcome;
 use crate::effects::{Effect, EffectChange, effects};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Shape};
+use crate::policy::Policy;
 
 /// One thing that changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -160,31 +160,43 @@ pub fn differences(
     before: &Map<String, Value>,
     after: &Map<String, Value>,
 ) -> Vec<Telling> {
-    tell(policy, &effects(policy, before, after), Some(before))
+    tell(
+        policy,
+        &effects(policy, before, after),
+        Some(before.clone()),
+    )
 }
 
-/// Effects in words. With the value (without stamps) that they were put to, items are told by their
-/// names and texts with what stands before; without it, items are told by their ids.
+/// Effects in words. With the value (without stamps) that they were applied to, items are told by
+/// their names and texts with what is before the change; without it, items are told by their ids.
 #[must_use]
 pub fn tell(
     policy: &Policy,
     effects: &[Effect],
-    before: Option<&Map<String, Value>>,
+    before: Option<Map<String, Value>>,
 ) -> Vec<Telling> {
-    let mut value = before.cloned();
+    let mut value = before.map(|before| Applying::new(policy, before));
     let mut tellings = Vec::with_capacity(effects.len());
-    for effect in effects {
-        let known = value.as_ref();
-        tellings.push(Telling {
-            path: place::path(policy, &effect.pointer, known, comes(effect)),
-            what: what(policy, effect, known),
+    for group in groups(effects) {
+        let Some(effect) = group.first() else {
+            continue;
+        };
+        let known = value.as_mut().map(|value| value as &mut dyn place::Known);
+        let path = place::path(policy, &effect.pointer, known, comes(effect));
+        value = value.and_then(|mut value| value.forward(group).ok().map(|()| value));
+        // Left of a splice, a text stays as it is by then.
+        let tokens = effect.pointer.tokens();
+        let mut context = match (&effect.change, &mut value) {
+            (EffectChange::Splice { .. }, Some(value)) => {
+                Some(Context::of(value.text(tokens).unwrap_or_default()))
+            }
+            _ => None,
+        };
+        tellings.extend(group.iter().map(|effect| Telling {
+            path: path.clone(),
+            what: what(effect, context.as_mut()),
             pointer: effect.pointer.clone(),
-        });
-        if let Some(map) = &mut value
-            && apply(policy, map, effect).is_err()
-        {
-            value = None;
-        }
+        }));
     }
     tellings
 }
@@ -206,7 +218,7 @@ fn comes(effect: &Effect) -> Option<(usize, &Value)> {
     }
 }
 
-fn what(policy: &Policy, effect: &Effect, value: Option<&Map<String, Value>>) -> What {
+fn what(effect: &Effect, context: Option<&mut Context<'_>>) -> What {
     match &effect.change {
         EffectChange::Put {
             from: None,
@@ -241,7 +253,7 @@ fn what(policy: &Policy, effect: &Effect, value: Option<&Map<String, Value>>) ->
             (removed, inserted) => What::Rewritten {
                 removed: removed.as_str().unwrap_or_default().to_owned(),
                 inserted: inserted.as_str().unwrap_or_default().to_owned(),
-                after: value.map(|value| standing_before(policy, value, &effect.pointer, *at)),
+                after: context.map(|context| context.before(*at)),
             },
         },
     }
@@ -250,54 +262,26 @@ fn what(policy: &Policy, effect: &Effect, value: Option<&Map<String, Value>>) ->
 /// Characters of a text that are shown before a part of it.
 const CONTEXT_CHARS: usize = 24;
 
-/// What stands in a text right before a UTF-16 position; nothing in a text that is not there yet.
-fn standing_before(
-    policy: &Policy,
-    value: &Map<String, Value>,
-    at: &Pointer,
-    unit: usize,
-) -> String {
-    let text = text_at(policy, value, at).unwrap_or_default();
-    let mut units = 0;
-    let before: Vec<char> = text
-        .chars()
-        .take_while(|character| {
-            units += character.len_utf16();
-            units <= unit
-        })
-        .collect();
-    let start = before.len().saturating_sub(CONTEXT_CHARS);
-    before[start..].iter().collect()
+/// A text around its splices, asked for in ascending order.
+struct Context<'t> {
+    text: &'t str,
+    units: Units<'t>,
 }
 
-fn text_at<'v>(policy: &Policy, value: &'v Map<String, Value>, at: &Pointer) -> Option<&'v str> {
-    let (first, rest) = at.tokens().split_first()?;
-    let mut node = policy.child(NodeId::ROOT, first);
-    let mut found = value.get(first)?;
-    for token in rest {
-        found = inner(policy, node, found, token)?.1;
-        node = node.and_then(|node| policy.child(node, token));
-    }
-    found.as_str()
-}
-
-/// What lies one step down in a value, and its index where it is an item.
-fn inner<'v>(
-    policy: &Policy,
-    node: Option<NodeId>,
-    value: &'v Value,
-    token: &str,
-) -> Option<(Option<usize>, &'v Value)> {
-    match value {
-        Value::Object(map) => Some((None, map.get(token)?)),
-        Value::Array(items) => {
-            let Shape::Keyed { key, .. } = &policy.node(node?).shape else {
-                return None;
-            };
-            let named = |item: &&Value| item.get(key).and_then(Value::as_str) == Some(token);
-            let (index, item) = items.iter().enumerate().find(|(_, item)| named(item))?;
-            Some((Some(index), item))
+impl<'t> Context<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            text,
+            units: Units::of(text),
         }
-        _ => None,
+    }
+
+    /// The characters right before a UTF-16 position; nothing in a text that is not there.
+    fn before(&mut self, unit: usize) -> String {
+        let end = self.units.byte_at(unit).unwrap_or_default();
+        let text = &self.text[..end];
+        let mut starts = text.char_indices().rev();
+        let start = starts.nth(CONTEXT_CHARS - 1).map_or(0, |(start, _)| start);
+        text[start..].to_owned()
     }
 }

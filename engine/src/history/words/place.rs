@@ -4,11 +4,11 @@
 //! Must never know: languages.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::inner;
+use crate::history::apply::Applying;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, NodeName, Policy, Shape};
+use crate::policy::{NodeId, NodeName, Policy, Presented, Shape};
 
 /// One step of the way to a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,45 +38,56 @@ pub enum Part {
     },
 }
 
-/// The parts of a way. `value` is what stands, as far as that is known; `comes` is the item that
+/// A value in which items of keyed lists can be looked up.
+pub(super) trait Known {
+    /// The item that tokens lead to, and its index.
+    fn item(&mut self, tokens: &[String]) -> Option<(usize, &Value)>;
+}
+
+impl Known for Applying<&Policy> {
+    fn item(&mut self, tokens: &[String]) -> Option<(usize, &Value)> {
+        Applying::item(self, tokens)
+    }
+}
+
+impl Known for Presented<'_> {
+    fn item(&mut self, tokens: &[String]) -> Option<(usize, &Value)> {
+        Presented::item(self, tokens)
+    }
+}
+
+/// The parts of a way. `value` is the current one, as far as that is known; `comes` is the item that
 /// the pointer itself names, with its index, where it is only coming or about to go.
 pub(super) fn path(
     policy: &Policy,
     pointer: &Pointer,
-    value: Option<&Map<String, Value>>,
+    mut value: Option<&mut dyn Known>,
     comes: Option<(usize, &Value)>,
 ) -> Vec<Part> {
     let mut node = Some(NodeId::ROOT);
-    let mut standing: Option<&Value> = None;
-    let last = pointer.tokens().len().saturating_sub(1);
-    let mut parts = Vec::with_capacity(last + 1);
-    for (depth, token) in pointer.tokens().iter().enumerate() {
+    let tokens = pointer.tokens();
+    let mut parts = Vec::with_capacity(tokens.len());
+    for (length, token) in (1..).zip(tokens) {
         let child = node.and_then(|node| policy.child(node, token));
-        let mut found = match depth {
-            0 => value
-                .and_then(|map| map.get(token))
-                .map(|value| (None, value)),
-            _ => standing.and_then(|value| inner(policy, node, value, token)),
-        };
-        if depth == last
-            && let Some((index, item)) = comes
-        {
-            found = Some((Some(index), item));
-        }
         parts.push(match child.map(|child| &policy.node(child).name) {
-            Some(NodeName::Item) => Part::Item {
-                id: token.clone(),
-                position: found.and_then(|(index, _)| index).map(|index| index + 1),
-                name: child
-                    .zip(found)
-                    .and_then(|(child, (_, item))| name_of(policy, child, item)),
-            },
+            Some(NodeName::Item) => {
+                let coming = comes.filter(|_| length == tokens.len());
+                let held = value.as_mut().filter(|_| coming.is_none());
+                let found = coming.or_else(|| held?.item(&tokens[..length]));
+                Part::Item {
+                    id: token.clone(),
+                    position: found.map(|(index, _)| index + 1),
+                    name: child
+                        .zip(found)
+                        .and_then(|(child, (_, item))| name_of(policy, child, item)),
+                }
+            }
             Some(NodeName::Additional) => Part::Key { key: token.clone() },
             _ => Part::Field {
                 title: title(policy, child, token),
             },
         });
-        (node, standing) = (child, found.map(|(_, value)| value));
+        node = child;
     }
     parts
 }

@@ -200,7 +200,7 @@ fn every_effect_is_told() {
         let mut state = State::first(&log.records[0], &log.policies).unwrap();
         for record in &log.records[1..] {
             let policy = log.policies.policy(record.policy_hash).unwrap();
-            let known = tell(&policy, &record.effects, Some(state.value()));
+            let known = tell(&policy, &record.effects, Some(state.value().clone()));
             let unknown = tell(&policy, &record.effects, None);
             state.forward([record], &log.policies).unwrap();
             assert_eq!(
