@@ -6,6 +6,7 @@
 
 mod alignment;
 mod anchors;
+mod in_place;
 mod longest;
 mod near;
 mod order;
@@ -55,7 +56,7 @@ pub(crate) fn runs<T: Element>(old: &[T], new: &[T]) -> Vec<Run> {
         }];
     }
     let (old, new) = T::numbered(&old[head..old_end], &new[head..new_end]);
-    let mut runs = Alignment::of(&old, &new).runs();
+    let mut runs = in_place::in_place(Alignment::of(&old, &new).runs(), &old, &new);
     for run in &mut runs {
         run.old = run.old.start + head..run.old.end + head;
         run.new = run.new.start + head..run.new.end + head;

@@ -1,6 +1,8 @@
 //! Guards against differences that replace what both sides kept, at any length, and against input
 //! that makes them take longer than their length allows. Work is counted, not timed.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::alignment::{Alignment, WORK_PER_ELEMENT};
@@ -314,4 +316,126 @@ fn moves_are_the_fewest() {
     check(&[1, 2, 3], &[9, 1, 8, 3], &[]);
     check(&[], &[1, 2], &[]);
     check(&[1, 2, 3], &[3, 2, 1], &[3, 2]);
+}
+
+/// One letter that an author replaces, removes (nothing comes) or puts before a place.
+#[derive(Debug, Clone, Copy)]
+enum Single {
+    Replace(char),
+    Remove,
+    Insert(char),
+}
+
+fn singly(text: &[char], edits: &BTreeMap<usize, Single>) -> Vec<char> {
+    let mut made = Vec::new();
+    for (place, letter) in text.iter().enumerate() {
+        match edits.get(&place) {
+            None => made.push(*letter),
+            Some(Single::Replace(new)) => made.push(*new),
+            Some(Single::Remove) => {}
+            Some(Single::Insert(new)) => made.extend([*new, *letter]),
+        }
+    }
+    made
+}
+
+/// What comes of two differences from one text: what either removed is gone, what either inserted is
+/// where it was inserted.
+fn merged(text: &[char], one: &[char], two: &[char]) -> Vec<char> {
+    let mut gone = vec![false; text.len()];
+    let mut come = vec![Vec::new(); text.len() + 1];
+    for new in [one, two] {
+        for run in runs(text, new) {
+            come[run.old.start].extend_from_slice(&new[run.new]);
+            gone[run.old].fill(true);
+        }
+    }
+    let mut made = std::mem::take(&mut come[0]);
+    for (place, letter) in text.iter().enumerate() {
+        made.extend((!gone[place]).then_some(*letter));
+        made.append(&mut come[place + 1]);
+    }
+    made
+}
+
+/// Places in a text for edits of two authors, each so many letters from the next one of its own
+/// author and from those of the other.
+fn apart(numbers: &mut Numbers, length: usize, own: usize, other: usize) -> [Vec<usize>; 2] {
+    let mut places = [Vec::new(), Vec::new()];
+    for _ in 0..length / 20 {
+        let (author, place) = (numbers.below(2), numbers.below(length));
+        let is_apart = |author: usize, least: usize| {
+            places[author]
+                .iter()
+                .all(|held: &usize| held.abs_diff(place) >= least)
+        };
+        if is_apart(author, own) && is_apart(1 - author, other) {
+            places[author].push(place);
+        }
+    }
+    places
+}
+
+/// Letters that two authors replace, at least eight letters from the next one of their own, are all
+/// replaced and nothing else is, even right beside each other and among equal letters.
+#[test]
+fn replaced_letters_are_replaced_where_they_are() {
+    let mut numbers = Numbers(71);
+    for round in 0..120 {
+        let letters = ["abcdefghijklmnopqrstuvwxyz", "abcd"][round % 2];
+        let length = [300, 2_000, 12_000][round % 3];
+        let text = numbers.text(length, letters);
+        let edits = apart(&mut numbers, length, 8, 1).map(|places| {
+            let mut edits = BTreeMap::new();
+            for place in places {
+                // Most like one beside it.
+                let near = place.saturating_sub(1) + numbers.below(3);
+                let new = match text.get(near) {
+                    Some(new) if *new != text[place] => *new,
+                    _ => '#',
+                };
+                edits.insert(place, Single::Replace(new));
+            }
+            edits
+        });
+        let [one, two] = edits.each_ref().map(|edits| singly(&text, edits));
+        let [mut both, more] = edits;
+        both.extend(more);
+        let found = merged(&text, &one, &two);
+        let differ = found
+            .iter()
+            .zip(singly(&text, &both))
+            .filter(|(a, b)| *a != b);
+        assert_eq!((found.len(), differ.count()), (length, 0), "round {round}");
+    }
+}
+
+/// The same for letters that are removed and inserted too, where the edits of both authors are at
+/// least four letters apart.
+#[test]
+fn single_letters_merge_where_edits_are_apart() {
+    let mut numbers = Numbers(72);
+    for round in 0..60 {
+        let length = [300, 2_000, 12_000][round % 3];
+        let text = numbers.text(length, "abcdefghijklmnopqrstuvwxyz");
+        let edits = apart(&mut numbers, length, 8, 4).map(|places| {
+            let mut edits = BTreeMap::new();
+            for place in places {
+                let new = numbers.text(1, "abcdefghijklmnopqrstuvwxyz")[0];
+                let edit = [Single::Replace(new), Single::Remove, Single::Insert(new)];
+                edits.insert(place, edit[numbers.below(3)]);
+            }
+            edits
+        });
+        let [one, two] = edits.each_ref().map(|edits| singly(&text, edits));
+        let [mut both, more] = edits;
+        both.extend(more);
+        let (found, expected) = (merged(&text, &one, &two), singly(&text, &both));
+        assert!(
+            found == expected,
+            "round {round}: {} and {}",
+            found.len(),
+            expected.len()
+        );
+    }
 }
