@@ -20,7 +20,7 @@ pub const ADMITTED: &str = "admitted";
 pub const CREATOR: &str = "alice";
 
 /// The files with cases about changes, without their extension.
-pub const CHANGE_FILES: [&str; 9] = [
+pub const CHANGE_FILES: [&str; 10] = [
     "chunks",
     "columns",
     "references",
@@ -30,6 +30,7 @@ pub const CHANGE_FILES: [&str; 9] = [
     "items",
     "values",
     "proposals",
+    "divided",
 ];
 
 /// One attack on one entity.
@@ -54,6 +55,9 @@ pub struct Step {
     pub by: String,
     /// Its changes.
     pub changes: Vec<Bytes>,
+    /// Whether they are said to be one edit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 /// What is answered.

@@ -138,7 +138,7 @@ pub(crate) fn frame_bytes(entity: &EntityId, step: &Step) -> usize {
         entity: entity.clone(),
         epoch: Epoch::FIRST,
         changes: step.bytes().into_iter().map(ByteBuf::from).collect(),
-        whole: false,
+        whole: step.whole,
     };
     frame.encode().len()
 }

@@ -299,6 +299,17 @@ impl Client {
         entity: &EntityId,
         changes: Vec<Vec<u8>>,
     ) {
+        self.propose_parts(id, entity, changes, false).await;
+    }
+
+    /// Changes that are said to be one edit, or not.
+    pub(crate) async fn propose_parts(
+        &mut self,
+        id: ProposalId,
+        entity: &EntityId,
+        changes: Vec<Vec<u8>>,
+        whole: bool,
+    ) {
         let changes = changes.into_iter().map(ByteBuf::from).collect();
         let (entity, epoch) = (entity.clone(), Epoch::FIRST);
         self.send(&ClientFrame::Propose {
@@ -306,7 +317,7 @@ impl Client {
             entity,
             epoch,
             changes,
-            whole: false,
+            whole,
         })
         .await;
     }

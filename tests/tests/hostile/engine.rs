@@ -15,7 +15,11 @@ use indelible_tests::hostile::{self, ADMITTED, CREATOR, Case, Step};
 use super::builder::{Client, NOW, created, policy, proposal, taken};
 
 fn judged(entity: &Entity, step: &Step) -> Verdict {
-    let proposal = proposal(&step.by, Origin::Client, step.bytes());
+    let origin = match step.whole {
+        true => Origin::Edit,
+        false => Origin::Client,
+    };
+    let proposal = proposal(&step.by, origin, step.bytes());
     admit(entity, &proposal, NOW, &Limits::default())
 }
 
@@ -49,6 +53,7 @@ fn honest(entity: &Entity, actor: u8) -> Entity {
     let step = Step {
         by: "bob".to_owned(),
         changes: vec![hostile::Bytes(change)],
+        whole: false,
     };
     taken(entity, &step)
 }

@@ -54,7 +54,10 @@ impl<'a> Arena<'a> {
 
     async fn propose(&mut self, entity: &EntityId, step: &Step) -> Answer {
         let client = self.client(&step.by).await;
-        let id = client.propose(entity, step.bytes()).await;
+        let id = client.next_id();
+        client
+            .propose_parts(id, entity, step.bytes(), step.whole)
+            .await;
         self.answer(&step.by, id).await
     }
 
@@ -137,7 +140,9 @@ impl<'a> Arena<'a> {
         let bob = self.client("bob").await;
         let his = bob.propose(entity, vec![change]).await;
         let attacker = self.client(&by).await;
-        let attack = attacker.propose(entity, case.attack.bytes()).await;
+        let (attack, parts) = (attacker.next_id(), case.attack.bytes());
+        let whole = case.attack.whole;
+        attacker.propose_parts(attack, entity, parts, whole).await;
         self.bob_is_heard(his).await;
         let again = self.answer(&by, attack).await;
         let turned = match case.expect.code.as_str() {

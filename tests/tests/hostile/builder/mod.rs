@@ -5,6 +5,7 @@
 
 mod chunks;
 mod columns;
+mod divided;
 mod items;
 mod operations;
 mod policy;
@@ -58,6 +59,7 @@ pub(crate) fn files() -> Vec<(&'static str, Vec<Case>)> {
         made("items", items::fill),
         made("values", values::fill),
         made("proposals", proposals::fill),
+        made("divided", divided::fill),
     ]
 }
 
@@ -166,6 +168,7 @@ pub(crate) fn step(by: &str, changes: Vec<Vec<u8>>) -> Step {
     Step {
         by: by.to_owned(),
         changes: changes.into_iter().map(Bytes).collect(),
+        whole: false,
     }
 }
 
