@@ -217,11 +217,6 @@ impl Policy {
         record(self.rules, &self.schema)
     }
 
-    /// The schema's canonical JSON (RFC 8785).
-    pub fn text(&self) -> String {
-        crate::value::canonical(&self.schema)
-    }
-
     /// The schema as it was read.
     pub fn schema(&self) -> &Value {
         &self.schema

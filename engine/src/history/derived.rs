@@ -28,6 +28,29 @@ pub enum Kept {
     Effects(Vec<Effect>),
 }
 
+impl Kept {
+    /// What was kept. Earlier versions kept no conflicts.
+    #[must_use]
+    pub fn derived(self) -> Derived {
+        match self {
+            Self::All(derived) => derived,
+            Self::Effects(effects) => Derived {
+                effects,
+                ..Derived::default()
+            },
+        }
+    }
+
+    /// Whether this is what an entry was found to have done, as far as it was kept.
+    #[must_use]
+    pub fn agrees(&self, found: &Derived) -> bool {
+        match self {
+            Self::All(kept) => kept == found,
+            Self::Effects(kept) => *kept == found.effects,
+        }
+    }
+}
+
 impl Derived {
     /// As a store keeps it: see `docs/storage-format.md`.
     #[must_use]

@@ -197,10 +197,16 @@ impl Merger<'_, '_> {
         let by_values = self.is_by_values(list);
         if by_values {
             // Nothing refers to places in the document.
-            for index in std::mem::take(&mut superfluous).into_iter().rev() {
-                self.tx.delete(list, index)?;
-                now.remove(index);
+            for index in superfluous.iter().rev() {
+                self.tx.delete(list, *index)?;
             }
+            let mut index = 0..;
+            now.retain(|_| {
+                !index
+                    .next()
+                    .is_some_and(|index| superfluous.contains(&index))
+            });
+            superfluous.clear();
         }
         let inserted: HashSet<&Value> = inserted.collect();
         let present = now.iter().enumerate();

@@ -2,7 +2,7 @@
 //!
 //! Effects are believed as the store keeps them; what an earlier version kept has no conflicts. An entry whose effects are lost ends the way back.
 
-use indelible_engine::history::{Archive, Derived, Kept, Place, Record};
+use indelible_engine::history::{Archive, Derived, Place, Record};
 use indelible_engine::id::{EntityId, Hash, Seq};
 use indelible_engine::ledger::{self, EntryKind};
 
@@ -58,11 +58,7 @@ impl Archive for StoredLog<'_> {
             let derived = match kept {
                 None if changes => return Err(LogError::Effects((entry.epoch, entry.seq))),
                 None => Derived::default(),
-                Some(Kept::All(derived)) => derived,
-                Some(Kept::Effects(effects)) => Derived {
-                    effects,
-                    ..Derived::default()
-                },
+                Some(kept) => kept.derived(),
             };
             records.push(Record::with(&entry, stored.hash, derived));
         }

@@ -27,7 +27,7 @@ fn compile(schema: &Value) -> Arc<Policy> {
 }
 
 fn schema() -> Value {
-    serde_json::from_str(&policy().text()).unwrap()
+    policy().schema().clone()
 }
 
 fn properties(schema: &mut Value, item: bool) -> &mut Map<String, Value> {
