@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use indelible_engine::entity::{Entity, LoadError, Logged};
-use indelible_engine::history::words::{self, Telling};
+use indelible_engine::history::words::{self, Telling, What};
 use indelible_engine::history::{
     self, Blame, Derived, FindError, InMemory, Kept, Place, Point, ReachError, Record, State,
     is_sequential,
@@ -140,12 +140,7 @@ impl Past {
                     entity.replay(between, &self.policies)?;
                     behind = index + 1;
                     let made = Derived::of(&mut entity, Logged::of(entry, *hash), &self.policies)?;
-                    let differs = match kept {
-                        Some(Kept::All(kept)) => kept != made,
-                        Some(Kept::Effects(kept)) => kept != made.effects,
-                        None => false,
-                    };
-                    if differs {
+                    if kept.is_some_and(|kept| !kept.agrees(&made)) {
                         let entity = self.id.clone();
                         return Err(PastError::Effects { entity, place });
                     }
@@ -160,18 +155,14 @@ impl Past {
     /// All that follows from an entry, where the store has kept it. Earlier versions kept no
     /// conflicts, which only an entry has that was written without everything before it in sight.
     fn whole(&self, index: usize, kept: Kept) -> Option<Derived> {
-        let effects = match kept {
-            Kept::All(derived) => return Some(derived),
-            Kept::Effects(effects) => effects,
-        };
+        if matches!(kept, Kept::All(_)) {
+            return Some(kept.derived());
+        }
         let (entry, _) = &self.entries[index];
         let before = index.checked_sub(1).map(|before| &self.entries[before].0);
         let before = before.map_or(&[][..], |before| &before.heads);
         let has_none = entry.kind != EntryKind::Changes || is_sequential(before, &entry.changes);
-        has_none.then(|| Derived {
-            effects,
-            ..Derived::default()
-        })
+        has_none.then(|| kept.derived())
     }
 
     /// The entity after its first entry.
@@ -284,6 +275,19 @@ impl Past {
         self.reach(|past| past.blame(place))
     }
 
+    /// The names that a place had before the one it has after the entry at `place`.
+    ///
+    /// # Errors
+    /// [`PastError`] when a policy is not known.
+    pub(crate) fn former_names(
+        &self,
+        place: Place,
+        field: &Pointer,
+    ) -> Result<Vec<(Place, Pointer)>, PastError> {
+        let records = self.records().take_while(|record| record.place() <= place);
+        self.reach(|past| Ok(history::former_names(records, past.policies, field)?))
+    }
+
     /// What each of these records changed, in words, as far as they have the log's effects; a
     /// genesis is not told.
     ///
@@ -308,12 +312,21 @@ impl Past {
             let between = &self.records[behind..index];
             self.reach(|past| Ok(state.forward(between, past.policies)?))?;
             behind = index + 1;
-            let before = state.value().clone();
+            let (policy, before) = (Arc::clone(state.policy()), state.value().clone());
             self.reach(|past| Ok(state.forward([record], past.policies)?))?;
             // Each effect is told in what those before it made, so all of them are.
-            let mut tellings = words::tell(state.policy(), &record.effects, Some(before));
+            let mut tellings = match record.kind {
+                EntryKind::Policy => {
+                    let policies = (&policy, state.policy());
+                    words::tell_migration(policies, &record.effects, &before, state.value())
+                }
+                _ => words::tell(state.policy(), &record.effects, Some(before)),
+            };
             let asked: HashSet<&Pointer> = wanted.effects.iter().map(|one| &one.pointer).collect();
-            tellings.retain(|telling| asked.contains(&telling.pointer));
+            tellings.retain(|telling| match telling.what {
+                What::Renamed { .. } => asked.iter().any(|at| telling.pointer.contains(at)),
+                _ => asked.contains(&telling.pointer),
+            });
             let after = Some(state.value());
             let beside = words::describe_conflicts(state.policy(), &wanted.conflicts, after);
             tellings.extend(beside);

@@ -143,7 +143,7 @@ pub mod words;
 
 pub use apply::{Misfit, apply, undo};
 pub use archive::{Archive, InMemory};
-pub use blame::{Blame, Blamed, Credit, CreditedRun, Former, Loss};
+pub use blame::{Blame, Blamed, Credit, CreditedRun, Former, Loss, former_names};
 pub use checkpoint::Checkpoints;
 pub use derived::{Derived, Kept, is_sequential};
 pub use had::Had;

@@ -22,6 +22,9 @@ pub struct TimelineQuery {
     /// Only entries that changed something at, in or around this place (items of keyed lists by
     /// id), or wrote there beside others; and of their effects and conflicts only those.
     pub within: Option<Pointer>,
+    /// Its former names, the last one first: see [`former_names`](super::former_names). Entries
+    /// before the one that gave it the next name are looked for under these.
+    pub formerly: Vec<(Place, Pointer)>,
     /// Only entries by the principal with this id.
     pub author: Option<String>,
 }
@@ -33,6 +36,7 @@ impl Default for TimelineQuery {
             entries_max: 50,
             looked_max: 1_000,
             within: None,
+            formerly: Vec::new(),
             author: None,
         }
     }
@@ -134,7 +138,11 @@ fn chosen(query: &TimelineQuery, mut record: Record) -> Option<Record> {
         return None;
     }
     if let Some(within) = &query.within {
-        let touches = |pointer: &Pointer| within.contains(pointer) || pointer.contains(within);
+        let names = names_at(within, &query.formerly, record.place());
+        let touches = |pointer: &Pointer| {
+            let mut names = names.iter();
+            names.any(|name| name.contains(pointer) || pointer.contains(name))
+        };
         record.effects.retain(|effect| touches(&effect.pointer));
         record
             .conflicts
@@ -144,4 +152,23 @@ fn chosen(query: &TimelineQuery, mut record: Record) -> Option<Record> {
         }
     }
     Some(record)
+}
+
+/// What a place is called in an entry: both names where the entry gave it another one.
+fn names_at<'q>(
+    within: &'q Pointer,
+    formerly: &'q [(Place, Pointer)],
+    place: Place,
+) -> Vec<&'q Pointer> {
+    let mut names = vec![within];
+    for (until, name) in formerly {
+        if place > *until {
+            break;
+        }
+        if place < *until {
+            names.clear();
+        }
+        names.push(name);
+    }
+    names
 }

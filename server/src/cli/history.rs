@@ -42,8 +42,8 @@ pub(super) struct History {
     #[arg(long, value_name = "POINT", default_value = "now")]
     until: Point,
 
-    /// Show only what was changed at, in or around this field, as /skills/01HZX/label, and what was
-    /// written there beside others
+    /// Show only what was changed at, in or around this field, as /skills/01HZX/label, under this
+    /// name and those that it had before, and what was written there beside others
     #[arg(long, value_name = "POINTER")]
     field: Option<Pointer>,
 
@@ -102,6 +102,10 @@ impl History {
             names::check_field(&past, field)?;
         }
         let (epoch, seq) = past.find(&self.until)?;
+        let formerly = match &self.field {
+            Some(field) => past.former_names((epoch, seq), field)?,
+            None => Vec::new(),
+        };
         let query = TimelineQuery {
             before: Some((epoch, seq.next())),
             entries_max: match self.limit {
@@ -110,6 +114,7 @@ impl History {
             },
             looked_max: usize::MAX,
             within: self.field,
+            formerly,
             author: self.by,
         };
         let Ok(page) = timeline(&mut past.archive(), &query);

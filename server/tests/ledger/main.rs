@@ -427,6 +427,32 @@ FIELD                         VALUE          BY      TIME (UTC)           ENTRY
 }
 
 #[test]
+fn the_history_of_a_field_goes_back_under_its_former_names() {
+    let dir = tempfile::tempdir().unwrap();
+    fixture::renamed(dir.path());
+    let history = |field: &str| {
+        let args = ["history", "team/lee", "--field", field, "--data", "."];
+        done(dir.path(), &args)
+    };
+    let told = history("/about");
+    let expected = "\
+ENTRY  TIME (UTC)           BY      MESSAGE
+1:4    2026-03-02 09:04:04  bob
+       About: “, often” added after “Sings well”
+1:3    2026-03-02 09:03:03  system  (taken over to a new schema)
+       About has a new name (was Bio)
+1:2    2026-03-02 09:02:02  bob
+       Bio: “ well” added after “Sings”
+1:1    2026-03-02 09:01:01  alice
+       Bio: “Sings.” added at the beginning
+";
+    assert_eq!(told, expected);
+    let entries = |told: &str| told.lines().filter(|line| line.starts_with("1:")).count();
+    assert_eq!(entries(&history("/talents")), 2);
+    assert_eq!(entries(&history("/bio")), 3);
+}
+
+#[test]
 fn a_renamed_field_was_set_by_whoever_set_it() {
     let dir = tempfile::tempdir().unwrap();
     fixture::renamed(dir.path());

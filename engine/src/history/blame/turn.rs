@@ -10,14 +10,16 @@ use std::mem::discriminant;
 use std::sync::Arc;
 
 use super::{By, Node};
+use crate::history::record::Record;
+use crate::history::state::{PastError, Place};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, NodeName, Origin, Policy, Shape, Succession};
+use crate::policy::{NodeId, NodeName, Origin, Policy, PolicySource, Shape, Succession};
 
 type Fields = BTreeMap<String, Node>;
 
 /// A change of the schema, and the entry that made it.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(in crate::history) struct Turn {
     pub(super) by: By,
     old: Arc<Policy>,
     new: Arc<Policy>,
@@ -28,7 +30,7 @@ pub(super) struct Turn {
 type Places = (NodeId, NodeId);
 
 impl Turn {
-    pub(super) fn new(by: By, old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
+    pub(in crate::history) fn new(by: By, old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
         Self {
             by,
             old: Arc::clone(old),
@@ -45,7 +47,7 @@ impl Turn {
 
     /// Where something was before, as far as it was there: what lies in a field that was stored in
     /// another form was all of that field.
-    pub(super) fn before(&self, pointer: &Pointer) -> Option<Pointer> {
+    pub(in crate::history) fn before(&self, pointer: &Pointer) -> Option<Pointer> {
         let mut places = (NodeId::ROOT, NodeId::ROOT);
         let mut before = Pointer::root();
         for token in pointer.tokens() {
@@ -154,6 +156,49 @@ impl Turn {
     fn is_alike(&self, (old, new): Places) -> bool {
         discriminant(&self.old.node(old).shape) == discriminant(&self.new.node(new).shape)
     }
+}
+
+/// The names that a place had before those that the schemas of `records`, which are the beginning of
+/// a log, gave it: the last one first, each with the entry that took it to the next name.
+///
+/// # Errors
+/// [`PastError::Policy`] when a record names a policy that is not at hand.
+pub fn former_names<'r>(
+    records: impl IntoIterator<Item = &'r Record>,
+    policies: &dyn PolicySource,
+    pointer: &Pointer,
+) -> Result<Vec<(Place, Pointer)>, PastError> {
+    let mut policy: Option<Arc<Policy>> = None;
+    let mut turns = Vec::new();
+    for record in records {
+        let former = policy.take_if(|held| held.hash() != record.policy_hash);
+        if policy.is_none() {
+            let found = policies.policy(record.policy_hash);
+            let place = record.place();
+            let found = found.ok_or(PastError::Policy {
+                place,
+                policy: record.policy_hash,
+            })?;
+            if let Some(former) = former {
+                turns.push((place, Turn::new(0, &former, &found)));
+            }
+            policy = Some(found);
+        }
+    }
+    let mut names: Vec<(Place, Pointer)> = Vec::new();
+    for (place, turn) in turns.into_iter().rev() {
+        let later = names.last().map_or(pointer, |(_, name)| name);
+        if names.is_empty() && turn.new.find(later).is_none() {
+            // A name that was given up before.
+            continue;
+        }
+        match turn.before(later) {
+            Some(before) if before != *later => names.push((place, before)),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(names)
 }
 
 impl Node {

@@ -68,10 +68,7 @@ impl Language {
     }
 
     pub(super) fn sentence(self, telling: &Telling) -> String {
-        let path = |parts: &[Part]| {
-            let texts: Vec<String> = parts.iter().map(|part| self.part(part)).collect();
-            texts.join(" › ")
-        };
+        let path = |parts: &[Part]| self.path(parts);
         let whole = path(&telling.path);
         let (item, list) = match telling.path.split_last() {
             Some((item, list)) => (self.part(item), path(list)),
@@ -81,6 +78,11 @@ impl Language {
             Self::English => self.english(&telling.what, &whole, &item, &list),
             Self::French => self.french(&telling.what, &whole, &item, &list),
         }
+    }
+
+    fn path(self, parts: &[Part]) -> String {
+        let texts: Vec<String> = parts.iter().map(|part| self.part(part)).collect();
+        texts.join(" › ")
     }
 
     fn english(self, what: &What, whole: &str, item: &str, list: &str) -> String {
@@ -94,6 +96,7 @@ impl Language {
             What::Added { .. } => format!("{list}: {item} added"),
             What::Removed { .. } => format!("{list}: {item} removed"),
             What::Moved { from, to } => format!("{list}: {item} moved from place {from} to {to}"),
+            What::Renamed { was, .. } => format!("{whole} has a new name (was {})", self.path(was)),
             What::Rewritten {
                 removed,
                 inserted,
@@ -111,7 +114,7 @@ impl Language {
                     format!("{whole}: {added} added{after}")
                 }
             },
-            What::Beside { .. } => beside::english(self, what, whole, (item, list)),
+            What::Beside(both) => beside::english(self, both, whole, (item, list)),
             What::Replaced { removed, inserted } => {
                 let (gone, come) = (self.list(removed), self.list(inserted));
                 match (removed.is_empty(), inserted.is_empty()) {
@@ -138,6 +141,9 @@ impl Language {
             What::Moved { from, to } => {
                 format!("{list}{colon}{item} passe de la place {from} à la place {to}")
             }
+            What::Renamed { was, .. } => {
+                format!("{whole}{colon}nouveau nom (auparavant {})", self.path(was))
+            }
             What::Rewritten {
                 removed,
                 inserted,
@@ -155,7 +161,7 @@ impl Language {
                     format!("{whole}{colon}ajout de {added}{after}")
                 }
             },
-            What::Beside { .. } => beside::french(self, what, whole, (item, list)),
+            What::Beside(both) => beside::french(self, both, whole, (item, list)),
             What::Replaced { removed, inserted } => {
                 let (gone, come) = (self.list(removed), self.list(inserted));
                 match (removed.is_empty(), inserted.is_empty()) {

@@ -9,16 +9,17 @@
 mod beside;
 mod language;
 mod place;
+mod renamed;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub use beside::{Subject, describe_conflicts};
+pub use beside::{Beside, Subject, describe_conflicts};
 pub use language::Language;
 pub use place::Part;
+pub use renamed::tell_migration;
 
 use super::apply::{Applying, Units, groups};
-use crate::conflicts::Outcome;
 use crate::effects::{Effect, EffectChange, effects};
 use crate::pointer::Pointer;
 use crate::policy::Policy;
@@ -73,6 +74,13 @@ pub enum What {
         /// Its place now, from 1.
         to: usize,
     },
+    /// A change of the schema gave it another name.
+    Renamed {
+        /// Where it was.
+        from: Pointer,
+        /// The same in words.
+        was: Vec<Part>,
+    },
     /// A part of a text was written anew.
     Rewritten {
         /// What went; empty where something was only added.
@@ -84,21 +92,7 @@ pub enum What {
         after: Option<String>,
     },
     /// Something was written at the same time as something else.
-    Beside {
-        /// What was written.
-        subject: Subject,
-        /// Which of both stands.
-        outcome: Outcome,
-        /// What the entry wrote; absent where it removed or deleted something.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        wrote: Option<Value>,
-        /// What the other author wrote; absent in the same case.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        other: Option<Value>,
-        /// Who that was.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        by: Option<String>,
-    },
+    Beside(Beside),
     /// A part of a list of single values was replaced.
     Replaced {
         /// The values that went.
