@@ -32,7 +32,8 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "engine",
-        about: "looking back beside loading the document; checking a bundle beside applying it",
+        about: "looking back beside loading the document; checking a bundle beside applying it; \
+                values of a million elements beside short ones",
         take: engine,
     },
     Bench {
@@ -81,7 +82,7 @@ fn program(workspace: &Workspace, name: &str) -> Outcome {
 
 /// The programs in `engine/benches/`.
 fn engine(workspace: &Workspace, _: &str) -> Outcome {
-    ["history", "verify"]
+    ["history", "lists", "verify", "divided"]
         .into_iter()
         .try_for_each(|name| program_of(workspace, "indelible-engine", name))
 }
