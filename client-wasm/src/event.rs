@@ -138,6 +138,9 @@ pub struct DroppedView {
     /// Of a text: all of it, as it stood here before something of it was lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// For `gone`: who deleted what it belonged to, as far as it is known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<AuthorReport>,
     /// How many operations it stands for.
     pub operations: usize,
 }
@@ -158,6 +161,7 @@ impl From<&Dropped> for DroppedView {
             rule: dropped.why.rule().map(str::to_owned),
             attempted: dropped.attempted.clone(),
             text: None,
+            by: None,
             operations: 1,
         }
     }

@@ -392,8 +392,7 @@ impl Replica {
             ));
         };
         let (entity, _, effects) = admitted.into_parts();
-        self.conflicts
-            .edited(self.actor.unwrap_or(author.fresh), &effects);
+        self.conflicts.edited(self.actor.unwrap_or(author.fresh));
         self.local = Some(self.placed(entity));
         let last = changes.len() - 1;
         let parts = changes.into_iter().enumerate();

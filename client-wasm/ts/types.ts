@@ -99,6 +99,8 @@ export interface Dropped {
   readonly attempted?: JsonValue
   /** Of a text: all of it, as it stood here before something of it was lost. */
   readonly text?: string
+  /** For `gone`: who deleted what it belonged to, as far as it is known here. */
+  readonly by?: { readonly id: string; readonly name?: string | null }
   /** How many operations it stands for. */
   readonly operations: number
 }

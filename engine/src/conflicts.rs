@@ -15,7 +15,7 @@ mod registers;
 mod removed;
 mod standing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -61,10 +61,10 @@ pub struct Conflict {
         skip_serializing_if = "Option::is_none"
     )]
     pub other: Option<Value>,
-    /// The id of the principal who wrote the other value, as far as the document says.
+    /// The id of the principal who wrote the other value or removed it, as far as the document says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The change that wrote it.
+    /// The change that did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Hash>,
     /// The item whose deletion is one of both writes, where it is not the field itself.
@@ -113,6 +113,9 @@ pub(crate) fn is_sequential(before: &[ChangeHash], changes: &[&Change]) -> bool 
 
 /// What the message of a change begins with that takes an entity over to another schema.
 pub(crate) const MIGRATION: &str = "indelible policy ";
+
+/// Changes that are gone through one by one in search of a removal.
+const REMOVALS_MAX: usize = 64;
 
 const BASE: &str = "indelible base ";
 /// More would not fit into a message.
@@ -187,16 +190,16 @@ impl<'a> Own<'a> {
     /// Whether an operation took a value over to another version of the schema: that is nobody's
     /// write.
     fn is_migration(&self, op: &ObjId) -> bool {
-        let is_systems = || {
-            let actor = op_of(op).and_then(|(_, actor)| self.around.actors.get(&actor));
-            actor.is_some_and(|state| state.principal == Principal::system().id)
-        };
-        let change = self.around.doc.hash_for_opid(op);
-        let change = change.and_then(|hash| self.around.doc.get_change_meta_by_hash(&hash));
-        change
-            .and_then(|change| change.message)
+        let (by, change) = self.writer(op);
+        change.is_some_and(|change| self.migrates(by.as_deref(), change))
+    }
+
+    /// The same for a change.
+    fn migrates(&self, by: Option<&str>, change: Hash) -> bool {
+        let meta = self.around.doc.get_change_meta_by_hash(&change.into());
+        meta.and_then(|change| change.message)
             .is_some_and(|message| message.starts_with(MIGRATION))
-            && is_systems()
+            && by == Some(Principal::system().id.as_str())
     }
 
     /// Who wrote an operation of the document, and in which change.
@@ -204,6 +207,58 @@ impl<'a> Own<'a> {
         let actor = op_of(op).and_then(|(_, actor)| self.around.actors.get(&actor));
         let change = self.around.doc.hash_for_opid(op).map(Hash::from);
         (actor.map(|state| state.principal.clone()), change)
+    }
+}
+
+impl Own<'_> {
+    /// Who removed something that was there at the heads `seen` and was not before the entry, and in
+    /// which change. `holds` says whether it was there at some heads.
+    fn remover(
+        &self,
+        seen: &[ChangeHash],
+        holds: impl Fn(&[ChangeHash]) -> bool,
+    ) -> (Option<String>, Option<Hash>) {
+        let doc = self.around.doc;
+        let later = doc.get_changes_meta(self.around.before);
+        let later: HashSet<ChangeHash> = later.iter().map(|change| change.hash).collect();
+        let mut unseen = doc.get_changes_meta(seen);
+        unseen.retain(|change| !later.contains(&change.hash));
+        let held_after = |count: usize| {
+            let mut heads = seen.to_vec();
+            for change in &unseen[..count] {
+                heads.retain(|head| !change.deps.contains(head));
+                heads.push(change.hash);
+            }
+            holds(&heads)
+        };
+        // It was there after `there` of them and not after `gone`. Among the last ones, of several
+        // removals the last is found; before those, in growing steps and then by halving, any one.
+        let (mut there, mut gone) = (0, unseen.len());
+        let mut step = 1;
+        while step < gone {
+            let count = gone - step;
+            if held_after(count) {
+                there = count;
+                break;
+            }
+            gone = count;
+            if unseen.len() - gone > REMOVALS_MAX {
+                step *= 2;
+            }
+        }
+        while there + 1 < gone {
+            let middle = usize::midpoint(there, gone);
+            match held_after(middle) {
+                true => there = middle,
+                false => gone = middle,
+            }
+        }
+        let Some(change) = gone.checked_sub(1).and_then(|last| unseen.get(last)) else {
+            return (None, None);
+        };
+        let actor = self.around.actors.get(change.actor.as_ref());
+        let by = actor.map(|state| state.principal.clone());
+        (by, Some(Hash::from(change.hash)))
     }
 }
 

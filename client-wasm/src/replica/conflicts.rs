@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indelible_engine::change;
 use indelible_engine::conflicts::{Conflict, Outcome};
-use indelible_engine::effects::{Effect, EffectChange};
 use indelible_engine::history::races;
 use indelible_engine::id::Hash;
 use indelible_engine::pointer::Pointer;
@@ -36,8 +35,6 @@ pub(super) struct Conflicts {
     open: BTreeMap<Pointer, Open>,
     /// Under which we have written in this session.
     actors: BTreeSet<Vec<u8>>,
-    /// What we have removed in this session and nobody has written since.
-    cleared: BTreeSet<Pointer>,
     /// What we had saved in items that others deleted without having seen it, not reported yet.
     hidden: Vec<DroppedView>,
     /// The names of authors by their ids.
@@ -46,25 +43,13 @@ pub(super) struct Conflicts {
 
 impl Conflicts {
     /// Notes an edit of ours.
-    pub(super) fn edited(&mut self, actor: [u8; 16], effects: &[Effect]) {
+    pub(super) fn edited(&mut self, actor: [u8; 16]) {
         self.actors.insert(actor.to_vec());
-        for effect in effects {
-            if let EffectChange::Put {
-                to, index: None, ..
-            } = &effect.change
-            {
-                match to {
-                    None => self.cleared.insert(effect.pointer.clone()),
-                    Some(_) => self.cleared.remove(&effect.pointer),
-                };
-            }
-        }
     }
 
     /// The fields may have other names now.
     pub(super) fn forget(&mut self) {
         self.open.clear();
-        self.cleared.clear();
     }
 
     fn is_ours(&self, changes: &[Vec<u8>]) -> bool {
@@ -122,6 +107,7 @@ impl Replica {
                     rule: None,
                     attempted: conflict.other,
                     text: None,
+                    by: Some(entry.by.clone()),
                     operations: 1,
                 });
             }
@@ -170,13 +156,10 @@ impl Replica {
 
     /// Whether the value that an entry replaced is one of ours.
     fn wrote(&self, conflict: &Conflict) -> bool {
-        match conflict.change {
-            Some(change) => {
-                let maker = self.confirmed.maker(change);
-                maker.is_some_and(|maker| self.conflicts.actors.contains(&maker))
-            }
-            None => self.conflicts.cleared.contains(&conflict.pointer),
-        }
+        let maker = conflict
+            .change
+            .and_then(|change| self.confirmed.maker(change));
+        maker.is_some_and(|maker| self.conflicts.actors.contains(&maker))
     }
 
     /// Which of an entry's changes wrote the value that stands.
@@ -191,6 +174,15 @@ impl Replica {
             .iter()
             .rfind(|held| held.change.is_some_and(|hash| hashes.contains(&hash)));
         own.and_then(|held| held.change)
+    }
+
+    /// Names who deleted what dropped edits belonged to.
+    pub(super) fn name_deleters(&self, mut dropped: Vec<DroppedView>) -> Vec<DroppedView> {
+        for one in dropped.iter_mut().filter(|one| one.reason == "gone") {
+            let id = self.confirmed.deleted_by(&one.pointer);
+            one.by = id.map(|id| self.author(id));
+        }
+        dropped
     }
 
     fn author(&self, id: String) -> AuthorReport {

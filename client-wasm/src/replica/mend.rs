@@ -139,11 +139,11 @@ impl Replica {
         self.local = None;
         self.actor = None;
         Mended {
-            dropped: views(
+            dropped: self.name_deleters(views(
                 self.policy(),
                 (shown.policy(), &shown.presented()),
                 &dropped,
-            ),
+            )),
             first: pending.first().map_or(0, |edit| edit.of),
             settled: pending.last().map_or(0, |edit| edit.ordinal),
         }
@@ -161,7 +161,7 @@ impl Replica {
         let value = last.and_then(|change| self.confirmed.presented_with(change));
         let value = value.unwrap_or_default();
         Mended {
-            dropped: views(self.policy(), (self.policy(), &value), &dropped),
+            dropped: self.name_deleters(views(self.policy(), (self.policy(), &value), &dropped)),
             first,
             settled: saved.last().map_or(0, |edit| edit.ordinal),
         }
@@ -265,7 +265,11 @@ impl Replica {
                 .min()
                 .unwrap_or(0),
             settled: 0,
-            dropped: views(self.policy(), (shown.policy(), &shown.presented()), dropped),
+            dropped: self.name_deleters(views(
+                self.policy(),
+                (shown.policy(), &shown.presented()),
+                dropped,
+            )),
         };
         let mut unsent: VecDeque<Edit> = VecDeque::new();
         let mut changes = rebased.changes.into_iter().peekable();
@@ -297,7 +301,7 @@ impl Replica {
         self.unsent = unsent;
         self.actor = (!self.unsent.is_empty()).then_some(author.fresh);
         if self.actor.is_some() {
-            self.conflicts.edited(author.fresh, &[]);
+            self.conflicts.edited(author.fresh);
         }
         self.rebuild()?;
         Ok(Mended { settled, ..mended })

@@ -33,13 +33,13 @@ impl Pair {
     }
 
     /// Somebody writes without having seen what came since.
-    fn writes_unseen(&mut self, who: &Principal, body: &Value, seen: &Entity) {
+    pub(crate) fn writes_unseen(&mut self, who: &Principal, body: &Value, seen: &Entity) {
         let id = entity(JANE);
         let entry = self.server.write_unseen(&id, who, body, (false, seen));
         self.tell(entry);
     }
 
-    fn jane(&self) -> Entity {
+    pub(crate) fn jane(&self) -> Entity {
         self.server.logs[&entity(JANE)].entity.clone()
     }
 

@@ -149,6 +149,7 @@ fn edits_of_an_item_that_others_deleted_are_told_although_they_were_admitted() {
         told(&status.dropped),
         [(at, "gone", Some(json!("mine")), None)]
     );
+    assert_eq!(by(&status.dropped), ["bob"]);
     assert_eq!(status.error.expect("it says why").code, "gone");
     let order: Vec<&str> = pair
         .events
@@ -160,6 +161,49 @@ fn edits_of_an_item_that_others_deleted_are_told_although_they_were_admitted() {
         })
         .collect();
     assert_eq!(order, ["refused", "saved"]);
+}
+
+/// Who the dropped edits say has deleted what they were about.
+fn by(dropped: &[DroppedView]) -> Vec<&str> {
+    let by = dropped.iter().filter_map(|one| one.by.as_ref());
+    by.map(|by| by.id.as_str()).collect()
+}
+
+#[test]
+fn a_new_place_of_an_item_that_others_deleted_is_told() {
+    let mut pair = Pair::opened();
+    let links = pair.value["links"].as_array().expect("a list").clone();
+    let (first, second) = (&links[0]["id"], &links[1]["id"]);
+    let body = json!({ "links": [{ "id": second }, { "id": first }] });
+    pair.edit(&body).expect("allowed");
+    let frames = pair.sent();
+    let moved = |pair: &Pair| {
+        let dropped = pair.status().dropped;
+        let at = |one: &DroppedView| one.pointer.to_string().ends_with("/$position");
+        assert!(dropped.iter().all(|one| at(one) && one.reason == "gone"));
+        assert_eq!(by(&dropped), ["bob"]);
+    };
+    // Whichever of both moved: one of them is deleted, and then the other one.
+    let deletion = meanwhile(&mut pair, &json!({ "links": [] }));
+    pair.receive(&deletion);
+    for frame in frames {
+        for answer in pair.server.answer(&frame) {
+            pair.receive(&answer);
+        }
+    }
+    pair.run();
+    assert_eq!(pair.value, pair.on_server());
+    moved(&pair);
+
+    // The same where the move was saved before the deletion, by somebody who had not seen it.
+    let mut pair = Pair::opened();
+    let seen = pair.jane();
+    pair.edit(&body).expect("allowed");
+    pair.run();
+    assert_eq!(pair.status().dropped, []);
+    let bob = indelible_engine::principal::Principal::new("bob", ["editor"]);
+    pair.writes_unseen(&bob, &json!({ "links": [] }), &seen);
+    moved(&pair);
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn a_refusal_takes_what_it_names_and_the_rest_goes_on() {
         rule: Some("write".to_owned()),
         attempted: Some(json!("B")),
         text: None,
+        by: None,
         operations: 1,
     };
     assert_eq!(told(&pair), [(2, 1, [lost.clone()].as_slice())]);
@@ -297,6 +298,7 @@ fn who_was_away_goes_on_under_the_schema_of_today() {
         rule: Some("maxLength".to_owned()),
         attempted: Some(json!("Too long")),
         text: None,
+        by: None,
         operations: 1,
     };
     assert_eq!(pair.status().dropped, [lost]);

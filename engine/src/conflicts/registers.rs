@@ -156,15 +156,22 @@ impl Register<'_> {
             // What its author still saw there had been removed.
             let foreign = |(_, id): &Held<'_>| op_of(id).is_some_and(|id| !own.holds(&id));
             let saw = seen(written.first).iter().any(foreign);
-            let (mine, by) = after?;
-            let is_own = op_of(&by).is_some_and(|id| own.holds(&id));
-            return (saw && is_own).then(|| Conflict {
+            let (mine, op) = after?;
+            if !saw || !op_of(&op).is_some_and(|id| own.holds(&id)) {
+                return None;
+            }
+            let holds = |heads: &[ChangeHash]| !all(heads).is_empty();
+            let (by, change) = own.remover(&own.changes[written.first].seen, holds);
+            if change.is_some_and(|change| own.migrates(by.as_deref(), change)) {
+                return None;
+            }
+            return Some(Conflict {
                 pointer: self.pointer.clone(),
                 outcome: Outcome::Replaced,
-                wrote: self.value(own, &mine, &by),
+                wrote: self.value(own, &mine, &op),
                 other: None,
-                by: None,
-                change: None,
+                by,
+                change,
                 removed: None,
             });
         };

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::registers::{is_inner, path};
 use super::{Conflict, Op, Outcome, Own, object_of, op_of};
-use crate::document::{DELETED, Reader};
+use crate::document::{DELETED, POSITION, Reader};
 use crate::effects::{Effect, EffectChange, effects_at};
 use crate::pointer::Pointer;
 use crate::policy::NodeId;
@@ -163,7 +163,39 @@ fn unseen(own: &Own<'_>, object: &ObjId, seen: &[ChangeHash]) -> Option<Vec<Conf
             removed: Some(removed.clone()),
         });
     }
+    found.extend(moved(own, (&object, &removed), seen));
     Some(found)
+}
+
+/// That others had given the item that the entry deletes another place, unseen by its author.
+fn moved(
+    own: &Own<'_>,
+    (item, removed): (&ObjId, &Pointer),
+    seen: &[ChangeHash],
+) -> Option<Conflict> {
+    let doc = own.around.doc;
+    let place = |heads: &[ChangeHash]| doc.get_at(item, POSITION, heads).ok().flatten();
+    let (_, op) = place(own.around.before)?;
+    let mut known = doc.get_all_at(item, POSITION, seen).ok()?.into_iter();
+    let name = op_of(&op)?;
+    // What an actor wrote itself it has seen.
+    let is_same_actor = own.changes.iter().any(|change| change.actor == name.1);
+    if is_same_actor
+        || own.is_migration(&op)
+        || known.any(|(_, id)| op_of(&id).as_ref() == Some(&name))
+    {
+        return None;
+    }
+    let (by, change) = own.writer(&op);
+    Some(Conflict {
+        pointer: removed.child(POSITION),
+        outcome: Outcome::Replaced,
+        wrote: None,
+        other: None,
+        by,
+        change,
+        removed: Some(removed.clone()),
+    })
 }
 
 /// What an effect brought along.

@@ -4,7 +4,7 @@ use automerge::{Change, ChangeHash, ObjId, ReadDoc, Value as Stored};
 use serde_json::Value;
 
 use super::{Around, Conflict, conflicts, op_of};
-use crate::document::{Reader, scalar_value};
+use crate::document::{DELETED, Reader, scalar_value};
 use crate::entity::Entity;
 use crate::id::Hash;
 use crate::pointer::Pointer;
@@ -72,6 +72,23 @@ impl Entity {
             }),
         });
         Some(held.collect())
+    }
+
+    /// The id of the principal who deleted the outermost item or object of an open map that is
+    /// deleted on the way to a place; none where nothing on the way is.
+    #[must_use]
+    pub fn deleted_by(&self, pointer: &Pointer) -> Option<String> {
+        let reader = Reader::now(&self.doc, &self.policy);
+        let mut object = ObjId::Root;
+        for token in pointer.tokens() {
+            object = self.doc.get(&object, token.as_str()).ok()??.1;
+            if reader.is_deleted(&object) {
+                let (_, op) = self.doc.get(&object, DELETED).ok()??;
+                let (_, actor) = op_of(&op)?;
+                return Some(self.actors.get(&actor)?.principal.clone());
+            }
+        }
+        None
     }
 
     /// The id of the actor that made a change of the document.

@@ -1,7 +1,7 @@
 //! What was admitted and shows nowhere, since it lies in what others deleted meanwhile.
 //!
-//! Invariant: only what its author wrote into the item or entry is reported; its place in a list is
-//! nothing to bring back.
+//! Invariant: only what its author wrote into the item or entry is reported, and the place that was
+//! given to an item that had been there.
 //! Must never know: when and by whom it was deleted.
 
 use std::collections::{HashMap, HashSet};
@@ -14,7 +14,7 @@ use super::pending::Pending;
 use super::present::object_id;
 use super::report::{Dropped, Why, dropped};
 use crate::change::Limits;
-use crate::document::{DELETED, Reader};
+use crate::document::{DELETED, POSITION, Reader};
 use crate::entity::Entity;
 
 /// The operations of `changes`, which are in the entity's log, that work inside items of keyed lists
@@ -31,7 +31,10 @@ pub fn gone(entity: &Entity, changes: &[Vec<u8>], limits: &Limits) -> Vec<Droppe
     let mut found = Vec::new();
     for (change, parsed) in pending.changes.iter().enumerate() {
         for (index, op) in parsed.ops().iter().enumerate() {
-            let is_register = matches!(&op.key, Key::Map(name) if name.starts_with('$'));
+            // A new item's place is no more than a part of it.
+            let is_new = || matches!(&op.obj, ObjectId::Id(id) if pending.place(id).is_some());
+            let is_register = matches!(&op.key, Key::Map(name)
+                if name.starts_with('$') && (name.as_str() != POSITION || is_new()));
             let is_gone = *known.entry(op.obj.clone()).or_insert_with(|| {
                 above(&entity.doc, &op.obj)
                     .any(|object| !own.contains(&object) && reader.is_deleted(&object))

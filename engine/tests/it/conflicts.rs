@@ -207,6 +207,63 @@ fn a_removal_is_a_write_like_another() {
         (Outcome::Replaced, None)
     );
     assert_eq!(replaced.wrote, Some(json!("Basel")));
+    assert_eq!(replaced.by.as_deref(), Some("dave"));
+    assert!(replaced.change.is_some());
+}
+
+/// Of several who remove a value and write it again, the last one to remove it is named; what came
+/// after the entry is not looked at.
+#[test]
+fn who_removed_a_value_is_named() {
+    let remove = |client: &mut Client| {
+        let place = client.object(&["place"]);
+        client.change(|tx| tx.delete(&place, "city").unwrap())
+    };
+    for rounds in [1, 2, 9] {
+        let mut entity = thing();
+        let first = put(&["place"], "city", "Chur")(&mut client(&entity, "alice", 1));
+        take(&mut entity, &editor("alice"), first, Origin::Client);
+        let mut erin = client(&entity, "erin", 60);
+        for round in 0..rounds {
+            for (name, edit) in [("dave", false), ("carol", true)] {
+                let actor = 10 + 2 * round + u8::from(edit);
+                let mut other = client(&entity, name, actor);
+                let change = match edit {
+                    false => remove(&mut other),
+                    true => put(&["place"], "city", "Bern")(&mut other),
+                };
+                take(&mut entity, &other.principal, change, Origin::Client);
+            }
+        }
+        let mut bob = client(&entity, "bob", 50);
+        let change = remove(&mut bob);
+        take(&mut entity, &bob.principal, change, Origin::Client);
+        let mut dave = client(&entity, "dave", 51);
+        let change = put(&[], "title", "later")(&mut dave);
+        take(&mut entity, &dave.principal, change, Origin::Client);
+        let change = put(&["place"], "city", "Basel")(&mut erin);
+        let replaced = one(take(&mut entity, &erin.principal, change, Origin::Client));
+        assert_eq!(
+            (replaced.by.as_deref(), replaced.other),
+            (Some("bob"), None)
+        );
+    }
+}
+
+#[test]
+fn a_move_of_an_item_that_is_deleted_is_recorded() {
+    let item = &["items", "i2"];
+    let lost = one(race(delete(item), put(item, "$position", "q")));
+    let replaced = one(race(put(item, "$position", "q"), delete(item)));
+    for (found, outcome) in [(lost, Outcome::Lost), (replaced, Outcome::Replaced)] {
+        assert_eq!(found.pointer.to_string(), "/items/i2/$position");
+        assert_eq!(found.outcome, outcome);
+        assert_eq!(found.by.as_deref(), Some("dave"));
+        assert_eq!(
+            found.removed.expect("it was deleted").to_string(),
+            "/items/i2"
+        );
+    }
 }
 
 #[test]

@@ -76,6 +76,7 @@ async fn one_refusal_in_the_middle_takes_nothing_else() {
         rule: Some("unique".to_owned()),
         attempted: Some(json!("X")),
         text: None,
+        by: None,
         operations: 1,
     };
     let gone = DroppedView {
@@ -84,6 +85,10 @@ async fn one_refusal_in_the_middle_takes_nothing_else() {
         rule: None,
         attempted: Some(json!("Mine too")),
         text: None,
+        by: Some(indelible_engine::protocol::AuthorReport {
+            id: "bob".to_owned(),
+            name: None,
+        }),
         operations: 1,
     };
     assert_eq!(ada.status().dropped, [lost, gone]);

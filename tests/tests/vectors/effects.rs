@@ -273,7 +273,7 @@ fn kept(policy: &Arc<Policy>) -> Vec<Value> {
         None,
     );
     by(
-        "lost against a greater actor, and against nobody where that removed",
+        "lost against a greater actor, and against one who removed",
         client("carol", 8),
         json!({ "title": "C", "price": 3 }),
         Some(&first),

@@ -4,6 +4,7 @@
 
 mod had;
 mod log;
+mod long;
 mod points;
 mod reaching;
 mod renames;

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Dropped } from 'indelible'
+import { whyLost } from '../form/violations.ts'
+import { en, fr, type Text } from '../text/messages.ts'
 import { dismiss, type Lost, NOTHING, readable, tell } from './lost.ts'
 
 function dropped(pointer: string, attempted?: string): Dropped {
@@ -34,4 +36,15 @@ test('of a new item, its fields are told and not how it was made', () => {
   assert.deepEqual(pointers(tell(NOTHING, made)), ['/i/n/name'])
   assert.deepEqual(pointers(tell(NOTHING, made.slice(1, 2))), ['/i/n/$position'])
   assert.deepEqual(pointers(tell(NOTHING, [dropped('/i/n')])), ['/i/n'])
+})
+
+test('what is gone names who removed it, where that is known', () => {
+  const gone: Dropped = { pointer: '/i/n/$position', reason: 'gone', operations: 1 }
+  const why = (texts: Readonly<Record<Text, string>>, one: Dropped) =>
+    whyLost(one, (text, values) => texts[text].replace('{who}', String(values?.who)))
+  const byBob = { ...gone, by: { id: 'bob', name: 'Bob' } }
+  assert.equal(why(en, byBob), 'Bob removed what it belonged to')
+  assert.equal(why(fr, byBob), 'Bob a retiré ce dont cela faisait partie')
+  assert.equal(why(en, { ...gone, by: { id: 'bob' } }), 'bob removed what it belonged to')
+  assert.equal(why(en, gone), 'someone else removed what it belonged to')
 })

@@ -15,7 +15,8 @@ export function explain(violation: Violation, t: Translate): string {
 }
 
 /** Why something of an edit is lost. */
-export function whyLost({ reason, rule }: Dropped, t: Translate): string {
+export function whyLost({ reason, rule, by }: Dropped, t: Translate): string {
+  if (reason === 'gone' && by) return t('lost.gone.by', { who: by.name ?? by.id })
   // A refusal takes more than what its rule is about; the rule stands beside its own place.
   const key = `rule.${rule}`
   return reason === 'forbidden' && isText(key) ? t(key) : t(`lost.${reason}`)
