@@ -177,6 +177,10 @@ pub enum ClientFrame {
         /// Which entity.
         entity: EntityId,
     },
+    /// Asks for a sign of life.
+    Ping {},
+    /// The sign of life that a `ping` asked for.
+    Pong {},
 }
 
 /// What the server sends.
@@ -315,6 +319,10 @@ pub enum ServerFrame {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<ProposalId>,
     },
+    /// Asks for a sign of life.
+    Ping {},
+    /// The sign of life that a `ping` asked for.
+    Pong {},
 }
 
 /// What a principal may do with a kind.
@@ -372,13 +380,14 @@ impl From<&Principal> for AuthorReport {
     }
 }
 
-const CLIENT_FRAMES: [&str; 10] = [
-    "hello", "auth", "open", "close", "watch", "unwatch", "propose", "create", "delete", "undelete",
+const CLIENT_FRAMES: [&str; 12] = [
+    "hello", "auth", "open", "close", "watch", "unwatch", "propose", "create", "delete",
+    "undelete", "ping", "pong",
 ];
 
-const SERVER_FRAMES: [&str; 12] = [
+const SERVER_FRAMES: [&str; 14] = [
     "welcome", "schema", "snapshot", "entries", "value", "patch", "watched", "admitted", "refused",
-    "gone", "reset", "error",
+    "gone", "reset", "error", "ping", "pong",
 ];
 
 /// Why bytes are not a frame that can be served.

@@ -54,9 +54,27 @@ fn next(decoder: &mut Decoder<'_>) -> Result<Option<u64>, FrameError> {
             Err(FrameError::malformed("lengths are definite"))
         }
         Type::Tag => Err(FrameError::malformed("tags have no meaning here")),
+        Type::Break => Err(FrameError::malformed("the end of a list that has a length")),
+        Type::Simple => {
+            simple(decoder)?;
+            Ok(None)
+        }
         _ => {
             decoder.skip().map_err(malformed)?;
             Ok(None)
         }
+    }
+}
+
+/// Steps over a simple value. The decoder takes those below 32 in two bytes too, which RFC 8949
+/// (3.3) calls not well-formed.
+fn simple(decoder: &mut Decoder<'_>) -> Result<(), FrameError> {
+    let at = decoder.position();
+    decoder.skip().map_err(FrameError::malformed)?;
+    match decoder.input().get(at..decoder.position()) {
+        Some([_, value @ 0..32]) => Err(FrameError::malformed(format_args!(
+            "simple value {value} in two bytes"
+        ))),
+        _ => Ok(()),
     }
 }

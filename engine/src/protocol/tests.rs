@@ -28,7 +28,7 @@ fn frames_come_back_as_they_were() {
         hash: Some(Hash([9; 32])),
         version: None,
     };
-    for frame in [open, propose(3)] {
+    for frame in [open, propose(3), ClientFrame::Ping {}, ClientFrame::Pong {}] {
         assert_eq!(decode(&frame.encode()), Ok(frame));
     }
     let error = ServerFrame::Error {
@@ -43,7 +43,8 @@ fn frames_come_back_as_they_were() {
 #[test]
 fn every_name_is_known_to_the_envelope() {
     for (names, own) in [(&CLIENT_FRAMES[..], true), (&SERVER_FRAMES[..], false)] {
-        for name in names {
+        // A sign of life has no fields that could be missing.
+        for name in names.iter().filter(|name| !name.ends_with("ng")) {
             let mut bytes = Vec::new();
             Encoder::new(&mut bytes)
                 .map(1)
@@ -132,6 +133,8 @@ fn what_is_no_frame_is_malformed() {
         b"\xf6",
         b"\xbf\xff",
         b"\xa1\x00\x00",
+        b"\xa1\x63zzz\xff",
+        b"\xa1\x63zzz\xf8\x14",
         &trailing,
         bad_name,
     ]

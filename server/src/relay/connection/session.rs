@@ -168,10 +168,12 @@ impl Following {
                 self.delete(id, &entity, task).await;
             }
             ClientFrame::Undelete { id, entity } => self.delete(id, &entity, Task::Undelete).await,
+            ClientFrame::Ping {} => self.outbox.answer(frames::encode(&ServerFrame::Pong {})),
+            ClientFrame::Pong {} => {}
             ClientFrame::Hello { .. } | ClientFrame::Auth { .. } => {
                 self.error(
                     "unexpected",
-                    "hello comes once, at the beginning",
+                    "a client introduces itself once, at the beginning",
                     None,
                     None,
                 );
@@ -207,8 +209,9 @@ impl Following {
     fn has_room(&self, entity: &EntityId) -> bool {
         let room = self.open.len() + self.watched.len() < self.followed_max;
         if !room {
-            let text = "this connection follows too much already";
-            self.error("too-many", text, Some(entity), None);
+            let max = self.followed_max;
+            let text = format!("this connection follows {max} entities and kinds, and may no more");
+            self.error("too-many", &text, Some(entity), None);
         }
         room
     }
@@ -219,7 +222,7 @@ impl Following {
             return;
         };
         if !policy.replica_mode(&self.principal) {
-            let text = "this principal may open this kind in value mode only";
+            let text = "you may follow this kind as a value only";
             self.error("mode", text, Some(&entity), None);
             return;
         }
