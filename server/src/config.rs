@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use indelible_engine::limits::Limits;
 
+use crate::origin::Origin;
+
 /// The settings of one server.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -26,7 +28,7 @@ pub struct Config {
     /// Whether the conveniences of development are on.
     pub mode: Mode,
     /// Origins, besides the server's own, whose pages may connect: `https://example.org`.
-    pub allow_origins: Vec<String>,
+    pub allow_origins: Vec<Origin>,
     /// What untrusted input may ask for.
     pub limits: Limits,
     /// How connections are held.

@@ -20,6 +20,7 @@ mod patience;
 pub(crate) mod problem;
 mod query;
 pub(crate) mod request;
+mod turned_away;
 mod upgrade;
 mod validators;
 mod wire;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -55,6 +56,8 @@ pub(crate) struct App {
     pub(crate) connections: TaskTracker,
     /// What bodies may take.
     pub(crate) bodies: body::Room,
+    /// Who got no connection lately.
+    pub(crate) turned_away: Arc<turned_away::TurnedAway>,
 }
 
 /// All routes.
@@ -109,9 +112,20 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// The process runs.
-async fn healthz() -> &'static str {
-    "ok\n"
+/// The process runs. Pages of all origins may read that, and whether theirs may connect: it is how a
+/// client that gets no connection finds out why.
+async fn healthz(State(app): State<App>, uri: Uri, headers: HeaderMap) -> impl IntoResponse {
+    let welcome = cors::is_welcome(&app, &cors::asked_for(&uri, headers));
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Indelible-Origin"),
+        (
+            HeaderName::from_static("indelible-origin"),
+            if welcome { "welcome" } else { "refused" },
+        ),
+    ];
+    (headers, "ok\n")
 }
 
 /// The process can serve: writes are taken and no shutdown is on its way.

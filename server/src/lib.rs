@@ -12,6 +12,7 @@ mod json;
 pub mod keys;
 mod known_policies;
 mod migration;
+pub mod origin;
 mod past;
 mod random;
 mod relay;

@@ -12,6 +12,7 @@ mod connection;
 mod entity_actor;
 mod fanout;
 mod frames;
+mod heard;
 mod hub;
 mod loading;
 mod log;
@@ -21,6 +22,7 @@ mod writes;
 
 pub(crate) use claims::restore as restore_claims;
 pub(crate) use connection::serve;
+pub(crate) use heard::{Counted, Heard};
 pub(crate) use hub::{Hub, Parts};
 pub(crate) use loading::{LoadingError, load as load_entity};
 pub(crate) use values::Present;

@@ -137,6 +137,7 @@ impl Server {
             shutdown: CancellationToken::new(),
             connections: TaskTracker::new(),
             bodies: Room::new(),
+            turned_away: Arc::default(),
         };
         Ok(Self {
             listener,

@@ -6,11 +6,12 @@
 //! Must not know: what is asked for.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::App;
+use crate::origin::Origin;
 
 const HEADERS: &str =
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer";
@@ -47,28 +48,49 @@ pub(crate) async fn allow(State(app): State<App>, request: Request, next: Next) 
 }
 
 fn is_listed(app: &App, origin: &HeaderValue) -> bool {
-    app.config
-        .allow_origins
-        .iter()
-        .any(|allowed| allowed.as_bytes() == origin.as_bytes())
+    read(origin).is_some_and(|origin| app.config.allow_origins.contains(&origin))
+}
+
+/// What a header says, if it names an origin.
+fn read(origin: &HeaderValue) -> Option<Origin> {
+    origin.to_str().ok()?.parse().ok()
 }
 
 /// Whether a request comes from a page that may connect: one of this server's own, one of a listed
 /// origin, or no page at all (browsers always name the origin).
 pub(crate) fn is_welcome(app: &App, headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ORIGIN)
-        .is_none_or(|o| is_listed(app, o) || is_own(headers, o))
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    origins.all(|origin| is_listed(app, origin) || is_own(headers, origin))
 }
 
-/// Whether an origin is the host that the request was sent to.
+/// The headers with the origin that `?origin=` names, if it does: browsers leave the header out where
+/// page and server have the same host, though not in the handshake that the page asks about.
+pub(crate) fn asked_for(uri: &Uri, mut headers: HeaderMap) -> HeaderMap {
+    let query = uri.query().unwrap_or("").as_bytes();
+    let named = url::form_urlencoded::parse(query).find(|(name, _)| name == "origin");
+    if let Some(origin) = named.and_then(|(_, origin)| HeaderValue::from_str(&origin).ok()) {
+        headers.insert(header::ORIGIN, origin);
+    }
+    headers
+}
+
+/// Whether a request says, once, which host it was sent to (RFC 9112, 3.2).
+pub(crate) fn names_its_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    host.and_then(|host| Origin::of_host("http", host))
+        .is_some()
+        && hosts.next().is_none()
+}
+
+/// Whether an origin is the host that the request was sent to. Before a proxy that speaks TLS, the
+/// scheme is the page's own: what the browser and the proxy spoke is not known here.
 pub(crate) fn is_own(headers: &HeaderMap, origin: &HeaderValue) -> bool {
-    let origin = origin.to_str().ok();
+    let Some(origin) = read(origin) else {
+        return false;
+    };
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let authority = origin
-        .and_then(|origin| origin.split_once("://"))
-        .map(|(_, rest)| rest);
-    authority.is_some_and(|authority| host.is_some_and(|host| authority.eq_ignore_ascii_case(host)))
+    host.and_then(|host| Origin::of_host(origin.scheme(), host)) == Some(origin)
 }

@@ -140,7 +140,7 @@ fn violation_json(violation: &Violation) -> Value {
     let mut json = json!({
         "pointer": violation.pointer.to_string(),
         "rule": violation.rule.to_string(),
-        "message": violation.message,
+        "message": violation.sentence(),
     });
     if let Value::Object(fields) = &mut json {
         for (name, value) in [

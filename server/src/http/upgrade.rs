@@ -1,45 +1,71 @@
 //! `GET /sync`: from a request to a WebSocket connection.
 //!
-//! Invariant: pages of foreign origins and clients of other protocols get no connection.
+//! Invariant: pages of foreign origins and clients of other protocols get no connection, nor does
+//! a handshake that RFC 6455 (4.2) does not allow.
 //!
 //! Must not know: frames.
 
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Extension, FromRequestParts, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use indelible_engine::protocol::SUBPROTOCOL;
 
 use super::App;
 use super::accept::Seat;
 use super::cors;
 use super::problem::Problem;
-use crate::relay;
+use crate::relay::{self, Heard};
 
 /// How much more than a frame may hold the transport takes, so that the protocol can say itself
 /// what is wrong with a frame that is too big.
 const TRANSPORT_SLACK_BYTES: usize = 64 << 10;
 
+const WEBSOCKET_VERSION: &str = "13";
+
+/// Bytes of the number that `Sec-WebSocket-Key` holds in base64.
+const KEY_BYTES: usize = 16;
+
 /// Upgrades to the native protocol.
 pub(crate) async fn sync(
     State(app): State<App>,
     Extension(seat): Extension<Seat>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    Extension(heard): Extension<Heard>,
+    request: Request,
 ) -> Response {
-    if !cors::is_welcome(&app, &headers) {
+    let mut parts = request.into_parts().0;
+    if !cors::names_its_host(&parts.headers) {
+        app.turned_away.handshake(Fault::Host.text());
+        return Fault::Host.into_response();
+    }
+    if !cors::is_welcome(&app, &parts.headers) {
+        app.turned_away.origin(&parts.headers);
         let title = "Pages of this origin may not connect";
         return Problem::new(StatusCode::FORBIDDEN, "origin", title).into_response();
     }
-    let Ok(upgrade) = upgrade else {
-        let title = "This address speaks WebSocket";
-        return Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket", title).into_response();
+    if let Err(fault) = check(&parts.headers) {
+        app.turned_away.handshake(fault.text());
+        return fault.into_response();
+    }
+    // The lists have been read; what takes the upgrade wants each word alone.
+    let plain = [
+        (header::CONNECTION, "upgrade"),
+        (header::UPGRADE, "websocket"),
+    ];
+    for (name, value) in plain {
+        parts.headers.insert(name, HeaderValue::from_static(value));
+    }
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
+        // HTTP/1.0, where nothing can be upgraded.
+        app.turned_away.handshake(Fault::NoUpgrade.text());
+        return Fault::NoUpgrade.into_response();
     };
     let upgrade = upgrade.protocols([SUBPROTOCOL]);
     if upgrade.selected_protocol().is_none() {
-        return Problem::bad_request(format!("the WebSocket subprotocol is {SUBPROTOCOL}"))
-            .into_response();
+        app.turned_away.handshake(Fault::Subprotocol.text());
+        return Fault::Subprotocol.into_response();
     }
     if app.shutdown.is_cancelled() {
         return Problem::unavailable().into_response();
@@ -56,10 +82,86 @@ pub(crate) async fn sync(
         .max_message_size(bytes_max)
         .max_frame_size(bytes_max)
         .on_upgrade(move |socket| {
+            let socket = (socket, heard);
             let serving = relay::serve(socket, hub, config.connections.clone(), shutdown);
             connections.track_future(async move {
                 serving.await;
                 drop(seat);
             })
         })
+}
+
+/// What is wrong with a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Host,
+    NoUpgrade,
+    Version,
+    Key,
+    Subprotocol,
+}
+
+impl Fault {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Host => "Host has to come once and name a host",
+            Self::NoUpgrade => "it did not ask for an upgrade to WebSocket",
+            Self::Version => "it asked for another version of WebSocket than 13",
+            Self::Key => "Sec-WebSocket-Key has to come once and hold 16 bytes in base64",
+            Self::Subprotocol => "Sec-WebSocket-Protocol has to offer indelible.v1",
+        }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NoUpgrade | Self::Version => {
+                let title = "This address speaks WebSocket";
+                let headers = [
+                    (header::UPGRADE, "websocket"),
+                    (header::CONNECTION, "Upgrade"),
+                    (header::SEC_WEBSOCKET_VERSION, WEBSOCKET_VERSION),
+                ];
+                let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket", title);
+                (headers, problem.detail(self.text())).into_response()
+            }
+            Self::Host | Self::Key | Self::Subprotocol => {
+                Problem::bad_request(self.text()).into_response()
+            }
+        }
+    }
+}
+
+/// Whether a request is a handshake (RFC 6455, 4.2.1) of the version that is spoken here.
+fn check(headers: &HeaderMap) -> Result<(), Fault> {
+    if !lists(headers, &header::CONNECTION, "upgrade")
+        || !lists(headers, &header::UPGRADE, "websocket")
+    {
+        return Err(Fault::NoUpgrade);
+    }
+    let mut versions = headers.get_all(header::SEC_WEBSOCKET_VERSION).iter();
+    if versions.next().is_none_or(|one| one != WEBSOCKET_VERSION) || versions.next().is_some() {
+        return Err(Fault::Version);
+    }
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    match (keys.next(), keys.next()) {
+        (Some(key), None) if is_key(key) => Ok(()),
+        _ => Err(Fault::Key),
+    }
+}
+
+/// Whether a list, in however many lines, holds a word in upper or lower case.
+fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .any(|one| one.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn is_key(key: &HeaderValue) -> bool {
+    BASE64_STANDARD
+        .decode(key.as_bytes())
+        .is_ok_and(|bytes| bytes.len() == KEY_BYTES)
 }

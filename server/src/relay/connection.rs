@@ -11,7 +11,7 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use indelible_engine::limits::Limits;
@@ -21,11 +21,13 @@ use indelible_engine::time::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
+use tungstenite::error::ProtocolError;
 
 use self::session::{Asker, Following};
 use super::bucket::Bucket;
 use super::fanout::Outbox;
 use super::frames;
+use super::heard::Heard;
 use super::hub::Hub;
 use super::socket::{self, Socket};
 use crate::auth::TokenError;
@@ -34,8 +36,14 @@ use crate::config::{ConnectionSettings, TOKEN_LEEWAY};
 
 /// Close codes of the protocol; see `docs/protocol.md`.
 pub(crate) mod close_code {
+    /// Done.
+    pub(crate) const NORMAL: u16 = 1000;
     /// The server is going away; connect again.
     pub(crate) const GOING_AWAY: u16 = 1001;
+    /// Against the rules of WebSocket (RFC 6455).
+    pub(crate) const PROTOCOL: u16 = 1002;
+    /// A text that is not UTF-8.
+    pub(crate) const NOT_UTF8: u16 = 1007;
     /// The handshake did not come, or was not one.
     pub(crate) const POLICY: u16 = 1008;
     /// A frame was too big.
@@ -51,12 +59,18 @@ pub(crate) mod close_code {
 /// Timers are armed for no longer than this; a token may live for years.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a connection ends, as far as the server decided it.
+/// Why a connection ends: how the server closes it, if anybody is there to hear it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct End {
     code: u16,
     reason: &'static str,
 }
+
+/// The peer has closed the connection.
+const CLOSED_BY_PEER: End = End::new(close_code::NORMAL, "goodbye");
+
+/// The peer went away without a word: its end of the line is gone.
+const GONE: End = End::new(close_code::NORMAL, "the peer is gone");
 
 impl End {
     const fn new(code: u16, reason: &'static str) -> Self {
@@ -67,7 +81,7 @@ impl End {
 /// Serves one socket until it closes, the token ends, or the server goes away.
 #[tracing::instrument(name = "connection", skip_all, fields(id = Empty, principal = Empty))]
 pub(crate) async fn serve(
-    socket: WebSocket,
+    (socket, heard): (WebSocket, Heard),
     hub: Hub,
     settings: ConnectionSettings,
     shutdown: CancellationToken,
@@ -83,6 +97,7 @@ pub(crate) async fn serve(
         stream,
         bucket: Bucket::new(settings.frames_per_second_max),
         silence: settings.ping_interval * 3,
+        heard,
         limits: hub.limits().clone(),
     };
 
@@ -110,11 +125,11 @@ pub(crate) async fn serve(
                 end
             }
             Ok(Err(end)) => end,
-            Err(_) => Some(End::new(close_code::POLICY, "no hello in time")),
+            Err(_) => End::new(close_code::POLICY, "no hello in time"),
         },
-        () = shutdown.cancelled() => Some(End::new(close_code::GOING_AWAY, "going away")),
+        () = shutdown.cancelled() => End::new(close_code::GOING_AWAY, "going away"),
     };
-    let End { code, reason } = end.unwrap_or(End::new(1000, "goodbye"));
+    let End { code, reason } = end;
     tracing::info!(code, reason, "disconnected");
     outbox.close(code, reason);
     // A peer that does not take its last frames is left to the operating system.
@@ -128,11 +143,10 @@ struct Caller {
     client: String,
 }
 
-/// `Err(None)`: the peer closed.
-async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Caller, Option<End>> {
+async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Caller, End> {
     let refuse = |code: &str, text: &str, end: End| {
         outbox.answer(frames::error(code, text, None, None));
-        Err(Some(end))
+        Err(end)
     };
     let ClientFrame::Hello {
         protocol,
@@ -142,7 +156,11 @@ async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Ca
     } = incoming.frame(outbox).await?
     else {
         let end = End::new(close_code::POLICY, "hello comes first");
-        return refuse("hello-expected", "the first frame is hello", end);
+        return refuse(
+            "hello-expected",
+            "a client has to introduce itself first",
+            end,
+        );
     };
     if protocol != PROTOCOL_VERSION {
         let end = End::new(close_code::POLICY, "unknown protocol version");
@@ -186,28 +204,26 @@ struct Incoming {
     stream: SplitStream<WebSocket>,
     bucket: Bucket,
     silence: Duration,
+    heard: Heard,
     limits: Limits,
 }
 
 impl Incoming {
     /// The next frame. Unknown frames are answered here, and the next one is waited for; before
     /// each message, whatever it is, until the peer has taken its answers and its rate allows one.
-    async fn frame(&mut self, outbox: &Outbox) -> Result<ClientFrame, Option<End>> {
+    async fn frame(&mut self, outbox: &Outbox) -> Result<ClientFrame, End> {
         loop {
             outbox.room().await;
             self.bucket.wait().await;
-            let next = timeout(self.silence, self.stream.next()).await;
-            let Ok(next) = next else {
-                return Err(Some(End::new(close_code::POLICY, "no sign of life")));
-            };
-            let bytes = match next {
-                None | Some(Ok(Message::Close(_))) => return Err(None),
+            let bytes = match self.next().await? {
+                None => return Err(GONE),
+                Some(Ok(Message::Close(close))) => return Err(closed_by_peer(close)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 Some(Ok(Message::Text(_))) => {
-                    return Err(Some(End::new(close_code::BAD_FRAME, "frames are binary")));
+                    return Err(End::new(close_code::BAD_FRAME, "frames are binary"));
                 }
                 Some(Ok(Message::Binary(bytes))) => bytes,
-                Some(Err(error)) => return Err(transport_end(&error)),
+                Some(Err(error)) => return Err(transport_end(error)),
             };
             match ClientFrame::decode(&bytes, &self.limits) {
                 Ok(frame) => return Ok(frame),
@@ -220,26 +236,57 @@ impl Incoming {
                     ));
                 }
                 Err(FrameError::TooBig { .. }) => {
-                    return Err(Some(End::new(close_code::TOO_BIG, "frame too big")));
+                    return Err(End::new(close_code::TOO_BIG, "frame too big"));
                 }
                 Err(error @ FrameError::TooMany { .. }) => {
                     outbox.answer(frames::error("too-many", error.to_string(), None, None));
                 }
                 Err(error @ FrameError::Malformed { .. }) => {
                     outbox.answer(frames::error("malformed", error.to_string(), None, None));
-                    return Err(Some(End::new(close_code::BAD_FRAME, "not a frame")));
+                    return Err(End::new(close_code::BAD_FRAME, "not a frame"));
                 }
+            }
+        }
+    }
+
+    /// The next message, or the end of them; fails when not a single byte came for too long.
+    async fn next(&mut self) -> Result<Option<Result<Message, axum::Error>>, End> {
+        loop {
+            let before = self.heard.bytes();
+            match timeout(self.silence, self.stream.next()).await {
+                Ok(next) => return Ok(next),
+                Err(_) if self.heard.bytes() == before => {
+                    return Err(End::new(close_code::POLICY, "no sign of life"));
+                }
+                Err(_) => {}
             }
         }
     }
 }
 
+/// How to end after the peer has closed. What it said in doing so may be against the rules: the
+/// transport has answered that already, and gives its own answer here in place of what came.
+fn closed_by_peer(close: Option<CloseFrame>) -> End {
+    match close {
+        Some(close) if close.code == close_code::PROTOCOL => {
+            End::new(close_code::PROTOCOL, "protocol error")
+        }
+        _ => CLOSED_BY_PEER,
+    }
+}
+
 /// How to end after the transport failed. The transport's own limit lies above the protocol's.
-fn transport_end(error: &axum::Error) -> Option<End> {
-    tracing::debug!(%error, "the socket failed");
+fn transport_end(error: axum::Error) -> End {
     let text = error.to_string();
-    (text.contains("too long") || text.contains("Space limit"))
-        .then_some(End::new(close_code::TOO_BIG, "frame too big"))
+    let end = match error.into_inner().downcast_ref::<tungstenite::Error>() {
+        Some(tungstenite::Error::Capacity(_)) => End::new(close_code::TOO_BIG, "frame too big"),
+        Some(tungstenite::Error::Utf8(_)) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
+        Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => GONE,
+        Some(tungstenite::Error::Protocol(_)) => End::new(close_code::PROTOCOL, "protocol error"),
+        _ => GONE,
+    };
+    tracing::info!(error = text, "the socket failed");
+    end
 }
 
 /// The end of a token, and when to give notice of it.
@@ -275,23 +322,22 @@ struct Serving<'a> {
 }
 
 impl Serving<'_> {
-    /// `None`: the peer closed or is gone.
     async fn serve(
         &mut self,
         following: &mut Following,
         shutdown: &CancellationToken,
         gone: &CancellationToken,
-    ) -> Option<End> {
+    ) -> End {
         loop {
             let alarm = self.alarm();
             let frame = tokio::select! {
                 () = shutdown.cancelled() => {
-                    return Some(End::new(close_code::GOING_AWAY, "going away"));
+                    return End::new(close_code::GOING_AWAY, "going away");
                 }
-                () = gone.cancelled() => return None,
+                () = gone.cancelled() => return GONE,
                 () = sleep_until(alarm) => {
                     if let Some(end) = self.check_token() {
-                        return Some(end);
+                        return end;
                     }
                     continue;
                 }
@@ -302,12 +348,12 @@ impl Serving<'_> {
                     token: Token(token),
                 }) => {
                     if let Err(end) = self.renew(following, &token) {
-                        return Some(end);
+                        return end;
                     }
                 }
                 Ok(frame) => {
                     if let Some(end) = self.check_token() {
-                        return Some(end);
+                        return end;
                     }
                     following.handle(frame).await;
                 }
@@ -339,7 +385,7 @@ impl Serving<'_> {
         }
         if left <= deadline.notice && !deadline.noticed {
             deadline.noticed = true;
-            let text = "the token ends soon; send a fresh one with auth";
+            let text = "the token ends soon; present a fresh one";
             self.outbox
                 .answer(frames::error("token-expiring", text, None, None));
         }

@@ -255,7 +255,7 @@ async fn a_server_that_has_stopped_holds_nothing() {
 #[tokio::test]
 async fn foreign_pages_are_turned_away() {
     let listed = |config: &mut indelible_server::config::Config| {
-        config.allow_origins = vec!["https://example.org".into()];
+        config.allow_origins = vec!["https://example.org".parse().unwrap()];
     };
     let server = Running::with(listed).await;
     let own = format!("http://{}", server.authority);

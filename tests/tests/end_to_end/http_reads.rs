@@ -93,7 +93,7 @@ async fn problems_say_what_is_wrong_and_no_more() {
 #[tokio::test]
 async fn only_listed_origins_may_read_across() {
     let server = Running::with(|config| {
-        config.allow_origins = vec!["https://example.org".into()];
+        config.allow_origins = vec!["https://example.org".parse().unwrap()];
     })
     .await;
     let http = server.http(None);

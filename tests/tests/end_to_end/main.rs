@@ -41,3 +41,4 @@ mod slow;
 mod splices;
 mod values;
 mod wall;
+mod websocket;
