@@ -11,7 +11,7 @@ use crate::event::ViolationView;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CallError {
     /// The edit breaks rules of the policy.
-    #[error("the edit breaks {} of the policy's rules", .0.len())]
+    #[error("{}", policy_message(.0))]
     Policy(Vec<ViolationView>),
     /// The name of an entity or kind is not well-formed.
     #[error("{0}")]
@@ -51,6 +51,14 @@ pub enum CallError {
     /// The edit cannot be written into the document.
     #[error("{0}")]
     Document(String),
+}
+
+fn policy_message(violations: &[ViolationView]) -> String {
+    match violations {
+        [] => "the edit was refused".to_owned(),
+        [only] => only.message.clone(),
+        [first, more @ ..] => format!("{} (and {} more)", first.message, more.len()),
+    }
 }
 
 impl CallError {

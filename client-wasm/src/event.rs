@@ -92,6 +92,7 @@ pub struct ViolationView {
 impl From<ViolationReport> for ViolationView {
     fn from(report: ViolationReport) -> Self {
         let value = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        let message = report.sentence();
         Self {
             change: report.change,
             ops: report.ops,
@@ -100,7 +101,7 @@ impl From<ViolationReport> for ViolationView {
             attempted: value(report.attempted),
             kept: value(report.kept),
             holder: report.holder,
-            message: report.message,
+            message,
         }
     }
 }
@@ -108,6 +109,7 @@ impl From<ViolationReport> for ViolationView {
 impl From<Violation> for ViolationView {
     fn from(violation: Violation) -> Self {
         let index = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        let message = violation.sentence();
         Self {
             change: index(violation.change),
             ops: violation.ops.into_iter().map(index).collect(),
@@ -116,7 +118,7 @@ impl From<Violation> for ViolationView {
             attempted: violation.attempted,
             kept: violation.kept,
             holder: violation.holder,
-            message: violation.message,
+            message,
         }
     }
 }

@@ -56,7 +56,6 @@ export function refusalOf(ask: () => void): IndelibleError | null {
 function describe(violations: readonly Violation[]): string {
   const [first] = violations
   if (first === undefined) return 'the edit was refused'
-  const where = first.pointer === '' ? '' : `${first.pointer}: `
   const more = violations.length > 1 ? ` (and ${violations.length - 1} more)` : ''
-  return `${where}${first.message}${more}`
+  return `${first.message}${more}`
 }

@@ -105,6 +105,31 @@ impl fmt::Display for Violation {
     }
 }
 
+impl Violation {
+    /// The reason as a sentence that stands by itself: it names the field too.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        sentence(&self.pointer, &self.message)
+    }
+}
+
+/// A message of a violation as a sentence that stands by itself: `name must be …`,
+/// `/links/a/url: …`.
+fn sentence(pointer: &Pointer, message: &str) -> String {
+    /// How messages begin that have the field for their subject.
+    const PREDICATES: [&str; 6] = ["breaks ", "does ", "has ", "holds ", "is ", "must "];
+    let text = pointer.to_string();
+    let name = match text.strip_prefix('/') {
+        None => return message.to_owned(),
+        Some(name) if !name.contains(['/', '~']) => name,
+        Some(_) => &text,
+    };
+    match PREDICATES.iter().any(|word| message.starts_with(word)) {
+        true => format!("{name} {message}"),
+        false => format!("{name}: {message}"),
+    }
+}
+
 /// Why a proposal, or its rest, was refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
@@ -195,6 +220,14 @@ pub struct ViolationReport {
     pub holder: Option<EntityId>,
     /// A sentence for people.
     pub message: String,
+}
+
+impl ViolationReport {
+    /// As [`Violation::sentence`].
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        sentence(&self.pointer, &self.message)
+    }
 }
 
 impl From<&Violation> for ViolationReport {

@@ -126,8 +126,12 @@ fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<
                 .values()
                 .filter(|state| state.principal == author.id)
                 .count();
-            if mine >= trial.limits.actors_per_principal_max {
-                let message = format!("{} has used {mine} actors on this entity", author.id);
+            let max = trial.limits.actors_per_principal_max;
+            if mine >= max {
+                let message = format!(
+                    "{} has used {mine} actors on this entity, when {max} are allowed",
+                    author.id
+                );
                 return fault("actor-limit", message);
             }
             1
@@ -164,14 +168,16 @@ fn check_heads(trial: &Trial<'_>, beside: &[ChangeHash]) -> Result<(), Fault> {
             .count()
     };
     let own_max = max / HEADS_SHARE;
-    if beside.len() >= max || (beside.len() >= own_max && own() >= own_max) {
-        let message = format!(
-            "it leaves {} changes beside it that it does not depend on; catch up first",
-            beside.len()
-        );
-        return fault("heads-limit", message);
-    }
-    Ok(())
+    let (found, whose, allowed) = match beside.len() {
+        all if all >= max => (all, "", max),
+        all if all >= own_max && own() >= own_max => (own(), "of the same author ", own_max),
+        _ => return Ok(()),
+    };
+    let message = format!(
+        "it leaves {found} changes {whose}beside it that it does not depend on, when fewer than \
+         {allowed} are allowed; catch up first"
+    );
+    fault("heads-limit", message)
 }
 
 fn past(trial: &Trial<'_>, change: &ParsedChange, heads: &[ChangeHash]) -> Past {

@@ -105,11 +105,20 @@ pub struct Merged {
 /// what was tried and what stands.
 pub type Attempts = Vec<Violation>;
 
+/// What is wrong first, in a sentence, and how much more.
+fn first_of(violations: &[Violation]) -> String {
+    match violations {
+        [] => "the value breaks a rule".to_owned(),
+        [only] => only.sentence(),
+        [first, more @ ..] => format!("{} (and {} more)", first.sentence(), more.len()),
+    }
+}
+
 /// Why a merge makes no edit.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum MergeError {
     /// The body breaks rules; all of them are named.
-    #[error("the value breaks {} of the schema's rules", .0.len())]
+    #[error("{}", first_of(.0))]
     Refused(Vec<Violation>),
     /// The base is not in the entity's history.
     #[error("the base is not in the history of the entity")]

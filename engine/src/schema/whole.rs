@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use jsonschema::error::ValidationErrorKind;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{Draft, Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
@@ -211,7 +211,10 @@ fn message(kind: &ValidationErrorKind) -> String {
         Kind::MinProperties { limit } => format!("must have {limit} properties or more"),
         Kind::MaxProperties { limit } => format!("must have at most {limit} properties"),
         Kind::UniqueItems => "must not hold the same value twice".to_owned(),
-        Kind::Contains => "does not hold the number of matching items that it must".to_owned(),
+        Kind::Contains => {
+            "holds too few or too many of the items that the schema's \"contains\" counts"
+                .to_owned()
+        }
         Kind::AnyOf { .. } => "must satisfy one of the alternatives".to_owned(),
         Kind::OneOfNotValid { .. } => "must satisfy one of the alternatives".to_owned(),
         Kind::OneOfMultipleValid { .. } => {
@@ -219,15 +222,29 @@ fn message(kind: &ValidationErrorKind) -> String {
         }
         Kind::Not { .. } => "must not be like this".to_owned(),
         Kind::FalseSchema => "must not be here".to_owned(),
-        Kind::PropertyNames { .. } => "has a property with a name it must not have".to_owned(),
-        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
-            "has a property that must not be here".to_owned()
+        Kind::PropertyNames { error } => match error.instance().as_str() {
+            Some(name) => format!("must not have the property \"{name}\": its name breaks a rule"),
+            None => "must not have a property of this name".to_owned(),
+        },
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            format!(
+                "must not have the property \"{}\"",
+                unexpected.join("\", \"")
+            )
         }
         Kind::AdditionalItems { .. } | Kind::UnevaluatedItems { .. } => {
             "has an item that must not be here".to_owned()
         }
-        Kind::Type { .. } => "has the wrong type".to_owned(),
+        Kind::Type { kind } => format!("must be {}", types(kind)),
         Kind::Custom { message, .. } => message.clone(),
         other => format!("breaks the rule {}", other.keyword()),
     }
+}
+
+fn types(kind: &TypeKind) -> String {
+    let types: Vec<String> = match kind {
+        TypeKind::Single(only) => vec![only.to_string()],
+        TypeKind::Multiple(several) => several.iter().map(|one| one.to_string()).collect(),
+    };
+    types.join(" or ")
 }

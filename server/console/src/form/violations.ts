@@ -11,7 +11,22 @@ function isText(key: string): key is Text {
 
 export function explain(violation: Violation, t: Translate): string {
   const key = `rule.${violation.rule}`
-  return isText(key) ? t(key) : violation.message
+  if (!isText(key)) return violation.message
+  const bound = boundOf(violation)
+  const bounded = `rule.${violation.rule}.bound`
+  return bound !== null && isText(bounded) ? t(bounded, { bound }) : t(key)
+}
+
+/** What the engine's sentences begin with where they go on with a bound. */
+const BEFORE_BOUNDS =
+  /^.*?\bmust (?:have(?: at most)?|be(?: one of| less than| more than| a multiple of)?|match the pattern) /
+
+/** The bound that a rule is about, as the sentence of the violation says it. */
+function boundOf({ rule, message }: Violation): string | null {
+  const rest = message.replace(BEFORE_BOUNDS, '')
+  if (rest === message) return null
+  if (rule === 'pattern' || rule === 'enum') return rest
+  return /-?\d[\d.e+-]*/.exec(rest)?.[0] ?? null
 }
 
 /** Why something of an edit is lost. */

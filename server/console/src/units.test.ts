@@ -1,0 +1,4 @@
+// All unit tests of the pages, as the one file that is built for Node.
+
+import './admin/lost.test.ts'
+import './form/violations.test.ts'
