@@ -50,8 +50,12 @@ impl Session {
         self.0.authenticate(token);
     }
 
-    pub fn unauthenticated(&mut self, message: &str) {
-        self.0.unauthenticated(message);
+    pub fn report(&mut self, code: &str, message: &str) {
+        self.0.report(Fault::new(code, message));
+    }
+
+    pub fn ping(&mut self) {
+        self.0.ping();
     }
 
     pub fn disconnected(&mut self, code: Option<String>, message: Option<String>) {

@@ -135,6 +135,8 @@ impl Session {
                 self.on_gone(&entity, &Fault::new(code, message));
             }
             ServerFrame::Reset { entity, .. } => self.on_reset(&entity),
+            ServerFrame::Ping {} => self.send(&ClientFrame::Pong {}),
+            ServerFrame::Pong {} => {}
             ServerFrame::Error {
                 code,
                 reason,
@@ -550,6 +552,8 @@ impl Session {
                 self.lose(&entity, &fault);
             }
             None if fault.code == TOKEN_EXPIRING => self.events.push_back(Event::TokenExpiring),
+            // An older server that knows no `ping`. It answered, which is all that was asked.
+            None if fault.code == "unknown-frame" => {}
             None => self.fault = Some(fault),
         }
     }

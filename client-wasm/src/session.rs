@@ -121,9 +121,16 @@ impl Session {
         }
     }
 
-    /// A fresh token was wanted and could not be had. The connection goes on until its token ends.
-    pub fn unauthenticated(&mut self, message: &str) {
-        self.fault = Some(Fault::new(NO_TOKEN, message));
+    /// Something is wrong that the status is to say until the next welcome; a connection goes on.
+    pub fn report(&mut self, fault: Fault) {
+        self.fault = Some(fault);
+    }
+
+    /// Asks the server for a sign of life: any frame is one.
+    pub fn ping(&mut self) {
+        if self.phase == Phase::Ready {
+            self.send(&ClientFrame::Ping {});
+        }
     }
 
     /// There is no socket any more; `fault` says why, where that is worth telling.

@@ -276,7 +276,7 @@ test('tokens: asked at every connection; one that is refused ends the trying', a
   await until(() => server.tokens.length === 3 && client.status.state === 'offline')
   expect(client.status.error?.code).toBe('unauthorized')
   // Nothing is shown, so nothing can be edited; what is pending is kept.
-  expect(() => entity.merge({ name: 'meanwhile' })).toThrow(/bad token/)
+  expect(() => entity.merge({ name: 'meanwhile' })).toThrow(/does not accept the token/)
   server.deaf = false
   token = 'good-3'
   client.connect()

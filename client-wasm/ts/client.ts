@@ -77,12 +77,17 @@ export class IndelibleClient {
         WebSocket: options.WebSocket,
         delayMin: options.reconnect?.delayMin,
         delayMax: options.reconnect?.delayMax,
+        silence: {
+          probeAfter: options.silence?.probeAfter,
+          answerWithin: options.silence?.answerWithin,
+        },
       },
       {
         onConnecting: () => this.#carry(core => core.connecting()),
         onOpen: token => this.#carry(core => core.connected(token)),
         onFreshToken: token => this.#carry(core => core.authenticate(token)),
-        onNoFreshToken: message => this.#carry(core => core.unauthenticated(message)),
+        onFault: fault => this.#carry(core => core.report(fault)),
+        onSilence: () => this.#carry(core => core.ping()),
         onFrame: frame => this.#receive(frame),
         onClosed: (fault, ended) => this.#onClosed(fault, ended),
       },
@@ -105,6 +110,19 @@ export class IndelibleClient {
   /** What we may do with each kind; empty before the first connection. */
   get kinds(): readonly KindRights[] {
     return this.#kinds
+  }
+
+  /**
+   * When the next attempt to connect begins, in milliseconds since the Unix epoch; `null`: none is
+   * waited for. See `retry`.
+   */
+  get retryAt(): number | null {
+    return this.#connection.retryAt
+  }
+
+  /** Tries to connect now instead of waiting; without effect where nothing is waited for. */
+  retry(): void {
+    this.#connection.retryNow()
   }
 
   /** Calls `listener` after every change of the status. */

@@ -9,9 +9,11 @@ type Listener = (event: never) => void
 
 class FakeSocket {
   static all: FakeSocket[] = []
+  /** Whether the server gives no sign of life when it is asked for one. */
+  static mute = false
   binaryType = ''
   readyState = 0
-  readonly bufferedAmount = 0
+  bufferedAmount = 0
   readonly url: string
   readonly protocols: string[]
   closedWith: number | undefined = undefined
@@ -48,8 +50,10 @@ interface Log {
   readonly connection: Connection
   readonly opened: (string | undefined)[]
   readonly fresh: string[]
-  /** Why no fresh token could be had. */
-  readonly none: string[]
+  /** What was told beside the closing of sockets. */
+  readonly faults: Fault[]
+  /** Signs of life that were asked for, by the sockets that were there. */
+  readonly pings: number[]
   readonly closed: { fault: Fault | null; final: boolean }[]
   readonly frames: Uint8Array[]
 }
@@ -58,7 +62,8 @@ function connect(token: TokenSource): Log {
   const opened: Log['opened'] = []
   const closed: Log['closed'] = []
   const fresh: string[] = []
-  const none: string[] = []
+  const faults: Fault[] = []
+  const pings: number[] = []
   const frames: Uint8Array[] = []
   const connection = new Connection(
     {
@@ -67,18 +72,23 @@ function connect(token: TokenSource): Log {
       WebSocket: FakeSocket as unknown as WebSocketConstructor,
       delayMin: 100,
       delayMax: 1_000,
+      silence: { probeAfter: undefined, answerWithin: undefined },
     },
     {
       onConnecting: () => undefined,
       onOpen: used => opened.push(used),
       onFreshToken: token => fresh.push(token),
-      onNoFreshToken: message => none.push(message),
+      onFault: fault => faults.push(fault),
+      onSilence: () => {
+        pings.push(FakeSocket.all.length)
+        if (!FakeSocket.mute) FakeSocket.all.at(-1)?.fire('message', { data: new ArrayBuffer(1) })
+      },
       onFrame: frame => frames.push(frame),
       onClosed: (fault, final) => closed.push({ fault, final }),
     },
   )
   connection.start()
-  return { connection, opened, fresh, none, closed, frames }
+  return { connection, opened, fresh, faults, pings, closed, frames }
 }
 
 async function nextSocket(): Promise<FakeSocket> {
@@ -88,13 +98,36 @@ async function nextSocket(): Promise<FakeSocket> {
   return socket
 }
 
+/** A connection that has been welcomed. */
+async function welcomed({ mute = true } = {}): Promise<Log & { readonly socket: FakeSocket }> {
+  const log = connect(null)
+  const socket = await nextSocket()
+  socket.fire('open')
+  log.connection.welcomed()
+  FakeSocket.mute = mute
+  return { ...log, socket }
+}
+
+/** A window and its document, as far as events go. */
+function stubPage(): { readonly window: EventTarget; readonly document: EventTarget } {
+  const window = new EventTarget()
+  const document = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  vi.stubGlobal('addEventListener', window.addEventListener.bind(window))
+  vi.stubGlobal('removeEventListener', window.removeEventListener.bind(window))
+  vi.stubGlobal('document', document)
+  return { window, document }
+}
+
 beforeEach(() => {
   vi.useFakeTimers()
+  vi.stubGlobal('fetch', () => Promise.reject(new TypeError('no network')))
   FakeSocket.all = []
+  FakeSocket.mute = false
 })
 
 afterEach(() => {
   vi.useRealTimers()
+  vi.unstubAllGlobals()
 })
 
 test('the address, the subprotocol, the token', async () => {
@@ -170,10 +203,11 @@ test('a connection that owes an answer for too long counts as dead', async () =>
   socket.fire('message', { data: new ArrayBuffer(1) })
   await vi.advanceTimersByTimeAsync(60_000)
   expect(socket.closedWith).toBeUndefined()
+  FakeSocket.mute = true
   log.connection.expectAnswer()
   await vi.advanceTimersByTimeAsync(20_000)
   expect(socket.closedWith).toBe(4000)
-  expect(log.closed).toEqual([{ fault: null, final: false }])
+  expect(log.closed).toMatchObject([{ fault: { code: 'silent' }, final: false }])
 })
 
 test('a token that ran out is asked for again; one that is refused is not tried for ever', async () => {
@@ -190,10 +224,8 @@ test('a token that ran out is asked for again; one that is refused is not tried 
   socket.fire('close', { code: 4401, reason: 'invalid' })
   await vi.advanceTimersByTimeAsync(600_000)
   expect(log.opened).toHaveLength(2)
-  expect(log.closed.at(-1)).toEqual({
-    fault: { code: 'unauthorized', message: 'invalid' },
-    final: true,
-  })
+  expect(log.closed.at(-1)).toMatchObject({ fault: { code: 'unauthorized' }, final: true })
+  expect(log.closed.at(-1)?.fault?.message).toMatch(/does not accept the token/)
 })
 
 test('the same token again is not tried again', async () => {
@@ -271,10 +303,13 @@ test('a fresh token that cannot be had is told, and asked for again', async () =
   log.connection.welcomed()
   log.connection.refresh()
   await vi.advanceTimersByTimeAsync(60_000)
-  expect(log.none).toHaveLength(3)
-  expect(log.none[0]).toContain('no network')
-  expect(log.none[1]).toContain('gave undefined')
-  expect(log.none[2]).toContain('an empty string')
+  expect(log.faults).toHaveLength(3)
+  expect(log.faults[0]).toMatchObject({
+    code: 'token',
+    message: expect.stringContaining('no network'),
+  })
+  expect(log.faults[1]?.message).toContain('gave undefined')
+  expect(log.faults[2]?.message).toContain('an empty string')
   expect(log.fresh).toEqual(['new'])
   expect(socket.closedWith).toBeUndefined()
 })
@@ -369,4 +404,185 @@ test('what the callback gives after the connection has ended is for another one'
   await vi.advanceTimersByTimeAsync(0)
   expect(log.fresh).toEqual([])
   expect(log.opened).toEqual(['token-1', 'token-3'])
+})
+
+test('a silent server is asked for a sign of life, and one that gives it is kept', async () => {
+  const { socket, pings, closed } = await welcomed()
+  await vi.advanceTimersByTimeAsync(29_000)
+  expect(pings).toEqual([])
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(pings).toEqual([1])
+  socket.fire('message', { data: new ArrayBuffer(1) })
+  await vi.advanceTimersByTimeAsync(29_000)
+  expect(pings).toEqual([1])
+  socket.fire('message', { data: new ArrayBuffer(1) })
+  await vi.advanceTimersByTimeAsync(29_000)
+  expect(pings).toEqual([1])
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(pings).toEqual([1, 1])
+  expect(closed).toEqual([])
+})
+
+test('a server that gives no sign of life is given up, and another connection made', async () => {
+  const { socket, closed } = await welcomed()
+  await vi.advanceTimersByTimeAsync(34_900)
+  expect(closed).toEqual([])
+  await vi.advanceTimersByTimeAsync(300)
+  expect(socket.closedWith).toBe(4000)
+  expect(closed).toMatchObject([{ fault: { code: 'silent' }, final: false }])
+  expect(FakeSocket.all).toHaveLength(2)
+})
+
+test('an answer on a thin line may take longer each time', async () => {
+  const log = await welcomed()
+  const patience: number[] = []
+  for (let round = 0; round < 3; round += 1) {
+    const asked = log.pings.length
+    let waited = 0
+    while (log.closed.length === round) {
+      await vi.advanceTimersByTimeAsync(100)
+      if (log.pings.length > asked) waited += 100
+    }
+    patience.push(waited)
+    await vi.advanceTimersByTimeAsync(1_000)
+    ;(await nextSocket()).fire('open')
+    log.connection.welcomed()
+  }
+  expect(patience.map(ms => Math.round(ms / 1_000))).toEqual([5, 10, 20])
+})
+
+test('what is still being sent is waited for', async () => {
+  const { socket, pings, closed } = await welcomed()
+  socket.bufferedAmount = 6
+  await vi.advanceTimersByTimeAsync(30_000)
+  for (let left = 5; left >= 0; left -= 1) {
+    socket.bufferedAmount = left
+    await vi.advanceTimersByTimeAsync(5_000)
+  }
+  expect(pings.length).toBeGreaterThan(5)
+  expect(closed).toEqual([])
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(closed).toHaveLength(1)
+})
+
+test('a machine that slept asks at once, and gives an answer time to be read', async () => {
+  const { socket, pings, closed } = await welcomed()
+  await vi.advanceTimersByTimeAsync(1_000)
+  // Timers stand still while it sleeps, the clock does not.
+  vi.setSystemTime(Date.now() + 3_600_000)
+  await vi.advanceTimersByTimeAsync(9_000)
+  expect(pings).toEqual([1])
+  vi.setSystemTime(Date.now() + 3_600_000)
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(closed).toEqual([])
+  expect(pings).toEqual([1, 1])
+  socket.fire('message', { data: new ArrayBuffer(1) })
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(closed).toEqual([])
+})
+
+test('pages that wake up ask at once; those that are hidden do not', async () => {
+  const { window, document } = stubPage()
+  const { socket, pings } = await welcomed()
+  const wakes: [EventTarget, string][] = [
+    [window, 'online'],
+    [window, 'offline'],
+    [window, 'pageshow'],
+    [document, 'visibilitychange'],
+    [document, 'resume'],
+  ]
+  for (const [index, [target, type]] of wakes.entries()) {
+    target.dispatchEvent(new Event(type))
+    expect(pings, type).toHaveLength(index + 1)
+    socket.fire('message', { data: new ArrayBuffer(1) })
+  }
+  Object.assign(document, { visibilityState: 'hidden' })
+  document.dispatchEvent(new Event('visibilitychange'))
+  expect(pings).toHaveLength(wakes.length)
+})
+
+test('waking up cuts the waiting time short, and so does trying now', async () => {
+  const { document } = stubPage()
+  const log = connect(null)
+  expect(log.connection.retryAt).toBeNull()
+  ;(await nextSocket()).fire('close', { code: 1006, reason: '' })
+  expect(log.connection.retryAt).toBeGreaterThan(Date.now())
+  document.dispatchEvent(new Event('visibilitychange'))
+  await nextSocket()
+  expect(FakeSocket.all).toHaveLength(2)
+  expect(log.connection.retryAt).toBeNull()
+  log.connection.retryNow()
+  ;(await nextSocket()).fire('close', { code: 1006, reason: '' })
+  expect(FakeSocket.all).toHaveLength(2)
+  log.connection.retryNow()
+  await nextSocket()
+  expect(FakeSocket.all).toHaveLength(3)
+  log.connection.stop()
+  document.dispatchEvent(new Event('visibilitychange'))
+  log.connection.retryNow()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(FakeSocket.all).toHaveLength(3)
+})
+
+test('a page that is left closes, and one that is gone back to connects again', async () => {
+  const { window } = stubPage()
+  const { socket, closed, connection } = await welcomed()
+  window.dispatchEvent(new Event('pagehide'))
+  expect(socket.closedWith).toBe(1001)
+  expect(closed).toEqual([{ fault: null, final: false }])
+  await vi.advanceTimersByTimeAsync(600_000)
+  expect(FakeSocket.all).toHaveLength(1)
+  window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }))
+  await nextSocket()
+  expect(FakeSocket.all).toHaveLength(2)
+  connection.stop()
+  window.dispatchEvent(new Event('pagehide'))
+  window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }))
+  await vi.advanceTimersByTimeAsync(600_000)
+  expect(FakeSocket.all).toHaveLength(2)
+})
+
+test('a token callback that never answers is told, and asked again', async () => {
+  let calls = 0
+  const log = connect(() => {
+    calls += 1
+    return calls === 1 ? new Promise<string>(() => undefined) : 'secret'
+  })
+  await vi.advanceTimersByTimeAsync(59_000)
+  expect(log.closed).toEqual([])
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(log.closed).toMatchObject([{ fault: { code: 'token' }, final: false }])
+  expect(log.closed[0]?.fault?.message).toContain('60 seconds')
+  ;(await nextSocket()).fire('open')
+  expect(log.opened).toEqual(['secret'])
+})
+
+test('nobody is asked why, unless nothing was reached a few times', async () => {
+  const asked: string[] = []
+  vi.stubGlobal('fetch', (url: URL) => {
+    asked.push(url.href)
+    return Promise.reject(new TypeError('no network'))
+  })
+  const log = connect(null)
+  for (let attempt = 0; attempt < 6; attempt += 1) {
+    const socket = await nextSocket()
+    if (attempt < 3) socket.fire('open')
+    socket.fire('close', { code: 1006, reason: '' })
+    if (attempt < 5) expect(asked).toEqual([])
+    await vi.advanceTimersByTimeAsync(1_000)
+  }
+  expect(asked.length).toBeGreaterThan(0)
+  expect(log.faults).toMatchObject([{ code: 'unreachable' }])
+})
+
+test('what a close code means is said in words', async () => {
+  for (const code of [1001, 1002, 1009, 4400, 4409]) {
+    const log = connect(null)
+    const socket = await nextSocket()
+    socket.fire('close', { code, reason: 'frame 4409' })
+    log.connection.stop()
+    const fault = log.closed[0]?.fault
+    expect(fault?.message).not.toMatch(/[0-9]|frame/)
+    expect(fault?.message).toMatch(/[a-z ]{20,}/)
+  }
 })

@@ -5,8 +5,11 @@
  * Knows nothing of frames: bytes go in and out.
  */
 
+import { diagnose } from './diagnosis.js'
 import { endpoint } from './endpoint.js'
 import { IndelibleError } from './errors.js'
+import { watchPage } from './page.js'
+import { Pulse, type SilenceOptions } from './pulse.js'
 import { askForToken } from './token.js'
 import type {
   Fault,
@@ -22,10 +25,10 @@ export const SUBPROTOCOL = 'indelible.v1'
 
 const DELAY_MIN_MS = 250
 const DELAY_MAX_MS = 30_000
+/** Attempts in a row that reach nobody before it is asked why. */
+const FAILURES_UNEXPLAINED = 3
 /** From the start of an attempt to the server's welcome. */
 const HANDSHAKE_MS = 15_000
-/** How long the server may leave us without any frame when it owes us one. */
-const SILENCE_MS = 20_000
 /** Fresh tokens are asked for no more often than this, however often the server gives notice. */
 const REFRESH_MIN_MS = 500
 /** How long until a fresh token is asked for again that could not be had; doubles up to the limit. */
@@ -35,11 +38,17 @@ const REFRESH_AGAIN_MAX_MS = 30_000
 const STABLE_MS = 5_000
 
 const CLOSE_NORMAL = 1000
+const CLOSE_GOING_AWAY = 1001
 const CLOSE_GIVEN_UP = 4000
 /** The server does not accept the token. */
 const CLOSE_UNAUTHORIZED = 4401
 /** A fresh token brought other rights. */
 const CLOSE_RIGHTS_CHANGED = 4409
+
+const SILENT: Fault = {
+  code: 'silent',
+  message: 'the server gives no sign of life: the connection to it is lost',
+}
 
 /** Whom a connection serves. */
 export interface ConnectionSink {
@@ -48,8 +57,10 @@ export interface ConnectionSink {
   onOpen(token: string | undefined): void
   /** A fresh token for the connection that is there. */
   onFreshToken(token: string): void
-  /** No fresh token could be had; the connection goes on until its token ends. */
-  onNoFreshToken(message: string): void
+  /** Something is wrong that ends no connection: no fresh token, or why none comes about. */
+  onFault(fault: Fault): void
+  /** The server is to be asked for a sign of life. */
+  onSilence(): void
   onFrame(frame: Uint8Array): void
   /**
    * There is no socket any more. `ended`: the server does not accept the token, and there is no
@@ -65,6 +76,7 @@ export interface ConnectionOptions {
   readonly WebSocket: WebSocketConstructor | undefined
   readonly delayMin: number | undefined
   readonly delayMax: number | undefined
+  readonly silence: SilenceOptions
 }
 
 /** A connection that comes back. */
@@ -81,6 +93,12 @@ export class Connection {
   /** Counts attempts, so that late news of an abandoned one can be told apart. */
   #attempt = 0
   #failures = 0
+  /** Attempts in a row that brought no open socket. */
+  #unopened = 0
+  #diagnosing = false
+  /** Whether the page was left, perhaps to come back. */
+  #left = false
+  #retryAt: number | null = null
   #welcomedAt: number | null = null
   #rejected: string | undefined = undefined
   /** Why the next connection asks for a token. */
@@ -95,8 +113,8 @@ export class Connection {
   #refreshFailures = 0
   #refreshTimer: ReturnType<typeof setTimeout> | undefined = undefined
   #timer: ReturnType<typeof setTimeout> | undefined = undefined
-  #silence: ReturnType<typeof setTimeout> | undefined = undefined
-  readonly #wake = (): void => this.retryNow()
+  readonly #pulse: Pulse
+  #unwatchPage = (): void => undefined
 
   constructor(options: ConnectionOptions, sink: ConnectionSink) {
     this.#options = options
@@ -104,6 +122,16 @@ export class Connection {
     this.#delayMin = options.delayMin ?? DELAY_MIN_MS
     this.#delayMax = options.delayMax ?? DELAY_MAX_MS
     this.#sink = sink
+    this.#pulse = new Pulse(options.silence, {
+      ping: () => sink.onSilence(),
+      buffered: () => this.#socket?.bufferedAmount ?? 0,
+      dead: () => this.restart('no sign of life', SILENT),
+    })
+  }
+
+  /** When the next attempt begins, while one is waited for; milliseconds since the Unix epoch. */
+  get retryAt(): number | null {
+    return this.#retryAt
   }
 
   /**
@@ -125,7 +153,14 @@ export class Connection {
     this.#failures = 0
     this.#rejected = undefined
     this.#reason = 'start'
-    listen('addEventListener', this.#wake)
+    this.#unopened = 0
+    this.#left = false
+    this.#unwatchPage = watchPage({
+      onWake: () => this.#wake(),
+      onDoubt: () => this.#pulse.probe(),
+      onLeave: () => this.#leave(),
+      onReturn: () => this.#return(),
+    })
     void this.#connect()
   }
 
@@ -150,6 +185,7 @@ export class Connection {
     this.#welcomedAt = Date.now()
     this.#rejected = undefined
     this.#reason = 'start'
+    this.#pulse.start()
   }
 
   /** The server says that the token ends soon: asks for a fresh one, if there is whom to ask. */
@@ -158,19 +194,16 @@ export class Connection {
     this.#refreshAfter(this.#refreshedAt + REFRESH_MIN_MS - Date.now())
   }
 
-  /**
-   * The server owes us an answer. Browsers do not tell that a network is gone, sometimes for
-   * minutes: without any frame in time the connection counts as dead.
-   */
+  /** The server owes us an answer: it is asked sooner for a sign of life. */
   expectAnswer(): void {
-    this.#silence ??= setTimeout(() => this.restart('no answer'), SILENCE_MS)
+    this.#pulse.expect()
   }
 
   /** Gives the socket up and makes another one. */
-  restart(reason: string): void {
+  restart(reason: string, why: Fault | null = null): void {
     if (this.#socket === null) return
     this.#abandon(CLOSE_GIVEN_UP, reason)
-    this.#lost(null)
+    this.#lost(why)
   }
 
   /** Gives a good socket up for another one, at once. */
@@ -182,13 +215,35 @@ export class Connection {
 
   /** Cuts the waiting time short. */
   retryNow(): void {
-    if (!this.#running || this.#socket !== null || this.#timer === undefined) return
-    void this.#connect()
+    if (this.#running && this.#retryAt !== null) void this.#connect()
+  }
+
+  /** Program, machine or network were away: what is waited for is tried, what is silent is asked. */
+  #wake(): void {
+    this.#return()
+    this.retryNow()
+    this.#pulse.probe()
+  }
+
+  #leave(): void {
+    if (!this.#running || this.#left) return
+    this.#left = true
+    clearTimeout(this.#timer)
+    this.#retryAt = null
+    this.#abandon(CLOSE_GOING_AWAY, 'the page is left')
+    this.#welcomedAt = null
+    this.#sink.onClosed(null, false)
+  }
+
+  #return(): void {
+    if (!this.#left) return
+    this.#left = false
+    if (this.#running) void this.#connect()
   }
 
   async #connect(): Promise<void> {
     clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#retryAt = null
     this.#endRefresh()
     const attempt = ++this.#attempt
     this.#sink.onConnecting()
@@ -223,7 +278,7 @@ export class Connection {
       token = await askForToken(this.#token, 'expiring')
     } catch (error) {
       if (attempt !== this.#attempt) return
-      this.#sink.onNoFreshToken(fault('token', 'no fresh token could be had', error).message)
+      this.#sink.onFault(fault('token', 'no fresh token could be had', error))
       this.#askAgain()
       return
     }
@@ -265,18 +320,27 @@ export class Connection {
     }
     socket.binaryType = 'arraybuffer'
     this.#socket = socket
-    this.#timer = setTimeout(() => this.restart('handshake timeout'), HANDSHAKE_MS)
+    let opened = false
+    this.#timer = setTimeout(() => {
+      if (!opened) void this.#explain()
+      this.restart('no welcome in time')
+    }, HANDSHAKE_MS)
     socket.addEventListener('open', () => {
-      if (attempt === this.#attempt) this.#sink.onOpen(token)
+      if (attempt !== this.#attempt) return
+      opened = true
+      this.#unopened = 0
+      this.#sink.onOpen(token)
     })
     socket.addEventListener('message', event => {
       if (attempt !== this.#attempt) return
-      this.#heard()
+      this.#pulse.heard()
       if (event.data instanceof ArrayBuffer) this.#sink.onFrame(new Uint8Array(event.data))
       else this.restart('not a binary frame')
     })
     socket.addEventListener('close', event => {
-      if (attempt === this.#attempt) this.#closed(event)
+      if (attempt !== this.#attempt) return
+      if (!opened) void this.#explain()
+      this.#closed(event)
     })
     // A close event follows and says more; without a listener, `ws` would throw.
     socket.addEventListener('error', () => undefined)
@@ -286,7 +350,7 @@ export class Connection {
     // An answer of the token's callback that is still to come is for the connection that ended.
     this.#attempt += 1
     this.#socket = null
-    this.#heard()
+    this.#pulse.stop()
     this.#endRefresh()
     const refused = event.code === CLOSE_UNAUTHORIZED || event.code === CLOSE_RIGHTS_CHANGED
     if (refused && this.#refreshed) {
@@ -298,10 +362,10 @@ export class Connection {
       return
     }
     if (event.code !== CLOSE_UNAUTHORIZED) {
-      this.#lost(event.reason === '' ? null : fault('closed', event.reason))
+      this.#lost(closing(event.code))
       return
     }
-    const refusal = fault('unauthorized', event.reason || 'the server does not accept the token')
+    const refusal = fault('unauthorized', 'the server does not accept the token, or not any more')
     const renewable = typeof this.#token === 'function' && this.#rejected === undefined
     const token = this.#presented
     if (!renewable || token === undefined) {
@@ -325,18 +389,13 @@ export class Connection {
     this.#running = false
     this.#endRefresh()
     clearTimeout(this.#timer)
-    this.#timer = undefined
-    listen('removeEventListener', this.#wake)
-  }
-
-  #heard(): void {
-    clearTimeout(this.#silence)
-    this.#silence = undefined
+    this.#retryAt = null
+    this.#unwatchPage()
   }
 
   #abandon(code: number, reason: string): void {
     this.#attempt += 1
-    this.#heard()
+    this.#pulse.stop()
     this.#endRefresh()
     const socket = this.#socket
     this.#socket = null
@@ -351,10 +410,21 @@ export class Connection {
     const stable = this.#welcomedAt !== null && Date.now() - this.#welcomedAt >= STABLE_MS
     this.#welcomedAt = null
     this.#failures = stable ? 0 : this.#failures + 1
-    this.#sink.onClosed(reason, ended)
-    if (!this.#running) return
+    const delay = this.#delay()
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#connect(), this.#delay())
+    this.#timer = setTimeout(() => void this.#connect(), delay)
+    this.#retryAt = Date.now() + delay
+    this.#sink.onClosed(reason, ended)
+  }
+
+  /** Finds out why no socket opens, where that has been so for a while. */
+  async #explain(): Promise<void> {
+    this.#unopened += 1
+    if (this.#unopened < FAILURES_UNEXPLAINED || this.#diagnosing) return
+    this.#diagnosing = true
+    const found = await diagnose(this.#url).catch(() => null)
+    this.#diagnosing = false
+    if (found !== null && this.#running && this.#unopened > 0) this.#sink.onFault(found)
   }
 
   /** Doubles with each failure up to the limit; jittered, so that a crowd does not come back at once. */
@@ -379,8 +449,20 @@ function fault(code: string, message: string, cause?: unknown): Fault {
   return { code, message: message + why }
 }
 
-/** Browsers tell when the network is back; nothing else does. */
-function listen(call: 'addEventListener' | 'removeEventListener', listener: () => void): void {
-  const target = globalThis as Partial<Pick<EventTarget, typeof call>>
-  target[call]?.('online', listener)
+/** What the server means by closing, for people; its own reason is for its log. */
+function closing(code: number): Fault | null {
+  switch (code) {
+    case 1001:
+      return fault('going-away', 'the server is stopping or starting again')
+    case 1002:
+    case 1007:
+    case 1008:
+    case 1009:
+    case 4400:
+      return fault('not-understood', 'the server could not read what this client sent')
+    case CLOSE_RIGHTS_CHANGED:
+      return fault('rights-changed', 'what you may read and edit has changed')
+    default:
+      return null
+  }
 }

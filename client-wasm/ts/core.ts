@@ -190,9 +190,14 @@ export class Core {
     this.#call(session => session.authenticate(token))
   }
 
-  /** Tells that a fresh token was wanted and could not be had. */
-  unauthenticated(message: string): void {
-    this.#call(session => session.unauthenticated(message))
+  /** Has the status say what is wrong, until the next welcome. */
+  report({ code, message }: Fault): void {
+    this.#call(session => session.report(code, message))
+  }
+
+  /** Asks the server for a sign of life. */
+  ping(): void {
+    this.#call(session => session.ping())
   }
 
   disconnected(fault: Fault | null): void {

@@ -2,20 +2,37 @@
 
 import type { TokenReason, TokenSource } from './types.js'
 
+/** How long a callback may take. What asks a person first has to ask before it is needed. */
+const ANSWER_MS = 60_000
+
 /**
  * The token to present; `null`: none, on purpose.
  *
  * Throws what the callback throws, and a `TypeError` when it gives neither a string nor `null`: a
- * forgotten `return` or an expired login must not make somebody anonymous.
+ * forgotten `return` or an expired login must not make somebody anonymous. Throws, too, when the callback gives nothing in time.
  */
 export async function askForToken(
   source: TokenSource,
   reason: TokenReason,
 ): Promise<string | null> {
-  const given: unknown = await (typeof source === 'function' ? source(reason) : (source ?? null))
+  const given: unknown =
+    typeof source === 'function' ? await inTime(source(reason)) : (source ?? null)
   if (given === null || (typeof given === 'string' && given !== '')) return given
   const what = given === '' ? 'an empty string' : given === undefined ? 'undefined' : typeof given
   throw new TypeError(
     `the token callback gave ${what}; it has to give a token, or null to be anonymous on purpose`,
   )
+}
+
+async function inTime<T>(answer: T | Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    const message = `the token callback gave nothing in ${ANSWER_MS / 1_000} seconds`
+    timer = setTimeout(() => reject(new Error(message)), ANSWER_MS)
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

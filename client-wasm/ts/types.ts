@@ -277,8 +277,17 @@ export interface ClientOptions {
   readonly preventUnsavedChanges?: boolean
   /** A name for the server's logs, such as `acme-admin/2.1`. */
   readonly name?: string
-  /** Bounds of the waiting time between attempts to connect, in milliseconds. */
+  /**
+   * Bounds of the waiting time between attempts to connect, in milliseconds: at first 250 at most,
+   * then twice as much after each failure, up to 30,000, and always between half and all of that.
+   */
   readonly reconnect?: { readonly delayMin?: number; readonly delayMax?: number }
+  /**
+   * When a silent connection is dead, in milliseconds: after `probeAfter` (30,000) without a word the
+   * server is asked for a sign of life, also when the page wakes up, and without one within
+   * `answerWithin` (5,000) the client connects again.
+   */
+  readonly silence?: { readonly probeAfter?: number; readonly answerWithin?: number }
 }
 
 /** The compiled core or the way to it: a URL, a `Response`, its bytes, or a `WebAssembly.Module`. */

@@ -1,7 +1,7 @@
 //! Guards against connections that end although a fresh token could be had, and against callers
 //! who become anonymous because none could.
 
-use indelible_client::Event;
+use indelible_client::{Event, Fault};
 use indelible_engine::protocol::{ClientFrame, ServerFrame};
 
 use crate::pair::Pair;
@@ -38,8 +38,8 @@ fn a_notice_asks_for_a_fresh_token_and_is_no_fault() {
 fn a_token_that_cannot_be_had_is_told_until_one_is() {
     let mut pair = Pair::opened();
     pair.receive(&expiring());
-    pair.session
-        .unauthenticated("no fresh token could be had: no network");
+    let message = "no fresh token could be had: no network";
+    pair.session.report(Fault::new("token", message));
     let error = pair.session.status().error.expect("it is told");
     assert_eq!(error.code, "token");
     assert!(error.message.contains("no network"));
@@ -50,4 +50,32 @@ fn a_token_that_cannot_be_had_is_told_until_one_is() {
     pair.session.disconnected(None);
     pair.session.authenticate("fresher".to_owned());
     assert!(pair.sent().is_empty());
+}
+
+#[test]
+fn each_side_answers_when_it_is_asked_for_a_sign_of_life() {
+    let mut pair = Pair::opened();
+    pair.session.ping();
+    assert_eq!(pair.sent(), [ClientFrame::Ping {}]);
+    pair.receive(&ServerFrame::Pong {});
+    pair.receive(&ServerFrame::Ping {});
+    assert_eq!(pair.sent(), [ClientFrame::Pong {}]);
+    pair.session.disconnected(None);
+    pair.session.ping();
+    assert!(pair.sent().is_empty());
+}
+
+/// A server from before `ping` answers all the same: that is a sign of life, and nothing is wrong.
+#[test]
+fn a_server_that_knows_no_ping_is_no_fault() {
+    let mut pair = Pair::opened();
+    pair.session.ping();
+    pair.receive(&ServerFrame::Error {
+        code: "unknown-frame".to_owned(),
+        reason: "unknown frame \"ping\"".to_owned(),
+        entity: None,
+        id: None,
+    });
+    pair.listen();
+    assert_eq!(pair.session.status().error, None);
 }

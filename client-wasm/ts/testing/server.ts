@@ -41,6 +41,8 @@ export class TestServer {
   readonly tokens: (string | null)[] = []
   readonly entries: Entry[] = []
   byValue = false
+  /** Whether it answers a `ping`, or says that it knows no such frame. */
+  knowsPing = true
   /** Do not answer proposals, nor take them. */
   deaf = false
   /** Take proposals and close the connection instead of answering. */
@@ -137,6 +139,10 @@ export class TestServer {
         break
       case 'undelete':
         this.#undelete(socket, fields)
+        break
+      case 'ping':
+        if (this.knowsPing) this.#send(socket, 'pong', {})
+        else this.#send(socket, 'error', { code: 'unknown-frame', reason: 'unknown frame "ping"' })
         break
     }
   }
