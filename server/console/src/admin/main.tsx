@@ -15,6 +15,7 @@ import { useClientStatus } from '../live/hooks.ts'
 import { Fence } from '../text/Fence.tsx'
 import { Logo } from '../text/Logo.tsx'
 import { LanguageProvider, LanguageToggle, useLanguage } from '../text/language.tsx'
+import { ConnectionSign, Trouble } from './Connection.tsx'
 import { EntityForm } from './EntityForm.tsx'
 import { Kind } from './Kind.tsx'
 import { COLLECTIONS, type Route, useRoute } from './route.ts'
@@ -73,8 +74,6 @@ function Workspace({ session, leave, renew }: WorkspaceProps) {
   if (status.error?.code === 'unauthorized') {
     return <SignIn notice={t('sign-in.expired')} onToken={renew} />
   }
-  const connection =
-    status.state === 'offline' || status.state === 'connecting' ? status.state : 'online'
   return (
     <>
       <header className="top">
@@ -89,15 +88,14 @@ function Workspace({ session, leave, renew }: WorkspaceProps) {
         <a className="site-link" href="/demo/site" target="_blank" rel="noreferrer">
           {t('open-site')} <Icon name="out" />
         </a>
-        <span className="connection" data-connection={connection} role="status">
-          {t(`state.${connection}`)}
-        </span>
+        <ConnectionSign client={client} />
         <LanguageToggle />
         <span className="who">{client.principal?.name ?? client.principal?.id}</span>
         <button type="button" className="quiet" onClick={leave}>
           {t('sign-out')}
         </button>
       </header>
+      <Trouble client={client} />
       <main className="workspace">
         {route.page === 'settings' ? (
           <EntityForm
