@@ -87,6 +87,7 @@ test('every method of a client can be detached', async () => {
   }
   await callAll(client, IndelibleClient, {
     connect: withArguments(),
+    retry: withArguments(),
     subscribe: withArguments(() => undefined),
     entity: withArguments('team/jane'),
     collection: withArguments('team'),
