@@ -32,11 +32,13 @@ export function launch() {
  *
  * @param {Browser} browser
  * @param {string} url
+ * @param {{ clock?: boolean }} [options] `clock`: the test may run the page's time
  * @returns {Promise<Page>}
  */
-async function openPage(browser, url) {
+async function openPage(browser, url, { clock = false } = {}) {
   const context = await browser.newContext({ locale: 'en-GB' })
   context.setDefaultTimeout(DEADLINE_MS)
+  if (clock) await context.clock.install()
   const page = await context.newPage()
   page.on('pageerror', error => {
     process.stderr.write(`${url}: ${error.stack ?? error.message}\n`)
@@ -49,11 +51,12 @@ async function openPage(browser, url) {
 
 /**
  * @param {Browser} browser
- * @param {Server} server
+ * @param {{ url: string }} server
+ * @param {{ clock?: boolean }} [options]
  * @returns {Promise<Page>}
  */
-export async function openSite(browser, server) {
-  const page = await openPage(browser, `${server.url}/demo/site`)
+export async function openSite(browser, server, options) {
+  const page = await openPage(browser, `${server.url}/demo/site`, options)
   await page.locator('[data-live="live"]').waitFor()
   return page
 }
@@ -63,15 +66,32 @@ export async function openSite(browser, server) {
  *
  * @param {Browser} browser
  * @param {{ url: string }} server
- * @param {{ name: string, role?: string, at?: string }} person
+ * @param {{ name: string, role?: string, at?: string, clock?: boolean }} person
  * @returns {Promise<Page>}
  */
-export async function openAdmin(browser, server, { name, role = 'editor', at = '#/settings' }) {
-  const page = await openPage(browser, `${server.url}/demo/admin${at}`)
+export async function openAdmin(browser, server, person) {
+  const page = await signIn(browser, server, person)
+  await page.locator('article.entity').waitFor()
+  return page
+}
+
+/**
+ * The same where there may be no connection.
+ *
+ * @param {Browser} browser
+ * @param {{ url: string }} server
+ * @param {{ name: string, role?: string, at?: string, clock?: boolean }} person
+ * @returns {Promise<Page>}
+ */
+export async function signIn(
+  browser,
+  server,
+  { name, role = 'editor', at = '#/settings', clock = false },
+) {
+  const page = await openPage(browser, `${server.url}/demo/admin${at}`, { clock })
   await page.locator('#name').fill(name)
   await page.locator('#role').selectOption(role)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.locator('article.entity').waitFor()
   return page
 }
 

@@ -1,0 +1,211 @@
+// Guards against pages that say "live" or "saved" over a connection that is dead, that do not know why
+// they have none, and that browsers cannot keep for going back.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import { after, afterEach, before, test } from 'node:test'
+import { launch, openAdmin, openSite, signIn, valueOn } from './harness/browser.js'
+import { Line } from './harness/line.js'
+import { Server } from './harness/server.js'
+import { until } from './harness/until.js'
+
+/** @type {Server} */
+let server
+/** @type {import('playwright-core').Browser} */
+let browser
+/** @type {Line[]} */
+const lines = []
+
+before(async () => {
+  server = await Server.fresh()
+  browser = await launch()
+})
+
+afterEach(async () => {
+  await Promise.all(browser.contexts().map(context => context.close()))
+  await Promise.all(lines.splice(0).map(line => line.cut()))
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+async function newLine() {
+  const line = await Line.to(server)
+  lines.push(line)
+  return line
+}
+
+/** @param {import('playwright-core').Page} page */
+function stateOn(page) {
+  return page.evaluate(() => window.indelible?.client.status.state)
+}
+
+test('a dead line is not shown as a living one, and coming back is seen', async () => {
+  const line = await newLine()
+  // Time is the test's, so that half a minute of silence takes none.
+  const options = { url: line.url }
+  const admin = await openAdmin(browser, options, { name: 'Ada', clock: true })
+  const site = await openSite(browser, options, { clock: true })
+  const sign = site.locator('[data-live]')
+  await until('the editor is in step', async () => (await stateOn(admin)) === 'synced')
+  // Silence alone is no death: the server answers.
+  for (const page of [admin, site]) await page.clock.runFor(90_000)
+  assert.equal(await stateOn(admin), 'synced')
+  assert.equal(await sign.getAttribute('data-live'), 'live')
+
+  line.dead = true
+  for (const page of [admin, site]) await page.clock.runFor(36_000)
+  await until('the editor says so', async () => (await stateOn(admin)) !== 'synced')
+  await until('the visitor is told', async () => (await sign.getAttribute('data-live')) !== 'live')
+
+  line.dead = false
+  for (const page of [admin, site]) {
+    await until('it is back', async () => {
+      await page.clock.runFor(1_000)
+      return (
+        (await page.locator('[data-live="live"], [data-connection="online"]').count()) > 0 &&
+        (await page.locator('.trouble').count()) === 0
+      )
+    })
+  }
+})
+
+test('a hint that the network went is no verdict', async () => {
+  const line = await newLine()
+  const page = await openAdmin(browser, { url: line.url }, { name: 'Ada' })
+  await until('it is in step', async () => (await stateOn(page)) === 'synced')
+  const states = await page.evaluate(async () => {
+    /** @type {string[]} */
+    const told = []
+    window.indelible?.client.subscribe(status => {
+      told.push(status.state)
+    })
+    for (const type of ['offline', 'online', 'pageshow']) window.dispatchEvent(new Event(type))
+    document.dispatchEvent(new Event('visibilitychange'))
+    await window.indelible?.client.entity('settings').ready()
+    return told
+  })
+  assert.deepEqual(states, [])
+})
+
+test('a page that was left and is gone back to is alive', async () => {
+  const page = await openAdmin(browser, server, { name: 'Ada' })
+  await until('it is in step', async () => (await stateOn(page)) === 'synced')
+  await page.evaluate(() => Object.assign(window, { keptByTheBrowser: true }))
+  await page.goto(`${server.url}/healthz`)
+  await page.goBack()
+  await until('it is connected', async () => (await stateOn(page)) === 'synced')
+  const kept = await page.evaluate(() => 'keptByTheBrowser' in window)
+  const navigation = await page.evaluate(() => {
+    const [entry] = performance.getEntriesByType('navigation')
+    return JSON.stringify(entry)
+  })
+  assert.ok(kept, `the browser did not keep the page: ${navigation}`)
+  const token = await server.token('bob', 'editor')
+  const { version } = await server.call('GET', '/api/settings', { token })
+  const path = `/api/settings?base=${encodeURIComponent(version)}`
+  const body = { companyName: 'While away' }
+  assert.equal((await server.call('PUT', path, { token, body })).status, 200)
+  await until(
+    'it follows',
+    async () => (await valueOn(page, 'settings')).companyName === 'While away',
+  )
+})
+
+test('trying now does not wait', async () => {
+  const line = await newLine()
+  const page = await openAdmin(browser, { url: line.url }, { name: 'Ada' })
+  await until('it is in step', async () => (await stateOn(page)) === 'synced')
+  line.dead = true
+  await page.evaluate(() => {
+    // A wait that is surely longer than what comes.
+    Math.random = () => 0.999
+    window.dispatchEvent(new Event('offline'))
+  })
+  await until('it has noticed', async () => (await stateOn(page)) !== 'synced')
+  line.dead = false
+  const trouble = page.locator('.trouble')
+  await until('it is back', async () => {
+    const button = trouble.getByRole('button', { name: 'Try now' })
+    if (await button.isVisible()) await button.click({ timeout: 1_000 }).catch(() => undefined)
+    return (await stateOn(page)) === 'synced'
+  })
+  await until('nothing is wrong any more', async () => (await trouble.count()) === 0)
+})
+
+/**
+ * What the client of a page of our server finds out about another address.
+ *
+ * @param {string} url
+ * @returns {Promise<string>}
+ */
+async function whyNot(url) {
+  const page = await openAdmin(browser, server, { name: 'Ada' })
+  const code = await page.evaluate(async address => {
+    const own = window.indelible?.client
+    if (own === undefined) throw new Error('the page has no client')
+    const Client = /** @type {typeof import('indelible').IndelibleClient} */ (own.constructor)
+    const client = new Client({ url: address, reconnect: { delayMin: 1, delayMax: 50 } })
+    client.connect()
+    return new Promise(resolve => {
+      client.subscribe(({ error }) => {
+        if (error !== null) resolve(error.code)
+      })
+    })
+  }, url)
+  await page.context().close()
+  return String(code)
+}
+
+/**
+ * @param {import('node:http').Server} web
+ * @returns {Promise<string>} its authority
+ */
+async function listen(web) {
+  web.listen(0, '127.0.0.1')
+  await once(web, 'listening')
+  return `127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (web.address()).port}`
+}
+
+test('why there is no connection, as far as a page can know', async () => {
+  assert.equal(await whyNot(`ws://127.0.0.1:${server.port}/synk`), 'wrong-path')
+
+  // Another port is another origin, whose pages the other server does not let in.
+  const other = await Server.fresh()
+  const address = `ws://127.0.0.1:${other.port}/sync`
+  assert.equal(await whyNot(address), 'origin-refused')
+  assert.ok(other.log.includes(`--allow-origin ${server.url}`), other.log)
+  await other.stop()
+  assert.equal(await whyNot(address), 'unreachable')
+
+  const foreign = createServer((_, response) => response.end('<html>'))
+  assert.equal(await whyNot(`ws://${await listen(foreign)}/sync`), 'not-indelible')
+  foreign.closeAllConnections()
+  foreign.close()
+})
+
+test('a proxy that passes no upgrades is named as what it is', async () => {
+  const proxy = createServer((near, response) => {
+    const { method, url: path, headers } = near
+    const far = request({ port: server.port, host: '127.0.0.1', method, path, headers }, answer => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+    })
+    far.on('error', () => response.destroy())
+    near.pipe(far)
+  })
+  proxy.on('upgrade', (_, socket) => {
+    socket.end('HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n')
+  })
+  const page = await signIn(browser, { url: `http://${await listen(proxy)}` }, { name: 'Ada' })
+  const trouble = page.locator('[data-trouble="no-upgrade"]')
+  await trouble.waitFor()
+  assert.match(await trouble.innerText(), /a proxy or filter on the way/)
+  await page.getByTitle('Français').click()
+  assert.match(await trouble.innerText(), /un proxy ou un filtre/)
+  proxy.closeAllConnections()
+  proxy.close()
+})
