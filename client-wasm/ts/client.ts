@@ -10,12 +10,12 @@ import { Collection, type CollectionHost } from './collection.js'
 import { Connection } from './connection.js'
 import { Core, type CoreEvent } from './core.js'
 import { Entity, type EntityHost } from './entity.js'
-import { assertText, IndelibleError, PolicyError, refusalOf } from './errors.js'
+import { assertText, closedError, IndelibleError, PolicyError, refusalOf } from './errors.js'
 import { toJson } from './json.js'
 import { type Deferred, Listeners, Notices } from './listeners.js'
 import { type CoreName, coreSource, firstCore } from './load.js'
 import { Requests } from './requests.js'
-import { frozen, IDLE } from './status.js'
+import { frozen, IDLE, principalOf } from './status.js'
 import type {
   ClientOptions,
   Fault,
@@ -77,10 +77,7 @@ export class IndelibleClient {
         WebSocket: options.WebSocket,
         delayMin: options.reconnect?.delayMin,
         delayMax: options.reconnect?.delayMax,
-        silence: {
-          probeAfter: options.silence?.probeAfter,
-          answerWithin: options.silence?.answerWithin,
-        },
+        silence: options.silence ?? {},
       },
       {
         onConnecting: () => this.#carry(core => core.connecting()),
@@ -112,10 +109,7 @@ export class IndelibleClient {
     return this.#kinds
   }
 
-  /**
-   * When the next attempt to connect begins, in milliseconds since the Unix epoch; `null`: none is
-   * waited for. See `retry`.
-   */
+  /** When the next attempt to connect begins, if one is waited for; milliseconds since 1970. */
   get retryAt(): number | null {
     return this.#connection.retryAt
   }
@@ -602,12 +596,4 @@ export class IndelibleClient {
     for (const collection of this.#collections.values()) collection.receiveConnection()
     this.#notices.add(() => this.#statuses.tell(told))
   }
-}
-
-function principalOf({ id, name, roles }: Principal): Principal {
-  return Object.freeze({ id, name: name ?? null, roles: Object.freeze(roles) })
-}
-
-function closedError(): IndelibleError {
-  return new IndelibleError('closed', 'the client has been closed')
 }

@@ -35,6 +35,11 @@ export class PolicyError extends IndelibleError {
   }
 }
 
+/** Something is asked of a client that has ended. */
+export function closedError(): IndelibleError {
+  return new IndelibleError('closed', 'the client has been closed')
+}
+
 /** The core takes strings on trust: anything else would be the end of it, and of all edits in it. */
 export function assertText(given: unknown, what: string): asserts given is string {
   if (typeof given === 'string') return

@@ -21,8 +21,8 @@ const DOUBLINGS_MAX = 5
 
 /** How long a connection may be silent, in milliseconds. */
 export interface SilenceOptions {
-  readonly probeAfter: number | undefined
-  readonly answerWithin: number | undefined
+  readonly probeAfter?: number | undefined
+  readonly answerWithin?: number | undefined
 }
 
 /** The connection that is watched. */

@@ -1,6 +1,6 @@
 /** Statuses as clients and entities show them. */
 
-import type { SyncStatus } from './types.js'
+import type { Principal, SyncStatus } from './types.js'
 
 /** Nothing is known yet. */
 export const IDLE: SyncStatus = Object.freeze({
@@ -19,4 +19,9 @@ export function frozen(status: SyncStatus): SyncStatus {
     violations: Object.freeze(status.violations),
     dropped: Object.freeze(status.dropped),
   })
+}
+
+/** Who the server says we are. */
+export function principalOf({ id, name, roles }: Principal): Principal {
+  return Object.freeze({ id, name: name ?? null, roles: Object.freeze(roles) })
 }

@@ -18,9 +18,14 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** @returns {Promise<Browser>} */
-export function launch() {
+/**
+ * @param {{ keepsPages?: boolean }} [options] `keepsPages`: pages that were left are kept for going
+ *   back, as browsers do unless a test drives them
+ * @returns {Promise<Browser>}
+ */
+export function launch({ keepsPages = false } = {}) {
   return chromium.launch({
+    ignoreDefaultArgs: keepsPages ? ['--disable-back-forward-cache'] : [],
     executablePath: process.env.INDELIBLE_CHROMIUM ?? '/usr/bin/chromium',
     args: FLAGS,
     timeout: DEADLINE_MS,
@@ -32,11 +37,12 @@ export function launch() {
  *
  * @param {Browser} browser
  * @param {string} url
- * @param {{ clock?: boolean }} [options] `clock`: the test may run the page's time
+ * @param {{ clock?: boolean, anywhere?: boolean }} [options] `clock`: the test may run the page's
+ *   time; `anywhere`: the page may ask other hosts, which our pages forbid themselves
  * @returns {Promise<Page>}
  */
-async function openPage(browser, url, { clock = false } = {}) {
-  const context = await browser.newContext({ locale: 'en-GB' })
+async function openPage(browser, url, { clock = false, anywhere = false } = {}) {
+  const context = await browser.newContext({ locale: 'en-GB', bypassCSP: anywhere })
   context.setDefaultTimeout(DEADLINE_MS)
   if (clock) await context.clock.install()
   const page = await context.newPage()
@@ -66,7 +72,7 @@ export async function openSite(browser, server, options) {
  *
  * @param {Browser} browser
  * @param {{ url: string }} server
- * @param {{ name: string, role?: string, at?: string, clock?: boolean }} person
+ * @param {{ name: string, role?: string, at?: string, clock?: boolean, anywhere?: boolean }} person
  * @returns {Promise<Page>}
  */
 export async function openAdmin(browser, server, person) {
@@ -80,15 +86,15 @@ export async function openAdmin(browser, server, person) {
  *
  * @param {Browser} browser
  * @param {{ url: string }} server
- * @param {{ name: string, role?: string, at?: string, clock?: boolean }} person
+ * @param {{ name: string, role?: string, at?: string, clock?: boolean, anywhere?: boolean }} person
  * @returns {Promise<Page>}
  */
 export async function signIn(
   browser,
   server,
-  { name, role = 'editor', at = '#/settings', clock = false },
+  { name, role = 'editor', at = '#/settings', ...options },
 ) {
-  const page = await openPage(browser, `${server.url}/demo/admin${at}`, { clock })
+  const page = await openPage(browser, `${server.url}/demo/admin${at}`, options)
   await page.locator('#name').fill(name)
   await page.locator('#role').selectOption(role)
   await page.getByRole('button', { name: 'Sign in' }).click()
