@@ -84,7 +84,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(pages::router(&app))
         .merge(development::router(&app))
         .route("/sync", question(get(upgrade::sync)))
-        .route("/healthz", question(get(healthz)))
+        .route("/healthz", Form::Health.guard(&app, get(healthz)))
         .route("/readyz", question(get(readyz)))
         .fallback(nothing)
         .layer(check);

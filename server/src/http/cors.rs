@@ -74,15 +74,6 @@ pub(crate) fn asked_for(uri: &Uri, mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Whether a request says, once, which host it was sent to (RFC 9112, 3.2).
-pub(crate) fn names_its_host(headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next().and_then(|host| host.to_str().ok());
-    host.and_then(|host| Origin::of_host("http", host))
-        .is_some()
-        && hosts.next().is_none()
-}
-
 /// Whether an origin is the host that the request was sent to. Before a proxy that speaks TLS, the
 /// scheme is the page's own: what the browser and the proxy spoke is not known here.
 pub(crate) fn is_own(headers: &HeaderMap, origin: &HeaderValue) -> bool {

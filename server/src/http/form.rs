@@ -40,6 +40,8 @@ pub(super) enum Form {
     Token,
     /// What is only asked.
     Question,
+    /// Whether the process runs, and lets pages of an origin in.
+    Health,
     /// What a browser loads.
     Page,
 }
@@ -86,6 +88,7 @@ const ENTITY: &[Verb] = &[
 const UNDELETE: &[Verb] = &[post(&[], false)];
 const TOKEN: &[Verb] = &[post(&[], true)];
 const QUESTION: &[Verb] = &[reads(&[])];
+const HEALTH: &[Verb] = &[reads(&["origin"])];
 const PAGE: &[Verb] = &[Verb {
     method: Method::GET,
     query: None,
@@ -117,6 +120,7 @@ impl Form {
             Self::Undelete => UNDELETE,
             Self::Token => TOKEN,
             Self::Question => QUESTION,
+            Self::Health => HEALTH,
             Self::Page => PAGE,
         }
     }

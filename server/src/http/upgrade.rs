@@ -16,6 +16,7 @@ use indelible_engine::protocol::SUBPROTOCOL;
 use super::App;
 use super::accept::Seat;
 use super::cors;
+use super::fields;
 use super::problem::Problem;
 use crate::relay::{self, Heard};
 
@@ -36,10 +37,6 @@ pub(crate) async fn sync(
     request: Request,
 ) -> Response {
     let mut parts = request.into_parts().0;
-    if !cors::names_its_host(&parts.headers) {
-        app.turned_away.handshake(Fault::Host.text());
-        return Fault::Host.into_response();
-    }
     if !cors::is_welcome(&app, &parts.headers) {
         app.turned_away.origin(&parts.headers);
         let title = "Pages of this origin may not connect";
@@ -94,7 +91,6 @@ pub(crate) async fn sync(
 /// What is wrong with a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    Host,
     NoUpgrade,
     Version,
     Key,
@@ -104,7 +100,6 @@ enum Fault {
 impl Fault {
     const fn text(self) -> &'static str {
         match self {
-            Self::Host => "Host has to come once and name a host",
             Self::NoUpgrade => "it did not ask for an upgrade to WebSocket",
             Self::Version => "it asked for another version of WebSocket than 13",
             Self::Key => "Sec-WebSocket-Key has to come once and hold 16 bytes in base64",
@@ -126,9 +121,7 @@ impl IntoResponse for Fault {
                 let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket", title);
                 (headers, problem.detail(self.text())).into_response()
             }
-            Self::Host | Self::Key | Self::Subprotocol => {
-                Problem::bad_request(self.text()).into_response()
-            }
+            Self::Key | Self::Subprotocol => Problem::bad_request(self.text()).into_response(),
         }
     }
 }
@@ -151,13 +144,10 @@ fn check(headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
-/// Whether a list, in however many lines, holds a word in upper or lower case.
+/// Whether a list holds a word, in upper or lower case.
 fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .any(|one| one.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    let list = fields::list(headers, name);
+    list.iter().any(|one| one.eq_ignore_ascii_case(word))
 }
 
 fn is_key(key: &HeaderValue) -> bool {

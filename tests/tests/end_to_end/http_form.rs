@@ -642,7 +642,7 @@ async fn a_connection_may_rest_longer_than_a_head_may_take() {
 #[tokio::test]
 async fn pages_of_listed_origins_read_what_is_wrong() {
     let origin = "https://example.org";
-    let server = Running::with(|config| config.allow_origins = vec![origin.to_owned()]).await;
+    let server = Running::with(|config| config.allow_origins = vec![origin.parse().unwrap()]).await;
     let http = server.http(None);
     for (method, path, headers) in [
         ("GET", "/api/page?limt=1", vec![]),
