@@ -4,6 +4,7 @@
 //! Everything in a case follows from its seed, which a failure prints; `INDELIBLE_SEED=N` runs that
 //! one alone, `INDELIBLE_LONG=1` a hundred times as many.
 
+mod bodies;
 mod examples;
 mod gone;
 mod model;

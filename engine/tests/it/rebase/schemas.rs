@@ -45,7 +45,7 @@ fn rename(properties: &mut Map<String, Value>, was: &str, is: &str) {
 }
 
 /// The schema of the fixture, some time later; and the fields that it has no more.
-fn later(dice: &mut Dice) -> (Arc<Policy>, BTreeSet<String>) {
+pub(super) fn later(dice: &mut Dice) -> (Arc<Policy>, BTreeSet<String>) {
     let mut schema = schema();
     let mut removed = BTreeSet::new();
     for (item, names) in [
@@ -99,7 +99,7 @@ fn later(dice: &mut Dice) -> (Arc<Policy>, BTreeSet<String>) {
     (compile(&schema), removed)
 }
 
-fn under(entity: &Entity, policy: &Arc<Policy>) -> Entity {
+pub(super) fn under(entity: &Entity, policy: &Arc<Policy>) -> Entity {
     let step = migrate(entity, policy, NOW).unwrap();
     step.expect("it is another schema").into_parts().0
 }
@@ -128,7 +128,7 @@ fn after(onto: &Entity, result: &Rebased) -> Option<Entity> {
     admitted.filter(|_| verdict.refused.is_none())
 }
 
-fn value(entity: &Entity) -> Value {
+pub(super) fn value(entity: &Entity) -> Value {
     let mut value = entity.presented();
     value.as_object_mut().unwrap().remove("updatedBy");
     value
