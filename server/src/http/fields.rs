@@ -78,7 +78,8 @@ fn is_host(value: &HeaderValue) -> bool {
     let after = text.strip_prefix(authority.host()).unwrap_or("");
     let port = after.strip_prefix(':').unwrap_or(after);
     let is_port = port.is_empty() || port.parse::<u16>().is_ok();
-    !text.contains('@') && !authority.host().is_empty() && is_port
+    // A comma is what two fields become where they are joined.
+    !text.contains(['@', ',']) && !authority.host().is_empty() && is_port
 }
 
 fn single(headers: &HeaderMap) -> Result<(), Problem> {
@@ -263,6 +264,7 @@ mod tests {
             ("a:b", false),
             ("a:70000", false),
             ("a, b", false),
+            ("a,b", false),
             ("[::1", false),
         ] {
             assert_eq!(is_host(&HeaderValue::from_static(host)), is, "{host:?}");

@@ -84,8 +84,8 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> 
     let list = lines.join(",");
     let tags = tags(&list).ok_or_else(malformed)?;
     if !tags.is_empty() && tags.iter().all(|tag| tag.weak) {
-        let detail = "a weak tag (W/\"…\") never matches here: a proxy that packs answers has made \
-                      it weak; take the version from the body, or keep the proxy from packing /api";
+        let detail = "a weak tag (W/\"…\") never matches here: name the version of the entity in \
+                      double quotes, and keep proxies from packing /api, which makes tags weak";
         return Err(failed().detail(detail));
     }
     let strong = tags.into_iter().filter(|tag| !tag.weak);
