@@ -45,7 +45,12 @@ impl Session {
             return Err(CallError::NotReady(id.to_string()));
         };
         let (policy, shown) = (replica.policy(), replica.shown().presented());
-        let body = body(policy, policy.root(), &shown, lost.pointer.tokens(), &lost);
+        let leaf = |shape: &Shape| match shape {
+            Shape::Text { .. } => lost.text.clone().map(Value::String),
+            Shape::Scalar(_) | Shape::Atomic(_) => lost.attempted.clone(),
+            _ => None,
+        };
+        let body = body(policy, policy.root(), &shown, lost.pointer.tokens(), &leaf);
         let body = body.ok_or_else(|| CallError::NothingToBringBack(lost.pointer.to_string()))?;
         self.write(entity, now, |replica, author, ordinal| {
             replica.edit(author, ordinal, &body, &EditOptions::default())
@@ -53,20 +58,22 @@ impl Session {
     }
 }
 
-/// The value to be merged at a place, which has what was dropped at its end.
+/// The body of a merge that undeletes an item or an entry of an open map, and does nothing else.
+pub(crate) fn undeletion(policy: &Policy, shown: &Value, at: &Pointer) -> Option<Value> {
+    let nothing = |shape: &Shape| matches!(shape, Shape::Object { .. }).then(|| json!({}));
+    body(policy, policy.root(), shown, at.tokens(), &nothing)
+}
+
+/// The value to be merged at a place, which has at its end what `leaf` makes for it.
 fn body(
     policy: &Policy,
     node: NodeId,
     shown: &Value,
     tokens: &[String],
-    lost: &Lost,
+    leaf: &dyn Fn(&Shape) -> Option<Value>,
 ) -> Option<Value> {
     let Some((token, inside)) = tokens.split_first() else {
-        return match &policy.node(node).shape {
-            Shape::Text { .. } => lost.text.clone().map(Value::String),
-            Shape::Scalar(_) | Shape::Atomic(_) => lost.attempted.clone(),
-            _ => None,
-        };
+        return leaf(&policy.node(node).shape);
     };
     let child = policy.child(node, token)?;
     match &policy.node(node).shape {
@@ -77,7 +84,7 @@ fn body(
             let present = items
                 .iter()
                 .find(|item| id_of(item).as_ref() == Some(token));
-            let value = body(policy, child, present.unwrap_or(&Value::Null), inside, lost)?;
+            let value = body(policy, child, present.unwrap_or(&Value::Null), inside, leaf)?;
             if present.is_none() {
                 ids.push(token.clone());
             }
@@ -93,7 +100,7 @@ fn body(
         }
         _ => {
             let shown = shown.get(token).unwrap_or(&Value::Null);
-            let value = body(policy, child, shown, inside, lost)?;
+            let value = body(policy, child, shown, inside, leaf)?;
             Some(json!({ token: value }))
         }
     }

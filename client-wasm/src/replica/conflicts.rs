@@ -17,6 +17,7 @@ use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
 use super::Replica;
+use crate::bring_back::undeletion;
 use crate::edit::{Author, EditOptions, Edited, Mended};
 use crate::error::CallError;
 use crate::event::{ConflictView, DroppedView};
@@ -271,6 +272,9 @@ impl Replica {
         let none = || CallError::NoConflict(pointer.to_string());
         let open = self.conflicts.open.get(pointer).ok_or_else(none)?;
         let mine = open.view.mine.clone();
+        if let (Some("$deleted"), Some(Value::Bool(false)) | None) = (pointer.last(), &mine) {
+            return self.undelete_again(author, ordinal, pointer);
+        }
         let mut body = self.shown().presented();
         let written = match (pointer.last(), &mine) {
             (Some("$position"), Some(Value::String(position))) => {
@@ -295,6 +299,22 @@ impl Replica {
             ..EditOptions::default()
         };
         let edited = self.edit(author, ordinal, &body, &options)?;
+        self.dismiss(pointer);
+        Ok(edited)
+    }
+
+    /// Undeletes the item or entry whose undeletion did not stand; its fields are as they were.
+    fn undelete_again(
+        &mut self,
+        author: &Author<'_>,
+        ordinal: u64,
+        pointer: &Pointer,
+    ) -> Result<(Edited, bool), CallError> {
+        let none = || CallError::NoConflict(pointer.to_string());
+        let item = pointer.parent().ok_or_else(none)?;
+        let shown = self.shown().presented();
+        let body = undeletion(self.policy(), &shown, &item).ok_or_else(none)?;
+        let edited = self.edit(author, ordinal, &body, &EditOptions::default())?;
         self.dismiss(pointer);
         Ok(edited)
     }

@@ -320,3 +320,36 @@ fn what_was_saved_in_an_item_that_goes_unseen_is_reported() {
     pair.bob_writes(&json!({ "links": [links[1]] }));
     assert_eq!(pair.status().dropped, []);
 }
+
+/// An item that we brought back, and that somebody deleted who knew of neither.
+#[test]
+fn an_undeletion_that_did_not_stand_can_be_made_again() {
+    let mut pair = Pair::opened();
+    let (seen, links) = (pair.jane(), pair.value["links"].clone());
+    let (first, second) = (&links[0], &links[1]);
+    pair.edit(&json!({ "links": [second] })).expect("allowed");
+    pair.run();
+    pair.edit(&json!({ "links": [first, second] }))
+        .expect("allowed");
+    pair.run();
+    assert_eq!(pair.value["links"].as_array().expect("a list").len(), 2);
+    // His change is the longer one, so it stands.
+    let bio = "Hello ".repeat(50);
+    let body = json!({ "bio": bio, "links": [second] });
+    pair.writes_unseen(&bob(), &body, &seen);
+    assert_eq!(pair.value["links"], json!([second]));
+    let id = first["id"].as_str().expect("an id");
+    let pointer = format!("/links/{id}/$deleted");
+    let conflicts = pair.conflicts();
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+    assert_eq!(conflicts[0].pointer.to_string(), pointer);
+    assert_eq!(conflicts[0].mine, Some(json!(false)));
+
+    pair.keep(&pointer);
+    let back = pair.value["links"].as_array().expect("a list").clone();
+    assert_eq!(back.len(), 2);
+    assert!(back.contains(first), "{back:?}");
+    assert_eq!(pair.conflicts(), []);
+    pair.run();
+    assert_eq!(pair.on_server()["links"], pair.value["links"]);
+}

@@ -2,7 +2,9 @@
 //! who become anonymous because none could.
 
 use indelible_client::{Event, Fault};
+use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, ServerFrame};
+use serde_json::json;
 
 use crate::pair::Pair;
 
@@ -78,4 +80,25 @@ fn a_server_that_knows_no_ping_is_no_fault() {
     });
     pair.listen();
     assert_eq!(pair.session.status().error, None);
+}
+
+/// Who signed in after somebody else sees nothing of theirs; who waits for their edits gets them.
+#[test]
+fn edits_of_who_was_signed_in_before_are_handed_to_who_waits_for_them_and_to_nobody_else() {
+    let mut pair = Pair::opened();
+    pair.session.disconnected(None);
+    pair.edit(&json!({ "name": "Mine", "slogan": "ours" }))
+        .expect("allowed");
+    pair.server.principal = Principal::new("bob", ["editor"]);
+    pair.connect();
+    let lost = pair.events.iter().find_map(|event| match event {
+        Event::Refused { dropped, fault, .. } => Some((dropped.clone(), fault.code.clone())),
+        _ => None,
+    });
+    let (dropped, code) = lost.expect("it is told");
+    assert_eq!(code, "principal");
+    let values: Vec<_> = dropped.iter().map(|one| one.attempted.clone()).collect();
+    assert_eq!(values, [Some(json!("Mine")), Some(json!("ours"))]);
+    assert_eq!(pair.status().dropped, []);
+    assert_eq!(pair.value["name"], "Jane");
 }
