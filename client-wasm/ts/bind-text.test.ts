@@ -115,13 +115,13 @@ test('what is refused can be kept and corrected, wherever it is by then', () => 
   box.setSelectionRange(1, 1)
   box.type('!')
   shared.others(0, 0, '0')
-  expect([box.value, shared.text]).toEqual(['a!c', '0ac'])
+  expect([box.value, shared.text, shared.kept]).toEqual(['a!c', '0ac', 1])
   box.type('b')
   expect(told).toEqual(['refused', 'refused'])
   box.setSelectionRange(1, 2)
   box.erase()
   expect([shared.text, box.value, ...selection(box)]).toEqual(['0abc', '0abc', 2, 2])
-  expect(told.at(-1)).toBe(null)
+  expect([told.at(-1), shared.kept]).toEqual([null, 0])
 })
 
 test('what was kept and is erased again leaves nothing', () => {
@@ -134,6 +134,16 @@ test('what was kept and is erased again leaves nothing', () => {
   shared.others(2, 0, '0')
   box.erase()
   expect([box.value, ...selection(box), ...told]).toEqual(['ac0', 1, 1, 'refused', null])
+  expect(shared.kept).toBe(0)
+})
+
+test('what is kept is no more when the box is let go', () => {
+  const { shared, box, end } = bound('ac', { refused: 'keep' })
+  shared.refuses = () => true
+  box.type('!')
+  expect(shared.kept).toBe(1)
+  end()
+  expect(shared.kept).toBe(0)
 })
 
 test('a start over of the entity in a composition keeps the place', () => {

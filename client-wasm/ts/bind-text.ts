@@ -125,8 +125,14 @@ class Binding {
   }
 
   end(): void {
+    this.#keep(false)
     for (const end of this.#ends) end()
     this.#element.readOnly = this.#wasReadOnly
+  }
+
+  #keep(letters: boolean): void {
+    if (letters !== this.#kept) this.#entity.keepLetters(letters)
+    this.#kept = letters
   }
 
   #listen(name: string, listener: (event: Event) => void): void {
@@ -227,7 +233,7 @@ class Binding {
         this.#put(shown, place => landed(place, typed, others, own))
       this.#settle(text, value)
     }
-    this.#kept = false
+    this.#keep(false)
     this.#report(null)
   }
 
@@ -264,7 +270,7 @@ class Binding {
 
   #refuse(error: IndelibleError): void {
     if (this.#options.refused === 'keep') {
-      this.#kept = true
+      this.#keep(true)
     } else {
       const others = toShown(this.#view, this.#text ?? '', this.#waiting)
       const span = others.reduce(mapSpan, this.#before)
@@ -282,7 +288,7 @@ class Binding {
     this.#show(toShown(this.#view, this.#text ?? '', this.#waiting))
     this.#text = known
     this.#waiting = []
-    this.#kept = false
+    this.#keep(false)
     this.#report(null)
     this.#follow([])
   }

@@ -63,12 +63,12 @@ export class IndelibleClient {
   #kinds: readonly KindRights[] = Object.freeze([])
   readonly #guard: UnsavedGuard
 
-  /** Fails for no options: what is wrong with them, `status.error` says at the first connection. */
+  /** Never fails: what is wrong with the options, `status.error` says at the first connection. */
   constructor(given: ClientOptions) {
     // Programs in JavaScript may give none.
     const options = given ?? ({} as ClientOptions)
     this.#options = options
-    this.#name = options.name ?? 'indelible-js'
+    this.#name = typeof options.name === 'string' ? options.name : 'indelible-js'
     this.#guard = new UnsavedGuard(options.preventUnsavedChanges ?? true)
     this.#connection = new Connection(
       {
@@ -216,13 +216,14 @@ export class IndelibleClient {
   }
 
   /**
-   * Signs out: closes the client, after which its handles show nothing any more. If edits are not
-   * saved, it asks first; resolves with whether it signed out.
+   * Signs out: closes the client, after which its handles show nothing any more. It asks first if
+   * edits are not saved, are lost and still in the status, or stand in a bound text box that keeps
+   * what was refused; resolves with whether it signed out.
    *
    * Rejects with code `unsaved` where there is nobody to ask.
    */
   async signOut({ pending = 'ask', confirm }: SignOutOptions = {}): Promise<boolean> {
-    const count = this.#unsaved
+    const count = this.#guard.count + this.#status.dropped.length
     if (pending === 'ask' && count > 0 && !this.#closed) {
       const goOn = confirm === undefined ? askByBrowser(count) : await confirm(this.#status)
       if (goOn === undefined) {
@@ -242,6 +243,7 @@ export class IndelibleClient {
     if (this.#closed) return
     this.#closed = true
     this.#unwatchTraps()
+    this.#guard.end()
     this.#connection.stop()
     const error = closedError()
     for (const entity of this.#entities.values()) entity.abandon(error, true)
@@ -263,6 +265,7 @@ export class IndelibleClient {
         return core()
       },
       pump: () => this.#pump(),
+      keep: boxes => this.#guard.keep(boxes),
       release: name => {
         this.#entities.delete(name)
         this.#carry(living => living.close(name))
@@ -288,13 +291,8 @@ export class IndelibleClient {
     }
   }
 
-  /** Edits and requests that are not known to be durable on the server. */
-  get #unsaved(): number {
-    return this.#status.pending + this.#requests.unsent
-  }
-
   #guardUnsaved(): void {
-    this.#guard.update(this.#unsaved)
+    this.#guard.update(this.#status.pending + this.#requests.unsent)
   }
 
   /** Loads the core if need be and keeps the connection going. */

@@ -30,7 +30,7 @@ async function callAll(object: object, type: { prototype: object }, calls: Calls
   }
 }
 
-const INTERNAL = ['locate', 'restart', 'abandon']
+const INTERNAL = ['locate', 'keepLetters', 'restart', 'abandon']
 
 /** Calls it with these arguments; nothing else than what the method itself says may go wrong. */
 function withArguments(...args: unknown[]): (method: Detached) => unknown {

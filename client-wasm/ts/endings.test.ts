@@ -201,6 +201,38 @@ test('signing out asks about unsaved edits, and empties every handle', async () 
   expect(await connect().signOut()).toBe(true)
 })
 
+test('signing out asks about what was lost, as long as it is in the status', async () => {
+  const client = connect()
+  const entity = client.entity<Member>('team/jane')
+  await entity.ready()
+  server.refusals = 1
+  entity.merge({ name: 'Refused' })
+  await expect(entity.saved()).rejects.toMatchObject({ name: 'PolicyError' })
+  expect(client.status).toMatchObject({ pending: 0, dropped: [{ pointer: '/name' }] })
+  await expect(client.signOut()).rejects.toMatchObject({ code: 'unsaved' })
+  expect(await client.signOut({ confirm: () => false })).toBe(false)
+  entity.merge({ name: 'Taken' })
+  await entity.saved()
+  expect(await client.signOut()).toBe(true)
+})
+
+test('edits of who was signed in before go to who waits for them, and to nobody else', async () => {
+  let token = 'good'
+  const client = connect({ token: () => token })
+  const entity = client.entity<Member>('team/jane')
+  await entity.ready()
+  server.deaf = true
+  entity.merge({ slogan: 'Mine' })
+  const saved = entity.saved()
+  await until(() => server.received.includes('propose'))
+  token = 'bob'
+  server.cut()
+  const dropped = [{ pointer: '/slogan', attempted: 'Mine' }]
+  await expect(saved).rejects.toMatchObject({ code: 'principal', dropped })
+  await until(() => client.principal?.id === 'bob' && entity.value !== undefined)
+  expect([client.status.dropped, entity.status.dropped]).toEqual([[], []])
+})
+
 test('a tab is guarded while something is unsaved, and only then', async () => {
   const listeners = new Set<(event: Event) => void>()
   vi.stubGlobal('document', {})

@@ -67,6 +67,13 @@ test('so does one without options', async () => {
   client.close()
 })
 
+test('other options that are wrong take nothing down', async () => {
+  const odd = { name: 5, wasm: null, token: 'good' } as unknown as ClientOptions
+  expect((await connect(odd).entity<{ name: string }>('team/jane').ready()).name).toBe('Jane')
+  const client = connect({ wasm: { values: new Uint8Array(8) } } as unknown as ClientOptions)
+  expect((await client.entity<{ name: string }>('team/jane').ready()).name).toBe('Jane')
+})
+
 test('without a WebSocket it is made, fails at the first connection, and can still come to be', async () => {
   vi.stubGlobal('WebSocket', undefined)
   const client = connect({ WebSocket: undefined } as unknown as ClientOptions)

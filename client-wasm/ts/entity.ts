@@ -40,6 +40,8 @@ export interface EntityHost {
   readonly core: Core | null
   /** Carries out what the core has to tell and to send. */
   pump(): void
+  /** A text box keeps letters that were refused (1), or does not any more (-1). */
+  keep(boxes: 1 | -1): void
   /** The entity is closed. */
   release(name: string): void
 }
@@ -291,6 +293,11 @@ export class Entity<T extends object = JsonObject> {
     if (this.#value === undefined || this.#ended !== null) return null
     if (this.#mode === 'replica') return this.#host.core?.locate(this.name, pointer) ?? null
     return locate(this.#value, pointer)
+  }
+
+  /** @internal A bound text box keeps letters that were refused, or does not any more. */
+  keepLetters(kept: boolean): void {
+    this.#host.keep(kept ? 1 : -1)
   }
 
   /** @internal Changes of the value; `false` when they do not fit. */

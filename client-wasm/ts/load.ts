@@ -67,14 +67,22 @@ async function readable(url: URL): Promise<BufferSource | URL> {
 
 /** Visitors, who have no token, hardly ever edit: the small core will do until it does not. */
 export function firstCore({ token, wasm }: ClientOptions): CoreName {
-  const given = wasm !== undefined && !isBoth(wasm)
+  const given = isGiven(wasm) && !isBoth(wasm)
   return given || (token !== undefined && token !== null) ? 'whole' : 'values'
 }
 
 export function coreSource(name: CoreName, { wasm }: ClientOptions): WasmSource | undefined {
-  return wasm !== undefined && isBoth(wasm) ? wasm[name] : wasm
+  if (!isGiven(wasm)) return undefined
+  return isBoth(wasm) ? wasm[name] : wasm
+}
+
+// Programs are written in JavaScript too: there may be `null`, or one of both.
+
+function isGiven<T>(wasm: T): wasm is NonNullable<T> {
+  return wasm !== undefined && wasm !== null
 }
 
 function isBoth(wasm: WasmSource | WasmSources): wasm is WasmSources {
-  return typeof wasm === 'object' && 'whole' in wasm
+  // Bytes have a method of the name `values`.
+  return typeof wasm === 'object' && ('whole' in wasm || Object.hasOwn(wasm, 'values'))
 }

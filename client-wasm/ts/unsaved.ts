@@ -17,7 +17,10 @@ const tab = globalThis as Tab
 
 /** The guard of one client. */
 export class UnsavedGuard {
-  readonly #enabled: boolean
+  #enabled: boolean
+  #pending = 0
+  /** How many text boxes keep letters that were refused. */
+  #boxes = 0
   #armed = false
   readonly #hold = (event: Event): void => {
     event.preventDefault()
@@ -29,9 +32,31 @@ export class UnsavedGuard {
     this.#enabled = enabled && tab.document !== undefined
   }
 
+  /** Edits, requests and boxes with letters that the server does not have. */
+  get count(): number {
+    return this.#pending + this.#boxes
+  }
+
   /** Guards the tab while anything is pending. */
   update(pending: number): void {
-    const armed = this.#enabled && pending > 0
+    this.#pending = pending
+    this.#arm()
+  }
+
+  /** A text box keeps letters that were refused (1), or does not any more (-1). */
+  keep(boxes: 1 | -1): void {
+    this.#boxes += boxes
+    this.#arm()
+  }
+
+  /** Nothing is guarded from here on. */
+  end(): void {
+    this.#enabled = false
+    this.#arm()
+  }
+
+  #arm(): void {
+    const armed = this.#enabled && this.count > 0
     if (armed === this.#armed) return
     this.#armed = armed
     if (armed) tab.addEventListener?.('beforeunload', this.#hold)

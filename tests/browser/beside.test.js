@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { field, launch, openAdmin, saved, valueOn } from './harness/browser.js'
+import { field, launch, openAdmin, picture, saved, valueOn } from './harness/browser.js'
 import { Server } from './harness/server.js'
 import { until } from './harness/until.js'
 
@@ -34,23 +34,24 @@ after(async () => {
 /**
  * Both write the name while the server is away.
  *
+ * @param {string} what that nobody wrote before
  * @returns {Promise<{ loser: Page, winner: Page, mine: string, stands: string, who: string }>}
  */
-async function race() {
+async function race(what) {
   await server.kill()
-  await field(alice, '/companyName').fill('Company of Alice')
-  await field(bob, '/companyName').fill('Company of Bob')
+  await field(alice, '/companyName').fill(`${what} of Alice`)
+  await field(bob, '/companyName').fill(`${what} of Bob`)
   await server.start()
   await Promise.all([saved(alice, 'settings'), saved(bob, 'settings')])
   const stands = await until('both show the same name', async () => {
     const [left, right] = await Promise.all([valueOn(alice, 'settings'), valueOn(bob, 'settings')])
     return left.companyName === right.companyName ? left.companyName : undefined
   })
-  const aliceWon = stands === 'Company of Alice'
+  const aliceWon = stands === `${what} of Alice`
   return {
     loser: aliceWon ? bob : alice,
     winner: aliceWon ? alice : bob,
-    mine: aliceWon ? 'Company of Bob' : 'Company of Alice',
+    mine: aliceWon ? `${what} of Bob` : `${what} of Alice`,
     who: aliceWon ? 'Alice' : 'Bob',
     stands,
   }
@@ -61,21 +62,8 @@ function beside(page) {
   return page.locator('[data-conflict="/companyName"]')
 }
 
-/**
- * @param {Page} page
- * @param {string} name
- */
-async function picture(page, name) {
-  const folder = process.env.INDELIBLE_PICTURES
-  if (folder === undefined) return
-  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-    await page.emulateMedia({ colorScheme })
-    await page.screenshot({ path: `${folder}/${name}-${colorScheme}.png` })
-  }
-}
-
 test('the one whose value does not stand reads who wrote what, and takes it back', async () => {
-  const { loser, winner, mine, stands, who } = await race()
+  const { loser, winner, mine, stands, who } = await race('Company')
   const notice = beside(loser)
   await notice.waitFor()
   const text = await notice.innerText()
@@ -93,4 +81,19 @@ test('the one whose value does not stand reads who wrote what, and takes it back
     return (await valueOn(winner, 'settings')).companyName === mine
   })
   assert.equal(await beside(winner).count(), 0, 'it was written by somebody who saw both')
+})
+
+test('in French, and the other value may be kept', async () => {
+  for (const page of [alice, bob]) await page.getByTitle('Français').click()
+  const { loser, winner, mine, stands, who } = await race('Firm')
+  const notice = beside(loser)
+  await notice.waitFor()
+  const text = await notice.innerText()
+  assert.match(text, new RegExp(`^${who} a écrit ici en même temps que vous`))
+  assert.ok(text.includes(mine) && text.includes(stands), text)
+  await picture(loser, 'beside-fr')
+  await notice.getByRole('button', { name: 'Laisser ainsi' }).click()
+  await until('the notice is gone', async () => (await notice.count()) === 0)
+  assert.equal(await field(loser, '/companyName').inputValue(), stands)
+  assert.equal((await valueOn(winner, 'settings')).companyName, stands)
 })

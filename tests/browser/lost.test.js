@@ -3,7 +3,16 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { field, launch, openAdmin, saved, shows, valueOn } from './harness/browser.js'
+import {
+  field,
+  fits,
+  launch,
+  openAdmin,
+  picture,
+  saved,
+  shows,
+  valueOn,
+} from './harness/browser.js'
 import { Server } from './harness/server.js'
 import { until } from './harness/until.js'
 
@@ -166,6 +175,35 @@ test('letters that are not accepted and forms that are not sent are asked for to
   await alice.close({ runBeforeUnload: true })
   await until('the browser asks', async () => asked.length === 2)
   assert.equal(await field(alice, '/name').inputValue(), 'Not sent yet')
+})
+
+test('signing out asks about them too, in two languages, and on a narrow screen', async () => {
+  const alice = await openAdmin(browser, server, { name: 'Alice', role: 'admin' })
+  await alice.setViewportSize({ width: 380, height: 700 })
+  const question = alice.getByRole('alertdialog')
+  const stay = () => question.getByRole('button').first().click()
+  await field(alice, '/contact/email').fill('not an address')
+  await alice.locator('[data-pointer="/contact/email"] .reason').waitFor()
+  await alice.getByRole('button', { name: 'Sign out' }).click()
+  assert.match(await question.innerText(), /values that were not accepted or not sent/)
+  await picture(alice, 'sign-out-en')
+  assert.ok(await fits(alice, 'dialog.question'), 'the question is as wide as the screen at most')
+  await stay()
+  assert.equal(await field(alice, '/contact/email').inputValue(), 'not an address')
+  await field(alice, '/contact/email').press('Escape')
+
+  await alice.goto(`${server.url}/demo/admin#/team/new`)
+  await field(alice, '/name').fill('Not sent yet')
+  await alice.getByTitle('Français').click()
+  await alice.getByRole('button', { name: 'Se déconnecter' }).click()
+  assert.match(await question.innerText(), /valeurs qui n’ont pas été acceptées ou envoyées/)
+  await picture(alice, 'sign-out-fr')
+  assert.ok(await fits(alice, 'dialog.question'), 'in French, too')
+  await stay()
+  assert.equal(await field(alice, '/name').inputValue(), 'Not sent yet')
+  await alice.getByRole('button', { name: 'Se déconnecter' }).click()
+  await question.getByRole('button', { name: 'Se déconnecter et les perdre' }).click()
+  await alice.locator('#name').waitFor()
 })
 
 test('the question before signing out says so when everything is saved meanwhile', async () => {

@@ -152,7 +152,13 @@ export class TestServer {
       socket.close(4401, 'bad token')
       return
     }
-    socket.send(hex(this.byValue ? frames.welcomeByValue : frames.welcome))
+    const frame = hex(this.byValue ? frames.welcomeByValue : frames.welcome)
+    if (token !== 'bob') {
+      socket.send(frame)
+      return
+    }
+    const { welcome } = decode(frame) as { welcome: Fields }
+    this.#send(socket, 'welcome', { ...welcome, principal: { id: 'bob', roles: ['editor'] } })
   }
 
   #open(socket: WebSocket, fields: Received): void {

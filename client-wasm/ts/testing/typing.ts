@@ -143,6 +143,8 @@ export class SharedText {
   present = true
   /** What to refuse. */
   refuses: (text: string) => boolean = () => false
+  /** How many boxes keep letters that were refused. */
+  kept = 0
   /** Whether the next earlier value is not known any more. */
   forgets = false
   readonly #seen = new WeakMap<object, readonly Letter[]>()
@@ -178,6 +180,10 @@ export class SharedText {
 
   tellStatus(): void {
     for (const listener of this.#statuses) listener()
+  }
+
+  keepLetters(kept: boolean): void {
+    this.kept += kept ? 1 : -1
   }
 
   locate(pointer: string): Located | null {

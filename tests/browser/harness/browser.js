@@ -174,3 +174,35 @@ export function shows(page, text) {
 export function stayed(page) {
   return page.evaluate(() => 'neverReloaded' in window)
 }
+
+/**
+ * Takes a picture of the page, light and dark, where somebody asked for pictures.
+ *
+ * @param {Page} page
+ * @param {string} name
+ */
+export async function picture(page, name) {
+  const folder = process.env.INDELIBLE_PICTURES
+  if (folder === undefined) return
+  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+    await page.emulateMedia({ colorScheme })
+    await page.screenshot({ path: `${folder}/${name}-${colorScheme}.png` })
+  }
+}
+
+/**
+ * Whether an element lies within the width of the screen, with everything in it.
+ *
+ * @param {Page} page
+ * @param {string} selector
+ * @returns {Promise<boolean>}
+ */
+export function fits(page, selector) {
+  return page.locator(selector).evaluate(element => {
+    const inside = [element, ...element.querySelectorAll('*')]
+    return inside.every(part => {
+      const { left, right } = part.getBoundingClientRect()
+      return left >= 0 && right <= innerWidth
+    })
+  })
+}

@@ -5,6 +5,7 @@ import { useState } from 'react'
 import { placeOf } from '../form/labels.ts'
 import type { Schema } from '../form/schema.ts'
 import { reasonOf, whyLost } from '../form/violations.ts'
+import { useGuard } from '../live/guard.ts'
 import { type Translate, useLanguage } from '../text/language.tsx'
 import { dismiss, NOTHING, readable, tell } from './lost.ts'
 
@@ -22,6 +23,7 @@ export function Lost({ entity, root, status, mayWrite }: Props) {
   const lost = tell(kept, status.dropped)
   if (lost !== kept) setKept(lost)
   const shown = readable(lost)
+  useGuard(shown.length > 0)
   if (shown.length === 0) return null
   return (
     <div className="notice lost" role="alert">

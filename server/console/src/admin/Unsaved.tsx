@@ -2,6 +2,7 @@
 
 import type { IndelibleClient } from 'indelible'
 import { useEffect, useRef } from 'react'
+import { useHoldsMore } from '../live/guard.ts'
 import { useClientStatus } from '../live/hooks.ts'
 import { useLanguage } from '../text/language.tsx'
 
@@ -13,6 +14,8 @@ interface Props {
 export function Unsaved({ client, answer }: Props) {
   const { t } = useLanguage()
   const { pending } = useClientStatus(client)
+  const more = useHoldsMore()
+  const safe = pending === 0 && !more
   const dialog = useRef<HTMLDialogElement>(null)
   useEffect(() => {
     dialog.current?.showModal()
@@ -29,18 +32,20 @@ export function Unsaved({ client, answer }: Props) {
         answer(false)
       }}
     >
-      <h2 id="unsaved-title">{t(pending === 0 ? 'sign-out.question' : 'sign-out.unsaved')}</h2>
-      <p id="unsaved-text">
-        {pending === 0
-          ? t('sign-out.saved')
-          : t(pending === 1 ? 'sign-out.unsaved.1' : 'sign-out.unsaved.n', { n: pending })}
-      </p>
+      <h2 id="unsaved-title">{t(safe ? 'sign-out.question' : 'sign-out.unsaved')}</h2>
+      <div id="unsaved-text">
+        {safe && <p>{t('sign-out.saved')}</p>}
+        {pending > 0 && (
+          <p>{t(pending === 1 ? 'sign-out.unsaved.1' : 'sign-out.unsaved.n', { n: pending })}</p>
+        )}
+        {more && <p>{t('sign-out.more')}</p>}
+      </div>
       <div className="actions">
         <button type="button" className="primary" onClick={() => answer(false)}>
           {t('sign-out.stay')}
         </button>
         <button type="button" className="quiet" onClick={() => answer(true)}>
-          {t(pending === 0 ? 'sign-out' : 'sign-out.discard')}
+          {t(safe ? 'sign-out' : 'sign-out.discard')}
         </button>
       </div>
     </dialog>

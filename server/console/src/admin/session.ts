@@ -6,6 +6,7 @@
  */
 
 import { IndelibleClient } from 'indelible'
+import { holdsMore } from '../live/guard.ts'
 
 export interface Session {
   readonly client: IndelibleClient
@@ -73,9 +74,11 @@ export function resume(): Session | null {
   return token === null ? null : start(token)
 }
 
-/** Signs out, unless there are edits to be saved first. */
-export async function end(session: Session, ask: Ask): Promise<boolean> {
-  if (!(await session.client.signOut({ confirm: ask }))) return false
+/** Signs out, unless there is something to be saved first. */
+export async function end({ client }: Session, ask: Ask): Promise<boolean> {
+  // What was lost and has been seen is no reason to ask.
+  if ((client.status.pending > 0 || holdsMore()) && !(await ask())) return false
+  await client.signOut({ pending: 'discard' })
   sessionStorage.removeItem(KEY)
   delete window.indelible
   return true

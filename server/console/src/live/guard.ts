@@ -1,13 +1,40 @@
-/** Asks before the tab is closed or reloaded while it holds what is nowhere else. */
+/** What a tab holds that is nowhere else: it asks before the tab is closed, or somebody signs out. */
 
-import { useEffect } from 'react'
+import { useEffect, useSyncExternalStore } from 'react'
 
-/** For what the client does not know of: letters that are not accepted, forms that are not sent. */
+let held = 0
+const listeners = new Set<() => void>()
+
+function change(by: number): void {
+  held += by
+  for (const listener of [...listeners]) listener()
+}
+
+/**
+ * For what the client does not know of: letters that are not accepted, forms that are not sent, and
+ * what was lost as long as it is on show.
+ */
 export function useGuard(active: boolean): void {
   useEffect(() => {
     if (!active) return
     const hold = (event: Event) => event.preventDefault()
     addEventListener('beforeunload', hold)
-    return () => removeEventListener('beforeunload', hold)
+    change(1)
+    return () => {
+      removeEventListener('beforeunload', hold)
+      change(-1)
+    }
   }, [active])
+}
+
+/** Whether the tab holds such a thing. */
+export function holdsMore(): boolean {
+  return held > 0
+}
+
+export function useHoldsMore(): boolean {
+  return useSyncExternalStore(listener => {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }, holdsMore)
 }

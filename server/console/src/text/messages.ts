@@ -11,6 +11,8 @@ export const en = {
   'sign-out.unsaved.1': 'One edit has not reached the server. If you sign out now, it is lost.',
   'sign-out.unsaved.n':
     '{n} edits have not reached the server. If you sign out now, they are lost.',
+  'sign-out.more':
+    'This page shows values that were not accepted or not sent. If you sign out now, they are lost.',
   'sign-out.saved': 'Everything is saved now.',
   'sign-out.stay': 'Stay',
   'sign-out.discard': 'Sign out and lose them',
@@ -230,6 +232,8 @@ export const fr: Readonly<Record<Text, string>> = {
     'Une modification n’est pas parvenue au serveur. Si vous vous déconnectez, elle est perdue.',
   'sign-out.unsaved.n':
     '{n} modifications ne sont pas parvenues au serveur. Si vous vous déconnectez, elles sont perdues.',
+  'sign-out.more':
+    'Cette page montre des valeurs qui n’ont pas été acceptées ou envoyées. Si vous vous déconnectez, elles sont perdues.',
   'sign-out.saved': 'Tout est enregistré maintenant.',
   'sign-out.stay': 'Rester',
   'sign-out.discard': 'Se déconnecter et les perdre',
