@@ -16,13 +16,15 @@ use crate::value;
 /// The mark: `{"key": …, "properties": {…}, "others": …, "items": …}`, each part where there is one.
 pub(super) const IDS: &str = "x-ids";
 
-/// Keywords that see the whole of a value.
-const SEEING: [&str; 5] = [
-    "const",
-    "enum",
-    "maxProperties",
-    "minProperties",
-    "uniqueItems",
+/// Keywords that compare a value with another one.
+const COMPARING: [&str; 2] = ["const", "enum"];
+
+/// Keywords that count what is in a value, and what they are called where they do not see ids. (The
+/// validator's own are quicker where there are none.)
+pub(super) const COUNTING: [(&str, &str); 3] = [
+    ("maxProperties", "x-maxProperties"),
+    ("minProperties", "x-minProperties"),
+    ("uniqueItems", "x-uniqueItems"),
 ];
 
 /// What is to be judged on whole values, for each node, with the marks.
@@ -48,7 +50,9 @@ impl Marker<'_> {
         };
         let mut marked = Map::new();
         for (keyword, value) in keywords {
-            marked.insert(keyword.clone(), self.keyword(keyword, value, id));
+            let counting = COUNTING.iter().find(|(known, _)| known == keyword);
+            let name = counting.map_or(keyword.as_str(), |(_, renamed)| renamed);
+            marked.insert(name.to_owned(), self.keyword(keyword, value, id));
         }
         // What a definition says depends on where it is said.
         let target = keywords.get("$ref").and_then(Value::as_str);
@@ -61,7 +65,9 @@ impl Marker<'_> {
                 None => drop(marked.insert("allOf".to_owned(), json!([target]))),
             }
         }
-        if SEEING.iter().any(|keyword| keywords.contains_key(*keyword)) {
+        let counting = COUNTING.iter().map(|(keyword, _)| keyword);
+        let mut seeing = COMPARING.iter().chain(counting);
+        if seeing.any(|keyword| keywords.contains_key(*keyword)) {
             marked.insert(IDS.to_owned(), ids);
         }
         Value::Object(marked)

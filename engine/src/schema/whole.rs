@@ -41,12 +41,11 @@ impl Whole {
                 }
             });
         }
-        if rules >= Rules::V2 {
-            for keyword in ["maxProperties", "minProperties", "uniqueItems"] {
-                options = options.with_keyword(keyword, move |beside, value, _| {
-                    seeing(keyword, value, beside.get(ids::IDS).unwrap_or(&Value::Null))
-                });
-            }
+        for (keyword, renamed) in ids::COUNTING {
+            options = options.with_keyword(renamed, move |beside, value, _| {
+                let ids = beside.get(ids::IDS).unwrap_or(&Value::Null);
+                seeing(keyword, value, ids)
+            });
         }
         let validator = options.build(schema).map_err(|error| error.to_string())?;
         Ok(Self { validator })
@@ -181,9 +180,13 @@ fn fault(error: &ValidationError<'_>) -> Fault {
     {
         pointer = pointer.child(name);
     }
+    let keyword = error.kind().keyword();
+    let stated = ids::COUNTING
+        .iter()
+        .find(|(_, renamed)| *renamed == keyword);
     Fault {
         pointer,
-        keyword: Cow::Owned(error.kind().keyword().to_owned()),
+        keyword: Cow::Owned(stated.map_or(keyword, |(stated, _)| stated).to_owned()),
         message: message(error.kind()),
     }
 }
