@@ -5,6 +5,8 @@ mod codes;
 #[cfg(feature = "whole-entity")]
 mod ids;
 #[cfg(feature = "whole-entity")]
+mod meta;
+#[cfg(feature = "whole-entity")]
 mod names;
 mod places;
 mod rules;

@@ -380,8 +380,10 @@ impl Serving<'_> {
         let deadline = self.deadline.as_mut()?;
         let left = clock::until(deadline.ends);
         if left.is_zero() {
-            let text = TokenError::Expired.text();
-            return Some(End::new(close_code::UNAUTHORIZED, text));
+            return Some(End::new(
+                close_code::UNAUTHORIZED,
+                TokenError::Expired.text(),
+            ));
         }
         if left <= deadline.notice && !deadline.noticed {
             deadline.noticed = true;

@@ -18,6 +18,7 @@ mod handshake;
 mod harness;
 mod http_form;
 mod http_reads;
+mod http_wire;
 mod http_writes;
 mod kept;
 mod kills;

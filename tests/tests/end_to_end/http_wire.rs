@@ -1,0 +1,207 @@
+//! Guards against heads that two readers take for two requests, and against connections that are held
+//! by what does not come, or closed before proxies close them.
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::harness::{Answer, PATIENCE, Running};
+use super::http_form::assert_problem;
+
+/// What is answered to bytes on a connection of their own.
+pub(super) async fn raw(authority: &str, parts: &[&[u8]]) -> Answer {
+    let mut socket = TcpStream::connect(authority).await.unwrap();
+    for part in parts {
+        socket.write_all(part).await.unwrap();
+    }
+    answer(&mut socket).await
+}
+
+/// The one answer on a connection that is closed after it.
+async fn answer(socket: &mut TcpStream) -> Answer {
+    let mut text = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut text));
+    read.await
+        .expect("the server closes the connection")
+        .unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {text}"));
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let mut headers = reqwest::header::HeaderMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        let name: reqwest::header::HeaderName = name.parse().unwrap();
+        headers.append(name, value.parse().unwrap());
+    }
+    Answer {
+        status: status.parse().unwrap(),
+        headers,
+        body: serde_json::from_str(body).unwrap_or(Value::from(body)),
+    }
+}
+
+#[tokio::test]
+async fn heads_that_say_two_things_are_refused() {
+    let server = Running::start().await;
+    let token = server.token("ada", &["editor"]);
+    let host = format!("Host: {}", server.authority);
+    let bearer = format!("Authorization: Bearer {token}");
+    for (line, fields, status) in [
+        ("GET /api/site HTTP/1.1", vec![host.as_str()], 200),
+        ("GET /api/site HTTP/1.0", vec![], 200),
+        ("GET http://example.org/api/site HTTP/1.1", vec![&host], 200),
+        ("OPTIONS * HTTP/1.1", vec![&host], 204),
+        ("GET /api/site HTTP/1.1", vec![], 400),
+        ("GET /api/site HTTP/1.1", vec![&host, &host], 400),
+        ("GET /api/site HTTP/1.1", vec!["Host: a b"], 400),
+        ("GET /api/site HTTP/1.1", vec!["Host:"], 400),
+        (
+            "GET /api/site HTTP/1.1",
+            vec!["Host: user@example.org"],
+            400,
+        ),
+        ("GET /api/site HTTP/1.1", vec!["Host: example.org:x"], 400),
+        ("GET /healthz HTTP/1.1", vec![], 400),
+        ("GET /demo/site HTTP/1.1", vec![], 400),
+        ("GET /api/site HTTP/1.1", vec![&host, &bearer, &bearer], 400),
+        (
+            "GET /api/site HTTP/1.1",
+            vec![&host, "Origin: http://a", "Origin: http://b"],
+            400,
+        ),
+        (
+            "GET /api/site HTTP/1.1",
+            vec![&host, "Idempotency-Key: a", "Idempotency-Key: b"],
+            400,
+        ),
+        (
+            "PUT /api/site HTTP/1.1",
+            vec![
+                &host,
+                "Content-Type: application/json",
+                "Content-Type: text/plain",
+            ],
+            400,
+        ),
+        (
+            "PUT /api/site HTTP/1.1",
+            vec![&host, "Content-Length: 1", "Content-Length: 2"],
+            400,
+        ),
+        (
+            "PUT /api/site HTTP/1.1",
+            vec![&host, "Transfer-Encoding: gzip, chunked"],
+            501,
+        ),
+        ("GET /api/site\u{7f} HTTP/1.1", vec![&host], 400),
+        ("GET /api/site HTTP/1.1", vec![&host, "no field"], 400),
+    ] {
+        let head = format!(
+            "{line}\r\n{}\r\nConnection: close\r\n\r\n",
+            fields.join("\r\n")
+        );
+        let head = head.replace("\r\n\r\nConnection", "\r\nConnection");
+        let answer = raw(&server.authority, &[head.as_bytes()]).await;
+        assert_eq!(answer.status, status, "{line} {fields:?}: {answer:?}");
+        if status >= 400 {
+            assert_eq!(
+                answer.header("content-type"),
+                "application/problem+json",
+                "{fields:?}"
+            );
+            assert_eq!(answer.body["status"], status, "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn heads_that_are_too_big_are_told_so() {
+    let server = Running::start().await;
+    let host = format!("Host: {}\r\n", server.authority);
+    let line = "GET /api/site HTTP/1.1\r\n";
+    let many = "X-Field: x\r\n".repeat(101);
+    let long = format!(
+        "GET /api/site?{} HTTP/1.1\r\n{host}\r\n",
+        "x".repeat(70_000)
+    );
+    let big = format!("{line}{host}X-Field: {}\r\n\r\n", "x".repeat(1_000_000));
+    for (head, status) in [
+        (format!("{line}{host}{many}\r\n"), 431),
+        (big, 431),
+        (long, 414),
+        ("nonsense\r\n\r\n".to_owned(), 400),
+    ] {
+        let answer = raw(&server.authority, &[head.as_bytes()]).await;
+        let code = if status == 400 {
+            "bad-request"
+        } else {
+            "too-big"
+        };
+        assert_problem(&answer, status, code);
+    }
+}
+
+/// Whether a connection on which nothing more is asked is closed in time; it waits for that.
+async fn is_closed(socket: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut rest)).await;
+    read.is_ok_and(|read| read.is_ok_and(|length| length == 0))
+}
+
+async fn ask(socket: &mut TcpStream, authority: &str) {
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ok\n") {
+        let mut part = [0; 1024];
+        let read = tokio::time::timeout(PATIENCE, socket.read(&mut part)).await;
+        match read.expect("it is answered").unwrap() {
+            0 => panic!("closed after {:?}", String::from_utf8_lossy(&answer)),
+            length => answer.extend_from_slice(&part[..length]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_may_rest_longer_than_a_head_may_take() {
+    // A head has no time at all once a connection has begun to rest, if the two are mixed up.
+    let short = std::time::Duration::from_secs(1);
+    let server = Running::with(|config| config.connections.idle_timeout = short).await;
+    let mut socket = TcpStream::connect(&server.authority).await.unwrap();
+    ask(&mut socket, &server.authority).await;
+    ask(&mut socket, &server.authority).await;
+    assert!(
+        is_closed(&mut socket).await,
+        "a connection that rests is closed in the end"
+    );
+
+    let server = Running::with(|config| config.connections.head_timeout = short).await;
+    let mut resting = TcpStream::connect(&server.authority).await.unwrap();
+    ask(&mut resting, &server.authority).await;
+    let mut stuck = TcpStream::connect(&server.authority).await.unwrap();
+    ask(&mut stuck, &server.authority).await;
+    stuck.write_all(b"GET /healthz HT").await.unwrap();
+    assert!(
+        is_closed(&mut stuck).await,
+        "a head that does not end is not waited for"
+    );
+    // By now a second has gone since the resting one was answered.
+    ask(&mut resting, &server.authority).await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_told_so() {
+    let short = std::time::Duration::from_secs(1);
+    let server = Running::with(|config| config.connections.body_timeout = short).await;
+    let head = format!(
+        "PUT /api/site HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
+        server.authority,
+        server.token("ada", &["editor"])
+    );
+    let answer = raw(&server.authority, &[head.as_bytes()]).await;
+    assert_problem(&answer, 408, "timeout");
+}
