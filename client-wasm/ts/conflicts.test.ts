@@ -67,4 +67,15 @@ describe('conflicts', () => {
     conflict?.keep('mine')
     expect(calls).toHaveLength(4)
   })
+
+  it('are not forgotten by a word that is none', () => {
+    const { own, calls, receive } = conflicts()
+    receive([REPORT])
+    for (const word of ['Mine', 'ours', undefined, true]) {
+      expect(() => own.list[0]?.keep(word as 'mine')).toThrow(
+        expect.objectContaining({ code: 'keep' }) as Error,
+      )
+    }
+    expect(calls).toEqual([])
+  })
 })

@@ -5,6 +5,7 @@
  */
 
 import type { Core } from './core.js'
+import { IndelibleError } from './errors.js'
 import { Listeners, type Notices } from './listeners.js'
 import type { JsonValue, Unsubscribe } from './types.js'
 
@@ -45,7 +46,8 @@ export interface Conflict {
   /**
    * `mine` writes our value again, as an ordinary edit; `theirs` forgets ours.
    *
-   * @throws PolicyError when our value may not be written any more.
+   * @throws PolicyError when our value may not be written any more; IndelibleError `keep` for
+   * anything but the two words.
    */
   keep(which: 'mine' | 'theirs'): void
 }
@@ -103,6 +105,10 @@ export class Conflicts {
   }
 
   #keep(pointer: string, which: 'mine' | 'theirs'): void {
+    // Anything else would forget our value without having been told to.
+    if (which !== 'mine' && which !== 'theirs') {
+      throw new IndelibleError('keep', `keep takes 'mine' or 'theirs', not ${String(which)}`)
+    }
     const { core, name } = this.#owner
     // One that ended meanwhile has nothing to decide.
     if (core === null || !this.#list.some(conflict => conflict.pointer === pointer)) return

@@ -50,6 +50,12 @@ const SILENT: Fault = {
   message: 'the server gives no sign of life: the connection to it is lost',
 }
 
+const MUTE: Fault = {
+  code: 'silent',
+  message:
+    'the connection opens, but the server says nothing through it: something on the way may not pass on what is sent',
+}
+
 /** Whom a connection serves. */
 export interface ConnectionSink {
   onConnecting(): void
@@ -101,6 +107,8 @@ export class Connection {
   #retryAt: number | null = null
   #welcomedAt: number | null = null
   #rejected: string | undefined = undefined
+  /** Why it was. */
+  #refusal: Fault | null = null
   /** Why the next connection asks for a token. */
   #reason: TokenReason = 'start'
   /** The token that the server has from us last. */
@@ -257,7 +265,7 @@ export class Connection {
     }
     if (attempt !== this.#attempt) return
     if (token !== undefined && token === this.#rejected) {
-      this.#giveUp(fault('unauthorized', 'the server does not accept the token'))
+      this.#giveUp(this.#refusal ?? unauthorized(''))
       return
     }
     this.#presented = token
@@ -323,7 +331,7 @@ export class Connection {
     let opened = false
     this.#timer = setTimeout(() => {
       if (!opened) void this.#explain()
-      this.restart('no welcome in time')
+      this.restart('no welcome in time', opened ? MUTE : null)
     }, HANDSHAKE_MS)
     socket.addEventListener('open', () => {
       if (attempt !== this.#attempt) return
@@ -365,7 +373,7 @@ export class Connection {
       this.#lost(closing(event.code))
       return
     }
-    const refusal = fault('unauthorized', 'the server does not accept the token, or not any more')
+    const refusal = unauthorized(event.reason)
     const renewable = typeof this.#token === 'function' && this.#rejected === undefined
     const token = this.#presented
     if (!renewable || token === undefined) {
@@ -374,6 +382,7 @@ export class Connection {
     }
     // It may merely have run out: ask for another one, and give up if that is refused as well.
     this.#rejected = token
+    this.#refusal = refusal
     this.#reason = 'rejected'
     this.#welcomedAt = null
     this.#sink.onClosed(refusal, false)
@@ -447,6 +456,12 @@ function globalWebSocket(): WebSocketConstructor {
 function fault(code: string, message: string, cause?: unknown): Fault {
   const why = cause instanceof Error ? `: ${cause.message}` : ''
   return { code, message: message + why }
+}
+
+/** Why the server does not take the token: the one reason for closing that is a sentence for people. */
+function unauthorized(reason: string): Fault {
+  const why = reason === '' ? '' : `: ${reason}`
+  return fault('unauthorized', `the server does not accept the token, or not any more${why}`)
 }
 
 /** What the server means by closing, for people; its own reason is for its log. */

@@ -53,6 +53,18 @@ test('another path', async () => {
 test('a server below a path of a proxy', async () => {
   const authority = await indelible('welcome', '/live/healthz')
   expect(await codeAt(`ws://${authority}/live/sync`)).toBe('no-upgrade')
+  expect((await diagnose(`ws://${authority}/live/snyc`))?.message).toMatch(
+    /\/live\/snyc.*\/live\/sync$/,
+  )
+})
+
+test('a proxy with nothing behind it', async () => {
+  for (const status of [502, 503, 504]) {
+    const authority = await serve((_, response) => response.writeHead(status).end('Bad Gateway'))
+    const found = await diagnose(`ws://${authority}/sync`)
+    expect(found?.code).toBe('unreachable')
+    expect(found?.message).toContain('a proxy answers')
+  }
 })
 
 test('a page that is not let in learns the option that lets it in', async () => {

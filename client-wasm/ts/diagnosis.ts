@@ -14,6 +14,9 @@ const ANSWER_MS = 10_000
 /** What a server says in its header of this name: whether pages of our origin may connect. */
 const HEADER = 'indelible-origin'
 
+/** What proxies answer for a server that they do not reach. */
+const BEHIND = [502, 503, 504]
+
 interface Place {
   readonly navigator?: { readonly onLine?: boolean }
   readonly location?: { readonly origin?: string }
@@ -23,6 +26,8 @@ type Found =
   /** An Indelible server is there. */
   | 'welcome'
   | 'refused'
+  /** A proxy is there that reaches nothing behind it. */
+  | 'gateway'
   /** Something else is there, or something that does not let us read what it says. */
   | 'other'
   | 'nothing'
@@ -40,26 +45,32 @@ export async function diagnose(url: string): Promise<Fault | null> {
   const root = new URL('/healthz', http)
   let found = await ask(beside, place.location?.origin)
   let ours = found === 'welcome' || found === 'refused'
-  const rightPath = ours && pathname.endsWith('/sync')
+  let sync = new URL('sync', http).pathname
   if (!ours && beside.href !== root.href) {
     found = await ask(root, place.location?.origin)
     ours = found === 'welcome' || found === 'refused'
+    if (ours) sync = '/sync'
   }
   switch (found) {
     case 'welcome':
-      return rightPath
+      return pathname === sync
         ? fault(
             'no-upgrade',
             `${origin} answers, but WebSocket connections to it fail: a proxy or filter on the way may not let them pass`,
           )
         : fault(
             'wrong-path',
-            `there is an Indelible server at ${origin}, but not at the path ${pathname}: it takes connections at /sync`,
+            `there is an Indelible server at ${origin}, but not at the path ${pathname}: it takes connections at ${sync}`,
           )
     case 'refused':
       return fault(
         'origin-refused',
         `the server at ${origin} does not let pages of ${place.location?.origin} connect; started with --allow-origin ${place.location?.origin} it does`,
+      )
+    case 'gateway':
+      return fault(
+        'unreachable',
+        `a proxy answers at ${origin}, but reaches no server behind it: the server may not be running`,
       )
     case 'other':
       return fault(
@@ -81,6 +92,7 @@ async function ask(healthz: URL, origin: string | undefined): Promise<Found> {
   const readable = await get(healthz, 'cors')
   const said = readable?.headers.get(HEADER)
   if (said === 'welcome' || said === 'refused') return said
+  if (readable !== null && BEHIND.includes(readable.status)) return 'gateway'
   // A foreign server lets no page read it; that it is there can be seen all the same.
   return readable !== null || (await get(healthz, 'no-cors')) !== null ? 'other' : 'nothing'
 }

@@ -430,14 +430,19 @@ export class Entity<T extends object = JsonObject> {
 }
 
 /** Whether a splice says something that can be done, before the core takes it on trust. */
-function assertSplice({ index, remove, insert }: Splice, pointer: string): void {
+function assertSplice(splice: Splice | undefined, pointer: string): void {
+  const { index, remove, insert } = splice ?? {}
   if (typeof insert !== 'string') {
     throw new JsonError(pointer, 'what is inserted in a text must be a string')
   }
   // For halves of surrogate pairs.
   toJson(insert, pointer)
-  if (![index, remove].every(count => Number.isInteger(count) && count >= 0 && count < 2 ** 32)) {
-    throw new IndelibleError('document', 'the splice is not inside the text')
+  for (const [name, count] of Object.entries({ index, remove })) {
+    if (typeof count === 'number' && Number.isInteger(count) && count >= 0 && count < 2 ** 32) {
+      continue
+    }
+    const message = `${name} is ${String(count)}: the splice is not inside the text at ${pointer}`
+    throw new IndelibleError('document', message)
   }
 }
 

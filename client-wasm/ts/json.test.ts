@@ -24,6 +24,7 @@ holes[2] = 3
 const INEXACT: readonly (readonly [string, unknown, RegExp])[] = [
   ['a promise', Promise.resolve(1), /a Promise: await it first/],
   ['a map', new Map([[1, 2]]), /a Map/],
+  ['an object of the language', Math, /a Math/],
   ['a set', new Set([1]), /a Set/],
   ['an instance', new Point(), /a Point/],
   ['an error', new Error('x'), /a Error/],

@@ -148,6 +148,8 @@ function string(text: string, at: string): string {
 
 /** Whether an object is nothing but its own properties; one of another window counts. */
 function isPlain(object: object): boolean {
+  // `Math`, `arguments` and other objects of the language itself say what they are.
+  if (Object.prototype.toString.call(object) !== '[object Object]') return false
   const prototype: unknown = Object.getPrototypeOf(object)
   if (prototype === null || prototype === Object.prototype) return true
   return (
@@ -158,6 +160,8 @@ function isPlain(object: object): boolean {
 }
 
 function nameOf(object: object): string {
+  const word = Object.prototype.toString.call(object).slice('[object '.length, -1)
+  if (word !== 'Object') return `a ${word}`
   const name = (object as { readonly constructor?: { readonly name?: unknown } }).constructor?.name
   return typeof name === 'string' && name !== '' ? `a ${name}` : 'an instance of a class'
 }
