@@ -3,11 +3,18 @@
 import { type FormEvent, useEffect, useState } from 'react'
 import { Logo } from '../text/Logo.tsx'
 import { LanguageToggle, useLanguage } from '../text/language.tsx'
-import { looksLikeToken, offersNames, tokenFor } from './session.ts'
+import type { Text } from '../text/messages.ts'
+import { looksLikeToken, offersNames, SignInError, tokenFor } from './session.ts'
 
 interface Props {
   readonly onToken: (token: string) => void
-  readonly notice: string | null
+  readonly notice: Text | null
+}
+
+interface Problem {
+  readonly text: Text
+  /** For whoever is asked for help: it is the same in every language. */
+  readonly code?: string
 }
 
 type Way = 'name' | 'token'
@@ -16,7 +23,7 @@ export function SignIn({ onToken, notice }: Props) {
   const { t } = useLanguage()
   const [named, setNamed] = useState<boolean | null>(null)
   const [way, setWay] = useState<Way>('token')
-  const [problem, setProblem] = useState<string | null>(notice)
+  const [problem, setProblem] = useState<Problem | null>(notice && { text: notice })
   useEffect(() => {
     void offersNames().then(offered => {
       setNamed(offered)
@@ -31,9 +38,10 @@ export function SignIn({ onToken, notice }: Props) {
     try {
       const token = way === 'token' ? text('token') : await tokenFor(text('name'), text('role'))
       if (looksLikeToken(token)) onToken(token)
-      else setProblem(t('sign-in.token.bad'))
+      else setProblem({ text: 'sign-in.token.bad' })
     } catch (error) {
-      setProblem(t('sign-in.failed', { reason: (error as Error).message }))
+      if (!(error instanceof SignInError)) throw error
+      setProblem(error)
     }
   }
 
@@ -65,7 +73,7 @@ export function SignIn({ onToken, notice }: Props) {
             {way === 'name' ? <NameFields /> : <TokenField />}
             {problem !== null && (
               <p className="reason" role="alert">
-                {problem}
+                {t(problem.text)} {problem.code && <code>({problem.code})</code>}
               </p>
             )}
             <button type="submit" className="primary">

@@ -72,7 +72,9 @@ function Workspace({ session, leave, renew }: WorkspaceProps) {
   const route = useRoute()
   const status = useClientStatus(client)
   if (status.error?.code === 'unauthorized') {
-    return <SignIn notice={t('sign-in.expired')} onToken={renew} />
+    return (
+      <SignIn notice={session.accepted ? 'sign-in.expired' : 'sign-in.unknown'} onToken={renew} />
+    )
   }
   return (
     <>

@@ -7,11 +7,14 @@
 
 import { IndelibleClient } from 'indelible'
 import { holdsMore } from '../live/guard.ts'
+import type { Text } from '../text/messages.ts'
 
 export interface Session {
   readonly client: IndelibleClient
   /** Shown at every connection; another one of the same person may take its place. */
   token: string
+  /** Whether the server has let this token in since it was pasted, asked for or read back. */
+  accepted: boolean
 }
 
 declare global {
@@ -34,7 +37,10 @@ export function start(token: string): Session {
     token: () => session.token,
     name: 'indelible-admin',
   })
-  const session: Session = { client, token }
+  const session: Session = { client, token, accepted: false }
+  client.subscribe(({ state }) => {
+    if (state !== 'offline' && state !== 'connecting') session.accepted = true
+  })
   window.indelible = { client }
   return session
 }
@@ -50,6 +56,7 @@ export async function renew(session: Session, token: string, ask: Ask): Promise<
   if (subjectOf(token) === subjectOf(session.token)) {
     sessionStorage.setItem(KEY, token)
     session.token = token
+    session.accepted = false
     session.client.connect()
     return session
   }
@@ -95,13 +102,46 @@ export async function offersNames(): Promise<boolean> {
   }
 }
 
+/** Why no token could be had: a sentence of ours, and beside it what a report of it should name. */
+export class SignInError extends Error {
+  readonly text: Text
+  readonly code: string
+
+  constructor(text: Text, code: string) {
+    super(`${text} (${code})`)
+    this.text = text
+    this.code = code
+  }
+}
+
+/** @throws {SignInError} */
 export async function tokenFor(name: string, role: string): Promise<string> {
-  const answer = await fetch('/dev/token', {
+  const request = fetch('/dev/token', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ name, role }),
   })
-  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`)
-  const { token } = (await answer.json()) as { token: string }
-  return token
+  const answer = await request.catch(() => {
+    throw new SignInError('trouble.unreachable', 'unreachable')
+  })
+  const said = await bodyOf(answer)
+  if (answer.ok && typeof said.token === 'string') return said.token
+  throw refusal(answer.status, said.code)
+}
+
+/** What an answer says; nothing if it is no JSON, as that of a proxy may be. */
+async function bodyOf(answer: Response): Promise<{ token?: unknown; code?: unknown }> {
+  try {
+    return Object(await answer.json())
+  } catch {
+    return {}
+  }
+}
+
+/** What it means that no token came: the server names its reasons, others only have a status. */
+function refusal(status: number, code: unknown): SignInError {
+  if (typeof code !== 'string') return new SignInError('trouble.not-indelible', String(status))
+  // This is how the server hides names from all that is not surely on its own machine.
+  if (code === 'not-found') return new SignInError('sign-in.elsewhere', `${status} ${code}`)
+  return new SignInError('sign-in.refused', `${status} ${code}`)
 }

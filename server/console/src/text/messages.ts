@@ -32,7 +32,10 @@ export const en = {
   'sign-in.token.help': 'Make one with: {command}',
   'sign-in.token.bad': 'This is not a token. It has three parts with dots between them.',
   'sign-in.expired': 'Your token is no longer accepted. Please sign in again.',
-  'sign-in.failed': 'Signing in did not work: {reason}',
+  'sign-in.unknown': 'The server does not accept this token. Please sign in with another.',
+  'sign-in.elsewhere':
+    'Signing in by name works only on the server’s own machine, under the address that the server names when it starts, and not through a proxy that changes it. Open that address, or sign in with a token.',
+  'sign-in.refused': 'The server gives no token for this name and role.',
 
   'nav.label': 'Content',
   'nav.settings': 'Settings',
@@ -254,7 +257,10 @@ export const fr: Readonly<Record<Text, string>> = {
   'sign-in.token.help': 'Pour en créer un : {command}',
   'sign-in.token.bad': 'Ce n’est pas un jeton : il a trois parties séparées par des points.',
   'sign-in.expired': 'Votre jeton n’est plus accepté. Veuillez vous reconnecter.',
-  'sign-in.failed': 'La connexion a échoué : {reason}',
+  'sign-in.unknown': 'Le serveur n’accepte pas ce jeton. Veuillez vous connecter avec un autre.',
+  'sign-in.elsewhere':
+    'La connexion par nom n’est possible que sur la machine du serveur, à l’adresse qu’il indique à son démarrage, et non à travers un proxy qui la change. Ouvrez cette adresse, ou connectez-vous avec un jeton.',
+  'sign-in.refused': 'Le serveur ne donne pas de jeton pour ce nom et ce rôle.',
 
   'nav.label': 'Contenu',
   'nav.settings': 'Réglages',
