@@ -74,6 +74,7 @@ export function ScalarField({ schema, control, path, label, required, once = fal
   const reason = unaccepted?.reason ?? source.problems?.get(pointer(path))
   const reasonId = `${id}-reason`
   const helpId = `${id}-help`
+  const formId = `${id}-form`
 
   const put = (next: Json | undefined, typed: string) => {
     try {
@@ -97,7 +98,13 @@ export function ScalarField({ schema, control, path, label, required, once = fal
     setUnaccepted(error === null ? null : { text: typed, reason: reasonOf(error, t) })
   }
 
-  const described = [reason && reasonId, schema.description && helpId].filter(Boolean).join(' ')
+  const described = [
+    reason && reasonId,
+    reason && showsForm(schema) && formId,
+    schema.description && helpId,
+  ]
+    .filter(Boolean)
+    .join(' ')
   const shared = {
     id,
     name: pointer(path),
@@ -184,7 +191,34 @@ export function ScalarField({ schema, control, path, label, required, once = fal
           )}
         </p>
       )}
+      {reason !== undefined && showsForm(schema) && (
+        <p className="help" id={formId}>
+          <ExpectedForm schema={schema} />
+        </p>
+      )}
     </div>
+  )
+}
+
+function exampleOf({ examples }: Schema): string | undefined {
+  return examples?.find(one => typeof one === 'string')
+}
+
+/** Whether there is more to say of a pattern than the description does, which stands there already. */
+function showsForm(schema: Schema): boolean {
+  const described = schema.description !== undefined && exampleOf(schema) === undefined
+  return schema.pattern !== undefined && !described
+}
+
+/** What a text with a pattern looks like: an example at best, the pattern itself at worst. */
+function ExpectedForm({ schema }: { schema: Schema }) {
+  const { t } = useLanguage()
+  const example = exampleOf(schema)
+  if (example !== undefined) return t('field.example', { example })
+  return (
+    <>
+      {t('field.pattern')} <code>{schema.pattern}</code>
+    </>
   )
 }
 

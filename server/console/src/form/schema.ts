@@ -35,6 +35,7 @@ export interface Schema {
   readonly enum?: readonly Json[]
   readonly format?: string
   readonly default?: Json
+  readonly examples?: readonly Json[]
   readonly minimum?: number
   readonly maximum?: number
   readonly maxLength?: number

@@ -12,20 +12,41 @@ function isText(key: string): key is Text {
 export function explain(violation: Violation, t: Translate): string {
   const key = `rule.${violation.rule}`
   if (!isText(key)) return violation.message
+  if (violation.rule === 'format') return t(formatOf(violation) ?? key)
   const bound = boundOf(violation)
+  if (bound === null) return t(key)
   const bounded = `rule.${violation.rule}.bound`
-  return bound !== null && isText(bounded) ? t(bounded, { bound }) : t(key)
+  const one = `${bounded}.${bound}`
+  return isText(one) ? t(one) : isText(bounded) ? t(bounded, { bound }) : t(key)
+}
+
+/** What the engine's sentences say a text must be, and what we say when it is not. */
+const FORMATS: readonly [must: string, text: Text][] = [
+  ['a date such as 2026-02-03', 'format.date'],
+  ['a date and time such as 2026-02-03T04:05:06Z', 'format.date-time'],
+  ['an email address', 'format.email'],
+  ['a host name such as www.example.org', 'format.hostname'],
+  ['an IPv4 address such as 192.0.2.1', 'format.ipv4'],
+  ['an IPv6 address such as 2001:db8::1', 'format.ipv6'],
+  ['a time with its offset such as 04:05:06Z', 'format.time'],
+  ['an address with its scheme such as https://example.org/', 'format.uri'],
+  ['a UUID', 'format.uuid'],
+]
+
+function formatOf({ message }: Violation): Text | undefined {
+  return FORMATS.find(([must]) => message.endsWith(`must be ${must}`))?.[1]
 }
 
 /** What the engine's sentences begin with where they go on with a bound. */
 const BEFORE_BOUNDS =
-  /^.*?\bmust (?:have(?: at most)?|be(?: one of| less than| more than| a multiple of)?|match the pattern) /
+  /^.*?\bmust (?:have(?: at most)?|be(?: one of| less than| more than| a multiple of)?) /
 
 /** The bound that a rule is about, as the sentence of the violation says it. */
 function boundOf({ rule, message }: Violation): string | null {
+  if (message.endsWith('must not be empty')) return '1'
   const rest = message.replace(BEFORE_BOUNDS, '')
   if (rest === message) return null
-  if (rule === 'pattern' || rule === 'enum') return rest
+  if (rule === 'enum') return rest
   return /-?\d[\d.e+-]*/.exec(rest)?.[0] ?? null
 }
 
