@@ -28,6 +28,8 @@ pub struct EditOptions {
     pub absent: merge::Absent,
     /// The state that the body was made from; without it, the present one.
     pub revision: Option<u64>,
+    /// Whether items that a list never held are made under the ids that the body gives.
+    pub remake: bool,
 }
 
 /// A part of a text that is to be replaced.

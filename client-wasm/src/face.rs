@@ -134,6 +134,7 @@ impl Session {
                 Absent::Stays
             },
             revision: base.map(|revision| revision as u64),
+            remake: false,
         };
         let edited = self
             .0

@@ -328,6 +328,7 @@ impl Replica {
         let options = MergeOptions {
             protected: options.protected,
             absent: options.absent,
+            remake: options.remake,
             base,
             limits: author.limits.clone(),
             ..MergeOptions::default()

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::pair::{JANE, NOW, Pair};
 use crate::server::{Server, entity};
 
-fn gone(code: &str) -> ServerFrame {
+pub(crate) fn gone(code: &str) -> ServerFrame {
     ServerFrame::Gone {
         entity: entity(JANE),
         code: code.to_owned(),
     }
 }
 
-fn snapshot(pair: &Pair) -> ServerFrame {
+pub(crate) fn snapshot(pair: &Pair) -> ServerFrame {
     let log = &pair.server.logs[&entity(JANE)];
     ServerFrame::Snapshot {
         entity: entity(JANE),

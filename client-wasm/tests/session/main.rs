@@ -1,6 +1,7 @@
 //! Guards against edits that get lost, doubled or shown without being kept: the session against a
 //! server in miniature, with every loss of connection that matters.
 
+mod back;
 mod conflicts;
 mod doubled;
 mod gone;

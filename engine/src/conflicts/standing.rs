@@ -91,6 +91,17 @@ impl Entity {
         None
     }
 
+    /// Whether the document has an object at a place, be it deleted or not.
+    #[must_use]
+    pub fn ever_held(&self, object: &Pointer) -> bool {
+        let mut tokens = object.tokens().iter();
+        let found = tokens.try_fold(ObjId::Root, |holder, token| {
+            let (stored, id) = self.doc.get(&holder, token.as_str()).ok()??;
+            stored.is_object().then_some(id)
+        });
+        found.is_some()
+    }
+
     /// The id of the actor that made a change of the document.
     #[must_use]
     pub fn maker(&self, change: Hash) -> Option<Vec<u8>> {

@@ -64,6 +64,7 @@ fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
             is_former: false,
         }),
         revive: false,
+        remake: false,
         creation: false,
         limits: care.limits.clone(),
     }

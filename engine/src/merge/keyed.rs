@@ -215,7 +215,7 @@ impl Merger<'_, '_> {
                         items.push(Item::Present(row, map));
                     }
                 }
-                None if self.options.creation || self.source != Source::Body => {
+                None if self.makes_named() => {
                     items.push(Item::New(id.to_owned(), map));
                 }
                 None => {

@@ -82,9 +82,10 @@ pub struct MergeOptions {
     pub remove: Vec<Pointer>,
     /// The state that the body was made from; without it, the present.
     pub base: Option<Base>,
-    /// Whether the body tells of an earlier state: deleted items that it has are undeleted, and
-    /// items that the list never held are made under the ids that the body gives.
+    /// Whether the body tells of an earlier state: deleted items that it has are undeleted.
     pub revive: bool,
+    /// Whether items that the list never held are made under the ids that the body gives.
+    pub remake: bool,
     /// Whether this is the creation: `create` fields may be written and given item ids are kept.
     pub creation: bool,
     /// What one change may hold; what is more goes into further ones.
@@ -296,6 +297,11 @@ struct Target<'a> {
 }
 
 impl Merger<'_, '_> {
+    /// Whether items that the list never held keep the ids that the body gives them.
+    fn makes_named(&self) -> bool {
+        self.options.creation || self.options.remake || self.source != Source::Body
+    }
+
     /// Commits what was written, unless there were faults.
     fn finish(self) -> Result<(Option<ChangeHash>, Vec<Pointer>), MergeError> {
         if !self.violations.is_empty() {

@@ -195,6 +195,23 @@ fn unknown_items_are_errors() {
     );
 }
 
+#[test]
+fn unknown_items_are_made_where_that_is_asked_for() {
+    let entity = thing();
+    let (a, b, c) = (json!({"id":"i1"}), json!({"id":"i2"}), json!({"id":"i3"}));
+    let body = json!({ "items": [a, b, c, { "id": "never", "name": "new" }] });
+    let options = MergeOptions {
+        remake: true,
+        ..keep()
+    };
+    assert!(!entity.ever_held(&"/items/never".parse().expect("a pointer")));
+    let (after, pointers) = put(&entity, &body, &options);
+    assert_eq!(pointers, ["/items/never"]);
+    assert_eq!(after.presented()["items"][3]["id"], "never");
+    let (deleted, _) = put(&after, &json!({ "items": [a, b, c] }), &keep());
+    assert!(deleted.ever_held(&"/items/never".parse().expect("a pointer")));
+}
+
 /// The fixture after somebody deleted an item and an entry of an open map, and the value before.
 fn without_an_item() -> (Entity, Base) {
     let entity = thing();
