@@ -198,10 +198,12 @@ export class Entity<T extends object = JsonObject> {
 
   /**
    * Writes something again that was dropped: at the same place, into an item or entry of an open map
-   * that is undeleted for it where that is needed. Of a text, all of it as it stood here then.
+   * that is undeleted for it where that is needed, or made again with all that was dropped of it if
+   * nobody else ever had it. Of a text, all of it as it stood here then.
    *
    * @throws PolicyError like `merge`. IndelibleError `nothing-to-bring-back` for what is no value
-   * of its own: a removal, a place in a list, an element or an increment.
+   * of its own (a removal, a place in a list, an element or an increment), and for what cannot be
+   * made again.
    */
   bringBack(dropped: Dropped): MergeResult {
     const body = toJson(dropped)
