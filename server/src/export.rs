@@ -57,9 +57,12 @@ pub enum ExportError {
     /// The file is there, and was not to be replaced.
     #[error("{} is there already; --force replaces it", .0.display())]
     Exists(PathBuf),
-    /// The file is one that belongs to the data directory.
-    #[error("{} belongs to the data directory, which the export is read from", .0.display())]
+    /// The file is one that belongs to a data directory.
+    #[error("{} belongs to a data directory: an export never replaces it", .0.display())]
     Input(PathBuf),
+    /// What is there is no file: a device, a pipe, a directory.
+    #[error("{} is there and is no file", .0.display())]
+    NotAFile(PathBuf),
     /// The file cannot be written.
     #[error("cannot write {}", path.display())]
     Io {
@@ -92,6 +95,9 @@ pub fn export(
     if belongs_to(data, file) {
         return Err(ExportError::Input(file.to_owned()));
     }
+    if file.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(ExportError::NotAFile(file.to_owned()));
+    }
     if existing == Existing::Keep && file.symlink_metadata().is_ok() {
         return Err(ExportError::Exists(file.to_owned()));
     }
@@ -99,12 +105,8 @@ pub fn export(
         path: file.to_owned(),
         source,
     };
-    let folder = match file.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
     // It holds everything that ever was, so it is as private as the store: the mode is 0600.
-    let mut part = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut part = tempfile::NamedTempFile::new_in(folder_of(file)).map_err(failed)?;
     let mut out = BufWriter::new(part.as_file_mut());
     let exported = write(store, &mut out, made, file)?;
     out.flush().map_err(failed)?;
@@ -123,19 +125,23 @@ pub fn export(
     }
 }
 
-/// Whether a path leads to a file of a data directory, or would make one under such a name.
+/// Whether a path leads to a file of this data directory, or to one of any under its own name.
 fn belongs_to(data: &Path, file: &Path) -> bool {
     let names = [STORE_FILE, KEY_FILE];
     let identity = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
-    let is_one = |name: &str| match identity(file) {
-        Some(found) => identity(&data.join(name)) == Some(found),
-        None => {
-            let folder = file.parent().filter(|folder| *folder != Path::new(""));
-            file.file_name().is_some_and(|named| named == name)
-                && identity(folder.unwrap_or(Path::new("."))) == identity(data)
-        }
-    };
-    names.into_iter().any(is_one)
+    let found = identity(file);
+    let is_ours = |name: &&str| found.is_some() && found == identity(&data.join(name));
+    let folder = folder_of(file);
+    names.iter().any(is_ours)
+        || names.iter().any(|name| file.ends_with(name))
+            && (identity(folder) == identity(data) || folder.join(STORE_FILE).exists())
+}
+
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
 }
 
 fn write(

@@ -39,6 +39,8 @@ pub fn start() {
         .with_target(false)
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal())
+        // Told on standard error too, which is what cannot be written then: that would panic.
+        .log_internal_errors(false)
         .try_init();
     if started.is_err() {
         tracing::debug!("logging was started already");

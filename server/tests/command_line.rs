@@ -358,11 +358,19 @@ fn every_mistake_in_a_schema_folder_is_shown_with_its_place() {
 
 /// Starts a server on a free port and waits until it says where it is.
 fn serve(data: &Path, more: &[&str]) -> (Child, String, BufReader<ChildStdout>) {
+    serve_logging(data, more, Stdio::piped())
+}
+
+fn serve_logging(
+    data: &Path,
+    more: &[&str],
+    log: Stdio,
+) -> (Child, String, BufReader<ChildStdout>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_indelible"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data", path(data)])
         .args(more)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(log)
         .spawn()
         .unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -423,6 +431,16 @@ fn nothing_is_said_to_a_reader_that_went_away() {
         .unwrap();
     assert_eq!(text(&output.stderr), "");
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_server_goes_on_when_nobody_reads_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (mut child, _address, _stdout) = serve_logging(dir.path(), &["--dev"], writer.into());
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -92,10 +92,20 @@ fn an_export_does_not_replace_what_it_is_made_of() {
             let words = [&["export", "--data", ".", "--out", out], force].concat();
             let reason = failed(dir, &words);
             assert!(
-                reason.contains("belongs to the data directory"),
+                reason.contains("belongs to a data directory"),
                 "{out}: {reason}"
             );
         }
+    }
+    assert_eq!(state(dir), before);
+    // Nor is the key of another server replaced, nor what is no file.
+    let other = data();
+    let key = other.path().join("token.key");
+    fs::write(&key, "1".repeat(64)).unwrap();
+    let key = key.to_str().unwrap();
+    for (out, why) in [(key, "a data directory"), ("/dev/null", "no file")] {
+        let reason = failed(dir, &["export", "--data", ".", "--out", out, "--force"]);
+        assert!(reason.contains(why), "{out}: {reason}");
     }
     assert_eq!(state(dir), before);
 }
