@@ -21,6 +21,7 @@ pub(crate) mod problem;
 mod query;
 pub(crate) mod request;
 mod turned_away;
+mod unread;
 mod upgrade;
 mod validators;
 mod wire;
@@ -92,6 +93,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(api)
         .merge(others)
         .layer(middleware::map_response(harden))
+        .layer(middleware::from_fn(unread::mind))
         .with_state(app)
 }
 

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use sha2::{Digest as _, Sha256};
 
 use super::App;
 use super::coding;
@@ -63,7 +64,18 @@ pub(crate) fn router(app: &App) -> Router<App> {
 async fn index(headers: HeaderMap) -> Response {
     match Dist::get("index.html") {
         Some(file) => serve(file, "index.html", CACHE_BUT_ASK, &headers),
-        None => with_policy(Html(INDEX).into_response()),
+        None => {
+            let hash = hex::encode(&Sha256::digest(INDEX)[..16]);
+            let make = || Html(INDEX).into_response();
+            let mut response = validators::read(&headers, &validators::quoted(&hash), make);
+            if !response.status().is_client_error() {
+                let caching = HeaderValue::from_static(CACHE_BUT_ASK);
+                response
+                    .headers_mut()
+                    .insert(header::CACHE_CONTROL, caching);
+            }
+            with_policy(response)
+        }
     }
 }
 

@@ -1,0 +1,78 @@
+//! What is left of a body when its request is answered already.
+//!
+//! A connection over which a body still comes cannot take another request, and proxies send the
+//! next one as soon as they have the answer. So a short rest is waited for, and the end of the
+//! connection is announced where more is to come.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::{StreamExt as _, future, stream};
+use tokio::time::timeout;
+
+/// How much of a rest is read, and for how long.
+const REST_BYTES_MAX: usize = 64 << 10;
+const REST_WAIT: Duration = Duration::from_millis(500);
+
+/// A body that the handler reads, and whoever comes after it.
+struct Shared {
+    body: BodyDataStream,
+    ended: bool,
+}
+
+impl Shared {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, axum::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let polled = self.body.poll_next_unpin(cx);
+        self.ended = matches!(polled, Poll::Ready(None | Some(Err(_))));
+        polled
+    }
+}
+
+/// Answers, and reads what is left or says that the connection ends.
+pub(super) async fn mind(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    // Reading a body that its sender holds back until it is asked for would ask for it.
+    let held_back = request.headers().contains_key(header::EXPECT);
+    let (head, body) = request.into_parts();
+    let shared = Arc::new(Mutex::new(Shared {
+        body: body.into_data_stream(),
+        ended: false,
+    }));
+    let poll = |shared: &Mutex<Shared>, cx: &mut Context<'_>| {
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.poll(cx)
+    };
+    let handed = Arc::clone(&shared);
+    let body = Body::from_stream(stream::poll_fn(move |cx| poll(&handed, cx)));
+    let mut response = next.run(Request::from_parts(head, body)).await;
+    let rest = async {
+        let mut bytes = 0;
+        while let Some(part) = future::poll_fn(|cx| poll(&shared, cx)).await {
+            bytes += part.map_err(drop)?.len();
+            if bytes > REST_BYTES_MAX {
+                return Err(());
+            }
+        }
+        Ok(())
+    };
+    let ended = || {
+        let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.ended
+    };
+    if !ended() && (held_back || !matches!(timeout(REST_WAIT, rest).await, Ok(Ok(())))) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
