@@ -1,7 +1,7 @@
 /** Whether there is a connection; if not, why, until when it is waited, and a way not to wait. */
 
-import type { IndelibleClient } from 'indelible'
-import { useEffect, useState } from 'react'
+import type { Fault, IndelibleClient } from 'indelible'
+import { useEffect, useLayoutEffect, useState } from 'react'
 import { useClientStatus } from '../live/hooks.ts'
 import { useLanguage } from '../text/language.tsx'
 import { en, type Text } from '../text/messages.ts'
@@ -19,12 +19,27 @@ export function ConnectionSign({ client }: { client: IndelibleClient }) {
 
 /** Nothing while all is well. */
 export function Trouble({ client }: { client: IndelibleClient }) {
-  const { t } = useLanguage()
   const { state, error } = useClientStatus(client)
   const { retryAt } = client
-  const seconds = useSecondsUntil(retryAt)
   const connected = state !== 'offline' && state !== 'connecting'
   if (error === null && (connected || retryAt === null)) return null
+  return <Box client={client} error={error} waitsUntil={connected ? null : retryAt} />
+}
+
+interface BoxProps {
+  readonly client: IndelibleClient
+  readonly error: Fault | null
+  readonly waitsUntil: number | null
+}
+
+function Box({ client, error, waitsUntil }: BoxProps) {
+  const { t } = useLanguage()
+  const seconds = useSecondsUntil(waitsUntil)
+  // It takes room from the bottom of the window: what is typed in must not end up behind it.
+  useLayoutEffect(() => {
+    const { activeElement } = document
+    if (activeElement?.closest('.workspace')) activeElement.scrollIntoView({ block: 'nearest' })
+  }, [])
   const key = `trouble.${error?.code}`
   return (
     <div className="trouble" role="status" data-trouble={error?.code ?? ''}>
@@ -32,7 +47,7 @@ export function Trouble({ client }: { client: IndelibleClient }) {
         {error === null ? t('trouble.none') : isText(key) ? t(key, values()) : error.message}{' '}
         {error !== null && <code>{error.code}</code>}
       </p>
-      {retryAt !== null && !connected && (
+      {waitsUntil !== null && (
         <p>
           {/* Read out once, not every second. */}
           <span aria-hidden="true">{t('trouble.next', { n: seconds })}</span>{' '}

@@ -97,7 +97,6 @@ function Workspace({ session, leave, renew }: WorkspaceProps) {
           {t('sign-out')}
         </button>
       </header>
-      <Trouble client={client} />
       <main className="workspace">
         {route.page === 'settings' ? (
           <EntityForm
@@ -116,6 +115,7 @@ function Workspace({ session, leave, renew }: WorkspaceProps) {
           />
         )}
       </main>
+      <Trouble client={client} />
     </>
   )
 }
