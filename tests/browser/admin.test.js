@@ -122,7 +122,7 @@ test('a token signs in and out again, and one that is no good is refused', async
   await page.getByRole('button', { name: 'Token' }).click()
   await page.locator('#token').fill(`${token.slice(0, -4)}AAAA`)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByText('Your token is no longer accepted').waitFor()
+  await page.getByText('The server does not accept this token').waitFor()
   await page.getByRole('button', { name: 'Token' }).click()
   await page.locator('#token').fill(token)
   await page.getByRole('button', { name: 'Sign in' }).click()
