@@ -15,20 +15,23 @@ pub enum Rules {
     V1,
     /// The second version.
     V2,
+    /// The third version.
+    V3,
 }
 
 impl Rules {
     /// The version that new entries are judged by.
-    pub const LATEST: Self = Self::V2;
+    pub const LATEST: Self = Self::V3;
 
     /// All versions, oldest first.
-    pub const ALL: [Self; 2] = [Self::V1, Self::V2];
+    pub const ALL: [Self; 3] = [Self::V1, Self::V2, Self::V3];
 
     /// The number that stands for the version in records and frames.
     pub fn number(self) -> u32 {
         match self {
             Self::V1 => 1,
             Self::V2 => 2,
+            Self::V3 => 3,
         }
     }
 

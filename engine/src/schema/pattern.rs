@@ -58,7 +58,7 @@ impl fmt::Display for PatternError {
 pub(super) fn compile(rules: Rules, text: &str) -> Result<Pattern, PatternError> {
     let engine = match rules {
         Rules::V1 => text.to_owned(),
-        Rules::V2 => translate(text)?,
+        Rules::V2 | Rules::V3 => translate(text)?,
     };
     let regex = RegexBuilder::new(&engine)
         .size_limit(COMPILED_BYTES_MAX)
