@@ -2,8 +2,9 @@
 //!
 //! Invariant: nothing is answered or relayed before its commit. Writes that wait are judged one
 //! after the other, each on the state that the ones before it leave, and committed together. The
-//! state is swapped only when the commit is on disk; when a commit fails, the state is read back
-//! from the store, because it may have been written all the same.
+//! state is swapped only when the commit is on disk. When a commit fails, what was judged on its
+//! entries is not answered by those verdicts; where it may have been written all the same, the
+//! state is read back from the store, and nothing is judged or shown to followers before that.
 //!
 //! Must not know: sockets, HTTP, how a change is judged.
 
@@ -17,6 +18,7 @@ use indelible_engine::effects::{json_patch, spliced_patch};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::history::Had;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
+use indelible_engine::ledger::RefusalDraft;
 use indelible_engine::policy::Policy;
 use indelible_engine::protocol::TextForm;
 use indelible_engine::splice::Texts;
@@ -24,7 +26,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use self::batch::{Batch, Verdicts};
+use self::batch::{Batch, Ending, Verdicts};
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, DELETED, RelayedEntry};
 use super::hub::Hub;
@@ -40,6 +42,10 @@ const PROJECTION: &str = "whole";
 /// How often writes are judged again because somebody else was quicker to claim what one of them
 /// wants. The disk says who, so once is enough unless claims change hands all the time.
 const JUDGED_MAX: usize = 100;
+
+/// Refusals of one commit, and violations of one refusal, that are logged where they cannot be
+/// recorded; of the rest only the number is.
+const UNRECORDED_LOGGED_MAX: usize = 16;
 
 /// What an actor is asked.
 #[derive(Debug)]
@@ -78,6 +84,8 @@ struct Actor {
     snapshotting: Option<JoinHandle<Option<Seq>>>,
     /// Which values protected places had, as far as that was asked.
     had: Had,
+    /// Whether the store may have gone on without this state, and could not be read since.
+    stale: bool,
 }
 
 /// Runs the actor of `id` until it is idle.
@@ -98,12 +106,16 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         stored_snapshot: Seq(0),
         snapshotting: None,
         had: Had::default(),
+        stale: false,
     };
     if actor.load().await.is_ok() {
         actor.serve(&mut mailbox).await;
     } else {
         // Whoever waits is told by the end of the mailbox; the next message tries again.
-        actor.turn_away(&mut mailbox);
+        mailbox.close();
+        while let Ok(message) = mailbox.try_recv() {
+            actor.turn_away(message);
+        }
         return;
     }
     while let Some(message) = mailbox.recv().await {
@@ -123,6 +135,12 @@ impl Actor {
                 Err(_) if !self.replicas.is_empty() => continue,
                 Err(_) if self.hub.retire(&self.id, mailbox) => return,
                 Err(_) => continue,
+            }
+            if self.stale && self.read_back().await.is_err() {
+                waiting
+                    .drain(..)
+                    .for_each(|message| self.turn_away(message));
+                continue;
             }
             let mut writes = Vec::new();
             for message in waiting.drain(..) {
@@ -156,29 +174,34 @@ impl Actor {
             tracing::error!(%error, "the entity cannot be loaded");
             WriteError::Storage
         })?;
-        if let Some(Loaded { entity, snapshot }) = loaded {
-            self.stored_snapshot = snapshot;
-            self.publish(entity, None);
+        match loaded {
+            Some(Loaded { entity, snapshot }) => {
+                self.stored_snapshot = snapshot;
+                self.publish(entity, None);
+            }
+            None if self.entity.is_some() => {
+                tracing::error!("the store has lost the entity");
+                return Err(WriteError::Storage);
+            }
+            None => {}
         }
         Ok(())
     }
 
-    fn turn_away(&self, mailbox: &mut mpsc::Receiver<Message>) {
-        mailbox.close();
-        while let Ok(message) = mailbox.try_recv() {
-            match message {
-                Message::Load(reply) => drop(reply.send(false)),
-                Message::Unfollow(_) => {}
-                Message::Follow { subscriber, .. } => {
-                    let reason = WriteError::Storage;
-                    let (code, text) = (reason.code(), reason.to_string());
-                    let frame = frames::error(code, text, Some(&self.id), None);
-                    subscriber.outbox.answer(frame);
-                }
-                Message::Write(write) => {
-                    let outcome = Outcome::Failed(WriteError::Storage);
-                    write.answer.give(&self.id, write.id, outcome, Haste::Soon);
-                }
+    /// Answers that nothing can be done at present.
+    fn turn_away(&mut self, message: Message) {
+        match message {
+            Message::Load(reply) => drop(reply.send(false)),
+            Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
+            Message::Follow { subscriber, .. } => {
+                let reason = WriteError::Storage;
+                let (code, text) = (reason.code(), reason.to_string());
+                let frame = frames::error(code, text, Some(&self.id), None);
+                subscriber.outbox.answer(frame);
+            }
+            Message::Write(write) => {
+                let outcome = Outcome::Failed(WriteError::Storage);
+                write.answer.give(&self.id, write.id, outcome, Haste::Soon);
             }
         }
     }
@@ -188,21 +211,26 @@ impl Actor {
         // Dropping a document takes a while: nobody shall wait for that.
         let _before = self.entity.clone();
         let mut left = JUDGED_MAX;
-        let (judged, committed) = loop {
+        let (decided, ending) = loop {
             left -= 1;
             let Verdicts {
                 request,
                 entity,
-                judged,
+                decided,
             } = self.judge(&writes);
             let Some(request) = request else {
-                break (judged, true);
+                break (decided, Ending::Committed);
             };
+            let refusals = request.refusals.clone();
             match self.commit(request, entity).await {
+                Ok(()) => break (decided, Ending::Committed),
                 Err(CommitError::Taken(taken)) if left > 0 => {
                     tracing::debug!(%taken, "judging again");
                 }
-                outcome => break (judged, outcome.is_ok()),
+                Err(error) => {
+                    log_unrecorded(&refusals);
+                    break (decided, self.after(&error).await);
+                }
             }
         };
         let haste = if writes.len() == 1 {
@@ -210,8 +238,8 @@ impl Actor {
         } else {
             Haste::Soon
         };
-        for (write, judged) in writes.into_iter().zip(judged) {
-            let outcome = judged.outcome(self.present.as_ref(), committed);
+        for (write, decided) in writes.into_iter().zip(decided) {
+            let outcome = decided.outcome(write.session.as_deref(), self.present.as_ref(), ending);
             write.answer.give(&self.id, write.id, outcome, haste);
         }
         for replica in self.replicas.values() {
@@ -230,45 +258,47 @@ impl Actor {
     }
 
     async fn commit(&mut self, request: Append, entity: Option<Entity>) -> Result<(), CommitError> {
-        match self.hub.commit().commit(request).await {
-            Ok(appended) => {
-                if let Some(mut entity) = entity {
-                    for sealed in &appended.entries {
-                        entity.confirm(Logged::of(&sealed.entry, sealed.hash));
-                    }
-                    let entries: Vec<_> = appended.entries.iter().map(RelayedEntry::of).collect();
-                    self.publish(entity, Some(&entries));
-                }
-                Ok(())
+        let appended = self.hub.commit().commit(request).await?;
+        if let Some(mut entity) = entity {
+            for sealed in &appended.entries {
+                entity.confirm(Logged::of(&sealed.entry, sealed.hash));
             }
-            // Nothing was written, and nothing is wrong.
-            Err(taken @ CommitError::Taken(_)) => Err(taken),
-            Err(error) => {
+            let entries: Vec<_> = appended.entries.iter().map(RelayedEntry::of).collect();
+            self.publish(entity, Some(&entries));
+        }
+        Ok(())
+    }
+
+    /// After a failed commit: whether this state is still that of the disk.
+    async fn after(&mut self, error: &CommitError) -> Ending {
+        match error {
+            CommitError::Taken(_)
+            | CommitError::ReadOnly { .. }
+            | CommitError::Failed
+            | CommitError::Stopped => {
+                tracing::warn!(%error, "nothing was written");
+                Ending::NotWritten
+            }
+            CommitError::Conflict(_) | CommitError::Unknown => {
                 tracing::error!(%error, "a commit failed; the entity is read back");
-                self.read_back().await;
-                Err(error)
+                self.stale = true;
+                // Otherwise before the next message is served.
+                let _ = self.read_back().await;
+                Ending::Unknown
             }
         }
     }
 
-    /// After a failed commit: whether it was written is known only from the store. Replicas start
-    /// over if the state is not the one they know.
-    async fn read_back(&mut self) {
-        let before = self
-            .entity
-            .as_ref()
-            .map(|entity| (entity.epoch(), entity.seq()));
-        if self.load().await.is_err() {
-            return;
-        }
-        if before
-            != self
-                .entity
-                .as_ref()
-                .map(|entity| (entity.epoch(), entity.seq()))
-        {
+    /// Takes over what the store holds. Replicas start over if that is not the state they know.
+    async fn read_back(&mut self) -> Result<(), WriteError> {
+        let place = |entity: &Entity| (entity.epoch(), entity.seq(), entity.hash());
+        let before = self.entity.as_ref().map(place);
+        self.load().await?;
+        self.stale = false;
+        if before != self.entity.as_ref().map(place) {
             self.reset_replicas("read-back");
         }
+        Ok(())
     }
 
     fn reset_replicas(&mut self, reason: &'static str) {
@@ -478,3 +508,28 @@ impl Drop for Actor {
         self.reset_replicas("restarted");
     }
 }
+
+/// What the store should have recorded, at least in the log: who was refused what, by which rules.
+fn log_unrecorded(refusals: &[RefusalDraft]) {
+    for refusal in refusals.iter().take(UNRECORDED_LOGGED_MAX) {
+        let violations = refusal.violations.iter();
+        let rules: Vec<_> = violations
+            .take(UNRECORDED_LOGGED_MAX)
+            .map(|violation| format!("{} at {}", violation.rule, violation.pointer))
+            .collect();
+        tracing::warn!(
+            entity = %refusal.entity,
+            principal = ?refusal.author.id,
+            code = refusal.code,
+            violations = refusal.violations.len(),
+            rules = rules.join(", "),
+            "a refusal could not be recorded"
+        );
+    }
+    if let Some(further @ 1..) = refusals.len().checked_sub(UNRECORDED_LOGGED_MAX) {
+        tracing::warn!(further, "further refusals could not be recorded");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -246,10 +246,14 @@ impl Hub {
         }
     }
 
-    /// Whether an entity is there no more, as far as the store can be read.
-    pub(crate) fn is_deleted(&self, entity: &EntityId) -> bool {
-        let head = self.0.store.head(entity).ok().flatten();
-        head.is_some_and(|head| head.presence == Presence::Deleted)
+    /// Whether an entity is there no more.
+    ///
+    /// # Errors
+    /// [`WriteError::Storage`] when the store cannot be read.
+    pub(crate) fn is_deleted(&self, entity: &EntityId) -> Result<bool, WriteError> {
+        let head = self.0.store.head(entity);
+        let head = head.map_err(|error| log_store(entity, &error))?;
+        Ok(head.is_some_and(|head| head.presence == Presence::Deleted))
     }
 
     /// Makes sure that all values of a kind are known.

@@ -48,10 +48,10 @@ impl Session {
         }
     }
 
-    /// Whether any of the changes was refused in this session.
-    pub(crate) fn has_refused(&self, changes: impl IntoIterator<Item = Hash>) -> bool {
+    /// Whether a change was refused in this session.
+    pub(crate) fn has_refused(&self, change: Hash) -> bool {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.into_iter().any(|hash| refused.contains(&hash))
+        refused.contains(&change)
     }
 }
 

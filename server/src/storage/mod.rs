@@ -18,6 +18,8 @@ mod values;
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(test)]
+pub(crate) mod faulty;
 
 use std::fmt::Debug;
 use std::path::PathBuf;

@@ -11,6 +11,7 @@
 
 mod claims;
 mod crash;
+mod failing_disk;
 mod flood;
 mod fortress;
 mod frames;

@@ -12,7 +12,16 @@ pub(crate) struct Process {
 
 /// Starts the binary without waiting for anything.
 pub(crate) fn spawn(data: &Path, schema: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_indelible-under-test"))
+    start(
+        Command::new(env!("CARGO_BIN_EXE_indelible-under-test")),
+        data,
+        schema,
+    )
+}
+
+/// Starts what is, or in the end runs, the binary.
+pub(crate) fn start(mut command: Command, data: &Path, schema: &Path) -> Child {
+    command
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .arg("--schema")
@@ -26,7 +35,11 @@ pub(crate) fn spawn(data: &Path, schema: &Path) -> Child {
 impl Process {
     /// Starts the binary on a data directory and waits until it says where it listens.
     pub(crate) fn start(data: &Path, schema: &Path) -> Self {
-        let mut child = spawn(data, schema);
+        Self::ready(spawn(data, schema))
+    }
+
+    /// Waits until a child says where it listens.
+    pub(crate) fn ready(mut child: Child) -> Self {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let authority = lines
             .map_while(Result::ok)

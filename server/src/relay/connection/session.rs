@@ -272,14 +272,16 @@ impl Following {
     /// Makes sure that it is known what an entity is, and gives what is to be said if it is not
     /// there: that it is deleted is for those to know who may undelete it. Answers if that fails.
     async fn load(&self, entity: &EntityId) -> Option<&'static str> {
-        match self.hub.present(entity).await {
-            Ok(Some(_)) => Some(NOT_FOUND),
-            Ok(None) => {
-                let policy = self.hub.policy_of(entity)?;
-                let may_undelete = policy.may(&self.principal, Permission::Delete);
-                let is_deleted = may_undelete && self.hub.is_deleted(entity);
-                Some(if is_deleted { DELETED } else { NOT_FOUND })
-            }
+        let policy = self.hub.policy_of(entity)?;
+        let may_undelete = policy.may(&self.principal, Permission::Delete);
+        let present = self.hub.present(entity).await;
+        let is_deleted = present.and_then(|present| match present {
+            None if may_undelete => self.hub.is_deleted(entity),
+            _ => Ok(false),
+        });
+        match is_deleted {
+            Ok(true) => Some(DELETED),
+            Ok(false) => Some(NOT_FOUND),
             Err(error) => {
                 self.error(error.code(), &error.to_string(), Some(entity), None);
                 None

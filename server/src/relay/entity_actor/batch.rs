@@ -1,12 +1,14 @@
 //! Writes that are judged one after the other and committed together.
 //!
 //! Invariant: each verdict is a function of the state that the admitted writes before it leave and
-//! of the write itself; a repeat of a write is answered from the log and never judged again.
+//! of the write itself; a repeat of a write is answered from the log and never judged again. Once
+//! an entry waits for the commit, every verdict rests on it.
 //!
 //! Must not know: followers, frames, sockets.
 
 mod lifetime;
 mod repeats;
+mod verdict;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +19,7 @@ use indelible_engine::change;
 use indelible_engine::claims::{self, Claim, Step};
 use indelible_engine::entity::Entity;
 use indelible_engine::history::{Derived, Had};
-use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
 use indelible_engine::ledger::{Claimed, RefusalDraft};
 use indelible_engine::merge::{self, Attempts, MergeError, MergeOptions};
 use indelible_engine::pointer::Pointer;
@@ -27,11 +29,13 @@ use indelible_engine::rebase::Read;
 use indelible_engine::violation::{Refusal, Rule, Violation, ViolationReport};
 use serde_json::Value;
 
+use self::verdict::Judged;
+pub(super) use self::verdict::{Decided, Ending, Verdicts};
+
 use super::super::hub::Hub;
 use super::super::loading;
 use super::super::log::StoredLog;
-use super::super::values::Present;
-use super::super::writes::{IfMatch, Merging, Outcome, Session, Task, Write, WriteError, Written};
+use super::super::writes::{IfMatch, Merging, Session, Task, Write, WriteError, Written};
 use super::PROJECTION;
 use crate::clock;
 use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};
@@ -46,63 +50,11 @@ pub(super) struct Batch<'a> {
     had: &'a mut Had,
     entity: Option<Entity>,
     request: Append,
-    verdicts: Vec<Judged>,
+    verdicts: Vec<Decided>,
+    /// Changes that were refused in this batch, and in which session.
+    dropped: HashSet<(SessionId, Hash)>,
     /// Which verdict belongs to which write, to recognise repeats within the batch.
     seen: HashMap<(String, ProposalId), (usize, &'a Task)>,
-}
-
-/// What a batch came to.
-pub(super) struct Verdicts {
-    /// What is to be committed, if anything.
-    pub(super) request: Option<Append>,
-    /// The state after the commit, if it differs.
-    pub(super) entity: Option<Entity>,
-    /// One for each write, in order.
-    pub(super) judged: Vec<Judged>,
-}
-
-/// What was decided on a write.
-#[derive(Debug, Clone)]
-pub(super) enum Judged {
-    /// It stands in an entry of this commit.
-    Admitted(Written),
-    /// It stands in an entry of an earlier commit, or nothing of it was new.
-    Stands(Written),
-    /// It, or its rest, was refused; `partly` when an entry of this commit holds its beginning.
-    Refused { refusal: Refusal, partly: bool },
-    /// It could not be judged.
-    Failed(WriteError),
-}
-
-impl Judged {
-    /// What to answer, now that the commit is over.
-    pub(super) fn outcome(self, present: Option<&Arc<Present>>, committed: bool) -> Outcome {
-        let with_value = |mut written: Written| {
-            written.present = present.cloned();
-            written
-        };
-        match self {
-            Self::Admitted(_) | Self::Refused { partly: true, .. } if !committed => {
-                Outcome::Failed(WriteError::Storage)
-            }
-            Self::Admitted(written) => Outcome::Written(with_value(written)),
-            Self::Stands(written) => Outcome::Unchanged(with_value(written)),
-            Self::Refused { refusal, .. } => Outcome::Refused(refusal),
-            Self::Failed(error) => Outcome::Failed(error),
-        }
-    }
-
-    fn refused(refusal: Refusal) -> Self {
-        Self::Refused {
-            refusal,
-            partly: false,
-        }
-    }
-
-    /// Whether an entry of this commit came of it.
-    fn has_entry(&self) -> bool {
-        matches!(self, Self::Admitted(_) | Self::Refused { partly: true, .. })
-    }
 }
 
 impl<'a> Batch<'a> {
@@ -121,6 +73,7 @@ impl<'a> Batch<'a> {
             entity: entity.cloned(),
             request: Append::new(id.clone()),
             verdicts: Vec::new(),
+            dropped: HashSet::new(),
             seen: HashMap::new(),
         }
     }
@@ -129,25 +82,36 @@ impl<'a> Batch<'a> {
     pub(super) fn judge(&mut self, write: &'a Write) {
         let key = (write.author.id.clone(), write.id);
         let first = self.seen.get(&key).copied();
-        let judged = match first.map(|(first, task)| (&self.verdicts[first], task)) {
-            Some((judged, task)) if *task == write.task => judged.clone(),
-            Some((judged, _)) if judged.has_entry() => Judged::Failed(WriteError::IdReused),
+        let first = first.map(|(first, task)| (&self.verdicts[first].judged, task));
+        let (judged, dropped) = match first {
+            Some((judged, task)) if *task == write.task => (judged.clone(), Vec::new()),
+            Some((judged, _)) if judged.has_entry() => {
+                (Judged::Failed(WriteError::IdReused), Vec::new())
+            }
             _ => {
                 self.seen.insert(key, (self.verdicts.len(), &write.task));
                 self.judge_first(write)
             }
         };
-        self.verdicts.push(judged);
+        self.verdicts.push(Decided {
+            judged,
+            rests_on_commit: !self.request.entries.is_empty(),
+            dropped,
+        });
     }
 
-    fn judge_first(&mut self, write: &Write) -> Judged {
+    /// The verdict, and the changes that it refuses.
+    fn judge_first(&mut self, write: &Write) -> (Judged, Vec<Hash>) {
+        let mut dropped = Vec::new();
         let case = Case {
             id: write.id,
             author: &write.author,
             session: write.session.as_deref(),
         };
         // A panic leaves the batch as it was: what is admitted is taken over last.
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(&case, &write.task)));
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            self.decide(&case, &write.task, &mut dropped)
+        }));
         let judged = decided
             .unwrap_or_else(|_| {
                 tracing::error!(entity = %self.id, "judging a write panicked");
@@ -155,7 +119,11 @@ impl<'a> Batch<'a> {
             })
             .unwrap_or_else(Judged::Failed);
         self.note(&case, &write.task, &judged);
-        judged
+        if let Some(session) = case.session {
+            let dropped = dropped.iter().map(|&change| (session.id, change));
+            self.dropped.extend(dropped);
+        }
+        (judged, dropped)
     }
 
     pub(super) fn finish(self) -> Verdicts {
@@ -170,11 +138,16 @@ impl<'a> Batch<'a> {
         Verdicts {
             request,
             entity: entity.filter(|_| changed),
-            judged: verdicts,
+            decided: verdicts,
         }
     }
 
-    fn decide(&mut self, case: &Case<'_>, task: &Task) -> Result<Judged, WriteError> {
+    fn decide(
+        &mut self,
+        case: &Case<'_>,
+        task: &Task,
+        dropped: &mut Vec<Hash>,
+    ) -> Result<Judged, WriteError> {
         let earlier = self.earlier(case, task)?;
         match (task, earlier) {
             (
@@ -187,7 +160,7 @@ impl<'a> Batch<'a> {
             ) => {
                 let origin = if *whole { Origin::Edit } else { Origin::Client };
                 let proposal = case.proposal(origin, changes.clone(), None);
-                self.propose(case, *epoch, &proposal, earlier)
+                self.propose((case, *epoch), &proposal, earlier, dropped)
             }
             (_, Some(earlier)) => Ok(Judged::Stands(earlier)),
             (Task::Create { value, claimed }, None) => self.create(case, value, claimed.clone()),
@@ -219,10 +192,10 @@ impl<'a> Batch<'a> {
 
     fn propose(
         &mut self,
-        case: &Case<'_>,
-        epoch: Epoch,
+        (case, epoch): (&Case<'_>, Epoch),
         proposal: &Proposal,
         earlier: Option<Written>,
+        dropped: &mut Vec<Hash>,
     ) -> Result<Judged, WriteError> {
         let entity = self.entity.as_ref().ok_or(WriteError::NotFound)?;
         if epoch != entity.epoch() {
@@ -233,7 +206,7 @@ impl<'a> Batch<'a> {
             if let Some(refusal) = &mut verdict.refused {
                 self.name_refused_past(session, proposal, refusal);
             }
-            session.remember_refused(&verdict.dropped);
+            dropped.clone_from(&verdict.dropped);
         }
         let repeat = earlier.is_some();
         if repeat && verdict.admitted.is_some() && verdict.refused.is_none() {
@@ -247,7 +220,8 @@ impl<'a> Batch<'a> {
         let partly = admitted.is_some();
         let written = match admitted {
             Some(admitted) => Some(self.take(admitted)),
-            None => earlier.or_else(|| self.entry_of(verdict.known.last(), epoch, seq)),
+            None if earlier.is_some() => earlier,
+            None => self.entry_of(verdict.known.last(), epoch, seq)?,
         };
         match (verdict.refused, written) {
             (Some(refusal), _) => {
@@ -264,10 +238,18 @@ impl<'a> Batch<'a> {
     }
 
     /// Where a change stands in the log; one that is only in this batch stands in its last entry.
-    fn entry_of(&self, change: Option<&Hash>, epoch: Epoch, last: Seq) -> Option<Written> {
-        let found = self.hub.store().change(self.id, epoch, *change?);
-        let seq = found.ok().flatten().unwrap_or(last);
-        Some(Written::at(epoch, seq))
+    fn entry_of(
+        &self,
+        change: Option<&Hash>,
+        epoch: Epoch,
+        last: Seq,
+    ) -> Result<Option<Written>, WriteError> {
+        let Some(change) = change else {
+            return Ok(None);
+        };
+        let found = self.hub.store().change(self.id, epoch, *change);
+        let seq = found.map_err(unreadable)?.unwrap_or(last);
+        Ok(Some(Written::at(epoch, seq)))
     }
 
     /// What is missing may be missing because it was refused earlier in this session: then the
@@ -283,7 +265,8 @@ impl<'a> Batch<'a> {
         }
         let change = change::parse(bytes, self.hub.limits());
         let depends = change.is_ok_and(|change| {
-            session.has_refused(change.deps().iter().map(|&dependency| dependency.into()))
+            let mut deps = change.deps().iter().map(|&dependency| dependency.into());
+            deps.any(|hash| session.has_refused(hash) || self.dropped.contains(&(session.id, hash)))
         });
         if depends {
             let text = "it depends on a change that was refused earlier in this session";
