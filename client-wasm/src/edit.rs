@@ -107,6 +107,10 @@ pub(crate) enum Settled {
     Nothing,
 }
 
+/// The reason that is reported of acknowledged edits that the server does not have any more, and the
+/// code of the fault.
+pub(crate) const FORGOTTEN: &str = "forgotten";
+
 /// What became of pending edits.
 #[derive(Debug, Default)]
 pub(crate) struct Mended {

@@ -129,7 +129,8 @@ pub struct DroppedView {
     /// Where; items of keyed lists are named by their ids.
     pub pointer: Pointer,
     /// `refused`: the server named it. `depends`: it worked on what was dropped. `gone`: others
-    /// removed what it worked on. `forbidden`: a rule is against it at its new place.
+    /// removed what it worked on. `forbidden`: a rule is against it at its new place. `forgotten`:
+    /// the server had acknowledged it, and went back to a state before it.
     pub reason: &'static str,
     /// The stable code of the rule, where one is to blame.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::edit::{Author, Refused, Settled, Snapshot};
+use crate::edit::{Author, FORGOTTEN, Refused, Settled, Snapshot};
 use crate::event::{Event, Fault};
 use crate::followed::{Known, Phase};
 use crate::replica::Replica;
@@ -283,13 +283,15 @@ impl Session {
                 false => Fault::new("schema", "the server has another schema by now"),
             };
             match replica.reload(&policy, snapshot, &author) {
-                Ok((saved, mended)) => {
+                Ok((saved, mended, forgotten)) => {
                     followed.reached(now);
                     if let Some(edit) = saved {
                         let entity = id.clone();
                         self.events.push_back(Event::Saved { entity, edit });
                     }
                     self.tell_lost(id, &fault, Vec::new(), mended);
+                    let fault = Fault::new(FORGOTTEN, "the server went back to a state before it");
+                    self.tell_lost(id, &fault, Vec::new(), forgotten);
                     return;
                 }
                 Err(_) => self.drop_edits(id, &fault),

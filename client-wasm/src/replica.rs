@@ -6,6 +6,7 @@
 //! Must never know: frames, connections, what is told to the program.
 
 mod conflicts;
+mod forgotten;
 mod mend;
 mod typed;
 
@@ -75,6 +76,8 @@ pub(crate) struct Replica {
     actor: Option<[u8; 16]>,
     flight: Option<Flight>,
     unsent: VecDeque<Edit>,
+    /// Edits that the server acknowledged, the latest last, in case it forgets them.
+    acknowledged: VecDeque<Edit>,
     revisions: VecDeque<Revision>,
     told: Option<typed::Told>,
     /// The last answer was a refusal for how the changes were made, not for what they do.
@@ -102,6 +105,7 @@ impl Replica {
             actor: None,
             flight: None,
             unsent: VecDeque::new(),
+            acknowledged: VecDeque::new(),
             revisions: VecDeque::new(),
             told: None,
             doubted: false,
@@ -222,6 +226,7 @@ impl Replica {
         for entry in entries {
             saved.extend(self.note(entry));
         }
+        self.acknowledge(&saved);
         self.rebuild()?;
         Ok(self.settled(&saved, limits))
     }
@@ -297,6 +302,7 @@ impl Replica {
         for edit in rest.into_iter().rev() {
             self.unsent.push_front(edit);
         }
+        self.acknowledge(&saved);
         self.rebuild()?;
         Ok(self.settled(&saved, limits))
     }

@@ -172,7 +172,7 @@ impl Replica {
         _: &Arc<Policy>,
         _: &Snapshot<'_>,
         _: &Author<'_>,
-    ) -> Result<(Option<u64>, Mended), LoadError> {
+    ) -> Result<(Option<u64>, Mended, Mended), LoadError> {
         match *self {}
     }
 }

@@ -91,8 +91,9 @@ export interface Dropped {
    * - `depends`: it worked on something that was dropped
    * - `gone`: others deleted what it worked on
    * - `forbidden`: a rule is against it on the server's present state
+   * - `forgotten`: the server had saved it, and went back to a state before it (a restored backup)
    */
-  readonly reason: 'refused' | 'depends' | 'gone' | 'forbidden'
+  readonly reason: 'refused' | 'depends' | 'gone' | 'forbidden' | 'forgotten'
   /** Stable code of the rule, where one is to blame. */
   readonly rule?: string
   /** The value, increment or element that was written; of a text, what was typed. */

@@ -95,6 +95,7 @@ impl Replica {
         let known = taken.iter().all(|edit| self.confirmed.holds(&edit.change));
         let pending: Vec<Edit> = rest.iter().chain(&self.unsent).cloned().collect();
         let saved = taken.last().map(|edit| edit.ordinal);
+        let taken = taken.to_vec();
         let takes = refused.takes(self.doubted);
         // Another epoch has begun, which the snapshot to come will show.
         let moved = refused.code == "epoch" && matches!(takes, Take::Nothing);
@@ -106,6 +107,7 @@ impl Replica {
             }
             return Err(self.lacking());
         }
+        self.acknowledge(&taken);
         let ground = (&self.confirmed, author);
         let policy = Arc::clone(self.policy());
         let rebased = match takes {
@@ -176,7 +178,8 @@ impl Replica {
     }
 
     /// Starts over from a snapshot, with the pending edits: as they are where they still apply,
-    /// otherwise rebased. Gives the ordinal of the last edit that the snapshot holds, if any.
+    /// otherwise rebased. Gives the ordinal of the last edit that the snapshot holds, if any, what
+    /// became of the others, and what of the acknowledged ones the server does not have any more.
     ///
     /// # Errors
     /// When the snapshot cannot be read or the edits cannot be brought to it. The replica is
@@ -186,9 +189,10 @@ impl Replica {
         policy: &Arc<Policy>,
         snapshot: &Snapshot<'_>,
         author: &Author<'_>,
-    ) -> Result<(Option<u64>, Mended), LoadError> {
+    ) -> Result<(Option<u64>, Mended, Mended), LoadError> {
         let id = self.confirmed.id().clone();
         let mut fresh = Self::load(&id, &self.me, policy, snapshot)?;
+        let forgotten = self.forgotten(&mut fresh, author);
         let same =
             snapshot.epoch == self.confirmed.epoch() && policy.hash() == self.policy().hash();
         let (mut saved, mut mended) = (None, Mended::default());
@@ -214,7 +218,7 @@ impl Replica {
         fresh.revisions = std::mem::take(&mut self.revisions);
         fresh.told = self.told.take();
         *self = fresh;
-        Ok((saved, mended))
+        Ok((saved, mended, forgotten))
     }
 
     /// Brings the pending edits to another state: another epoch, genesis or schema.
@@ -229,6 +233,7 @@ impl Replica {
             .cloned()
             .partition(|edit| fresh.confirmed.holds(&edit.change));
         let saved = held.last().map(|edit| edit.ordinal);
+        fresh.acknowledge(&held);
         let ground = (&fresh.confirmed, author);
         let rebased = match by_ids(ground, self.policy(), &pending, &[]) {
             Err(RebaseError::NotThere { .. }) => {
@@ -312,7 +317,7 @@ fn changes(pending: &[Edit]) -> Vec<Vec<u8>> {
     pending.iter().map(|edit| edit.change.clone()).collect()
 }
 
-type At<'a> = (&'a Entity, &'a Author<'a>);
+pub(super) type At<'a> = (&'a Entity, &'a Author<'a>);
 
 fn with_ground<T>((entity, author): At<'_>, use_it: impl FnOnce(&Ground<'_>) -> T) -> T {
     use_it(&Ground {
@@ -334,7 +339,12 @@ fn by_ids(
 }
 
 /// A rebase that leaves nothing.
-fn everything(at: At<'_>, policy: &Arc<Policy>, pending: &[Edit], code: &str) -> Rebased {
+pub(super) fn everything(
+    at: At<'_>,
+    policy: &Arc<Policy>,
+    pending: &[Edit],
+    code: &str,
+) -> Rebased {
     let all = (0..pending.len()).map(|change| Named {
         change,
         ops: Vec::new(),
@@ -366,7 +376,7 @@ fn whole(named: Named) -> Dropped {
 
 /// What was dropped, with what was typed into a text as one piece. A pointer is one of the present
 /// policy's or one of that which `shown`, the value with all edits, is under.
-fn views(
+pub(super) fn views(
     policy: &Policy,
     (shown_policy, shown): (&Policy, &Value),
     dropped: &[Dropped],

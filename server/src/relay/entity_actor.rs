@@ -318,10 +318,9 @@ impl Actor {
         let value = entity.presented();
         let place = (entity.epoch(), entity.seq());
         let at = entity.stamps().updated_at.unwrap_or_default();
-        let version = self
-            .hub
-            .versions()
-            .seal(&self.id, PROJECTION, place.0, place.1);
+        let hash = entity.hash();
+        let last = (place.0, place.1, &hash);
+        let version = self.hub.versions().seal(&self.id, PROJECTION, last);
         let before = self.present.as_ref().map(|before| &before.value);
         let present = Present::new(self.id.clone(), place, version, at, value);
         let present = Arc::new(present);

@@ -185,6 +185,19 @@ pub(crate) fn entry(
     epoch: Epoch,
     seq: Seq,
 ) -> Result<Option<Entry>, StoreError> {
+    Ok(sealed(store, id, epoch, seq)?.map(|(entry, _)| entry))
+}
+
+/// One entry of the log, with its hash.
+///
+/// # Errors
+/// [`StoreError`].
+pub(crate) fn sealed(
+    store: &dyn Store,
+    id: &EntityId,
+    epoch: Epoch,
+    seq: Seq,
+) -> Result<Option<(Entry, Hash)>, StoreError> {
     let place = Place {
         entity: id.clone(),
         epoch,
@@ -193,7 +206,7 @@ pub(crate) fn entry(
     let Some(stored) = store.entry(&place)? else {
         return Ok(None);
     };
-    Ok(Some(ledger::decode(&stored.bytes)?))
+    Ok(Some((ledger::decode(&stored.bytes)?, stored.hash)))
 }
 
 /// The entries from a place on; `None` when they are more than `bytes_max` together.

@@ -28,7 +28,7 @@ pub(crate) struct Present {
     pub(crate) epoch: Epoch,
     /// The last entry that changed what a reader sees.
     pub(crate) seq: Seq,
-    /// (epoch, seq), sealed.
+    /// Epoch, seq and hash of that entry, sealed.
     pub(crate) version: String,
     /// When that entry was committed.
     pub(crate) at: Timestamp,
@@ -39,7 +39,7 @@ pub(crate) struct Present {
 }
 
 impl Present {
-    /// Puts a value together; `version` is its sealed (epoch, seq).
+    /// Puts a value together; `version` is its entry, sealed.
     pub(crate) fn new(
         entity: EntityId,
         (epoch, seq): (Epoch, Seq),

@@ -6,6 +6,7 @@
 
 mod conflicts;
 mod editor;
+mod restored;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

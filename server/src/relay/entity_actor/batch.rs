@@ -39,6 +39,7 @@ use super::super::writes::{IfMatch, Merging, Session, Task, Write, WriteError, W
 use super::PROJECTION;
 use crate::clock;
 use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};
+use crate::versions::Opened;
 
 /// The writes of one commit, while they are judged.
 pub(super) struct Batch<'a> {
@@ -355,18 +356,22 @@ impl<'a> Batch<'a> {
         let Some(IfMatch::Versions(versions)) = if_match else {
             return Ok(());
         };
-        let place = (entity.epoch(), entity.seq());
-        let matches = versions
+        let current = |version: &String| {
+            let opened = self.open(version)?;
+            let place = (opened.epoch, opened.seq) == (entity.epoch(), entity.seq());
+            Some(place && opened.is_of(&entity.hash()))
+        };
+        if versions
             .iter()
-            .any(|version| self.open(version) == Some(place));
-        if matches {
+            .any(|version| current(version) == Some(true))
+        {
             Ok(())
         } else {
             Err(WriteError::Precondition)
         }
     }
 
-    fn open(&self, version: &str) -> Option<(Epoch, Seq)> {
+    fn open(&self, version: &str) -> Option<Opened> {
         self.hub.versions().open(self.id, PROJECTION, version)
     }
 
@@ -408,16 +413,21 @@ impl<'a> Batch<'a> {
 
     /// What was read at a version; `None` when that is the present.
     fn read(&self, entity: &Entity, version: &str) -> Result<Option<Read>, WriteError> {
-        let (epoch, seq) = self.open(version).ok_or(WriteError::UnknownBase)?;
-        if epoch != entity.epoch() || seq > entity.seq() {
+        let opened = self.open(version).ok_or(WriteError::UnknownBase)?;
+        if opened.epoch != entity.epoch() || opened.seq > entity.seq() {
             return Err(WriteError::UnknownBase);
         }
-        if seq == entity.seq() {
-            return Ok(None);
+        if opened.seq == entity.seq() {
+            let current = opened.is_of(&entity.hash());
+            return current.then_some(None).ok_or(WriteError::UnknownBase);
         }
-        // A version is told only after its entry's commit, so the entry is in the store.
-        let entry = loading::entry(&**self.hub.store(), self.id, epoch, seq).map_err(unreadable)?;
-        let entry = entry.ok_or(WriteError::UnknownBase)?;
+        // A version is told only after its entry's commit, so the entry is in the store, unless the
+        // store was put back to a time before it.
+        let store = &**self.hub.store();
+        let entry = loading::sealed(store, self.id, opened.epoch, opened.seq);
+        let entry = entry.map_err(unreadable)?;
+        let entry = entry.filter(|(_, hash)| opened.is_of(hash));
+        let (entry, _) = entry.ok_or(WriteError::UnknownBase)?;
         let policy = self.hub.known_policies().policy(entry.policy_hash);
         let policy = policy.ok_or(WriteError::UnknownBase)?;
         let stamps = entity.stamp_fields_after(&policy, (entry.at, &entry.author.id));
