@@ -115,13 +115,18 @@ impl Committer {
         entries
     }
 
-    /// Whether the store is open and there is room on the disk.
+    /// Whether the store is open and at its place, and there is room on the disk.
     fn check_ready(&mut self) -> Result<(), CommitError> {
         if self.health() == Health::Failed {
             self.reopen().map_err(|error| {
                 log_failure(&error, "the store is still closed");
                 CommitError::Failed
             })?;
+        }
+        if let Err(error) = self.store.check_place() {
+            log_failure(&error, "nothing is written any more");
+            self.set_health(Health::Failed);
+            return Err(CommitError::Failed);
         }
         let free_bytes = match self.store.disk_free_bytes() {
             Ok(free_bytes) => free_bytes,

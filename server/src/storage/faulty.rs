@@ -118,6 +118,9 @@ impl Store for Faulty {
         Ok(self.free_bytes.load(Ordering::Relaxed))
     }
 
+    fn check_place(&self) -> StoreResult<()> {
+        self.store.check_place()
+    }
     fn tail(&self) -> StoreResult<Tail> {
         self.open_store()?.tail()
     }

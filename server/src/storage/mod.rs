@@ -225,6 +225,12 @@ pub enum StoreError {
         /// The data directory.
         path: PathBuf,
     },
+    /// The file that was opened is not at its place any more.
+    #[error("{} was replaced or removed under the running server", path.display())]
+    Replaced {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// Written by a newer version of this program.
     #[error(
         "{} has storage format {found}; this indelible knows formats up to {known}: \
@@ -436,6 +442,13 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// When reading fails, or a text is not what was kept.
     fn policies(&self) -> StoreResult<Vec<PolicyText>>;
+
+    /// Looks whether what is written can still be found: the file that is open is the one at its
+    /// place.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`] when it is not.
+    fn check_place(&self) -> StoreResult<()>;
 
     /// Bytes that can still be written to the disk.
     ///

@@ -1,18 +1,18 @@
 //! The store in one file, `indelible.redb`, with the embedded database redb.
 //!
-//! Invariant: every write transaction is durable (two-phase commit with quick repair: opening after
+//! Invariant: no other process writes in the data directory meanwhile, and what is written is in the
+//! file that lies there; every write transaction is durable (two-phase commit with quick repair: opening after
 //! a crash does not walk the file) and leaves entries and caches in step. Nothing of redb is in a
 //! signature of this module.
 //! Must never know: what is in entries beyond what the layout in `keys` needs.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::ops::Bound;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use ::redb::{
-    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition,
+    Database, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition,
     WriteTransaction,
 };
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
@@ -39,9 +39,11 @@ pub const CACHE_FORMAT: u32 = 4;
 
 mod claims;
 mod handle;
+mod place;
 mod writer;
 
 use handle::Handle;
+use place::{Identity, Use};
 use writer::Writer;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -90,6 +92,10 @@ pub struct RedbStore {
     dir: PathBuf,
     refusals: RefusalSettings,
     database: RwLock<Option<Handle>>,
+    /// The file that was opened first; nothing of a store that is opened to be read is written.
+    file: Option<Identity>,
+    /// Keeps others from writing in the directory.
+    _lock: Option<File>,
 }
 
 impl RedbStore {
@@ -98,11 +104,14 @@ impl RedbStore {
     /// # Errors
     /// When another process has it, a newer version wrote it, or it cannot be read.
     pub fn open(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
-        let database = open_file(dir)?;
+        let lock = place::lock(dir, Use::Writing)?;
+        let (database, file) = place::open(dir)?;
         let store = Self {
             dir: dir.to_owned(),
             refusals,
             database: RwLock::new(Some(Handle::Writing(database))),
+            file: Some(file),
+            _lock: lock,
         };
         if store.prepare()? == Caches::Stale {
             tracing::info!("making the store's indexes again");
@@ -118,17 +127,20 @@ impl RedbStore {
     /// [`StoreError::NeedsWriting`] where that is not possible without writing; otherwise as
     /// [`open`](Self::open).
     pub fn open_to_read(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
+        let lock = place::lock(dir, Use::Reading)?;
         let opened = Database::builder()
             .set_cache_size(STORE_CACHE_BYTES)
             .open_read_only(dir.join(STORE_FILE));
         let database = opened.map_err(|error| match error {
             error if handle::is_unclean(&error) => StoreError::NeedsWriting,
-            error => cannot_open(dir, error),
+            error => place::cannot_open(dir, error),
         })?;
         let store = Self {
             dir: dir.to_owned(),
             refusals,
             database: RwLock::new(Some(Handle::Reading(database))),
+            file: None,
+            _lock: lock,
         };
         let (format, caches) = store.read(|reader| {
             let meta = reader.table(META)?;
@@ -184,6 +196,7 @@ impl RedbStore {
     }
 
     fn begin_write(&self) -> StoreResult<WriteTransaction> {
+        self.check_place()?;
         let database = self.database();
         let database = database.as_ref().ok_or(StoreError::Closed)?;
         let mut txn = database.begin_write()?;
@@ -203,31 +216,6 @@ impl RedbStore {
 enum Caches {
     Current,
     Stale,
-}
-
-fn open_file(dir: &Path) -> StoreResult<Database> {
-    let path = dir.join(STORE_FILE);
-    // The file is made here so that it is private from the first moment.
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(backend("open"))?;
-    let opened = Database::builder()
-        .set_cache_size(STORE_CACHE_BYTES)
-        .create(&path);
-    opened.map_err(|error| cannot_open(dir, error))
-}
-
-fn cannot_open(dir: &Path, error: DatabaseError) -> StoreError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
-            path: dir.to_owned(),
-        },
-        error => backend("open")(error),
-    }
 }
 
 fn backend<E>(action: &'static str) -> impl FnOnce(E) -> StoreError
@@ -336,6 +324,8 @@ impl Store for RedbStore {
             writer.put_tail(&tail)?;
         }
         txn.commit().map_err(backend("commit"))?;
+        // Before anybody hears that it is on disk.
+        self.check_place()?;
         Ok(outcomes)
     }
 
@@ -555,6 +545,10 @@ impl Store for RedbStore {
         Ok(policies)
     }
 
+    fn check_place(&self) -> StoreResult<()> {
+        self.file.map_or(Ok(()), |file| file.check(&self.dir))
+    }
+
     fn disk_free_bytes(&self) -> StoreResult<u64> {
         let disk = rustix::fs::statvfs(&self.dir)
             .map_err(|error| backend("ask for free space")(std::io::Error::from(error)))?;
@@ -562,13 +556,20 @@ impl Store for RedbStore {
     }
 
     fn reopen(&self) -> StoreResult<()> {
+        // What was there is still read, and nothing else is taken for it.
+        self.check_place()?;
         let mut database = self
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         // The old one holds the lock on the file until it is dropped.
         drop(database.take());
-        *database = Some(Handle::Writing(open_file(&self.dir)?));
+        let (opened, file) = place::open(&self.dir)?;
+        if self.file != Some(file) {
+            let path = self.dir.join(STORE_FILE);
+            return Err(StoreError::Replaced { path });
+        }
+        *database = Some(Handle::Writing(opened));
         Ok(())
     }
 

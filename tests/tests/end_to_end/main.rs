@@ -33,6 +33,7 @@ mod oracle;
 mod process;
 mod proposals;
 mod repeats;
+mod replaced;
 mod resume;
 mod returns;
 mod rights;

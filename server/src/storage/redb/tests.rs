@@ -44,6 +44,43 @@ fn tamper(dir: &Path, table: Definition, key: &[u8], value: &[u8]) {
     txn.commit().unwrap();
 }
 
+/// Whatever becomes of the file, nothing more is written, and nobody else takes the directory.
+#[test]
+fn a_file_that_is_replaced_is_not_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, aside) = (dir.path().join(STORE_FILE), dir.path().join("aside"));
+    let store = open(dir.path());
+    let append = |seq: u64| store.append(&[entries("team/jane", seq..seq + 1)]);
+    append(0).unwrap();
+    let head = store.head(&entity("team/jane")).unwrap();
+    let copy = || {
+        std::fs::copy(&aside, &file).unwrap();
+    };
+    let replacements: [&dyn Fn(); 3] = [&|| {}, &copy, &|| std::fs::write(&file, "").unwrap()];
+    for replace in replacements {
+        std::fs::rename(&file, &aside).unwrap();
+        replace();
+        let before = std::fs::read(&file).ok();
+        for result in [append(1).map(drop), store.check_place(), store.reopen()] {
+            let error = result.unwrap_err();
+            assert!(matches!(error, StoreError::Replaced { .. }), "{error:?}");
+        }
+        assert_eq!(std::fs::read(&file).ok(), before);
+        assert_eq!(store.head(&entity("team/jane")).unwrap(), head);
+        for opened in [
+            RedbStore::open(dir.path(), REFUSALS_KEPT),
+            RedbStore::open_to_read(dir.path(), REFUSALS_KEPT),
+        ] {
+            let error = opened.unwrap_err();
+            assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
+        }
+        std::fs::rename(&aside, &file).unwrap();
+    }
+    // It is back, and all is well.
+    store.reopen().unwrap();
+    append(1).unwrap();
+}
+
 #[test]
 fn a_directory_is_served_once() {
     let dir = tempfile::tempdir().unwrap();
