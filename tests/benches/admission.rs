@@ -13,8 +13,8 @@ mod ground;
 use automerge::transaction::Transactable;
 use automerge::{Change, ROOT};
 use figures::{Times, aim, timed};
-use ground::{Ground, Whole};
-use indelible_engine::admission::Verdict;
+use ground::{Ground, NOW, Whole};
+use indelible_engine::admission::{Verdict, admit};
 use indelible_engine::change::parse;
 use indelible_engine::limits::Limits;
 
@@ -27,7 +27,73 @@ fn main() {
         one_change(history, aim);
     }
     println!();
+    for history in [100, 10_000, 100_000] {
+        many_changes(history);
+    }
+    println!();
     checks_alone();
+}
+
+/// Admitting a proposal of 1,000 edits against `apply_changes` of them at once, and against the same
+/// edits as proposals of their own (a hundred of them, times ten).
+fn many_changes(history: usize) {
+    let ground = Ground::new(history, Whole::Constrained);
+    let mut client = ground.doc.clone();
+    let changes: Vec<Vec<u8>> = (0..1_000)
+        .map(|index| {
+            let mut tx = client.transaction();
+            if index % 2 == 0 {
+                tx.splice_text(&ground.text, 0, 0, "x").unwrap();
+            } else {
+                tx.put(
+                    ROOT,
+                    format!("field-{:02}", index % 16),
+                    format!("v{index}"),
+                )
+                .unwrap();
+            }
+            let (hash, _) = tx.commit();
+            let change = client.get_change_by_hash(&hash.unwrap()).unwrap();
+            change.raw_bytes().to_vec()
+        })
+        .collect();
+    let raw: Vec<Change> = changes
+        .iter()
+        .map(|bytes| Change::try_from(bytes.as_slice()).unwrap())
+        .collect();
+    let (mut bare, mut ours, mut singly) = (Times::default(), Times::default(), Times::default());
+    for round in 0..5 {
+        let (mut doc, changes_of_it) = (ground.doc.clone(), raw.clone());
+        let (time, _kept) = timed(|| {
+            doc.apply_changes(changes_of_it).unwrap();
+            doc
+        });
+        bare.push(time);
+        let mut proposal = ground.proposal(Vec::new());
+        proposal.changes.clone_from(&changes);
+        let (time, verdict) = timed(|| ground.admit(&proposal));
+        assert!(verdict.refused.is_none());
+        ours.push(time);
+        if round < 3 {
+            let mut entity = ground.entity.clone();
+            let (time, ()) = timed(|| {
+                for change in &changes[..100] {
+                    let proposal = ground.proposal(change.clone());
+                    let verdict = admit(&entity, &proposal, NOW, &Limits::default());
+                    entity = verdict.admitted.unwrap().into_parts().0;
+                }
+            });
+            singly.push(time * 10);
+        }
+    }
+    let [bare, ours, singly] = [&bare, &ours, &singly].map(|times| times.median() / 1_000.0);
+    println!(
+        "  history {history:>6}, 1,000 edits in one proposal: apply_changes {bare:>8.1} ms   admit \
+         {ours:>8.1} ms   ratio {:.2}   as proposals of one edit {singly:>8.1} ms, {:.1} times as \
+         long",
+        ours / bare,
+        singly / ours,
+    );
 }
 
 /// Admitting one small change against bare `apply_changes` of it.

@@ -5,6 +5,7 @@
 //! Must never know: how the change arrived; what else waits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{Automerge, ObjId, ObjType, Prop, ReadDoc, ScalarValue};
@@ -33,10 +34,17 @@ pub(super) struct Case<'a> {
 pub(super) struct Place {
     pub(super) node: NodeId,
     pub(super) pointer: Pointer,
-    /// The object in the document; `None` for one that this change makes.
+    /// The object in the document; `None` for one that an operation under judgement makes.
     pub(super) object: Option<ObjId>,
-    /// Whether `create` fields may be written: the object comes into being now.
+    /// Whether `create` fields may be written: the object comes into being with this edit.
     pub(super) fresh: bool,
+}
+
+impl Place {
+    /// Whether this edit makes the object.
+    pub(super) fn is_new(&self) -> bool {
+        self.object.is_none() && self.fresh
+    }
 }
 
 /// An object that the change under judgement makes.
@@ -70,15 +78,19 @@ pub(super) struct Touched {
     pub(super) lists: BTreeMap<Pointer, (ObjId, NodeId)>,
 }
 
-/// Judges operations; gives what they work on.
+/// Judges operations. Returns what each edit works on, and the faults by policy.
+///
+/// Each edit is judged on the document as the edits before it leave it, although none of them is
+/// applied yet: what they made is remembered. Where that does not say enough, an edit is refused
+/// here that would be admitted after the others; it is never the other way round.
 ///
 /// # Errors
-/// A fault in their structure. Faults by policy are in the second part of the result.
+/// A fault in their structure.
 pub(super) fn judge(
     case: &Case<'_>,
     operations: &Operations<'_>,
     past: &Past,
-) -> Result<(Touched, Vec<Violation>), Fault> {
+) -> Result<(Vec<Touched>, Vec<Violation>), Fault> {
     let mut judge = Judge {
         case,
         reader: Reader::now(case.doc, &case.entity.policy),
@@ -89,16 +101,22 @@ pub(super) fn judge(
         counters: HashMap::new(),
         touched: Touched::default(),
         violations: Vec::new(),
+        edit: 0..0,
     };
-    for (index, op) in operations.iter().enumerate() {
-        judge.operation(index, op)?;
-        if judge.violations.len() > VIOLATIONS_MAX {
-            judge.violations.truncate(VIOLATIONS_MAX);
-            return Ok((judge.touched, judge.violations));
+    let mut touched = Vec::new();
+    for edit in operations.edits() {
+        judge.edit = edit.clone();
+        for index in edit {
+            judge.operation(index, operations.at(index))?;
+            if judge.violations.len() > VIOLATIONS_MAX {
+                judge.violations.truncate(VIOLATIONS_MAX);
+                return Ok((touched, judge.violations));
+            }
         }
+        judge.completeness();
+        touched.push(judge.end_edit());
     }
-    judge.completeness();
-    Ok((judge.touched, judge.violations))
+    Ok((touched, judge.violations))
 }
 
 pub(super) struct Judge<'a> {
@@ -115,9 +133,19 @@ pub(super) struct Judge<'a> {
     pub(super) counters: HashMap<(ObjectId, String), i64>,
     pub(super) touched: Touched,
     violations: Vec<Violation>,
+    /// The operations of the edit that is judged now.
+    edit: Range<usize>,
 }
 
 impl Judge<'_> {
+    /// Closes what the edit made: it is not new to the edits after it.
+    fn end_edit(&mut self) -> Touched {
+        for made in self.made.range_mut(self.edit.clone()) {
+            made.1.place.fresh = false;
+        }
+        std::mem::take(&mut self.touched)
+    }
+
     fn operation(&mut self, index: usize, op: &Op) -> Result<(), Fault> {
         let (place, kind) = match &op.obj {
             ObjectId::Root => {
@@ -312,7 +340,7 @@ impl Judge<'_> {
         let fits = matches!(op.action, OpType::Make(kind) if Some(kind) == declared);
         let owner = self.owner(&op.obj);
         let first = owner.is_some_and(|made| made.fields.insert(name.to_owned()));
-        if place.object.is_none() && first && fits {
+        if place.is_new() && first && fits {
             let made = Place {
                 node: child,
                 pointer: at,
@@ -428,7 +456,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether deleting values at a key leaves the one that wins now.
+    /// Whether deleting values at a key leaves the one that wins now. What an earlier edit of the
+    /// same proposal put there wins over all that this one can name.
     fn leaves_winner(&self, op: &Op, place: &Place, name: &str) -> bool {
         let winner = place
             .object
@@ -444,7 +473,7 @@ impl Judge<'_> {
     fn completeness(&mut self) {
         let policy = &self.case.entity.policy;
         let mut missing = Vec::new();
-        for made in self.made.values() {
+        for (_, made) in self.made.range(self.edit.clone()) {
             if made.filled.0 > 0 && !made.is_filled(policy) {
                 missing.push((made.op, made.place.pointer.clone()));
             }

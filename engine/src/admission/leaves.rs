@@ -83,7 +83,7 @@ impl Judge<'_> {
         let right = self.right(child, place.fresh);
         let key = (op.obj.clone(), name.to_owned());
         match &op.action {
-            OpType::Put(ScalarValue::Counter(start)) if place.object.is_none() => {
+            OpType::Put(ScalarValue::Counter(start)) if place.is_new() => {
                 let start = i64::from(start);
                 let default = self.case.entity.policy.node(child).default.as_ref();
                 let default = default.and_then(Value::as_i64).unwrap_or(0);
@@ -193,6 +193,9 @@ impl Judge<'_> {
         let (Some(default), Some(value)) = (default, value) else {
             return false;
         };
+        if !place.is_new() {
+            return false;
+        }
         let element = match &op.key {
             Key::Seq(ElementId::Id(id)) => self.lookup.own(id),
             _ => None,

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc};
@@ -20,29 +21,55 @@ pub(super) fn fault<T>(code: &'static str, op: usize, what: &str) -> Result<T, F
     Err((Cow::Borrowed(code), format!("operation {op}: {what}")))
 }
 
+/// Where one edit ends among changes that directly follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Division {
+    /// All changes are parts of one edit.
+    OneEdit,
+    /// Each change is an edit of its own.
+    OneEach,
+}
+
 /// The operations that are judged in one go: those of a change, or of several changes of one actor
-/// that directly follow one another. Their ids are consecutive, so that it makes no difference
-/// where one change ends.
+/// that directly follow one another. Their ids are consecutive.
 pub(super) struct Operations<'a> {
     actor: &'a ActorId,
     first: u64,
     all: Vec<&'a Op>,
+    /// The index after the last operation of each edit.
+    ends: Vec<usize>,
 }
 
 impl<'a> Operations<'a> {
     /// The operations of `changes`, of which there is at least one.
-    pub(super) fn of(changes: &'a [ParsedChange]) -> Self {
+    pub(super) fn of(changes: &'a [ParsedChange], division: Division) -> Self {
         let first = &changes[0];
+        let mut all = Vec::new();
+        let mut ends = Vec::new();
+        for change in changes {
+            all.extend(change.ops());
+            ends.push(all.len());
+        }
+        if division == Division::OneEdit {
+            ends = vec![all.len()];
+        }
         Self {
             actor: first.actor(),
             first: first.start_op(),
-            all: changes.iter().flat_map(ParsedChange::ops).collect(),
+            all,
+            ends,
         }
     }
 
-    /// Each operation, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &'a Op> + use<'a, '_> {
-        self.all.iter().copied()
+    /// The operations of each edit, with their indexes among all.
+    pub(super) fn edits(&self) -> impl Iterator<Item = Range<usize>> + use<'_> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| start..*end)
+    }
+
+    /// The operation at an index that [`edits`](Self::edits) gives.
+    pub(super) fn at(&self, index: usize) -> &'a Op {
+        self.all[index]
     }
 }
 

@@ -59,13 +59,16 @@ pub(super) fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fa
 
 /// Whether each of `changes` directly follows the one before it, as the parts of one change do.
 pub(super) fn is_chain(changes: &[ParsedChange]) -> bool {
-    changes.windows(2).all(|pair| {
-        let (before, after) = (&pair[0], &pair[1]);
-        after.deps() == [before.hash().into()]
-            && after.actor() == before.actor()
-            && after.seq() == before.seq() + 1
-            && after.start_op() == before.max_op() + 1
-    })
+    changes.windows(2).all(|pair| follows(&pair[0], &pair[1]))
+}
+
+/// Whether the change `after` directly follows `before`: then it fits wherever `before` does. (Only
+/// an actor's first change can name an author.)
+pub(super) fn follows(before: &ParsedChange, after: &ParsedChange) -> bool {
+    after.deps() == [before.hash().into()]
+        && after.actor() == before.actor()
+        && after.seq() == before.seq() + 1
+        && after.start_op() == before.max_op() + 1
 }
 
 fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Result<(), Fault> {

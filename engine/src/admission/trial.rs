@@ -13,7 +13,7 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
 use serde_json::Map;
 
 use super::judge::{self, Touched};
-use super::operations::Operations;
+use super::operations::{Division, Operations};
 use super::whole::{introduced, overlong};
 use super::{Admitted, Origin, Proposal, Verdict, doubled, references};
 use crate::change::{self, ParsedChange};
@@ -77,7 +77,7 @@ impl<'a> Trial<'a> {
             self.run_whole();
         } else if !(self.only && self.together().is_some_and(|judged| judged.is_ok())) {
             // Of what a log holds, nothing says whether it was one edit: either way will do.
-            self.one_by_one();
+            self.in_runs();
         }
         self
     }
@@ -87,7 +87,7 @@ impl<'a> Trial<'a> {
         match self.together() {
             Some(Ok(())) => {}
             Some(Err(refusal)) => self.refused = Some(refusal),
-            None => self.one_by_one(),
+            None => self.in_runs(),
         }
         if let Some(refusal) = &mut self.refused {
             refusal.admitted = 0;
@@ -99,51 +99,87 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Checks the changes as if they were one, and applies them in one go: to apply them singly
-    /// costs each time what the entity's history costs. `None` where they are not the parts of one
-    /// change, so that nothing was looked at.
+    /// Checks the changes as if they were one, and applies them in one go. `None` where they are
+    /// not the parts of one change, so that nothing was looked at.
     fn together(&mut self) -> Option<Result<(), Refusal>> {
         let parsed = self.proposal.changes.iter();
         let parsed: Result<Vec<ParsedChange>, _> = parsed
             .map(|bytes| change::parse(bytes, self.limits))
             .collect();
         let changes = parsed.ok().filter(|changes| changes.len() > 1)?;
-        let is_known = |change: &ParsedChange| {
-            let hash = change.hash().into();
-            self.doc.get_change_meta_by_hash(&hash).is_some()
-        };
-        if !references::is_chain(&changes) || changes.iter().any(is_known) {
+        if !references::is_chain(&changes) || changes.iter().any(|change| self.knows(change)) {
             return None;
         }
-        Some(self.step(0, changes))
+        Some(self.step(0, changes, Division::OneEdit))
     }
 
-    /// Checks and applies one change after the other, up to the first that fails.
-    fn one_by_one(&mut self) {
+    /// Checks and applies the changes, each an edit of its own, up to the first that fails. Those
+    /// that directly follow one another are applied in one go: applying one costs each time what
+    /// the entity's history costs.
+    fn in_runs(&mut self) {
         let (proposal, limits) = (self.proposal, self.limits);
-        let mut rest = proposal.changes.iter().enumerate();
-        for (index, bytes) in rest.by_ref() {
-            let change = match change::parse(bytes, limits) {
-                Ok(change) => change,
+        let mut run: Vec<ParsedChange> = Vec::new();
+        for (index, bytes) in proposal.changes.iter().enumerate() {
+            let parsed = change::parse(bytes, limits);
+            let known = parsed.as_ref().is_ok_and(|change| self.knows(change));
+            if let (false, Ok(change)) = (known, &parsed)
+                && run
+                    .last()
+                    .is_none_or(|last| references::follows(last, change))
+            {
+                run.extend(parsed.ok());
+                continue;
+            }
+            if let Err(end) = self.run_of_edits(index - run.len(), std::mem::take(&mut run)) {
+                return self.end(end);
+            }
+            match parsed {
+                Ok(change) if known || self.knows(&change) => self.known.push(change.hash()),
+                Ok(change) => run.push(change),
                 Err(error) => {
                     let refusal = Refusal::structural(error.code(), index, error.to_string());
-                    self.refused = Some(refusal);
-                    break;
+                    return self.end((index, refusal));
                 }
-            };
-            let hash = change.hash();
-            if self.doc.get_change_meta_by_hash(&hash.into()).is_some() {
-                self.known.push(hash);
-            } else if let Err(refusal) = self.step(index, vec![change]) {
-                self.refused = Some(refusal);
-                self.dropped.push(hash);
-                break;
             }
         }
-        if self.refused.is_some() {
-            self.dropped
-                .extend(rest.filter_map(|(_, bytes)| hash_of(bytes, limits)));
+        let first = proposal.changes.len() - run.len();
+        if let Err(end) = self.run_of_edits(first, run) {
+            self.end(end);
         }
+    }
+
+    /// Checks and applies a run of edits, the first of which is the change at `first` of the
+    /// proposal: in one go where all pass, else one by one.
+    ///
+    /// # Errors
+    /// The refusal of the first that fails, with its place in the proposal.
+    fn run_of_edits(
+        &mut self,
+        first: usize,
+        run: Vec<ParsedChange>,
+    ) -> Result<(), (usize, Refusal)> {
+        if run.len() > 1 && self.step(first, run.clone(), Division::OneEach).is_ok() {
+            return Ok(());
+        }
+        for (index, change) in (first..).zip(run) {
+            let judged = self.step(index, vec![change], Division::OneEach);
+            judged.map_err(|refusal| (index, refusal))?;
+        }
+        Ok(())
+    }
+
+    /// Ends at the refusal of the change at a place of the proposal.
+    fn end(&mut self, (index, refusal): (usize, Refusal)) {
+        self.refused = Some(refusal);
+        let rest = &self.proposal.changes[index..];
+        let hashes = rest.iter().filter_map(|bytes| hash_of(bytes, self.limits));
+        self.dropped.extend(hashes);
+    }
+
+    /// Whether a change is in the document.
+    fn knows(&self, change: &ParsedChange) -> bool {
+        let hash = change.hash().into();
+        self.doc.get_change_meta_by_hash(&hash).is_some()
     }
 
     fn empty(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
@@ -170,8 +206,13 @@ impl<'a> Trial<'a> {
     }
 
     /// Checks and applies changes that directly follow one another, the first of which is the one
-    /// at `index` of the proposal.
-    fn step(&mut self, index: usize, changes: Vec<ParsedChange>) -> Result<(), Refusal> {
+    /// at `index` of the proposal. What fails is not applied.
+    fn step(
+        &mut self,
+        index: usize,
+        changes: Vec<ParsedChange>,
+        division: Division,
+    ) -> Result<(), Refusal> {
         let fault = |(code, message): (Cow<'static, str>, String)| {
             Refusal::structural(code, index, message)
         };
@@ -187,18 +228,17 @@ impl<'a> Trial<'a> {
             },
             creation,
         };
-        let operations = Operations::of(&changes);
+        let operations = Operations::of(&changes, division);
         let (touched, violations) = judge::judge(&case, &operations, &past).map_err(fault)?;
         if !violations.is_empty() {
             let violations = by_change(index, &changes, violations);
             return Err(Refusal::policy(index, violations));
         }
         self.apply(index, &changes)?;
-        let mut touched = Some(touched);
-        let passed = changes
+        let touched = touched
             .into_iter()
-            .map(|change| (change, touched.take().unwrap_or_default()));
-        self.passed.extend(passed);
+            .chain(std::iter::repeat_with(Touched::default));
+        self.passed.extend(changes.into_iter().zip(touched));
         Ok(())
     }
 
@@ -242,11 +282,9 @@ impl<'a> Trial<'a> {
 
     /// Applies again what was applied before.
     fn replay(&mut self, passed: Vec<(ParsedChange, Touched)>) {
-        for (change, touched) in passed {
-            if self.apply(0, std::slice::from_ref(&change)).is_err() {
-                return;
-            }
-            self.passed.push((change, touched));
+        let (changes, touched): (Vec<_>, Vec<_>) = passed.into_iter().unzip();
+        if self.apply(0, &changes).is_ok() {
+            self.passed.extend(changes.into_iter().zip(touched));
         }
     }
 
@@ -342,27 +380,26 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Refuses the first change that introduced a fault of the whole; `violations` are those of
-    /// the end state. Goes through the states change by change, because later changes may have
-    /// mended what an earlier one broke.
+    /// Refuses a change that introduced a fault of the whole, and all after it; `violations` are
+    /// those of the end state. Before that change there is no fault. Where later changes mended
+    /// what an earlier one broke there are several such changes: halving finds one of them, with as
+    /// few looks at the whole as there can be.
     fn shorten(&mut self, violations: Vec<Violation>, now: Timestamp) {
         let passed = std::mem::take(&mut self.passed);
-        self.rewind();
-        let last = passed.len() - 1;
-        let (mut at, mut found) = (last, violations);
-        for (index, change) in passed.iter().enumerate().take(last) {
-            self.replay(vec![change.clone()]);
+        let (mut good, mut bad, mut found) = (0, passed.len(), violations);
+        while bad - good > 1 {
+            let middle = good + (bad - good) / 2;
+            self.restart(&passed[..middle]);
             let faults = self.faults(&self.next_entity(now));
-            if !faults.is_empty() {
-                (at, found) = (index, faults);
-                break;
+            if faults.is_empty() {
+                good = middle;
+            } else {
+                (bad, found) = (middle, faults);
             }
         }
-        self.passed.clear();
-        self.rewind();
-        let raw = passed[at].0.raw().raw_bytes();
+        let raw = passed[good].0.raw().raw_bytes();
         let mut sent = self.proposal.changes.iter();
-        let change = sent.position(|bytes| bytes == raw).unwrap_or(at);
+        let change = sent.position(|bytes| bytes == raw).unwrap_or(good);
         for violation in &mut found {
             violation.change = change;
         }
@@ -371,7 +408,14 @@ impl<'a> Trial<'a> {
             .filter_map(|bytes| hash_of(bytes, self.limits))
             .collect();
         self.refused = Some(Refusal::policy(change, found));
-        self.replay(passed.into_iter().take(at).collect());
+        self.restart(&passed[..good]);
+    }
+
+    /// Brings the copy to where it is after `passed` changes alone.
+    fn restart(&mut self, passed: &[(ParsedChange, Touched)]) {
+        self.passed.clear();
+        self.rewind();
+        self.replay(passed.to_vec());
     }
 
     fn admitted(mut self, next: Entity, now: Timestamp) -> Verdict {

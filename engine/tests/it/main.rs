@@ -18,6 +18,7 @@ mod migration;
 mod numbers;
 mod rebase;
 mod replays;
+mod runs;
 mod services;
 mod simulated;
 mod successions;
