@@ -80,6 +80,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod merge;
 pub mod migration;
+pub mod near;
 pub mod pointer;
 pub mod policy;
 pub mod position;

@@ -21,7 +21,7 @@ mod source;
 mod succession;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -158,6 +158,13 @@ impl Policy {
         })
     }
 
+    /// What could be read of a schema with mistakes, to show who may do what: nothing may be judged
+    /// by it. None of a file that says nothing about a kind.
+    #[must_use]
+    pub fn sketch(source: &SchemaSource) -> Option<Self> {
+        Self::new(schema::sketch(source)?).ok()
+    }
+
     fn new(parts: Parts) -> Result<Self, String> {
         let mut reads: Vec<Roles> = Vec::new();
         for node in &parts.nodes {
@@ -225,6 +232,41 @@ impl Policy {
     /// The roles that the schema gives each permission to.
     pub fn permissions(&self) -> &Permissions {
         &self.permissions
+    }
+
+    /// The roles that are asked for anywhere: by a permission, or by a rule of a field.
+    pub fn roles_named(&self) -> BTreeSet<String> {
+        let given = &self.permissions;
+        let of_kind = [
+            &given.read,
+            &given.create,
+            &given.edit,
+            &given.delete,
+            &given.history,
+            &given.restore,
+            &given.system,
+        ];
+        let of_fields = self.nodes.iter().flat_map(|node| {
+            let write = match &node.write {
+                WriteRule::Roles(roles) => Some(roles),
+                _ => None,
+            };
+            let read = match &node.read {
+                ReadRule::Roles(roles) => Some(roles),
+                ReadRule::Kind => None,
+            };
+            let delete = match &node.shape {
+                Shape::Object { delete, .. } => delete.as_ref(),
+                _ => None,
+            };
+            [write, read, delete].into_iter().flatten()
+        });
+        of_kind
+            .into_iter()
+            .chain(of_fields)
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// Whether the principal has a permission: `edit` implies `read`; `restore` implies `edit` and

@@ -6,6 +6,7 @@
 
 mod bind;
 mod constrain;
+mod doubts;
 mod emit;
 mod gather;
 #[cfg(feature = "whole-entity")]
@@ -19,6 +20,7 @@ mod name_patterns;
 mod object;
 mod pattern;
 mod scalar;
+mod sketch;
 mod vocabulary;
 #[cfg(feature = "whole-entity")]
 mod whole;
@@ -31,8 +33,10 @@ use crate::json;
 use crate::pointer::Pointer;
 use crate::policy::{Parts, Rules};
 
+pub use doubts::{Doubt, doubtful_keywords};
 pub use meta::meta;
 pub use mistake::Mistake;
+pub(crate) use sketch::sketch;
 #[cfg(feature = "whole-entity")]
 pub(crate) use whole::Whole;
 

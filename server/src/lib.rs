@@ -19,6 +19,7 @@ mod relay;
 pub mod schema_files;
 mod seeding;
 mod serve;
+pub mod served_roles;
 mod stopped;
 pub mod storage;
 pub mod telemetry;

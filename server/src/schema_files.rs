@@ -31,7 +31,7 @@ pub(crate) struct Files {
     pub(crate) sources: Vec<SchemaSource>,
     /// What a fresh store begins with.
     pub(crate) content: Content,
-    /// What is wrong with content files.
+    /// What is wrong with content files, and with files that are no text.
     pub(crate) mistakes: Vec<SchemaFilesError>,
 }
 
@@ -51,6 +51,14 @@ pub enum SchemaFilesError {
     Empty {
         /// The folder.
         path: PathBuf,
+    },
+    /// A file is not text.
+    #[error("{file} is not UTF-8: the byte at {at} begins no character (save the file as UTF-8)")]
+    Encoding {
+        /// The file, as `team.json` or `content/team.json`.
+        file: String,
+        /// How many bytes of it are UTF-8.
+        at: usize,
     },
     /// A content file is not JSON.
     #[error("{file} is not JSON: {reason}")]
@@ -76,10 +84,8 @@ pub enum SchemaFilesError {
 /// [`SchemaFilesError`].
 pub(crate) fn load(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
     let mut files = read(place)?;
-    match files.mistakes.pop() {
-        Some(mistake) => Err(mistake),
-        None => Ok(files),
-    }
+    let first = files.mistakes.drain(..).next();
+    first.map_or(Ok(files), Err)
 }
 
 /// Reads a schema folder, content files with mistakes left out and told, or takes the demo's.
@@ -87,19 +93,20 @@ pub(crate) fn load(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
 /// # Errors
 /// [`SchemaFilesError`] when there is nothing to read.
 pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
+    let mut mistakes = Vec::new();
     let (sources, content) = match place {
         SchemaPlace::Demo => (
             demo::SCHEMA.iter().map(demo::DemoFile::source).collect(),
             demo::CONTENT.iter().map(demo::DemoFile::source).collect(),
         ),
         SchemaPlace::Folder(dir) => {
-            let sources = read_folder(dir)?;
-            if sources.is_empty() {
+            let sources = read_folder(dir, "", &mut mistakes)?;
+            if sources.is_empty() && mistakes.is_empty() {
                 return Err(SchemaFilesError::Empty { path: dir.clone() });
             }
             let content = dir.join(CONTENT_FOLDER);
             let content = if content.is_dir() {
-                read_folder(&content)?
+                read_folder(&content, "content/", &mut mistakes)?
             } else {
                 Vec::new()
             };
@@ -109,7 +116,7 @@ pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
     let mut files = Files {
         sources,
         content: Content::new(),
-        mistakes: Vec::new(),
+        mistakes,
     };
     for file in content {
         match parse_content(file) {
@@ -122,7 +129,11 @@ pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
     Ok(files)
 }
 
-fn read_folder(dir: &Path) -> Result<Vec<SchemaSource>, SchemaFilesError> {
+fn read_folder(
+    dir: &Path,
+    prefix: &str,
+    mistakes: &mut Vec<SchemaFilesError>,
+) -> Result<Vec<SchemaSource>, SchemaFilesError> {
     let io_error = |path: &Path| {
         let path = path.to_owned();
         move |source| SchemaFilesError::Io { path, source }
@@ -139,18 +150,23 @@ fn read_folder(dir: &Path) -> Result<Vec<SchemaSource>, SchemaFilesError> {
         }
     }
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).map_err(io_error(&path))?;
-            let file = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            Ok(SchemaSource { file, text })
-        })
-        .collect()
+    let mut sources = Vec::new();
+    for path in paths {
+        let bytes = fs::read(&path).map_err(io_error(&path))?;
+        let file = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        match String::from_utf8(bytes) {
+            Ok(text) => sources.push(SchemaSource { file, text }),
+            Err(error) => mistakes.push(SchemaFilesError::Encoding {
+                file: format!("{prefix}{file}"),
+                at: error.utf8_error().valid_up_to(),
+            }),
+        }
+    }
+    Ok(sources)
 }
 
 fn parse_content(source: SchemaSource) -> Result<(Kind, Value), SchemaFilesError> {

@@ -27,6 +27,7 @@ use crate::migration::{self, SchemaChangeError};
 use crate::relay::{self, Hub, Parts};
 use crate::schema_files::{self, Content, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
+use crate::served_roles;
 use crate::storage::StoreError;
 use crate::storage::redb::RedbStore;
 
@@ -116,6 +117,10 @@ impl Server {
         };
         let store = Arc::new(RedbStore::open(&config.data, config.refusals)?);
         let known = known_policies::keep(&*store, &policies)?;
+        let roles = served_roles::named(policies.iter().map(|policy| &**policy));
+        if let Err(error) = served_roles::keep(&config.data, &roles) {
+            tracing::warn!(%error, "the names of roles cannot be kept: tokens are made unchecked");
+        }
         let commit = CommitThread::start(store.clone(), &config.commit)?;
         let hub = Hub::new(Parts {
             policies,

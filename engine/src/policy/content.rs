@@ -12,6 +12,7 @@ use super::scalar::{Fault, ScalarFault, ScalarRule, Types};
 use super::whole::{item_token, wrong_container};
 use super::{Format, Policies, Policy, Rules};
 use crate::id::{EntityId, ItemId, Kind, check_map_key};
+use crate::near;
 use crate::pointer::Pointer;
 #[cfg(feature = "whole-entity")]
 use crate::time::Timestamp;
@@ -222,7 +223,11 @@ impl Policies {
         for (kind, value) in content {
             let found = match (self.get(kind), value) {
                 (None, _) => {
-                    let fault = ScalarFault::new("x-indelible", "no schema describes this kind");
+                    let known = self.iter().map(|policy| policy.kind().as_str());
+                    let near = near::nearest(kind.as_str(), known);
+                    let near = near.map_or_else(String::new, |near| format!("; is it {near}?"));
+                    let reason = format!("no schema describes this kind{near}");
+                    let fault = ScalarFault::new("x-indelible", reason);
                     vec![fault.at(Pointer::root())]
                 }
                 (Some(policy), _) if policy.is_singleton() => Vec::new(),

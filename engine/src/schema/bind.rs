@@ -91,13 +91,37 @@ impl Field<'_> {
     }
 }
 
-/// Binds a schema.
+/// Binds a schema; none when a place in it cannot be bound.
 pub(super) fn bind(
     rules: Rules,
     schema: &Value,
     singleton: bool,
     report: &mut Report,
 ) -> Option<Bound> {
+    let binder = bound(rules, schema, singleton, report);
+    let nodes: Option<Vec<Node>> = binder.nodes.into_iter().collect();
+    Some(Bound {
+        nodes: nodes?,
+        whole: binder.whole,
+    })
+}
+
+/// The nodes of a schema, without those that cannot be made.
+pub(super) fn nodes(
+    rules: Rules,
+    schema: &Value,
+    singleton: bool,
+    report: &mut Report,
+) -> Vec<Option<Node>> {
+    bound(rules, schema, singleton, report).nodes
+}
+
+fn bound<'a, 'r>(
+    rules: Rules,
+    schema: &'a Value,
+    singleton: bool,
+    report: &'r mut Report,
+) -> Binder<'a, 'r> {
     let mut binder = Binder {
         rules,
         root: schema,
@@ -123,11 +147,7 @@ pub(super) fn bind(
         in_collection: false,
         key: None,
     });
-    let nodes: Option<Vec<Node>> = binder.nodes.into_iter().collect();
-    Some(Bound {
-        nodes: nodes?,
-        whole: binder.whole,
-    })
+    binder
 }
 
 pub(super) struct Binder<'a, 'r> {

@@ -6,9 +6,10 @@
 
 use serde_json::{Map, Value};
 
-use super::vocabulary::{MARKS, choice, nearest, suggested};
+use super::vocabulary::{MARKS, choice, suggested};
 use super::{Mistake, Report};
 use crate::id::{Kind, check_map_key};
+use crate::near::nearest;
 use crate::pointer::Pointer;
 use crate::policy::{Permissions, Roles, StampKind, WriteRule};
 use crate::principal::ROLE_PUBLIC;

@@ -9,6 +9,7 @@
 use serde_json::{Map, Value};
 
 use super::{Mistake, Report, marks, pattern, scalar};
+use crate::near;
 use crate::pointer::Pointer;
 use crate::policy::{Format, Rules, Types};
 
@@ -165,7 +166,7 @@ pub(super) fn types_concerned(keyword: &str) -> Option<Types> {
     find(keyword).map(|(_, types)| types)
 }
 
-fn find(keyword: &str) -> Option<(Form, Types)> {
+pub(super) fn find(keyword: &str) -> Option<(Form, Types)> {
     KEYWORDS
         .iter()
         .find(|(known, ..)| *known == keyword)
@@ -433,8 +434,9 @@ pub(super) fn type_names(value: &Value) -> Option<Types> {
     }
 }
 
-/// The known keyword that an unknown one was probably meant to be.
-fn misspelt(keyword: &str) -> Option<&'static str> {
+/// The known keyword that an unknown one was probably meant to be, which is a mistake. What is near
+/// here decides whether a schema loads, also one of an old ledger, and therefore stays as it is.
+pub(super) fn misspelt(keyword: &str) -> Option<&'static str> {
     if keyword.len() > 40 {
         return None;
     }
@@ -445,7 +447,7 @@ fn misspelt(keyword: &str) -> Option<&'static str> {
         .or_else(|| {
             // Short words are close to many others.
             let long = known.filter(|known| known.len() > 4 && *known != "items");
-            nearest(keyword, long)
+            close(keyword, long)
         })
         .or(match keyword {
             "item" => Some("items"),
@@ -469,15 +471,12 @@ pub(super) fn choice<'a>(
 
 /// "; is it …?" with the name that was probably meant; nothing where none is near.
 pub(super) fn suggested<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let meant = nearest(given, names);
+    let meant = near::nearest(given, names);
     meant.map_or_else(String::new, |meant| format!("; is it {meant:?}?"))
 }
 
 /// The candidate at most two edits away from a word, the nearest first.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+fn close<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 
 use indelible_engine::id::EntityId;
+use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 
 use super::tables;
+use crate::known_policies;
 use crate::past::{Past, PastError};
-use crate::storage::{Scope, Store};
+use crate::storage::{Head, Scope, Store};
 
 /// How many near names a message gives.
 const NAMED_MAX: usize = 3;
@@ -58,7 +60,8 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
         return Some(0);
     }
     let distance = strsim::osa_distance(&low, &name);
-    (distance <= 2 || distance * 4 <= name.chars().count()).then_some(distance)
+    let far = (distance <= 2 || distance * 4 <= name.chars().count()).then_some(distance);
+    near::distance(&low, &name).or(far)
 }
 
 /// Refuses an author who wrote nothing in this log.
@@ -88,20 +91,35 @@ pub(super) fn check_field(past: &Past, field: &Pointer) -> Result<(), UnknownNam
 /// The error for an entity that the store does not have.
 pub(super) fn unknown_entity(store: &dyn Store, id: &EntityId) -> UnknownName {
     let heads = store.heads(Scope::Kind(id.kind()), None, ENTITIES_MAX);
-    let of_kind: BTreeSet<String> = heads
+    let of_kind = names(heads);
+    if !of_kind.is_empty() {
+        return UnknownName::new(format!("{id} was never there"), &id.to_string(), &of_kind);
+    }
+    let policies = known_policies::compile(&store.policies().unwrap_or_default());
+    let kinds: BTreeSet<String> = policies.iter().map(|p| p.kind().to_string()).collect();
+    if kinds.contains(id.kind().as_str()) {
+        let what = format!("{id} was never there: the kind has no entity");
+        return UnknownName::new(what, "", &BTreeSet::new());
+    }
+    let all = names(store.heads(Scope::All, None, ENTITIES_MAX));
+    let same: BTreeSet<String> = all
         .into_iter()
-        .flatten()
-        .map(|(entity, _)| entity.to_string())
+        .filter(|name| name.split_once('/').map(|(_, id)| id) == id.id())
+        .filter(|name| distance(&id.to_string(), name).is_some())
         .collect();
-    let known = match of_kind.is_empty() {
-        false => of_kind,
-        true => {
-            let heads = store.heads(Scope::All, None, ENTITIES_MAX);
-            let heads = heads.into_iter().flatten();
-            heads.map(|(entity, _)| entity.to_string()).collect()
-        }
-    };
-    UnknownName::new(format!("{id} was never there"), &id.to_string(), &known)
+    if !same.is_empty() {
+        return UnknownName::new(format!("{id} was never there"), &id.to_string(), &same);
+    }
+    let what = format!(
+        "{id} was never there: no schema describes the kind {}",
+        id.kind()
+    );
+    UnknownName::new(what, id.kind().as_str(), &kinds)
+}
+
+fn names<E>(heads: Result<Vec<(EntityId, Head)>, E>) -> BTreeSet<String> {
+    let heads = heads.into_iter().flatten();
+    heads.map(|(entity, _)| entity.to_string()).collect()
 }
 
 /// Reads the log of an entity; one that was never there is reported with the nearest.

@@ -1,8 +1,9 @@
-//! `indelible token`: signs a token with the key file. Never touches the store, so it works while
+//! `indelible token`: signs a token with the key file. Never writes to the store, so it works while
 //! a server runs on the same directory.
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,9 @@ use indelible_engine::time::Timestamp;
 use super::KeyPlace;
 use crate::auth::Auth;
 use crate::config::TOKEN_TTL_DEFAULT;
+use crate::served_roles::{self, RoleError};
+use crate::storage::Store as _;
+use crate::{known_policies, stopped};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +27,9 @@ Examples:
 /// Print a token with which somebody can sign in
 ///
 /// The token (a JWT) is signed with the key file of the data directory, which is made if it is
-/// not there. A server that runs on the directory takes the token at once.
+/// not there. A server that runs on the directory takes the token at once. A role that no schema
+/// names is refused, with the one that was probably meant: by the schemas that a server last served
+/// on the directory, or by those of --schema.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Token {
@@ -34,6 +40,14 @@ pub(super) struct Token {
     /// A role, as the schema names them; may be given more than once
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+
+    /// The schema folder whose roles there are, where no server has served it on the directory yet
+    #[arg(long, value_name = "DIR")]
+    schema: Option<PathBuf>,
+
+    /// Take roles that no schema names
+    #[arg(long, conflicts_with = "schema")]
+    any_role: bool,
 
     /// A name to show to people
     #[arg(long)]
@@ -49,6 +63,7 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        self.check_roles()?;
         let file = self.key.file();
         let is_new = !file.exists();
         let auth = Auth::new(&self.key.open()?);
@@ -68,6 +83,47 @@ impl Token {
         let now = Timestamp(i64::try_from(since.as_millis())?);
         super::print(&auth.issue(&principal, now, self.ttl.unwrap_or(TOKEN_TTL_DEFAULT))?)?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Token {
+    fn check_roles(&self) -> Result<(), Box<dyn Error>> {
+        if self.roles.is_empty() {
+            return Ok(());
+        }
+        let known = self.known_roles()?;
+        for role in &self.roles {
+            match served_roles::check(role, known.as_ref()) {
+                Err(error @ RoleError::Unknown { .. }) => {
+                    return Err(format!("{error}. --any-role takes it all the same").into());
+                }
+                checked => checked?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The roles that there are; none where nothing says so.
+    fn known_roles(&self) -> Result<Option<BTreeSet<String>>, Box<dyn Error>> {
+        if self.any_role {
+            return Ok(None);
+        }
+        if let Some(folder) = &self.schema {
+            let policies = super::schema::compiled(folder)?;
+            return Ok(Some(served_roles::named(policies.iter().map(|p| &**p))));
+        }
+        if let Some(roles) = served_roles::read(&self.key.data) {
+            return Ok(Some(roles));
+        }
+        // What an earlier version left, which kept no names. Where it cannot be read, nothing is known.
+        let Some(texts) = stopped::open(&self.key.data)
+            .ok()
+            .and_then(|store| store.policies().ok())
+        else {
+            return Ok(None);
+        };
+        let policies = known_policies::compile(&texts);
+        Ok(Some(served_roles::named(policies.iter().map(|p| &**p))))
     }
 }
 

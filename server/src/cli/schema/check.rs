@@ -15,7 +15,7 @@ use indelible_engine::schema::{Mistake, SchemaError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::roles;
+use super::{doubts, roles};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted, short};
 use crate::config::SchemaPlace;
@@ -33,9 +33,10 @@ Examples:
 ///
 /// Reads DIR/*.json, one schema per kind, and DIR/content/*.json, what a fresh store begins with.
 /// First it is told who may do what, kind by kind and role by role, and which fields have rules of
-/// their own. Each mistake is printed as file, place in the file (a JSON Pointer), reason and code;
-/// a warning is about what is probably not meant, such as a role that is named only once. Of a
-/// folder without mistakes every constraint is listed: whether it is decided on each operation (in
+/// their own; of a file with mistakes, as far as it can be read. Then come warnings, about what is
+/// probably not meant, such as a role that is named only once, a keyword that looks like another one,
+/// or two fields that differ only in case. Then each mistake is printed as file, place in the file (a
+/// JSON Pointer), reason and code. Everything goes to standard output. Of a folder without mistakes every constraint is listed: whether it is decided on each operation (in
 /// the client and on the server) or on the merged entity (on the server), and why.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -53,6 +54,7 @@ impl Check {
     pub(in crate::cli) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let files = schema_files::read(&SchemaPlace::Folder(self.folder.clone()))?;
         let (policies, mut mistakes) = judge(&files);
+        let sketches = sketched(&files, &mistakes);
         let mut warnings = Vec::new();
         for (impossible, shown) in policies.iter().flat_map(|policy| unreachable(policy)) {
             let list = if impossible {
@@ -62,13 +64,18 @@ impl Check {
             };
             list.push(shown);
         }
-        warnings.extend(roles::doubtful(&policies));
+        let sketched = sketches.iter().filter_map(|(_, sketch)| sketch.as_ref());
+        let known: Vec<&Policy> = policies.iter().map(|one| &**one).chain(sketched).collect();
+        warnings.extend(roles::doubtful(known.iter().copied()));
+        warnings.extend(doubts::of(&known));
         if self.json {
-            let kinds: Vec<Value> = policies.iter().map(|policy| told(policy)).collect();
+            let whole = policies.iter().map(|policy| told(policy));
+            let sketched = sketches.iter().filter_map(|(_, sketch)| sketch.as_ref());
+            let kinds: Vec<Value> = whole.chain(sketched.map(told_in_part)).collect();
             let document = json!({ "mistakes": mistakes, "warnings": warnings, "kinds": kinds });
             print(&serde_json::to_string_pretty(&document)?)?;
         } else {
-            show(&policies, &files, mistakes.is_empty())?;
+            show(&policies, &files, &sketches, mistakes.is_empty())?;
             for warning in &warnings {
                 print(&format!("warning: {} [{}]", warning.text, warning.code))?;
             }
@@ -89,11 +96,39 @@ impl Check {
     }
 }
 
+/// What could be read of the files with mistakes, by their names.
+fn sketched(files: &Files, mistakes: &[Shown]) -> Vec<(String, Option<Policy>)> {
+    let is_faulty = |file: &str| mistakes.iter().any(|mistake| mistake.file == file);
+    let faulty = files
+        .sources
+        .iter()
+        .filter(|source| is_faulty(&source.file));
+    let sketches = faulty.map(|source| (source.file.clone(), Policy::sketch(source)));
+    sketches.collect()
+}
+
 /// Who may do what in each kind, and in a folder without mistakes all constraints.
-fn show(policies: &Policies, files: &Files, constraints: bool) -> io::Result<()> {
+fn show(
+    policies: &Policies,
+    files: &Files,
+    sketches: &[(String, Option<Policy>)],
+    constraints: bool,
+) -> io::Result<()> {
     for policy in policies.iter() {
         print(&summary(policy, files.content.get(policy.kind())))?;
         roles::show(policy)?;
+    }
+    for (file, sketch) in sketches {
+        match sketch {
+            Some(policy) => {
+                print(&format!(
+                    "{}: with mistakes (in {file}); as far as it can be read",
+                    policy.kind()
+                ))?;
+                roles::show(policy)?;
+            }
+            None => print(&format!("{file}: nothing can be read of it"))?,
+        }
     }
     for policy in policies.iter().filter(|_| constraints) {
         list(policy)?;
@@ -172,7 +207,9 @@ fn schema_mistake(error: &SchemaError) -> Shown {
 /// A content file that cannot be taken for any kind's.
 fn file_mistake(error: &SchemaFilesError) -> Shown {
     let (file, mistake) = match error {
-        SchemaFilesError::Content { file, .. } => (file.clone(), Mistake::Json),
+        SchemaFilesError::Content { file, .. } | SchemaFilesError::Encoding { file, .. } => {
+            (file.clone(), Mistake::Json)
+        }
         SchemaFilesError::ContentName { file, .. } => (file.clone(), Mistake::Content),
         SchemaFilesError::Io { path, .. } | SchemaFilesError::Empty { path } => {
             (path.display().to_string(), Mistake::Content)
@@ -263,9 +300,22 @@ fn list(policy: &Policy) -> io::Result<()> {
     table.lines().try_for_each(|line| print(&line))
 }
 
+/// A kind whose schema has mistakes, for programs.
+fn told_in_part(policy: &Policy) -> Value {
+    json!({
+        "kind": policy.kind().as_str(),
+        "complete": false,
+        "singleton": policy.is_singleton(),
+        "roles": roles::told(policy),
+        "system": { "roles": policy.permissions().system, "fields": system_fields(policy) },
+        "constraints": [],
+    })
+}
+
 fn told(policy: &Policy) -> Value {
     json!({
         "kind": policy.kind().as_str(),
+        "complete": true,
         "policy": policy.hash().to_string(),
         "singleton": policy.is_singleton(),
         "roles": roles::told(policy),

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{
-    Node, Permission, Policies, Policy, ReadRule, Roles, Shape, WriteRule,
-};
+use indelible_engine::policy::{Node, Permission, Policy, ReadRule, Roles, Shape, WriteRule};
 use indelible_engine::principal::{Principal, ROLE_PUBLIC};
 use serde_json::{Map, Value, json};
 
@@ -178,49 +177,61 @@ fn of_words(words: &Map<String, Value>, at: &Pointer, found: &mut Vec<(Pointer, 
     }
 }
 
-/// The roles that are named once in the whole folder, or look like `public` and are not: what else
-/// they may be.
-pub(super) fn doubtful(policies: &Policies) -> Vec<Shown> {
+/// What people call everybody who do not know that it is `public`.
+const EVERYBODY: [&str; 8] = [
+    "*",
+    "all",
+    "any",
+    "anonymous",
+    "anybody",
+    "anyone",
+    "everybody",
+    "everyone",
+];
+
+/// The roles that are named once in the whole folder, or look like another one: what else they may
+/// be.
+pub(super) fn doubtful<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Shown> {
     let mut places: BTreeMap<String, Vec<(String, Pointer)>> = BTreeMap::new();
-    for policy in policies.iter() {
+    for policy in policies {
         for (at, role) in named(policy) {
             let kind = policy.kind().to_string();
             places.entry(role).or_default().push((kind, at));
         }
     }
-    let known: BTreeSet<&str> = places
-        .keys()
-        .map(String::as_str)
-        .chain([ROLE_PUBLIC])
-        .collect();
     let mut warnings = Vec::new();
-    for (role, places_of) in &places {
-        let others = known.iter().copied().filter(|known| known != role);
-        let more = |other: &&str| *other == ROLE_PUBLIC || places[*other].len() > places_of.len();
-        let near = nearest(role, others.filter(more));
-        let once = places_of.len() == 1 && role != ROLE_PUBLIC;
-        if !once && near != Some(ROLE_PUBLIC) {
-            continue;
-        }
-        let mut reason = match once {
-            true => format!("the role {role:?} is named nowhere else in the folder"),
-            false => format!("the role {role:?} looks like another one"),
+    for (role, places_of) in places.iter().filter(|(role, _)| *role != ROLE_PUBLIC) {
+        let count = |role: &str| places.get(role).map_or(0, Vec::len);
+        let others = || {
+            places
+                .keys()
+                .map(String::as_str)
+                .filter(|other| other != role)
         };
-        if let Some(near) = near {
-            reason.push_str(&format!("; is it {near:?}?"));
-        }
+        // Of two that look alike, the one that is named more often is probably right.
+        let better = |other: &&str| (count(other), *other) > (count(role), role.as_str());
+        let more = |other: &&str| count(other) > count(role);
+        let alike = |other: &&str| near::is_slip(role, other) || near::is_plural(role, other);
+        let meant =
+            near::nearest(role, [ROLE_PUBLIC]).or_else(|| others().filter(better).find(alike));
+        let reason = if near::distance(role, "system").is_some() {
+            format!(
+                "the role {role:?} looks like \"system\", which is not a role: the server may do \
+                 everything anyway"
+            )
+        } else if EVERYBODY.contains(&role.to_lowercase().as_str()) {
+            format!("the role {role:?} is had by nobody but by token; everybody has \"public\"")
+        } else if count(role) == 1 {
+            let near = meant.or_else(|| near::nearest(role, others().filter(more)));
+            let near = near.map_or_else(String::new, |near| format!("; is it {near:?}?"));
+            format!("the role {role:?} is named nowhere else in the folder{near}")
+        } else if let Some(meant) = meant {
+            format!("the role {role:?} looks like another one; is it {meant:?}?")
+        } else {
+            continue;
+        };
         let (kind, pointer) = places_of[0].clone();
         warnings.push(Shown::warning(kind, pointer, "role", reason));
     }
     warnings
-}
-
-/// The name that a role was probably meant to be.
-fn nearest<'a>(role: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let low = role.to_lowercase();
-    let near = known.filter_map(|known| {
-        let distance = strsim::osa_distance(&low, &known.to_lowercase());
-        (distance <= 2 && distance * 2 < known.chars().count()).then_some((distance, known))
-    });
-    near.min().map(|(_, known)| known)
 }

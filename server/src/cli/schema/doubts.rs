@@ -1,0 +1,73 @@
+//! What in a schema folder is probably not meant: keywords without effect that look like others, and
+//! kinds and fields that look alike.
+
+use indelible_engine::near;
+use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::{Policy, Shape};
+use indelible_engine::schema::doubtful_keywords;
+
+use super::check::Shown;
+
+/// The warnings about these kinds.
+pub(super) fn of(policies: &[&Policy]) -> Vec<Shown> {
+    let mut warnings: Vec<Shown> = policies.iter().flat_map(|one| keywords(one)).collect();
+    warnings.extend(kinds(policies));
+    warnings.extend(policies.iter().flat_map(|one| fields(one)));
+    warnings
+}
+
+fn keywords(policy: &Policy) -> Vec<Shown> {
+    let found = doubtful_keywords(policy.schema()).into_iter();
+    let shown = found.map(|doubt| {
+        let place = match doubt.is_word {
+            true => " inside \"x-indelible\"",
+            false => "",
+        };
+        let reason = format!(
+            "the keyword {:?} has no effect; is it {:?}{place}?",
+            doubt.keyword, doubt.meant
+        );
+        Shown::warning(policy.kind().to_string(), doubt.pointer, "keyword", reason)
+    });
+    shown.collect()
+}
+
+fn kinds(policies: &[&Policy]) -> Vec<Shown> {
+    let mut warnings = Vec::new();
+    for (index, policy) in policies.iter().enumerate() {
+        let kind = policy.kind().as_str();
+        let others = policies[..index].iter().map(|other| other.kind().as_str());
+        let alike = |other: &&str| near::is_slip(kind, other) || near::is_plural(kind, other);
+        if let Some(other) = others.filter(|other| *other != kind).find(alike) {
+            let at = ["x-indelible", "kind"].into_iter().collect();
+            let reason =
+                format!("the kind {kind:?} looks like the kind {other:?}; are both meant?");
+            warnings.push(Shown::warning(kind.to_owned(), at, "lookalike", reason));
+        }
+    }
+    warnings
+}
+
+fn fields(policy: &Policy) -> Vec<Shown> {
+    let mut warnings = Vec::new();
+    for (_, node) in policy.nodes() {
+        let Shape::Object { properties, .. } = &node.shape else {
+            continue;
+        };
+        let names: Vec<&String> = properties.keys().collect();
+        for (index, name) in names.iter().enumerate() {
+            let Some(other) = names[..index]
+                .iter()
+                .find(|other| near::is_slip(name, other))
+            else {
+                continue;
+            };
+            let at: Pointer = policy.node(properties[*name]).schema_pointer.clone();
+            let reason =
+                format!("the field {name:?} looks like the field {other:?}; are both meant?");
+            let kind = policy.kind().to_string();
+            warnings.push(Shown::warning(kind, at, "lookalike", reason));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,156 @@
+//! `schema check` of folders in which something is wrong, or probably is.
+
+use std::fs;
+use std::path::Path;
+
+use super::{indelible, path, text};
+
+fn check(dir: &Path) -> (Option<i32>, String) {
+    let output = indelible(&["schema", "check", path(dir)]);
+    assert_eq!(text(&output.stderr), "");
+    (output.status.code(), text(&output.stdout).to_owned())
+}
+
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    dir
+}
+
+fn kind(name: &str, words: &str, properties: &str) -> String {
+    format!(
+        r#"{{ "type": "object", "x-indelible": {{ "kind": "{name}", {words} }},
+             "properties": {{ {properties} }} }}"#
+    )
+}
+
+fn warnings(found: &str) -> Vec<&str> {
+    let lines = found.lines();
+    lines
+        .filter_map(|line| line.strip_prefix("warning: "))
+        .collect()
+}
+
+/// Who has a mistake somewhere wants to see all the same who may do what.
+#[test]
+fn mistakes_hide_neither_tables_nor_warnings() {
+    let words = r#""read": ["pubilc"], "edit": ["editor"], "create": ["editor"]"#;
+    let properties = r#"
+        "name": { "type": "strin" },
+        "rank": { "type": "integer", "x-indelible": { "write": ["chief"] }, "unqiue": true },
+        "notes": { "type": "array", "items": { "type": "object", "properties": {
+            "by": { "type": "string", "x-indelible": { "write": "create" } },
+            "bad": { "type": "what" } } } }"#;
+    let dir = folder(&[
+        ("team.json", kind("team", words, properties).as_bytes()),
+        ("broken.json", b"{ \"x-indelible\": "),
+        ("latin.json", b"{ \"title\": \"caf\xe9\" }"),
+    ]);
+    let (code, found) = check(dir.path());
+    assert_eq!(code, Some(1));
+    let at = |line: &str| {
+        let place = found.lines().position(|found| found.starts_with(line));
+        place.unwrap_or_else(|| panic!("{line:?} is missing:\n{found}"))
+    };
+    let table = [
+        at("team: with mistakes (in team.json); as far as it can be read"),
+        at("  editor  yes   yes     yes"),
+        at("  /rank        editors of the kind with chief  readers of the kind"),
+        at("  /notes/*/by"),
+    ];
+    assert!(table.is_sorted(), "{found}");
+    at("broken.json: nothing can be read of it");
+    let warned = [
+        at("warning: team at /x-indelible/read/0: the role \"pubilc\""),
+        at(
+            "warning: team at /properties/rank/unqiue: the keyword \"unqiue\" has no effect; is it \
+            \"unique\" inside \"x-indelible\"? [keyword]",
+        ),
+    ];
+    let mistakes = [
+        at("team.json at /properties/name/type: "),
+        at("latin.json is not UTF-8: the byte at 15 begins no character"),
+    ];
+    assert!(table[3] < warned[0] && warned[1] < mistakes[0], "{found}");
+    assert!(found.contains("is it \"string\"? [value]\n"), "{found}");
+    let last = found.lines().last().unwrap();
+    assert!(
+        last.ends_with(&format!("mistakes in {}", path(dir.path()))),
+        "{found}"
+    );
+
+    let output = indelible(&["schema", "check", path(dir.path()), "--json"]);
+    let told: serde_json::Value = serde_json::from_str(text(&output.stdout)).unwrap();
+    assert_eq!(told["kinds"][0]["complete"], false);
+    assert_eq!(told["kinds"][0]["roles"]["editor"][0], "read");
+    assert_eq!(told["warnings"][0]["code"], "role");
+}
+
+#[test]
+fn what_looks_like_something_else_is_told() {
+    let words = r#""read": ["public"], "edit": ["Editor", "editor"], "history": ["Editor", "editor"],
+        "create": ["everyone", "Sytem"], "delete": ["everyone", "Sytem"]"#;
+    let properties = r#"
+        "createdAt": { "type": "string", "enumm": ["a"] },
+        "created_at": { "type": "string", "note": "plain" },
+        "image": { "type": "string" }, "images": { "type": "string" },
+        "size": { "type": "integer", "exclusiveMax": 3 }"#;
+    let dir = folder(&[
+        ("a.json", kind("review", words, properties).as_bytes()),
+        ("b.json", kind("reviews", words, "").as_bytes()),
+    ]);
+    let (code, found) = check(dir.path());
+    assert_eq!(code, Some(0), "{found}");
+    assert_eq!(
+        warnings(&found),
+        [
+            "review at /x-indelible/edit/0: the role \"Editor\" looks like another one; is it \
+             \"editor\"? [role]",
+            "review at /x-indelible/create/1: the role \"Sytem\" looks like \"system\", which is not a \
+             role: the server may do everything anyway [role]",
+            "review at /x-indelible/create/0: the role \"everyone\" is had by nobody but by token; \
+             everybody has \"public\" [role]",
+            "review at /properties/createdAt/enumm: the keyword \"enumm\" has no effect; is it \
+             \"enum\"? [keyword]",
+            "review at /properties/size/exclusiveMax: the keyword \"exclusiveMax\" has no effect; is it \
+             \"exclusiveMaximum\"? [keyword]",
+            "reviews at /x-indelible/kind: the kind \"reviews\" looks like the kind \"review\"; are \
+             both meant? [lookalike]",
+            "review at /properties/created_at: the field \"created_at\" looks like the field \
+             \"createdAt\"; are both meant? [lookalike]",
+        ]
+    );
+}
+
+#[test]
+fn names_are_suggested_however_they_are_misspelt() {
+    let properties = r#""reviews": { "type": "string" }, "createdAt": { "type": "string" }"#;
+    for (required, meant) in [
+        ("revews", "reviews"),
+        ("reveiws", "reviews"),
+        ("review", "reviews"),
+        ("Reviews", "reviews"),
+        ("created_at", "createdAt"),
+        ("CREATEDAT", "createdAt"),
+    ] {
+        let schema = kind("team", r#""edit": ["editor"]"#, properties);
+        let schema = schema.replace(
+            r#""properties""#,
+            &format!(r#""required": ["{required}"], "properties""#),
+        );
+        let dir = folder(&[("team.json", schema.as_bytes())]);
+        let (_, found) = check(dir.path());
+        assert!(found.contains(&format!("is it {meant:?}?")), "{found}");
+    }
+    let dir = folder(&[(
+        "team.json",
+        kind("team", r#""edit": ["editor"]"#, "").as_bytes(),
+    )]);
+    fs::create_dir(dir.path().join("content")).unwrap();
+    fs::write(dir.path().join("content/teams.json"), "{}").unwrap();
+    let (_, found) = check(dir.path());
+    let expected = "content/teams.json: no schema describes this kind; is it team? [content]";
+    assert!(found.contains(expected), "{found}");
+}

@@ -1,0 +1,102 @@
+//! `token` with roles that nothing asks for.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{indelible, path, text};
+
+const TEAM: &str = r#"{ "type": "object",
+    "x-indelible": { "kind": "team", "read": ["public"], "edit": ["editor"] },
+    "properties": { "rank": { "type": "integer", "x-indelible": { "write": ["chief"] } } } }"#;
+
+fn token(data: &Path, more: &[&str]) -> Result<(), String> {
+    let words = ["token", "--sub", "alice", "--data", path(data)];
+    let output = indelible(&[&words, more].concat());
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            assert_eq!(text(&output.stdout), "");
+            Err(text(&output.stderr).to_owned())
+        }
+    }
+}
+
+/// Serves the schema on the directory until it listens, then `while_running`, then stops it.
+fn serve(data: &Path, schema: &Path, while_running: impl FnOnce()) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_indelible"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data", path(data)])
+        .args(["--schema", path(schema)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    while_running();
+    let killed = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(killed.unwrap().success());
+    assert!(child.wait().unwrap().success());
+}
+
+fn check_roles(data: &Path, more: &[&str]) {
+    let with = |roles: &[&str]| {
+        let roles: Vec<&str> = roles.iter().flat_map(|role| ["--role", role]).collect();
+        token(data, &[&roles, more].concat())
+    };
+    assert_eq!(with(&["editor"]), Ok(()));
+    assert_eq!(with(&["editor", "chief"]), Ok(()));
+    for (roles, reason) in [
+        (
+            &["edtor"][..],
+            "no schema names the role \"edtor\"; is it \"editor\"? (they name chief, editor). \
+             --any-role takes it all the same",
+        ),
+        (&["chief", "Editor"], "is it \"editor\"?"),
+        (&["editor", "editors"], "is it \"editor\"?"),
+        (&["editor,chief"], "give --role once for each"),
+        (&["pubilc"], "everybody has \"public\" without a token"),
+        (&["System"], "\"system\" is the server itself"),
+        (
+            &["public"],
+            "everybody has the role \"public\": leave it out",
+        ),
+        (&["system"], "\"system\" is not a role"),
+        (&[""], "no schema names the role \"\""),
+        (
+            &["cook"],
+            "no schema names the role \"cook\" (they name chief, editor)",
+        ),
+    ] {
+        let told = with(roles).unwrap_err();
+        assert!(told.contains(reason), "{roles:?}: {told}");
+    }
+}
+
+#[test]
+fn a_role_that_no_schema_names_is_refused() {
+    let (dir, schema) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = dir.path().join("data");
+    fs::write(schema.path().join("team.json"), TEAM).unwrap();
+    // Nothing is known yet, but what --schema says; and what can never be a role.
+    assert_eq!(token(&data, &["--role", "edtor"]), Ok(()));
+    assert!(token(&data, &["--role", "public"]).is_err());
+    assert!(token(&data, &["--role", ""]).is_err());
+    check_roles(&data, &["--schema", path(schema.path())]);
+    // While a server has the store, and after it.
+    serve(&data, schema.path(), || check_roles(&data, &[]));
+    check_roles(&data, &[]);
+    assert_eq!(token(&data, &["--role", "edtor", "--any-role"]), Ok(()));
+    // A store that an earlier version left has no names beside it, but its schemas.
+    fs::remove_file(data.join("roles")).unwrap();
+    check_roles(&data, &[]);
+    // The next schema has other roles.
+    let later = TEAM.replace("editor", "author");
+    fs::write(schema.path().join("team.json"), later).unwrap();
+    serve(&data, schema.path(), || {
+        assert_eq!(token(&data, &["--role", "author"]), Ok(()));
+        assert!(token(&data, &["--role", "editor"]).is_err());
+    });
+}
