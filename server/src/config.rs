@@ -264,5 +264,12 @@ pub const BODIES_BYTES_MAX: usize = 32 << 20;
 /// read why.
 pub const BODY_REST_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes of the rest of a body that are read after its request was answered, so that the connection
+/// can take the next one.
+pub const UNREAD_BYTES_MAX: usize = 64 << 10;
+
+/// How long that rest is waited for.
+pub const UNREAD_WAIT: Duration = Duration::from_millis(500);
+
 /// Fields that a PUT may ask to preserve.
 pub const PRESERVE_MAX: usize = 1_000;

@@ -13,6 +13,7 @@ mod coding;
 mod collection;
 mod cors;
 mod development;
+mod digest;
 mod fields;
 mod form;
 mod pages;

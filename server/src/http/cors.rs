@@ -13,8 +13,8 @@ use axum::response::Response;
 use super::App;
 use crate::origin::Origin;
 
-const HEADERS: &str =
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer";
+const HEADERS: &str = "Authorization, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, \
+     Repr-Digest";
 const EXPOSED: &str = "Allow, ETag, Last-Modified, Location, Preference-Applied, Retry-After, \
                        WWW-Authenticate";
 const PREFLIGHT_SECONDS: &str = "600";

@@ -2,7 +2,7 @@
 //! (RFC 9110, sections 5.3 and 5.6.1).
 //!
 //! Invariant: a field that changes what a request means is either understood or refused. What may
-//! be ignored by its definition is (`Range`, `Accept`, unknown preferences).
+//! be ignored by its definition is (`Accept`, `Range` of a read, unknown preferences).
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
@@ -11,6 +11,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use super::request;
+use super::validators;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -28,10 +30,33 @@ const SINGLE: [HeaderName; 8] = [
 ];
 
 /// Fields by which some servers take another method than the one that is asked for.
-const OVERRIDES: [&str; 3] = [
+const OVERRIDES: [&str; 4] = [
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
+    "x-original-method",
+];
+
+/// The conditions that are known; whether one can be stated is said elsewhere.
+const CONDITIONS: [HeaderName; 5] = [
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+];
+
+/// What a write may say of its body that makes a part of it, or another one.
+const PARTIAL: [&str; 9] = [
+    "content-range",
+    "content-transfer-encoding",
+    "range",
+    "if-range",
+    "tus-resumable",
+    "upload-complete",
+    "upload-incomplete",
+    "upload-offset",
+    "x-update-range",
 ];
 
 /// Refuses requests whose head says what is not understood.
@@ -138,8 +163,19 @@ fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
                       If-Match with the version instead";
         return Err(Problem::bad_request(detail));
     }
+    let mut conditions = headers.keys().filter(|name| {
+        let name = name.as_str();
+        name == "if" || name.starts_with("if-")
+    });
+    if let Some(name) = conditions.find(|name| !CONDITIONS.contains(name)) {
+        let detail = format!(
+            "{} is a condition that is not known here: send If-Match with the version instead",
+            title(name)
+        );
+        return Err(Problem::bad_request(detail));
+    }
     if method.is_safe() {
-        return Ok(());
+        return validators::if_none_match(headers).map(drop);
     }
     for (name, detail) in [
         (
@@ -150,16 +186,20 @@ fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
             header::IF_MODIFIED_SINCE,
             "If-Modified-Since is for reading: send If-Match with the version instead",
         ),
-        (
-            header::CONTENT_RANGE,
-            "Content-Range is not followed: a PUT may lack fields, but none is cut",
-        ),
     ] {
         if headers.contains_key(name) {
             return Err(Problem::bad_request(detail));
         }
     }
-    Ok(())
+    if let Some(name) = PARTIAL.iter().find(|name| headers.contains_key(**name)) {
+        let name = title(&HeaderName::from_static(name));
+        let detail = format!(
+            "{name} is not followed with a write: a body comes whole, in one request and as it is"
+        );
+        return Err(Problem::bad_request(detail));
+    }
+    // Also where nothing is lenient, a misspelt preference is not the one that is followed.
+    request::protected(headers).map(drop)
 }
 
 /// Whether a request brings a body, be it empty.

@@ -12,6 +12,7 @@ use indelible_engine::id::Kind;
 use percent_encoding::percent_decode_str;
 
 use super::App;
+use super::digest;
 use super::fields;
 use super::problem::Problem;
 use super::query::{Query, is_encoded};
@@ -164,7 +165,11 @@ fn take(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
             request.method()
         )));
     }
-    Ok(())
+    match verb.body || verb.method.is_safe() {
+        true => Ok(()),
+        // Without a body, a digest is that of no bytes.
+        false => digest::check(headers, b""),
+    }
 }
 
 /// Whether a path can be read: what it names is UTF-8, with `%` before two hexadecimal digits.

@@ -7,7 +7,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -19,6 +19,7 @@ use super::coding;
 use super::form::Form;
 use super::problem::Problem;
 use super::validators;
+use crate::config::SchemaPlace;
 
 #[derive(RustEmbed)]
 #[folder = "console/dist"]
@@ -43,6 +44,12 @@ const INDEX: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
      <ul><li><a href=\"/demo/admin\">The demo backoffice</a></li>\
      <li><a href=\"/demo/site\">The demo site</a></li></ul></html>\n";
 
+/// With a schema of one's own: the demo's pages know no other one than theirs.
+const INDEX_WITHOUT_DEMO: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+     <title>Indelible</title><h1>Indelible</h1>\
+     <p>This server has no pages of its own. Clients connect to <code>/sync</code>, \
+     values are under <code>/api/</code>.</p></html>\n";
+
 /// `/`, `/demo/{page}` and everything that the pages load.
 pub(crate) fn router(app: &App) -> Router<App> {
     let page = |methods| Form::Page.guard(app, methods);
@@ -61,22 +68,21 @@ pub(crate) fn router(app: &App) -> Router<App> {
         )
 }
 
-async fn index(headers: HeaderMap) -> Response {
-    match Dist::get("index.html") {
-        Some(file) => serve(file, "index.html", CACHE_BUT_ASK, &headers),
-        None => {
-            let hash = hex::encode(&Sha256::digest(INDEX)[..16]);
-            let make = || Html(INDEX).into_response();
-            let mut response = validators::read(&headers, &validators::quoted(&hash), make);
-            if !response.status().is_client_error() {
-                let caching = HeaderValue::from_static(CACHE_BUT_ASK);
-                response
-                    .headers_mut()
-                    .insert(header::CACHE_CONTROL, caching);
-            }
-            with_policy(response)
-        }
+async fn index(State(app): State<App>, headers: HeaderMap) -> Response {
+    let text = match app.config.schema {
+        SchemaPlace::Demo => INDEX,
+        SchemaPlace::Folder(_) => INDEX_WITHOUT_DEMO,
+    };
+    let hash = hex::encode(&Sha256::digest(text)[..16]);
+    let make = || Html(text).into_response();
+    let mut response = validators::read(&headers, &validators::quoted(&hash), make);
+    if !response.status().is_client_error() {
+        let caching = HeaderValue::from_static(CACHE_BUT_ASK);
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, caching);
     }
+    with_policy(response)
 }
 
 async fn demo(Path(page): Path<String>, headers: HeaderMap) -> Response {

@@ -1,6 +1,6 @@
 //! The query of a request.
 //!
-//! Invariant: a parameter that is not known, or stands there twice, is refused with its name:
+//! Invariant: a parameter that is not known, is empty, or stands there twice, is refused with its name:
 //! a slip of the pen must not cost what the parameter protects.
 
 use axum::http::Uri;
@@ -27,6 +27,10 @@ impl Query {
                 let detail = format!("the parameter {name} stands there twice");
                 return Err(Problem::bad_request(detail));
             }
+        }
+        if let Some((name, _)) = query.0.iter().find(|(_, value)| value.trim().is_empty()) {
+            let detail = format!("the parameter {name} is empty: give it a value, or leave it out");
+            return Err(Problem::bad_request(detail));
         }
         Ok(query)
     }
@@ -101,10 +105,13 @@ mod tests {
         let query = read("base=%22a%22&&preserve=a+b%2Cc").unwrap();
         assert_eq!(query.get("base"), Some("\"a\""));
         assert_eq!(query.get("preserve"), Some("a b,c"));
-        assert_eq!(read("base").unwrap().get("base"), Some(""));
         assert_eq!(read("").unwrap().get("base"), None);
         for bad in [
             "bsae=1",
+            "base",
+            "base=",
+            "base=+",
+            "preserve=&base=1",
             "base=1&base=1",
             "base=%f",
             "base=%zz",

@@ -14,6 +14,7 @@ use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use serde_json::Value;
 
+use super::digest;
 use super::fields::{self, IDEMPOTENCY_KEY, PREFER};
 use super::problem::Problem;
 use super::query::Query;
@@ -136,6 +137,7 @@ impl Deletion {
 pub(super) fn object(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Value, Problem> {
     media_type(headers)?;
     let body = body?;
+    digest::check(headers, &body)?;
     spelling(&body)?;
     let value = json::parse(&body).map_err(|error| match error {
         JsonError::Malformed(error) => Problem::bad_request(format!(
@@ -223,7 +225,7 @@ pub(super) fn proposal_id(headers: &HeaderMap, caller: &Principal) -> Result<Pro
 
 /// What becomes of protected fields (RFC 7240, `handling`). Of a preference that stands there more
 /// than once, the first counts; others are none of ours.
-fn protected(headers: &HeaderMap) -> Result<Protected, Problem> {
+pub(super) fn protected(headers: &HeaderMap) -> Result<Protected, Problem> {
     for preference in fields::list(headers, &PREFER) {
         let parts = fields::split(&preference, ';');
         let (name, value) = fields::pair(parts.first().copied().unwrap_or_default());
@@ -251,6 +253,7 @@ fn places(
     text: Option<&str>,
 ) -> Result<Vec<Pointer>, Problem> {
     let text = text.unwrap_or_default().trim();
+    let is_stated = !text.is_empty();
     let names: Vec<String> = if text.starts_with('[') {
         serde_json::from_str(text).map_err(|_| {
             Problem::bad_request(format!(
@@ -262,6 +265,10 @@ fn places(
         let names = names.filter(|name| !name.is_empty());
         names.map(str::to_owned).collect()
     };
+    if is_stated && names.is_empty() && !text.starts_with('[') {
+        let detail = format!("{what} names no field: name some, or leave the parameter out");
+        return Err(Problem::bad_request(detail));
+    }
     if names.len() > PRESERVE_MAX {
         return Err(Problem::bad_request(format!(
             "{what} takes {PRESERVE_MAX} fields at most"

@@ -6,7 +6,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use axum::extract::Request;
@@ -16,9 +15,7 @@ use axum::response::Response;
 use futures_util::{StreamExt as _, future, stream};
 use tokio::time::timeout;
 
-/// How much of a rest is read, and for how long.
-const REST_BYTES_MAX: usize = 64 << 10;
-const REST_WAIT: Duration = Duration::from_millis(500);
+use crate::config::{UNREAD_BYTES_MAX, UNREAD_WAIT};
 
 /// A body that the handler reads, and whoever comes after it.
 struct Shared {
@@ -60,7 +57,7 @@ pub(super) async fn mind(request: Request, next: Next) -> Response {
         let mut bytes = 0;
         while let Some(part) = future::poll_fn(|cx| poll(&shared, cx)).await {
             bytes += part.map_err(drop)?.len();
-            if bytes > REST_BYTES_MAX {
+            if bytes > UNREAD_BYTES_MAX {
                 return Err(());
             }
         }
@@ -70,7 +67,7 @@ pub(super) async fn mind(request: Request, next: Next) -> Response {
         let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.ended
     };
-    if !ended() && (held_back || !matches!(timeout(REST_WAIT, rest).await, Ok(Ok(())))) {
+    if !ended() && (held_back || !matches!(timeout(UNREAD_WAIT, rest).await, Ok(Ok(())))) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }

@@ -27,7 +27,11 @@ pub(super) fn read(headers: &HeaderMap, etag: &str, make: impl FnOnce() -> Respo
         }
         Ok(Some(IfMatch::Any) | None) => {}
     }
-    let mut response = match is_known(headers, etag) {
+    let known = match if_none_match(headers) {
+        Ok(known) => known,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = match known.is_some_and(|known| known.names(etag)) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => make(),
     };
@@ -72,7 +76,7 @@ pub(super) fn failed() -> Problem {
 pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> {
     let mut lines = Vec::new();
     for value in headers.get_all(header::IF_MATCH) {
-        let text = value.to_str().map_err(|_| malformed())?;
+        let text = value.to_str().map_err(|_| malformed("If-Match"))?;
         lines.push(text.trim_matches([' ', '\t']));
     }
     match lines[..] {
@@ -82,7 +86,7 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> 
     }
     // Several lines are one list (section 5.3).
     let list = lines.join(",");
-    let tags = tags(&list).ok_or_else(malformed)?;
+    let tags = tags(&list).ok_or_else(|| malformed("If-Match"))?;
     if !tags.is_empty() && tags.iter().all(|tag| tag.weak) {
         let detail = "a weak tag (W/\"…\") never matches here: name the version of the entity in \
                       double quotes, and keep proxies from packing /api, which makes tags weak";
@@ -93,23 +97,53 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> 
     Ok(Some(IfMatch::Versions(versions)))
 }
 
-/// Whether `If-None-Match` names the tag, by the weak comparison. What is no list of tags names
-/// nothing: then the answer is whole.
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let lines = headers.get_all(header::IF_NONE_MATCH).iter();
-    let lines: Option<Vec<&str>> = lines.map(|line| line.to_str().ok()).collect();
-    let list = lines.unwrap_or_default().join(",");
-    if list.trim_matches([' ', '\t']) == "*" {
-        return true;
-    }
-    let known = tags(&list).unwrap_or_default();
-    known
-        .iter()
-        .any(|tag| quoted(tag.opaque) == etag.trim_start_matches("W/"))
+/// The tags that `If-None-Match` states; none where it is left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Whatever there is.
+    Any,
+    /// These, without what makes them weak.
+    Tags(Vec<String>),
 }
 
-fn malformed() -> Problem {
-    Problem::bad_request("If-Match is * or a list of entity tags, each in double quotes")
+/// What the caller says that it has.
+///
+/// # Errors
+/// When the header is neither `*` nor a list of entity tags.
+pub(super) fn if_none_match(headers: &HeaderMap) -> Result<Option<Known>, Problem> {
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter();
+    // A tag may hold bytes beyond ASCII; none of ours does.
+    let lines: Vec<_> = lines
+        .map(|line| String::from_utf8_lossy(line.as_bytes()))
+        .collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let list = lines.join(",");
+    if list.trim_matches([' ', '\t']) == "*" {
+        return Ok(Some(Known::Any));
+    }
+    let tags = tags(&list).ok_or_else(|| malformed("If-None-Match"))?;
+    let tags = tags.into_iter().map(|tag| tag.opaque.to_owned());
+    Ok(Some(Known::Tags(tags.collect())))
+}
+
+impl Known {
+    /// Whether the tag is among them, by the weak comparison.
+    fn names(&self, etag: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Tags(tags) => tags
+                .iter()
+                .any(|tag| quoted(tag) == etag.trim_start_matches("W/")),
+        }
+    }
+}
+
+fn malformed(field: &str) -> Problem {
+    Problem::bad_request(format!(
+        "{field} is * or a list of entity tags, each in double quotes"
+    ))
 }
 
 /// An entity tag (section 8.8.3).
@@ -212,15 +246,30 @@ mod tests {
             (&[r#""x""#, r#""y", "a""#], true, true),
             (&["*"], true, true),
             (&[r#""x,a""#, r#""*""#], false, false),
-            (&["a"], false, false),
-            (&[r#""a" "a""#], false, false),
+            (&["\"\u{e9}\""], false, false),
+            (&[""], false, false),
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append(header::IF_NONE_MATCH, HeaderValue::from_str(line).unwrap());
+                let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+                headers.append(header::IF_NONE_MATCH, line);
             }
-            assert_eq!(is_known(&headers, r#""a""#), strong, "{lines:?}");
-            assert_eq!(is_known(&headers, r#"W/"a""#), weak, "{lines:?}");
+            let known = if_none_match(&headers).unwrap();
+            let names = |etag: &str| known.as_ref().is_some_and(|known| known.names(etag));
+            assert_eq!(names(r#""a""#), strong, "{lines:?}");
+            assert_eq!(names(r#"W/"a""#), weak, "{lines:?}");
+        }
+        for malformed in [
+            "a",
+            r#""a" "a""#,
+            r#""a"#,
+            r#"w/"a""#,
+            r#"*, "a""#,
+            "\"a b\"",
+        ] {
+            let line = HeaderValue::from_str(malformed).unwrap();
+            let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, line)]);
+            assert!(if_none_match(&headers).is_err(), "{malformed}");
         }
     }
 

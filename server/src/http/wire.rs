@@ -91,8 +91,8 @@ fn unparsed(bytes: &[u8]) -> Option<Problem> {
         .filter(|_| is_bare)?
     {
         "400" => Some(Problem::bad_request(
-            "this is no HTTP/1.1: its first line or a header field is malformed, or the lengths that \
-             it states contradict each other",
+            "this is no HTTP/1.1: its first line or a header field is malformed, the lengths that it \
+             states contradict each other, or its Transfer-Encoding does not end with chunked",
         )),
         "414" => {
             let title = "The address is too long";

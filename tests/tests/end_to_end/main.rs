@@ -19,6 +19,7 @@ mod handshake;
 mod harness;
 mod http_form;
 mod http_reads;
+mod http_refusals;
 mod http_wire;
 mod http_writes;
 mod kept;
