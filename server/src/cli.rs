@@ -9,6 +9,7 @@ mod export;
 mod greeting;
 mod history;
 mod names;
+mod reading;
 mod refusals;
 mod schema;
 mod serve;
@@ -114,7 +115,12 @@ impl KeyPlace {
 
 /// Runs what the command line asks for.
 pub fn run() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(error) => return misunderstood(&error),
+    };
+    let is_server = matches!(command, Command::Serve(_));
+    let run = || match command {
         Command::Serve(serve) => serve.run(),
         Command::Token(token) => token.run(),
         Command::Export(export) => export.run(),
@@ -131,12 +137,33 @@ pub fn run() -> ExitCode {
             SchemaCommand::Meta(meta) => meta.run(),
         },
     };
-    done.unwrap_or_else(|error| {
-        if !is_broken_pipe(&*error) {
-            report(&*error);
-        }
-        ExitCode::FAILURE
-    })
+    let done = match is_server {
+        true => run(),
+        false => reading::guarded(run),
+    };
+    done.unwrap_or_else(|error| failed(&*error))
+}
+
+/// Says what an error is, and that it is one.
+fn failed(error: &(dyn Error + 'static)) -> ExitCode {
+    if !is_broken_pipe(error) {
+        report(error);
+    }
+    ExitCode::FAILURE
+}
+
+/// Help and version are results; all else is what the command line gets wrong.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // Where standard error is closed, nobody is there to read it.
+        let _ = error.print();
+        return ExitCode::from(2);
+    }
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    match printed.map_err(unwritten) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
 }
 
 /// Whether a reader of the output went away, as `head` does when it has seen enough.
@@ -154,7 +181,18 @@ fn report(error: &dyn Error) {
         cause = error.source();
     }
     // Where standard error is closed, there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", without_numbers(&text));
+}
+
+/// The system's words for errors without the numbers that Rust adds to them.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut left = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.split_once(')').map_or("", |(_, rest)| rest);
+        left.push_str(rest);
+    }
+    left
 }
 
 /// Says something beside the results.
@@ -165,12 +203,26 @@ fn note(text: &str) {
 
 /// Prints a line of results.
 fn print(line: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{line}")
+    writeln!(io::stdout(), "{line}").map_err(unwritten)
+}
+
+fn unwritten(error: io::Error) -> io::Error {
+    let text = format!("standard output cannot be written: {error}");
+    io::Error::new(error.kind(), text)
 }
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn numbers_of_errors_are_left_out() {
+        assert_eq!(
+            super::without_numbers("a: No such file (os error 2): b (os error 13) c"),
+            "a: No such file: b c"
+        );
+        assert_eq!(super::without_numbers("a (b)"), "a (b)");
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

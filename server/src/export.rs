@@ -15,6 +15,7 @@ use indelible_engine::ledger::{RecordError, decode, decode_refusal};
 use indelible_engine::time::Timestamp;
 
 use crate::keys::KEY_FILE;
+use crate::served_roles::ROLES_FILE;
 use crate::storage::redb::STORE_FILE;
 use crate::storage::{Store, StoreError, Stored};
 
@@ -41,8 +42,16 @@ pub enum ExportError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A stored record cannot be read.
-    #[error("a stored record cannot be read")]
-    Record(#[from] RecordError),
+    #[error(
+        "the store holds a record that cannot be read ({place}): it is damaged, or a newer indelible \
+         wrote it"
+    )]
+    Record {
+        /// Which record.
+        place: String,
+        /// Why.
+        source: RecordError,
+    },
     /// The store was written before policies were kept.
     #[error(
         "the store does not have the schema that {entity} was judged by ({policy}): it was \
@@ -57,11 +66,14 @@ pub enum ExportError {
     /// The file is there, and was not to be replaced.
     #[error("{} is there already; --force replaces it", .0.display())]
     Exists(PathBuf),
-    /// The file is one that belongs to a data directory.
-    #[error("{} belongs to a data directory: an export never replaces it", .0.display())]
+    /// The file is one of a data directory, or would lie in one.
+    #[error(
+        "{} belongs to a data directory, which is the server's: write the export somewhere else",
+        .0.display()
+    )]
     Input(PathBuf),
     /// What is there is no file: a device, a pipe, a directory.
-    #[error("{} is there and is no file", .0.display())]
+    #[error("{} is a directory, a device or a pipe: the ledger goes into a file", .0.display())]
     NotAFile(PathBuf),
     /// The file cannot be written.
     #[error("cannot write {}", path.display())]
@@ -125,16 +137,22 @@ pub fn export(
     }
 }
 
-/// Whether a path leads to a file of this data directory, or to one of any under its own name.
+/// Whether a path leads to a file of this data directory, or into any.
 fn belongs_to(data: &Path, file: &Path) -> bool {
-    let names = [STORE_FILE, KEY_FILE];
     let identity = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
     let found = identity(file);
+    let names = [STORE_FILE, KEY_FILE, ROLES_FILE];
     let is_ours = |name: &&str| found.is_some() && found == identity(&data.join(name));
+    if names.iter().any(is_ours) {
+        return true;
+    }
     let folder = folder_of(file);
-    names.iter().any(is_ours)
-        || names.iter().any(|name| file.ends_with(name))
-            && (identity(folder) == identity(data) || folder.join(STORE_FILE).exists())
+    let Ok(folder) = folder.canonicalize() else {
+        return false;
+    };
+    let is_data =
+        |folder: &Path| identity(folder) == identity(data) || folder.join(STORE_FILE).exists();
+    folder.ancestors().any(is_data)
 }
 
 fn folder_of(file: &Path) -> &Path {
@@ -172,9 +190,13 @@ fn write(
             break;
         }
         for Stored { hash, bytes } in &page {
-            let entry = decode(bytes)?;
+            let unread = |source| ExportError::Record {
+                place: format!("the entry after {} in the order of all", after.0),
+                source,
+            };
+            let entry = decode(bytes).map_err(unread)?;
             has_policy(&known, &entry.entity, entry.policy_hash)?;
-            put(&writer.entry(bytes, *hash)?)?;
+            put(&writer.entry(bytes, *hash).map_err(unread)?)?;
             after = entry.global;
             entries += 1;
         }
@@ -184,10 +206,14 @@ fn write(
         let page = store.all_refusals(last.as_ref(), RECORDS_AT_ONCE)?;
         let Some((place, _)) = page.last() else { break };
         last = Some(place.clone());
-        for (_, Stored { hash, bytes }) in &page {
-            let record = decode_refusal(bytes)?;
+        for (place, Stored { hash, bytes }) in &page {
+            let unread = |source| ExportError::Record {
+                place: format!("a refusal of {}", place.entity),
+                source,
+            };
+            let record = decode_refusal(bytes).map_err(unread)?;
             has_policy(&known, &record.entity, record.policy_hash)?;
-            put(&writer.refusal(bytes, *hash)?)?;
+            put(&writer.refusal(bytes, *hash).map_err(unread)?)?;
             refusals += 1;
         }
     }

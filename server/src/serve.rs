@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use indelible_engine::policy::Policies;
@@ -49,9 +50,17 @@ pub enum ServeError {
     /// The key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// Another process has the store.
+    #[error("another indelible is serving this directory ({})", .0.display())]
+    InUse(PathBuf),
+    /// The store cannot be used.
+    #[error("cannot use the store in {}", path.display())]
+    Store {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
     /// The entities cannot go over to the schema.
     #[error(transparent)]
     SchemaChange(#[from] SchemaChangeError),
@@ -115,13 +124,23 @@ impl Server {
             Some(path) => Keys::open(path)?,
             None => Keys::open_or_create(&config.data)?,
         };
-        let store = Arc::new(RedbStore::open(&config.data, config.refusals)?);
-        let known = known_policies::keep(&*store, &policies)?;
+        let data = config.data.clone();
+        let store_error = |source| match source {
+            // It says which directory.
+            StoreError::InUse { .. } => ServeError::InUse(data.clone()),
+            source => ServeError::Store {
+                path: data.clone(),
+                source,
+            },
+        };
+        let store = RedbStore::open(&config.data, config.refusals).map_err(store_error)?;
+        let store = Arc::new(store);
+        let known = known_policies::keep(&*store, &policies).map_err(store_error)?;
         let roles = served_roles::named(policies.iter().map(|policy| &**policy));
         if let Err(error) = served_roles::keep(&config.data, &roles) {
             tracing::warn!(%error, "the names of roles cannot be kept: tokens are made unchecked");
         }
-        let commit = CommitThread::start(store.clone(), &config.commit)?;
+        let commit = CommitThread::start(store.clone(), &config.commit).map_err(store_error)?;
         let hub = Hub::new(Parts {
             policies,
             known,
@@ -131,7 +150,7 @@ impl Server {
             commit: commit.handle(),
             keys,
         });
-        if let Err(error) = prepare(&hub, files.content).await {
+        if let Err(error) = prepare(&hub, files.content, store_error).await {
             hub.end().await;
             commit.stop().await;
             return Err(error);
@@ -198,9 +217,13 @@ impl Server {
 
 /// What has to be in the store before anybody is served. First all entities follow the present
 /// schemas, since their values tell what they claim; the initial content claims values too.
-async fn prepare(hub: &Hub, content: Content) -> Result<(), ServeError> {
+async fn prepare(
+    hub: &Hub,
+    content: Content,
+    store_error: impl Fn(StoreError) -> ServeError,
+) -> Result<(), ServeError> {
     migration::run(hub).await?;
-    relay::restore_claims(hub)?;
+    relay::restore_claims(hub).map_err(store_error)?;
     Ok(seeding::seed(hub, content).await?)
 }
 

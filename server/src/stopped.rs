@@ -20,7 +20,7 @@ use crate::storage::redb::{RedbStore, STORE_FILE};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoppedError {
     /// There is no store in it.
-    #[error("there is no store in {}", .0.display())]
+    #[error("there is no store in {} (--data names the data directory of a server)", .0.display())]
     NoStore(PathBuf),
     /// A server has it.
     #[error(
@@ -90,7 +90,17 @@ pub(crate) fn open(data: &Path) -> Result<StoppedStore, StoppedError> {
         Ok(store) => Ok(StoppedStore { store, _copy: None }),
         Err(StoreError::NeedsWriting) => {
             let copy = copied(data, &file)?;
-            let store = RedbStore::open(copy.path(), refusals).map_err(failed)?;
+            // What is wrong with the copy is wrong with the original.
+            let opened = RedbStore::open(copy.path(), refusals).map_err(|error| match error {
+                StoreError::Damaged { what } => StoreError::Damaged {
+                    what: what.replace(
+                        &copy.path().display().to_string(),
+                        &data.display().to_string(),
+                    ),
+                },
+                error => error,
+            });
+            let store = opened.map_err(failed)?;
             Ok(StoppedStore {
                 store,
                 _copy: Some(copy),

@@ -88,7 +88,7 @@ pub enum Flaw {
     )]
     NoBundle,
     /// The file begins with bytes that tell of an encoding.
-    #[error("the file begins with a byte order mark ({0}), when a bundle is UTF-8 without one")]
+    #[error("the file begins with a byte order mark ({0}), and a bundle is UTF-8 without one")]
     Mark(&'static str),
     /// The file ends in the middle of a line.
     #[error("the file is cut off in the middle of the line")]
@@ -98,8 +98,8 @@ pub enum Flaw {
     NoLineFeed,
     /// The line ends as on Windows.
     #[error(
-        "the line ends with a carriage return and a line feed, when the lines of a bundle end with \
-         a line feed alone"
+        "the line ends with a carriage return and a line feed, and the lines of a bundle end with a \
+         line feed alone"
     )]
     CarriageReturn,
     /// The file ends before its last line.
@@ -109,13 +109,13 @@ pub enum Flaw {
     #[error("not a line of a bundle: {0}")]
     Malformed(String),
     /// Another version of the format.
-    #[error("a bundle of version {0}, when this program knows version {known}", known = super::VERSION)]
+    #[error("the bundle has version {0}, and this indelible reads version {known}", known = super::VERSION)]
     Version(u32),
     /// The line says something else than what it stands for, or says it otherwise.
     #[error("the line is not what its record says; it should be: {0}")]
     Spelling(String),
     /// Something else should stand here.
-    #[error("{found} stands here, when {expected} should")]
+    #[error("{found} is here, where {expected} should be")]
     Unexpected {
         /// What is there.
         found: &'static str,
@@ -123,7 +123,7 @@ pub enum Flaw {
         expected: &'static str,
     },
     /// The text of a policy does not have its hash.
-    #[error("the policy's text does not have the hash that it stands under")]
+    #[error("the policy's text does not have the hash beside it")]
     PolicyHash,
     /// The text of a policy does not compile.
     #[error("the policy cannot be used: {0}")]
@@ -135,7 +135,7 @@ pub enum Flaw {
     #[error("the record cannot be read: {0}")]
     Record(#[from] RecordError),
     /// The hash is not that of the record.
-    #[error("the record does not have the hash that stands beside it")]
+    #[error("the record does not have the hash beside it")]
     Hash,
     /// The record names another predecessor.
     #[error("the record does not follow the one before it: it names another hash")]
@@ -147,7 +147,7 @@ pub enum Flaw {
     #[error("it names a policy that the bundle does not have: {0}")]
     UnknownPolicy(Hash),
     /// The entry was judged by another policy than the one in force.
-    #[error("it names policy {named}, when {in_force} was in force")]
+    #[error("it names policy {named}, where {in_force} was in force")]
     OtherPolicy {
         /// The policy that the entry names.
         named: Hash,
@@ -167,6 +167,6 @@ pub enum Flaw {
     #[error("{0}")]
     Missing(String),
     /// The trailer does not sum up the lines before it.
-    #[error("the sum over the lines is another; it should be: {0}")]
+    #[error("the checksum over the lines does not match; the line should be: {0}")]
     Sum(String),
 }

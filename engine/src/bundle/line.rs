@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use std::borrow::Cow;
 
 use super::fault::Flaw;
@@ -113,7 +114,8 @@ impl<'a> Read<'a> {
     /// Reads a line with what ends it.
     pub(super) fn of(line: &'a [u8]) -> Result<Self, Flaw> {
         if line.len() > LINE_BYTES_MAX {
-            return Err(Flaw::Malformed("it is too long".to_owned()));
+            let reason = format!("it has more than {LINE_BYTES_MAX} bytes");
+            return Err(Flaw::Malformed(reason));
         }
         let (text, wrong_end) = match line {
             [text @ .., b'\r', b'\n'] => (text, Some(Flaw::CarriageReturn)),
@@ -144,10 +146,19 @@ impl<'a> Read<'a> {
 
 /// What is wrong with the JSON of a line, and where in it.
 fn malformed(error: &serde_json::Error) -> Flaw {
-    let text = error.to_string();
-    let what = text
-        .rsplit_once(" at line ")
-        .map_or(&*text, |(what, _)| what);
+    let what = match error.classify() {
+        Category::Eof => "it ends in the middle of its JSON".to_owned(),
+        Category::Data => {
+            let text = error.to_string();
+            // `missing field `line``
+            let field = text.strip_prefix("missing field `");
+            match field.and_then(|rest| rest.split_once('`')) {
+                Some((field, _)) => format!("its field {field:?} is missing"),
+                None => "a field has a value of another form than it takes".to_owned(),
+            }
+        }
+        Category::Syntax | Category::Io => "it is not JSON".to_owned(),
+    };
     Flaw::Malformed(format!("{what}, at its byte {}", error.column()))
 }
 

@@ -15,19 +15,24 @@ use crate::principal::Principal;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// The bytes are not the CBOR that a record consists of.
-    #[error("malformed ledger record: {0}")]
+    #[error("the bytes are not a ledger record: {0}")]
     Malformed(String),
     /// The record says a version that this program does not know.
-    #[error("ledger record of unknown version {0}")]
+    #[error("the ledger record has version {0}, which this indelible does not know")]
     Version(u64),
     /// The bytes hold a record, but not in its one encoding.
-    #[error("ledger record in another than its canonical encoding")]
+    #[error("the ledger record is not in its canonical encoding")]
     NotCanonical,
 }
 
 impl From<decode::Error> for RecordError {
     fn from(error: decode::Error) -> Self {
-        Self::Malformed(error.to_string())
+        let what = match error.is_end_of_input() {
+            true => "it is cut off",
+            false => "a field has another form than it should",
+        };
+        let at = error.position().map(|byte| format!(", at its byte {byte}"));
+        Self::Malformed(format!("{what}{}", at.unwrap_or_default()))
     }
 }
 
@@ -59,8 +64,9 @@ pub(super) fn open_record(
         return Err(RecordError::Version(found_version));
     }
     if found != Some(length) {
+        let found = found.map_or_else(|| "an open list".to_owned(), |found| found.to_string());
         return Err(RecordError::Malformed(format!(
-            "expected {length} fields, found {found:?}"
+            "it has {found} fields, and a record has {length}"
         )));
     }
     Ok(())

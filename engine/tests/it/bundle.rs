@@ -176,7 +176,7 @@ fn a_file_of_another_sort_is_told_apart() {
     );
     check(
         text.split_once('\n').unwrap().1.as_bytes(),
-        "line 1: a policy stands here, when the header should",
+        "line 1: a policy is here, where the header should be",
     );
     for (mark, encoding) in [(&b"\xef\xbb\xbf"[..], "UTF-8"), (b"\xff\xfe", "UTF-16")] {
         let told = format!(
@@ -207,7 +207,7 @@ fn a_file_of_another_sort_is_told_apart() {
     check(
         text.replacen("\"line\":\"policy\",", "\"line\":\"policy\";", 1)
             .as_bytes(),
-        "line 2: not a line of a bundle: expected `,` or `}`, at its byte 17",
+        "line 2: not a line of a bundle: it is not JSON, at its byte 17",
     );
 }
 

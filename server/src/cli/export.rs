@@ -1,6 +1,7 @@
 //! `indelible export`: the ledger of a stopped server as a file.
 
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,7 +27,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "DIR", default_value = "indelible-data")]
     data: PathBuf,
 
-    /// The file to write
+    /// The file to write; not in a data directory, which is the server's
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
@@ -49,14 +50,19 @@ impl Export {
         };
         let place = (self.out.as_path(), existing);
         let exported = export::export((&*store, &self.data), place, clock::now())?;
-        super::print(&format!(
-            "{} with {}, {} and {}",
+        let summary = format!(
+            "{} with {}, {} and {}\nroot {}",
             self.out.display(),
             counted(exported.policies, "policy", "policies"),
             counted(exported.entries, "entry", "entries"),
             counted(exported.refusals, "refusal", "refusals"),
-        ))?;
-        super::print(&format!("root {}", exported.root))?;
+            exported.root,
+        );
+        super::print(&summary).map_err(|error| {
+            // Who does not see the root is to know that there is a file all the same.
+            let text = format!("{} is written and whole, but {error}", self.out.display());
+            io::Error::new(error.kind(), text)
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 }

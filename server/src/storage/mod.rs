@@ -246,13 +246,16 @@ pub enum StoreError {
         known: u32,
     },
     /// What lies in the store is not what was written there.
-    #[error("the store is damaged: {what}")]
+    #[error(
+        "the store is damaged: {what}; restore the data directory from a backup, and keep this one \
+         until that has worked"
+    )]
     Damaged {
         /// Where, and how one can tell.
         what: String,
     },
     /// A stored record cannot be read.
-    #[error("a stored record cannot be read")]
+    #[error("the store holds a record that this indelible cannot read")]
     Record(#[from] RecordError),
     /// The database or the disk failed. After a failed write it is unknown whether it happened.
     #[error("the store failed while it tried to {action}")]

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use ::redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition,
-    WriteTransaction,
+    ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
 
@@ -26,7 +25,7 @@ use super::{
     Append, Appended, Head, Place, PolicyText, RefusalCount, Rejected, Scope, Snapshot, Store,
     StoreError, StoreResult, Stored, Tail,
 };
-use crate::config::{RefusalSettings, STORE_CACHE_BYTES};
+use crate::config::RefusalSettings;
 
 /// The file's name in the data directory.
 pub const STORE_FILE: &str = "indelible.redb";
@@ -39,10 +38,12 @@ pub const CACHE_FORMAT: u32 = 4;
 
 mod claims;
 mod handle;
+mod opening;
 mod place;
 mod writer;
 
 use handle::Handle;
+use opening::{Missing, backend};
 use place::{Identity, Use};
 use writer::Writer;
 
@@ -105,7 +106,7 @@ impl RedbStore {
     /// When another process has it, a newer version wrote it, or it cannot be read.
     pub fn open(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
         let lock = place::lock(dir, Use::Writing)?;
-        let (database, file) = place::open(dir)?;
+        let (database, file) = opening::to_write(dir, Missing::Make)?;
         let store = Self {
             dir: dir.to_owned(),
             refusals,
@@ -128,13 +129,7 @@ impl RedbStore {
     /// [`open`](Self::open).
     pub fn open_to_read(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
         let lock = place::lock(dir, Use::Reading)?;
-        let opened = Database::builder()
-            .set_cache_size(STORE_CACHE_BYTES)
-            .open_read_only(dir.join(STORE_FILE));
-        let database = opened.map_err(|error| match error {
-            error if handle::is_unclean(&error) => StoreError::NeedsWriting,
-            error => place::cannot_open(dir, error),
-        })?;
+        let database = opening::to_read(dir)?;
         let store = Self {
             dir: dir.to_owned(),
             refusals,
@@ -216,16 +211,6 @@ impl RedbStore {
 enum Caches {
     Current,
     Stale,
-}
-
-fn backend<E>(action: &'static str) -> impl FnOnce(E) -> StoreError
-where
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    move |error| StoreError::Backend {
-        action,
-        source: error.into(),
-    }
 }
 
 fn format_of(
@@ -564,7 +549,7 @@ impl Store for RedbStore {
             .unwrap_or_else(PoisonError::into_inner);
         // The old one holds the lock on the file until it is dropped.
         drop(database.take());
-        let (opened, file) = place::open(&self.dir)?;
+        let (opened, file) = opening::to_write(&self.dir, Missing::Fail)?;
         if self.file != Some(file) {
             let path = self.dir.join(STORE_FILE);
             return Err(StoreError::Replaced { path });

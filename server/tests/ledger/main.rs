@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod damage;
 mod fixture;
 mod names;
 mod races;
@@ -53,11 +54,17 @@ fn data() -> tempfile::TempDir {
     dir
 }
 
+/// Exports the ledger of a directory to a file elsewhere: none may lie in it.
+fn export(data: &Path, dir: &Path, file: &str) -> String {
+    let data = data.to_str().unwrap();
+    done(dir, &["export", "--data", data, "--out", file])
+}
+
 #[test]
 fn what_is_exported_is_good() {
-    let dir = data();
+    let (data, dir) = (data(), tempfile::tempdir().unwrap());
     let dir = dir.path();
-    let exported = done(dir, &["export", "--data", ".", "--out", "ledger.ndjson"]);
+    let exported = export(data.path(), dir, "ledger.ndjson");
     let root = exported.trim().rsplit_once("root ").unwrap().1;
     assert_eq!(
         exported,
@@ -85,9 +92,9 @@ fn what_is_exported_is_good() {
 
 #[test]
 fn a_fault_is_told_with_its_place() {
-    let dir = data();
+    let (data, dir) = (data(), tempfile::tempdir().unwrap());
     let dir = dir.path();
-    done(dir, &["export", "--data", ".", "--out", "good.ndjson"]);
+    export(data.path(), dir, "good.ndjson");
     let good = fs::read_to_string(dir.join("good.ndjson")).unwrap();
     let verify = |text: &str| {
         fs::write(dir.join("bad.ndjson"), text).unwrap();
@@ -165,7 +172,9 @@ fn a_live_or_empty_directory_says_so() {
     drop(store);
     let empty = tempfile::tempdir().unwrap();
     let nothing = failed(empty.path(), &export);
-    assert_eq!(nothing, "indelible: there is no store in .\n");
+    let expected =
+        "indelible: there is no store in . (--data names the data directory of a server)\n";
+    assert_eq!(nothing, expected);
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
     fs::write(empty.path().join("indelible.redb"), "no store").unwrap();
     let other = failed(empty.path(), &export);
@@ -496,9 +505,10 @@ FIELD                          VALUE                 BY     TIME (UTC)          
         );
         assert!(told.contains(expected), "{told}");
     }
-    let exported = done(dir, &["export", "--data", ".", "--out", "ledger.ndjson"]);
+    let out = tempfile::tempdir().unwrap();
+    let exported = export(dir, out.path(), "ledger.ndjson");
     assert!(exported.contains("root "), "{exported}");
-    done(dir, &["verify", "ledger.ndjson"]);
+    done(out.path(), &["verify", "ledger.ndjson"]);
 }
 
 #[test]
@@ -575,8 +585,9 @@ fn effects_are_believed_unless_they_are_to_be_checked() {
         assert_eq!(checked, expected);
     }
     // What is exported holds no effects.
-    done(dir, &["export", "--data", ".", "--out", "ledger.ndjson"]);
-    done(dir, &["verify", "ledger.ndjson"]);
+    let out = tempfile::tempdir().unwrap();
+    export(dir, out.path(), "ledger.ndjson");
+    done(out.path(), &["verify", "ledger.ndjson"]);
 
     let dir = data();
     let dir = dir.path();

@@ -17,8 +17,9 @@ use super::{data, done, failed};
 fn state(dir: &Path) -> Vec<(String, Vec<u8>, SystemTime)> {
     let mut files: Vec<_> = fs::read_dir(dir)
         .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().is_file())
         .map(|entry| {
-            let entry = entry.unwrap();
             let written = entry.metadata().unwrap().modified().unwrap();
             let name = entry.file_name().into_string().unwrap();
             (name, fs::read(entry.path()).unwrap(), written)
@@ -86,8 +87,20 @@ fn an_export_does_not_replace_what_it_is_made_of() {
     fs::write(dir.join("token.key"), "0".repeat(64)).unwrap();
     symlink(STORE_FILE, dir.join("link")).unwrap();
     fs::hard_link(dir.join(STORE_FILE), dir.join("twin")).unwrap();
+    fs::create_dir(dir.join("below")).unwrap();
     let before = state(dir);
-    for out in [STORE_FILE, "./indelible.redb", "link", "twin", "token.key"] {
+    let absolute = dir.join("new.ndjson");
+    for out in [
+        STORE_FILE,
+        "./indelible.redb",
+        "link",
+        "twin",
+        "token.key",
+        "roles",
+        "new.ndjson",
+        "below/new.ndjson",
+        absolute.to_str().unwrap(),
+    ] {
         for force in [&[][..], &["--force"]] {
             let words = [&["export", "--data", ".", "--out", out], force].concat();
             let reason = failed(dir, &words);
@@ -98,12 +111,16 @@ fn an_export_does_not_replace_what_it_is_made_of() {
         }
     }
     assert_eq!(state(dir), before);
-    // Nor is the key of another server replaced, nor what is no file.
+    // Nor is the directory of another server written to, nor what is no file.
     let other = data();
     let key = other.path().join("token.key");
     fs::write(&key, "1".repeat(64)).unwrap();
-    let key = key.to_str().unwrap();
-    for (out, why) in [(key, "a data directory"), ("/dev/null", "no file")] {
+    let new = other.path().join("new.ndjson");
+    for (out, why) in [
+        (key.to_str().unwrap(), "a data directory"),
+        (new.to_str().unwrap(), "a data directory"),
+        ("/dev/null", "a device or a pipe"),
+    ] {
         let reason = failed(dir, &["export", "--data", ".", "--out", out, "--force"]);
         assert!(reason.contains(why), "{out}: {reason}");
     }
@@ -112,10 +129,10 @@ fn an_export_does_not_replace_what_it_is_made_of() {
 
 #[test]
 fn an_export_replaces_a_file_only_if_asked() {
-    let dir = data();
-    let dir = dir.path();
+    let (data, dir) = (data(), tempfile::tempdir().unwrap());
+    let (data, dir) = (data.path().to_str().unwrap(), dir.path());
     fs::write(dir.join("notes.txt"), "mine").unwrap();
-    let export = ["export", "--data", ".", "--out", "notes.txt"];
+    let export = ["export", "--data", data, "--out", "notes.txt"];
     let reason = failed(dir, &export);
     assert!(reason.contains("--force replaces it"), "{reason}");
     assert_eq!(fs::read(dir.join("notes.txt")).unwrap(), b"mine");
@@ -124,7 +141,7 @@ fn an_export_replaces_a_file_only_if_asked() {
     let mode = fs::metadata(dir.join("notes.txt")).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
     // Where others print, nobody expects a file of that name.
-    let reason = failed(dir, &["export", "--data", ".", "--out", "-"]);
+    let reason = failed(dir, &["export", "--data", data, "--out", "-"]);
     assert!(reason.contains("not to standard output"), "{reason}");
     assert!(!dir.join("-").exists());
 }

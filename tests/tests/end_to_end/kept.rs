@@ -119,8 +119,11 @@ async fn what_a_field_never_had_is_recorded_and_what_a_form_puts_back_is_not() {
 
     // The record belongs to the entry that took the rest, and the whole is a good ledger.
     let folder = data.path();
-    indelible(folder, &["export", "--data", ".", "--out", "ledger.ndjson"]);
-    let verified = indelible(folder, &["verify", "ledger.ndjson"]);
+    let out = tempfile::tempdir().unwrap();
+    let from = folder.to_str().unwrap();
+    let export = ["export", "--data", from, "--out", "ledger.ndjson"];
+    indelible(out.path(), &export);
+    let verified = indelible(out.path(), &["verify", "ledger.ndjson"]);
     assert!(verified.contains(" 5 refusals"), "{verified}");
     let table = indelible(folder, &["refusals", "site", "--data", "."]);
     let line = table

@@ -3,17 +3,13 @@
 //! Invariant: of the processes that come through here, one at most writes in a directory, whatever
 //! becomes of the files in it: the lock is on the directory itself.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use ::redb::backends::FileBackend;
-use ::redb::{Database, DatabaseError};
 
 use super::super::{StoreError, StoreResult};
 use super::{STORE_FILE, backend};
-use crate::config::STORE_CACHE_BYTES;
 
 /// How a directory is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,37 +66,5 @@ impl Identity {
             true => Ok(()),
             false => Err(StoreError::Replaced { path }),
         }
-    }
-}
-
-/// Opens the database in a directory, or makes it, and tells which file that is.
-pub(super) fn open(dir: &Path) -> StoreResult<(Database, Identity)> {
-    // The file is made here so that it is private from the first moment, and that it is known which
-    // one it is.
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(dir.join(STORE_FILE))
-        .map_err(backend("open"))?;
-    let identity = Identity::of(&file).map_err(backend("open"))?;
-    let opened = FileBackend::new(file).and_then(|file| {
-        let mut builder = Database::builder();
-        builder.set_cache_size(STORE_CACHE_BYTES);
-        builder.create_with_backend(file)
-    });
-    let database = opened.map_err(|error| cannot_open(dir, error))?;
-    Ok((database, identity))
-}
-
-/// The store's word for why a database cannot be opened.
-pub(super) fn cannot_open(dir: &Path, error: DatabaseError) -> StoreError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
-            path: dir.to_owned(),
-        },
-        error => backend("open")(error),
     }
 }

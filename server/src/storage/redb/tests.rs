@@ -3,6 +3,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use ::redb::Database;
+
 use super::super::conformance::{
     KEPT, Open, conformance_tests, draft, entity, entries, place, request,
 };
