@@ -88,7 +88,7 @@ pub enum Flaw {
     )]
     NoBundle,
     /// The file begins with bytes that tell of an encoding.
-    #[error("the file begins with a byte order mark ({0}), and a bundle is UTF-8 without one")]
+    #[error("the file begins with a byte order mark ({0}), when a bundle is UTF-8 without one")]
     Mark(&'static str),
     /// The file ends in the middle of a line.
     #[error("the file is cut off in the middle of the line")]
@@ -98,8 +98,8 @@ pub enum Flaw {
     NoLineFeed,
     /// The line ends as on Windows.
     #[error(
-        "the line ends with a carriage return and a line feed, and the lines of a bundle end with a \
-         line feed alone"
+        "the line ends with a carriage return and a line feed, when the lines of a bundle end with \
+         a line feed alone"
     )]
     CarriageReturn,
     /// The file ends before its last line.

@@ -57,8 +57,8 @@ fn mistakes_hide_neither_tables_nor_warnings() {
     let table = [
         at("team: with mistakes (in team.json); as far as it can be read"),
         at("  editor  yes   yes     yes"),
-        at("  /rank        editors of the kind with chief  readers of the kind"),
         at("  /notes/*/by"),
+        at("  /rank        editors of the kind with chief  readers of the kind"),
     ];
     assert!(table.is_sorted(), "{found}");
     at("broken.json: nothing can be read of it");
