@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::keys::{KEY_FILE, KeyError, Keys};
+use crate::keys::{self, KEY_FILE, KeyError, Keys};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,7 +102,10 @@ impl KeyPlace {
     fn open(&self) -> Result<Keys, KeyError> {
         match &self.token_key {
             Some(path) => Keys::open(path),
-            None => Keys::open_or_create(&self.data),
+            None => {
+                keys::check_data_dir(&self.data)?;
+                Keys::open_or_create(&self.data)
+            }
         }
     }
 

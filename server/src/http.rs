@@ -93,6 +93,10 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .merge(api)
         .merge(others)
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            turned_away::note,
+        ))
         .layer(middleware::map_response(harden))
         .layer(middleware::from_fn(unread::mind))
         .with_state(app)
@@ -106,12 +110,43 @@ async fn nothing(method: Method, uri: Uri) -> Response {
     Problem::not_found().into_response()
 }
 
-/// Browsers must not guess types, whatever is served.
+/// What holds for every answer, whatever is served: browsers guess no types, show no answer in a frame
+/// of another page, give no window of another page a handle on it, and lend it no device. What pages
+/// may load they say themselves; all else may load nothing.
+const HARDENED: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), \
+         midi=(), payment=(), serial=(), usb=()",
+    ),
+];
+
 async fn harden(mut response: Response) -> Response {
-    let nosniff = HeaderValue::from_static("nosniff");
-    response
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    let headers = response.headers_mut();
+    for (name, value) in HARDENED {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
     response
 }
 

@@ -57,6 +57,16 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// Everybody can write to the directory.
+    #[error(
+        "everybody on this machine can write to {dir}, and so could replace the store and the key: \
+         chmod 700 {dir}",
+        dir = path.display()
+    )]
+    Open {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The system gave no randomness.
     #[error("no randomness for a new key: {0}")]
     Random(getrandom::Error),
@@ -80,6 +90,28 @@ pub fn create_data_dir(dir: &Path) -> Result<(), KeyError> {
         .mode(0o700)
         .create(dir)
         .map_err(io_error("create", dir))
+}
+
+/// Refuses a data directory in which everybody may put and replace files: the store and the key would
+/// be theirs.
+///
+/// # Errors
+/// When it is one, or cannot be looked at.
+pub(crate) fn check_data_dir(dir: &Path) -> Result<(), KeyError> {
+    let metadata = match fs::metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        metadata => metadata.map_err(io_error("look at", dir))?,
+    };
+    let mode = metadata.permissions().mode();
+    if mode & 0o002 != 0 {
+        return Err(KeyError::Open {
+            path: dir.to_owned(),
+        });
+    }
+    if mode & 0o020 != 0 {
+        tracing::warn!(path = %dir.display(), "its group can write to the data directory: chmod g-w it");
+    }
+    Ok(())
 }
 
 impl Keys {

@@ -22,7 +22,7 @@ use crate::commit::CommitThread;
 use crate::config::{Config, Exposure, Mode};
 use crate::http::body::Room;
 use crate::http::{self, App, accept};
-use crate::keys::{KeyError, Keys};
+use crate::keys::{self, KeyError, Keys};
 use crate::known_policies;
 use crate::migration::{self, SchemaChangeError};
 use crate::relay::{self, Hub, Parts};
@@ -120,6 +120,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
 
+        keys::check_data_dir(&config.data)?;
         let keys = match &config.token_key {
             Some(path) => Keys::open(path)?,
             None => Keys::open_or_create(&config.data)?,

@@ -11,7 +11,7 @@ use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{AUDIENCE, Authenticated, ISSUER, TokenError};
-use crate::config::TOKEN_LEEWAY;
+use crate::config::{TOKEN_LEEWAY, TOKEN_TTL_MAX};
 
 /// The last time that has a date in every language that reads it, in seconds.
 const SECONDS_MAX: f64 = 8.64e12;
@@ -63,6 +63,12 @@ pub(super) fn judge(
     };
     if now.0 < issued.max(begins).0.saturating_sub(leeway) {
         return Err(TokenError::NotYetValid);
+    }
+    let lifetime_max = i64::try_from(TOKEN_TTL_MAX.as_millis()).unwrap_or(i64::MAX);
+    if expires.0.saturating_sub(issued.0) > lifetime_max {
+        return Err(TokenError::Claim(
+            "the token lives longer than 366 days, from iat to exp",
+        ));
     }
     check_issuer(claims.get("iss"))?;
     check_audience(claims.get("aud"))?;

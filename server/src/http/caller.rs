@@ -31,10 +31,7 @@ impl FromRequestParts<App> for Caller {
         }
         match app.hub.auth().verify(token.trim()) {
             Ok(authenticated) => Ok(Self(authenticated.principal)),
-            Err(error) => {
-                tracing::info!(code = error.code(), "a token was refused");
-                Err(Problem::bad_token(error.to_string()))
-            }
+            Err(error) => Err(Problem::bad_token(error.to_string()).by(error.code())),
         }
     }
 }
@@ -93,7 +90,7 @@ impl Caller {
         if self.0.is_anonymous() {
             Problem::unauthorized()
         } else {
-            Problem::forbidden()
+            Problem::forbidden().by(&self.0.id)
         }
     }
 }

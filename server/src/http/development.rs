@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::routing::post;
 use axum::{Json, Router};
 use indelible_engine::principal::Principal;
@@ -20,11 +20,29 @@ use serde_json::Value;
 use super::App;
 use super::body;
 use super::cors;
+use super::fields;
 use super::form::Form;
 use super::problem::Problem;
 use super::request;
 use crate::clock;
 use crate::config::{Mode, TOKEN_TTL_DEFAULT};
+
+/// By these, proxies say that they pass on what others ask: then the peer is the proxy, on this
+/// machine, and the caller is not.
+const FORWARDED: [&str; 12] = [
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+];
 
 /// The routes, if there are any.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -74,6 +92,14 @@ async fn token(
         .is_some_and(|o| !cors::is_own(&headers, o));
     if !peer.ip().to_canonical().is_loopback() || !names_this_machine(&headers) || foreign {
         return Err(Problem::not_found());
+    }
+    if let Some(name) = FORWARDED.iter().find(|name| headers.contains_key(**name)) {
+        let detail = format!(
+            "{} says that a proxy passed this on, so it may come from anywhere: --dev is for programs \
+             on this machine",
+            fields::title(&HeaderName::from_static(name))
+        );
+        return Err(Problem::forbidden().detail(detail));
     }
     let mut body = body::read(&app, &headers, body).await;
     let wanted = Wanted::read(&request::object(&headers, body.take())?)?;

@@ -20,6 +20,16 @@ pub struct Problem {
     detail: Option<String>,
     violations: Vec<Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    who: Option<String>,
+}
+
+/// What the log needs of a problem, beside the answer.
+#[derive(Debug, Clone)]
+pub(super) struct Noted {
+    /// The code.
+    pub(super) code: &'static str,
+    /// The principal, where it is known.
+    pub(super) who: Option<String>,
 }
 
 impl Problem {
@@ -32,7 +42,14 @@ impl Problem {
             detail: None,
             violations: Vec::new(),
             headers: Vec::new(),
+            who: None,
         }
+    }
+
+    /// Notes whose request it was, for the log only.
+    pub(crate) fn by(mut self, who: &str) -> Self {
+        self.who = Some(who.to_owned());
+        self
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -189,9 +206,14 @@ impl IntoResponse for Problem {
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.headers);
+        let noted = Noted {
+            code: self.code,
+            who: self.who,
+        };
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        response.extensions_mut().insert(noted);
         response
     }
 }

@@ -1,4 +1,5 @@
-//! What the log says of those who get no connection, so that an operator learns why.
+//! What the log says of those who get no connection, or no answer because of who they are, so that an
+//! operator learns why.
 //!
 //! Invariant: each reason is logged at most once a minute, and there are never more reasons
 //! remembered than the table holds: strangers choose them.
@@ -6,12 +7,18 @@
 //! Must not know: who is let in.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
 use tokio::time::Instant;
 
+use super::App;
+use super::problem::Noted;
 use crate::origin::Origin;
 
 /// How long a reason is not logged again.
@@ -60,6 +67,26 @@ impl TurnedAway {
         }
     }
 
+    /// A request over HTTP was answered with 401 or 403.
+    fn request(&self, status: StatusCode, noted: &Noted, asked: &Asked) {
+        let who = noted.who.as_deref().unwrap_or("nobody who is signed in");
+        // Whoever asks for many things is logged once for each kind.
+        let kind = asked.path.split('/').take(3).collect::<Vec<_>>().join("/");
+        let reason = format!("{status} {who} {} {kind}", asked.method);
+        if self.is_due(&reason) {
+            let path: String = asked.path.chars().take(QUOTED_CHARS_MAX).collect();
+            tracing::warn!(
+                status = status.as_u16(),
+                code = noted.code,
+                who,
+                method = %asked.method,
+                path,
+                peer = asked.peer.map(tracing::field::display),
+                "a request was refused; others like it are not logged for a minute"
+            );
+        }
+    }
+
     fn is_due(&self, reason: &str) -> bool {
         let mut known = self
             .0
@@ -80,6 +107,33 @@ impl TurnedAway {
     }
 }
 
+/// What was asked for, and from where.
+struct Asked {
+    method: Method,
+    path: String,
+    peer: Option<IpAddr>,
+}
+
+/// Logs what is refused over HTTP because of who asks.
+pub(super) async fn note(State(app): State<App>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let asked = Asked {
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        peer: peer.map(|ConnectInfo(peer)| peer.ip()),
+    };
+    let response = next.run(request).await;
+    let status = response.status();
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        && let Some(noted) = response.extensions().get::<Noted>()
+        // Of origins, more is said where they are looked at.
+        && noted.code != "origin"
+    {
+        app.turned_away.request(status, noted, &asked);
+    }
+    response
+}
+
 #[cfg(test)]
 mod tests {
     //! Guards against refusals that nobody learns of, and against a log that strangers fill.
@@ -96,6 +150,34 @@ mod tests {
         assert!(!away.is_due("https://a.example"));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(away.is_due("https://a.example"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_requests_are_told_apart_by_who_and_kind() {
+        let away = TurnedAway::default();
+        let reasons = |away: &TurnedAway| away.0.lock().unwrap().len();
+        let ask = |who: Option<&str>, path: &str| {
+            let noted = Noted {
+                code: "forbidden",
+                who: who.map(str::to_owned),
+            };
+            let asked = Asked {
+                method: Method::GET,
+                path: path.to_owned(),
+                peer: None,
+            };
+            away.request(StatusCode::FORBIDDEN, &noted, &asked);
+            reasons(&away)
+        };
+        assert_eq!(ask(Some("ada"), "/api/team/a"), 1);
+        assert_eq!(ask(Some("ada"), "/api/team/b"), 1);
+        assert_eq!(ask(Some("ada"), "/api/site"), 2);
+        assert_eq!(ask(Some("bob"), "/api/site"), 3);
+        assert_eq!(ask(None, "/api/site"), 4);
+        for n in 0..1_000 {
+            ask(None, &format!("/api/{n}"));
+        }
+        assert!(reasons(&away) <= REASONS_MAX + 1);
     }
 
     #[tokio::test(start_paused = true)]

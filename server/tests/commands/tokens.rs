@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -99,4 +100,61 @@ fn a_role_that_no_schema_names_is_refused() {
         assert_eq!(token(&data, &["--role", "author"]), Ok(()));
         assert!(token(&data, &["--role", "editor"]).is_err());
     });
+}
+
+/// Who can put files into the data directory can replace the key and the store.
+#[test]
+fn a_directory_that_everybody_may_write_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (mode, refused) in [(0o777, true), (0o1777, true), (0o702, true), (0o755, false)] {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let words = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            path(dir.path()),
+        ];
+        match token(dir.path(), &[]) {
+            Err(told) => {
+                assert!(refused, "{mode:o}: {told}");
+                assert!(
+                    told.contains("everybody on this machine can write to"),
+                    "{told}"
+                );
+                assert!(
+                    told.contains(&format!("chmod 700 {}", path(dir.path()))),
+                    "{told}"
+                );
+                let output = indelible(&words);
+                assert_eq!(output.status.code(), Some(1), "{mode:o}");
+                assert!(text(&output.stderr).contains("chmod 700"));
+                assert_eq!(
+                    fs::read_dir(dir.path()).unwrap().count(),
+                    0,
+                    "nothing may be made"
+                );
+            }
+            Ok(()) => assert!(!refused, "{mode:o}"),
+        }
+    }
+}
+
+/// What people would take for another id.
+#[test]
+fn ids_that_look_like_others_get_no_token() {
+    let dir = tempfile::tempdir().unwrap();
+    for id in [
+        "System",
+        "SYSTEM",
+        "anonymous ",
+        "ada lovelace",
+        "ada\u{200b}",
+        "\u{202e}ada",
+    ] {
+        let words = ["token", "--sub", id, "--data", path(dir.path())];
+        let output = indelible(&words);
+        assert_eq!(output.status.code(), Some(1), "{id:?}");
+        assert_eq!(text(&output.stdout), "");
+    }
 }

@@ -172,3 +172,70 @@ async fn the_first_page_links_only_what_works() {
         assert_eq!(text.contains("/demo/"), links, "{text}");
     }
 }
+
+/// Browsers keep to what they are told, and only to that.
+#[tokio::test]
+async fn every_answer_says_what_browsers_may_do_with_it() {
+    let server = Running::start().await;
+    let http = server.http_as("ada", &["editor"]);
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/demo/site"),
+        ("GET", "/api/site"),
+        ("GET", "/api/nothing"),
+        ("PATCH", "/api/site"),
+        ("OPTIONS", "/api/site"),
+        ("GET", "/healthz"),
+        ("GET", "/sync"),
+        ("GET", "/nowhere"),
+        ("GET", "/assets/nothing.js"),
+        ("PUT", "/api/site?bsae=1"),
+    ] {
+        let answer = http.send(method, path, &[], None).await;
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.header(name), value, "{method} {path} {name}");
+        }
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
+        assert!(
+            policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        assert!(!policy.contains("https:"), "{path}: {policy}");
+        assert!(answer.header("permissions-policy").contains("camera=()"));
+        assert!(!answer.header("referrer-policy").is_empty(), "{path}");
+    }
+}
+
+/// Behind a proxy on the same machine everybody seems to be on the same machine.
+#[tokio::test]
+async fn development_tokens_are_not_for_what_a_proxy_passes_on() {
+    let server = Running::with(|config| {
+        config.mode = indelible_server::config::Mode::Development;
+    })
+    .await;
+    let http = server.http(None);
+    let wanted = || Some(json!({ "name": "Ada", "role": "editor" }));
+    for (name, value) in [
+        ("forwarded", "for=192.0.2.1"),
+        ("x-forwarded-for", "192.0.2.1"),
+        ("x-forwarded-host", "localhost"),
+        ("x-forwarded-proto", "https"),
+        ("x-real-ip", "127.0.0.1"),
+        ("via", "1.1 proxy"),
+        ("cf-connecting-ip", "192.0.2.1"),
+    ] {
+        let answer = http
+            .send("POST", "/dev/token", &[(name, value)], wanted())
+            .await;
+        assert_problem(&answer, 403, "forbidden");
+        assert!(detail(&answer).to_lowercase().contains(name), "{answer:?}");
+    }
+    let answer = http.send("POST", "/dev/token", &[], wanted()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}

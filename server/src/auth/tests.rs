@@ -1,0 +1,333 @@
+//! Guards against tokens that are taken although they are forged, stale or meant for others.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use signature::Signer;
+
+use super::hs256::HmacSha256;
+use super::*;
+use crate::config::TOKEN_LEEWAY;
+
+fn auth(dir: &tempfile::TempDir) -> Auth {
+    Auth::new(&Keys::open_or_create(dir.path()).unwrap())
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp(since.as_millis().try_into().unwrap())
+}
+
+fn alice() -> Principal {
+    Principal {
+        name: Some("Alice".into()),
+        ..Principal::new("alice", ["editor", "viewer"])
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A token with these parts, signed with the server's own key.
+fn signed(auth: &Auth, header: &str, claims: &str) -> String {
+    let text = |part: &str| URL_SAFE_NO_PAD.encode(part);
+    let message = format!("{}.{}", text(header), text(claims));
+    let signature = HmacSha256::new(auth.signing.as_bytes()).sign(message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn a_token_brings_back_its_principal() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = now();
+    let token = auth(&dir).issue(&alice(), now, HOUR).unwrap();
+    let found = auth(&dir).verify(&token).unwrap();
+    assert_eq!(found.principal, alice());
+    assert_eq!(found.expires.0, (now.0 / 1000 + 3600) * 1000);
+}
+
+#[test]
+fn forged_and_stale_tokens_are_told_apart() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let auth_here = auth(&dir);
+    let old = Timestamp(now().0 - 2 * 3_600_000);
+    let token = |auth: &Auth, at| auth.issue(&alice(), at, HOUR).unwrap();
+    assert_eq!(
+        auth_here.verify(&token(&auth_here, old)),
+        Err(TokenError::Expired)
+    );
+    assert_eq!(
+        auth_here.verify(&token(&auth(&other), now())),
+        Err(TokenError::Signature)
+    );
+    // An expired token with a bad signature must not be told that it has expired.
+    assert_eq!(
+        auth_here.verify(&token(&auth(&other), old)),
+        Err(TokenError::Signature)
+    );
+    let long = "x".repeat(TOKEN_BYTES_MAX + 1);
+    assert_eq!(auth_here.verify(&long), Err(TokenError::TooLong));
+    for bad in ["", "a", "a.b.c", "...."] {
+        assert_eq!(auth_here.verify(bad), Err(TokenError::Malformed), "{bad:?}");
+    }
+    let whole = token(&auth_here, now());
+    let claims = whole.split('.').nth(1).unwrap();
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
+    for bad in [format!("{header}.{claims}"), format!("{whole}.x")] {
+        assert_eq!(
+            auth_here.verify(&bad),
+            Err(TokenError::Malformed),
+            "{bad:?}"
+        );
+    }
+    assert_eq!(
+        auth_here.verify(&format!("{header}.{claims}.")),
+        Err(TokenError::Signature)
+    );
+    for bad in ["[]", "5", "\"x\"", "null", "{", ""] {
+        assert_eq!(
+            auth_here.verify(&signed(&auth_here, HS256, bad)),
+            Err(TokenError::Malformed),
+            "{bad:?}"
+        );
+    }
+}
+
+const HS256: &str = r#"{"alg":"HS256"}"#;
+
+#[test]
+fn the_header_says_hs256_and_demands_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let auth = auth(&dir);
+    let claims = good(now()).to_string();
+    let malformed = TokenError::Malformed;
+    for (header, outcome) in [
+        (HS256, None),
+        (r#"{"alg":"HS256","typ":"JWT","kid":"any"}"#, None),
+        (r#"{"alg":"none"}"#, Some(TokenError::Algorithm)),
+        (r#"{"alg":"HS512"}"#, Some(TokenError::Algorithm)),
+        (r#"{"alg":"RS256"}"#, Some(TokenError::Algorithm)),
+        (r#"{"alg":"hs256"}"#, Some(TokenError::Algorithm)),
+        (r#"{"alg":"Unheard"}"#, Some(TokenError::Algorithm)),
+        (r#"{"alg":["HS256"]}"#, Some(TokenError::Algorithm)),
+        ("{}", Some(TokenError::Algorithm)),
+        (
+            r#"{"alg":"HS256","crit":["b64"],"b64":true}"#,
+            Some(TokenError::Critical),
+        ),
+        (
+            r#"{"alg":"HS256","crit":["exp"],"exp":1}"#,
+            Some(TokenError::Critical),
+        ),
+        (
+            r#"{"alg":"HS256","crit":["alg"]}"#,
+            Some(TokenError::Critical),
+        ),
+        (r#"{"alg":"HS256","crit":[]}"#, Some(malformed)),
+        (r#"{"alg":"HS256","crit":null}"#, Some(malformed)),
+        (r#"{"alg":"HS256","crit":"b64"}"#, Some(malformed)),
+        (r#"{"alg":"HS256","crit":[1]}"#, Some(malformed)),
+        ("[]", Some(malformed)),
+        ("{", Some(malformed)),
+    ] {
+        let token = signed(&auth, header, &claims);
+        assert_eq!(auth.verify(&token).err(), outcome, "{header}");
+        // The same without a signature is no better.
+        let unsigned = format!("{}.", token.rsplit_once('.').unwrap().0);
+        let outcome = outcome.unwrap_or(TokenError::Signature);
+        assert_eq!(auth.verify(&unsigned), Err(outcome), "{header}");
+    }
+}
+
+/// The claims of a token that is good at `now`.
+fn good(now: Timestamp) -> Value {
+    serde_json::json!({
+        "sub": "a", "roles": ["editor"], "iat": now.0 / 1000 - 60, "exp": now.0 / 1000 + 60,
+        "iss": "indelible", "aud": "indelible",
+    })
+}
+
+#[test]
+fn every_claim_is_asked_for_and_the_answer_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let auth = auth(&dir);
+    let verify = |claims: &Value| auth.verify(&signed(&auth, HS256, &claims.to_string()));
+    assert!(verify(&good(now())).is_ok());
+    let names = |outcome: Result<Authenticated, TokenError>, claim: &str| {
+        let error = outcome.expect_err(claim);
+        assert!(matches!(error, TokenError::Claim(_)), "{claim}: {error}");
+        assert!(error.to_string().contains(claim), "{claim}: {error}");
+    };
+    for claim in ["sub", "roles", "iat", "exp", "iss", "aud"] {
+        let mut claims = good(now());
+        claims.as_object_mut().unwrap().remove(claim);
+        names(verify(&claims), claim);
+    }
+    for (claim, bad) in [
+        ("sub", serde_json::json!(5)),
+        ("name", serde_json::json!({})),
+        ("roles", serde_json::json!("editor")),
+        ("roles", serde_json::json!(["editor", 1])),
+        ("iat", serde_json::json!("0")),
+        ("exp", serde_json::json!("9999999999")),
+        ("exp", serde_json::json!(1e300)),
+        ("exp", Value::Null),
+        ("nbf", serde_json::json!("0")),
+        ("nbf", Value::Null),
+        ("iss", serde_json::json!(["indelible"])),
+        ("aud", serde_json::json!({})),
+        ("aud", serde_json::json!(["indelible", 5])),
+    ] {
+        let mut claims = good(now());
+        claims[claim] = bad;
+        names(verify(&claims), claim);
+    }
+    for (claim, bad) in [
+        ("sub", "system"),
+        ("sub", "anonymous"),
+        ("sub", ""),
+        ("sub", "a\u{0}b"),
+        ("sub", "System"),
+        ("sub", "ada "),
+        ("sub", "a\u{200b}da"),
+        ("sub", "\u{202e}ada"),
+        ("name", "a\nb"),
+    ] {
+        let mut claims = good(now());
+        claims[claim] = bad.into();
+        let refused = verify(&claims);
+        assert!(
+            matches!(refused, Err(TokenError::Claim(_))),
+            "{claim} = {bad:?}"
+        );
+    }
+}
+
+#[test]
+fn issuer_and_audience_are_us() {
+    let dir = tempfile::tempdir().unwrap();
+    let auth = auth(&dir);
+    for (claim, value, outcome) in [
+        ("aud", serde_json::json!(["other", "indelible"]), None),
+        ("aud", serde_json::json!(["indelible"]), None),
+        (
+            "aud",
+            serde_json::json!("other"),
+            Some(TokenError::Audience),
+        ),
+        (
+            "aud",
+            serde_json::json!(["other"]),
+            Some(TokenError::Audience),
+        ),
+        ("aud", serde_json::json!([]), Some(TokenError::Audience)),
+        (
+            "aud",
+            serde_json::json!("Indelible"),
+            Some(TokenError::Audience),
+        ),
+        ("iss", serde_json::json!("other"), Some(TokenError::Issuer)),
+        ("iss", serde_json::json!(""), Some(TokenError::Issuer)),
+    ] {
+        let mut claims = good(now());
+        claims[claim] = value.clone();
+        let token = signed(&auth, HS256, &claims.to_string());
+        assert_eq!(auth.verify(&token).err(), outcome, "{claim} = {value}");
+    }
+}
+
+/// One leeway, whether clocks are too fast or too slow, and times in fractions of a second.
+#[test]
+fn times_are_exact_and_have_one_leeway() {
+    let dir = tempfile::tempdir().unwrap();
+    let auth = auth(&dir);
+    let leeway = i64::try_from(TOKEN_LEEWAY.as_millis()).unwrap();
+    let at = Timestamp(1_800_000_000_500);
+    for (claim, seconds, now, outcome) in [
+        ("exp", 1_800_000_000.5, at.0 + leeway - 1, None),
+        (
+            "exp",
+            1_800_000_000.5,
+            at.0 + leeway,
+            Some(TokenError::Expired),
+        ),
+        ("nbf", 1_800_000_000.5, at.0 - leeway, None),
+        (
+            "nbf",
+            1_800_000_000.5,
+            at.0 - leeway - 1,
+            Some(TokenError::NotYetValid),
+        ),
+        ("iat", 1_800_000_000.5, at.0 - leeway, None),
+        (
+            "iat",
+            1_800_000_000.5,
+            at.0 - leeway - 1,
+            Some(TokenError::NotYetValid),
+        ),
+        ("nbf", 0.25, at.0, None),
+        ("exp", -1.5, at.0, Some(TokenError::Expired)),
+    ] {
+        let now = Timestamp(now);
+        let mut claims = good(now);
+        claims[claim] = seconds.into();
+        let token = signed(&auth, HS256, &claims.to_string());
+        assert_eq!(
+            auth.verify_at(&token, now).err(),
+            outcome,
+            "{claim} {now:?}"
+        );
+    }
+    let mut claims = good(at);
+    claims["exp"] = 1_800_000_060.25.into();
+    let token = signed(&auth, HS256, &claims.to_string());
+    let found = auth.verify_at(&token, at).unwrap();
+    assert_eq!(found.expires, Timestamp(1_800_000_060_250));
+}
+
+/// Whoever has the key can write any time into a token, and slips by a factor of a thousand.
+#[test]
+fn a_token_that_lives_too_long_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let auth = auth(&dir);
+    let now = now().0 / 1000;
+    let year = i64::try_from(TOKEN_TTL_MAX.as_secs()).unwrap();
+    for (iat, exp, taken) in [
+        (now, now + year, true),
+        (now, now + year + 1, false),
+        (now - 10, now + year - 10, true),
+        (0, now + 60, false),
+        (now, 9_999_999_999, false),
+        (now, now * 1000, false),
+    ] {
+        let mut claims = good(Timestamp(now * 1000));
+        (claims["iat"], claims["exp"]) = (iat.into(), exp.into());
+        let outcome = auth.verify(&signed(&auth, HS256, &claims.to_string()));
+        assert_eq!(outcome.is_ok(), taken, "{iat} {exp}: {outcome:?}");
+        if let Err(error) = outcome {
+            assert!(error.to_string().contains("366 days"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn nobody_gets_a_token_as_the_server_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let issue = |principal: &Principal, ttl| auth(&dir).issue(principal, now(), ttl);
+    assert!(matches!(
+        issue(&Principal::system(), HOUR),
+        Err(IssueError::Reserved(_))
+    ));
+    assert!(matches!(
+        issue(&Principal::anonymous(), HOUR),
+        Err(IssueError::Reserved(_))
+    ));
+    assert_eq!(issue(&alice(), Duration::ZERO), Err(IssueError::Lifetime));
+    assert_eq!(
+        issue(&alice(), TOKEN_TTL_MAX * 2),
+        Err(IssueError::Lifetime)
+    );
+    let crowd = Principal::new("a", (0..=ROLES_MAX).map(|n| n.to_string()));
+    assert_eq!(issue(&crowd, HOUR), Err(IssueError::TooManyRoles));
+}
