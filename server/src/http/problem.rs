@@ -17,10 +17,10 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
-    detail: Option<String>,
+    detail: Option<Box<str>>,
     violations: Vec<Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    who: Option<String>,
+    who: Option<Box<str>>,
 }
 
 /// What the log needs of a problem, beside the answer.
@@ -29,7 +29,7 @@ pub(super) struct Noted {
     /// The code.
     pub(super) code: &'static str,
     /// The principal, where it is known.
-    pub(super) who: Option<String>,
+    pub(super) who: Option<Box<str>>,
 }
 
 impl Problem {
@@ -48,7 +48,7 @@ impl Problem {
 
     /// Notes whose request it was, for the log only.
     pub(crate) fn by(mut self, who: &str) -> Self {
-        self.who = Some(who.to_owned());
+        self.who = Some(who.into());
         self
     }
 
@@ -73,7 +73,7 @@ impl Problem {
 
     /// Adds what is particular about this occurrence.
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(detail.into().into_boxed_str());
         self
     }
 
@@ -186,7 +186,7 @@ impl Problem {
         });
         if let Value::Object(fields) = &mut body {
             if let Some(detail) = &self.detail {
-                fields.insert("detail".into(), detail.as_str().into());
+                fields.insert("detail".into(), (**detail).into());
             }
             if !self.violations.is_empty() {
                 fields.insert("violations".into(), self.violations.clone().into());

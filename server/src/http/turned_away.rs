@@ -159,7 +159,7 @@ mod tests {
         let ask = |who: Option<&str>, path: &str| {
             let noted = Noted {
                 code: "forbidden",
-                who: who.map(str::to_owned),
+                who: who.map(Box::from),
             };
             let asked = Asked {
                 method: Method::GET,
