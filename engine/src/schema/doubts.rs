@@ -153,7 +153,6 @@ mod tests {
             ("indx", "index"),
             ("mrege", "merge"),
             ("stmap", "stamp"),
-            ("$reff", "$ref"),
         ] {
             // Some of them are mistakes already.
             let found = meant_by(keyword).or(misspelt(keyword));
