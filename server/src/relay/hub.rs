@@ -6,7 +6,7 @@
 //! Must not know: WebSockets, HTTP, what a change means.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
@@ -22,7 +22,7 @@ use super::fanout::ConnectionId;
 use super::values::{KindValues, Present};
 use super::writes::{Outcome, Write, WriteError};
 use crate::auth::Auth;
-use crate::commit::CommitHandle;
+use crate::commit::{CommitHandle, Health};
 use crate::config::RelaySettings;
 use crate::keys::Keys;
 use crate::storage::{Presence, Scope, Store, StoreError};
@@ -259,8 +259,8 @@ impl Hub {
     /// Makes sure that all values of a kind are known.
     ///
     /// # Errors
-    /// [`WriteError::Storage`] when the list of entities cannot be read. An entity that cannot be
-    /// loaded is left out, and logged.
+    /// [`WriteError::Storage`] when the list of entities cannot be read, or the store was closed
+    /// while they were. An entity that cannot be loaded is left out, and logged.
     pub(crate) async fn complete(&self, kind: &Kind) -> Result<(), WriteError> {
         let Some(values) = self.values(kind) else {
             return Ok(());
@@ -282,12 +282,17 @@ impl Hub {
                 return Err(WriteError::Storage);
             }
         };
+        let lacks = &AtomicBool::new(false);
         futures_util::stream::iter(entities)
             .for_each_concurrent(self.0.settings.loads_at_once, |(entity, _)| async move {
                 // A failure has been logged where it happened.
-                let _ = self.present(&entity).await;
+                let lost = self.present(&entity).await.is_err();
+                lacks.fetch_or(lost, Ordering::Relaxed);
             })
             .await;
+        if lacks.load(Ordering::Relaxed) && self.0.commit.health() == Health::Failed {
+            return Err(WriteError::Storage);
+        }
         values.set_complete();
         Ok(())
     }

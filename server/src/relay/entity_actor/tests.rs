@@ -415,6 +415,27 @@ async fn nothing_is_judged_or_shown_while_nobody_knows_what_was_written() {
     world.thread.stop().await;
 }
 
+#[tokio::test]
+async fn a_kind_is_not_complete_without_what_a_closed_store_holds() {
+    let mut world = Fixture::new();
+    let first = world.write("ada", create("one"));
+    world.ask("team/a", vec![first]).await;
+    world.store.set(Fault::AfterCommit);
+    world.store.reopens.store(false, Ordering::Relaxed);
+    let lost = world.write("ada", create("two"));
+    assert_eq!(world.ask("team/b", vec![lost]).await, ["unavailable"]);
+    let kind = "team/b".parse::<EntityId>().unwrap().kind().clone();
+    assert_eq!(world.hub.complete(&kind).await, Err(WriteError::Storage));
+    world.store.reopens.store(true, Ordering::Relaxed);
+    assert_eq!(world.thread.handle().check().await, Health::Ready);
+    assert_eq!(world.hub.complete(&kind).await, Ok(()));
+    let page = world.hub.values(&kind).unwrap().page(None, 10);
+    let names: Vec<_> = page.iter().map(|one| one.entity.to_string()).collect();
+    assert_eq!(names, ["team/a", "team/b"]);
+    world.hub.end().await;
+    world.thread.stop().await;
+}
+
 /// What was logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
