@@ -1,11 +1,12 @@
 /** How far an entity is in step with the server, and what the server refused. */
 
-import type { SyncStatus, Violation } from 'indelible'
+import type { Dropped, SyncStatus, Violation } from 'indelible'
 import { useState } from 'react'
 import { placeOf } from '../form/labels.ts'
 import type { Schema } from '../form/schema.ts'
 import { explain } from '../form/violations.ts'
 import { type Language, localeOf, type Translate, useLanguage } from '../text/language.tsx'
+import type { Text } from '../text/messages.ts'
 
 function sentence(status: SyncStatus, language: Language, t: Translate): string {
   const n = status.pending
@@ -15,7 +16,7 @@ function sentence(status: SyncStatus, language: Language, t: Translate): string 
     case 'offline':
       return n > 0 ? t('state.offline.n', { n }) : t('state.offline')
     case 'refused':
-      return t(isGone(status) ? 'state.lost' : 'state.refused')
+      return t(lossOf(status))
     case 'gone':
     case 'no-access':
       return t('state.absent')
@@ -32,9 +33,12 @@ function sentence(status: SyncStatus, language: Language, t: Translate): string 
   }
 }
 
-/** Whether all that was lost is so because others deleted its place. */
-function isGone({ dropped }: SyncStatus): boolean {
-  return dropped.length > 0 && dropped.every(one => one.reason === 'gone')
+/** How something was lost: because others deleted its place, or the server went back, if that is all. */
+function lossOf({ dropped }: SyncStatus): Text {
+  const all = (reason: Dropped['reason']) =>
+    dropped.length > 0 && dropped.every(one => one.reason === reason)
+  if (all('gone')) return 'state.lost'
+  return all('forgotten') ? 'state.forgotten' : 'state.refused'
 }
 
 export function StateLine({ status }: { status: SyncStatus }) {

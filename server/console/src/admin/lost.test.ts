@@ -47,4 +47,7 @@ test('what is gone names who removed it, where that is known', () => {
   assert.equal(why(fr, byBob), 'Bob a retiré ce dont cela faisait partie')
   assert.equal(why(en, { ...gone, by: { id: 'bob' } }), 'bob removed what it belonged to')
   assert.equal(why(en, gone), 'someone else removed what it belonged to')
+  const forgotten: Dropped = { ...gone, reason: 'forgotten' }
+  assert.equal(why(en, forgotten), 'the server went back to a state before it')
+  assert.equal(why(fr, forgotten), 'le serveur est revenu à un état antérieur')
 })
