@@ -1,47 +1,49 @@
-//! Packing what is served to everybody alike, once.
+//! In which coding a file is served that was packed when the pages were built.
 //!
-//! Invariant: only files that the binary brings along come here, so what is kept is bounded.
+//! Invariant: only files that the binary brings along come here; nothing is packed while somebody
+//! waits.
 
 use std::collections::HashMap;
-use std::io::Write as _;
-use std::sync::{LazyLock, Mutex, PoisonError};
 
-use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use super::fields;
 
-/// Below this, packing saves less than its header costs.
-const BYTES_MIN: usize = 256;
+/// How a file may be packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Brotli,
+    Gzip,
+}
 
-static PACKED: LazyLock<Mutex<HashMap<String, Option<Bytes>>>> = LazyLock::new(Mutex::default);
-
-/// A file in gzip, if that makes it smaller.
-pub(super) fn packed(name: &str, data: &[u8]) -> Option<Bytes> {
-    let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = packed.get(name) {
-        return known.clone();
+impl Coding {
+    /// The name of HTTP.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
     }
-    let made = if data.len() < BYTES_MIN {
-        None
-    } else {
-        pack(data).filter(|packed| packed.len() < data.len())
-    };
-    packed.insert(name.to_owned(), made.clone());
-    made
+
+    /// What the packed file has at the end of its name.
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Brotli => ".br",
+            Self::Gzip => ".gz",
+        }
+    }
+
+    /// Whether a name is that of a packed file, which is served in the place of another only.
+    pub(super) fn is_packed(name: &str) -> bool {
+        [Self::Brotli, Self::Gzip]
+            .iter()
+            .any(|coding| name.ends_with(coding.extension()))
+    }
 }
 
-fn pack(data: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(data).ok()?;
-    encoder.finish().ok().map(Bytes::from)
-}
-
-/// Whether the caller takes gzip, and does not like the file better as it is (RFC 9110,
-/// section 12.5.3).
-pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
+/// The codings that the caller takes and likes no less than the file as it is, the best first
+/// (RFC 9110, section 12.5.3); of two that it likes alike, the one that packs better.
+pub(super) fn accepted(headers: &HeaderMap) -> Vec<Coding> {
     let accepted = fields::list(headers, &header::ACCEPT_ENCODING);
     let mut weights = HashMap::new();
     for coding in &accepted {
@@ -55,11 +57,18 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
         weights.insert(name, weight);
     }
     let weight = |name: &str| weights.get(name).copied();
-    let gzip = weight("gzip")
-        .or(weight("x-gzip"))
-        .or(weight("*"))
-        .unwrap_or(0.0);
-    gzip > 0.0 && gzip >= weight("identity").unwrap_or(0.0)
+    let any = weight("*");
+    let identity = weight("identity").unwrap_or(0.0);
+    let mut taken: Vec<(Coding, f64)> = [
+        (Coding::Brotli, weight("br").or(any)),
+        (Coding::Gzip, weight("gzip").or(weight("x-gzip")).or(any)),
+    ]
+    .into_iter()
+    .filter_map(|(coding, weight)| Some((coding, weight?)))
+    .filter(|(_, weight)| *weight > 0.0 && *weight >= identity)
+    .collect();
+    taken.sort_by(|one, other| other.1.total_cmp(&one.1));
+    taken.into_iter().map(|(coding, _)| coding).collect()
 }
 
 #[cfg(test)]
@@ -71,25 +80,31 @@ mod tests {
 
     #[test]
     fn codings_are_weighed() {
-        for (lines, takes) in [
-            (&[][..], false),
-            (&["gzip"], true),
-            (&["br, GZIP"], true),
-            (&["br", "gzip;q=0.5"], true),
-            (&["*"], true),
-            (&["*;q=0.1, br"], true),
-            (&["gzip;q=0"], false),
-            (&["gzip; q=0.0, *"], false),
-            (&["gzip;q=0.2, identity"], false),
-            (&["gzip;q=x"], false),
-            (&["identity", "br"], false),
-            (&[""], false),
+        use Coding::{Brotli, Gzip};
+        for (lines, taken) in [
+            (&[][..], &[][..]),
+            (&["gzip"], &[Gzip]),
+            (&["gzip, br"], &[Brotli, Gzip]),
+            (&["br, GZIP"], &[Brotli, Gzip]),
+            (&["br;q=0.4, gzip;q=0.5"], &[Gzip, Brotli]),
+            (&["br", "gzip;q=0.5"], &[Brotli, Gzip]),
+            (&["*"], &[Brotli, Gzip]),
+            (&["*;q=0.1, br"], &[Brotli, Gzip]),
+            (&["gzip, *;q=0"], &[Gzip]),
+            (&["gzip;q=0"], &[]),
+            (&["gzip; q=0.0, *"], &[Brotli]),
+            (&["gzip;q=0.2, identity"], &[]),
+            (&["gzip;q=x"], &[]),
+            (&["identity", "br"], &[Brotli]),
+            (&["x-gzip"], &[Gzip]),
+            (&["deflate, zstd"], &[]),
+            (&[""], &[]),
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
                 headers.append(header::ACCEPT_ENCODING, HeaderValue::from_static(line));
             }
-            assert_eq!(takes_gzip(&headers), takes, "{lines:?}");
+            assert_eq!(accepted(&headers), taken, "{lines:?}");
         }
     }
 }

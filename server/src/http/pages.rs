@@ -5,8 +5,10 @@
 //!
 //! Must not know: what the pages do, entities, principals.
 
+use std::borrow::Cow;
+
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -15,7 +17,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
 use super::App;
-use super::coding;
+use super::coding::{self, Coding};
 use super::form::Form;
 use super::problem::Problem;
 use super::validators;
@@ -103,7 +105,7 @@ async fn demo(Path(page): Path<String>, headers: HeaderMap) -> Response {
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
     let name = format!("assets/{path}");
-    match Dist::get(&name) {
+    match Dist::get(&name).filter(|_| !Coding::is_packed(&name)) {
         Some(file) => serve(file, &name, CACHE_FOR_EVER, &headers),
         None => Problem::not_found().into_response(),
     }
@@ -120,23 +122,28 @@ async fn root_file(name: &'static str, headers: HeaderMap) -> Response {
 /// coding has a tag of its own, since the bytes differ.
 fn serve(file: EmbeddedFile, name: &str, caching: &'static str, headers: &HeaderMap) -> Response {
     let kind = content_type(name);
-    let packed = coding::takes_gzip(headers)
-        .then(|| coding::packed(name, &file.data))
-        .flatten();
+    let packed = coding::accepted(headers).into_iter().find_map(|coding| {
+        let packed = Dist::get(&format!("{name}{}", coding.extension()))?;
+        Some((coding, packed))
+    });
     let hash = hex::encode(&file.metadata.sha256_hash()[..16]);
-    let version = match &packed {
-        Some(_) => format!("{hash}-gzip"),
-        None => hash,
+    let (version, coding, data) = match packed {
+        Some((coding, packed)) => {
+            let version = format!("{hash}-{}", coding.name());
+            (version, Some(coding), packed.data)
+        }
+        None => (hash, None, file.data),
     };
     let make = || {
-        let mut response = Response::new(match &packed {
-            Some(packed) => Body::from(packed.clone()),
-            None => Body::from(file.data.into_owned()),
+        let mut response = Response::new(match data {
+            Cow::Borrowed(data) => Body::from(Bytes::from_static(data)),
+            Cow::Owned(data) => Body::from(data),
         });
         let out = response.headers_mut();
         out.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        if packed.is_some() {
-            out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some(coding) = coding {
+            let coding = HeaderValue::from_static(coding.name());
+            out.insert(header::CONTENT_ENCODING, coding);
         }
         response
     };

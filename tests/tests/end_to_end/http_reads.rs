@@ -1,5 +1,7 @@
 //! Guards against answers that tell too much, tell stale things, or are not what HTTP means.
 
+use std::io::Read as _;
+
 use serde_json::json;
 
 use super::harness::Running;
@@ -158,4 +160,61 @@ async fn health_pages_and_development() {
             .await;
         assert_eq!(answer.status, 404, "{name}");
     }
+}
+
+#[tokio::test]
+async fn pages_come_packed_as_they_were_built() {
+    let server = Running::start().await;
+    let client = reqwest::Client::new();
+    let get = async |path: &str, codings: &'static str| {
+        let request = client.get(format!("http://{}{path}", server.authority));
+        let answer = request.header("accept-encoding", codings).send().await;
+        let answer = answer.unwrap();
+        let header = |name: &str| {
+            let value = answer.headers().get(name);
+            value.map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+        };
+        let told = (header("content-encoding"), header("etag"));
+        (
+            answer.status().as_u16(),
+            told,
+            answer.bytes().await.unwrap(),
+        )
+    };
+    let (status, (coding, tag), whole) = get("/demo/admin", "identity").await;
+    assert_eq!((status, coding.as_str()), (200, ""));
+    let mut tags = vec![tag];
+    for (codings, expected) in [
+        ("gzip", "gzip"),
+        ("gzip, br", "br"),
+        ("br;q=0.5, gzip", "gzip"),
+    ] {
+        let (status, (coding, tag), packed) = get("/demo/admin", codings).await;
+        assert_eq!((status, coding.as_str()), (200, expected), "{codings}");
+        assert!(packed.len() < whole.len(), "{codings}");
+        if expected == "gzip" {
+            let mut unpacked = Vec::new();
+            let mut reader = flate2::read::GzDecoder::new(&packed[..]);
+            reader.read_to_end(&mut unpacked).unwrap();
+            assert_eq!(unpacked, whole);
+        }
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    assert_eq!(tags.len(), 3, "one for each coding: {tags:?}");
+    // A packed file has no address of its own.
+    let text = String::from_utf8(whole.to_vec()).unwrap();
+    let (_, rest) = text
+        .split_once("/assets/")
+        .expect("the page loads something");
+    let name = rest.split('"').next().unwrap();
+    assert_eq!(get(&format!("/assets/{name}"), "identity").await.0, 200);
+    for end in [".br", ".gz"] {
+        assert_eq!(
+            get(&format!("/assets/{name}{end}"), "identity").await.0,
+            404
+        );
+    }
+    server.stop().await;
 }
