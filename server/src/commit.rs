@@ -21,14 +21,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
-use tokio::task::block_in_place;
 
 use self::committer::{Committer, Waiting};
 use self::queue::{Message, Queue, Turn};
 use crate::config::CommitSettings;
 use crate::storage::{Append, Appended, Conflict, Rejected, Store, StoreError, StoreResult, Taken};
+use crate::work;
 
 /// What an actor asks for.
 pub type CommitRequest = Append;
@@ -175,9 +174,9 @@ impl CommitHandle {
         let (answer, answered) = oneshot::channel();
         let message = Message::Commit(Box::new(request), answer);
         let room = self.shared.queue.room().await.map_err(stopped)?;
-        if may_block_here() {
+        if work::may_block_here() {
             if let Some(turn) = room.lead(message).map_err(stopped)? {
-                block_in_place(|| self.shared.commit(turn));
+                work::here(|| self.shared.commit(turn));
             }
         } else {
             room.leave(message).map_err(stopped)?;
@@ -210,11 +209,6 @@ impl CommitHandle {
     pub fn counters(&self) -> &CommitCounters {
         &self.counters
     }
-}
-
-/// Whether there are other threads that go on with what this one leaves.
-fn may_block_here() -> bool {
-    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// The running commit thread.

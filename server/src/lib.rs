@@ -24,6 +24,7 @@ mod stopped;
 pub mod storage;
 pub mod telemetry;
 pub mod versions;
+mod work;
 
 pub use http::problem::Problem;
 pub use http::request::{Creation, Replacement};

@@ -7,6 +7,8 @@
     reason = "a benchmark prints figures, and fails where something is not as it should be"
 )]
 
+#[path = "../tests/end_to_end/crowd.rs"]
+mod crowd;
 #[allow(dead_code, reason = "times are not all that is measured here")]
 mod figures;
 #[path = "../tests/end_to_end/fortress.rs"]
@@ -27,6 +29,7 @@ use indelible_engine::id::EntityId;
 use indelible_engine::limits::Limits;
 use indelible_tests::hostile::{self, ADMITTED, CREATOR, Case};
 
+use crowd::{Crowd, dear, many, stand_by};
 use fortress::{Fortress, answer, create, frame_bytes};
 use harness::{Client, Replica, fresh_actor};
 
@@ -41,6 +44,14 @@ const SHOWN: usize = 25;
 const LEAST_CHANGE_BYTES: usize = 120;
 /// Edits whose acknowledgement is timed.
 const EDITS: usize = 300;
+/// What somebody asks who stands by.
+const TURNS: usize = 300;
+/// Elements of the body of a dear request.
+const DEAR_ELEMENTS: usize = 200_000;
+/// What bystanders may have to wait for, where that is more than the factor below allows.
+const BYSTANDER_AIM: Duration = Duration::from_millis(50);
+/// How much longer than in quiet times they may wait.
+const BYSTANDER_FACTOR: u32 = 5;
 /// Attacks of one client that are on their way at a time.
 const WINDOW: usize = 20;
 
@@ -220,6 +231,65 @@ async fn edits_beside_a_flood() {
     }
 }
 
+/// The 99th percentiles of what bystanders wait for.
+async fn late(ada: &harness::Http) -> [Duration; 3] {
+    let mut times: [Vec<Duration>; 3] = Default::default();
+    for turn in 0..TURNS {
+        for (of, time) in times.iter_mut().zip(stand_by(ada, turn).await) {
+            of.push(time);
+        }
+    }
+    times.map(|mut times| {
+        times.sort();
+        times[TURNS * 99 / 100]
+    })
+}
+
+async fn bystanders_of_dear_requests() {
+    let crowd = Crowd::start();
+    let ada = crowd.http("ada");
+    let note = serde_json::json!({ "text": "" });
+    assert_eq!(ada.post("/api/notes?id=beside", note).await.status, 201);
+    let quiet = late(&ada).await;
+    let body = dear(DEAR_ELEMENTS);
+    for (whose, authors) in [("one principal", 1), ("as many principals", many())] {
+        let asking: Vec<_> = (0..many())
+            .map(|n| {
+                let (http, body) = (
+                    crowd.http(&format!("mallory-{}", n % authors)),
+                    body.clone(),
+                );
+                tokio::spawn(async move {
+                    loop {
+                        let answer = http.post("/api/lists", body.clone()).await;
+                        assert!([201, 503].contains(&answer.status), "{}", answer.body);
+                    }
+                })
+            })
+            .collect();
+        let beside = late(&ada).await;
+        for one in asking {
+            one.abort();
+        }
+        for ((what, quiet), beside) in ["/healthz", "a read", "an edit"]
+            .iter()
+            .zip(quiet)
+            .zip(beside)
+        {
+            let aim = (quiet * BYSTANDER_FACTOR).max(BYSTANDER_AIM);
+            println!(
+                "beside {} requests of {DEAR_ELEMENTS} elements by {whose}: 99 % of {what} in {} µs \
+                 (quiet {} µs, aim {} µs: {})",
+                many(),
+                beside.as_micros(),
+                quiet.as_micros(),
+                aim.as_micros(),
+                if beside <= aim { "met" } else { "missed" }
+            );
+        }
+    }
+}
+
 fn main() {
     if !figures::are_wanted() {
         return;
@@ -228,5 +298,6 @@ fn main() {
     runtime.block_on(async {
         attacks_beside_honest_changes().await;
         edits_beside_a_flood().await;
+        bystanders_of_dear_requests().await;
     });
 }

@@ -84,6 +84,7 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
             "The idempotency key was used before",
         ),
         WriteError::Internal => Problem::internal(),
+        WriteError::Busy => Problem::busy(),
         WriteError::Storage => Problem::unavailable(),
     }
 }
@@ -91,7 +92,7 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
 /// The answer that carries a value; 304 when the caller has it.
 fn value(present: &Present, caller: &Principal, headers: &HeaderMap) -> Response {
     let etag = validators::quoted(&present.version);
-    let make = || json(StatusCode::OK, present.text().to_owned());
+    let make = || json(StatusCode::OK, present.encoded().to_owned());
     let mut response = validators::read(headers, &etag, make);
     if !response.status().is_client_error() {
         let out = response.headers_mut();

@@ -21,6 +21,7 @@ use super::query::Query;
 use super::validators;
 use crate::config::{PAGE_DEFAULT, PAGE_MAX};
 use crate::relay::Present;
+use crate::work;
 
 /// Which page of a collection.
 struct Page {
@@ -82,7 +83,7 @@ pub(crate) async fn get(
         .collect();
     let hash = Hash::of(&versions).to_string();
     let etag = format!("W/\"{}\"", &hash[..32]);
-    let make = || api::json(StatusCode::OK, text(&found, more));
+    let make = || api::json(StatusCode::OK, work::here(|| text(&found, more)));
     let mut response = validators::read(&headers, &etag, make);
     if !response.status().is_client_error() {
         api::cache(response.headers_mut(), &caller.0);

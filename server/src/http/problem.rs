@@ -146,6 +146,12 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title)
     }
 
+    /// 503: too much of the caller's is waiting.
+    pub(crate) fn busy() -> Self {
+        let title = "Too much of yours is waiting; try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title)
+    }
+
     /// 503: the store cannot take writes now.
     pub(crate) fn unavailable() -> Self {
         let title = "The server cannot do this now; try again";

@@ -5,7 +5,7 @@
 //!
 //! Must not know: how values are compared and changes judged.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -25,6 +25,7 @@ use super::problem::Problem;
 use super::request::{Creation, Deletion, Replacement, proposal_id};
 use super::validators;
 use crate::relay::{Answer, Outcome, Present, Task, Write, Written};
+use crate::work::{self, Lane};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -39,8 +40,11 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.may(&policy, Permission::Create)?;
-    let mut body = body::read(&app, &headers, body).await;
-    let asked = Creation::read(&caller.0, &uri, &headers, body.take())?;
+    let mut held = body::read(&app, &headers, body).await;
+    let body = held.take();
+    let bytes = body.as_ref().map_or(0, Bytes::len);
+    let read = || Creation::read(&caller.0, &uri, &headers, body);
+    let asked = weighed(&app, &caller.0, bytes, read).await?;
     let Creation { name, value, id } = asked;
     let entity = app
         .hub
@@ -58,7 +62,8 @@ pub(crate) async fn post(
     };
     let path = format!("/api/{}/{}", entity.kind(), entity.id().unwrap_or_default());
     let present = written.present.filter(|_| policy.readable(&caller.0));
-    let mut response = begun(StatusCode::CREATED, &entity, present.as_deref(), &caller.0);
+    let begin = || begun(StatusCode::CREATED, &entity, present.as_deref(), &caller.0);
+    let mut response = work::here(begin);
     api::insert(response.headers_mut(), header::LOCATION, &path);
     Ok(response)
 }
@@ -97,8 +102,11 @@ pub(crate) async fn put_singleton(
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, None)?;
-    let mut body = body::read(&app, &headers, body).await;
-    let asked = Replacement::read(&policy, &caller.0, &uri, &headers, body.take())?;
+    let mut held = body::read(&app, &headers, body).await;
+    let body = held.take();
+    let bytes = body.as_ref().map_or(0, Bytes::len);
+    let read = || Replacement::read(&policy, &caller.0, &uri, &headers, body);
+    let asked = weighed(&app, &caller.0, bytes, read).await?;
     merge(&app, (&caller.0, &policy), &entity, asked).await
 }
 
@@ -114,8 +122,11 @@ pub(crate) async fn put(
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
-    let mut body = body::read(&app, &headers, body).await;
-    let asked = Replacement::read(&policy, &caller.0, &uri, &headers, body.take())?;
+    let mut held = body::read(&app, &headers, body).await;
+    let body = held.take();
+    let bytes = body.as_ref().map_or(0, Bytes::len);
+    let read = || Replacement::read(&policy, &caller.0, &uri, &headers, body);
+    let asked = weighed(&app, &caller.0, bytes, read).await?;
     merge(&app, (&caller.0, &policy), &entity, asked).await
 }
 
@@ -155,7 +166,8 @@ pub(crate) async fn undelete(
     match write(&app, &entity, &caller.0, id, Task::Undelete).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
             let present = written.present.as_deref();
-            Ok(begun(StatusCode::OK, &entity, present, &caller.0))
+            let begin = || begun(StatusCode::OK, &entity, present, &caller.0);
+            Ok(work::here(begin))
         }
         Outcome::Refused(refusal) => Err(refused(&refusal)),
         Outcome::Failed(error) => Err(api::failure(&error)),
@@ -174,7 +186,7 @@ async fn merge(
     api::present(app, entity).await?;
     match write(app, entity, caller, id, Task::Merge(merging)).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
-            let mut response = merged(&written, reads)?;
+            let mut response = work::here(|| merged(&written, reads))?;
             if strict {
                 let applied = HeaderValue::from_static("handling=strict");
                 response.headers_mut().insert(PREFERENCE_APPLIED, applied);
@@ -186,6 +198,21 @@ async fn merge(
         Outcome::Refused(refusal) => Err(refused(&refusal)),
         Outcome::Failed(error) => Err(api::failure(&error)),
     }
+}
+
+/// Reads what was asked, in a slot of the caller's where that takes long.
+async fn weighed<T>(
+    app: &App,
+    caller: &Principal,
+    bytes: usize,
+    read: impl FnOnce() -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    if work::is_light(bytes) {
+        return read();
+    }
+    let slot = app.hub.work().enter(Lane::of(caller)).await;
+    let _slot = slot.map_err(|_| Problem::busy())?;
+    work::here(read)
 }
 
 /// A refusal for a caller who may not read what the entity holds.

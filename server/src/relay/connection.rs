@@ -33,6 +33,7 @@ use super::socket::{self, Socket};
 use crate::auth::TokenError;
 use crate::clock;
 use crate::config::{ConnectionSettings, TOKEN_LEEWAY};
+use crate::work;
 
 /// Close codes of the protocol; see `docs/protocol.md`.
 pub(crate) mod close_code {
@@ -225,7 +226,8 @@ impl Incoming {
                 Some(Ok(Message::Binary(bytes))) => bytes,
                 Some(Err(error)) => return Err(transport_end(error)),
             };
-            match ClientFrame::decode(&bytes, &self.limits) {
+            let decode = || ClientFrame::decode(&bytes, &self.limits);
+            match work::weighed(bytes.len(), decode) {
                 Ok(frame) => return Ok(frame),
                 Err(error @ FrameError::Unknown { .. }) => {
                     outbox.answer(frames::error(

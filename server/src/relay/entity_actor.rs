@@ -35,6 +35,7 @@ use super::values::{Patches, Present};
 use super::writes::{Haste, Outcome, Write, WriteError};
 use crate::commit::CommitError;
 use crate::storage::{Append, Presence};
+use crate::work::{self, Busy, Lane};
 
 /// The name of the projection that holds everything; readers get it or nothing.
 const PROJECTION: &str = "whole";
@@ -151,7 +152,7 @@ impl Actor {
                         subscriber,
                         from,
                         absent,
-                    } => self.follow(subscriber, from, absent),
+                    } => work::here(|| self.follow(subscriber, from, absent)),
                     Message::Write(write) => writes.push(*write),
                 }
             }
@@ -163,6 +164,11 @@ impl Actor {
 
     /// Reads the entity from the store and publishes it.
     async fn load(&mut self) -> Result<(), WriteError> {
+        let slot = self.hub.work().enter(Lane::Loading).await;
+        let _slot = slot.map_err(|Busy| {
+            tracing::warn!("too many entities wait to be loaded");
+            WriteError::Busy
+        })?;
         let store = Arc::clone(self.hub.store());
         let (id, known) = (self.id.clone(), Arc::clone(self.hub.known_policies()));
         let task = tokio::task::spawn_blocking(move || loading::load(&*store, &id, &*known));
@@ -177,7 +183,7 @@ impl Actor {
         match loaded {
             Some(Loaded { entity, snapshot }) => {
                 self.stored_snapshot = snapshot;
-                self.publish(entity, None);
+                work::here(|| self.publish(entity, None));
             }
             None if self.entity.is_some() => {
                 tracing::error!("the store has lost the entity");
@@ -217,7 +223,7 @@ impl Actor {
                 request,
                 entity,
                 decided,
-            } = self.judge(&writes);
+            } = self.judge(&writes).await;
             let Some(request) = request else {
                 break (decided, Ending::Committed);
             };
@@ -238,21 +244,31 @@ impl Actor {
         } else {
             Haste::Soon
         };
-        for (write, decided) in writes.into_iter().zip(decided) {
-            let outcome = decided.outcome(write.session.as_deref(), self.present.as_ref(), ending);
-            write.answer.give(&self.id, write.id, outcome, haste);
-        }
+        work::here(|| {
+            for (write, decided) in writes.into_iter().zip(decided) {
+                let session = write.session.as_deref();
+                let outcome = decided.outcome(session, self.present.as_ref(), ending);
+                write.answer.give(&self.id, write.id, outcome, haste);
+            }
+        });
         for replica in self.replicas.values() {
             replica.outbox.wake();
         }
         self.store_snapshot().await;
     }
 
-    fn judge(&mut self, writes: &[Write]) -> Verdicts {
+    /// Judges writes in their order, those of one author in a slot of theirs.
+    async fn judge(&mut self, writes: &[Write]) -> Verdicts {
         let place = (&self.id, &self.policy);
         let mut batch = Batch::new(&self.hub, place, self.entity.as_ref(), &mut self.had);
-        for write in writes {
-            batch.judge(write);
+        for writes in writes.chunk_by(|one, next| one.author.id == next.author.id) {
+            let Some(first) = writes.first() else {
+                continue;
+            };
+            match self.hub.work().enter(Lane::of(&first.author)).await {
+                Ok(_slot) => work::here(|| writes.iter().for_each(|write| batch.judge(write))),
+                Err(Busy) => writes.iter().for_each(|write| batch.turn_away(write)),
+            }
         }
         batch.finish()
     }
@@ -264,7 +280,7 @@ impl Actor {
                 entity.confirm(Logged::of(&sealed.entry, sealed.hash));
             }
             let entries: Vec<_> = appended.entries.iter().map(RelayedEntry::of).collect();
-            self.publish(entity, Some(&entries));
+            work::here(|| self.publish(entity, Some(&entries)));
         }
         Ok(())
     }
@@ -484,10 +500,13 @@ impl Actor {
             return;
         }
         let (entity, commit) = (entity.clone(), self.hub.commit().clone());
+        let work = self.hub.work().clone();
         self.snapshotting = Some(tokio::spawn(async move {
+            let slot = work.enter(Lane::Snapshots).await.ok()?;
             let mut request = Append::new(entity.id().clone());
             let seq = entity.seq();
             let made = tokio::task::spawn_blocking(move || loading::snapshot(&entity)).await;
+            drop(slot);
             match made.ok()? {
                 Ok(snapshot) => request.snapshot = Some(snapshot),
                 Err(error) => {

@@ -200,7 +200,8 @@ pub(crate) fn outcome(entity: &EntityId, id: ProposalId, outcome: &Outcome) -> B
             seq: written.seq,
         }),
         Outcome::Refused(refusal) => refused(entity, id, refusal),
-        Outcome::Failed(failure @ WriteError::Storage) => {
+        // No verdict: the client asks again.
+        Outcome::Failed(failure @ (WriteError::Storage | WriteError::Busy)) => {
             error(failure.code(), failure.to_string(), Some(entity), Some(id))
         }
         Outcome::Failed(failure) => {

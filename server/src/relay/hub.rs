@@ -27,6 +27,7 @@ use crate::config::RelaySettings;
 use crate::keys::Keys;
 use crate::storage::{Presence, Scope, Store, StoreError};
 use crate::versions::Versions;
+use crate::work::Work;
 
 /// Hexadecimal digits of an id that the server picks: 96 bits.
 const GENERATED_ID_DIGITS: usize = 24;
@@ -48,6 +49,7 @@ struct Shared {
     values: BTreeMap<Kind, KindValues>,
     actors: Mutex<HashMap<EntityId, mpsc::Sender<Message>>>,
     connections: AtomicU64,
+    work: Work,
     /// The actors that run.
     running: TaskTracker,
 }
@@ -104,6 +106,7 @@ impl Hub {
             values,
             actors: Mutex::default(),
             connections: AtomicU64::new(1),
+            work: Work::new(),
             running: TaskTracker::new(),
         }))
     }
@@ -158,6 +161,11 @@ impl Hub {
     /// Who seals and opens versions.
     pub(crate) fn versions(&self) -> &Versions {
         &self.0.versions
+    }
+
+    /// What takes the processor for long begins here.
+    pub(crate) fn work(&self) -> &Work {
+        &self.0.work
     }
 
     /// The values of a kind, if there is such a kind.

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames;
+use crate::work;
 
 /// The value of an entity as readers see it, at one version.
 #[derive(Debug)]
@@ -64,9 +65,20 @@ impl Present {
         self.text.get_or_init(|| self.value.to_string())
     }
 
+    /// The value as compact JSON. To make it may take a while: where that has to be done, other
+    /// work goes on elsewhere.
+    pub(crate) fn encoded(&self) -> &str {
+        match self.text.get() {
+            Some(text) => text,
+            None => work::here(|| self.text()),
+        }
+    }
+
     /// The `value` frame, encoded once.
     pub(crate) fn frame(&self) -> Bytes {
-        self.frame.get_or_init(|| frames::value(self)).clone()
+        self.frame
+            .get_or_init(|| work::here(|| frames::value(self)))
+            .clone()
     }
 }
 
@@ -153,6 +165,16 @@ impl KindValues {
             .take(limit)
             .map(|(_, present)| Arc::clone(present))
             .collect()
+    }
+
+    /// Encodes the value of one entity, or those of all, so that nobody has to wait for that who
+    /// waits for the lock.
+    pub(crate) fn encode(&self, entity: Option<&EntityId>) {
+        let known: Vec<Arc<Present>> = match entity {
+            Some(entity) => self.get(entity).into_iter().collect(),
+            None => self.lock().present.values().cloned().collect(),
+        };
+        work::here(|| known.iter().for_each(|present| drop(present.frame())));
     }
 
     /// Starts following one entity: its value now, unless the reader has that `version`, or that

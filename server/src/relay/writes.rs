@@ -205,6 +205,9 @@ pub(crate) enum WriteError {
     /// The server failed on this very write.
     #[error("the server failed on this")]
     Internal,
+    /// Its author has too much waiting to be judged.
+    #[error("too much of yours is waiting; try again later")]
+    Busy,
     /// The store failed; whether it was written will be known when the write is repeated.
     #[error("the store cannot take writes now")]
     Storage,
@@ -222,6 +225,7 @@ impl WriteError {
             Self::Name(_) => "bad-id",
             Self::IdReused => "id-reused",
             Self::Internal => "internal",
+            Self::Busy => "busy",
             Self::Storage => "unavailable",
         }
     }

@@ -9,8 +9,10 @@
     reason = "a test that unwraps nothing has nothing to test"
 )]
 
+mod bystanders;
 mod claims;
 mod crash;
+mod crowd;
 mod failing_disk;
 mod flood;
 mod fortress;

@@ -77,8 +77,8 @@ fn refusal_codes() -> BTreeSet<String> {
         }
     }
     codes.insert("policy".to_owned());
-    // These two say what became of a condition that only HTTP can state; the last is an `error`.
-    for elsewhere in ["precondition-failed", "unknown-base", "unavailable"] {
+    // These two say what became of a condition that only HTTP can state; the last ones are `error`s.
+    for elsewhere in ["precondition-failed", "unknown-base", "busy", "unavailable"] {
         assert!(codes.remove(elsewhere), "{elsewhere} is gone");
     }
     codes
@@ -267,7 +267,7 @@ fn every_error_code_is_documented() {
             &["frames::error(", "self.error(", "refuse(\"", ".error("],
         ));
     }
-    codes.extend(["hello-expected", "protocol", "unavailable"].map(str::to_owned));
+    codes.extend(["busy", "hello-expected", "protocol", "unavailable"].map(str::to_owned));
     let page = documented("Errors", 1);
     assert_eq!(codes, page);
 }

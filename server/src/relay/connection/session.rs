@@ -264,6 +264,7 @@ impl Following {
         };
         let subscriber = self.subscriber(Subscription::Entity(entity.clone()));
         if let Some(values) = self.hub.values(entity.kind()) {
+            values.encode(Some(&entity));
             values.follow(subscriber, &entity, (version.as_deref(), absent));
             self.open.insert(entity, Mode::Value);
         }
@@ -320,6 +321,7 @@ impl Following {
             return;
         }
         if let Some(values) = self.hub.values(&kind) {
+            values.encode(None);
             values.watch(self.subscriber(Subscription::Kind(kind.clone())));
             self.watched.insert(kind);
         }

@@ -101,6 +101,15 @@ impl<'a> Batch<'a> {
         });
     }
 
+    /// Decides nothing on a write.
+    pub(super) fn turn_away(&mut self, _: &Write) {
+        self.verdicts.push(Decided {
+            judged: Judged::Failed(WriteError::Busy),
+            rests_on_commit: false,
+            dropped: Vec::new(),
+        });
+    }
+
     /// The verdict, and the changes that it refuses.
     fn judge_first(&mut self, write: &Write) -> (Judged, Vec<Hash>) {
         let mut dropped = Vec::new();

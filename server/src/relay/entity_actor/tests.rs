@@ -436,6 +436,24 @@ async fn a_kind_is_not_complete_without_what_a_closed_store_holds() {
     world.thread.stop().await;
 }
 
+/// A refusal is for good; what was not judged is asked again.
+#[test]
+fn what_was_not_judged_is_no_refusal() {
+    let (entity, id) = ("team/a".parse().unwrap(), ProposalId([7; 16]));
+    for (error, expected) in [
+        (WriteError::Busy, "busy"),
+        (WriteError::Storage, "unavailable"),
+    ] {
+        let frame = frames::outcome(&entity, id, &Outcome::Failed(error));
+        match ServerFrame::decode(&frame).unwrap() {
+            ServerFrame::Error { code, id: of, .. } => {
+                assert_eq!((code.as_str(), of), (expected, Some(id)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// What was logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

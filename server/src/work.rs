@@ -1,0 +1,316 @@
+//! Work that takes the processor for long: where it is done, and how much of it at a time.
+//!
+//! Judging, merging, loading and encoding are done where they are asked for, on a thread that first
+//! hands over to another one whatever else it serves: no socket waits for them, and a small edit
+//! need not change threads. What is bounded is how much goes on at once, and for whom: a slot is
+//! taken before, and everybody who waits for one has a turn after the other, whoever waits with how
+//! much. The system shares the processors among the slots, so what one asks for delays others by a
+//! factor, not by its own length.
+//!
+//! Invariant: no more slots are taken than there are, and by no lane more than its share; among
+//! lanes that wait, none is served twice before each was served once.
+//! Must never know: what is done.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use indelible_engine::principal::Principal;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
+use tokio::task::block_in_place;
+
+/// Slots for each processor. The more there are, the more principals go on at once, each more
+/// slowly; what they hold in memory meanwhile adds up.
+const SLOTS_PER_PROCESSOR: usize = 8;
+
+/// The fewest slots.
+const SLOTS_MIN: usize = 32;
+
+/// How much of one lane may wait.
+const WAITING_MAX: usize = 1_024;
+
+/// Bytes below which reading or writing them takes less time than to hand over a thread.
+const LIGHT_BYTES: usize = 16 << 10;
+
+/// For whom, or what for, work is done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// What a principal asks for. All who have not signed in are one.
+    Principal(String),
+    /// Reading entities back from the store.
+    Loading,
+    /// Storing snapshots, for which nobody waits.
+    Snapshots,
+}
+
+impl Lane {
+    /// That of a principal.
+    pub(crate) fn of(principal: &Principal) -> Self {
+        Self::Principal(principal.id.clone())
+    }
+}
+
+/// Too much of a lane is waiting already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+/// Hands out slots. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Work(Arc<Shared>);
+
+struct Shared {
+    slots: usize,
+    /// Of one principal.
+    share: usize,
+    waiting_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    taken: usize,
+    lanes: HashMap<Lane, Waiting>,
+    /// The lanes in which somebody waits, in the order of their turns.
+    turns: VecDeque<Lane>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    taken: usize,
+    waiting: VecDeque<oneshot::Sender<Slot>>,
+}
+
+/// The right to work; dropping it gives it back.
+pub(crate) struct Slot {
+    work: Work,
+    lane: Lane,
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work")
+            .field("slots", &self.0.slots)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Work {
+    /// Slots for this machine.
+    pub(crate) fn new() -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let slots = (processors * SLOTS_PER_PROCESSOR).max(SLOTS_MIN);
+        Self::with(slots, (processors / 2).max(1), WAITING_MAX)
+    }
+
+    fn with(slots: usize, share: usize, waiting_max: usize) -> Self {
+        Self(Arc::new(Shared {
+            slots,
+            share,
+            waiting_max,
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Waits for a slot.
+    ///
+    /// # Errors
+    /// [`Busy`] when too much of the lane waits.
+    pub(crate) async fn enter(&self, lane: Lane) -> Result<Slot, Busy> {
+        let turn = {
+            let mut state = self.lock();
+            let waiting = state.lanes.get(&lane).map_or(0, |of| of.waiting.len());
+            if waiting == 0 && self.has_room(&state, &lane) {
+                return Ok(self.take(&mut state, lane));
+            }
+            if waiting >= self.0.waiting_max {
+                return Err(Busy);
+            }
+            if waiting == 0 {
+                state.turns.push_back(lane.clone());
+            }
+            let (slot, turn) = oneshot::channel();
+            state.lanes.entry(lane).or_default().waiting.push_back(slot);
+            turn
+        };
+        // Senders are dropped only after they have sent.
+        turn.await.map_err(|_| Busy)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_room(&self, state: &State, lane: &Lane) -> bool {
+        let share = match lane {
+            Lane::Principal(_) => self.0.share,
+            // Whose work this is nobody knows; it leaves room for that of principals.
+            Lane::Loading => (self.0.slots / 2).max(1),
+            Lane::Snapshots => 1,
+        };
+        let taken = state.lanes.get(lane).map_or(0, |of| of.taken);
+        state.taken < self.0.slots && taken < share
+    }
+
+    fn take(&self, state: &mut State, lane: Lane) -> Slot {
+        state.taken += 1;
+        state.lanes.entry(lane.clone()).or_default().taken += 1;
+        Slot {
+            work: self.clone(),
+            lane,
+        }
+    }
+
+    /// Gives a slot back, and those that are free to the next in turn.
+    fn leave(&self, lane: &Lane) {
+        let mut unwanted = Vec::new();
+        let mut state = self.lock();
+        state.taken -= 1;
+        if let Some(of) = state.lanes.get_mut(lane) {
+            of.taken -= 1;
+            if of.taken == 0 && of.waiting.is_empty() {
+                state.lanes.remove(lane);
+            }
+        }
+        let turns = std::mem::take(&mut state.turns);
+        let mut served = VecDeque::new();
+        for lane in turns {
+            let mut next = None;
+            if self.has_room(&state, &lane) {
+                let waiting = state.lanes.get_mut(&lane).map(|of| &mut of.waiting);
+                // Who has gone meanwhile wants nothing.
+                next = waiting.and_then(|waiting| {
+                    std::iter::from_fn(|| waiting.pop_front()).find(|slot| !slot.is_closed())
+                });
+            }
+            let is_served = next.is_some();
+            if let Some(next) = next {
+                let slot = self.take(&mut state, lane.clone());
+                unwanted.extend(next.send(slot).err());
+            }
+            match state.lanes.get(&lane) {
+                Some(of) if of.waiting.is_empty() && of.taken == 0 => {
+                    state.lanes.remove(&lane);
+                }
+                Some(of) if of.waiting.is_empty() => {}
+                _ if is_served => served.push_back(lane),
+                _ => state.turns.push_back(lane),
+            }
+        }
+        state.turns.extend(served);
+        drop(state);
+        // Those give theirs back, too.
+        drop(unwanted);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.work.leave(&self.lane);
+    }
+}
+
+/// Does what may take long on this thread, which hands over what else it serves.
+pub(crate) fn here<T>(work: impl FnOnce() -> T) -> T {
+    match may_block_here() {
+        true => block_in_place(work),
+        false => work(),
+    }
+}
+
+/// The same where the time follows from a number of bytes: few are dealt with at once.
+pub(crate) fn weighed<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    match is_light(bytes) {
+        true => work(),
+        false => here(work),
+    }
+}
+
+/// Whether so many bytes are dealt with in less time than it takes to hand over a thread.
+pub(crate) fn is_light(bytes: usize) -> bool {
+    bytes < LIGHT_BYTES
+}
+
+/// Whether there are other threads that go on with what this one leaves.
+pub(crate) fn may_block_here() -> bool {
+    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against a principal that keeps others from working, against slots that are lost, and
+    //! against waiting without a bound.
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn lane(name: &str) -> Lane {
+        Lane::Principal(name.to_owned())
+    }
+
+    /// What has its slot by now, of several that wait.
+    fn ready<F: Future<Output = Result<Slot, Busy>> + Unpin>(
+        waiting: &mut [F],
+    ) -> Vec<Option<Slot>> {
+        let slots = waiting.iter_mut().map(|one| one.now_or_never());
+        slots.map(|slot| slot.and_then(Result::ok)).collect()
+    }
+
+    #[test]
+    fn a_principal_has_its_share_and_leaves_the_rest_to_others() {
+        let work = Work::with(4, 2, 10);
+        let enter = |name: &str| {
+            Box::pin({
+                let (work, lane) = (work.clone(), lane(name));
+                async move { work.enter(lane).await }
+            })
+        };
+        let mut eve: Vec<_> = (0..6).map(|_| enter("eve")).collect();
+        let hers = ready(&mut eve);
+        assert_eq!(hers.iter().flatten().count(), 2);
+        let mut ada: Vec<_> = (0..3).map(|_| enter("ada")).collect();
+        let mut all = ready(&mut ada);
+        assert_eq!(all.iter().flatten().count(), 2);
+        // All four are taken.
+        let mut bob = vec![enter("bob")];
+        assert!(ready(&mut bob)[0].is_none());
+        // One of Eve's ends. She has waited for longer, but not since she was served.
+        let mut hers: VecDeque<Slot> = hers.into_iter().flatten().collect();
+        drop(hers.pop_front());
+        let next = eve[2].as_mut().now_or_never().unwrap().unwrap();
+        assert!(ready(&mut bob)[0].is_none());
+        drop(all.remove(0));
+        let adas = ada[2].as_mut().now_or_never().unwrap().unwrap();
+        assert!(ready(&mut bob)[0].is_none());
+        drop(next);
+        let bobs = ready(&mut bob).remove(0);
+        assert!(bobs.is_some(), "it is his turn before Eve has two");
+        assert!(ready(&mut eve[3..4])[0].is_none());
+        drop((bobs, adas, all, hers));
+        assert_eq!(ready(&mut eve[3..]).iter().flatten().count(), 2);
+    }
+
+    #[test]
+    fn who_goes_away_leaves_no_hole() {
+        let work = Work::with(1, 1, 2);
+        let first = work.enter(lane("ada")).now_or_never().unwrap().unwrap();
+        let mut gone = Box::pin(work.enter(lane("ada")));
+        let mut next = Box::pin(work.enter(lane("ada")));
+        assert!(gone.as_mut().now_or_never().is_none());
+        assert!(next.as_mut().now_or_never().is_none());
+        let over = work.enter(lane("ada")).now_or_never().unwrap();
+        assert_eq!(over.err(), Some(Busy));
+        drop(gone);
+        drop(first);
+        let next = next.as_mut().now_or_never().unwrap().unwrap();
+        // Given, and never taken.
+        let mut unclaimed = Box::pin(work.enter(lane("bob")));
+        assert!(unclaimed.as_mut().now_or_never().is_none());
+        drop(next);
+        drop(unclaimed);
+        assert!(work.enter(lane("eve")).now_or_never().is_some());
+        assert!(work.lock().lanes.is_empty() && work.lock().turns.is_empty());
+    }
+}
