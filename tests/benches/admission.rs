@@ -10,6 +10,7 @@
 mod figures;
 mod ground;
 
+use automerge::ReadDoc as _;
 use automerge::transaction::Transactable;
 use automerge::{Change, ROOT};
 use figures::{Times, aim, timed};
