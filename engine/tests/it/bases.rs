@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch};
-use indelible_engine::merge::{Base, MergeOptions};
 use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
 use serde_json::{Value, json};
 
-use crate::fixture::{editor, write};
+use crate::fixture::{compiled, created, editor, made_of, next, write};
 
 fn policy() -> Arc<Policy> {
     let parts = json!({
@@ -34,39 +31,16 @@ fn policy() -> Arc<Policy> {
             "items": { "type": "array", "items": part },
         },
     });
-    let source = SchemaSource {
-        file: "page.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
-}
-
-fn next(verdict: Verdict) -> Entity {
-    assert_eq!(verdict.refused, None);
-    verdict.admitted.expect("it is admitted").into_parts().0
+    compiled(&schema)
 }
 
 fn page() -> Entity {
-    let id: EntityId = "page/one".parse().unwrap();
-    let genesis = Entity::genesis(&id, Epoch::FIRST, &policy());
-    let options = MergeOptions {
-        creation: true,
-        ..MergeOptions::default()
-    };
-    let body = json!({ "title": "One" });
-    next(write(&genesis, &editor("ann"), &body, &options, Origin::Creation).unwrap())
+    created(&policy(), &json!({ "title": "One" }))
 }
 
 fn put(entity: &Entity, author: &str, body: &Value, base: &Entity) -> Verdict {
-    let options = MergeOptions {
-        base: Some(Base {
-            value: base.presented(),
-            heads: base.heads(),
-            is_former: false,
-        }),
-        ..MergeOptions::default()
-    };
-    write(entity, &editor(author), body, &options, Origin::Server).unwrap()
+    let author = editor(author);
+    write(entity, &author, body, &made_of(base), Origin::Server).unwrap()
 }
 
 fn part(who: &str) -> Value {

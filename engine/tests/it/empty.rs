@@ -8,10 +8,9 @@ use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch};
 use indelible_engine::merge::{Base, MergeError, MergeOptions, Protected, merge};
 use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
 use serde_json::{Value, json};
 
-use crate::fixture::{editor, write};
+use crate::fixture::{compiled, editor, write};
 
 fn policy() -> Arc<Policy> {
     let plain = json!({
@@ -40,9 +39,7 @@ fn policy() -> Arc<Policy> {
         "required": ["must"],
         "properties": root,
     });
-    let text = schema.to_string();
-    let file = "page.json".to_owned();
-    Arc::new(Policy::compile(&SchemaSource { file, text }).unwrap())
+    compiled(&schema)
 }
 
 fn full() -> Value {

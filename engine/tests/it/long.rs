@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use automerge::transaction::Transactable;
 use automerge::{Automerge, Change, Cursor, ROOT, ReadDoc};
-use indelible_engine::admission::{Origin, Verdict};
+use indelible_engine::admission::Origin;
 use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch};
-use indelible_engine::merge::{Base, MergeOptions, merge};
+use indelible_engine::merge::{MergeOptions, merge};
 use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
 use serde_json::{Value, json};
 
-use crate::fixture::{Client, editor, write};
+use crate::fixture::{Client, compiled, created, editor, made_of, next, write};
 
 fn policy() -> Arc<Policy> {
     let schema = json!({
@@ -29,48 +28,17 @@ fn policy() -> Arc<Policy> {
                 "name": { "type": "string" } } } },
         },
     });
-    let source = SchemaSource {
-        file: "page.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    compiled(&schema)
 }
 
 fn page(value: &Value) -> Entity {
-    let id: EntityId = "page/one".parse().unwrap();
-    let genesis = Entity::genesis(&id, Epoch::FIRST, &policy());
-    let options = MergeOptions {
-        creation: true,
-        ..MergeOptions::default()
-    };
-    next(
-        write(
-            &genesis,
-            &editor("alice"),
-            value,
-            &options,
-            Origin::Creation,
-        )
-        .unwrap(),
-    )
-}
-
-fn next(verdict: Verdict) -> Entity {
-    assert_eq!(verdict.refused, None);
-    verdict.admitted.expect("it is admitted").into_parts().0
+    created(&policy(), value)
 }
 
 /// The entity after `author` has put `body`, which was made of `base`.
 fn put(entity: &Entity, author: &str, body: &Value, base: &Entity) -> Entity {
-    let options = MergeOptions {
-        base: Some(Base {
-            value: base.presented(),
-            heads: base.heads(),
-            is_former: false,
-        }),
-        ..MergeOptions::default()
-    };
-    next(write(entity, &editor(author), body, &options, Origin::Server).unwrap())
+    let author = editor(author);
+    next(write(entity, &author, body, &made_of(base), Origin::Server).unwrap())
 }
 
 /// A page with a long text and a long list, as a replica that got both would hold it: more than one

@@ -1,20 +1,15 @@
 //! Guards against a merge that writes more than differs, loses somebody's edit, or lets a
 //! protected value through; and against effects and patches that do not say what happened.
 
-use crate::fixture::{Client, editor, judge, thing, write};
+use crate::fixture::{Client, editor, judge, next, thing, write};
 use automerge::{ROOT, transaction::Transactable};
-use indelible_engine::admission::{Origin, Verdict};
+use indelible_engine::admission::Origin;
 use indelible_engine::change::server_actor;
 use indelible_engine::effects::{PatchOp, json_patch};
 use indelible_engine::entity::Entity;
 use indelible_engine::merge::{Absent, Base, MergeError, MergeOptions, Protected, merge};
 use indelible_engine::principal::Principal;
 use serde_json::{Value, json};
-
-fn next(verdict: Verdict) -> Entity {
-    assert_eq!(verdict.refused, None);
-    verdict.admitted.expect("it is admitted").into_parts().0
-}
 
 fn base(entity: &Entity) -> Option<Base> {
     Some(Base {

@@ -7,15 +7,13 @@ use automerge::ReadDoc;
 use automerge::transaction::Transactable;
 use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::Epoch;
-use indelible_engine::merge::{Base, MergeError, MergeOptions};
+use indelible_engine::merge::{MergeError, MergeOptions};
 use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::fixture::{Client, editor, judge, write};
+use crate::fixture::{Client, compiled_under, created, editor, judge, made_of, next, write};
 
 fn policy(rules: Rules) -> Arc<Policy> {
     let schema = json!({
@@ -27,53 +25,18 @@ fn policy(rules: Rules) -> Arc<Policy> {
             "title": { "type": "string" }
         }
     });
-    let source = SchemaSource {
-        file: "chart.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile_under(rules, &source).unwrap())
+    compiled_under(rules, &schema)
 }
 
 fn chart(rules: Rules, ranks: &[&str]) -> Entity {
-    let genesis = Entity::genesis(&"chart/one".parse().unwrap(), Epoch::FIRST, &policy(rules));
-    let options = MergeOptions {
-        creation: true,
-        ..MergeOptions::default()
-    };
-    let body = json!({ "ranks": ranks, "title": "t" });
-    let verdict = write(
-        &genesis,
-        &editor("alice"),
-        &body,
-        &options,
-        Origin::Creation,
-    )
-    .unwrap();
-    verdict.admitted.unwrap().into_parts().0
+    let value = json!({ "ranks": ranks, "title": "t" });
+    created(&policy(rules), &value)
 }
 
 /// A list put by somebody who had seen `base`.
 fn put(entity: &Entity, base: &Entity, who: &str, ranks: &[&str]) -> Result<Verdict, MergeError> {
-    let options = MergeOptions {
-        base: Some(Base {
-            value: base.presented(),
-            heads: base.heads(),
-            is_former: false,
-        }),
-        ..MergeOptions::default()
-    };
-    write(
-        entity,
-        &editor(who),
-        &json!({ "ranks": ranks }),
-        &options,
-        Origin::Server,
-    )
-}
-
-fn admitted(verdict: Verdict) -> Entity {
-    assert_eq!(verdict.refused, None);
-    verdict.admitted.unwrap().into_parts().0
+    let body = json!({ "ranks": ranks });
+    write(entity, &editor(who), &body, &made_of(base), Origin::Server)
 }
 
 fn stored(entity: &Entity) -> usize {
@@ -98,12 +61,7 @@ fn doubled() -> Entity {
     };
     let (hers, his) = (moved("alice", 1, 0), moved("bob", 2, 1));
     let one = judge(&base, &editor("alice"), vec![hers], Origin::Client);
-    admitted(judge(
-        &admitted(one),
-        &editor("bob"),
-        vec![his],
-        Origin::Client,
-    ))
+    next(judge(&next(one), &editor("bob"), vec![his], Origin::Client))
 }
 
 #[test]
@@ -116,53 +74,53 @@ fn two_reorders_at_once_double_nothing() {
     );
     assert_eq!(stored(&both), 5);
     // Whoever writes to the list next cleans it up; what is shown is what is counted.
-    let next = admitted(put(&both, &both, "carol", &["d", "b", "c", "e"]).unwrap());
+    let after = next(put(&both, &both, "carol", &["d", "b", "c", "e"]).unwrap());
     assert_eq!(
-        (ranks(&next), stored(&next)),
+        (ranks(&after), stored(&after)),
         (json!(["d", "b", "c", "e"]), 4)
     );
     // What is removed does not come back from behind.
-    let less = admitted(put(&both, &both, "carol", &["a", "b"]).unwrap());
+    let less = next(put(&both, &both, "carol", &["a", "b"]).unwrap());
     assert_eq!((ranks(&less), stored(&less)), (json!(["a", "b"]), 2));
     // A write to another field leaves the list alone.
     let options = MergeOptions::default();
     let title = json!({ "title": "other", "ranks": ["d", "a", "b", "c"] });
     let other = write(&both, &editor("carol"), &title, &options, Origin::Server).unwrap();
-    assert_eq!(stored(&admitted(other)), 5);
+    assert_eq!(stored(&next(other)), 5);
 }
 
 #[test]
 fn a_second_reorder_over_http_moves_the_element_again() {
     let base = chart(Rules::V2, &["a", "b", "c", "d"]);
-    let one = admitted(put(&base, &base, "alice", &["d", "a", "b", "c"]).unwrap());
-    let two = admitted(put(&one, &base, "bob", &["a", "d", "b", "c"]).unwrap());
+    let one = next(put(&base, &base, "alice", &["d", "a", "b", "c"]).unwrap());
+    let two = next(put(&one, &base, "bob", &["a", "d", "b", "c"]).unwrap());
     assert_eq!(
         (ranks(&two), stored(&two)),
         (json!(["a", "d", "b", "c"]), 4)
     );
     // Both add the same.
     let base = chart(Rules::V2, &["a"]);
-    let one = admitted(put(&base, &base, "alice", &["x", "a"]).unwrap());
-    let two = admitted(put(&one, &base, "bob", &["a", "x", "y"]).unwrap());
+    let one = next(put(&base, &base, "alice", &["x", "a"]).unwrap());
+    let two = next(put(&one, &base, "bob", &["a", "x", "y"]).unwrap());
     assert_eq!((ranks(&two), stored(&two)), (json!(["a", "x", "y"]), 3));
 }
 
 #[test]
 fn an_edit_on_a_doubled_base_finds_its_places() {
     let base = doubled();
-    let now = admitted(put(&base, &base, "alice", &["x", "d", "a", "c"]).unwrap());
+    let now = next(put(&base, &base, "alice", &["x", "d", "a", "c"]).unwrap());
     assert_eq!(
         (ranks(&now), stored(&now)),
         (json!(["x", "d", "a", "c"]), 4)
     );
-    let late = admitted(put(&now, &base, "bob", &["d", "a", "b"]).unwrap());
+    let late = next(put(&now, &base, "bob", &["d", "a", "b"]).unwrap());
     assert_eq!(ranks(&late), json!(["x", "d", "a"]));
 }
 
 #[test]
 fn under_the_first_rules_the_second_reorder_is_refused() {
     let base = chart(Rules::V1, &["a", "b", "c", "d"]);
-    let one = admitted(put(&base, &base, "alice", &["d", "a", "b", "c"]).unwrap());
+    let one = next(put(&base, &base, "alice", &["d", "a", "b", "c"]).unwrap());
     let second = put(&one, &base, "bob", &["a", "d", "b", "c"]).unwrap();
     // A client without the whole validator leaves that to the server; it shows what is stored.
     if cfg!(feature = "whole-entity") {
@@ -173,7 +131,7 @@ fn under_the_first_rules_the_second_reorder_is_refused() {
                 .any(|violation| violation.rule.code() == "uniqueItems")
         );
     } else {
-        assert_eq!(ranks(&admitted(second)), json!(["d", "a", "d", "b", "c"]));
+        assert_eq!(ranks(&next(second)), json!(["d", "a", "d", "b", "c"]));
     }
 }
 
@@ -214,13 +172,13 @@ fn a_double_that_one_author_writes_is_refused() {
     );
 
     // Two who each add the same are both right.
-    let one = admitted(judged(
+    let one = next(judged(
         &entity,
         "ada",
         insert("ada", 1, "x"),
         Origin::Client,
     ));
-    let both = admitted(judged(&one, "bob", insert("bob", 2, "x"), Origin::Client));
+    let both = next(judged(&one, "bob", insert("bob", 2, "x"), Origin::Client));
     assert_eq!((ranks(&both), stored(&both)), (json!(["x", "a", "b"]), 4));
 }
 
@@ -242,10 +200,7 @@ proptest! {
             let now = states.last().unwrap().clone();
             let base = states[states.len().saturating_sub(1 + back)].clone();
             let author: Principal = editor(names[who]);
-            let options = MergeOptions {
-                base: Some(Base { value: base.presented(), heads: base.heads(), is_former: false }),
-                ..MergeOptions::default()
-            };
+            let options = made_of(&base);
             let body = json!({ "ranks": order[..length] });
             let actor = indelible_engine::change::server_actor(now.id(), now.epoch(), &author.id);
             let merged =
@@ -253,7 +208,7 @@ proptest! {
             if merged.changes.is_empty() {
                 continue;
             }
-            let next = admitted(judge(&now, &author, merged.changes, Origin::Server));
+            let next = next(judge(&now, &author, merged.changes, Origin::Server));
             let shown = ranks(&next);
             let shown = shown.as_array().cloned().unwrap_or_default();
             if stored(&next) != shown.len() {

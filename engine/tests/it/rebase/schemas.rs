@@ -11,20 +11,11 @@ use indelible_engine::limits::Limits;
 use indelible_engine::migration::migrate;
 use indelible_engine::policy::Policy;
 use indelible_engine::rebase::{Dropped, Ground, Rebased, Why, rebase};
-use indelible_engine::schema::SchemaSource;
 use serde_json::{Map, Value, json};
 
 use super::writer::{Dice, Writer};
 use super::{concurrent, places, rebased, run, run_all};
-use crate::fixture::{Client, NOW, editor, judge, policy, thing};
-
-fn compile(schema: &Value) -> Arc<Policy> {
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
-}
+use crate::fixture::{Client, NOW, compiled, editor, judge, policy, thing};
 
 fn schema() -> Value {
     policy().schema().clone()
@@ -96,7 +87,7 @@ pub(super) fn later(dice: &mut Dice) -> (Arc<Policy>, BTreeSet<String>) {
             rename(place.as_object_mut().unwrap(), "city", "town");
         }
     }
-    (compile(&schema), removed)
+    (compiled(&schema), removed)
 }
 
 pub(super) fn under(entity: &Entity, policy: &Arc<Policy>) -> Entity {
@@ -248,7 +239,7 @@ fn what_was_typed_goes_to_the_new_name_beside_what_others_typed_there() {
         .into();
     let mut schema = schema();
     rename(properties(&mut schema, false), "body", "story");
-    let onto = under(&server, &compile(&schema));
+    let onto = under(&server, &compiled(&schema));
     let mut bob = Client::on(&onto, "bob", 9);
     let story = bob.object(&["story"]);
     let theirs = bob.change(|tx| {
@@ -286,7 +277,7 @@ fn what_has_no_place_is_told_with_its_value() {
     }
     // Whoever opens the object does not take what was declared.
     schema["additionalProperties"] = json!({ "type": "string" });
-    let onto = under(&server, &compile(&schema));
+    let onto = under(&server, &compiled(&schema));
     let result = across(&onto, &pending);
     let told: Vec<(String, &str, Option<Value>)> = result
         .dropped
