@@ -355,10 +355,10 @@ impl Replica {
         &mut self,
         author: &Author<'_>,
         ordinal: u64,
-        merged: Merged,
+        mut merged: Merged,
     ) -> Result<(Edited, bool), CallError> {
-        let preserved = merged.preserved;
-        let changes = merged.changes;
+        let preserved = std::mem::take(&mut merged.preserved);
+        let changes = std::mem::take(&mut merged.changes);
         if changes.is_empty() {
             return Ok((
                 Edited {
@@ -385,7 +385,8 @@ impl Replica {
             claimed: None,
         };
         let verdict = admission::admit(self.shown(), &proposal, author.now, author.limits);
-        if let Some(refusal) = verdict.refused {
+        if let Some(mut refusal) = verdict.refused {
+            merged.name_as_given(&mut refusal.violations);
             let violations = refusal.violations.into_iter().map(Into::into).collect();
             return Err(CallError::Policy(violations));
         }
@@ -426,7 +427,7 @@ impl Replica {
             heads: known.heads.clone(),
             stamps: known.stamps.clone(),
         };
-        read.follow(self.shown(), body, &[])
+        read.follow(self.shown(), body, (&[], &[]))
             .map_err(|_| CallError::UnknownBase)
     }
 

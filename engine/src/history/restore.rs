@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::state::State;
 use crate::entity::Entity;
-use crate::merge::{Absent, MergeError, MergeOptions, Merged, Protected, merge};
+use crate::merge::{Absent, MergeError, MergeOptions, Protected, merge};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Permission, Policy, Shape, is_named};
 use crate::principal::Principal;
@@ -93,10 +93,13 @@ pub fn restore(
         protected: Protected::Keep,
         absent: Absent::Removed,
         revive: true,
+        // An item may have been deleted in a former epoch, which this document knows nothing of.
+        remake: true,
         ..MergeOptions::default()
     };
     let body = Value::Object(body);
-    let Merged { changes, preserved } = merge(entity, author, actor, &body, &options)?;
+    let merged = merge(entity, author, actor, &body, &options)?;
+    let (changes, preserved) = (merged.changes, merged.preserved);
     missed.extend(preserved);
     missed.sort();
     missed.dedup();

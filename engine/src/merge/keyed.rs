@@ -10,6 +10,7 @@ use automerge::transaction::Transactable;
 use automerge::{ObjId, ObjType, ReadDoc};
 use serde_json::{Map, Value};
 
+use super::repeats::repeats;
 use super::{Absent, Merger, Outcome, Source, Target};
 use crate::document::{DELETED, POSITION, Row};
 use crate::genesis::make_fields;
@@ -18,7 +19,6 @@ use crate::pointer::Pointer;
 use crate::policy::{NodeId, refusal_text};
 use crate::position;
 use crate::sequence::moves;
-use crate::value::same;
 use crate::violation::{Rule, VIOLATIONS_MAX};
 
 /// A keyed list on its way.
@@ -190,7 +190,9 @@ impl Merger<'_, '_> {
             };
             let id = match map.get(list.key) {
                 None => {
-                    items.push(Item::New(self.new_id(list, index), map));
+                    let id = self.new_id(list, index);
+                    self.unnamed.note(list.at, &id, index);
+                    items.push(Item::New(id, map));
                     continue;
                 }
                 Some(Value::String(id)) if ItemId::new(id.as_str()).is_ok() => id.as_str(),
@@ -461,29 +463,6 @@ impl Merger<'_, '_> {
         // Nor to make room for a new one.
         places.retain(|id, _| may_move || !present.contains(id.as_str()));
         places
-    }
-}
-
-/// Whether a body says of an object only what its base said. With `whole`, what it lacks counts.
-fn repeats(body: &Map<String, Value>, base: &Map<String, Value>, whole: bool) -> bool {
-    (!whole || base.keys().all(|name| body.contains_key(name)))
-        && body.iter().all(|(name, value)| match base.get(name) {
-            Some(base) => repeats_value(value, base, whole),
-            None => value.is_null(),
-        })
-}
-
-pub(crate) fn repeats_value(body: &Value, base: &Value, whole: bool) -> bool {
-    match (body, base) {
-        (Value::Object(body), Value::Object(base)) => repeats(body, base, whole),
-        (Value::Array(body), Value::Array(base)) => {
-            body.len() == base.len()
-                && body
-                    .iter()
-                    .zip(base)
-                    .all(|(body, base)| repeats_value(body, base, whole))
-        }
-        _ => same(body, base),
     }
 }
 

@@ -11,6 +11,8 @@ mod carry;
 mod empty;
 mod keyed;
 mod leaves;
+mod merged;
+mod repeats;
 mod room;
 mod splices;
 mod typed;
@@ -33,7 +35,9 @@ use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
-pub(crate) use keyed::repeats_value;
+use merged::Unnamed;
+pub use merged::{Attempts, Merged};
+pub(crate) use repeats::repeats_value;
 pub use typed::{TextEdit, may_edit, splice};
 
 pub(crate) use carry::{Care, Holder, Version, carry_fields, carry_object, carry_value};
@@ -91,20 +95,6 @@ pub struct MergeOptions {
     /// What one change may hold; what is more goes into further ones.
     pub limits: Limits,
 }
-
-/// What a merge came to.
-#[derive(Debug, Clone, Default)]
-pub struct Merged {
-    /// The edit, as Automerge change chunks: none where nothing differs, one as a rule, and where
-    /// one would hold more than a change may, several that directly follow one another.
-    pub changes: Vec<Vec<u8>>,
-    /// Fields of the body that were kept as they are.
-    pub preserved: Vec<Pointer>,
-}
-
-/// Values that a body had for protected fields, where those are kept: the rule that protects each,
-/// what was tried and what stands.
-pub type Attempts = Vec<Violation>;
 
 /// What is wrong first, in a sentence, and how much more.
 fn first_of(violations: &[Violation]) -> String {
@@ -205,7 +195,7 @@ fn write(
     }
     let mut copy = Automerge::clone(&entity.doc);
     copy.set_actor(actor.clone());
-    let (hash, preserved) = {
+    let (hash, preserved, unnamed) = {
         let mut merger = Merger {
             entity,
             policy: &entity.policy,
@@ -218,6 +208,7 @@ fn write(
             since: since(entity, options, base_heads),
             tx: copy.transaction(),
             made: BTreeSet::new(),
+            unnamed: Unnamed::default(),
             preserved: Vec::new(),
             attempts: Attempts::new(),
             violations: Vec::new(),
@@ -229,7 +220,11 @@ fn write(
         Some(hash) => divide(&taken(&copy, &hash)?, &options.limits),
         None => Vec::new(),
     };
-    Ok(Merged { changes, preserved })
+    Ok(Merged {
+        changes,
+        preserved,
+        unnamed,
+    })
 }
 
 /// The changes since a base under another policy: objects that they made were not there then.
@@ -282,6 +277,8 @@ struct Merger<'a, 't> {
     tx: Transaction<'t>,
     /// Objects that this merge makes.
     made: BTreeSet<ObjId>,
+    /// Items that get their ids here.
+    unnamed: Unnamed,
     preserved: Vec<Pointer>,
     attempts: Attempts,
     violations: Vec<Violation>,
@@ -303,8 +300,11 @@ impl Merger<'_, '_> {
     }
 
     /// Commits what was written, unless there were faults.
-    fn finish(self) -> Result<(Option<ChangeHash>, Vec<Pointer>), MergeError> {
+    fn finish(mut self) -> Result<(Option<ChangeHash>, Vec<Pointer>, Unnamed), MergeError> {
         if !self.violations.is_empty() {
+            for violation in &mut self.violations {
+                violation.pointer = self.unnamed.as_given(&violation.pointer);
+            }
             return Err(MergeError::Refused(self.violations));
         }
         let mut options = CommitOptions::default().with_time(0);
@@ -312,7 +312,7 @@ impl Merger<'_, '_> {
             options = options.with_message(message);
         }
         let (hash, _) = self.tx.commit_with(options);
-        Ok((hash, self.preserved))
+        Ok((hash, self.preserved, self.unnamed))
     }
 
     fn root(&mut self, body: &Value) -> Outcome {

@@ -5,10 +5,12 @@
 //! still has a place for it or not.
 //! Invariant: what the body changes ends up in the result or among the violations.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::names::Unplaced;
 use super::passage::Passage;
 use crate::entity::Entity;
 use crate::id::Hash;
@@ -35,14 +37,20 @@ pub struct Followed {
     pub body: Value,
     /// The value that it was made from.
     pub base: Base,
-    /// Places that were named with it.
-    pub places: Vec<Vec<Pointer>>,
-    /// What the body changes where the schema has no place any more.
+    /// Places that are to stay as they are.
+    pub preserve: Vec<Pointer>,
+    /// Places that are to be emptied.
+    pub remove: Vec<Pointer>,
+    /// What the body has where the schema has no place any more, in places that are to stay.
+    pub preserved: Vec<Pointer>,
+    /// What the body changes where the schema has no place any more, and fields of which it says
+    /// one thing under a former name and another under the present one.
     pub lost: Vec<Violation>,
 }
 
 impl Read {
-    /// Takes a body, and lists of places that are named with it, over to the policy of `entity`.
+    /// Takes a body, and the places that it is to preserve and to remove, over to the policy of
+    /// `entity`. All of them may use former names and present ones.
     ///
     /// # Errors
     /// The first of the heads that is not in the document.
@@ -50,25 +58,50 @@ impl Read {
         self,
         entity: &Entity,
         body: &Value,
-        places: &[&[Pointer]],
+        (preserve, remove): (&[Pointer], &[Pointer]),
     ) -> Result<Followed, Hash> {
         let value = entity.presented_under(&self.policy, &self.heads, self.stamps)?;
         let is_former = self.policy.hash() != entity.policy().hash();
         let passage = Passage::new(&self.policy, entity.policy());
         let roots = (self.policy.root(), entity.policy().root());
         let (base, had) = passage.rename(roots, value);
-        let (body, lost) = match body {
+        let (body, unplaced) = match body {
             Value::Object(body) => {
-                let (body, removed) = passage.rename(roots, body.clone());
-                (Value::Object(body), changed(&removed, &had))
+                let (body, unplaced) = passage.rename_body(roots, body.clone(), Some(&base));
+                (Value::Object(body), unplaced)
             }
             other => (other.clone(), Vec::new()),
         };
-        let follow = |places: &&[Pointer]| {
+        let follow = |places: &[Pointer]| -> Vec<Pointer> {
             // What is not there any more need be neither kept nor removed.
             let followed = places.iter().filter_map(|at| passage.follow(at));
             followed.collect()
         };
+        let (kept, removed) = (follow(preserve), follow(remove));
+        let (mut preserved, mut lost) = (Vec::new(), Vec::new());
+        for one in changed(&unplaced, &had) {
+            let is_kept = preserve.iter().any(|at| at.contains(&one.told))
+                || kept.iter().any(|at| at.contains(&one.at));
+            match is_kept {
+                // Of a field with two names the merge tells.
+                true if one.rival.is_some() => {}
+                true => preserved.push(one.told.clone()),
+                false if lost.len() < VIOLATIONS_MAX => lost.push(one.violation()),
+                false => {}
+            }
+        }
+        for (at, now) in remove
+            .iter()
+            .zip(remove.iter().map(|at| passage.follow(at)))
+        {
+            let now = now.filter(|now| now != at);
+            let given = now.and_then(|now| Some((entity.policy().value_at(&body, &now)?, now)));
+            if let Some((value, now)) = given.filter(|(value, _)| !value.is_null()) {
+                let message = format!("it is {now} now, for which the body has a value");
+                let rule = Rule::UNKNOWN_FIELD;
+                lost.push(violation(at, rule, &message, Some(value), None));
+            }
+        }
         Ok(Followed {
             body,
             base: Base {
@@ -76,27 +109,40 @@ impl Read {
                 heads: self.heads,
                 is_former,
             },
-            places: places.iter().map(follow).collect(),
+            preserve: kept,
+            remove: removed,
+            preserved,
             lost,
         })
     }
 }
 
+impl Unplaced {
+    fn violation(&self) -> Violation {
+        let message = match &self.rival {
+            Some(now) => format!(
+                "the field is called {now:?} now, and the body says something else of it under \
+                 that name"
+            ),
+            None => "the schema has no place for it any more".to_owned(),
+        };
+        let (at, rule) = (&self.told, Rule::UNKNOWN_FIELD);
+        violation(at, rule, &message, Some(&self.value), None)
+    }
+}
+
 /// Those of the body's values without a place that say something else than the base.
-fn changed(body: &[(Pointer, Value)], base: &[(Pointer, Value)]) -> Vec<Violation> {
-    let is_said = |(at, value): &&(Pointer, Value)| {
-        let had = base.iter().find(|(place, _)| place == at);
+fn changed<'u>(
+    body: &'u [Unplaced],
+    base: &'u [(Pointer, Value)],
+) -> impl Iterator<Item = &'u Unplaced> {
+    let had: HashMap<&Pointer, &Value> = base.iter().map(|(at, value)| (at, value)).collect();
+    body.iter().filter(move |one| {
+        let had = had.get(&one.at).filter(|_| !one.is_new);
         match had {
-            Some((_, had)) => repeats_value(value, had, false),
-            None => value.is_null(),
+            _ if one.rival.is_some() => true,
+            Some(had) => !repeats_value(&one.value, had, false),
+            None => !one.value.is_null(),
         }
-    };
-    let changed = body.iter().filter(|one| !is_said(one));
-    changed
-        .take(VIOLATIONS_MAX)
-        .map(|(at, value)| {
-            let message = "the schema has no place for it any more";
-            violation(at, Rule::UNKNOWN_FIELD, message, Some(value), None)
-        })
-        .collect()
+    })
 }

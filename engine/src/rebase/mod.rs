@@ -58,6 +58,7 @@
 mod body;
 mod former;
 mod gone;
+mod names;
 mod objects;
 mod operations;
 mod passage;

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use automerge::legacy::{ObjectId, OpId, OpType};
 use automerge::{Automerge, ObjId, ObjType, ReadDoc, Value as Stored};
-use serde_json::{Map, Value};
 
 use super::present::object_id;
 use crate::document::plain_value;
@@ -50,7 +49,7 @@ pub(super) struct Conversion {
 }
 
 /// Where a value belongs that one policy has under a name.
-enum Step {
+pub(super) enum Step {
     To(String, Option<NodeId>),
     Removed,
 }
@@ -63,24 +62,35 @@ pub(super) struct Passage {
     pub(super) old: Arc<Policy>,
     /// Where each place of the old policy went. None: both are the same.
     targets: Option<HashMap<NodeId, NodeId>>,
+    /// Where each place of the ground's policy comes from.
+    origins: HashMap<NodeId, NodeId>,
 }
 
 impl Passage {
     pub(super) fn new(old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
+        let mut origins = HashMap::new();
         let targets = (old.hash() != new.hash()).then(|| {
             let succession = Succession::new(old, new);
-            new.nodes()
+            let followed = new
+                .nodes()
                 .filter_map(|(id, _)| match succession.origin(id) {
-                    Origin::Kept(source) | Origin::Renamed(source) => Some((source, id)),
+                    Origin::Kept(source) | Origin::Renamed(source) => Some((id, source)),
                     Origin::New => None,
-                })
-                .collect()
+                });
+            origins = followed.collect();
+            origins.iter().map(|(id, source)| (*source, *id)).collect()
         });
         Self {
             new: Arc::clone(new),
             old: Arc::clone(old),
             targets,
+            origins,
         }
+    }
+
+    /// The place of the old policy that a place of the ground's comes from; none under one policy.
+    pub(super) fn origin(&self, new: NodeId) -> Option<NodeId> {
+        self.origins.get(&new).copied()
     }
 
     /// Whether objects of the pending changes may lack what the ground's schema declares.
@@ -140,7 +150,7 @@ impl Passage {
         }
     }
 
-    fn step(&self, (old, new): (Option<NodeId>, Option<NodeId>), name: &str) -> Step {
+    pub(super) fn step(&self, (old, new): (Option<NodeId>, Option<NodeId>), name: &str) -> Step {
         let as_it_is = || {
             let node = new.and_then(|new| self.new.child(new, name));
             Step::To(name.to_owned(), node)
@@ -200,104 +210,6 @@ impl Passage {
             spot = next;
         }
         spot
-    }
-
-    /// A value under the names of the ground's schema. What that has no place for is apart.
-    pub(super) fn rename(
-        &self,
-        (old, new): (NodeId, NodeId),
-        value: Map<String, Value>,
-    ) -> (Map<String, Value>, Vec<(Pointer, Value)>) {
-        let mut removed = Vec::new();
-        let value = match &self.targets {
-            None => value,
-            Some(_) => self.object((old, new), value, &Pointer::root(), &mut removed),
-        };
-        (value, removed)
-    }
-
-    /// A place under the names of the ground's schema; none where that has removed it.
-    pub(super) fn follow(&self, at: &Pointer) -> Option<Pointer> {
-        let mut place = (Some(self.old.root()), Some(self.new.root()));
-        let mut followed = Pointer::root();
-        for token in at.tokens() {
-            let (old, new) = place;
-            let holder = old.map(|old| &self.old.node(old).shape);
-            let (name, node) = match holder {
-                Some(Shape::Object { .. }) => match self.step(place, token) {
-                    Step::To(name, node) => (name, node),
-                    Step::Removed => return None,
-                },
-                _ => {
-                    let node = new.and_then(|new| self.new.child(new, token));
-                    (token.clone(), node)
-                }
-            };
-            followed = followed.child(name);
-            place = (old.and_then(|old| self.old.child(old, token)), node);
-        }
-        Some(followed)
-    }
-
-    fn object(
-        &self,
-        (old, new): (NodeId, NodeId),
-        value: Map<String, Value>,
-        at: &Pointer,
-        removed: &mut Vec<(Pointer, Value)>,
-    ) -> Map<String, Value> {
-        let mut renamed = Map::new();
-        let (was, is) = (self.old.presented_key(old), self.new.presented_key(new));
-        for (name, value) in value {
-            if let (true, Some(is)) = (was == Some(&name), is) {
-                renamed.insert(is.to_owned(), value);
-                continue;
-            }
-            let source = self.old.child(old, &name);
-            match (source, self.step((Some(old), Some(new)), &name)) {
-                (_, Step::Removed) => removed.push((at.child(name), value)),
-                // Told under its former name and the present one.
-                (_, Step::To(is, _)) if renamed.contains_key(&is) => {
-                    removed.push((at.child(name), value));
-                }
-                (Some(source), Step::To(name, Some(target))) => {
-                    let at = at.child(&name);
-                    let value = self.value((source, target), value, &at, removed);
-                    renamed.insert(name, value);
-                }
-                (_, Step::To(name, _)) => {
-                    renamed.insert(name, value);
-                }
-            }
-        }
-        renamed
-    }
-
-    fn value(
-        &self,
-        (old, new): (NodeId, NodeId),
-        value: Value,
-        at: &Pointer,
-        removed: &mut Vec<(Pointer, Value)>,
-    ) -> Value {
-        match (&self.old.node(old).shape, &self.new.node(new).shape, value) {
-            (Shape::Object { .. }, Shape::Object { .. }, Value::Object(value)) => {
-                Value::Object(self.object((old, new), value, at, removed))
-            }
-            (
-                Shape::Keyed { item: old, key },
-                Shape::Keyed { item: new, .. },
-                Value::Array(items),
-            ) => items
-                .into_iter()
-                .map(|item| {
-                    let id = item.get(key).and_then(Value::as_str).unwrap_or_default();
-                    let at = at.child(id);
-                    self.value((*old, *new), item, &at, removed)
-                })
-                .collect(),
-            (_, _, value) => value,
-        }
     }
 }
 

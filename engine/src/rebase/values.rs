@@ -127,8 +127,9 @@ impl<'a> Lost<'a> {
 
     /// Notes what was written where the ground's schema has no place.
     pub(super) fn removed(&mut self, before: &[(Pointer, Value)], after: Vec<(Pointer, Value)>) {
+        let before: HashMap<&Pointer, &Value> = before.iter().map(|(at, had)| (at, had)).collect();
         for removed in after {
-            if !before.contains(&removed) {
+            if before.get(&removed.0) != Some(&&removed.1) {
                 let why = Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
                 let at = removed
                     .0

@@ -208,3 +208,65 @@ async fn present_names_and_places_are_taken_with_an_old_base_too() {
     let path = format!("/api/note/one?base={base}&preserve=nothing");
     assert_eq!(http.put(&path, json!({})).await.status, 422);
 }
+
+#[tokio::test]
+async fn a_field_may_come_under_both_names() {
+    let (site, server, read, base) = changed().await;
+    let http = site.http(&server);
+    let before = http.get("/api/note/one").await;
+    // What a form read, and what it has under the present names.
+    let mut body = read.clone();
+    let more =
+        json!({ "story": "Once upon no time", "labels": ["b"], "place": { "city": "Thun" } });
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    body["steps"][0]["label"] = json!("AA");
+    let answer = put(&http, &base, &body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let value = &answer.body["value"];
+    assert_eq!(value["story"], "Well. Once upon no time");
+    assert_eq!(value["labels"], json!(["b", "c"]));
+    assert_eq!(value["place"], json!({ "city": "Thun", "zip": "3000" }));
+    assert_eq!(value["steps"][0]["label"], "AA");
+    assert_ne!(answer.header("etag"), before.header("etag"));
+    // Two things said of one field.
+    let both = json!({ "body": "One", "story": "Two" });
+    let answer = put(&http, &base, &both).await;
+    let violation = &answer.body["violations"][0];
+    assert_eq!(
+        (answer.status, &violation["pointer"], &violation["rule"]),
+        (422, &json!("/body"), &json!("unknown-field")),
+        "{answer:?}"
+    );
+    assert!(violation["message"].as_str().unwrap().contains("\"story\""));
+}
+
+#[tokio::test]
+async fn what_is_gone_can_be_preserved_and_new_items_are_named_by_index() {
+    let (site, server, read, base) = changed().await;
+    let http = site.http(&server);
+    let mut body = read;
+    body["gone"] = json!("changed");
+    body["title"] = json!("T");
+    let path = format!("/api/note/one?base={base}&preserve=gone");
+    let answer = http.put(&path, body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.body["preserved"], json!(["/gone"]));
+    assert_eq!(answer.body["value"]["title"], "T");
+    for (body, told) in [
+        (
+            json!({ "steps": [{ "id": "a" }, { "old": "new" }] }),
+            "/steps/1/old",
+        ),
+        (json!({ "steps": [{ "label": 1 }] }), "/steps/0/label"),
+    ] {
+        let answer = put(&http, &base, &body).await;
+        let told = json!(told);
+        assert_eq!(
+            (answer.status, &answer.body["violations"][0]["pointer"]),
+            (422, &told),
+            "{answer:?}"
+        );
+    }
+}

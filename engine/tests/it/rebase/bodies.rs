@@ -83,7 +83,7 @@ fn case(seed: u64) {
             heads: read.heads(),
             stamps: read.stamp_fields(),
         };
-        known.follow(&onto, body, &[]).unwrap()
+        known.follow(&onto, body, (&[], &[])).unwrap()
     };
     let same = follow(&read.presented());
     assert!(same.lost.is_empty(), "{:?}", same.lost);

@@ -8,6 +8,7 @@ mod bodies;
 mod examples;
 mod gone;
 mod model;
+mod names;
 pub(crate) mod policies;
 mod schemas;
 mod values;

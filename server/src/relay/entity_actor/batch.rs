@@ -58,6 +58,9 @@ pub(super) struct Batch<'a> {
     seen: HashMap<(String, ProposalId), (usize, &'a Task)>,
 }
 
+/// A body, how to merge it, and what it preserves that has no place any more.
+type Wanted = (Value, MergeOptions, Vec<Pointer>);
+
 impl<'a> Batch<'a> {
     pub(super) fn new(
         hub: &'a Hub,
@@ -289,20 +292,21 @@ impl<'a> Batch<'a> {
     fn merge(&mut self, case: &Case<'_>, merging: &Merging) -> Result<Judged, WriteError> {
         let entity = self.present()?.clone();
         self.check_precondition(&entity, merging.if_match.as_ref())?;
-        let (body, options) = match self.options(&entity, merging)? {
+        let (body, options, mut gone) = match self.options(&entity, merging)? {
             Ok(wanted) => wanted,
             Err(violations) => return Ok(self.refuse(case, Refusal::policy(0, violations))),
         };
         let mut attempts = Attempts::new();
         let merged = self.merged(case, &entity, (&body, &options), &mut attempts);
         let attempts = self.new_to_the_field(attempts);
-        let merged = match merged? {
+        let mut merged = match merged? {
             Ok(merged) => merged,
             Err(refused) => {
                 self.record_kept(case, 0, attempts);
                 return Ok(refused);
             }
         };
+        merged.preserved.append(&mut gone);
         if merged.changes.is_empty() {
             self.record_kept(case, 0, attempts);
             let mut written = Written::at(entity.epoch(), entity.seq());
@@ -310,7 +314,8 @@ impl<'a> Batch<'a> {
             return Ok(Judged::Stands(written));
         }
         let count = merged.changes.len();
-        let proposal = case.proposal(Origin::Server, merged.changes, None);
+        let changes = std::mem::take(&mut merged.changes);
+        let proposal = case.proposal(Origin::Server, changes, None);
         let verdict = self.admit(&entity, &proposal)?;
         // Judged after the same entry as the rest.
         let whole = verdict.admitted.is_some() && verdict.refused.is_none();
@@ -324,7 +329,10 @@ impl<'a> Batch<'a> {
                 (written.changed, written.preserved) = (changed, merged.preserved);
                 Judged::Admitted(written)
             }
-            (_, Some(refusal)) => self.refuse(case, refusal),
+            (_, Some(mut refusal)) => {
+                merged.name_as_given(&mut refusal.violations);
+                self.refuse(case, refusal)
+            }
             (_, None) => Judged::Stands(Written::at(entity.epoch(), entity.seq())),
         })
     }
@@ -384,12 +392,13 @@ impl<'a> Batch<'a> {
         self.hub.versions().open(self.id, PROJECTION, version)
     }
 
-    /// The body and how to merge it, under the names of now; or what of it has no place any more.
+    /// The body and how to merge it, under the names of now, and what it preserves that has no place
+    /// any more; or what else of it has none.
     fn options(
         &self,
         entity: &Entity,
         merging: &Merging,
-    ) -> Result<Result<(Value, MergeOptions), Vec<Violation>>, WriteError> {
+    ) -> Result<Result<Wanted, Vec<Violation>>, WriteError> {
         let mut options = MergeOptions {
             protected: merging.protected,
             preserve: merging.preserve.clone(),
@@ -397,19 +406,19 @@ impl<'a> Batch<'a> {
             limits: self.hub.limits().clone(),
             ..MergeOptions::default()
         };
-        let mut body = merging.body.clone();
+        let (mut body, mut preserved) = (merging.body.clone(), Vec::new());
         if let Some(version) = &merging.base
             && let Some(read) = self.read(entity, version)?
         {
-            let places = [merging.preserve.as_slice(), merging.remove.as_slice()];
-            let followed = read.follow(entity, &body, &places);
-            let mut followed = followed.map_err(|_| WriteError::UnknownBase)?;
+            let places = (merging.preserve.as_slice(), merging.remove.as_slice());
+            let followed = read.follow(entity, &body, places);
+            let followed = followed.map_err(|_| WriteError::UnknownBase)?;
             if !followed.lost.is_empty() {
                 return Ok(Err(followed.lost));
             }
             (body, options.base) = (followed.body, Some(followed.base));
-            options.remove = followed.places.pop().unwrap_or_default();
-            options.preserve = followed.places.pop().unwrap_or_default();
+            (options.preserve, options.remove) = (followed.preserve, followed.remove);
+            preserved = followed.preserved;
         }
         let places = options.preserve.iter().chain(&options.remove);
         let unknown = places.filter(|at| self.policy.find(at).is_none());
@@ -417,7 +426,7 @@ impl<'a> Batch<'a> {
         if !unknown.is_empty() {
             return Ok(Err(unknown));
         }
-        Ok(Ok((body, options)))
+        Ok(Ok((body, options, preserved)))
     }
 
     /// What was read at a version; `None` when that is the present.

@@ -39,11 +39,13 @@ impl Batch<'_> {
             limits: self.hub.limits().clone(),
             ..MergeOptions::default()
         };
-        let merged = match self.merged(case, &genesis, (value, &options), &mut Attempts::new())? {
-            Ok(merged) => merged,
-            Err(refused) => return Ok(refused),
-        };
-        let proposal = case.proposal(Origin::Creation, merged.changes, claimed);
+        let mut merged =
+            match self.merged(case, &genesis, (value, &options), &mut Attempts::new())? {
+                Ok(merged) => merged,
+                Err(refused) => return Ok(refused),
+            };
+        let changes = std::mem::take(&mut merged.changes);
+        let proposal = case.proposal(Origin::Creation, changes, claimed);
         let verdict = self.admit(&genesis, &proposal)?;
         Ok(match (verdict.admitted, verdict.refused) {
             (Some(admitted), None) => {
@@ -53,7 +55,10 @@ impl Batch<'_> {
                 });
                 Judged::Admitted(self.take(admitted))
             }
-            (_, Some(refusal)) => self.refuse(case, refusal),
+            (_, Some(mut refusal)) => {
+                merged.name_as_given(&mut refusal.violations);
+                self.refuse(case, refusal)
+            }
             (None, None) => unreachable!("a creation is admitted or refused"),
         })
     }

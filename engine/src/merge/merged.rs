@@ -1,0 +1,58 @@
+//! What a merge comes to.
+
+use std::collections::HashMap;
+
+use crate::pointer::Pointer;
+use crate::violation::Violation;
+
+/// What a merge came to.
+#[derive(Debug, Clone, Default)]
+pub struct Merged {
+    /// The edit, as Automerge change chunks: none where nothing differs, one as a rule, and where
+    /// one would hold more than a change may, several that directly follow one another.
+    pub changes: Vec<Vec<u8>>,
+    /// Fields of the body that were kept as they are.
+    pub preserved: Vec<Pointer>,
+    /// The new items to which the body gives no id.
+    pub(super) unnamed: Unnamed,
+}
+
+impl Merged {
+    /// Names places as the body names them that the edit was made from, where a refusal of the edit
+    /// tells of them: of a new item that the body gives no id there is nothing but its index.
+    pub fn name_as_given(&self, violations: &mut [Violation]) {
+        for violation in violations {
+            violation.pointer = self.unnamed.as_given(&violation.pointer);
+        }
+    }
+}
+
+/// Places of items that get an id in a merge, with their indices in the lists of the body.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unnamed(HashMap<Pointer, usize>);
+
+impl Unnamed {
+    /// An item of a list gets this id.
+    pub(super) fn note(&mut self, list: &Pointer, id: &str, index: usize) {
+        self.0.insert(list.child(id), index);
+    }
+
+    pub(super) fn as_given(&self, at: &Pointer) -> Pointer {
+        if self.0.is_empty() {
+            return at.clone();
+        }
+        let (mut place, mut given) = (Pointer::root(), Pointer::root());
+        for token in at.tokens() {
+            place.push(token.as_str());
+            match self.0.get(&place) {
+                Some(index) => given.push(index.to_string()),
+                None => given.push(token.as_str()),
+            }
+        }
+        given
+    }
+}
+
+/// Values that a body had for protected fields, where those are kept: the rule that protects each,
+/// what was tried and what stands.
+pub type Attempts = Vec<Violation>;

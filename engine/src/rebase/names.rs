@@ -1,0 +1,289 @@
+//! Values and places of an earlier policy under the names of the ground's.
+//!
+//! A value that somebody sends may use both: a field under its former name, under its present one,
+//! or under both. What is said of one place is put together, so that what equals the base is no
+//! edit, whichever name it comes under.
+//! Invariant: whatever the value holds ends up in the renamed one, or is told as unplaced.
+//! Must never know: where the values come from, what becomes of them.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::passage::{Passage, Step};
+use crate::merge::repeats_value;
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Shape};
+use crate::value::same;
+
+/// A value that has no place under the ground's policy, or shares its place with another.
+#[derive(Debug)]
+pub(super) struct Unplaced {
+    /// Where it would be, by the present names of what it lies in.
+    pub(super) at: Pointer,
+    /// The same by the names that the value itself uses; an item without an id by its index.
+    pub(super) told: Pointer,
+    pub(super) value: Value,
+    /// It lies in an item that has no id, so no other value has the same place.
+    pub(super) is_new: bool,
+    /// The present name, where the value says something else under that.
+    pub(super) rival: Option<String>,
+}
+
+/// Where a walk through a value is.
+#[derive(Clone)]
+struct At {
+    now: Pointer,
+    told: Pointer,
+    is_new: bool,
+}
+
+impl At {
+    fn root() -> Self {
+        Self {
+            now: Pointer::root(),
+            told: Pointer::root(),
+            is_new: false,
+        }
+    }
+
+    fn child(&self, is: &str, told: &str) -> Self {
+        Self {
+            now: self.now.child(is),
+            told: self.told.child(told),
+            is_new: self.is_new,
+        }
+    }
+}
+
+impl Passage {
+    /// A value under the names of the ground's schema. What that has no place for is apart.
+    pub(super) fn rename(
+        &self,
+        roots: (NodeId, NodeId),
+        value: Map<String, Value>,
+    ) -> (Map<String, Value>, Vec<(Pointer, Value)>) {
+        let (value, unplaced) = self.rename_body(roots, value, None);
+        let apart = unplaced.into_iter().map(|one| (one.at, one.value));
+        (value, apart.collect())
+    }
+
+    /// The same of a value that somebody made from `base`, which has the present names: it may have
+    /// former names and present ones beside each other.
+    pub(super) fn rename_body(
+        &self,
+        roots: (NodeId, NodeId),
+        body: Map<String, Value>,
+        base: Option<&Map<String, Value>>,
+    ) -> (Map<String, Value>, Vec<Unplaced>) {
+        let mut renaming = Renaming {
+            passage: self,
+            unplaced: Vec::new(),
+        };
+        let body = match self.is_other_schema() {
+            false => body,
+            true => renaming.object(roots, body, base, &At::root()),
+        };
+        (body, renaming.unplaced)
+    }
+
+    /// A place under the names of the ground's schema; none where that has removed it.
+    pub(super) fn follow(&self, at: &Pointer) -> Option<Pointer> {
+        let mut place = (Some(self.old.root()), Some(self.new.root()));
+        let mut followed = Pointer::root();
+        for token in at.tokens() {
+            let (old, new) = place;
+            let holder = old.map(|old| &self.old.node(old).shape);
+            let (name, node) = match holder {
+                Some(Shape::Object { .. }) => match self.step(place, token) {
+                    Step::To(name, node) => (name, node),
+                    Step::Removed => return None,
+                },
+                _ => {
+                    let node = new.and_then(|new| self.new.child(new, token));
+                    (token.clone(), node)
+                }
+            };
+            followed = followed.child(name);
+            place = (old.and_then(|old| self.source(old, token, node)), node);
+        }
+        Some(followed)
+    }
+
+    /// What the earlier schema had for a name of an object, which is one of its own or a present
+    /// one.
+    fn source(&self, old: NodeId, name: &str, now: Option<NodeId>) -> Option<NodeId> {
+        let child = self.old.child(old, name);
+        child.or_else(|| self.origin(now?))
+    }
+}
+
+struct Renaming<'p> {
+    passage: &'p Passage,
+    unplaced: Vec<Unplaced>,
+}
+
+impl Renaming<'_> {
+    fn object(
+        &mut self,
+        (old, new): (NodeId, NodeId),
+        value: Map<String, Value>,
+        base: Option<&Map<String, Value>>,
+        at: &At,
+    ) -> Map<String, Value> {
+        let passage = self.passage;
+        let keys = (
+            passage.old.presented_key(old),
+            passage.new.presented_key(new),
+        );
+        let mut renamed = Map::new();
+        // By its present name, what the value calls each field.
+        let mut told: HashMap<String, String> = HashMap::new();
+        for (name, value) in value {
+            let step = match keys {
+                (Some(was), Some(is)) if was == name => Step::To(is.to_owned(), None),
+                _ => passage.step((Some(old), Some(new)), &name),
+            };
+            let (is, target) = match step {
+                Step::To(is, target) => (is, target),
+                Step::Removed => {
+                    self.apart(at.child(&name, &name), value, None);
+                    continue;
+                }
+            };
+            let base = base.and_then(|base| base.get(&is));
+            let source = passage.source(old, &name, target);
+            let value = match (source, target) {
+                (Some(source), Some(target)) => {
+                    self.value((source, target), value, base, &at.child(&is, &name))
+                }
+                _ => value,
+            };
+            let Some(other) = renamed.remove(&is) else {
+                told.insert(is.clone(), name);
+                renamed.insert(is, value);
+                continue;
+            };
+            // Told under its former name and the present one.
+            let value = match self.both(target, &other, &value, base) {
+                Some(both) => both,
+                None => {
+                    let first = told.insert(is.clone(), name.clone()).unwrap_or_default();
+                    let ((former, lost), kept) = match name == is {
+                        true => ((first, other), value),
+                        false => ((name, value), other),
+                    };
+                    self.apart(at.child(&is, &former), lost, Some(is.clone()));
+                    kept
+                }
+            };
+            renamed.insert(is, value);
+        }
+        renamed
+    }
+
+    fn apart(&mut self, at: At, value: Value, rival: Option<String>) {
+        self.unplaced.push(Unplaced {
+            at: at.now,
+            told: at.told,
+            value,
+            is_new: at.is_new,
+            rival,
+        });
+    }
+
+    fn value(
+        &mut self,
+        (old, new): (NodeId, NodeId),
+        value: Value,
+        base: Option<&Value>,
+        at: &At,
+    ) -> Value {
+        let passage = self.passage;
+        let shapes = (&passage.old.node(old).shape, &passage.new.node(new).shape);
+        match (shapes.0, shapes.1, value) {
+            (Shape::Object { .. }, Shape::Object { .. }, Value::Object(value)) => {
+                let base = base.and_then(Value::as_object);
+                Value::Object(self.object((old, new), value, base, at))
+            }
+            (
+                Shape::Keyed {
+                    item: old,
+                    key: was,
+                },
+                Shape::Keyed { item: new, key: is },
+                Value::Array(items),
+            ) => {
+                let known = base.and_then(Value::as_array).into_iter().flatten();
+                let known: HashMap<&str, &Value> = known
+                    .filter_map(|item| Some((item.get(is)?.as_str()?, item)))
+                    .collect();
+                let items = items.into_iter().enumerate().map(|(index, item)| {
+                    let id = item.get(was).or_else(|| item.get(is));
+                    let id = id.and_then(Value::as_str).map(str::to_owned);
+                    let base = id.as_deref().and_then(|id| known.get(id).copied());
+                    let name = id.clone().unwrap_or_else(|| index.to_string());
+                    let mut at = at.child(&name, &name);
+                    at.is_new |= id.is_none();
+                    self.value((*old, *new), item, base, &at)
+                });
+                items.collect()
+            }
+            (_, _, value) => value,
+        }
+    }
+
+    /// What two values for one place say together; nothing where both say something of their own.
+    fn both(
+        &self,
+        node: Option<NodeId>,
+        one: &Value,
+        other: &Value,
+        base: Option<&Value>,
+    ) -> Option<Value> {
+        let policy = &self.passage.new;
+        let shape = node.map(|node| &policy.node(node).shape);
+        if same(one, other) || is_said(shape, one, base) {
+            return Some(other.clone());
+        }
+        if is_said(shape, other, base) {
+            return Some(one.clone());
+        }
+        let (Some(Shape::Object { .. }), Value::Object(one), Value::Object(other)) =
+            (shape, one, other)
+        else {
+            return None;
+        };
+        let mut both = one.clone();
+        for (name, value) in other {
+            let value = match one.get(name) {
+                Some(one) => {
+                    let child = node.and_then(|node| policy.child(node, name));
+                    let base = base.and_then(|base| base.get(name));
+                    self.both(child, one, value, base)?
+                }
+                None => value.clone(),
+            };
+            both.insert(name.clone(), value);
+        }
+        Some(Value::Object(both))
+    }
+}
+
+/// Whether a value says only what the base says.
+fn is_said(shape: Option<&Shape>, value: &Value, base: Option<&Value>) -> bool {
+    let Some(base) = base else {
+        return value.is_null();
+    };
+    // An item without an id is a new one, whatever it holds.
+    let are_known = match (shape, value, base) {
+        (Some(Shape::Keyed { key, .. }), Value::Array(items), Value::Array(base)) => {
+            let ids = |items: &[Value]| -> Vec<Option<Value>> {
+                items.iter().map(|item| item.get(key).cloned()).collect()
+            };
+            ids(items) == ids(base)
+        }
+        _ => true,
+    };
+    are_known && repeats_value(value, base, false)
+}
