@@ -5,7 +5,7 @@
 //! only the records since. A question whose answer is near goes no further back than that.
 //! A keyed list counts by the order of its items; each item is a place of its own.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ use crate::entity::{Entity, Stamps};
 use crate::id::{Epoch, Hash, Seq};
 use crate::ledger::EntryKind;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, NodeName, Origin, Policy, PolicySource, Shape, Succession};
+use crate::policy::{NodeId, NodeName, Origin, Policy, PolicySource, Presented, Shape, Succession};
 use crate::value::canonical;
 use crate::violation::Violation;
 
@@ -102,26 +102,21 @@ impl Had {
         let mut names: Vec<&Pointer> = names.chain(self.places.keys()).collect();
         names.sort_unstable();
         names.dedup();
-        let mut followed: Vec<Followed> = names
-            .into_iter()
-            .map(|name| Followed {
-                name: name.clone(),
-                then: Some(name.clone()),
-                values: HashSet::new(),
-            })
-            .collect();
-        look(&state, None, &mut followed);
+        let own = |(attempt, value): &(Violation, Digest)| {
+            let own = names.binary_search(&&attempt.pointer).unwrap_or_default();
+            (own, *value)
+        };
+        let mut open: Vec<(usize, Digest)> = tried.iter().map(own).collect();
+        let mut followed = Places::new(names.into_iter().cloned());
+        followed.look(&state, None);
         let mut back = Back::new(present);
         let mut complete = true;
         loop {
             if self.upto == Some(state.place) && !whole_way {
                 break;
             }
-            let found = |(attempt, value): &(Violation, Digest)| {
-                let own = followed.iter().find(|one| one.name == attempt.pointer);
-                own.is_some_and(|own| own.values.contains(value))
-            };
-            if tried.iter().all(found) {
+            open.retain(|(own, value)| !followed.all[*own].values.contains(value));
+            if open.is_empty() {
                 complete = false;
                 break;
             }
@@ -132,25 +127,23 @@ impl Had {
             state.take_policy(&record, policies)?;
             if state.policy.hash() != newer.hash() {
                 // Before the schema changed, under the names of then.
-                rename(&state.policy, &newer, &mut followed);
-                look(&state, None, &mut followed);
+                followed.rename(&state.policy, &newer);
+                followed.look(&state, None);
             }
-            stamped(&record, &state.policy, &mut followed);
+            followed.stamped(&record, &state.policy);
             if record.place() <= CREATION {
                 break;
             }
             state.undo(&record)?;
             if record.kind != EntryKind::Policy {
-                look(&state, Some(&record), &mut followed);
+                followed.look(&state, Some(&record));
             }
         }
         if complete {
-            self.learn(present, &followed);
+            self.learn(present, &followed.all);
         }
-        Ok(followed
-            .into_iter()
-            .map(|one| (one.name, one.values))
-            .collect())
+        let all = followed.all.into_iter();
+        Ok(all.map(|one| (one.name, one.values)).collect())
     }
 
     fn learn(&mut self, upto: Place, followed: &[Followed]) {
@@ -227,77 +220,114 @@ impl State {
     }
 }
 
-/// Notes the values of the places at a state: of all, or of those that the record that was just
-/// taken back had changed.
-fn look(state: &State, undone: Option<&Record>, followed: &mut [Followed]) {
-    let stamps = match undone {
-        None => state.stamps.fields(&state.policy),
-        Some(_) => Map::new(),
-    };
-    for one in followed {
-        let Some(then) = &one.then else { continue };
-        if let [name] = then.tokens()
-            && let Some(stamp) = stamps.get(name)
-        {
-            one.values.insert(digest(Some(stamp)));
-            continue;
-        }
-        let changed = undone.is_none_or(|record| {
-            let mut effects = record.effects.iter();
-            effects.any(|effect| effect.pointer.contains(then) || then.contains(&effect.pointer))
-        });
-        if changed {
-            one.values.insert(digest(value_at(state, then).as_ref()));
-        }
-    }
+/// The places on the way back. Each record asks only for those that it touches.
+struct Places {
+    all: Vec<Followed>,
+    /// Indices of places by what they are called at the state that is looked at.
+    by_then: BTreeMap<Pointer, Vec<usize>>,
 }
 
-/// Notes the stamps after a record.
-fn stamped(record: &Record, policy: &Policy, followed: &mut [Followed]) {
-    if !record.kind.is_stamped() {
-        return;
-    }
-    let stamps = Stamps {
-        updated_at: Some(record.at),
-        updated_by: Some(record.author.id.clone()),
-        ..Stamps::default()
-    };
-    for (name, value) in stamps.fields(policy) {
-        let name = Pointer::root().child(name);
-        let own = followed
-            .iter_mut()
-            .filter(|one| one.then.as_ref() == Some(&name));
-        own.for_each(|one| {
-            one.values.insert(digest(Some(&value)));
+impl Places {
+    fn new(names: impl Iterator<Item = Pointer>) -> Self {
+        let all = names.map(|name| Followed {
+            then: Some(name.clone()),
+            name,
+            values: HashSet::new(),
         });
+        let mut places = Self {
+            all: all.collect(),
+            by_then: BTreeMap::new(),
+        };
+        places.index();
+        places
+    }
+
+    fn index(&mut self) {
+        self.by_then.clear();
+        for (own, one) in self.all.iter().enumerate() {
+            if let Some(then) = &one.then {
+                self.by_then.entry(then.clone()).or_default().push(own);
+            }
+        }
+    }
+
+    /// Those that a record changed: what lies in one of its places, or around it.
+    fn touched(&self, record: &Record) -> BTreeSet<usize> {
+        let mut touched = BTreeSet::new();
+        let changed: BTreeSet<&Pointer> = record.effects.iter().map(|one| &one.pointer).collect();
+        for at in changed {
+            let inside = self.by_then.range(at.clone()..);
+            let inside = inside.take_while(|(then, _)| at.contains(then));
+            touched.extend(inside.flat_map(|(_, own)| own));
+            let mut around = at.clone();
+            while around.pop().is_some() {
+                touched.extend(self.by_then.get(&around).into_iter().flatten());
+            }
+        }
+        touched
+    }
+
+    /// Notes the values of the places at a state: of all, or of those that the record that was just
+    /// taken back had changed.
+    fn look(&mut self, state: &State, undone: Option<&Record>) {
+        let (stamps, asked) = match undone {
+            None => {
+                let all = (0..self.all.len()).collect();
+                (state.stamps.fields(&state.policy), all)
+            }
+            Some(record) => (Map::new(), self.touched(record)),
+        };
+        let mut presented = Presented::new(&state.policy, &state.value);
+        for own in asked {
+            let one = &mut self.all[own];
+            let Some(then) = &one.then else { continue };
+            let value = match then.tokens() {
+                [name] if stamps.contains_key(name) => stamps.get(name).cloned(),
+                _ => value_at(state, &mut presented, then),
+            };
+            one.values.insert(digest(value.as_ref()));
+        }
+    }
+
+    /// Notes the stamps after a record.
+    fn stamped(&mut self, record: &Record, policy: &Policy) {
+        if !record.kind.is_stamped() {
+            return;
+        }
+        let stamps = Stamps {
+            updated_at: Some(record.at),
+            updated_by: Some(record.author.id.clone()),
+            ..Stamps::default()
+        };
+        for (name, value) in stamps.fields(policy) {
+            let own = self.by_then.get(&Pointer::root().child(name));
+            for own in own.into_iter().flatten() {
+                self.all[*own].values.insert(digest(Some(&value)));
+            }
+        }
+    }
+
+    /// Gives places the names that they had under the policy before `new`.
+    fn rename(&mut self, old: &Policy, new: &Policy) {
+        let succession = Succession::new(old, new);
+        for one in &mut self.all {
+            let former = one.then.take();
+            one.then = former.and_then(|then| former_name(&then, (old, new), &succession));
+        }
+        self.index();
     }
 }
 
 /// What stands at a place; of a keyed list, the ids of its items.
-fn value_at(state: &State, place: &Pointer) -> Option<Value> {
-    let policy = &state.policy;
-    let (first, rest) = place.tokens().split_first()?;
-    let mut value = state.value.get(first)?;
-    let mut node = policy.child(NodeId::ROOT, first)?;
-    for token in rest {
-        value = policy.inner(node, value, token)?;
-        node = policy.child(node, token)?;
-    }
-    match (&policy.node(node).shape, value) {
+fn value_at(state: &State, presented: &mut Presented<'_>, place: &Pointer) -> Option<Value> {
+    let value = presented.get(place)?;
+    let node = state.policy.find(place)?;
+    match (&state.policy.node(node).shape, value) {
         (Shape::Keyed { key, .. }, Value::Array(items)) => {
             let ids = items.iter().map(|item| item.get(key).cloned());
             Some(ids.map(Option::unwrap_or_default).collect())
         }
         (_, value) => Some(value.clone()),
-    }
-}
-
-/// Gives places the names that they had under the policy before `new`.
-fn rename(old: &Policy, new: &Policy, followed: &mut [Followed]) {
-    let succession = Succession::new(old, new);
-    for one in followed {
-        let former = one.then.take();
-        one.then = former.and_then(|then| former_name(&then, (old, new), &succession));
     }
 }
 
