@@ -36,7 +36,7 @@ pub use rights::Rights;
 pub(crate) use rights::refusal_text;
 pub use rules::Rules;
 pub use scalar::{AtomicRule, Fault, NESTING_MAX, ScalarFault, ScalarRule, Types};
-pub(crate) use scalar::{Constraint, Pattern};
+pub(crate) use scalar::{Constraint, Mark, Pattern};
 pub use source::{PolicyBook, PolicySource};
 pub(crate) use succession::{Origin, Succession};
 

@@ -1,16 +1,17 @@
 //! Faults of the whole entity: what no single operation shows.
 //!
 //! Invariant: only faults that a proposal introduces count, so that an entity that a tightened
-//! schema made invalid stays editable. Two faults are the same when pointer and keyword agree.
+//! schema made invalid stays editable. Two faults are the same when place and keyword agree, and
+//! since the third rules the place in the schema too; then a bound may not be broken further.
 //! Must never know: operations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
 use crate::entity::Entity;
 use crate::pointer::Pointer;
-use crate::policy::{Fault, Policy};
+use crate::policy::{Fault, Mark, Policy, Rules};
 use crate::violation::Rule;
 use crate::violation::Violation;
 
@@ -22,9 +23,16 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
     let mut faults = faults_of(&after.policy, &after.presented());
     if !faults.is_empty() && !creation {
         let old = faults_of(&before.policy, &before.presented());
+        let is_exact = after.policy.rules() >= Rules::V3;
+        let mut known: HashMap<(&Pointer, &str), Vec<&Mark>> = HashMap::new();
+        for fault in &old {
+            let place = (&fault.pointer, &*fault.keyword);
+            known.entry(place).or_default().push(&fault.mark);
+        }
         faults.retain(|fault| {
-            !old.iter()
-                .any(|o| o.pointer == fault.pointer && o.keyword == fault.keyword)
+            let same = known.get(&(&fault.pointer, &*fault.keyword));
+            let mut same = same.into_iter().flatten();
+            !same.any(|old| !is_exact || fault.mark.was(old))
         });
     }
     faults

@@ -26,7 +26,7 @@ pub struct ScalarFault {
 }
 
 /// Why a part of an entity's value is not allowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// Where in the value; items of keyed lists are named by their ids.
     pub pointer: Pointer,
@@ -34,6 +34,52 @@ pub struct Fault {
     pub keyword: Cow<'static, str>,
     /// What the value must be.
     pub message: String,
+    /// What tells it from others of the same place and keyword.
+    pub(crate) mark: Mark,
+}
+
+/// What tells a fault from others of the same place and keyword.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Mark {
+    /// Where in the schema the keyword stands; or what it demands.
+    pub(crate) source: String,
+    /// Of a bound: how far the value goes, in the direction that is wrong.
+    pub(crate) beyond: Option<f64>,
+    /// The properties that must not be there.
+    pub(crate) names: Vec<String>,
+}
+
+impl Mark {
+    /// How far a value goes that a bound is about.
+    pub(crate) fn reach(keyword: &str, value: &Value) -> Option<f64> {
+        let size = match value {
+            Value::String(text) => length(text) as f64,
+            Value::Array(items) => items.len() as f64,
+            Value::Object(entries) => entries.len() as f64,
+            Value::Number(number) => value::double(number),
+            _ => return None,
+        };
+        match keyword {
+            "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
+                Some(size)
+            }
+            "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
+                Some(-size)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a fault with this mark is the one that `old` was, and no worse.
+    pub(crate) fn was(&self, old: &Self) -> bool {
+        let no_further = match (self.beyond, old.beyond) {
+            (Some(now), Some(then)) => now <= then,
+            _ => true,
+        };
+        self.source == old.source
+            && no_further
+            && self.names.iter().all(|name| old.names.contains(name))
+    }
 }
 
 impl ScalarFault {
@@ -44,19 +90,44 @@ impl ScalarFault {
         }
     }
 
+    /// The fault of a value at its place.
+    pub(crate) fn of(self, value: &Value, pointer: Pointer) -> Fault {
+        let beyond = Mark::reach(self.keyword, value);
+        let mut fault = self.at(pointer);
+        fault.mark.beyond = beyond;
+        fault
+    }
+
     /// The fault at its place.
     pub fn at(self, pointer: Pointer) -> Fault {
-        Fault {
-            pointer,
-            keyword: self.keyword.into(),
-            message: self.message,
-        }
+        Fault::new(pointer, self.keyword, self.message)
     }
 }
 
 impl fmt::Display for ScalarFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+impl Fault {
+    /// A fault that is told of a place.
+    pub fn new(
+        pointer: Pointer,
+        keyword: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        let message = message.into();
+        Self {
+            pointer,
+            keyword: keyword.into(),
+            mark: Mark {
+                // What a single value must be does not say what it is.
+                source: message.clone(),
+                ..Mark::default()
+            },
+            message,
+        }
     }
 }
 
@@ -316,6 +387,11 @@ impl ScalarRule {
         self.types
     }
 
+    /// What it says besides.
+    pub(crate) fn constraints(&self) -> &[Constraint] {
+        &self.constraints
+    }
+
     /// Whether it says more than the type.
     pub fn has_constraints(&self) -> bool {
         !self.constraints.is_empty()
@@ -338,6 +414,19 @@ impl ScalarRule {
         self.constraints
             .iter()
             .try_for_each(|constraint| constraint.check(value))
+    }
+}
+
+impl ScalarRule {
+    /// Everything that is wrong with a scalar, where [`check`](Self::check) tells the first.
+    pub(crate) fn faults(&self, value: &Value) -> Vec<ScalarFault> {
+        match self.check(value) {
+            Err(fault) if fault.keyword != "type" => {
+                let checked = self.constraints.iter();
+                checked.filter_map(|one| one.check(value).err()).collect()
+            }
+            checked => checked.err().into_iter().collect(),
+        }
     }
 }
 

@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use super::Policy;
 use super::node::{NodeId, Shape};
 use super::scalar::{Fault, ScalarFault};
+use super::{Policy, Rules};
 use crate::pointer::Pointer;
 
 impl Policy {
@@ -40,6 +40,13 @@ impl Policy {
                 for (index, value) in elements.iter().enumerate() {
                     self.check_values_at(*element, value, &at.child(index.to_string()), faults);
                 }
+                Ok(())
+            }
+            (Shape::Text(rule) | Shape::Scalar(rule) | Shape::Counter(rule), value)
+                if self.rules() >= Rules::V3 =>
+            {
+                let found = rule.faults(value).into_iter();
+                faults.extend(found.map(|fault| fault.of(value, at.clone())));
                 Ok(())
             }
             (Shape::Text(rule) | Shape::Scalar(rule) | Shape::Counter(rule), value) => {

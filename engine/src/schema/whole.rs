@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::ids;
 use super::scalar::{SCALAR_KEYWORDS, constraint, count};
 use crate::pointer::Pointer;
-use crate::policy::{Constraint, Fault, Rules};
+use crate::policy::{Constraint, Fault, Mark, Rules};
 use crate::value::canonical;
 
 /// A compiled schema for whole values.
@@ -184,10 +184,31 @@ fn fault(error: &ValidationError<'_>) -> Fault {
     let stated = ids::COUNTING
         .iter()
         .find(|(_, renamed)| *renamed == keyword);
+    let keyword = stated.map_or(keyword, |(stated, _)| stated);
     Fault {
         pointer,
-        keyword: Cow::Owned(stated.map_or(keyword, |(stated, _)| stated).to_owned()),
+        keyword: Cow::Owned(keyword.to_owned()),
         message: message(error.kind()),
+        mark: Mark {
+            source: error.evaluation_path().to_string(),
+            beyond: Mark::reach(keyword, error.instance()),
+            names: names(error.kind()),
+        },
+    }
+}
+
+/// The properties that an error is about.
+fn names(kind: &ValidationErrorKind) -> Vec<String> {
+    use ValidationErrorKind as Kind;
+    match kind {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            unexpected.clone()
+        }
+        Kind::PropertyNames { error } => {
+            let name = error.instance().as_str();
+            name.map(str::to_owned).into_iter().collect()
+        }
+        _ => Vec::new(),
     }
 }
 

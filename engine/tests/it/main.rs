@@ -16,6 +16,7 @@ mod long;
 mod merge;
 mod migration;
 mod numbers;
+mod old_faults;
 mod rebase;
 mod replays;
 mod runs;

@@ -181,11 +181,8 @@ impl Claims {
         let claims = self.by_entity.get(id).into_iter().flatten();
         let doubles = claims.filter_map(|claim| {
             let other = self.after.other(id, claim)?;
-            self.before.other(id, claim).is_none().then(|| Fault {
-                pointer: claim.pointer.clone(),
-                keyword: "unique".into(),
-                message: taken_text(other),
-            })
+            let is_new = self.before.other(id, claim).is_none();
+            is_new.then(|| Fault::new(claim.pointer.clone(), "unique", taken_text(other)))
         });
         doubles.collect()
     }
