@@ -19,6 +19,7 @@ mod mistake;
 mod name_patterns;
 mod object;
 mod pattern;
+mod satisfiable;
 mod scalar;
 mod sketch;
 mod vocabulary;

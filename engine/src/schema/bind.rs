@@ -253,6 +253,7 @@ impl<'a> Binder<'a, '_> {
         });
         // Only now are all nodes there that the constraints may speak about.
         self.check_constraints(id, &field.parts);
+        self.check_satisfiable(id, &field.parts, field.types.unwrap_or(Types::ALL));
     }
 
     /// Works out the effective rules, from the inherited ones and those stated here.

@@ -13,20 +13,29 @@ use crate::pointer::Pointer;
 use crate::policy::{
     Constraint, Format, NodeId, NodeName, Rules, ScalarFault, ScalarRule, Shape, Types,
 };
-use crate::value::{self, normal};
+use crate::value::{self, INTEGER_MAX, normal};
 
 /// The types that a place may have, from `type` or else from `enum` and `const`.
 pub(super) fn types(parts: &[Part<'_>]) -> Option<Types> {
     stated_types(parts).or_else(|| {
         let of_values = |part: &Part<'_>| match part.keywords.get("enum") {
             Some(Value::Array(values)) => {
-                let types = values.iter().map(Types::of);
+                let types = values.iter().map(inferred);
                 types.reduce(Types::or)
             }
-            _ => part.keywords.get("const").map(Types::of),
+            _ => part.keywords.get("const").map(inferred),
         };
         parts.iter().filter_map(of_values).reduce(Types::and)
     })
+}
+
+/// The type of a place that may hold a value. A whole number beyond those that every reader tells
+/// from its neighbours is a number, since no place of integers takes it.
+fn inferred(value: &Value) -> Types {
+    match value {
+        Value::Number(number) if value::double(number).abs() > INTEGER_MAX as f64 => Types::NUMBER,
+        _ => Types::of(value),
+    }
 }
 
 /// The constraints that the schemas state.
@@ -348,6 +357,7 @@ impl<'a> Binder<'a, '_> {
             self.report
                 .add(Mistake::Default, at.child(index.to_string()), reason);
         }
+        self.check_list_default(field, values, &at);
         Some(value)
     }
 }

@@ -10,6 +10,7 @@ mod meta;
 mod names;
 mod places;
 mod rules;
+mod satisfiable;
 #[cfg(feature = "whole-entity")]
 mod walk;
 
