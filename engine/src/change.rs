@@ -68,8 +68,15 @@ pub enum ChangeError {
     #[error("dependencies out of order")]
     DependencyOrder,
     /// The actor id has another length than is allowed.
-    #[error("an actor id of {0} bytes")]
-    ActorLength(usize),
+    #[error("an actor id of {found} bytes, when {min} to {max} are allowed")]
+    ActorLength {
+        /// How long it is.
+        found: usize,
+        /// How long it must be at least.
+        min: usize,
+        /// How long it may be at most.
+        max: usize,
+    },
     /// The actor id is one that Automerge derives from another for itself.
     #[error("a derived actor id")]
     ActorDerived,
@@ -77,13 +84,13 @@ pub enum ChangeError {
     #[error("other actors out of order")]
     ActorOrder,
     /// The sequence number is none that an actor can reach.
-    #[error("impossible sequence number {0}")]
+    #[error("impossible sequence number {0}, when 1 to {max} are allowed", max = OPERATION_COUNTER_END - 1)]
     Seq(u64),
     /// The operation counters are none that a document can reach.
-    #[error("impossible operation counter {0}")]
+    #[error("impossible operation counter {0}, when 1 to {max} are allowed", max = OPERATION_COUNTER_END - 1)]
     OperationCounter(u64),
     /// The claimed time is beyond [`TIME_MAX`].
-    #[error("impossible time {0}")]
+    #[error("impossible time {0}, when {min} to {TIME_MAX} are allowed", min = -TIME_MAX)]
     Time(i64),
     /// The message is not text.
     #[error("the message is not UTF-8")]
@@ -174,7 +181,7 @@ impl ChangeError {
                 Bounded::AuthorBytes => "author-too-long",
             },
             Self::DependencyOrder => "dependency-order",
-            Self::ActorLength(_) => "actor-length",
+            Self::ActorLength { .. } => "actor-length",
             Self::ActorDerived => "actor-derived",
             Self::ActorOrder => "actor-order",
             Self::Seq(_) => "impossible-seq",

@@ -132,7 +132,11 @@ fn read_actor<'a>(reader: &mut Reader<'a>, limits: &Limits) -> Result<&'a [u8], 
     let length = reader.unsigned()?;
     let actor = reader.take(length)?;
     if actor.len() < limits.actor_bytes_min || actor.len() > limits.actor_bytes_max {
-        return Err(ChangeError::ActorLength(actor.len()));
+        return Err(ChangeError::ActorLength {
+            found: actor.len(),
+            min: limits.actor_bytes_min,
+            max: limits.actor_bytes_max,
+        });
     }
     Ok(actor)
 }

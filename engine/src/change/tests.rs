@@ -162,6 +162,25 @@ fn chunks_that_are_no_plain_change_are_refused() {
     assert_eq!(check(&compressed.bytes()).map(drop), Err("chunk-type"));
 }
 
+/// Whoever is refused for a number reads which would have been allowed.
+#[test]
+fn refusals_name_their_bounds() {
+    let limits = Limits::default();
+    let honest = honest();
+    let told = |edit: &dyn Fn(&mut ExpandedChange)| {
+        let mut expanded = check(&honest[0]).unwrap().expanded;
+        edit(&mut expanded);
+        let parsed = parse(Change::from(expanded).raw_bytes(), &limits);
+        parsed.map(drop).unwrap_err().to_string()
+    };
+    let actor = told(&|c| c.actor_id = ActorId::from(&[1; 15][..]));
+    for number in [15, limits.actor_bytes_min, limits.actor_bytes_max] {
+        assert!(actor.contains(&number.to_string()), "{actor}");
+    }
+    let time = told(&|c| c.time = TIME_MAX + 1);
+    assert!(time.contains(&TIME_MAX.to_string()), "{time}");
+}
+
 /// What the fields before the columns say, by way of Automerge's own encoder.
 #[test]
 fn fields_out_of_bounds_are_refused() {
