@@ -10,6 +10,7 @@ use indelible_engine::change;
 use indelible_engine::conflicts::{Conflict, Outcome};
 use indelible_engine::history::races;
 use indelible_engine::id::Hash;
+use indelible_engine::merge::Absent;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{NodeId, Policy, is_named};
 use indelible_engine::protocol::{AuthorReport, EntryReport};
@@ -272,30 +273,15 @@ impl Replica {
         let none = || CallError::NoConflict(pointer.to_string());
         let open = self.conflicts.open.get(pointer).ok_or_else(none)?;
         let mine = open.view.mine.clone();
-        if let (Some("$deleted"), Some(Value::Bool(false)) | None) = (pointer.last(), &mine) {
-            return self.undelete_again(author, ordinal, pointer);
-        }
-        let mut body = self.shown().presented();
-        let written = match (pointer.last(), &mine) {
-            (Some("$position"), Some(Value::String(position))) => {
-                let item = pointer.parent().ok_or_else(none)?;
-                let index = self.shown().index_at(&item, position);
-                let list = list_of(self.policy(), &mut body, &item);
-                index.zip(list).map(|(index, (list, found))| {
-                    let item = list.remove(found);
-                    list.insert(index.min(list.len()), item);
-                })
+        let (body, absent) = match (pointer.last(), &mine) {
+            (Some("$deleted"), Some(Value::Bool(false)) | None) => {
+                (self.undeleted(pointer), Absent::Stays)
             }
-            (Some("$deleted"), Some(Value::Bool(true))) => {
-                let item = pointer.parent().ok_or_else(none)?;
-                let list = list_of(self.policy(), &mut body, &item);
-                list.map(|(list, found)| drop(list.remove(found)))
-            }
-            _ => write(self.policy(), &mut body, pointer, mine),
+            _ => (self.with_mine(pointer, mine), Absent::Removed),
         };
-        written.ok_or_else(none)?;
+        let body = body.ok_or_else(none)?;
         let options = EditOptions {
-            absent: indelible_engine::merge::Absent::Removed,
+            absent,
             ..EditOptions::default()
         };
         let edited = self.edit(author, ordinal, &body, &options)?;
@@ -303,20 +289,30 @@ impl Replica {
         Ok(edited)
     }
 
-    /// Undeletes the item or entry whose undeletion did not stand; its fields are as they were.
-    fn undelete_again(
-        &mut self,
-        author: &Author<'_>,
-        ordinal: u64,
-        pointer: &Pointer,
-    ) -> Result<(Edited, bool), CallError> {
-        let none = || CallError::NoConflict(pointer.to_string());
-        let item = pointer.parent().ok_or_else(none)?;
+    /// What undeletes the item or entry whose undeletion did not stand; its fields are as they were.
+    fn undeleted(&self, pointer: &Pointer) -> Option<Value> {
         let shown = self.shown().presented();
-        let body = undeletion(self.policy(), &shown, &item).ok_or_else(none)?;
-        let edited = self.edit(author, ordinal, &body, &EditOptions::default())?;
-        self.dismiss(pointer);
-        Ok(edited)
+        undeletion(self.policy(), &shown, &pointer.parent()?)
+    }
+
+    /// The whole value with ours at a field, or at the place or presence of an item.
+    fn with_mine(&self, pointer: &Pointer, mine: Option<Value>) -> Option<Value> {
+        let mut body = self.shown().presented();
+        match (pointer.last(), &mine) {
+            (Some("$position"), Some(Value::String(position))) => {
+                let item = pointer.parent()?;
+                let index = self.shown().index_at(&item, position)?;
+                let (list, found) = list_of(self.policy(), &mut body, &item)?;
+                let item = list.remove(found);
+                list.insert(index.min(list.len()), item);
+            }
+            (Some("$deleted"), Some(Value::Bool(true))) => {
+                let (list, found) = list_of(self.policy(), &mut body, &pointer.parent()?)?;
+                list.remove(found);
+            }
+            _ => write(self.policy(), &mut body, pointer, mine)?,
+        }
+        Some(body)
     }
 }
 
