@@ -4,7 +4,9 @@
 //! `tests/vectors/rules-1/` holds a store and a bundle of the first version of the rules, made by
 //! a server of that time, with values that are refused now: a text longer than the bound, a
 //! `const` and an `enum` on containers that do not match, a pattern that ECMAScript reads in
-//! another way, a host name that is not valid.
+//! another way, a host name that is not valid. `tests/vectors/rules-2/` holds a bundle of the second
+//! version: a pattern that ECMAScript refuses, and a list that was too long for a new schema and
+//! got longer.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ use super::schema_life::{Serving, run_command};
 
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors/rules-1")
+        .join("vectors")
         .join(name)
 }
 
@@ -39,7 +41,7 @@ fn verify(bundle: &Path) -> String {
 fn a_bundle_under_the_first_rules_verifies() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("bundle.ndjson");
-    unpack("bundle.ndjson.gz", &bundle);
+    unpack("rules-1/bundle.ndjson.gz", &bundle);
     let answer = verify(&bundle);
     assert!(
         answer.starts_with("good: 119 entries of 3 entities (judged again), 1 refusal, 1 policy"),
@@ -47,11 +49,26 @@ fn a_bundle_under_the_first_rules_verifies() {
     );
 }
 
+#[test]
+fn a_bundle_under_the_second_rules_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle.ndjson");
+    unpack("rules-2/bundle.ndjson.gz", &bundle);
+    let answer = verify(&bundle);
+    assert!(
+        answer.starts_with("good: 4 entries of 1 entity (judged again), 0 refusals, 2 policies"),
+        "{answer}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_under_the_first_rules_opens_and_can_be_edited() {
     let (data, schema) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    unpack("indelible.redb.gz", &data.path().join("indelible.redb"));
-    let text = std::fs::read_to_string(kept("page.json")).unwrap();
+    unpack(
+        "rules-1/indelible.redb.gz",
+        &data.path().join("indelible.redb"),
+    );
+    let text = std::fs::read_to_string(kept("rules-1/page.json")).unwrap();
     let mut page: Value = serde_json::from_str(&text).unwrap();
     // The schema as its owner writes it now; the store keeps the one that it was served under.
     page["properties"]["code"]["pattern"] = json!("^b$");
