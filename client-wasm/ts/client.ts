@@ -114,9 +114,10 @@ export class IndelibleClient {
     return this.#connection.retryAt
   }
 
-  /** Tries to connect now instead of waiting; without effect where nothing is waited for. */
+  /** Connects now, where there is no connection: it waits, hangs in an attempt, or was given up. */
   retry(): void {
-    this.#connection.retryNow()
+    if (this.#connection.running) this.#connection.retry()
+    else if (!this.#closed) this.connect()
   }
 
   /** Calls `listener` after every change of the status. */

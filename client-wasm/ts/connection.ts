@@ -137,6 +137,11 @@ export class Connection {
     })
   }
 
+  /** Whether it connects, is connected or waits to be. */
+  get running(): boolean {
+    return this.#running
+  }
+
   /** When the next attempt begins, while one is waited for; milliseconds since the Unix epoch. */
   get retryAt(): number | null {
     return this.#retryAt
@@ -150,7 +155,7 @@ export class Connection {
   prepare(): void {
     if (this.#running) return
     this.#url = endpoint(this.#options.url)
-    this.#WebSocket = this.#options.WebSocket ?? globalWebSocket()
+    this.#WebSocket = webSocket(this.#options.WebSocket)
   }
 
   /** Connects, and goes on doing so until `stop`; throws like `prepare`. */
@@ -221,15 +226,25 @@ export class Connection {
     void this.#connect()
   }
 
+  /**
+   * Connects at once where there is no connection: cuts the waiting time short, and replaces an
+   * attempt that is under way, which may hang on a token, a socket or the welcome.
+   */
+  retry(): void {
+    if (!this.#running || this.#left || this.#welcomedAt !== null) return
+    this.#abandon(CLOSE_GIVEN_UP, 'tried again')
+    void this.#connect()
+  }
+
   /** Cuts the waiting time short. */
-  retryNow(): void {
+  #hurry(): void {
     if (this.#running && this.#retryAt !== null) void this.#connect()
   }
 
   /** Program, machine or network were away: what is waited for is tried, what is silent is asked. */
   #wake(): void {
     this.#return()
-    this.retryNow()
+    this.#hurry()
     this.#pulse.probe()
   }
 
@@ -318,10 +333,13 @@ export class Connection {
   }
 
   #open(attempt: number, token: string | undefined): void {
-    const WebSocket = this.#WebSocket ?? globalWebSocket()
+    const WebSocket = this.#WebSocket ?? webSocket(this.#options.WebSocket)
     let socket: WebSocketLike
     try {
       socket = new WebSocket(this.#url, [SUBPROTOCOL])
+      if (typeof socket.addEventListener !== 'function') {
+        throw new TypeError('what the option WebSocket makes is not a WebSocket')
+      }
     } catch (error) {
       this.#lost(fault('connect', 'the connection could not be made', error))
       return
@@ -444,9 +462,16 @@ export class Connection {
   }
 }
 
-function globalWebSocket(): WebSocketConstructor {
-  const found = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket
-  if (found !== undefined) return found
+/** The class to connect with. Programs are written in JavaScript too, so anything may be given. */
+function webSocket(given: unknown): WebSocketConstructor {
+  const found = given ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket
+  if (typeof found === 'function') return found as WebSocketConstructor
+  if (found !== undefined && found !== null) {
+    throw new IndelibleError(
+      'no-websocket',
+      `the option WebSocket must be a class, such as that of the package "ws", not ${typeof found}`,
+    )
+  }
   throw new IndelibleError(
     'no-websocket',
     'there is no global WebSocket here: give the class of the package "ws" as the option WebSocket',

@@ -42,9 +42,28 @@ test.each(['replica', 'value'])('a %s on a dead line is not synced', async mode 
   expect(entity.status.state).not.toBe('synced')
   expect(client.status.error?.code).toBe('silent')
   await until(() => client.status.state === 'connecting' || line.connections > 1)
+  // An attempt that was made on the dead line hangs: trying now does not wait for its end.
+  const opened = server.opened.length
   line.dead = false
   client.retry()
-  await until(() => line.connections > 1)
+  await until(() => server.opened.length > opened)
+  if (mode === 'value') server.value('team/jane', 'v1', { name: 'Jane' })
+  await until(() => client.status.state === 'synced')
+})
+
+test('trying now is more than waiting: a client that gave up begins again', async () => {
+  let token = 'bad'
+  const client = connect({ token: () => token })
+  const entity = client.entity('team/jane')
+  await expect(entity.ready()).rejects.toMatchObject({ code: 'unauthorized' })
+  await until(() => client.status.error?.code === 'unauthorized')
+  expect(client.retryAt).toBeNull()
+  token = 'good'
+  client.retry()
+  await until(() => client.status.state === 'synced')
+  client.close()
+  client.retry()
+  expect(client.status.state).toBe('offline')
 })
 
 test('a server from before `ping` answers that it does not know it, and is kept', async () => {

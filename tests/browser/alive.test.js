@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import { after, afterEach, before, test } from 'node:test'
-import { launch, openAdmin, openSite, signIn, valueOn } from './harness/browser.js'
-import { Line } from './harness/line.js'
+import { Line } from '../../client-wasm/ts/testing/line.js'
+import { fits, launch, openAdmin, openSite, picture, signIn, valueOn } from './harness/browser.js'
 import { Server } from './harness/server.js'
 import { until } from './harness/until.js'
 
@@ -33,7 +33,7 @@ after(async () => {
 })
 
 async function newLine() {
-  const line = await Line.to(server)
+  const line = await Line.to(server.url)
   lines.push(line)
   return line
 }
@@ -121,15 +121,48 @@ test('trying now does not wait', async () => {
     Math.random = () => 0.999
     window.dispatchEvent(new Event('offline'))
   })
-  await until('it has noticed', async () => (await stateOn(page)) !== 'synced')
-  line.dead = false
   const trouble = page.locator('.trouble')
+  // On the dead line the attempt hangs: all the while there is the button.
+  await until('an attempt hangs', async () => (await stateOn(page)) === 'connecting')
+  await trouble.getByText('Trying to connect…').waitFor()
+  for (const width of [380, 1_280]) {
+    await page.setViewportSize({ width, height: 800 })
+    await page.getByTitle('Français').click()
+    await trouble.getByText('Essai de connexion…').waitFor()
+    await trouble.getByRole('button', { name: 'Réessayer maintenant' }).waitFor()
+    assert.ok(await fits(page, '.trouble'), `French, ${width}`)
+    await picture(page, `trouble-fr-${width}`)
+    await page.getByTitle('English').click()
+    await trouble.getByRole('button', { name: 'Try now' }).waitFor()
+    assert.ok(await fits(page, '.trouble'), `English, ${width}`)
+    await picture(page, `trouble-en-${width}`)
+  }
+  const before = line.connections
+  await trouble.getByRole('button', { name: 'Try now' }).click()
+  await until('another attempt is made at once', () => line.connections > before)
+  line.dead = false
   await until('it is back', async () => {
     const button = trouble.getByRole('button', { name: 'Try now' })
     if (await button.isVisible()) await button.click({ timeout: 1_000 }).catch(() => undefined)
     return (await stateOn(page)) === 'synced'
   })
   await until('nothing is wrong any more', async () => (await trouble.count()) === 0)
+})
+
+test('the head of the backoffice is whole on a narrow screen, in both languages', async () => {
+  const page = await openAdmin(browser, server, { name: 'Ada' })
+  for (const width of [380, 768, 1_280]) {
+    await page.setViewportSize({ width, height: 800 })
+    for (const title of ['Français', 'English']) {
+      await page.getByTitle(title).click()
+      assert.ok(await fits(page, '.top'), `${title}, ${width}`)
+      assert.equal(
+        await page.locator('.top nav').evaluate(nav => nav.scrollWidth - nav.clientWidth),
+        0,
+      )
+      await picture(page, `head-${title}-${width}`)
+    }
+  }
 })
 
 /**

@@ -17,40 +17,50 @@ export function ConnectionSign({ client }: { client: IndelibleClient }) {
   )
 }
 
+/** So long a connection may take to come about before anybody is told that there is none. */
+const PATIENCE_MS = 1_000
+
 /** Nothing while all is well. */
 export function Trouble({ client }: { client: IndelibleClient }) {
   const { state, error } = useClientStatus(client)
-  const { retryAt } = client
   const connected = state !== 'offline' && state !== 'connecting'
-  if (error === null && (connected || retryAt === null)) return null
-  return <Box client={client} error={error} waitsUntil={connected ? null : retryAt} />
+  const outage = useOutage(!connected, client.retryAt !== null)
+  if (error === null && !outage) return null
+  return <Box client={client} error={error} state={connected ? 'online' : state} />
 }
 
 interface BoxProps {
   readonly client: IndelibleClient
   readonly error: Fault | null
-  readonly waitsUntil: number | null
+  readonly state: 'online' | 'offline' | 'connecting'
 }
 
-function Box({ client, error, waitsUntil }: BoxProps) {
+function Box({ client, error, state }: BoxProps) {
   const { t } = useLanguage()
-  const seconds = useSecondsUntil(waitsUntil)
+  const { retryAt } = client
+  const seconds = useSecondsUntil(state === 'offline' ? retryAt : null)
   // It takes room from the bottom of the window: what is typed in must not end up behind it.
   useLayoutEffect(() => {
     const { activeElement } = document
     if (activeElement?.closest('.workspace')) activeElement.scrollIntoView({ block: 'nearest' })
   }, [])
   const key = `trouble.${error?.code}`
+  const next =
+    state === 'connecting'
+      ? t('trouble.trying')
+      : retryAt === null
+        ? ''
+        : t('trouble.next', { n: seconds })
   return (
     <div className="trouble" role="status" data-trouble={error?.code ?? ''}>
       <p>
         {error === null ? t('trouble.none') : isText(key) ? t(key, values()) : error.message}{' '}
         {error !== null && <code>{error.code}</code>}
       </p>
-      {waitsUntil !== null && (
+      {state !== 'online' && (
         <p>
           {/* Read out once, not every second. */}
-          <span aria-hidden="true">{t('trouble.next', { n: seconds })}</span>{' '}
+          <span aria-hidden="true">{next}</span>{' '}
           <button type="button" className="quiet" onClick={() => client.retry()}>
             {t('trouble.now')}
           </button>
@@ -58,6 +68,23 @@ function Box({ client, error, waitsUntil }: BoxProps) {
       )}
     </div>
   )
+}
+
+/**
+ * Whether there is no connection, and it is more than the moment that connecting takes: the wait for
+ * the next attempt has begun since there was one, or an attempt takes long.
+ */
+function useOutage(disconnected: boolean, waits: boolean): boolean {
+  const [lasting, setLasting] = useState(false)
+  useEffect(() => {
+    if (!disconnected) setLasting(false)
+    else if (waits) setLasting(true)
+    else {
+      const timer = setTimeout(() => setLasting(true), PATIENCE_MS)
+      return () => clearTimeout(timer)
+    }
+  }, [disconnected, waits])
+  return disconnected && (waits || lasting)
 }
 
 function values() {

@@ -1,7 +1,6 @@
-/**
- * A line between a browser and a server that can go dead without a word, as networks do: everything is
- * swallowed, nothing is closed.
- */
+// A line between a client and a server that can go dead without a word, as networks do: everything is
+// swallowed and nothing is closed. In JavaScript, since the browser tests use it too, which are not
+// compiled.
 
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
@@ -9,38 +8,40 @@ import { connect, createServer } from 'node:net'
 /** @typedef {import('node:net').Socket} Socket */
 
 export class Line {
-  /** Whether what is said is swallowed; whoever connects meanwhile finds nobody. */
+  /** Whether what is said on this line is swallowed; those who connect meanwhile find nobody. */
   dead = false
+  /** How many connections were made. */
+  connections = 0
+  /** The address of the target, by way of this line. */
+  url = ''
   /** @type {Set<Socket>} */
   #sockets = new Set()
   #server
-  #port = 0
 
-  /** @param {{ port: number }} server */
-  constructor(server) {
+  /** @param {URL} target */
+  constructor(target) {
     this.#server = createServer(near => {
-      const far = connect(server.port, '127.0.0.1')
+      this.connections += 1
+      const far = connect(Number(target.port), target.hostname)
       this.#join(near, far)
       this.#join(far, near)
     })
   }
 
   /**
-   * @param {{ port: number }} server
+   * @param {string} url of the server that the line leads to
    * @returns {Promise<Line>}
    */
-  static async to(server) {
-    const line = new Line(server)
+  static async to(url) {
+    const target = new URL(url)
+    const line = new Line(target)
     line.#server.listen(0, '127.0.0.1')
     await once(line.#server, 'listening')
     const address = line.#server.address()
     if (address === null || typeof address === 'string') throw new Error('no port was given')
-    line.#port = address.port
+    const path = target.pathname === '/' ? '' : target.pathname
+    line.url = `${target.protocol}//127.0.0.1:${address.port}${path}`
     return line
-  }
-
-  get url() {
-    return `http://127.0.0.1:${this.#port}`
   }
 
   async cut() {
