@@ -11,9 +11,11 @@
 //! Must never know: what a role may do; connections; where tokens come from.
 
 mod claims;
+mod flaw;
 mod hs256;
 mod ids;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -26,11 +28,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock;
-use crate::config::{
-    PRINCIPAL_ID_BYTES_MAX, PRINCIPAL_NAME_BYTES_MAX, ROLE_BYTES_MAX, ROLES_MAX, TOKEN_BYTES_MAX,
-    TOKEN_TTL_MAX,
-};
+use crate::config::{TOKEN_BYTES_MAX, TOKEN_TTL_MAX};
 use crate::keys::Keys;
+
+pub use flaw::Flaw;
 
 const ISSUER: &str = "indelible";
 const AUDIENCE: &str = "indelible";
@@ -80,15 +81,31 @@ pub enum TokenError {
     Issuer,
     /// It is for others.
     Audience,
-    /// A claim is missing, or is not what it has to be: a sentence that names it.
-    Claim(&'static str),
+    /// What lies between the dots is not what it has to be.
+    Part(&'static str),
+    /// A member of the header is not what it has to be.
+    Header {
+        /// Its name.
+        member: &'static str,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+    /// A claim is missing, or is not what it has to be.
+    Claim {
+        /// Its name.
+        claim: &'static str,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
 }
 
 impl TokenError {
     /// The stable name, for logs.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Malformed | Self::TooLong => "token-malformed",
+            Self::Malformed | Self::TooLong | Self::Part(_) | Self::Header { .. } => {
+                "token-malformed"
+            }
             Self::Algorithm => "token-algorithm",
             Self::Critical => "token-critical",
             Self::Signature => "token-signature",
@@ -96,15 +113,17 @@ impl TokenError {
             Self::NotYetValid => "token-not-yet-valid",
             Self::Issuer => "token-issuer",
             Self::Audience => "token-audience",
-            Self::Claim(_) => "token-claims",
+            Self::Claim { .. } => "token-claims",
         }
     }
 
     /// A sentence for whoever presents the token; short enough to close a connection with.
-    pub fn text(self) -> &'static str {
-        match self {
+    pub fn text(self) -> Cow<'static, str> {
+        let text = match self {
             Self::Malformed => "this is not a token: a JWT in compact form is expected",
-            Self::TooLong => "the token is too long",
+            Self::TooLong => {
+                return format!("the token is longer than {TOKEN_BYTES_MAX} bytes").into();
+            }
             Self::Algorithm => "the token must be signed with HS256",
             Self::Critical => {
                 "the token's header demands an extension (crit) that this server does not know"
@@ -114,8 +133,13 @@ impl TokenError {
             Self::NotYetValid => "the token is not valid yet",
             Self::Issuer => "the token's issuer (iss) is not \"indelible\"",
             Self::Audience => "the token's audience (aud) does not include \"indelible\"",
-            Self::Claim(text) => text,
-        }
+            Self::Part(text) => text,
+            Self::Header { member, flaw } => {
+                return format!("the header of the token: {member} {flaw}").into();
+            }
+            Self::Claim { claim, flaw } => return format!("the token: {claim} {flaw}").into(),
+        };
+        text.into()
     }
 }
 
@@ -132,17 +156,14 @@ pub enum IssueError {
         "the subject {0:?} holds a blank, an invisible character or one that turns the text around"
     )]
     Hidden(String),
-    /// Empty, too long or with control characters.
-    #[error("the {what} must be 1 to {bytes_max} bytes without control characters")]
-    Text {
-        /// "subject", "name", "role".
-        what: &'static str,
-        /// How long it may be.
-        bytes_max: usize,
+    /// A claim that is not what it has to be.
+    #[error("{claim} {flaw}")]
+    Claim {
+        /// Its name.
+        claim: &'static str,
+        /// What is wrong with it.
+        flaw: Flaw,
     },
-    /// More roles than one principal may have.
-    #[error("a principal has at most {ROLES_MAX} roles")]
-    TooManyRoles,
     /// A lifetime of nothing, or of too long.
     #[error("a token lives between one second and {} days", TOKEN_TTL_MAX.as_secs() / 86_400)]
     Lifetime,
@@ -199,13 +220,11 @@ impl Auth {
             jsonwebtoken::decode::<Map<String, Value>>(token, &self.verifying, &self.validation);
         let found = decoded.map_err(|error| match error.kind() {
             ErrorKind::InvalidSignature => TokenError::Signature,
+            // Only claims are still unread once the signature is good.
+            ErrorKind::Json(_) => TokenError::Part(claims::NO_CLAIMS),
             _ => TokenError::Malformed,
         })?;
-        let authenticated = claims::judge(&found.claims, now)?;
-        check(&authenticated.principal).map_err(|_| {
-            TokenError::Claim("nobody can sign in with the sub, name or roles of this token")
-        })?;
-        Ok(authenticated)
+        claims::judge(&found.claims, now)
     }
 
     /// Signs a token for a principal.
@@ -247,27 +266,11 @@ fn check(principal: &Principal) -> Result<(), IssueError> {
     if ids::looks_reserved(&principal.id) {
         return Err(IssueError::Reserved(principal.id.clone()));
     }
-    check_text("subject", &principal.id, PRINCIPAL_ID_BYTES_MAX)?;
-    if ids::has_hidden(&principal.id) {
-        return Err(IssueError::Hidden(principal.id.clone()));
+    match flaw::of(principal) {
+        None => Ok(()),
+        Some((_, Flaw::Hidden)) => Err(IssueError::Hidden(principal.id.clone())),
+        Some((claim, flaw)) => Err(IssueError::Claim { claim, flaw }),
     }
-    if let Some(name) = &principal.name {
-        check_text("name", name, PRINCIPAL_NAME_BYTES_MAX)?;
-    }
-    if principal.roles.len() > ROLES_MAX {
-        return Err(IssueError::TooManyRoles);
-    }
-    principal
-        .roles
-        .iter()
-        .try_for_each(|role| check_text("role", role, ROLE_BYTES_MAX))
-}
-
-fn check_text(what: &'static str, text: &str, bytes_max: usize) -> Result<(), IssueError> {
-    if text.is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
-        return Err(IssueError::Text { what, bytes_max });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

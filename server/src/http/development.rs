@@ -24,8 +24,9 @@ use super::fields;
 use super::form::Form;
 use super::problem::Problem;
 use super::request;
+use crate::auth::IssueError;
 use crate::clock;
-use crate::config::{Mode, TOKEN_TTL_DEFAULT};
+use crate::config::{Mode, PRINCIPAL_ID_BYTES_MAX, TOKEN_TTL_DEFAULT};
 
 /// By these, proxies say that they pass on what others ask: then the peer is the proxy, on this
 /// machine, and the caller is not.
@@ -104,6 +105,11 @@ async fn token(
     let mut body = body::read(&app, &headers, body).await;
     let wanted = Wanted::read(&request::object(&headers, body.take())?)?;
     let id = id_from(&wanted.name);
+    let longest = wanted.name.len().max(id.len() - PREFIX.len());
+    if longest > NAME_BYTES_MAX {
+        let detail = format!("name must have at most {NAME_BYTES_MAX} bytes, in lower case too");
+        return Err(Problem::bad_request(detail));
+    }
     let principal = Principal {
         id: id.clone(),
         name: Some(wanted.name),
@@ -113,8 +119,22 @@ async fn token(
         .hub
         .auth()
         .issue(&principal, clock::now(), TOKEN_TTL_DEFAULT)
-        .map_err(|error| Problem::bad_request(error.to_string()))?;
+        .map_err(|error| Problem::bad_request(said_of(&error)))?;
     Ok(Json(Issued { token, id }))
+}
+
+/// What is wrong, by the names that the request has for things.
+fn said_of(error: &IssueError) -> String {
+    match error {
+        IssueError::Claim { claim, flaw } => {
+            let asked = match *claim {
+                "each of roles" => "role",
+                claim => claim,
+            };
+            format!("{asked} {flaw}")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Whether the request names this machine as its host: a page that had its own name resolve to
@@ -135,6 +155,12 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
     loopback || host.eq_ignore_ascii_case("localhost")
 }
 
+/// What ids of people who name themselves begin with.
+const PREFIX: &str = "dev:";
+
+/// A name is a part of an id.
+const NAME_BYTES_MAX: usize = PRINCIPAL_ID_BYTES_MAX - PREFIX.len();
+
 /// An id that says where it comes from: `dev:ada`.
 fn id_from(name: &str) -> String {
     let words: Vec<String> = name
@@ -143,7 +169,7 @@ fn id_from(name: &str) -> String {
         .map(str::to_lowercase)
         .collect();
     format!(
-        "dev:{}",
+        "{PREFIX}{}",
         if words.is_empty() {
             "somebody".to_owned()
         } else {

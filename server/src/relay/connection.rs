@@ -8,6 +8,7 @@
 
 mod session;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ use crate::work;
 pub(crate) mod close_code {
     /// Done.
     pub(crate) const NORMAL: u16 = 1000;
+    /// For the log only: the line ended without a close.
+    pub(crate) const ABNORMAL: u16 = 1006;
+    /// For the log only: the peer closed without a code.
+    pub(crate) const NONE: u16 = 1005;
     /// The server is going away; connect again.
     pub(crate) const GOING_AWAY: u16 = 1001;
     /// Against the rules of WebSocket (RFC 6455).
@@ -61,21 +66,31 @@ pub(crate) mod close_code {
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a connection ends: how the server closes it, if anybody is there to hear it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct End {
+    /// The code and the sentence that the peer is closed with, where it is there to read them.
     code: u16,
-    reason: &'static str,
+    reason: Cow<'static, str>,
+    /// The code for the log where the end came from the peer.
+    came: Option<u16>,
 }
 
-/// The peer has closed the connection.
-const CLOSED_BY_PEER: End = End::new(close_code::NORMAL, "goodbye");
-
-/// The peer went away without a word: its end of the line is gone.
-const GONE: End = End::new(close_code::NORMAL, "the peer is gone");
-
 impl End {
-    const fn new(code: u16, reason: &'static str) -> Self {
-        Self { code, reason }
+    fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+            came: None,
+        }
+    }
+
+    /// The peer went away without a word: its end of the line is gone. No close frame may have the
+    /// code that says so.
+    fn gone(reason: &'static str) -> Self {
+        Self {
+            came: Some(close_code::ABNORMAL),
+            ..Self::new(close_code::NORMAL, reason)
+        }
     }
 }
 
@@ -130,8 +145,8 @@ pub(crate) async fn serve(
         },
         () = shutdown.cancelled() => End::new(close_code::GOING_AWAY, "going away"),
     };
-    let End { code, reason } = end;
-    tracing::info!(code, reason, "disconnected");
+    let End { code, reason, came } = end;
+    tracing::info!(code = came.unwrap_or(code), %reason, "disconnected");
     outbox.close(code, reason);
     // A peer that does not take its last frames is left to the operating system.
     let _ = timeout(settings.shutdown_timeout, sender).await;
@@ -194,8 +209,9 @@ async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Ca
         }),
         Err(error) => {
             tracing::info!(%error, "a token was refused");
-            let end = End::new(close_code::UNAUTHORIZED, error.text());
-            refuse("bad-token", error.text(), end)
+            let why = error.text();
+            let end = End::new(close_code::UNAUTHORIZED, why.clone());
+            refuse("bad-token", &why, end)
         }
     }
 }
@@ -217,7 +233,7 @@ impl Incoming {
             outbox.room().await;
             self.bucket.wait().await;
             let bytes = match self.next().await? {
-                None => return Err(GONE),
+                None => return Err(End::gone("the connection was lost")),
                 Some(Ok(Message::Close(close))) => return Err(closed_by_peer(close)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 Some(Ok(Message::Text(_))) => {
@@ -273,7 +289,10 @@ fn closed_by_peer(close: Option<CloseFrame>) -> End {
         Some(close) if close.code == close_code::PROTOCOL => {
             End::new(close_code::PROTOCOL, "protocol error")
         }
-        _ => CLOSED_BY_PEER,
+        close => End {
+            came: Some(close.map_or(close_code::NONE, |close| close.code)),
+            ..End::new(close_code::NORMAL, "goodbye")
+        },
     }
 }
 
@@ -283,9 +302,11 @@ fn transport_end(error: axum::Error) -> End {
     let end = match error.into_inner().downcast_ref::<tungstenite::Error>() {
         Some(tungstenite::Error::Capacity(_)) => End::new(close_code::TOO_BIG, "frame too big"),
         Some(tungstenite::Error::Utf8(_)) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
-        Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => GONE,
+        Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+            End::gone("the connection was lost")
+        }
         Some(tungstenite::Error::Protocol(_)) => End::new(close_code::PROTOCOL, "protocol error"),
-        _ => GONE,
+        _ => End::gone("the connection was lost"),
     };
     tracing::info!(error = text, "the socket failed");
     end
@@ -336,7 +357,7 @@ impl Serving<'_> {
                 () = shutdown.cancelled() => {
                     return End::new(close_code::GOING_AWAY, "going away");
                 }
-                () = gone.cancelled() => return GONE,
+                () = gone.cancelled() => return End::gone("the peer takes no frames"),
                 () = sleep_until(alarm) => {
                     if let Some(end) = self.check_token() {
                         return end;
@@ -382,10 +403,8 @@ impl Serving<'_> {
         let deadline = self.deadline.as_mut()?;
         let left = clock::until(deadline.ends);
         if left.is_zero() {
-            return Some(End::new(
-                close_code::UNAUTHORIZED,
-                TokenError::Expired.text(),
-            ));
+            let why = TokenError::Expired.text();
+            return Some(End::new(close_code::UNAUTHORIZED, why));
         }
         if left <= deadline.notice && !deadline.noticed {
             deadline.noticed = true;
@@ -427,9 +446,10 @@ impl Serving<'_> {
     ) -> Result<crate::auth::Authenticated, End> {
         following.hub().auth().verify(token).map_err(|error| {
             tracing::info!(%error, "a fresh token was refused");
+            let why = error.text();
             self.outbox
-                .answer(frames::error("bad-token", error.text(), None, None));
-            End::new(close_code::UNAUTHORIZED, error.text())
+                .answer(frames::error("bad-token", why.clone(), None, None));
+            End::new(close_code::UNAUTHORIZED, why)
         })
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Must not know: the engine's documents, the store, HTTP, or what a frame says.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -34,12 +35,12 @@ pub(crate) enum Subscription {
 pub(crate) struct Overflow;
 
 /// How a connection is to be closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Closing {
     /// The WebSocket close code.
     pub(crate) code: u16,
     /// A short reason for people.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Cow<'static, str>,
 }
 
 /// Where the frames of an outbox go.
@@ -175,7 +176,8 @@ impl Outbox {
     }
 
     /// Closes the connection after what is queued has been sent. The first call counts.
-    pub(crate) fn close(&self, code: u16, reason: &'static str) {
+    pub(crate) fn close(&self, code: u16, reason: impl Into<Cow<'static, str>>) {
+        let reason = reason.into();
         self.lock().closing.get_or_insert(Closing { code, reason });
         self.filled.notify_one();
         self.drained.notify_waiters();
@@ -214,7 +216,7 @@ impl Outbox {
     /// How to close, once every frame has been taken and somebody has closed.
     pub(crate) fn closing(&self) -> Option<Closing> {
         let queue = self.lock();
-        queue.closing.filter(|_| queue.frames.is_empty())
+        queue.closing.clone().filter(|_| queue.frames.is_empty())
     }
 
     /// Waits until no more than the limit is queued: whoever reads requests waits here first.

@@ -144,6 +144,6 @@ async fn send(sink: &mut Sink, outbox: &Outbox, first: Longest) -> Result<(), ax
 fn close_message(closing: Closing) -> Message {
     Message::Close(Some(CloseFrame {
         code: closing.code,
-        reason: Utf8Bytes::from_static(closing.reason),
+        reason: Utf8Bytes::from(closing.reason.into_owned()),
     }))
 }

@@ -153,6 +153,42 @@ async fn health_pages_and_development() {
             .status,
         200
     );
+    // What is wrong is said by the name that the request has for it, with the bound.
+    for (name, role, detail) in [
+        (
+            "x".repeat(125),
+            "a".to_owned(),
+            "name must have at most 124 bytes, in lower case too",
+        ),
+        // In lower case, each has three bytes.
+        (
+            "İ".repeat(62),
+            "a".to_owned(),
+            "name must have at most 124 bytes, in lower case too",
+        ),
+        (String::new(), "a".to_owned(), "name must not be empty"),
+        (
+            "a\nb".to_owned(),
+            "a".to_owned(),
+            "name must have no control characters",
+        ),
+        ("a".to_owned(), String::new(), "role must not be empty"),
+        (
+            "a".to_owned(),
+            "x".repeat(65),
+            "role must have at most 64 bytes",
+        ),
+    ] {
+        let refused = http
+            .post("/dev/token", json!({ "name": name, "role": role }))
+            .await;
+        assert_eq!(
+            (refused.status, &refused.body["detail"]),
+            (400, &json!(detail))
+        );
+    }
+    let longest = json!({ "name": "x".repeat(124), "role": "x".repeat(64) });
+    assert_eq!(http.post("/dev/token", longest).await.status, 200);
     for (name, value) in [("origin", "https://evil.example"), ("host", "evil.example")] {
         let headers = [(name, value)];
         let answer = http

@@ -206,12 +206,27 @@ async fn an_end_in_order_is_answered_as_such() {
         let bytes = frame(0x88, &code.to_be_bytes());
         stream.write_all(&bytes).await.unwrap();
         assert_eq!(close_code(&mut stream).await, Some(code));
-        assert!(log.take().contains("goodbye"), "{code}");
+        let logged = log.take();
+        assert!(logged.contains("goodbye"), "{code}: {logged}");
+        assert!(logged.contains(&format!("code={code}")), "{logged}");
     }
-    // Gone without a word is no goodbye.
-    drop(open(&server.authority).await);
-    while !log.take().contains("the peer is gone") {
-        tokio::task::yield_now().await;
+    let mut stream = open(&server.authority).await;
+    stream.write_all(&frame(0x88, b"")).await.unwrap();
+    assert_eq!(close_code(&mut stream).await, None);
+    assert!(log.take().contains("code=1005"));
+    // Gone without a word is no goodbye, whether the line was ended or reset.
+    for reset in [false, true] {
+        let stream = open(&server.authority).await;
+        if reset {
+            stream.set_zero_linger().unwrap();
+        }
+        drop(stream);
+        let mut logged = String::new();
+        while !logged.contains("the connection was lost") {
+            logged.push_str(&log.take());
+            tokio::task::yield_now().await;
+        }
+        assert!(logged.contains("code=1006"), "{logged}");
     }
 }
 

@@ -97,7 +97,7 @@ function NameFields() {
     <>
       <div className="field">
         <label htmlFor="name">{t('sign-in.name')}</label>
-        <input ref={focus} id="name" name="name" required maxLength={64} autoComplete="name" />
+        <input ref={focus} id="name" name="name" required maxLength={41} autoComplete="name" />
       </div>
       <div className="field">
         <label htmlFor="role">{t('sign-in.role')}</label>
