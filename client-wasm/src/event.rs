@@ -31,6 +31,11 @@ impl Fault {
         }
     }
 
+    /// Somebody deleted an entity.
+    pub(crate) fn deleted(entity: &EntityId) -> Self {
+        Self::new("deleted", format!("{entity} has been deleted"))
+    }
+
     /// Whether it says that something may not be read, or not any more.
     pub(crate) fn ends_access(&self) -> bool {
         let code = self.code.as_str();
@@ -85,6 +90,9 @@ pub struct ViolationView {
     /// Which entity has the value that only one may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<EntityId>,
+    /// What the schema states with the keyword that is the rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Value>,
     /// A sentence for people.
     pub message: String,
 }
@@ -101,6 +109,7 @@ impl From<ViolationReport> for ViolationView {
             attempted: value(report.attempted),
             kept: value(report.kept),
             holder: report.holder,
+            bound: value(report.bound),
             message,
         }
     }
@@ -118,6 +127,7 @@ impl From<Violation> for ViolationView {
             attempted: violation.attempted,
             kept: violation.kept,
             holder: violation.holder,
+            bound: violation.bound,
             message,
         }
     }

@@ -78,6 +78,11 @@ export interface Violation {
   readonly kept?: JsonValue
   /** With the rule `unique`: the name of the entity that has the value. */
   readonly holder?: string
+  /**
+   * Where the rule is a keyword of JSON Schema that states something: that. The number of
+   * `maxLength`, the values of `enum`, the names of the types; for sentences of your own.
+   */
+  readonly bound?: JsonValue
   /** A sentence for people. */
   readonly message: string
 }

@@ -293,6 +293,7 @@ fn violation(entity: &Entity, author: &Principal, (claim, by): &(Claim, EntityId
         attempted: Some(claim.value.clone()),
         kept: kept.filter(|_| stands).cloned(),
         holder: may_read.then(|| by.clone()),
+        bound: None,
         message,
     }
 }

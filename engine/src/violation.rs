@@ -95,6 +95,8 @@ pub struct Violation {
     pub kept: Option<Value>,
     /// Who has the value that only one may have, as far as the author may know.
     pub holder: Option<EntityId>,
+    /// What the schema states with the keyword that is the rule.
+    pub bound: Option<Value>,
     /// The reason in a sentence, for people.
     pub message: String,
 }
@@ -161,6 +163,7 @@ impl Refusal {
             attempted: None,
             kept: None,
             holder: None,
+            bound: None,
             message,
         };
         Self {
@@ -218,6 +221,11 @@ pub struct ViolationReport {
     /// it. Not in the ledger, whose readers may be others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<EntityId>,
+    /// What the schema states with the keyword that is the rule, as JSON text: the number of
+    /// `maxLength`, the values of `enum`, the names of the types. Not in the ledger, whose policies
+    /// say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<String>,
     /// A sentence for people.
     pub message: String,
 }
@@ -241,6 +249,7 @@ impl From<&Violation> for ViolationReport {
             attempted: violation.attempted.as_ref().map(Value::to_string),
             kept: violation.kept.as_ref().map(Value::to_string),
             holder: violation.holder.clone(),
+            bound: violation.bound.as_ref().map(Value::to_string),
             message: violation.message.clone(),
         }
     }

@@ -62,6 +62,7 @@ fn a_long_edit_that_is_refused_as_a_whole_leaves_nothing() {
         attempted: None,
         kept: None,
         holder: None,
+        bound: None,
         message: "is too long".to_owned(),
     }];
     pair.run();

@@ -1,6 +1,6 @@
 //! What becomes of edits when some of them are refused, or when the ground under them changes.
 
-use indelible_client::{DroppedView, EditOptions, Event, SyncState};
+use indelible_client::{CallError, DroppedView, EditOptions, Event, SyncState};
 use indelible_engine::merge::Absent;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, ServerFrame};
@@ -33,6 +33,7 @@ fn names(change: u32, ops: &[u32], pointer: &str) -> ViolationReport {
         attempted: None,
         kept: None,
         holder: None,
+        bound: None,
         message: "not by you".to_owned(),
     }
 }
@@ -42,6 +43,29 @@ fn proposals(pair: &Pair) -> usize {
     frames
         .filter(|frame| matches!(frame, ClientFrame::Propose { .. }))
         .count()
+}
+
+/// What the schema states reaches programs as data, whether the client or the server refuses.
+#[test]
+fn a_violation_has_its_bound() {
+    let mut pair = Pair::opened();
+    pair.edit(&json!({ "name": "A" })).expect("allowed");
+    pair.server.refuse_next = Some(0);
+    pair.server.violations = vec![ViolationReport {
+        rule: "enum".to_owned(),
+        bound: Some(r#"["B","C"]"#.to_owned()),
+        ..names(0, &[0], "/name")
+    }];
+    pair.run();
+    let status = pair.status();
+    assert_eq!(status.violations[0].bound, Some(json!(["B", "C"])));
+    let here = pair.edit(&json!({ "name": 7 }));
+    match here {
+        Err(CallError::Policy(violations)) => {
+            assert_eq!(violations[0].bound, Some(json!(["string"])));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

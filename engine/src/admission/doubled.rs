@@ -57,6 +57,7 @@ pub(super) fn doubled(
             attempted: Some(value.clone()),
             kept: None,
             holder: None,
+            bound: Some(Value::Bool(true)),
             message: format!("must not hold {value} twice"),
         }));
     }

@@ -533,8 +533,16 @@ impl Judge<'_> {
             attempted,
             kept,
             holder: None,
+            bound: None,
             message: message.to_owned(),
         });
+    }
+
+    /// What the schema states with the keyword that was refused last.
+    pub(super) fn bound(&mut self, bound: Option<Value>) {
+        if let Some(last) = self.violations.last_mut() {
+            last.bound = bound;
+        }
     }
 }
 

@@ -68,6 +68,7 @@ impl Judge<'_> {
         if let Err(fault) = checked {
             let rule = Rule::keyword(fault.keyword);
             self.refuse_value(index, at, rule, &fault.message, Some(value), None);
+            self.bound(fault.bound);
         }
     }
 

@@ -45,6 +45,7 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
             holder: None,
             pointer: fault.pointer,
             rule: Rule::keyword(&fault.keyword),
+            bound: fault.bound,
             message: fault.message,
         })
         .collect()
@@ -77,6 +78,7 @@ pub(crate) fn overlong(
             holder: None,
             pointer: fault.pointer,
             rule: Rule::keyword(&fault.keyword),
+            bound: fault.bound,
             message: fault.message,
         })
         .collect()

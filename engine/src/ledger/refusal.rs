@@ -190,6 +190,8 @@ fn clip_violation(mut violation: ViolationReport) -> ViolationReport {
     violation.message = cut(violation.message);
     // Names another entity, which is not for all who read this one's ledger.
     violation.holder = None;
+    // The policy says it, and the record names that.
+    violation.bound = None;
     violation
 }
 
@@ -307,6 +309,7 @@ fn read_violation(decoder: &mut Decoder<'_>) -> Result<ViolationReport, RecordEr
         attempted: optional(decoder, text)?,
         kept: optional(decoder, text)?,
         holder: None,
+        bound: None,
         message: text(decoder)?,
     })
 }
@@ -403,6 +406,7 @@ mod tests {
             attempted: Some(text.to_owned()),
             kept: None,
             holder: None,
+            bound: None,
             message: text.to_owned(),
         };
         RefusalDraft {

@@ -176,8 +176,7 @@ impl Merger<'_, '_> {
         if let Some(fault) = self.policy.too_long(list.node, body.len())
             && known.len() < body.len()
         {
-            let rule = Rule::keyword(fault.keyword);
-            self.refuse(list.at, rule, &fault.message, None, None);
+            self.refuse_fault(list.at, fault, None, None);
             return None;
         }
         let mut items = Vec::with_capacity(body.len());

@@ -78,8 +78,7 @@ impl Merger<'_, '_> {
             return self.tx.delete(target.object, name);
         }
         if let Err(fault) = checked {
-            let rule = Rule::keyword(fault.keyword);
-            self.refuse(&at, rule, &fault.message, Some(value), present);
+            self.refuse_fault(&at, fault, Some(value), present);
             return Ok(());
         }
         match &node.shape {

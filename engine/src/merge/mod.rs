@@ -30,7 +30,7 @@ use crate::entity::Entity;
 use crate::id::Hash;
 use crate::limits::Limits;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Rights, Shape, refusal_text};
+use crate::policy::{NodeId, Policy, Rights, ScalarFault, Shape, refusal_text};
 use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
@@ -548,6 +548,22 @@ impl Merger<'_, '_> {
             self.violations.push(violation);
         }
     }
+
+    /// Refuses what breaks a keyword of the schema.
+    fn refuse_fault(
+        &mut self,
+        at: &Pointer,
+        fault: ScalarFault,
+        attempted: Option<&Value>,
+        kept: Option<Value>,
+    ) {
+        if self.violations.len() < VIOLATIONS_MAX {
+            let rule = Rule::keyword(fault.keyword);
+            let bound = fault.bound;
+            let violation = violation(at, rule, &fault.message, attempted, kept);
+            self.violations.push(Violation { bound, ..violation });
+        }
+    }
 }
 
 pub(crate) fn violation(
@@ -565,6 +581,7 @@ pub(crate) fn violation(
         attempted: attempted.cloned(),
         kept,
         holder: None,
+        bound: None,
         message: message.to_owned(),
     }
 }

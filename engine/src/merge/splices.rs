@@ -110,8 +110,7 @@ impl Merger<'_, '_> {
         };
         let is_so = too_long(&Value::from(present)).is_some();
         if !is_so {
-            let rule = Rule::keyword(fault.keyword);
-            self.refuse(target.at, rule, &fault.message, None, None);
+            self.refuse_fault(target.at, fault, None, None);
         }
         is_so
     }
@@ -257,8 +256,7 @@ impl Merger<'_, '_> {
         for (index, element) in body.iter().enumerate() {
             if let Err(fault) = rule.check(element) {
                 let at: Pointer = target.at.child(index.to_string());
-                let rule = Rule::keyword(fault.keyword);
-                self.refuse(&at, rule, &fault.message, Some(element), None);
+                self.refuse_fault(&at, fault, Some(element), None);
                 fit = false;
             }
         }

@@ -137,6 +137,7 @@ impl Judge<'_> {
             attempted,
             kept,
             holder: None,
+            bound: None,
             message: message.to_owned(),
         });
     }

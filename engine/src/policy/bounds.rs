@@ -57,7 +57,7 @@ impl Policy {
         let message = format!(
             "must have at most {ELEMENTS_MAX} {noun}, the bound where the schema states none"
         );
-        Some(ScalarFault::new(keyword, message))
+        Some(ScalarFault::new(keyword, message).bound(ELEMENTS_MAX.into()))
     }
 
     /// Every bound on a length that cannot be reached, or need not be reachable, in an entity of so

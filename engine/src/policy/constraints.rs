@@ -179,7 +179,7 @@ fn type_of(shape: &Shape) -> Option<(Value, (Decided, &'static str))> {
         // That an object is one, and a list one, is how it is stored, and no demand.
         _ => return None,
     };
-    Some((types.names(), (Decided::Operation, why)))
+    Some((types.stated(), (Decided::Operation, why)))
 }
 
 fn constraint(shape: &Shape) -> (Decided, &'static str) {
@@ -212,7 +212,7 @@ impl ScalarRule {
 }
 
 impl Constraint {
-    fn stated(&self) -> (&'static str, Value) {
+    pub(super) fn stated(&self) -> (&'static str, Value) {
         match self {
             Self::Const(value) => ("const", value.clone()),
             Self::Enum(values) => ("enum", Value::Array(values.clone())),
@@ -240,15 +240,8 @@ impl Format {
 
 impl Types {
     /// As a schema states them: one name, or a list.
-    fn names(self) -> Value {
-        let mut rest = self;
-        let mut names = Vec::new();
-        for (types, name, _) in Self::NAMES {
-            if types.is_within(rest) {
-                names.push(Value::from(name));
-                rest = Self(rest.0 & !types.0);
-            }
-        }
+    fn stated(self) -> Value {
+        let mut names: Vec<Value> = self.names().map(Value::from).collect();
         match names.len() {
             1 => names.remove(0),
             _ => Value::Array(names),

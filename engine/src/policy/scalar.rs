@@ -21,6 +21,8 @@ use crate::value::{self, INTEGER_MAX};
 pub struct ScalarFault {
     /// The keyword: `maxLength`.
     pub keyword: &'static str,
+    /// What the schema states with the keyword: a number, the values, the names of the types.
+    pub bound: Option<Value>,
     /// What the value must be.
     pub message: String,
 }
@@ -32,6 +34,8 @@ pub struct Fault {
     pub pointer: Pointer,
     /// The keyword of JSON Schema that is broken: `required`.
     pub keyword: Cow<'static, str>,
+    /// As [`ScalarFault::bound`].
+    pub bound: Option<Value>,
     /// What the value must be.
     pub message: String,
     /// What tells it from others of the same place and keyword.
@@ -86,6 +90,7 @@ impl ScalarFault {
     pub(super) fn new(keyword: &'static str, message: impl Into<String>) -> Self {
         Self {
             keyword,
+            bound: None,
             message: message.into(),
         }
     }
@@ -98,9 +103,22 @@ impl ScalarFault {
         fault
     }
 
+    /// The fault of a value that has none of these types.
+    pub(super) fn types(types: Types) -> Self {
+        Self::new("type", format!("must be {types}")).bound(types.names().collect())
+    }
+
+    /// Adds what the schema states.
+    pub(super) fn bound(self, bound: Value) -> Self {
+        let bound = Some(bound);
+        Self { bound, ..self }
+    }
+
     /// The fault at its place.
     pub fn at(self, pointer: Pointer) -> Fault {
-        Fault::new(pointer, self.keyword, self.message)
+        let mut fault = Fault::new(pointer, self.keyword, self.message);
+        fault.bound = self.bound;
+        fault
     }
 }
 
@@ -121,6 +139,7 @@ impl Fault {
         Self {
             pointer,
             keyword: keyword.into(),
+            bound: None,
             mark: Mark {
                 // What a single value must be does not say what it is.
                 source: message.clone(),
@@ -221,15 +240,28 @@ impl Types {
 impl fmt::Display for Types {
     /// For people: `a string or null`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = *self;
-        let mut names = Vec::new();
-        for (types, _, name) in Self::NAMES {
-            if types.is_within(rest) {
-                names.push(name);
-                rest = Self(rest.0 & !types.0);
-            }
-        }
+        let names: Vec<_> = self.each().map(|(_, name)| name).collect();
         f.write_str(&names.join(" or "))
+    }
+}
+
+impl Types {
+    /// The names in JSON Schema.
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+        self.each().map(|(name, _)| name)
+    }
+
+    fn each(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let mut rest = self;
+        Self::NAMES
+            .into_iter()
+            .filter_map(move |(types, name, said)| {
+                let has = types.is_within(rest);
+                if has {
+                    rest = Self(rest.0 & !types.0);
+                }
+                has.then_some((name, said))
+            })
     }
 }
 
@@ -305,7 +337,7 @@ impl Constraint {
         if good {
             Ok(())
         } else {
-            Err(ScalarFault::new(keyword, self.message()))
+            Err(ScalarFault::new(keyword, self.message()).bound(self.stated().1))
         }
     }
 
@@ -406,7 +438,7 @@ impl ScalarRule {
     pub fn check(&self, value: &Value) -> Result<(), ScalarFault> {
         let types = Types::of(value);
         if !types.is_within(self.types) {
-            return Err(ScalarFault::new("type", format!("must be {}", self.types)));
+            return Err(ScalarFault::types(self.types));
         }
         if let Value::Number(number) = value {
             check_exact(number, self.types)?;
@@ -474,7 +506,7 @@ impl AtomicRule {
     /// What the value breaks.
     pub fn check(&self, value: &Value) -> Result<(), ScalarFault> {
         if !Types::of(value).is_within(self.types) {
-            return Err(ScalarFault::new("type", format!("must be {}", self.types)));
+            return Err(ScalarFault::types(self.types));
         }
         if value::depth(value) > NESTING_MAX {
             let message = format!("must be nested at most {NESTING_MAX} deep");

@@ -84,7 +84,7 @@ fn own<'a>(
 impl<'i> Keyword<'i> for Own {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
         let checked = self.constraint.check(instance);
-        checked.map_err(|fault| ValidationError::custom(fault.message))
+        checked.map_err(|fault| ValidationError::custom(with_bound(fault.message, fault.bound)))
     }
 
     fn is_valid(&self, instance: &'i Value) -> bool {
@@ -139,7 +139,16 @@ impl<'i> Keyword<'i> for Seeing {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
         match self.is_valid(instance) {
             true => Ok(()),
-            false => Err(ValidationError::custom(self.message.clone())),
+            false => {
+                let bound = match (self.keyword, self.options.as_slice()) {
+                    ("enum", options) => Some(options.into()),
+                    (_, options) => options.first().cloned(),
+                };
+                Err(ValidationError::custom(with_bound(
+                    self.message.clone(),
+                    bound,
+                )))
+            }
         }
     }
 
@@ -185,10 +194,12 @@ fn fault(error: &ValidationError<'_>) -> Fault {
         .iter()
         .find(|(_, renamed)| *renamed == keyword);
     let keyword = stated.map_or(keyword, |(stated, _)| stated);
+    let (message, bound) = said(error.kind());
     Fault {
         pointer,
         keyword: Cow::Owned(keyword.to_owned()),
-        message: message(error.kind()),
+        bound,
+        message,
         mark: Mark {
             source: error.evaluation_path().to_string(),
             beyond: Mark::reach(keyword, error.instance()),
@@ -220,6 +231,42 @@ fn pointer(location: &Location) -> Pointer {
             LocationSegment::Index(index) => index.to_string(),
         })
         .collect()
+}
+
+/// The validator takes nothing but a text from keywords of ours: what the schema states goes behind
+/// the sentence.
+const BEFORE_BOUND: char = '\u{1f}';
+
+fn with_bound(message: String, bound: Option<Value>) -> String {
+    match bound {
+        Some(bound) => format!("{message}{BEFORE_BOUND}{bound}"),
+        None => message,
+    }
+}
+
+/// The sentence, and what the schema states with the keyword.
+fn said(kind: &ValidationErrorKind) -> (String, Option<Value>) {
+    use ValidationErrorKind as Kind;
+    let bound = match kind {
+        Kind::MinItems { limit }
+        | Kind::MaxItems { limit }
+        | Kind::MinProperties { limit }
+        | Kind::MaxProperties { limit } => Some((*limit).into()),
+        Kind::UniqueItems => Some(Value::Bool(true)),
+        Kind::Type { kind } => {
+            let names: Value = match kind {
+                TypeKind::Single(only) => [only.to_string()].into_iter().collect(),
+                TypeKind::Multiple(several) => several.iter().map(|one| one.to_string()).collect(),
+            };
+            Some(names)
+        }
+        _ => None,
+    };
+    let message = message(kind);
+    match message.rsplit_once(BEFORE_BOUND) {
+        Some((message, bound)) => (message.to_owned(), serde_json::from_str(bound).ok()),
+        None => (message, bound),
+    }
 }
 
 /// A sentence for people that does not repeat the value.

@@ -22,5 +22,6 @@ mod replays;
 mod runs;
 mod services;
 mod simulated;
+mod stated;
 mod successions;
 mod unique_items;

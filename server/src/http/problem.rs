@@ -169,6 +169,7 @@ fn violation_json(violation: &Violation) -> Value {
         for (name, value) in [
             ("attempted", &violation.attempted),
             ("kept", &violation.kept),
+            ("bound", &violation.bound),
         ] {
             if let Some(value) = value {
                 fields.insert(name.into(), value.clone());

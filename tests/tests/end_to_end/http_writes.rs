@@ -78,6 +78,7 @@ async fn put_writes_what_differs_and_keeps_what_is_protected() {
         (wrong.status, &wrong.body["violations"][0]["rule"]),
         (422, &json!("type"))
     );
+    assert_eq!(wrong.body["violations"][0]["bound"], json!(["string"]));
 }
 
 #[tokio::test]

@@ -209,6 +209,7 @@ fn server_frames() -> Vec<ServerFrame> {
                 attempted: Some("\"E-2\"".into()),
                 kept: Some("\"E-1\"".into()),
                 holder: None,
+                bound: None,
                 message: "employeeId cannot be changed".into(),
             }],
         },

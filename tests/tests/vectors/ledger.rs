@@ -197,6 +197,7 @@ fn refusals_log() -> Vec<SealedRefusal> {
         attempted: Some(text.into()),
         kept: None,
         holder: None,
+        bound: None,
         message: "employeeId cannot be changed".into(),
     };
     let first = draft(vec![violation("\"E-2\"")], 0).seal(0, Timestamp(0), Hash::ZERO);

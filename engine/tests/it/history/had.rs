@@ -45,6 +45,7 @@ fn attempt(place: &str, value: Option<&Value>) -> Violation {
         attempted: value.cloned(),
         kept: None,
         holder: None,
+        bound: None,
         message: String::new(),
     }
 }

@@ -1,6 +1,13 @@
 /** Turns refusals into sentences, in the reader's language where the rule is a common one. */
 
-import { type Dropped, IndelibleError, JsonError, PolicyError, type Violation } from 'indelible'
+import {
+  type Dropped,
+  IndelibleError,
+  JsonError,
+  type JsonValue,
+  PolicyError,
+  type Violation,
+} from 'indelible'
 import type { Translate } from '../text/language.tsx'
 import { en, type Text } from '../text/messages.ts'
 import { GoneError } from './path.ts'
@@ -9,45 +16,32 @@ function isText(key: string): key is Text {
   return Object.hasOwn(en, key)
 }
 
-export function explain(violation: Violation, t: Translate): string {
-  const key = `rule.${violation.rule}`
-  if (!isText(key)) return violation.message
-  if (violation.rule === 'format') return t(formatOf(violation) ?? key)
-  const bound = boundOf(violation)
-  if (bound === null) return t(key)
-  const bounded = `rule.${violation.rule}.bound`
-  const one = `${bounded}.${bound}`
-  return isText(one) ? t(one) : isText(bounded) ? t(bounded, { bound }) : t(key)
+/** The sentence for a violation, from its rule and bound. */
+export function explain({ rule, bound, message }: Violation, t: Translate): string {
+  const key = `rule.${rule}`
+  if (!isText(key)) return message
+  if (rule === 'format') {
+    const format = `format.${bound}`
+    return t(isText(format) ? format : key)
+  }
+  const stated = wordsOf(rule, bound, t)
+  if (stated === null) return t(key)
+  const bounded = `rule.${rule}.bound`
+  const one = `${bounded}.${stated}`
+  return isText(one) ? t(one) : isText(bounded) ? t(bounded, { bound: stated }) : t(key)
 }
 
-/** What the engine's sentences say a text must be, and what we say when it is not. */
-const FORMATS: readonly [must: string, text: Text][] = [
-  ['a date such as 2026-02-03', 'format.date'],
-  ['a date and time such as 2026-02-03T04:05:06Z', 'format.date-time'],
-  ['an email address', 'format.email'],
-  ['a host name such as www.example.org', 'format.hostname'],
-  ['an IPv4 address such as 192.0.2.1', 'format.ipv4'],
-  ['an IPv6 address such as 2001:db8::1', 'format.ipv6'],
-  ['a time with its offset such as 04:05:06Z', 'format.time'],
-  ['an address with its scheme such as https://example.org/', 'format.uri'],
-  ['a UUID', 'format.uuid'],
-]
-
-function formatOf({ message }: Violation): Text | undefined {
-  return FORMATS.find(([must]) => message.endsWith(`must be ${must}`))?.[1]
+/** What a schema states, for people; `null` where nothing is to be said of it. */
+function wordsOf(rule: string, bound: JsonValue | undefined, t: Translate): string | null {
+  if (typeof bound === 'number') return String(bound)
+  if (!isList(bound)) return rule === 'const' && bound !== undefined ? JSON.stringify(bound) : null
+  if (rule !== 'type') return bound.map(one => JSON.stringify(one)).join(', ')
+  const names = bound.map(one => `type.${String(one)}`)
+  return names.every(isText) ? names.map(name => t(name as Text)).join(t('type.or')) : null
 }
 
-/** What the engine's sentences begin with where they go on with a bound. */
-const BEFORE_BOUNDS =
-  /^.*?\bmust (?:have(?: at most)?|be(?: one of| less than| more than| a multiple of)?) /
-
-/** The bound that a rule is about, as the sentence of the violation says it. */
-function boundOf({ rule, message }: Violation): string | null {
-  if (message.endsWith('must not be empty')) return '1'
-  const rest = message.replace(BEFORE_BOUNDS, '')
-  if (rest === message) return null
-  if (rule === 'enum') return rest
-  return /-?\d[\d.e+-]*/.exec(rest)?.[0] ?? null
+function isList(bound: JsonValue | undefined): bound is readonly JsonValue[] {
+  return Array.isArray(bound)
 }
 
 /** Why something of an edit is lost. */

@@ -161,6 +161,7 @@ impl Past {
                         attempted: Some(claim.value.clone()),
                         kept: None,
                         holder: Some(holder.clone()),
+                        bound: None,
                         message: taken_text(holder),
                     });
                 }

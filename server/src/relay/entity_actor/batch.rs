@@ -585,6 +585,7 @@ fn no_such_field(at: &Pointer) -> Violation {
         attempted: None,
         kept: None,
         holder: None,
+        bound: None,
         message: "the schema declares no such field".to_owned(),
     }
 }
