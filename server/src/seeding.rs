@@ -90,7 +90,8 @@ pub(crate) async fn seed(hub: &Hub, mut content: Content) -> Result<(), SeedingE
     }
 }
 
-type Values = Vec<(Option<String>, Value)>;
+/// What to begin with, by id; `None`: the schema's defaults, since the content says nothing.
+type Values = Vec<(Option<String>, Option<Value>)>;
 
 fn values(policy: &Policy, content: Option<Value>) -> Result<Values, SeedingError> {
     let form = |expected| SeedingError::Form {
@@ -98,14 +99,13 @@ fn values(policy: &Policy, content: Option<Value>) -> Result<Values, SeedingErro
         expected,
     };
     if policy.is_singleton() {
-        let value = content.unwrap_or_else(|| Value::Object(Map::new()));
-        return Ok(vec![(None, value)]);
+        return Ok(vec![(None, content)]);
     }
     match content {
         None => Ok(Vec::new()),
         Some(Value::Object(map)) => Ok(map
             .into_iter()
-            .map(|(id, value)| (Some(id), value))
+            .map(|(id, value)| (Some(id), Some(value)))
             .collect()),
         Some(_) => Err(form("an object of values by id")),
     }
@@ -115,13 +115,18 @@ async fn create(
     hub: &Hub,
     policy: &Policy,
     id: Option<&str>,
-    value: Value,
+    content: Option<Value>,
 ) -> Result<(), SeedingError> {
     let kind = policy.kind().clone();
     let entity =
         EntityId::new(kind.clone(), id).map_err(|source| SeedingError::Id { kind, source })?;
     let Hash(hash) = Hash::of(&[b"indelible/seeding/1\0", entity.to_string().as_bytes()]);
     let (proposal, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
+    let origin = match &content {
+        Some(_) => "created from the initial content",
+        None => "created with the defaults of its schema: there is no initial content for it",
+    };
+    let value = content.unwrap_or_else(|| Value::Object(Map::new()));
     let write = |reply| Write {
         id: ProposalId(*proposal),
         author: Principal::system(),
@@ -135,7 +140,7 @@ async fn create(
     match hub.write(&entity, write).await {
         Outcome::Written(written) => {
             debug_assert_eq!(written.epoch, Epoch::FIRST);
-            tracing::info!(%entity, "created from the initial content");
+            tracing::info!(%entity, "{origin}");
             Ok(())
         }
         Outcome::Unchanged(_) => Ok(()),
