@@ -13,6 +13,9 @@ use crate::edit::News;
 use crate::event::{ConflictView, DroppedView, Event, Fault, Status, SyncState, ViolationView};
 use crate::replica::Replica;
 
+/// The code of what is not there, as far as we may know.
+pub(crate) const NOT_FOUND: &str = "not-found";
+
 /// What is known of an entity.
 #[derive(Debug)]
 pub(crate) enum Known {
@@ -57,6 +60,8 @@ pub(crate) struct Followed {
     pub(crate) current: bool,
     /// The last answer to `open` with our place was a reset: the next one asks for everything.
     pub(crate) from_scratch: bool,
+    /// Whether it was there, and ours to read, at some time.
+    pub(crate) had: bool,
     /// The ordinal of the last local edit.
     pub(crate) edits: u64,
     /// What the server refused last, until the next edit.
@@ -75,6 +80,7 @@ impl Followed {
             known: Known::Nothing,
             current: false,
             from_scratch: false,
+            had: false,
             edits: 0,
             refusal: None,
             last_sync: None,
@@ -101,7 +107,17 @@ impl Followed {
     /// The connection brought news at `now`, or confirmed that there are none.
     pub(crate) fn reached(&mut self, now: Timestamp) {
         self.current = true;
+        self.had = true;
         self.last_sync = Some(now);
+    }
+
+    /// What a fault comes to for who had the entity: a server does not say to everybody that what is
+    /// not there was deleted, but what was there and may be read is gone in no other way.
+    pub(crate) fn in_view(&self, fault: &Fault) -> Fault {
+        match fault.code == NOT_FOUND && self.had {
+            true => Fault::deleted(&self.id),
+            false => fault.clone(),
+        }
     }
 
     pub(crate) fn disconnected(&mut self) {

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::edit::{Author, FORGOTTEN, Refused, Settled, Snapshot};
 use crate::event::{Event, Fault};
-use crate::followed::{Known, Phase};
+use crate::followed::{Known, NOT_FOUND, Phase};
 use crate::replica::Replica;
 use crate::session::{REPLICAS, Session};
 
@@ -127,12 +127,17 @@ impl Session {
                 self.on_refused(id, &entity, &refused, now);
             }
             ServerFrame::Gone { entity, code } => {
-                let message = match code.as_str() {
-                    "deleted" => format!("{entity} has been deleted"),
-                    "not-found" => format!("there is no {entity} that you may read"),
-                    _ => format!("{entity}: {code}"),
+                let fault = match code.as_str() {
+                    "deleted" => Fault::deleted(&entity),
+                    NOT_FOUND => {
+                        Fault::new(code, format!("there is no {entity} that you may read"))
+                    }
+                    _ => {
+                        let message = format!("{entity}: {code}");
+                        Fault::new(code, message)
+                    }
                 };
-                self.on_gone(&entity, &Fault::new(code, message));
+                self.on_gone(&entity, &fault);
             }
             ServerFrame::Reset { entity, .. } => self.on_reset(&entity),
             ServerFrame::Ping {} => self.send(&ClientFrame::Pong {}),
@@ -161,6 +166,7 @@ impl Session {
                 self.lose(&id, &fault);
                 if let Some(followed) = self.followed.get_mut(&id) {
                     followed.refusal = None;
+                    followed.had = false;
                 }
             }
             for request in std::mem::take(&mut self.requests).into_values() {
@@ -442,7 +448,7 @@ impl Session {
         if self.mode(kind) == KindMode::Value {
             for id in self.followed_of(kind) {
                 if !entities.contains(&id) {
-                    self.lose(&id, &Fault::new("not-found", format!("there is no {id}")));
+                    self.lose(&id, &Fault::new(NOT_FOUND, format!("there is no {id}")));
                 }
             }
         }
@@ -486,11 +492,14 @@ impl Session {
 
     /// The entity is not there (any more), or not for us.
     pub(crate) fn lose(&mut self, id: &EntityId, fault: &Fault) {
-        self.drop_edits(id, fault);
+        let Some(fault) = self.followed.get(id).map(|one| one.in_view(fault)) else {
+            return;
+        };
+        self.drop_edits(id, &fault);
         self.forget(id);
         if let Some(followed) = self.followed.get_mut(id) {
             followed.known = Known::Gone(fault.clone());
-            let (entity, fault) = (id.clone(), fault.clone());
+            let entity = id.clone();
             self.events.push_back(Event::Gone { entity, fault });
         }
     }

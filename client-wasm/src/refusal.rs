@@ -44,7 +44,11 @@ impl Session {
             now,
             fresh: self.ids.draw(now),
         };
-        let Some(replica) = self.followed.get_mut(entity).and_then(|f| f.replica()) else {
+        let Some(followed) = self.followed.get_mut(entity) else {
+            return;
+        };
+        let fault = followed.in_view(&fault);
+        let Some(replica) = followed.replica() else {
             return;
         };
         if !replica.is_in_flight(id) {

@@ -136,6 +136,39 @@ test('edits of a member whom somebody deletes are kept on show and can be put ba
   assert.equal((await server.call('GET', '/api/team/ann')).body.role, 'Captain')
 })
 
+test('who may not delete learns of it all the same, and keeps what was edited', async () => {
+  const { page, drop, undelete } = await member('eve', 'editor')
+  await page.context().setOffline(true)
+  await server.kill()
+  await offline(page)
+  await field(page, '/role').fill('Mate')
+  await server.start()
+  assert.equal((await drop()).status, 204)
+  await page.context().setOffline(false)
+
+  await page.locator('[data-absent="deleted"]').waitFor()
+  const lost = page.locator('[data-lost="/role"]')
+  assert.match(await lost.innerText(), /someone else removed what it belonged to\s+Mate/)
+  assert.equal(await page.getByRole('button', { name: 'Bring it back' }).count(), 0)
+  const [refused, status] = await page.evaluate(async () => {
+    const entity = window.indelible?.client.entity('team/eve')
+    const why = await entity?.saved().catch(error => error.code)
+    return [why, entity?.status]
+  })
+  assert.equal(refused, 'deleted')
+  assert.deepEqual([status?.state, status?.pending], ['refused', 0])
+  assert.deepEqual(
+    status?.dropped.map(({ pointer, reason, attempted }) => [pointer, reason, attempted]),
+    [['/role', 'gone', 'Mate']],
+  )
+
+  assert.equal((await undelete()).status, 200)
+  await field(page, '/role').waitFor()
+  await lost.getByRole('button', { name: 'Put it back' }).click()
+  await saved(page, 'team/eve')
+  assert.equal((await server.call('GET', '/api/team/eve')).body.role, 'Mate')
+})
+
 test('a form comes back by itself, and offers nothing to those who may not', async () => {
   const { page, drop, undelete } = await member('bea', 'editor')
   assert.equal((await drop()).status, 204)

@@ -88,6 +88,77 @@ fn edits_of_an_entity_that_is_deleted_stay_on_show_until_the_next() {
     assert_eq!(pair.on_server()["slogan"], "Mine");
 }
 
+/// A server does not say to everybody that what is not there was deleted; who had it knows.
+#[test]
+fn what_was_deleted_while_away_is_deleted_for_who_had_it() {
+    for mode in [KindMode::Replica, KindMode::Value] {
+        let mut pair = Pair::opened();
+        if mode == KindMode::Replica {
+            pair.edit(&json!({ "slogan": "Mine" })).expect("allowed");
+        } else {
+            pair = Pair::new();
+            pair.server.mode = mode;
+            pair.session.open(JANE).expect("a good name");
+            pair.connect();
+            pair.receive(&ServerFrame::Value {
+                entity: entity(JANE),
+                version: "v1".to_owned(),
+                value: json!({ "name": "Jane" }).to_string(),
+                at: NOW,
+            });
+            pair.listen();
+        }
+        pair.session.disconnected(None);
+        pair.server.logs.remove(&entity(JANE)).expect("the fixture");
+        // What has been learnt once is not forgotten by the connections after.
+        for _ in 0..3 {
+            pair.connect();
+            let status = pair.status();
+            assert_eq!(status.error.expect("it says why").code, "deleted");
+            match mode {
+                KindMode::Replica => {
+                    assert_eq!((status.state, status.pending), (SyncState::Refused, 0));
+                    let mine = ("/slogan".to_owned(), "gone", Some(json!("Mine")), None);
+                    assert_eq!(told(&status.dropped), [mine]);
+                }
+                _ => assert_eq!(status.state, SyncState::Gone),
+            }
+            pair.session.disconnected(None);
+        }
+        // Somebody else never had it.
+        pair.server.principal = Principal::new("eve", ["editor"]);
+        pair.connect();
+        let status = pair.status();
+        assert_eq!(status.error.expect("it says why").code, "not-found");
+    }
+}
+
+#[test]
+fn what_leaves_a_watched_kind_while_away_is_deleted_for_who_had_it() {
+    let mut pair = Pair::new();
+    pair.server.mode = KindMode::Value;
+    pair.session.watch("team").expect("a kind");
+    pair.session.open(JANE).expect("a good name");
+    pair.connect();
+    let watched = ServerFrame::Watched {
+        kind: "team".parse().expect("a kind"),
+    };
+    pair.receive(&ServerFrame::Value {
+        entity: entity(JANE),
+        version: "v1".to_owned(),
+        value: json!({ "name": "Jane" }).to_string(),
+        at: NOW,
+    });
+    pair.receive(&watched);
+    pair.session.disconnected(None);
+    pair.connect();
+    pair.receive(&watched);
+    pair.listen();
+    let status = pair.status();
+    assert_eq!(status.state, SyncState::Gone);
+    assert_eq!(status.error.expect("it says why").code, "deleted");
+}
+
 /// The answer to a proposal that comes too late says the same as `gone`.
 #[test]
 fn edits_that_come_after_the_deletion_are_gone_too() {
@@ -119,6 +190,11 @@ fn edits_that_come_after_the_deletion_are_gone_too() {
             .collect();
         let mine = ("/slogan".to_owned(), "gone".to_owned(), Some(json!("Mine")));
         assert_eq!(told_of, [mine]);
+        let refusals = pair.events.iter().filter_map(|event| match event {
+            Event::Refused { fault, .. } => Some(fault.code.as_str()),
+            _ => None,
+        });
+        assert!(refusals.eq(["deleted"]));
     }
 }
 

@@ -101,6 +101,46 @@ async fn what_was_opened_is_followed_through_creation_deletion_and_return() {
     }
 }
 
+/// Whoever may read the past of a kind, or delete, learns that something was deleted; to others it
+/// is not there.
+#[tokio::test]
+async fn that_something_was_deleted_is_for_those_who_may_read_the_past() {
+    let server = Running::with(|config| config.schema = folder("returns")).await;
+    let admin = server.http_as("root", &["admin"]);
+    let made = admin.post("/api/note?id=x", json!({ "name": "X" })).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let deleted = admin
+        .send("DELETE", "/api/note/x", &[("if-match", "*")], None)
+        .await;
+    assert_eq!(deleted.status, 204, "{}", deleted.body);
+    for (roles, mode, code) in [
+        (&["admin"][..], Mode::Value, "deleted"),
+        (&["editor"], Mode::Replica, "deleted"),
+        (&["editor"], Mode::Value, "deleted"),
+        (&["reader"], Mode::Value, "not-found"),
+        (&[], Mode::Value, "not-found"),
+    ] {
+        let mut client = match roles {
+            [] => server.connect_anonymously().await,
+            roles => server.connect("someone", roles).await,
+        };
+        client.open(&"note/x".parse().unwrap(), mode).await;
+        loop {
+            match client.next().await {
+                ServerFrame::Schema { .. } => {}
+                ServerFrame::Gone { code: said, .. } => break assert_eq!(said, code, "{roles:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        // What never was is the same to all.
+        client.open(&"note/never".parse().unwrap(), mode).await;
+        match client.next().await {
+            ServerFrame::Gone { code, .. } => assert_eq!(code, "not-found"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn waiting_is_bounded_and_tells_nothing_to_those_who_may_not_read() {
     let server = Running::with(|config| config.connections.open_entities_max = 3).await;

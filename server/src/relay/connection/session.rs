@@ -271,13 +271,15 @@ impl Following {
     }
 
     /// Makes sure that it is known what an entity is, and gives what is to be said if it is not
-    /// there: that it is deleted is for those to know who may undelete it. Answers if that fails.
+    /// there: that it is deleted is for those to know who may undelete it, or may read the past.
+    /// Answers if that fails.
     async fn load(&self, entity: &EntityId) -> Option<&'static str> {
         let policy = self.hub.policy_of(entity)?;
-        let may_undelete = policy.may(&self.principal, Permission::Delete);
+        let may_know =
+            policy.may(&self.principal, Permission::Delete) || policy.replica_mode(&self.principal);
         let present = self.hub.present(entity).await;
         let is_deleted = present.and_then(|present| match present {
-            None if may_undelete => self.hub.is_deleted(entity),
+            None if may_know => self.hub.is_deleted(entity),
             _ => Ok(false),
         });
         match is_deleted {
