@@ -1,7 +1,8 @@
 // Guards against methods that lose their object: `const { subscribe } = entity`.
 
 import { expect, test } from 'vitest'
-import { Collection, Entity, IndelibleClient } from './index.js'
+import * as everything from './index.js'
+import { Collection, Entity, IndelibleClient, IndelibleError } from './index.js'
 import { connect, until, useServer } from './testing/fixture.js'
 import type { Dropped } from './types.js'
 
@@ -36,6 +37,20 @@ const INTERNAL = ['locate', 'keepLetters', 'restart', 'abandon']
 function withArguments(...args: unknown[]): (method: Detached) => unknown {
   return method => (method as (...all: unknown[]) => unknown)(...args)
 }
+
+test('every exported class is an error or one of those below', () => {
+  const classes = Object.values(everything).filter(
+    one => typeof one === 'function' && /^class\b/.test(String(one)),
+  )
+  const handles = classes.filter(
+    one => one !== IndelibleError && !(one.prototype instanceof IndelibleError),
+  )
+  expect(new Set(handles)).toEqual(new Set([Collection, Entity, IndelibleClient]))
+  // Errors have nothing to call.
+  for (const one of classes.filter(each => !handles.includes(each))) {
+    expect(Object.getOwnPropertyNames(one.prototype)).toEqual(['constructor'])
+  }
+})
 
 test('every method of an entity can be detached', async () => {
   const entity = connect().entity<Member>('team/jane')

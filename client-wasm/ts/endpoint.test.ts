@@ -74,6 +74,32 @@ test('other options that are wrong take nothing down', async () => {
   expect((await client.entity<{ name: string }>('team/jane').ready()).name).toBe('Jane')
 })
 
+test('an option WebSocket that is none is said to be so, and the client can be asked again', async () => {
+  for (const odd of ['ws', 5, {}, true]) {
+    const client = connect({ WebSocket: odd } as unknown as ClientOptions)
+    const message = expect.stringContaining('the option WebSocket must be a class')
+    const error = { code: 'no-websocket', message }
+    await expect(client.entity('team/jane').ready()).rejects.toMatchObject(error)
+    expect(client.status).toMatchObject({ state: 'offline', error })
+  }
+  class Throws {
+    constructor() {
+      throw new Error('not like this')
+    }
+  }
+  for (const [odd, why] of [
+    [Throws, 'not like this'],
+    [class Odd {}, 'what the option WebSocket makes is not a WebSocket'],
+    [() => undefined, 'not a constructor'],
+  ]) {
+    const client = connect({ WebSocket: odd } as unknown as ClientOptions)
+    client.connect()
+    await vi.waitFor(() => expect(client.status.error?.code).toBe('connect'))
+    expect(client.status.error?.message).toContain(why)
+    expect(client.retryAt).not.toBeNull()
+  }
+})
+
 test('without a WebSocket it is made, fails at the first connection, and can still come to be', async () => {
   vi.stubGlobal('WebSocket', undefined)
   const client = connect({ WebSocket: undefined } as unknown as ClientOptions)
