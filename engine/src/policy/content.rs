@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::fault::{Fault, ScalarFault};
 use super::node::{NodeId, Shape, StampKind};
-use super::scalar::{Fault, ScalarFault, ScalarRule, Types};
+use super::scalar::{ScalarRule, Types};
 use super::whole::{item_token, wrong_container};
 use super::{Format, Policies, Policy, Rules};
 use crate::id::{EntityId, ItemId, Kind, check_map_key};

@@ -4,157 +4,15 @@
 //! come to the same one. Patterns run in linear time.
 //! Must never know: where in an entity the value stands, who writes it.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use regex_lite::Regex;
 use serde_json::{Number, Value};
 
 use super::Rules;
+use super::fault::ScalarFault;
 use super::format::Format;
-use crate::pointer::Pointer;
 use crate::value::{self, INTEGER_MAX};
-
-/// Why a value is not allowed: the keyword of JSON Schema that it breaks, and a sentence for
-/// people. The sentence does not repeat the value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScalarFault {
-    /// The keyword: `maxLength`.
-    pub keyword: &'static str,
-    /// What the schema states with the keyword: a number, the values, the names of the types.
-    pub bound: Option<Value>,
-    /// What the value must be.
-    pub message: String,
-}
-
-/// Why a part of an entity's value is not allowed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fault {
-    /// Where in the value; items of keyed lists are named by their ids.
-    pub pointer: Pointer,
-    /// The keyword of JSON Schema that is broken: `required`.
-    pub keyword: Cow<'static, str>,
-    /// As [`ScalarFault::bound`].
-    pub bound: Option<Value>,
-    /// What the value must be.
-    pub message: String,
-    /// What tells it from others of the same place and keyword.
-    pub(crate) mark: Mark,
-}
-
-/// What tells a fault from others of the same place and keyword.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Mark {
-    /// Where in the schema the keyword stands; or what it demands.
-    pub(crate) source: String,
-    /// Of a bound: how far the value goes, in the direction that is wrong.
-    pub(crate) beyond: Option<f64>,
-    /// The properties that must not be there.
-    pub(crate) names: Vec<String>,
-}
-
-impl Mark {
-    /// How far a value goes that a bound is about.
-    pub(crate) fn reach(keyword: &str, value: &Value) -> Option<f64> {
-        let size = match value {
-            Value::String(text) => length(text) as f64,
-            Value::Array(items) => items.len() as f64,
-            Value::Object(entries) => entries.len() as f64,
-            Value::Number(number) => value::double(number),
-            _ => return None,
-        };
-        match keyword {
-            "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
-                Some(size)
-            }
-            "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
-                Some(-size)
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether a fault with this mark is the one that `old` was, and no worse.
-    pub(crate) fn was(&self, old: &Self) -> bool {
-        let no_further = match (self.beyond, old.beyond) {
-            (Some(now), Some(then)) => now <= then,
-            _ => true,
-        };
-        self.source == old.source
-            && no_further
-            && self.names.iter().all(|name| old.names.contains(name))
-    }
-}
-
-impl ScalarFault {
-    pub(super) fn new(keyword: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            keyword,
-            bound: None,
-            message: message.into(),
-        }
-    }
-
-    /// The fault of a value at its place.
-    pub(crate) fn of(self, value: &Value, pointer: Pointer) -> Fault {
-        let beyond = Mark::reach(self.keyword, value);
-        let mut fault = self.at(pointer);
-        fault.mark.beyond = beyond;
-        fault
-    }
-
-    /// The fault of a value that has none of these types.
-    pub(super) fn types(types: Types) -> Self {
-        Self::new("type", format!("must be {types}")).bound(types.names().collect())
-    }
-
-    /// Adds what the schema states.
-    pub(super) fn bound(self, bound: Value) -> Self {
-        let bound = Some(bound);
-        Self { bound, ..self }
-    }
-
-    /// The fault at its place.
-    pub fn at(self, pointer: Pointer) -> Fault {
-        let mut fault = Fault::new(pointer, self.keyword, self.message);
-        fault.bound = self.bound;
-        fault
-    }
-}
-
-impl fmt::Display for ScalarFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Fault {
-    /// A fault that is told of a place.
-    pub fn new(
-        pointer: Pointer,
-        keyword: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
-        let message = message.into();
-        Self {
-            pointer,
-            keyword: keyword.into(),
-            bound: None,
-            mark: Mark {
-                // What a single value must be does not say what it is.
-                source: message.clone(),
-                ..Mark::default()
-            },
-            message,
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.pointer, self.message)
-    }
-}
 
 /// A set of the types of JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -364,7 +222,7 @@ impl Constraint {
 }
 
 /// The length of a string in JSON Schema: Unicode code points.
-fn length(text: &str) -> u64 {
+pub(super) fn length(text: &str) -> u64 {
     text.chars().count() as u64
 }
 

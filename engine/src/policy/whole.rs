@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
+use super::fault::{Fault, ScalarFault};
 use super::node::{NodeId, Shape};
-use super::scalar::{Fault, ScalarFault};
 use super::{Policy, Rules};
 use crate::pointer::Pointer;
 
