@@ -28,7 +28,7 @@ pub struct Fault {
     pub pointer: Pointer,
     /// The keyword of JSON Schema that is broken: `required`.
     pub keyword: Cow<'static, str>,
-    /// As [`ScalarFault::bound`].
+    /// What the schema states with the keyword.
     pub bound: Option<Value>,
     /// What the value must be.
     pub message: String,
