@@ -33,7 +33,7 @@ export function explain({ rule, bound, message }: Violation, t: Translate): stri
 
 /** What a schema states, for people; `null` where nothing is to be said of it. */
 function wordsOf(rule: string, bound: JsonValue | undefined, t: Translate): string | null {
-  if (typeof bound === 'number') return String(bound)
+  if (typeof bound === 'number') return String(bound).replace('.', t('decimal.point'))
   if (!isList(bound)) return rule === 'const' && bound !== undefined ? JSON.stringify(bound) : null
   if (rule !== 'type') return bound.map(one => JSON.stringify(one)).join(', ')
   const names = bound.map(one => `type.${String(one)}`)
