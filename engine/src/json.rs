@@ -6,6 +6,7 @@
 //! Must never know: what the JSON means.
 
 mod exact;
+mod faults;
 
 use std::fmt;
 
@@ -66,7 +67,8 @@ fn inexact(text: &[u8], number: &str, at: usize) -> serde_json::Error {
     ))
 }
 
-/// Adds the place in the value, where the reader of the text knows line and column only.
+/// Says what is wrong in our words, and adds the place in the value where the reader of the text
+/// knows line and column only.
 fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
     let reason = error.to_string();
     let of_value = [
@@ -76,8 +78,16 @@ fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
         "unicode code point",
         "hex escape",
     ];
+    let sentence = faults::sentence(&reason);
     if !of_value.iter().any(|word| reason.contains(word)) {
-        return error;
+        return match sentence {
+            Some(sentence) => serde_json::Error::custom(format!(
+                "{sentence}, at line {} column {}",
+                error.line(),
+                error.column()
+            )),
+            None => error,
+        };
     }
     let lines = text.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines
@@ -102,7 +112,8 @@ fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
             "what stands {shown}{more} lies deeper than {DEPTH_MAX} lists and objects in one another"
         ));
     }
-    serde_json::Error::custom(format!("what stands {place} is no text: {reason}"))
+    let reason = sentence.unwrap_or(&reason);
+    serde_json::Error::custom(format!("what stands {place} is not text: {reason}"))
 }
 
 /// "here", or "in" with the place.
@@ -240,16 +251,70 @@ mod tests {
                 "1e-400",
                 "1e-400 here is a number that JSON readers do not hold exactly",
             ),
-            (r#"{"a":[0,"x\ud800"]}"#, "what stands in /a/1 is no text: "),
+            (
+                r#"{"a":[0,"x\ud800"]}"#,
+                "what stands in /a/1 is not text: ",
+            ),
             (
                 r#"{"a":{"b":"\udc00\ud800"}}"#,
-                "what stands in /a/b is no text: ",
+                "what stands in /a/b is not text: ",
             ),
-            (r#"{"a":{"\ud800":1}}"#, "what stands in /a is no text: "),
-            (r#"{"a":"\ud800\u0041"}"#, "what stands in /a is no text: "),
+            (r#"{"a":{"\ud800":1}}"#, "what stands in /a is not text: "),
+            (r#"{"a":"\ud800\u0041"}"#, "what stands in /a is not text: "),
         ] {
             let error = parse(text.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(told), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn faults_of_syntax_are_reported_in_sentences() {
+        for (text, told) in [
+            ("{", "the text ends inside an object, at line 1 column 1"),
+            ("[1,\n2", "the text ends inside a list, at line 2 column 1"),
+            (
+                "{\"a\":",
+                "the text ends where a value has to be, at line 1 column 5",
+            ),
+            (
+                "{'a':1}",
+                "the name of a member is not in double quotes, at line 1 column 2",
+            ),
+            (
+                "nope",
+                "a word is not true, false or null, at line 1 column 2",
+            ),
+            ("[1,]", "no value follows a comma, at line 1 column 4"),
+            ("{} {}", "there is more after the value, at line 1 column 4"),
+            (
+                "[01]",
+                "a number is not written as JSON writes numbers, at line 1 column 3",
+            ),
+        ] {
+            assert_eq!(
+                parse(text.as_bytes()).unwrap_err().to_string(),
+                told,
+                "{text}"
+            );
+        }
+        // Whatever byte is wrong, nothing is said in the reader's own terms.
+        let good = br#"{"a": [1.5e3, true, null], "b\u00e9": "x\ud83e\udd80\n", "c": {"d": "e"}}"#;
+        assert!(parse(good).is_ok());
+        for at in 0..good.len() {
+            let cut = &good[..at];
+            let others = b"\0\n\"\\{}[],:-0e+xu\xff\xc3".iter().map(|byte| {
+                let mut other = good.to_vec();
+                other[at] = *byte;
+                other
+            });
+            for text in others.chain([cut.to_vec()]) {
+                let Err(error) = parse(&text) else { continue };
+                let told = error.to_string();
+                let shown = String::from_utf8_lossy(&text);
+                for term in ["EOF", "expected", "ident", "trailing", "hex", "code point"] {
+                    assert!(!told.contains(term), "{shown}: {told}");
+                }
+            }
         }
     }
 

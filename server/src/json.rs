@@ -12,7 +12,7 @@ use crate::config::JSON_VALUES_MAX;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JsonError {
     /// It is no JSON, or one that readers differ on.
-    #[error("it is not JSON as everybody reads it: {0}")]
+    #[error("it is not JSON as all readers take it: {0}")]
     Malformed(#[from] serde_json::Error),
     /// It holds too much.
     #[error("it holds more than {JSON_VALUES_MAX} values")]

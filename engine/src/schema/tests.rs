@@ -74,7 +74,7 @@ fn keyed(items: Value) -> Value {
 fn the_file_is_json() {
     assert_eq!(
         mistakes("{\n  \"type\": object\n}"),
-        "k.json: this is not the JSON we expect: expected value at line 2 column 11"
+        "k.json: this is not the JSON we expect: a value has to be here, at line 2 column 11"
     );
     assert_eq!(
         mistakes("{\"type\": \"object\",\n \"type\": \"array\"}"),

@@ -141,7 +141,7 @@ pub(super) fn object(headers: &HeaderMap, body: Result<Bytes, Problem>) -> Resul
     spelling(&body)?;
     let value = json::parse(&body).map_err(|error| match error {
         JsonError::Malformed(error) => Problem::bad_request(format!(
-            "the body is not JSON as everybody reads it: {error}"
+            "the body is not JSON as all readers take it: {error}"
         )),
         JsonError::TooMany => {
             let title = "The body holds too many values";

@@ -175,8 +175,8 @@ async fn what_json_does_not_hold_exactly_is_refused_with_its_place() {
         ),
         (r#"{"a":{"b":[1,-1e400]}}"#, "in /a/b/1 is a number"),
         (r#"{"title":1e-400}"#, "in /title is a number"),
-        (r#"{"title":"x\ud800"}"#, "in /title is no text"),
-        (r#"{"a":[{"\udfff":1}]}"#, "in /a/0 is no text"),
+        (r#"{"title":"x\ud800"}"#, "in /title is not text"),
+        (r#"{"a":[{"\udfff":1}]}"#, "in /a/0 is not text"),
     ] {
         for (method, path) in [("PUT", "/api/site"), ("POST", "/api/page?id=x")] {
             let answer = http
