@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::keys::{self, KEY_FILE, KeyError, Keys};
+use crate::storage::redb::STORE_FILE;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -107,6 +108,11 @@ impl KeyPlace {
                 Keys::open_or_create(&self.data)
             }
         }
+    }
+
+    /// Whether the key lies in a data directory that no server has used.
+    fn is_without_store(&self) -> bool {
+        self.token_key.is_none() && !self.data.join(STORE_FILE).exists()
     }
 
     fn file(&self) -> PathBuf {

@@ -152,7 +152,8 @@ fn belongs_to(data: &Path, file: &Path) -> bool {
     };
     let is_data =
         |folder: &Path| identity(folder) == identity(data) || folder.join(STORE_FILE).exists();
-    folder.ancestors().any(is_data)
+    // `indelible token` makes the key before there is a store.
+    folder.join(KEY_FILE).exists() || folder.ancestors().any(is_data)
 }
 
 fn folder_of(file: &Path) -> &Path {

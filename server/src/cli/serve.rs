@@ -195,7 +195,8 @@ fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 struct StopSignals {
     terminated: Signal,
     interrupted: Signal,
-    hung_up: Signal,
+    /// None where whoever started the program wants it to outlive the terminal (`nohup`).
+    hung_up: Option<Signal>,
     quit: Signal,
 }
 
@@ -204,19 +205,36 @@ impl StopSignals {
         Ok(Self {
             terminated: signal(SignalKind::terminate())?,
             interrupted: signal(SignalKind::interrupt())?,
-            hung_up: signal(SignalKind::hangup())?,
+            hung_up: match is_ignored(SignalKind::hangup()) {
+                true => None,
+                false => Some(signal(SignalKind::hangup())?),
+            },
             quit: signal(SignalKind::quit())?,
         })
     }
 
     async fn next(&mut self) {
+        let hung_up = async {
+            match &mut self.hung_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminated.recv() => {}
             _ = self.interrupted.recv() => {}
-            _ = self.hung_up.recv() => {}
+            _ = hung_up => {}
             _ = self.quit.recv() => {}
         }
     }
+}
+
+/// Whether the program was started with a signal ignored, where the system says so.
+fn is_ignored(signal: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
 #[cfg(test)]

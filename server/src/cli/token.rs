@@ -73,6 +73,11 @@ impl Token {
                 "there was no key yet: made {}. Only a server on this directory takes the token",
                 file.display()
             ));
+        } else if self.key.is_without_store() {
+            super::note(&format!(
+                "no server has been started on {} yet: only one that is will take the token",
+                self.key.data.display()
+            ));
         }
         let principal = Principal {
             id: self.sub,
@@ -92,6 +97,12 @@ impl Token {
             return Ok(());
         }
         let known = self.known_roles()?;
+        if known.is_none() && !self.any_role {
+            super::note(
+                "it is not known which roles there are: no server has been started here with a \
+                 schema, and --schema names none",
+            );
+        }
         for role in &self.roles {
             match served_roles::check(role, known.as_ref()) {
                 Err(error @ RoleError::Unknown { .. }) => {

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::App;
 use super::body;
+use super::caller::Caller;
 use super::cors;
 use super::fields;
 use super::form::Form;
@@ -27,6 +28,7 @@ use super::request;
 use crate::auth::IssueError;
 use crate::clock;
 use crate::config::{Mode, PRINCIPAL_ID_BYTES_MAX, TOKEN_TTL_DEFAULT};
+use crate::served_roles;
 
 /// By these, proxies say that they pass on what others ask: then the peer is the proxy, on this
 /// machine, and the caller is not.
@@ -84,6 +86,8 @@ struct Issued {
 
 async fn token(
     State(app): State<App>,
+    // A token that is no good is never taken for none.
+    _: Caller,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
@@ -110,16 +114,21 @@ async fn token(
         let detail = format!("name must have at most {NAME_BYTES_MAX} bytes, in lower case too");
         return Err(Problem::bad_request(detail));
     }
+    let role = wanted.role;
     let principal = Principal {
         id: id.clone(),
         name: Some(wanted.name),
-        roles: BTreeSet::from([wanted.role]),
+        roles: BTreeSet::from([role.clone()]),
     };
     let token = app
         .hub
         .auth()
         .issue(&principal, clock::now(), TOKEN_TTL_DEFAULT)
         .map_err(|error| Problem::bad_request(said_of(&error)))?;
+    let known = served_roles::named(app.hub.policies().iter().map(|policy| &**policy));
+    if let Err(error) = served_roles::check(&role, Some(&known)) {
+        return Err(Problem::bad_request(error.to_string()));
+    }
     Ok(Json(Issued { token, id }))
 }
 

@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use indelible_engine::id::{Hash, ProposalId};
 use indelible_engine::merge::Protected;
+use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
@@ -223,25 +224,40 @@ pub(super) fn proposal_id(headers: &HeaderMap, caller: &Principal) -> Result<Pro
     Ok(ProposalId(*id))
 }
 
-/// What becomes of protected fields (RFC 7240, `handling`). Of a preference that stands there more
-/// than once, the first counts; others are none of ours.
+/// What becomes of protected fields (RFC 7240, `handling`). Preferences that are not known are
+/// ignored, by their definition; one that was probably meant to be `handling` is an error, since it
+/// protects.
 pub(super) fn protected(headers: &HeaderMap) -> Result<Protected, Problem> {
+    const HANDLING: &str = "handling";
+    let mut stated = None;
     for preference in fields::list(headers, &PREFER) {
         let parts = fields::split(&preference, ';');
         let (name, value) = fields::pair(parts.first().copied().unwrap_or_default());
-        if !name.eq_ignore_ascii_case("handling") {
+        if !name.eq_ignore_ascii_case(HANDLING) {
+            let word: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
+            let is_value = ["strict", "lenient"].contains(&word.to_ascii_lowercase().as_str());
+            if is_value || near::nearest(&word, [HANDLING]).is_some() {
+                let detail = format!("Prefer: handling=strict is meant, or lenient; not {name:?}");
+                return Err(Problem::bad_request(detail));
+            }
             continue;
         }
-        return match value.to_ascii_lowercase().as_str() {
-            "strict" => Ok(Protected::Refuse),
-            "lenient" => Ok(Protected::Keep),
+        let handling = match value.to_ascii_lowercase().as_str() {
+            "strict" => Protected::Refuse,
+            "lenient" => Protected::Keep,
             _ => {
                 let detail = format!("Prefer: handling is strict or lenient, not {value:?}");
-                Err(Problem::bad_request(detail))
+                return Err(Problem::bad_request(detail));
             }
         };
+        if stated.is_some_and(|stated| stated != handling) {
+            return Err(Problem::bad_request(
+                "Prefer: handling is strict or lenient, not both",
+            ));
+        }
+        stated = Some(handling);
     }
-    Ok(Protected::Keep)
+    Ok(stated.unwrap_or(Protected::Keep))
 }
 
 /// `a,b` or `/a/x,/b`: fields of the root by name, deeper places by pointer; or the same as a JSON

@@ -95,6 +95,8 @@ enum Fault {
     Version,
     Key,
     Subprotocol,
+    Token,
+    Condition,
 }
 
 impl Fault {
@@ -104,6 +106,10 @@ impl Fault {
             Self::Version => "it asked for another version of WebSocket than 13",
             Self::Key => "Sec-WebSocket-Key has to come once and hold 16 bytes in base64",
             Self::Subprotocol => "Sec-WebSocket-Protocol has to offer indelible.v1",
+            Self::Token => "the token goes into the frame hello, not into Authorization",
+            Self::Condition => {
+                "a connection has no version: If-Match and If-None-Match are for /api"
+            }
         }
     }
 }
@@ -121,7 +127,9 @@ impl IntoResponse for Fault {
                 let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket", title);
                 (headers, problem.detail(self.text())).into_response()
             }
-            Self::Key | Self::Subprotocol => Problem::bad_request(self.text()).into_response(),
+            Self::Key | Self::Subprotocol | Self::Token | Self::Condition => {
+                Problem::bad_request(self.text()).into_response()
+            }
         }
     }
 }
@@ -139,9 +147,22 @@ fn check(headers: &HeaderMap) -> Result<(), Fault> {
     }
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     match (keys.next(), keys.next()) {
-        (Some(key), None) if is_key(key) => Ok(()),
-        _ => Err(Fault::Key),
+        (Some(key), None) if is_key(key) => {}
+        _ => return Err(Fault::Key),
     }
+    if headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_NONE_MATCH) {
+        return Err(Fault::Condition);
+    }
+    // What a proxy asks for (`Basic`) may be left in the request.
+    match headers.get(header::AUTHORIZATION) {
+        Some(value) if is_bearer(value) => Err(Fault::Token),
+        _ => Ok(()),
+    }
+}
+
+fn is_bearer(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
 }
 
 /// Whether a list holds a word, in upper or lower case.

@@ -11,7 +11,16 @@ use crate::relay::IfMatch;
 use crate::versions::TEXT_BYTES as VERSION_BYTES;
 
 /// What goes at the end of a tag where a proxy has packed the answer.
-const PACKED: [&str; 4] = ["-gzip", "-br", "-zstd", "-deflate"];
+const PACKED: [&str; 8] = [
+    "-gzip",
+    "-br",
+    "-zstd",
+    "-deflate",
+    "--gzip",
+    "--br",
+    "--zstd",
+    "--deflate",
+];
 
 /// Answers a GET of what has the tag `etag`: by what `make` makes, by 304 where the caller has it,
 /// or by 412 where it should be another.

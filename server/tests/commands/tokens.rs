@@ -77,6 +77,30 @@ fn check_roles(data: &Path, more: &[&str]) {
 }
 
 #[test]
+fn a_directory_that_no_server_has_used_is_reported_each_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("typo");
+    for told in ["there was no key yet", "no server has been started on"] {
+        let output = indelible(&[
+            "token",
+            "--sub",
+            "a",
+            "--role",
+            "cook",
+            "--data",
+            path(&data),
+        ]);
+        assert!(output.status.success());
+        let said = text(&output.stderr);
+        assert!(said.contains(told), "{said}");
+        assert!(
+            said.contains("it is not known which roles there are"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_role_that_no_schema_names_is_refused() {
     let (dir, schema) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let data = dir.path().join("data");

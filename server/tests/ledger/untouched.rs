@@ -116,9 +116,16 @@ fn an_export_does_not_replace_what_it_is_made_of() {
     let key = other.path().join("token.key");
     fs::write(&key, "1".repeat(64)).unwrap();
     let new = other.path().join("new.ndjson");
+    // `indelible token` makes the key before there is a store.
+    let early = tempfile::tempdir().unwrap();
+    let early_key = early.path().join("token.key");
+    fs::write(&early_key, "1".repeat(64)).unwrap();
+    let early_new = early.path().join("new.ndjson");
     for (out, why) in [
         (key.to_str().unwrap(), "a data directory"),
         (new.to_str().unwrap(), "a data directory"),
+        (early_key.to_str().unwrap(), "a data directory"),
+        (early_new.to_str().unwrap(), "a data directory"),
         ("/dev/null", "a device or a pipe"),
     ] {
         let reason = failed(dir, &["export", "--data", ".", "--out", out, "--force"]);

@@ -308,6 +308,10 @@ async fn keys_and_hosts_are_checked() {
     for (without, more) in [
         ("Sec-WebSocket-Key", &[][..]),
         ("", &["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="]),
+        // What would change what is asked, and is not followed.
+        ("", &["Authorization: Bearer junk"]),
+        ("", &["If-Match: \"x\""]),
+        ("", &["If-None-Match: *"]),
         ("", &["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]),
         ("Sec-WebSocket-Key", &["Sec-WebSocket-Key:"]),
         ("Sec-WebSocket-Key", &["Sec-WebSocket-Key: key"]),
