@@ -417,7 +417,7 @@ export class IndelibleClient {
 
   #receive(frame: Uint8Array): void {
     this.#carry(core => {
-      if (!core.handleFrame(frame)) this.#connection.restart('unreadable frame')
+      if (!core.handleFrame(frame)) this.#connection.refuse('unreadable frame')
     })
   }
 

@@ -512,3 +512,48 @@ test('what a close code means is said in words', async () => {
     expect(fault?.message).toMatch(/[a-z ]{20,}/)
   }
 })
+
+test('a socket that fails without closing ends its attempt, and the reason comes', async () => {
+  const log = connect(null)
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    const socket = await nextSocket()
+    expect(FakeSocket.all).toHaveLength(attempt)
+    socket.readyState = 3
+    socket.fire('error')
+    await vi.advanceTimersByTimeAsync(1)
+    expect(log.closed).toHaveLength(attempt)
+    if (attempt < 3) await vi.advanceTimersToNextTimerAsync()
+  }
+  expect(log.faults).toMatchObject([{ code: 'unreachable' }])
+  expect(log.faults[0]?.message).toContain('Content-Security-Policy')
+})
+
+test('a socket that fails and closes ends once, by what the closing says', async () => {
+  const log = connect('token')
+  const socket = await nextSocket()
+  socket.fire('open')
+  socket.readyState = 3
+  socket.fire('error')
+  socket.fire('close', { code: 4401, reason: 'expired' })
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(log.closed).toMatchObject([{ fault: { code: 'unauthorized' }, final: true }])
+  expect(FakeSocket.all).toHaveLength(1)
+})
+
+test('a socket that reports a fault and lives on is kept', async () => {
+  const log = await welcomed({ mute: false })
+  log.socket.fire('error')
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(log.closed).toEqual([])
+})
+
+test('what cannot be read after the welcome comes from another version', async () => {
+  const text = await welcomed()
+  text.socket.fire('message', { data: 'hello' })
+  const frame = await welcomed()
+  frame.connection.refuse('unreadable frame')
+  for (const { socket, closed } of [text, frame]) {
+    expect(socket.closedWith).toBe(4000)
+    expect(closed).toMatchObject([{ fault: { code: 'not-understood' }, final: false }])
+  }
+})

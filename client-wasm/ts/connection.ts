@@ -23,6 +23,9 @@ import type {
 /** The WebSocket subprotocol. */
 export const SUBPROTOCOL = 'indelible.v1'
 
+/** The state of a socket that has ended. */
+const CLOSED = 3
+
 const DELAY_MIN_MS = 250
 const DELAY_MAX_MS = 30_000
 /** Attempts in a row that reach nobody before it is asked why. */
@@ -39,6 +42,7 @@ const STABLE_MS = 5_000
 
 const CLOSE_NORMAL = 1000
 const CLOSE_GOING_AWAY = 1001
+const CLOSE_ABNORMAL = 1006
 const CLOSE_GIVEN_UP = 4000
 /** The server does not accept the token. */
 const CLOSE_UNAUTHORIZED = 4401
@@ -54,6 +58,17 @@ const MUTE: Fault = {
   code: 'silent',
   message:
     'the connection opens, but the server says nothing through it: something on the way may not pass on what is sent',
+}
+
+const CUT: Fault = {
+  code: 'silent',
+  message:
+    'the connection opens, but is closed before the server says anything: something on the way may cut it',
+}
+
+const GARBLED: Fault = {
+  code: 'not-understood',
+  message: 'this client could not read what the server sent: it may be of another version',
 }
 
 /** Whom a connection serves. */
@@ -219,6 +234,11 @@ export class Connection {
     this.#lost(why)
   }
 
+  /** What came is nothing that a server of our version says: gives the socket up, and says so. */
+  refuse(reason: string): void {
+    this.restart(reason, this.#welcomedAt === null ? foreign(this.#url) : GARBLED)
+  }
+
   /** Gives a good socket up for another one, at once. */
   renew(): void {
     if (!this.#running) return
@@ -361,18 +381,23 @@ export class Connection {
       if (attempt !== this.#attempt) return
       this.#pulse.heard()
       if (event.data instanceof ArrayBuffer) this.#sink.onFrame(new Uint8Array(event.data))
-      else this.restart('not a binary frame')
+      else this.refuse('not a binary frame')
     })
-    socket.addEventListener('close', event => {
+    const end = (event: { code: number; reason: string }): void => {
       if (attempt !== this.#attempt) return
       if (!opened) void this.#explain()
-      this.#closed(event)
+      this.#closed(event, opened)
+    }
+    socket.addEventListener('close', end)
+    // Mostly a close event follows in the same task and says more. None does where the rules of a
+    // page forbid the connection.
+    socket.addEventListener('error', () => {
+      if (socket.readyState === CLOSED) setTimeout(end, 0, { code: CLOSE_ABNORMAL, reason: '' })
     })
-    // A close event follows and says more; without a listener, `ws` would throw.
-    socket.addEventListener('error', () => undefined)
   }
 
-  #closed(event: { code: number; reason: string }): void {
+  #closed(event: { code: number; reason: string }, opened: boolean): void {
+    const cut = opened && this.#welcomedAt === null ? CUT : null
     // An answer of the token's callback that is still to come is for the connection that ended.
     this.#attempt += 1
     this.#socket = null
@@ -388,7 +413,7 @@ export class Connection {
       return
     }
     if (event.code !== CLOSE_UNAUTHORIZED) {
-      this.#lost(closing(event.code))
+      this.#lost(closing(event.code) ?? cut)
       return
     }
     const refusal = unauthorized(event.reason)
@@ -487,6 +512,13 @@ function fault(code: string, message: string, cause?: unknown): Fault {
 function unauthorized(reason: string): Fault {
   const why = reason === '' ? '' : `: ${reason}`
   return fault('unauthorized', `the server does not accept the token, or not any more${why}`)
+}
+
+function foreign(url: string): Fault {
+  return fault(
+    'not-indelible',
+    `what answers at ${url} is not an Indelible server, or speaks another version of its protocol`,
+  )
 }
 
 /** What the server means by closing, for people; its own reason is for its log. */

@@ -82,7 +82,7 @@ export async function diagnose(url: string): Promise<Fault | null> {
         ? fault('no-network', 'this device has no network connection')
         : fault(
             'unreachable',
-            `nothing answers at ${origin}: the server may not be running, the address may be wrong, or something on the way may block it`,
+            `nothing answers at ${origin}: the server may not be running, the address may be wrong, or something on the way or a rule of the page (Content-Security-Policy) may block it`,
           )
   }
 }

@@ -75,7 +75,7 @@ export const en = {
   'trouble.no-upgrade':
     'The server answers, but live connections to it fail: a proxy or filter on the way may not let them pass.',
   'trouble.going-away': 'The server is stopping or starting again.',
-  'trouble.not-understood': 'The server could not read what this page sent.',
+  'trouble.not-understood': 'This page and the server do not understand each other.',
   'trouble.rights-changed': 'What you may read and edit has changed.',
   'trouble.token': 'No new token could be had. Without one the connection ends.',
   'trouble.wasm': 'A part of this page could not be loaded. Reload it to try again.',
@@ -330,7 +330,7 @@ export const fr: Readonly<Record<Text, string>> = {
   'trouble.no-upgrade':
     'Le serveur répond, mais les connexions en direct échouent : un proxy ou un filtre ne les laisse peut-être pas passer.',
   'trouble.going-away': 'Le serveur s’arrête ou redémarre.',
-  'trouble.not-understood': 'Le serveur n’a pas pu lire ce que cette page a envoyé.',
+  'trouble.not-understood': 'Cette page et le serveur ne se comprennent pas.',
   'trouble.rights-changed': 'Ce que vous pouvez lire et modifier a changé.',
   'trouble.token': 'Aucun nouveau jeton n’a pu être obtenu. Sans lui, la connexion prend fin.',
   'trouble.wasm': 'Une partie de cette page n’a pas pu être chargée. Rechargez-la pour réessayer.',
