@@ -3,8 +3,9 @@
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { IndelibleClient } from './index.js'
+import { IndelibleClient, type TextElement } from './index.js'
 import { TestServer } from './testing/server.js'
+import { Box } from './testing/typing.js'
 import type { Dropped } from './types.js'
 
 interface Member {
@@ -92,5 +93,45 @@ test('a kind whose name is none fails by itself, whenever it is asked for', asyn
   for (const collection of [early, late]) {
     await expect(collection.ready()).rejects.toMatchObject({ code: 'name' })
     expect(collection.status).toMatchObject({ error: { code: 'name' } })
+  }
+})
+
+test('what is bound is a text box, at a pointer', async () => {
+  const entity = client.entity<Member>('team/jane')
+  await entity.ready()
+  const wrong: readonly [unknown, string][] = [
+    [null, 'not null'],
+    [undefined, 'not undefined'],
+    ['#bio', 'not string'],
+    [{}, 'not object'],
+    [{ tagName: 'DIV', addEventListener: () => undefined }, 'not <div>'],
+    [{ tagName: 'SELECT', value: 'x', addEventListener: () => undefined }, 'not <select>'],
+  ]
+  for (const [element, says] of wrong) {
+    expect(() => entity.bindText('/bio', element as TextElement)).toThrow(
+      expect.objectContaining({ code: 'argument', message: expect.stringContaining(says) }),
+    )
+  }
+  for (const pointer of ['bio', '/a~2', '/a~']) {
+    const named = { code: 'name', message: expect.stringContaining(JSON.stringify(pointer)) }
+    const refused = expect.objectContaining(named)
+    expect(() => entity.bindText(pointer, new Box().element)).toThrow(refused)
+    expect(() => entity.splice(pointer, { index: 0, remove: 0, insert: 'x' })).toThrow(refused)
+  }
+})
+
+test('listeners and recipes are functions, and are refused where they are given', async () => {
+  const entity = client.entity<Member>('team/jane')
+  await entity.ready()
+  const refused = expect.objectContaining({ code: 'argument' })
+  for (const junk of JUNK) {
+    const listener = junk as () => void
+    expect(() => client.subscribe(listener)).toThrow(refused)
+    expect(() => entity.subscribe(listener)).toThrow(refused)
+    expect(() => entity.subscribeStatus(listener)).toThrow(refused)
+    expect(() => entity.subscribeConflicts(listener)).toThrow(refused)
+    expect(() => entity.change(listener)).toThrow(refused)
+    expect(() => client.collection('team').subscribe(listener)).toThrow(refused)
+    expect(() => client.collection('team').subscribeStatus(listener)).toThrow(refused)
   }
 })

@@ -11,7 +11,7 @@
 
 import type { Located } from './core.js'
 import type { Entity } from './entity.js'
-import { IndelibleError } from './errors.js'
+import { assertPointer, IndelibleError } from './errors.js'
 import {
   applySplices,
   mapSpan,
@@ -61,8 +61,25 @@ export function bindText<T extends object>(
   pointer: string,
   options: BindTextOptions = {},
 ): Unsubscribe {
+  assertElement(element)
+  assertPointer(pointer)
   const binding = new Binding(element as TextBox, entity as unknown as Entity, pointer, options)
   return () => binding.end()
+}
+
+/** A page that looks an element up too early has `null`. */
+function assertElement(given: unknown): void {
+  const { tagName, value } = (given ?? {}) as Partial<TextElement>
+  const isBox = /^(textarea|input)$/i.test(String(tagName))
+  if (isBox && typeof value === 'string') return
+  const found =
+    typeof tagName === 'string'
+      ? `<${tagName.toLowerCase()}>`
+      : given === null
+        ? 'null'
+        : typeof given
+  const message = `what is bound must be a <textarea> or an <input type="text">, not ${found}`
+  throw new IndelibleError('argument', message)
 }
 
 const WAYS: { readonly [inputType: string]: 'undo' | 'redo' } = {

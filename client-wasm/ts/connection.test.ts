@@ -203,15 +203,28 @@ test('a fresh token that cannot be had is told, and asked for again', async () =
 })
 
 test('a callback that gives no token is an error, and null is not', async () => {
-  const wrong: readonly unknown[] = [undefined, '', 7, {}, false]
-  const given = [...wrong.slice(1), Promise.resolve(undefined)]
-  for (const source of [...wrong.map(one => () => one), ...given]) {
+  const wrong: readonly [unknown, string][] = [
+    ['', 'an empty string'],
+    [7, 'a number'],
+    [{}, 'an object'],
+    [false, 'a boolean'],
+  ]
+  const sources: [unknown, string][] = [
+    [() => undefined, 'the token callback gave undefined; it has to give'],
+    [() => Promise.resolve(undefined), 'the token callback gave undefined; it has to give'],
+    [Promise.resolve('secret'), 'the option token is a Promise; it has to be'],
+  ]
+  for (const [given, what] of wrong) {
+    sources.push([() => given, `the token callback gave ${what}; it has to give`])
+    sources.push([given, `the option token is ${what}; it has to be`])
+  }
+  for (const [source, says] of sources) {
     FakeSocket.all = []
     const log = connect(source as TokenSource)
     await vi.advanceTimersByTimeAsync(50)
     expect(FakeSocket.all).toHaveLength(0)
     expect(log.closed[0]?.fault?.code).toBe('token')
-    expect(log.closed[0]?.fault?.message).toMatch(/the token callback gave .+; it has to give/)
+    expect(log.closed[0]?.fault?.message).toContain(says)
     log.connection.stop()
   }
   const log = connect(async () => null)

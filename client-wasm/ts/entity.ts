@@ -10,7 +10,7 @@ import { type BindTextOptions, bindText, type TextElement } from './bind-text.js
 import { type Conflict, type ConflictListener, Conflicts } from './conflicts.js'
 import type { Core, CoreEvent, Located } from './core.js'
 import { produce } from './draft.js'
-import { assertText, IndelibleError, PolicyError } from './errors.js'
+import { assertFunction, assertPointer, IndelibleError, PolicyError } from './errors.js'
 import { JsonError, toJson } from './json.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import { locate } from './locate.js'
@@ -163,6 +163,7 @@ export class Entity<T extends object = JsonObject> {
    * @throws PolicyError like `merge`.
    */
   change(recipe: (draft: Draft<T>) => void, options?: MergeOptions<T>): MergeResult {
+    assertFunction(recipe, 'a recipe')
     const from = options?.base ?? this.value
     if (from === undefined) throw this.#notReady()
     const body = produce(from, recipe as (draft: object) => void)
@@ -181,7 +182,7 @@ export class Entity<T extends object = JsonObject> {
   splice(pointer: string, splice: Splice, options: { readonly base?: T } = {}): MergeResult {
     return this.#write(core => {
       const base = options.base === undefined ? undefined : this.#revision(options.base)
-      assertText(pointer, 'a pointer')
+      assertPointer(pointer)
       assertSplice(splice, pointer)
       return core.splice({ entity: this.name, pointer, splice, base })
     })
@@ -291,7 +292,7 @@ export class Entity<T extends object = JsonObject> {
 
   /** @internal Where a pointer points in the value; `null` when nothing is known of it. */
   locate(pointer: string): Located | null {
-    assertText(pointer, 'a pointer')
+    assertPointer(pointer)
     if (this.#value === undefined || this.#ended !== null) return null
     if (this.#mode === 'replica') return this.#host.core?.locate(this.name, pointer) ?? null
     return locate(this.#value, pointer)

@@ -3,6 +3,7 @@
  * listener that edits sees its edit at once, and no listener hears of things the wrong way round.
  */
 
+import { assertFunction } from './errors.js'
 import type { Unsubscribe } from './types.js'
 
 /** What is still to be told, for one client. */
@@ -31,6 +32,7 @@ export class Listeners<Arguments extends readonly unknown[]> {
   readonly #listeners = new Set<(...args: Arguments) => void>()
 
   add(listener: (...args: Arguments) => void): Unsubscribe {
+    assertFunction(listener, 'a listener')
     // A function of its own for each subscription: the same listener may subscribe twice.
     const own = (...args: Arguments): void => listener(...args)
     this.#listeners.add(own)

@@ -8,7 +8,7 @@ const ANSWER_MS = 60_000
 /**
  * The token to present; `null`: none, on purpose.
  *
- * Throws what the callback throws, and a `TypeError` when it gives neither a string nor `null`: a
+ * Throws what the callback throws, and a `TypeError` when it or the option is neither a string nor `null`: a
  * forgotten `return` or an expired login must not make somebody anonymous. Throws, too, when the callback gives nothing in time.
  */
 export async function askForToken(
@@ -18,10 +18,20 @@ export async function askForToken(
   const given: unknown =
     typeof source === 'function' ? await inTime(source(reason)) : (source ?? null)
   if (given === null || (typeof given === 'string' && given !== '')) return given
-  const what = given === '' ? 'an empty string' : given === undefined ? 'undefined' : typeof given
+  const what = named(given)
   throw new TypeError(
-    `the token callback gave ${what}; it has to give a token, or null to be anonymous on purpose`,
+    typeof source === 'function'
+      ? `the token callback gave ${what}; it has to give a token, or null to be anonymous on purpose`
+      : `the option token is ${what}; it has to be a token, a callback that gives one, or null to be anonymous on purpose`,
   )
+}
+
+function named(given: unknown): string {
+  if (given === undefined) return 'undefined'
+  if (given === '') return 'an empty string'
+  if (given instanceof Promise) return 'a Promise'
+  const type = typeof given
+  return type === 'object' ? 'an object' : `a ${type}`
 }
 
 async function inTime<T>(answer: T | Promise<T>): Promise<T> {
