@@ -155,7 +155,8 @@ fn is_date_time(text: &str) -> bool {
 fn is_hostname(rules: Rules, text: &str) -> bool {
     match rules {
         Rules::V1 => hostname::is_ascii(text),
-        _ => hostname::is_hostname(text),
+        Rules::V2 => hostname::is_hostname(text),
+        _ => hostname::is_hostname(text) && hostname::has_normal_labels(text),
     }
 }
 

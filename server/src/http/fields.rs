@@ -4,6 +4,8 @@
 //! Invariant: a field that changes what a request means is either understood or refused. What may
 //! be ignored by its definition is (`Accept`, `Range` of a read, unknown preferences).
 
+use std::net::Ipv6Addr;
+
 use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
@@ -100,9 +102,18 @@ fn is_host(value: &HeaderValue) -> bool {
         return false;
     };
     let text = authority.as_str();
+    let host = authority.host();
+    let address = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_literal = address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    if host.contains(['[', ']']) && !is_literal {
+        return false;
+    }
     let after = text.strip_prefix(authority.host()).unwrap_or("");
     let port = after.strip_prefix(':').unwrap_or(after);
-    let is_port = port.is_empty() || port.parse::<u16>().is_ok();
+    let is_digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = is_digits && (port.is_empty() || port.parse::<u16>().is_ok());
     // A comma is what two fields become where they are joined.
     !text.contains(['@', ',']) && !authority.host().is_empty() && is_port
 }

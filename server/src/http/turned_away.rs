@@ -18,6 +18,7 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use super::App;
+use super::fields;
 use super::problem::Noted;
 use crate::origin::Origin;
 
@@ -63,6 +64,17 @@ impl TurnedAway {
             tracing::warn!(
                 "a request for /sync was refused: {fault}; if a proxy stands before the server, it has \
                  to pass WebSocket upgrades"
+            );
+        }
+    }
+
+    /// A WebSocket handshake came to an address that takes none.
+    fn elsewhere(&self, asked: &Asked) {
+        let path: String = asked.path.chars().take(QUOTED_CHARS_MAX).collect();
+        if self.is_due(&format!("handshake {path}")) {
+            tracing::warn!(
+                path,
+                "a WebSocket handshake was refused: its address is /sync, without parameters"
             );
         }
     }
@@ -122,8 +134,17 @@ pub(super) async fn note(State(app): State<App>, request: Request, next: Next) -
         path: request.uri().path().to_owned(),
         peer: peer.map(|ConnectInfo(peer)| peer.ip()),
     };
+    let headers = request.headers();
+    let is_handshake = fields::list(headers, &header::UPGRADE)
+        .iter()
+        .any(|protocol| protocol.eq_ignore_ascii_case("websocket"));
+    // Of what comes to the right address, more is said where it is looked at.
+    let is_sync = asked.path == "/sync" && request.uri().query().is_none();
     let response = next.run(request).await;
     let status = response.status();
+    if is_handshake && !is_sync && status.is_client_error() {
+        app.turned_away.elsewhere(&asked);
+    }
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
         && let Some(noted) = response.extensions().get::<Noted>()
         // Of origins, more is said where they are looked at.

@@ -338,6 +338,13 @@ async fn keys_and_hosts_are_checked() {
         ("Host", &["Host: me@site.example"]),
         ("Host", &["Host: site.example/path"]),
         ("Host", &["Host: site.example:port"]),
+        ("Host", &["Host: site.example:+80"]),
+        ("Host", &["Host: []"]),
+        ("Host", &["Host: [zz]"]),
+        ("Host", &["Host: [1:2]:80"]),
+        ("Host", &["Host: [1.2.3.4]"]),
+        ("Host", &["Host: [fe80::1%25eth0]"]),
+        ("Host", &["Host: a[b]"]),
     ] {
         let without: &[&str] = if without.is_empty() { &[] } else { &[without] };
         assert_eq!(
@@ -399,15 +406,23 @@ async fn the_log_says_who_gets_no_connection_and_why() {
         assert_eq!(status(to, &["Upgrade"], &[]).await, "426");
     }
     assert_eq!(status(to, &[], &["Origin: null"]).await, "403");
+    for (path, code) in [("/nope", "404"), ("/nope", "404"), ("/sync?t=1", "400")] {
+        let request = handshake(to, &[], &[]).replace("/sync", path);
+        let (_, head) = ask(to, &request).await;
+        assert!(head.starts_with(&format!("http/1.1 {code} ")), "{head}");
+    }
     let logged = log.take();
     let warnings: Vec<&str> = logged
         .lines()
         .filter(|line| line.contains("WARN"))
         .collect();
-    assert_eq!(warnings.len(), 3, "{logged}");
+    assert_eq!(warnings.len(), 5, "{logged}");
     assert!(warnings[0].contains("--allow-origin https://admin.example"));
     assert!(warnings[1].contains("a proxy"), "{logged}");
     assert!(warnings[2].contains("null"), "{logged}");
+    assert!(warnings[3].contains("its address is /sync"), "{logged}");
+    assert!(warnings[3].contains("/nope"), "{logged}");
+    assert!(warnings[4].contains("without parameters"), "{logged}");
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 //!
 //! What may stand in the Unicode form of a label follows from general categories, without
 //! normalization: letters, marks and decimal digits, and the exceptions and contextual rules of
-//! RFC 5892. The tables are our own and small, so that a page does not load those of Unicode.
+//! RFC 5892. The tables are our own and small, so that a page does not load those of Unicode. A
+//! server has those, and finds as well what is not normalized (RFC 5891, section 4.2.1), what stands
+//! for another letter, and what breaks the Bidi rule (RFC 5893).
 
 /// Combining marks as pairs of the first and the last one. What is not assigned between two of them
 /// counts as one.
@@ -118,6 +120,26 @@ pub(super) fn is_hostname(text: &str) -> bool {
         })
 }
 
+/// Whether the Unicode form of each A-label is as normalization leaves it (UTS 46).
+#[cfg(feature = "whole-entity")]
+pub(super) fn has_normal_labels(text: &str) -> bool {
+    use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
+    let is_normal = |label: &str| {
+        let (_, checked) =
+            Uts46::new().to_unicode(label.as_bytes(), AsciiDenyList::STD3, Hyphens::Check);
+        checked.is_ok()
+    };
+    let text = text.to_ascii_lowercase();
+    let mut labels = text.split('.').filter(|label| label.starts_with("xn--"));
+    labels.all(is_normal)
+}
+
+/// A page leaves that to the server.
+#[cfg(not(feature = "whole-entity"))]
+pub(super) fn has_normal_labels(_: &str) -> bool {
+    true
+}
+
 /// What a text of Punycode stands for (RFC 3492, section 6.2).
 fn decode(text: &str) -> Option<Vec<char>> {
     const BASE: u32 = 36;
@@ -209,7 +231,13 @@ fn is_letter(letter: char) -> bool {
     let compatible = COMPATIBLE
         .iter()
         .any(|(first, last)| (*first..=*last).contains(&letter));
-    letter.is_alphanumeric() && !letter.is_uppercase() && !compatible
+    // Of Cherokee, the capital letters are the ones that stand for themselves.
+    let is_stable = match letter {
+        '\u{13a0}'..='\u{13f5}' => true,
+        '\u{13f8}'..='\u{13fd}' | '\u{ab70}'..='\u{abbf}' => false,
+        letter => !letter.is_uppercase(),
+    };
+    letter.is_alphanumeric() && is_stable && !compatible
 }
 
 fn is_mark(letter: char) -> bool {
@@ -285,6 +313,38 @@ mod tests {
             "r3---sn-apo3qvuoxuxbt-j5pe",
         ];
         assert_eq!(told(&good), good);
+    }
+
+    /// By the list of an independent library (Python's `idna` 3).
+    #[test]
+    #[cfg(feature = "whole-entity")]
+    fn labels_are_normalized() {
+        for good in [
+            "xn--58d",
+            "xn--a-28h",
+            "xn--ab-y8l",
+            "xn--bcher-kva",
+            "xn--4gbwdl",
+            "A.xn--p1ai",
+        ] {
+            assert!(is_hostname(good) && has_normal_labels(good), "{good}");
+        }
+        for bad in [
+            "xn--0fa",
+            "xn--kha",
+            "xn--dqa",
+            "xn--nra",
+            "xn--a-xbb",
+            "xn--lqg",
+            "xn--y3b",
+            "xn--a-0hc",
+            "xn--8hb",
+            "xn--4xa76h",
+            "a.xn--0fa.de",
+            "XN--0FA",
+        ] {
+            assert!(!(is_hostname(bad) && has_normal_labels(bad)), "{bad}");
+        }
     }
 
     #[test]
