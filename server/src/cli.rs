@@ -6,6 +6,7 @@
 
 mod blame;
 mod export;
+mod gone;
 mod greeting;
 mod history;
 mod names;

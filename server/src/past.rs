@@ -6,21 +6,24 @@
 //! a ledger's changes were allowed is told by checking a bundle, not here.
 //! Must never know: how anything is shown, who may see it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod fields;
+
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::history::words::{self, Telling, What};
 use indelible_engine::history::{
-    self, Blame, Derived, FindError, InMemory, Kept, Place, Point, ReachError, Record, State,
-    is_sequential,
+    self, Blame, Derived, FindError, InMemory, Kept, Later, Place, Point, ReachError, Record,
+    State, is_sequential,
 };
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::{Chain, ChainError, Entry, EntryKind};
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{NodeName, Policy, PolicyBook, PolicySource};
+use indelible_engine::policy::{Policy, PolicyBook, PolicySource};
 
+pub(crate) use self::fields::Known;
 use crate::known_policies;
 use crate::storage::{self, Store, StoreError, Stored};
 
@@ -196,46 +199,18 @@ impl Past {
         self.records.iter()
     }
 
-    /// The policies that entries of the log name.
-    fn named_policies(&self) -> impl Iterator<Item = Arc<Policy>> {
-        let hashes: BTreeSet<Hash> = self.records().map(|record| record.policy_hash).collect();
-        hashes
-            .into_iter()
-            .filter_map(|hash| self.policies.policy(hash))
-    }
-
-    /// Whether there ever was such a place: one of the schemas declares it, and each item or map
-    /// entry on the way to it was there.
-    pub(crate) fn knows(&self, field: &Pointer) -> bool {
-        let touched = || {
-            let effects = self.records().flat_map(|record| &record.effects);
-            let mut pointers = effects.map(|effect| &effect.pointer);
-            pointers.any(|pointer| pointer.contains(field) || field.contains(pointer))
-        };
-        // Items, elements and map entries are there only once an entry has made them.
-        let is_fixed = |policy: &Policy, node| {
-            let mut nodes = std::iter::successors(Some(node), |id| policy.node(*id).parent);
-            nodes.all(|id| matches!(policy.node(id).name, NodeName::Root | NodeName::Property(_)))
-        };
-        self.named_policies().any(|policy| {
-            let found = policy.find(field);
-            found.is_some_and(|node| is_fixed(&policy, node) || touched())
-        })
-    }
-
-    /// The fields that the schemas declare outside of items and maps, and all that entries changed.
-    pub(crate) fn fields(&self) -> BTreeSet<String> {
-        let effects = self.records().flat_map(|record| &record.effects);
-        let mut fields: BTreeSet<String> = effects
-            .map(|effect| effect.pointer.to_string())
-            .filter(|text| !text.is_empty())
-            .collect();
-        for policy in self.named_policies() {
-            for node in policy.declared_below(policy.root()) {
-                fields.insert(policy.place(node).to_string());
+    /// The policies that entries of the log name, the latest first.
+    fn named_policies(&self) -> Vec<Arc<Policy>> {
+        let mut hashes: Vec<Hash> = Vec::new();
+        for record in self.records.iter().rev() {
+            if !hashes.contains(&record.policy_hash) {
+                hashes.push(record.policy_hash);
             }
         }
-        fields
+        let found = hashes.into_iter();
+        found
+            .filter_map(|hash| self.policies.policy(hash))
+            .collect()
     }
 
     /// The record at a place that [`Self::find`] gave.
@@ -286,6 +261,20 @@ impl Past {
     ) -> Result<Vec<(Place, Pointer)>, PastError> {
         let records = self.records().take_while(|record| record.place() <= place);
         self.reach(|past| Ok(history::former_names(records, past.policies, field)?))
+    }
+
+    /// Where what a place held went to, by the entry at `place`, as changes of the schema took it
+    /// there; `None` where none did.
+    ///
+    /// # Errors
+    /// [`PastError`] when a policy is not known.
+    pub(crate) fn later_name(
+        &self,
+        place: Place,
+        field: &Pointer,
+    ) -> Result<Option<(Place, Later)>, PastError> {
+        let records = self.records().take_while(|record| record.place() <= place);
+        self.reach(|past| Ok(history::later_name(records, past.policies, field)?))
     }
 
     /// What each of these records changed, in words, as far as they have the log's effects; a

@@ -18,7 +18,7 @@ pub use self::losses::Loss;
 use self::losses::Losses;
 use self::runs::Runs;
 pub(super) use self::turn::Turn;
-pub use self::turn::former_names;
+pub use self::turn::{Later, former_names, later_name};
 use super::apply::Misfit;
 use super::record::Record;
 use crate::effects::{Effect, EffectChange};

@@ -143,7 +143,9 @@ pub mod words;
 
 pub use apply::{Misfit, apply, undo};
 pub use archive::{Archive, InMemory};
-pub use blame::{Blame, Blamed, Credit, CreditedRun, Former, Loss, former_names};
+pub use blame::{
+    Blame, Blamed, Credit, CreditedRun, Former, Later, Loss, former_names, later_name,
+};
 pub use checkpoint::Checkpoints;
 pub use derived::{Derived, Kept, is_sequential};
 pub use had::Had;

@@ -6,15 +6,19 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indelible_engine::history::{
-    Blamed, Contender, Credit, CreditedRun, Former, Loss, Point, State,
+    Blamed, Contender, Credit, CreditedRun, Former, Loss, Place, Point, State,
 };
+use indelible_engine::ledger::EntryKind;
+use indelible_engine::lifecycle::Presence;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Presented, Shape};
 use serde_json::{Value, json};
 
+use super::gone::Gone;
 use super::history::{EntityPlace, POINTS, place};
 use super::names;
 use super::tables::{self, Table};
+use crate::past::Past;
 
 /// Runs of one text or list that are shown; those of a field that was asked for are shown all.
 const RUNS_SHOWN_MAX: usize = 12;
@@ -76,24 +80,48 @@ impl Blame {
         let (state, blame) = (past.state(at)?, past.blame(at)?);
         let losses = blame.losses();
         let mut told = told(&state, blame.fields(), &losses);
-        let later = self.field.as_ref().and_then(|field| later(&told, field));
         told.retain(|told| {
             let asked = self.field.as_ref();
             let asked = asked.is_none_or(|field| field.contains(&told.pointer));
             asked && !(self.races && told.losses.is_empty())
         });
+        let deleted = deletion(&past, at, &state);
+        let root = Pointer::root();
+        let gone = match told.is_empty() && !self.races {
+            true => Gone::of(&past, at, self.field.as_ref().unwrap_or(&root))?,
+            false => None,
+        };
         if self.json {
-            for told in &told {
-                super::print(&tables::json(&object(told).to_string()))?;
+            let mut objects: Vec<Value> = told.iter().map(object).collect();
+            let field = self.field.as_ref();
+            objects.extend(
+                gone.iter()
+                    .zip(field)
+                    .map(|(gone, field)| gone.object(field)),
+            );
+            for mut object in objects {
+                if let Some(by) = &deleted {
+                    object["deleted"] = credit(by);
+                }
+                super::print(&tables::json(&object.to_string()))?;
             }
             return Ok(ExitCode::SUCCESS);
         }
+        if let Some(by) = &deleted {
+            let (author, time) = (tables::plain(&by.author), tables::time(by.at));
+            let entry = place((by.epoch, by.seq));
+            super::print(&format!(
+                "{} is deleted: {author} deleted it in {entry} ({time})",
+                self.place.entity
+            ))?;
+        }
         if told.is_empty() {
-            let nothing = match (self.races, &self.field, later) {
+            let nothing = match (self.races, &self.field, gone) {
                 (true, ..) => "no field was written by several at the same time".to_owned(),
-                (false, Some(_), Some(later)) => later,
+                (false, Some(field), Some(gone)) => gone.sentence(field, "that field"),
+                (false, None, Some(gone)) => gone.sentence(&root, "any field"),
                 (false, Some(_), None) => "nobody has set that field".to_owned(),
-                (false, None, _) => "nobody has set any field".to_owned(),
+                (false, None, None) => "nobody has set any field".to_owned(),
             };
             return super::print(&nothing)
                 .map(|()| ExitCode::SUCCESS)
@@ -121,19 +149,12 @@ impl Blame {
     }
 }
 
-/// That what was in a field has another name since, if it has.
-fn later(told: &[Told<'_>], field: &Pointer) -> Option<String> {
-    let blamed = told.iter().filter_map(|told| told.blamed.as_ref());
-    let mut formers = blamed.flat_map(|blamed| {
-        let formerly = blamed.formerly.iter();
-        formerly.map(move |former| (&blamed.pointer, former))
-    });
-    let (now, former) = formers.find(|(_, former)| field.contains(&former.pointer))?;
-    let entry = place((former.until.epoch, former.until.seq));
-    Some(format!(
-        "nobody has set that field under this name; {now} was {} until {entry}",
-        former.pointer
-    ))
+/// The entry that deleted the entity, where it is deleted.
+fn deletion(past: &Past, at: Place, state: &State) -> Option<Credit> {
+    let upto = past.records().take_while(|record| record.place() <= at);
+    let deletions = upto.filter(|record| record.kind == EntryKind::Deleted);
+    let last = deletions.last()?;
+    (state.presence() == Presence::Deleted).then(|| Credit::of(last))
 }
 
 /// Every field with its losses; those of an item's place or deletion, which are no fields, after it.
@@ -351,7 +372,7 @@ fn object(told: &Told<'_>) -> Value {
     object
 }
 
-fn credit(by: &Credit) -> Value {
+pub(super) fn credit(by: &Credit) -> Value {
     json!({ "by": by.author, "at": by.at.to_rfc3339(), "epoch": by.epoch.0, "seq": by.seq.0 })
 }
 

@@ -9,7 +9,7 @@ use indelible_engine::pointer::Pointer;
 
 use super::tables;
 use crate::known_policies;
-use crate::past::{Past, PastError};
+use crate::past::{Known, Past, PastError};
 use crate::storage::{Head, Scope, Store};
 
 /// How many near names a message gives.
@@ -77,15 +77,32 @@ pub(super) fn check_author(past: &Past, id: &str) -> Result<(), UnknownName> {
     Err(UnknownName::new(what, id, &known))
 }
 
-/// Refuses a field that no schema of this log declares, and what lies in an item that there never
-/// was.
+/// Refuses a field that no schema of this log declares, what lies in an item that there never was,
+/// and what lies in a value that has no fields in it.
 pub(super) fn check_field(past: &Past, field: &Pointer) -> Result<(), UnknownName> {
-    if past.knows(field) {
-        return Ok(());
-    }
     let text = field.to_string();
-    let what = format!("there never was a field {}", tables::plain(&text));
-    Err(UnknownName::new(what, &text, &past.fields()))
+    let plain = tables::plain(&text);
+    match past.knows(field) {
+        Known::Field => Ok(()),
+        Known::Within(whole, why) => {
+            let whole = whole.to_string();
+            let shown = tables::plain(&whole);
+            Err(UnknownName {
+                what: format!("{plain} is no field of its own: {shown} {why}"),
+                near: vec![shown],
+            })
+        }
+        Known::Never => {
+            let what = format!("there never was a field {plain}");
+            let near = past.nearest_fields(field);
+            if near.is_empty() {
+                return Err(UnknownName::new(what, &text, &past.fields()));
+            }
+            let near = near.iter().take(NAMED_MAX);
+            let near = near.map(|near| tables::plain(&near.to_string())).collect();
+            Err(UnknownName { what, near })
+        }
+    }
 }
 
 /// The error for an entity that the store does not have.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indelible_engine::effects::json_patch;
 use indelible_engine::history::words::differences;
-use indelible_engine::history::{Place, Point};
+use indelible_engine::history::{Place, Point, State};
 use indelible_engine::lifecycle::Presence;
 use serde_json::{Value, json};
 
@@ -105,8 +105,7 @@ impl Diff {
         let places = (past.find(&self.from)?, past.find(&self.to)?);
         let (before, after) = (past.state(places.0)?, past.state(places.1)?);
         if self.json {
-            let patch = json_patch(after.policy(), &before.presented(), &after.presented());
-            return print_value(&serde_json::to_value(patch)?);
+            return print_value(&patch(&before, &after)?);
         }
         let mut table = Table::new(&["", "ENTRY", "TIME (UTC)", "BY"]).uncut(&[0, 1, 2]);
         for (word, state, at) in [("from", &before, places.0), ("to", &after, places.1)] {
@@ -121,12 +120,37 @@ impl Diff {
         for telling in differences(after.policy(), before.value(), after.value()) {
             told.note(0, &sentence(&telling));
         }
+        match (before.presence(), after.presence()) {
+            (Presence::Deleted, Presence::Deleted) => {}
+            (_, Presence::Deleted) => {
+                told.note(0, &format!("{} was deleted", self.place.entity));
+            }
+            (Presence::Deleted, _) => {
+                told.note(0, &format!("{} was brought back", self.place.entity));
+            }
+            _ => {}
+        }
         if told.is_empty() {
             told.note(0, "nothing differs");
         }
         told.lines().try_for_each(|line| super::print(&line))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// From one state to another; an entity that is deleted is null.
+fn patch(before: &State, after: &State) -> Result<Value, serde_json::Error> {
+    let is_deleted = |state: &State| state.presence() == Presence::Deleted;
+    let value = match (is_deleted(before), is_deleted(after)) {
+        (true, true) => return Ok(json!([])),
+        (false, true) => Value::Null,
+        (true, false) => after.presented(),
+        (false, false) => {
+            let patch = json_patch(after.policy(), &before.presented(), &after.presented());
+            return serde_json::to_value(patch);
+        }
+    };
+    Ok(json!([{ "op": "replace", "path": "", "value": value }]))
 }
 
 fn end(past: &Past, word: &str, at: Place) -> Vec<String> {

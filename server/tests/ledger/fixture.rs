@@ -76,7 +76,7 @@ fn schema() -> Value {
     })
 }
 
-fn compiled(schema: &Value) -> Arc<Policy> {
+pub(crate) fn compiled(schema: &Value) -> Arc<Policy> {
     let source = SchemaSource {
         file: "team.json".to_owned(),
         text: schema.to_string(),
@@ -103,11 +103,14 @@ pub(crate) struct Filling {
 
 impl Filling {
     pub(crate) fn new(dir: &Path) -> Self {
+        Self::with(dir, policy())
+    }
+
+    pub(crate) fn with(dir: &Path, policy: Arc<Policy>) -> Self {
         let refusals = RefusalSettings {
             kept_per_principal_max: 100,
         };
         let store = RedbStore::open(dir, refusals).unwrap();
-        let policy = policy();
         keep(&store, &policy);
         Self {
             store,

@@ -7,6 +7,7 @@
 
 mod damage;
 mod fixture;
+mod gone;
 mod names;
 mod races;
 mod untouched;
@@ -338,7 +339,7 @@ from  1:0    2026-03-02 09:02:02  system
 to    1:2    2026-03-02 09:05:05  alice
       (it was deleted)
 
-Name set to “Joe”
+Name set to “Joe”\nteam/joe was deleted
 ";
     assert_eq!(gone, expected);
     let patch = done(

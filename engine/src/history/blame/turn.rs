@@ -168,6 +168,83 @@ pub fn former_names<'r>(
     policies: &dyn PolicySource,
     pointer: &Pointer,
 ) -> Result<Vec<(Place, Pointer)>, PastError> {
+    let mut names: Vec<(Place, Pointer)> = Vec::new();
+    for (place, turn) in turns(records, policies)?.into_iter().rev() {
+        let later = names.last().map_or(pointer, |(_, name)| name);
+        if names.is_empty() && turn.new.find(later).is_none() {
+            // A name that was given up before.
+            continue;
+        }
+        match turn.before(later) {
+            Some(before) if before != *later => names.push((place, before)),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(names)
+}
+
+/// What became of a place when a schema had no place of its own for it any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Later {
+    /// It goes on under another name.
+    Named(Pointer),
+    /// It has become a part of this field, which is kept whole.
+    Within(Pointer),
+    /// The schema took it away.
+    Gone,
+}
+
+/// What became of a place that `records`, which are the beginning of a log, gave another name or
+/// took away, with the last entry that did so. Changes of the schema that keep its name say nothing.
+///
+/// # Errors
+/// [`PastError::Policy`] when a record names a policy that is not at hand.
+pub fn later_name<'r>(
+    records: impl IntoIterator<Item = &'r Record>,
+    policies: &dyn PolicySource,
+    pointer: &Pointer,
+) -> Result<Option<(Place, Later)>, PastError> {
+    let mut later: Option<(Place, Later)> = None;
+    let mut name = pointer.clone();
+    for (place, turn) in turns(records, policies)? {
+        if turn.old.find(&name).is_none() {
+            continue;
+        }
+        let next = turn.after(&name);
+        let next = next.filter(|next| turn.new.find(next).is_some());
+        if next.as_ref() == Some(&name) {
+            continue;
+        }
+        if let Some(next) = next {
+            name = next.clone();
+            later = Some((place, Later::Named(next)));
+            continue;
+        }
+        // What it lay in may have become one value.
+        let around = std::iter::successors(name.parent(), Pointer::parent);
+        let around = around.take_while(|at| !at.is_root());
+        let mut around = around.filter_map(|at| turn.after(&at));
+        let whole = around.next().filter(|at| {
+            let node = turn.new.find(at);
+            node.is_some_and(|node| !turn.new.node(node).shape.is_container())
+        });
+        match whole {
+            Some(whole) => {
+                later = Some((place, Later::Within(whole.clone())));
+                name = whole;
+            }
+            None => return Ok(Some((place, Later::Gone))),
+        }
+    }
+    Ok(later)
+}
+
+/// The changes of the schema in the beginning of a log.
+fn turns<'r>(
+    records: impl IntoIterator<Item = &'r Record>,
+    policies: &dyn PolicySource,
+) -> Result<Vec<(Place, Turn)>, PastError> {
     let mut policy: Option<Arc<Policy>> = None;
     let mut turns = Vec::new();
     for record in records {
@@ -185,20 +262,7 @@ pub fn former_names<'r>(
             policy = Some(found);
         }
     }
-    let mut names: Vec<(Place, Pointer)> = Vec::new();
-    for (place, turn) in turns.into_iter().rev() {
-        let later = names.last().map_or(pointer, |(_, name)| name);
-        if names.is_empty() && turn.new.find(later).is_none() {
-            // A name that was given up before.
-            continue;
-        }
-        match turn.before(later) {
-            Some(before) if before != *later => names.push((place, before)),
-            Some(_) => {}
-            None => break,
-        }
-    }
-    Ok(names)
+    Ok(turns)
 }
 
 impl Node {

@@ -1,0 +1,99 @@
+//! What `indelible blame` says of a field that has no value: who removed it, or where it went.
+
+use indelible_engine::history::{Credit, Later, Place};
+use indelible_engine::ledger::EntryKind;
+use indelible_engine::pointer::Pointer;
+use serde_json::{Value, json};
+
+use super::blame::credit;
+use super::history::place;
+use super::tables;
+use crate::past::{Past, PastError};
+
+/// Why nothing is at a field.
+#[derive(Debug)]
+pub(super) enum Gone {
+    /// An entry removed this.
+    Removed(Pointer, Credit),
+    /// A change of the schema removed this.
+    Migrated(Pointer, Credit),
+    /// It has this name since.
+    Renamed(Pointer, Credit),
+    /// It is a part of this value since.
+    Within(Pointer, Credit),
+    /// The schema does not have it any more.
+    Dropped(Credit),
+}
+
+impl Gone {
+    /// Why nothing is at a field after the entry at `place`; `None` where nothing ever was.
+    pub(super) fn of(past: &Past, at: Place, field: &Pointer) -> Result<Option<Self>, PastError> {
+        let by = |at: Place| past.record(at).map(Credit::of);
+        let removal = past.removal(at, field)?;
+        let later = past.later_name(at, field)?;
+        let removed = removal.as_ref().map(|(record, _)| record.place());
+        if let Some((at, later)) = later.filter(|(at, _)| Some(*at) >= removed) {
+            return Ok(by(at).map(|by| match later {
+                Later::Named(name) => Self::Renamed(name, by),
+                Later::Within(whole) => Self::Within(whole, by),
+                Later::Gone => Self::Dropped(by),
+            }));
+        }
+        Ok(removal.map(|(record, pointer)| match record.kind {
+            EntryKind::Policy => Self::Migrated(pointer, Credit::of(record)),
+            _ => Self::Removed(pointer, Credit::of(record)),
+        }))
+    }
+
+    /// As a sentence; `what` is what was asked about.
+    pub(super) fn sentence(&self, field: &Pointer, what: &str) -> String {
+        let text = |pointer: &Pointer| tables::plain(&pointer.to_string());
+        let entry = |by: &Credit| place((by.epoch, by.seq));
+        let time = |by: &Credit| format!("{} ({})", entry(by), tables::time(by.at));
+        match self {
+            Self::Removed(removed, by) => format!(
+                "nobody has set {what} since {} removed {} in {}",
+                tables::plain(&by.author),
+                text(removed),
+                time(by)
+            ),
+            Self::Migrated(removed, by) => format!(
+                "nobody has set {what} since a change of the schema removed {} in {}",
+                text(removed),
+                time(by)
+            ),
+            Self::Renamed(name, by) => format!(
+                "nobody has set {what} under this name; {} was {} until {}",
+                text(name),
+                text(field),
+                entry(by)
+            ),
+            Self::Within(whole, by) => format!(
+                "{} has been a part of {}, which is kept as one value, since {}",
+                text(field),
+                text(whole),
+                time(by)
+            ),
+            Self::Dropped(by) => {
+                format!("the schema has had no {} since {}", text(field), time(by))
+            }
+        }
+    }
+
+    /// As one JSON object.
+    pub(super) fn object(&self, field: &Pointer) -> Value {
+        let (name, pointer, by) = match self {
+            Self::Removed(pointer, by) | Self::Migrated(pointer, by) => {
+                ("removed", Some(pointer), by)
+            }
+            Self::Renamed(pointer, by) => ("renamed", Some(pointer), by),
+            Self::Within(pointer, by) => ("within", Some(pointer), by),
+            Self::Dropped(by) => ("dropped", None, by),
+        };
+        let mut gone = credit(by);
+        if let Some(pointer) = pointer {
+            gone["pointer"] = pointer.to_string().into();
+        }
+        json!({ "pointer": field.to_string(), "value": null, name: gone })
+    }
+}
