@@ -23,7 +23,7 @@ use super::validators::{self, if_match};
 use crate::config::{IDEMPOTENCY_KEY_BYTES_MAX, PRESERVE_MAX};
 use crate::json::{self, JsonError};
 use crate::random;
-use crate::relay::{IfMatch, Merging};
+use crate::relay::{Care, IfMatch, Merging, misplaced};
 
 /// What a text in UTF-8 may begin with to say so, and JSON may not (RFC 8259, section 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -96,7 +96,7 @@ impl Replacement {
         let body = object(headers, body)?;
         // With a base, names may be those of its time: they are known where the base is.
         let policy = query.get("base").is_none().then_some(policy);
-        let remove = places(policy, "remove", query.get("remove"))?;
+        let remove = places(policy, Care::Remove, query.get("remove"))?;
         let given = |at: &&Pointer| body.pointer(&at.to_string()).is_some_and(|v| !v.is_null());
         if let Some(at) = remove.iter().find(given) {
             let detail = format!("{at} is to be removed, and the body has a value for it");
@@ -104,7 +104,7 @@ impl Replacement {
         }
         let merging = Merging {
             protected: protected(headers)?,
-            preserve: places(policy, "preserve", query.get("preserve"))?,
+            preserve: places(policy, Care::Preserve, query.get("preserve"))?,
             remove,
             base: query.get("base").map(validators::version),
             if_match: if_match(headers)?,
@@ -265,9 +265,13 @@ pub(super) fn protected(headers: &HeaderMap) -> Result<Protected, Problem> {
 /// must not cost the protection.
 fn places(
     policy: Option<&Policy>,
-    what: &str,
+    care: Care,
     text: Option<&str>,
 ) -> Result<Vec<Pointer>, Problem> {
+    let what = match care {
+        Care::Preserve => "preserve",
+        Care::Remove => "remove",
+    };
     let text = text.unwrap_or_default().trim();
     let is_stated = !text.is_empty();
     let names: Vec<String> = if text.starts_with('[') {
@@ -281,7 +285,7 @@ fn places(
         let names = names.filter(|name| !name.is_empty());
         names.map(str::to_owned).collect()
     };
-    if is_stated && names.is_empty() && !text.starts_with('[') {
+    if is_stated && names.is_empty() {
         let detail = format!("{what} names no field: name some, or leave the parameter out");
         return Err(Problem::bad_request(detail));
     }
@@ -297,12 +301,13 @@ fn places(
             })?,
             false => Pointer::root().child(name),
         };
-        if policy.is_none_or(|policy| policy.find(&at).is_some()) {
-            return Ok(at);
+        match policy.and_then(|policy| misplaced(policy, &at, care)) {
+            None => Ok(at),
+            Some(why) => {
+                let detail = format!("{what} names {name:?}, {why}");
+                Err(Problem::bad_request(detail))
+            }
         }
-        Err(Problem::bad_request(format!(
-            "{what} names {at}, which the schema does not have"
-        )))
     };
     names.iter().map(place).collect()
 }

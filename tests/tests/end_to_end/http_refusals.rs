@@ -118,6 +118,8 @@ async fn parameters_that_are_empty_are_refused_by_name() {
         "PUT /api/site?preserve=+%2C+",
         "PUT /api/site?remove=",
         "PUT /api/site?remove=,",
+        "PUT /api/site?preserve=[]",
+        "PUT /api/site?remove=[]",
         "PUT /api/site?base=",
         "PUT /api/site?base=+",
         "POST /api/page?id=",

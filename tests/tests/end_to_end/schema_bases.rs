@@ -270,3 +270,44 @@ async fn what_is_gone_can_be_preserved_and_new_items_are_named_by_index() {
         );
     }
 }
+
+#[tokio::test]
+async fn places_that_protect_nothing_are_refused() {
+    let (site, server, _, base) = changed().await;
+    let http = site.http(&server);
+    let before = http.get("/api/note/one").await;
+    let body = json!({ "labels": ["z"], "steps": [{ "id": "a", "label": "Z" }] });
+    for (place, said) in [
+        ("preserve=/labels/0", "single values"),
+        ("preserve=/steps/*/label", "can be no id of an item"),
+        ("remove=/steps/*/label", "can be no id of an item"),
+        ("preserve=/steps/a/lable", "is it /steps/a/label?"),
+        ("preserve=/plaec/city", "is it /place?"),
+        ("remove=/titel", "is it /title?"),
+        ("preserve=titel", "is it /title?"),
+        ("preserve=steps/a/label", "a pointer begins with"),
+        ("preserve=/summary/x", "/summary is kept as one value"),
+        ("preserve=[]", "names no field"),
+        ("remove=[]", "names no field"),
+    ] {
+        let path = format!("/api/note/one?{place}");
+        let answer = http.put(&path, body.clone()).await;
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert_eq!(answer.status, 400, "{place}: {answer:?}");
+        assert!(detail.contains(said), "{place}: {detail}");
+    }
+    // With a base, whose names may be others, it is known where the base is.
+    for place in ["preserve=/labels/0", "preserve=/steps/*/label"] {
+        let path = format!("/api/note/one?base={base}&{place}");
+        let answer = http.put(&path, body.clone()).await;
+        assert_eq!(answer.status, 422, "{place}: {answer:?}");
+        assert_eq!(answer.body["violations"][0]["rule"], "unknown-field");
+    }
+    let after = http.get("/api/note/one").await;
+    assert_eq!(after.header("etag"), before.header("etag"));
+    let kept = http
+        .put("/api/note/one?preserve=labels,/steps/a/label", body)
+        .await;
+    assert_eq!(kept.status, 200, "{kept:?}");
+    assert_eq!(kept.body["preserved"], json!(["/labels", "/steps/a/label"]));
+}

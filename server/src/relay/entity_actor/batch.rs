@@ -35,6 +35,7 @@ pub(super) use self::verdict::{Decided, Ending, Verdicts};
 use super::super::hub::Hub;
 use super::super::loading;
 use super::super::log::StoredLog;
+use super::super::places::{Care, misplaced};
 use super::super::writes::{IfMatch, Merging, Session, Task, Write, WriteError, Written};
 use super::PROJECTION;
 use crate::clock;
@@ -420,9 +421,11 @@ impl<'a> Batch<'a> {
             (options.preserve, options.remove) = (followed.preserve, followed.remove);
             preserved = followed.preserved;
         }
-        let places = options.preserve.iter().chain(&options.remove);
-        let unknown = places.filter(|at| self.policy.find(at).is_none());
-        let unknown: Vec<Violation> = unknown.map(no_such_field).collect();
+        let preserve = options.preserve.iter().map(|at| (at, Care::Preserve));
+        let places = preserve.chain(options.remove.iter().map(|at| (at, Care::Remove)));
+        let unknown: Vec<Violation> = places
+            .filter_map(|(at, care)| Some(no_such_field(at, misplaced(self.policy, at, care)?)))
+            .collect();
         if !unknown.is_empty() {
             return Ok(Err(unknown));
         }
@@ -576,7 +579,7 @@ impl Written {
 }
 
 /// A place to be preserved or removed that the schema does not have.
-fn no_such_field(at: &Pointer) -> Violation {
+fn no_such_field(at: &Pointer, why: String) -> Violation {
     Violation {
         change: 0,
         ops: Vec::new(),
@@ -586,7 +589,7 @@ fn no_such_field(at: &Pointer) -> Violation {
         kept: None,
         holder: None,
         bound: None,
-        message: "the schema declares no such field".to_owned(),
+        message: format!("it is to be kept or removed, {why}"),
     }
 }
 
