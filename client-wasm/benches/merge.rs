@@ -231,7 +231,7 @@ fn of(entity: &Entity) -> Base {
     Base {
         value: entity.presented(),
         heads: entity.heads(),
-        is_former: false,
+        earlier: None,
     }
 }
 

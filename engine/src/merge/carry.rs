@@ -61,7 +61,7 @@ fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
         base: base.map(|value| Base {
             value,
             heads: Vec::new(),
-            is_former: false,
+            earlier: None,
         }),
         revive: false,
         remake: false,

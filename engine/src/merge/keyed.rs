@@ -11,7 +11,7 @@ use automerge::{ObjId, ObjType, ReadDoc};
 use serde_json::{Map, Value};
 
 use super::repeats::repeats;
-use super::{Absent, Merger, Outcome, Source, Target};
+use super::{Merger, Outcome, Source, Target};
 use crate::document::{DELETED, POSITION, Row};
 use crate::genesis::make_fields;
 use crate::id::{Hash, ItemId, check_map_key};
@@ -135,7 +135,7 @@ impl Merger<'_, '_> {
             self.preserved.push(at.clone());
             return false;
         }
-        let whole = self.options.absent == Absent::Removed;
+        let whole = self.is_whole();
         if !self.options.revive
             && let Some(Some(Value::Object(base))) = base
             && repeats(body, base, whole)

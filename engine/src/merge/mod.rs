@@ -8,6 +8,7 @@
 
 mod carried;
 mod carry;
+mod earlier;
 mod empty;
 mod keyed;
 mod leaves;
@@ -16,6 +17,7 @@ mod repeats;
 mod room;
 mod splices;
 mod typed;
+mod wanted;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -35,10 +37,13 @@ use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
+pub use earlier::Earlier;
 use merged::Unnamed;
 pub use merged::{Attempts, Merged};
 pub(crate) use repeats::repeats_value;
 pub use typed::{TextEdit, may_edit, splice};
+
+pub(crate) use wanted::wanted;
 
 pub(crate) use carry::{Care, Holder, Version, carry_fields, carry_object, carry_value};
 
@@ -69,8 +74,8 @@ pub struct Base {
     pub value: Value,
     /// The heads of that state.
     pub heads: Vec<Hash>,
-    /// Whether another policy held at that state. Then what it had may be in other objects by now.
-    pub is_former: bool,
+    /// The policy of that state, where another one holds now. What it had may be in other objects.
+    pub earlier: Option<Earlier>,
 }
 
 /// How to merge.
@@ -208,6 +213,7 @@ fn write(
             since: since(entity, options, base_heads),
             tx: copy.transaction(),
             made: BTreeSet::new(),
+            is_converted: false,
             unnamed: Unnamed::default(),
             preserved: Vec::new(),
             attempts: Attempts::new(),
@@ -234,7 +240,7 @@ fn since(
     base_heads: Option<&[ChangeHash]>,
 ) -> HashSet<ChangeHash> {
     match (&options.base, base_heads) {
-        (Some(base), Some(heads)) if base.is_former => {
+        (Some(base), Some(heads)) if base.earlier.is_some() => {
             let changes = entity.doc.get_changes(heads).into_iter();
             changes.map(|change| change.hash()).collect()
         }
@@ -275,6 +281,8 @@ struct Merger<'a, 't> {
     /// The changes since the base, where another policy held then.
     since: HashSet<ChangeHash>,
     tx: Transaction<'t>,
+    /// Whether this is inside a field that was stored in another form at the base.
+    is_converted: bool,
     /// Objects that this merge makes.
     made: BTreeSet<ObjId>,
     /// Items that get their ids here.
@@ -296,7 +304,10 @@ struct Target<'a> {
 impl Merger<'_, '_> {
     /// Whether items that the list never held keep the ids that the body gives them.
     fn makes_named(&self) -> bool {
-        self.options.creation || self.options.remake || self.source != Source::Body
+        self.options.creation
+            || self.options.remake
+            || self.is_converted
+            || self.source != Source::Body
     }
 
     /// Commits what was written, unless there were faults.
@@ -381,14 +392,14 @@ impl Merger<'_, '_> {
             }
             self.field(target, name, child, value, base.map(|base| base.get(name)))?;
         }
-        if self.options.absent == Absent::Removed && !target.fresh {
+        if self.is_whole() && !target.fresh {
             self.remove_absent(target, body, base)?;
         }
         Ok(())
     }
 
-    /// Merges one field; `base` is `None` without a base, `Some(None)` where the base lacks it.
-    fn field(
+    /// Merges one field that has the same form in the base.
+    fn alike(
         &mut self,
         target: &Target<'_>,
         name: &str,

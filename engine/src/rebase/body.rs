@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::names::Unplaced;
+use super::names::{Unplaced, is_said};
 use super::passage::Passage;
 use crate::entity::Entity;
 use crate::id::Hash;
-use crate::merge::{Base, repeats_value, violation};
+use crate::merge::{Base, violation};
 use crate::pointer::Pointer;
 use crate::policy::Policy;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
@@ -61,7 +61,6 @@ impl Read {
         (preserve, remove): (&[Pointer], &[Pointer]),
     ) -> Result<Followed, Hash> {
         let value = entity.presented_under(&self.policy, &self.heads, self.stamps)?;
-        let is_former = self.policy.hash() != entity.policy().hash();
         let passage = Passage::new(&self.policy, entity.policy());
         let roots = (self.policy.root(), entity.policy().root());
         let (base, had) = passage.rename(roots, value);
@@ -79,7 +78,7 @@ impl Read {
         };
         let (kept, removed) = (follow(preserve), follow(remove));
         let (mut preserved, mut lost) = (Vec::new(), Vec::new());
-        for one in changed(&unplaced, &had) {
+        for one in changed(&unplaced, &had, &self.policy) {
             let is_kept = preserve.iter().any(|at| at.contains(&one.told))
                 || kept.iter().any(|at| at.contains(&one.at));
             match is_kept {
@@ -107,7 +106,7 @@ impl Read {
             base: Base {
                 value: Value::Object(base),
                 heads: self.heads,
-                is_former,
+                earlier: passage.earlier(),
             },
             preserve: kept,
             remove: removed,
@@ -135,13 +134,14 @@ impl Unplaced {
 fn changed<'u>(
     body: &'u [Unplaced],
     base: &'u [(Pointer, Value)],
+    policy: &'u Arc<Policy>,
 ) -> impl Iterator<Item = &'u Unplaced> {
     let had: HashMap<&Pointer, &Value> = base.iter().map(|(at, value)| (at, value)).collect();
     body.iter().filter(move |one| {
         let had = had.get(&one.at).filter(|_| !one.is_new);
         match had {
             _ if one.rival.is_some() => true,
-            Some(had) => !repeats_value(&one.value, had, false),
+            Some(had) => !is_said((policy, one.old), &one.value, Some(had)),
             None => !one.value.is_null(),
         }
     })

@@ -7,13 +7,14 @@
 //! Must never know: where the values come from, what becomes of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::passage::{Passage, Step};
-use crate::merge::repeats_value;
+use crate::merge::{repeats_value, wanted};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Shape};
+use crate::policy::{NodeId, Policy, Shape};
 use crate::value::same;
 
 /// A value that has no place under the ground's policy, or shares its place with another.
@@ -24,6 +25,8 @@ pub(super) struct Unplaced {
     /// The same by the names that the value itself uses; an item without an id by its index.
     pub(super) told: Pointer,
     pub(super) value: Value,
+    /// Its place in the old schema, where that has one.
+    pub(super) old: Option<NodeId>,
     /// It lies in an item that has no id, so no other value has the same place.
     pub(super) is_new: bool,
     /// The present name, where the value says something else under that.
@@ -147,7 +150,8 @@ impl Renaming<'_> {
             let (is, target) = match step {
                 Step::To(is, target) => (is, target),
                 Step::Removed => {
-                    self.apart(at.child(&name, &name), value, None);
+                    let source = passage.old.child(old, &name);
+                    self.apart(at.child(&name, &name), (value, source), None);
                     continue;
                 }
             };
@@ -165,7 +169,7 @@ impl Renaming<'_> {
                 continue;
             };
             // Told under its former name and the present one.
-            let value = match self.both(target, &other, &value, base) {
+            let value = match self.both(self.place(target), &other, &value, base) {
                 Some(both) => both,
                 None => {
                     let first = told.insert(is.clone(), name.clone()).unwrap_or_default();
@@ -173,7 +177,8 @@ impl Renaming<'_> {
                         true => ((first, other), value),
                         false => ((name, value), other),
                     };
-                    self.apart(at.child(&is, &former), lost, Some(is.clone()));
+                    let source = passage.source(old, &former, target);
+                    self.apart(at.child(&is, &former), (lost, source), Some(is.clone()));
                     kept
                 }
             };
@@ -182,11 +187,12 @@ impl Renaming<'_> {
         renamed
     }
 
-    fn apart(&mut self, at: At, value: Value, rival: Option<String>) {
+    fn apart(&mut self, at: At, (value, old): (Value, Option<NodeId>), rival: Option<String>) {
         self.unplaced.push(Unplaced {
             at: at.now,
             told: at.told,
             value,
+            old,
             is_new: at.is_new,
             rival,
         });
@@ -233,34 +239,46 @@ impl Renaming<'_> {
         }
     }
 
+    /// A place and the policy by whose rules a body speaks of it: the old one where the form differs.
+    fn place(&self, node: Option<NodeId>) -> Place<'_> {
+        match node.and_then(|node| self.passage.converted(node)) {
+            Some(old) => (&self.passage.old, Some(old)),
+            None => (&self.passage.new, node),
+        }
+    }
+
     /// What two values for one place say together; nothing where both say something of their own.
     fn both(
         &self,
-        node: Option<NodeId>,
+        (policy, node): Place<'_>,
         one: &Value,
         other: &Value,
         base: Option<&Value>,
     ) -> Option<Value> {
-        let policy = &self.passage.new;
-        let shape = node.map(|node| &policy.node(node).shape);
-        if same(one, other) || is_said(shape, one, base) {
+        if same(one, other) || is_said((policy, node), one, base) {
             return Some(other.clone());
         }
-        if is_said(shape, other, base) {
+        if is_said((policy, node), other, base) {
             return Some(one.clone());
         }
+        let shape = node.map(|node| &policy.node(node).shape);
         let (Some(Shape::Object { .. }), Value::Object(one), Value::Object(other)) =
             (shape, one, other)
         else {
             return None;
         };
+        let is_old = Arc::ptr_eq(policy, &self.passage.old);
         let mut both = one.clone();
         for (name, value) in other {
             let value = match one.get(name) {
                 Some(one) => {
                     let child = node.and_then(|node| policy.child(node, name));
+                    let place = match is_old {
+                        true => (policy, child),
+                        false => self.place(child),
+                    };
                     let base = base.and_then(|base| base.get(name));
-                    self.both(child, one, value, base)?
+                    self.both(place, one, value, base)?
                 }
                 None => value.clone(),
             };
@@ -270,20 +288,19 @@ impl Renaming<'_> {
     }
 }
 
-/// Whether a value says only what the base says.
-fn is_said(shape: Option<&Shape>, value: &Value, base: Option<&Value>) -> bool {
+/// A place of a policy, where that has one.
+pub(super) type Place<'p> = (&'p Arc<Policy>, Option<NodeId>);
+
+/// Whether a value says only what the base says. An item without an id is a new one, whatever it
+/// holds.
+pub(super) fn is_said((policy, node): Place<'_>, value: &Value, base: Option<&Value>) -> bool {
     let Some(base) = base else {
         return value.is_null();
     };
-    // An item without an id is a new one, whatever it holds.
-    let are_known = match (shape, value, base) {
-        (Some(Shape::Keyed { key, .. }), Value::Array(items), Value::Array(base)) => {
-            let ids = |items: &[Value]| -> Vec<Option<Value>> {
-                items.iter().map(|item| item.get(key).cloned()).collect()
-            };
-            ids(items) == ids(base)
+    same(value, base)
+        || match node {
+            Some(node) => wanted(policy, node, Some(base), value, false)
+                .is_some_and(|wanted| same(&wanted, base)),
+            None => repeats_value(value, base, false),
         }
-        _ => true,
-    };
-    are_known && repeats_value(value, base, false)
 }

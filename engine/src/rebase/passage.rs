@@ -14,6 +14,7 @@ use automerge::{Automerge, ObjId, ObjType, ReadDoc, Value as Stored};
 
 use super::present::object_id;
 use crate::document::plain_value;
+use crate::merge::Earlier;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Origin, Policy, Shape, Succession};
 
@@ -91,6 +92,20 @@ impl Passage {
     /// The place of the old policy that a place of the ground's comes from; none under one policy.
     pub(super) fn origin(&self, new: NodeId) -> Option<NodeId> {
         self.origins.get(&new).copied()
+    }
+
+    /// The old policy and the fields that had another form under it; none under one policy.
+    pub(super) fn earlier(&self) -> Option<Earlier> {
+        let converted = self.origins.keys().copied();
+        let converted = converted.filter_map(|new| Some((new, self.converted(new)?)));
+        let earlier = || Earlier::new(&self.old, converted.collect());
+        self.is_other_schema().then(earlier)
+    }
+
+    /// The place of the old policy that a place of the ground's comes from, where the form of the
+    /// two differs.
+    pub(super) fn converted(&self, new: NodeId) -> Option<NodeId> {
+        self.origin(new).filter(|old| !self.is_alike(*old, new))
     }
 
     /// Whether objects of the pending changes may lack what the ground's schema declares.

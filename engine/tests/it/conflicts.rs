@@ -321,7 +321,7 @@ fn what_is_written_from_an_earlier_value_replaces_what_came_since() {
     let base = Base {
         value: entity.presented(),
         heads: entity.heads(),
-        is_former: false,
+        earlier: None,
     };
     let mut write = |author: &Principal, mut change: Value, base: Option<&Base>| {
         let mut body = base.map_or_else(|| json!({}), |base| base.value.clone());

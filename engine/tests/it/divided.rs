@@ -167,7 +167,7 @@ fn what_is_one_edit_is_refused_whole_and_named_where_it_is() {
         base: Some(Base {
             value: entity.presented(),
             heads: entity.heads(),
-            is_former: false,
+            earlier: None,
         }),
         ..MergeOptions::default()
     };

@@ -80,7 +80,7 @@ fn based(entity: &Entity) -> MergeOptions {
     let base = Base {
         value: entity.presented(),
         heads: entity.heads(),
-        is_former: false,
+        earlier: None,
     };
     MergeOptions {
         base: Some(base),

@@ -15,7 +15,7 @@ fn base(entity: &Entity) -> Option<Base> {
     Some(Base {
         value: entity.presented(),
         heads: entity.heads(),
-        is_former: false,
+        earlier: None,
     })
 }
 

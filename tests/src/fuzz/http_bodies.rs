@@ -40,7 +40,7 @@ fn state(entity: &Entity) -> Base {
     Base {
         value: entity.presented(),
         heads: entity.heads(),
-        is_former: false,
+        earlier: None,
     }
 }
 

@@ -165,7 +165,7 @@ impl World {
             options.base = Some(Base {
                 value: Value::Object(base.value.clone()),
                 heads: base.heads.iter().map(|&head| head.into()).collect(),
-                is_former: false,
+                earlier: None,
             });
             if self.dice.percent(50) {
                 options.absent = Absent::Removed;

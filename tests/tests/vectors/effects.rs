@@ -262,7 +262,7 @@ fn kept(policy: &Arc<Policy>) -> Vec<Value> {
     let base = Base {
         value: first.presented(),
         heads: first.heads(),
-        is_former: false,
+        earlier: None,
     };
     let item = first.presented()["items"][0]["id"].clone();
     by(

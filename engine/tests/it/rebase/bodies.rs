@@ -70,7 +70,7 @@ fn case(seed: u64) {
     let base = || Base {
         value: read.presented(),
         heads: read.heads(),
-        is_former: false,
+        earlier: None,
     };
     // What no schema takes is not what this is about.
     let Some(before) = put(&server, &body, base()) else {

@@ -6,6 +6,7 @@
 
 mod bodies;
 mod examples;
+mod forms;
 mod gone;
 mod model;
 mod names;

@@ -169,7 +169,7 @@ fn what_others_wrote_in_the_new_epoch_stays() {
         base: Some(Base {
             value: before.presented(),
             heads: before.heads(),
-            is_former: false,
+            earlier: None,
         }),
         ..MergeOptions::default()
     };
