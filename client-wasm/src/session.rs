@@ -12,6 +12,7 @@ use std::sync::Arc;
 use indelible_engine::id::{EntityId, Kind, ProposalId};
 use indelible_engine::json;
 use indelible_engine::limits::Limits;
+use indelible_engine::near;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
@@ -397,6 +398,23 @@ impl Session {
             .map_or(KindMode::None, |report| report.mode)
     }
 
+    /// Why nothing of a kind may be followed.
+    fn unreadable(&self, kind: &Kind, what: String) -> Fault {
+        if self.kinds.contains_key(kind) {
+            return Fault::new("forbidden", format!("you may not read {what}"));
+        }
+        let readable = self
+            .kinds
+            .iter()
+            .filter(|(_, report)| report.mode != KindMode::None);
+        let none = format!("there is no kind {kind}");
+        let message = match near::nearest(kind.as_str(), readable.map(|(kind, _)| kind.as_str())) {
+            Some(near) => format!("{none}; did you mean {near}?"),
+            None => none,
+        };
+        Fault::new("no-kind", message)
+    }
+
     pub(crate) fn followed_of(&self, kind: &Kind) -> Vec<EntityId> {
         self.followed
             .keys()
@@ -421,12 +439,8 @@ impl Session {
             KindMode::Replica => Mode::Replica,
             KindMode::Value => Mode::Value,
             KindMode::None => {
-                let code = if self.kinds.contains_key(id.kind()) {
-                    "forbidden"
-                } else {
-                    "no-kind"
-                };
-                self.lose(id, &Fault::new(code, format!("{id} may not be read")));
+                let fault = self.unreadable(id.kind(), id.to_string());
+                self.lose(id, &fault);
                 return;
             }
         };
@@ -497,12 +511,7 @@ impl Session {
         watch.failed = mode == KindMode::None;
         watch.versions.clear();
         if watch.failed {
-            let code = if self.kinds.contains_key(kind) {
-                "forbidden"
-            } else {
-                "no-kind"
-            };
-            let fault = Fault::new(code, format!("{kind} may not be read"));
+            let fault = self.unreadable(kind, kind.to_string());
             self.events.push_back(Event::Unwatchable {
                 kind: kind.clone(),
                 fault,

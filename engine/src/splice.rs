@@ -41,6 +41,41 @@ pub fn apply(text: &str, splices: &[Splice]) -> Option<String> {
     String::from_utf16(&units).ok()
 }
 
+/// Why a splice does not fit the text at a pointer; `None` when it does.
+#[must_use]
+pub fn misfit(
+    text: impl IntoIterator<Item = char>,
+    splice: &Splice,
+    at: &Pointer,
+) -> Option<String> {
+    let Splice { index, remove, .. } = splice;
+    let end = index.saturating_add(*remove);
+    let (mut length, mut begins, mut ends) = (0, *index == 0, end == 0);
+    for letter in text {
+        length += letter.len_utf16();
+        begins |= length == *index;
+        ends |= length == end;
+    }
+    let of = format!("of the text at {at}, which has {length} UTF-16 code units");
+    if *index > length {
+        Some(format!("index is {index}: that is beyond the end {of}"))
+    } else if end > length {
+        Some(format!(
+            "remove is {remove}: from index {index} that reaches beyond the end {of}"
+        ))
+    } else if !begins {
+        Some(format!(
+            "index is {index}: that is inside a surrogate pair {of}"
+        ))
+    } else if !ends {
+        Some(format!(
+            "remove is {remove}: from index {index} that ends inside a surrogate pair {of}"
+        ))
+    } else {
+        None
+    }
+}
+
 /// The splices between two texts of which nothing else is known.
 #[must_use]
 pub fn between(from: &str, to: &str) -> Vec<Splice> {
@@ -336,6 +371,43 @@ mod tests {
         ] {
             let fits = apply("a😀", std::slice::from_ref(&splice));
             assert_eq!(fits.is_some(), splice == cut(2, 0), "{splice:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let at: Pointer = "/bio".parse().expect("a pointer");
+        for (index, remove, says) in [
+            (3, 0, None),
+            (0, 3, None),
+            (1, 2, None),
+            (4, 0, Some("index is 4: that is beyond the end")),
+            (
+                0,
+                4,
+                Some("remove is 4: from index 0 that reaches beyond the end"),
+            ),
+            (
+                3,
+                usize::MAX,
+                Some("remove is 18446744073709551615: from index 3 that reaches beyond the end"),
+            ),
+            (2, 0, Some("index is 2: that is inside a surrogate pair")),
+            (
+                1,
+                1,
+                Some("remove is 1: from index 1 that ends inside a surrogate pair"),
+            ),
+        ] {
+            let insert = String::new();
+            let splice = Splice {
+                index,
+                remove,
+                insert,
+            };
+            let full = says
+                .map(|says| format!("{says} of the text at /bio, which has 3 UTF-16 code units"));
+            assert_eq!(misfit("a😀".chars(), &splice, &at), full);
         }
     }
 

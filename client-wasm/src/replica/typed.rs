@@ -10,7 +10,7 @@ use indelible_engine::merge::{self, Absent, TextEdit, may_edit};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, Shape};
 use indelible_engine::principal::Principal;
-use indelible_engine::splice::{Texts, apply};
+use indelible_engine::splice::{Texts, apply, misfit};
 use serde_json::Value;
 
 use super::{Replica, explain};
@@ -74,7 +74,7 @@ impl Replica {
         let at: Pointer = typed
             .pointer
             .parse()
-            .map_err(|_| CallError::Document("this is not a JSON Pointer".to_owned()))?;
+            .map_err(|why| CallError::Name(format!("{:?}: {why}", typed.pointer)))?;
         let base = typed
             .revision
             .map(|revision| self.followed(revision, &Value::Null))
@@ -90,7 +90,7 @@ impl Replica {
         });
         if !matches!(shape, Some(Shape::Text { .. })) {
             let (_, path) = places(self.policy(), seen, &pointer).ok_or_else(gone)?;
-            let body = replaced(seen, &path, typed).ok_or_else(gone)?;
+            let body = replaced(seen, &path, typed, &at, shape.is_some())?;
             let options = EditOptions {
                 absent: Absent::Removed,
                 revision: typed.revision,
@@ -144,21 +144,55 @@ fn places(policy: &Policy, value: &Value, at: &Pointer) -> Option<(Pointer, Poin
     Some((pointer, path))
 }
 
-/// The value with a part of one of its strings replaced.
-fn replaced(value: &Value, path: &Pointer, typed: &TypedEdit) -> Option<Value> {
+/// The value with a part of one of its strings replaced. Where there is none, it is empty, if the
+/// place is `known` to the policy.
+fn replaced(
+    value: &Value,
+    path: &Pointer,
+    typed: &TypedEdit,
+    at: &Pointer,
+    known: bool,
+) -> Result<Value, CallError> {
+    let gone = || CallError::Document(format!("there is nothing at {at}"));
+    let other = |found: &Value| {
+        let kind = match found {
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::Array(_) => "a list",
+            _ => "an object",
+        };
+        CallError::Document(format!("what is at {at} is {kind}, not a text"))
+    };
     let mut value = value.clone();
-    let parent = value.pointer_mut(&path.parent()?.to_string())?;
-    let name = path.last()?;
-    let text = match parent.get(name) {
+    let (Some(above), Some(name)) = (path.parent(), path.last()) else {
+        return Err(CallError::Document(
+            "the pointer names the whole value, not a text in it".to_owned(),
+        ));
+    };
+    let parent = value.pointer_mut(&above.to_string()).ok_or_else(gone)?;
+    let found = match &*parent {
+        Value::Object(fields) => fields.get(name),
+        Value::Array(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
+        _ => return Err(gone()),
+    };
+    let text = match found {
         Some(Value::String(text)) => text.clone(),
         None | Some(Value::Null) => String::new(),
-        Some(_) => return None,
+        Some(found) => return Err(other(found)),
     };
-    let text = Value::String(apply(&text, std::slice::from_ref(&typed.splice))?);
+    let fits = apply(&text, std::slice::from_ref(&typed.splice));
+    let text = fits.ok_or_else(|| match misfit(text.chars(), &typed.splice, at) {
+        Some(why) if known || found.is_some() => CallError::Document(why),
+        _ => gone(),
+    })?;
     match parent {
-        Value::Object(fields) => drop(fields.insert(name.to_owned(), text)),
-        Value::Array(items) => *items.get_mut(name.parse::<usize>().ok()?)? = text,
-        _ => return None,
+        Value::Object(fields) => drop(fields.insert(name.to_owned(), Value::String(text))),
+        Value::Array(items) => {
+            let index: Option<usize> = name.parse().ok();
+            let item = index.and_then(|index| items.get_mut(index));
+            *item.ok_or_else(gone)? = Value::String(text);
+        }
+        _ => return Err(gone()),
     }
-    Some(value)
+    Ok(value)
 }

@@ -383,3 +383,30 @@ fn a_kind_of_many_is_no_entity_and_a_handle_to_it_is_told() {
     pair.listen();
     assert_eq!(pair.events.iter().filter(of_kind).count(), 1);
 }
+
+#[test]
+fn a_kind_that_there_is_not_is_named_with_the_nearest() {
+    let mut pair = Pair::opened();
+    for kind in ["tema", "elsewhere"] {
+        pair.session.watch(kind).expect("a kind");
+    }
+    pair.session.open("teem/jane").expect("a name");
+    pair.run();
+    pair.listen();
+    let said = |event: &Event| match event {
+        Event::Unwatchable { fault, .. } | Event::Gone { fault, .. } => {
+            assert_eq!(fault.code, "no-kind");
+            Some(fault.message.clone())
+        }
+        _ => None,
+    };
+    let all: Vec<_> = pair.events.iter().filter_map(said).collect();
+    assert_eq!(
+        all,
+        [
+            "there is no kind tema; did you mean team?",
+            "there is no kind elsewhere",
+            "there is no kind teem; did you mean team?",
+        ]
+    );
+}

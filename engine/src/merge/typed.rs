@@ -17,7 +17,7 @@ use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::principal::Principal;
 use crate::sequence::Run;
-use crate::splice::Splice;
+use crate::splice::{Splice, misfit};
 use crate::violation::Rule;
 
 /// A splice, and the text that it was made on.
@@ -66,7 +66,7 @@ pub fn splice(
     }
     .filter(|heads| *heads != entity.doc.get_heads());
     let text = seen(entity, edit.at, base.as_deref());
-    let run = run(&text, edit.splice)?;
+    let run = run(&text, edit)?;
     let options = MergeOptions {
         limits: edit.limits.clone(),
         ..MergeOptions::default()
@@ -93,8 +93,12 @@ fn seen(entity: &Entity, at: &Pointer, base: Option<&[ChangeHash]>) -> Vec<char>
 }
 
 /// The splice in letters.
-fn run(text: &[char], splice: &Splice) -> Result<Run, MergeError> {
-    let outside = || MergeError::Document("the splice is not inside the text".to_owned());
+fn run(text: &[char], edit: &TextEdit<'_>) -> Result<Run, MergeError> {
+    let splice = edit.splice;
+    let outside = || {
+        let why = misfit(text.iter().copied(), splice, edit.at);
+        MergeError::Document(why.unwrap_or_default())
+    };
     let end = splice
         .index
         .checked_add(splice.remove)

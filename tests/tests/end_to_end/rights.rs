@@ -101,4 +101,20 @@ async fn creating_needs_the_right_to() {
     let id = stranger.next_id();
     stranger.send(&create(id, "memo")).await;
     assert_eq!(stranger.refused(id).await.0, "not-found");
+
+    // The nearest kind is one that the principal may know of.
+    for (known, name, says) in [
+        (true, "mem", "there is no kind mem; did you mean memo?"),
+        (false, "mem", "there is no kind mem"),
+        (false, "memo", "there is no kind memo"),
+        (false, "sitee", "there is no kind sitee; did you mean site?"),
+    ] {
+        let client = if known { &mut viewer } else { &mut stranger };
+        let id = client.next_id();
+        client.send(&create(id, name)).await;
+        match client.next().await {
+            ServerFrame::Refused { violations, .. } => assert_eq!(violations[0].message, says),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
 }

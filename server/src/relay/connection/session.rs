@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
+use indelible_engine::near;
 use indelible_engine::policy::{Permission, Policy};
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
@@ -371,6 +372,18 @@ impl Following {
         }
     }
 
+    /// That there is no such kind, with the nearest one of those that there are for the principal.
+    fn no_kind(&self, kind: &Kind) -> String {
+        let may = |policy: &&Arc<Policy>| {
+            policy.readable(&self.principal) || policy.may(&self.principal, Permission::Create)
+        };
+        let policies = self.hub.policies().iter().filter(may);
+        match near::nearest(kind.as_str(), policies.map(|policy| policy.kind().as_str())) {
+            Some(near) => format!("there is no kind {kind}; did you mean {near}?"),
+            None => format!("there is no kind {kind}"),
+        }
+    }
+
     async fn create(&self, id: ProposalId, entity: EntityId, value: &str) {
         let refuse = |code, text: &str| self.refuse(&entity, id, code, text);
         let policy = self.hub.policy(entity.kind());
@@ -379,7 +392,7 @@ impl Following {
             let known = policy.is_some_and(|policy| policy.readable(&self.principal));
             return match known {
                 true => refuse("forbidden", "you may not create this"),
-                false => refuse("not-found", "there is no such kind"),
+                false => refuse("not-found", &self.no_kind(entity.kind())),
             };
         };
         let entity = match self
