@@ -2,6 +2,7 @@
 //! mistakes whose message does not help.
 
 mod codes;
+mod companions;
 #[cfg(feature = "whole-entity")]
 mod ids;
 #[cfg(feature = "whole-entity")]

@@ -161,6 +161,15 @@ pub(super) const KEYWORDS: &[(&str, Form, Types)] = &[
     ),
 ];
 
+/// Keywords that do nothing unless one of others stands in the same schema.
+pub(super) const COMPANIONS: &[(&str, &[&str])] = &[
+    ("else", &["if"]),
+    ("if", &["then", "else"]),
+    ("maxContains", &["contains"]),
+    ("minContains", &["contains"]),
+    ("then", &["if"]),
+];
+
 /// The types that a keyword speaks about; none for an unknown keyword.
 pub(super) fn types_concerned(keyword: &str) -> Option<Types> {
     find(keyword).map(|(_, types)| types)
@@ -197,6 +206,7 @@ impl Checker<'_> {
                     self.keyword(keyword, value, at);
                 }
                 self.bounds(keywords, at);
+                self.companions(keywords, at);
             }
             Value::Bool(_) if !at.is_root() => {}
             _ => self
@@ -371,6 +381,24 @@ impl Checker<'_> {
                 let known: Vec<String> = defined.map(|name| format!("#/$defs/{name}")).collect();
                 let meant = suggested(target, known.iter().map(String::as_str));
                 Err(format!("there is no {target} in this file{meant}"))
+            }
+        }
+    }
+
+    /// Keywords that do nothing without another beside them.
+    fn companions(&mut self, keywords: &Map<String, Value>, at: &Pointer) {
+        if self.rules < Rules::V3 {
+            return;
+        }
+        for (keyword, companions) in COMPANIONS {
+            let is_beside = |companion: &&str| keywords.contains_key(*companion);
+            if keywords.contains_key(*keyword) && !companions.iter().any(is_beside) {
+                let reason = format!(
+                    "{keyword} has no effect without {} in the same schema",
+                    companions.join(" or ")
+                );
+                self.report
+                    .add(Mistake::Misplaced, at.child(*keyword), reason);
             }
         }
     }

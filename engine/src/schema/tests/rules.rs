@@ -295,7 +295,7 @@ fn alternatives_only_constrain() {
             "can only be used inside",
         ),
         (
-            json!({ "properties": { "street": { "oneOf": [{ "if": { "minLenght": 3 } }] } } }),
+            json!({ "properties": { "street": { "oneOf": [{ "then": {}, "if": { "minLenght": 3 } }] } } }),
             "/properties/street/oneOf/0/if/minLenght",
             "unknown keyword \"minLenght\"; is it \"minLength\"?",
         ),
