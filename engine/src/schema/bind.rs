@@ -254,6 +254,8 @@ impl<'a> Binder<'a, '_> {
         // Only now are all nodes there that the constraints may speak about.
         self.check_constraints(id, &field.parts);
         self.check_satisfiable(id, &field.parts, field.types.unwrap_or(Types::ALL));
+        #[cfg(feature = "whole-entity")]
+        self.check_whole_default(id, &field.parts);
     }
 
     /// Works out the effective rules, from the inherited ones and those stated here.

@@ -3,6 +3,8 @@
 //! Must never know: objects and lists.
 
 use serde_json::Value;
+#[cfg(feature = "whole-entity")]
+use serde_json::{Map, json};
 
 use super::Mistake;
 use super::bind::{Binder, Field, stated_types};
@@ -336,6 +338,41 @@ impl<'a> Binder<'a, '_> {
         None
     }
 
+    /// Whether a default fits what is judged on whole values, by the code that judges those.
+    #[cfg(feature = "whole-entity")]
+    pub(super) fn check_whole_default(&mut self, id: NodeId, parts: &[Part<'a>]) {
+        let stated = parts
+            .iter()
+            .find_map(|part| Some((part.keywords.get("default")?, part.at.child("default"))));
+        let (Some((value, at)), Some(schemas)) = (stated, self.whole.get(&id)) else {
+            return;
+        };
+        let harmless = [Mistake::Contradiction, Mistake::Default, Mistake::Misplaced];
+        let is_told = |(place, _, mistake): &(Pointer, String, Mistake)| {
+            // What refers to nothing, or to itself, cannot be judged by.
+            !harmless.contains(mistake)
+                || (*mistake == Mistake::Default && place.to_string().starts_with(&at.to_string()))
+        };
+        if self.rules < Rules::V3 || self.report.mistakes.iter().any(is_told) {
+            return;
+        }
+        let schemas = Value::Array(schemas.clone());
+        let mut definitions = Map::new();
+        definitions_of(self.root, &schemas, &mut definitions);
+        let schema = json!({ "$defs": definitions, "allOf": schemas });
+        let schema = super::name_patterns::spelt_out(&schema);
+        let Ok(whole) = super::Whole::new(self.rules, &schema) else {
+            return;
+        };
+        if let Some(fault) = whole.faults(&normal(value)).first() {
+            let reason = format!(
+                "the default does not fit its own schema: it {}",
+                fault.message
+            );
+            self.report.add(Mistake::Default, at, reason);
+        }
+    }
+
     pub(super) fn list_default(&mut self, field: &Field<'a>, element: NodeId) -> Option<Value> {
         let (value, at) = field.all("default").next()?;
         let value = value.clone();
@@ -359,5 +396,33 @@ impl<'a> Binder<'a, '_> {
         }
         self.check_list_default(field, values, &at);
         Some(value)
+    }
+}
+
+/// The definitions that a schema refers to, and those that they refer to.
+#[cfg(feature = "whole-entity")]
+fn definitions_of(root: &Value, schema: &Value, found: &mut Map<String, Value>) {
+    match schema {
+        Value::Object(members) => {
+            let target = members.get("$ref").and_then(Value::as_str);
+            let target = target.and_then(|target| target.strip_prefix("#/$defs/"));
+            let name = target.and_then(|target| target.split('/').next());
+            if let Some(name) = name.map(|name| name.replace("~1", "/").replace("~0", "~"))
+                && !found.contains_key(&name)
+                && let Some(definition) = root["$defs"].get(&name)
+            {
+                found.insert(name, definition.clone());
+                definitions_of(root, definition, found);
+            }
+            for member in members.values() {
+                definitions_of(root, member, found);
+            }
+        }
+        Value::Array(members) => {
+            for member in members {
+                definitions_of(root, member, found);
+            }
+        }
+        _ => {}
     }
 }

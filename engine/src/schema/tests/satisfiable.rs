@@ -234,3 +234,78 @@ fn what_something_satisfies_is_taken() {
         check(&field(x), &[]);
     }
 }
+
+#[cfg(feature = "whole-entity")]
+#[test]
+fn defaults_are_judged_by_what_judges_values() {
+    let integers = |more: Value| {
+        let mut list = json!({ "type": "array", "items": { "type": "integer" } });
+        let more = more.as_object().unwrap().clone();
+        list.as_object_mut().unwrap().extend(more);
+        field(list)
+    };
+    let atomic = |mut schema: Value| {
+        schema["x-indelible"] = json!({ "merge": "atomic" });
+        field(schema)
+    };
+    let mut defined = atomic(json!({ "$ref": "#/$defs/a~1b", "default": { "n": 2 } }));
+    defined["$defs"] = json!({
+        "a/b": { "type": "object", "properties": { "n": { "$ref": "#/$defs/n" } } },
+        "n": { "maximum": 1 }
+    });
+    let bad = [
+        integers(json!({ "const": [1, 2, 3], "default": [1, 2] })),
+        integers(json!({ "enum": [[2]], "default": [1] })),
+        integers(json!({ "contains": { "const": 7 }, "default": [1] })),
+        integers(json!({ "not": { "minItems": 1 }, "default": [1] })),
+        atomic(json!({ "const": { "a": 1 }, "default": { "a": 2 } })),
+        atomic(json!({ "type": "object", "required": ["a"], "default": {} })),
+        atomic(json!({ "type": "array", "items": { "maximum": 3 }, "default": [4] })),
+        atomic(json!({ "patternProperties": { "^a": false }, "default": { "ab": 1 } })),
+        defined,
+        field(json!({ "type": "string", "not": { "const": "a" }, "default": "a" })),
+        field(
+            json!({ "type": "string", "anyOf": [{ "const": "b" }, { "maxLength": 0 }],
+                      "default": "a" }),
+        ),
+        field(
+            json!({ "type": "integer", "oneOf": [{ "minimum": 1 }, { "minimum": 2 }],
+                      "default": 3 }),
+        ),
+        field(
+            json!({ "type": "string", "if": { "const": "a" }, "then": { "minLength": 2 },
+                      "default": "a" }),
+        ),
+        field(
+            json!({ "type": "string", "x-indelible": { "merge": "text" },
+                      "not": { "pattern": "a" }, "default": "bab" }),
+        ),
+    ];
+    for schema in bad {
+        check(&schema, &["/properties/x/default: "]);
+        for rules in [Rules::V1, Rules::V2] {
+            assert!(
+                Policy::compile_under(rules, &source(&schema)).is_ok(),
+                "{schema}"
+            );
+        }
+    }
+    for good in [
+        integers(json!({ "const": [1, 2], "default": [1.0, 2] })),
+        integers(json!({ "contains": { "const": 7 }, "default": [1, 7] })),
+        atomic(json!({ "const": { "a": 1 }, "default": { "a": 1.0 } })),
+        field(json!({ "type": "string", "not": { "const": "a" }, "default": "b" })),
+    ] {
+        check(&good, &[]);
+    }
+}
+
+/// The validator would follow such a definition for ever.
+#[test]
+fn a_default_beside_a_definition_in_circles_is_not_judged() {
+    let mut schema = field(json!({ "x-indelible": { "merge": "atomic" }, "default": 1,
+                                   "anyOf": [{ "$ref": "#/$defs/a" }] }));
+    schema["$defs"] = json!({ "a": { "$ref": "#/$defs/a" } });
+    let errors = Policy::compile(&source(&schema)).unwrap_err();
+    assert!(!errors.is_empty());
+}
