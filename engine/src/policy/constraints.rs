@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::scalar::{Constraint, ScalarRule, Types};
 use super::{Format, NodeId, Policy, Shape};
 use crate::pointer::Pointer;
+use crate::value::normal;
 
 /// When a constraint is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -136,7 +137,7 @@ impl Teller<'_> {
                 add(
                     &mut self.demands,
                     keyword.clone().into(),
-                    value.clone(),
+                    counted(value),
                     decision,
                 );
             }
@@ -190,6 +191,14 @@ fn constraint(shape: &Shape) -> (Decided, &'static str) {
     }
 }
 
+/// What a keyword states, numbers as they are written shortest: 10, not 10.0.
+fn counted(value: &Value) -> Value {
+    match value {
+        Value::Number(_) => normal(value),
+        other => other.clone(),
+    }
+}
+
 /// Why a keyword about a whole value waits for the merge.
 fn why_merged(keyword: &str) -> &'static str {
     match keyword {
@@ -207,7 +216,10 @@ fn why_merged(keyword: &str) -> &'static str {
 impl ScalarRule {
     /// The constraints besides the type: keyword and value, as a schema states them.
     pub(super) fn stated(&self) -> impl Iterator<Item = (&'static str, Value)> {
-        self.constraints.iter().map(Constraint::stated)
+        self.constraints.iter().map(|constraint| {
+            let (keyword, value) = constraint.stated();
+            (keyword, counted(&value))
+        })
     }
 }
 

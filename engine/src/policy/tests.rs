@@ -546,3 +546,15 @@ fn every_constraint_is_told_with_when_it_is_decided() {
     once.dedup();
     assert_eq!(once.len(), told.len(), "{told:#?}");
 }
+
+#[test]
+fn counts_are_told_as_whole_numbers() {
+    let text = r#"{ "type": "object", "x-indelible": { "kind": "k" }, "properties": {
+        "l": { "type": "array", "items": { "type": "string" }, "maxItems": 10.0 },
+        "n": { "type": "integer", "maximum": 1e1 } } }"#;
+    let demands = compile(text).demands();
+    for keyword in ["maxItems", "maximum"] {
+        let demand = demands.iter().find(|demand| demand.keyword == keyword);
+        assert_eq!(demand.unwrap().value.to_string(), "10", "{keyword}");
+    }
+}

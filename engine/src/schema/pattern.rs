@@ -459,7 +459,12 @@ impl<'a> Parser<'a> {
                 None => return Err(self.error(at, "\\x wants two hexadecimal digits")),
             },
             'u' => self.unicode(at)?,
-            'k' | '0'..='9' => {
+            '0' => {
+                let reason = "\\0 with digits behind it is an octal escape, which cannot be used: \
+                              write \\x and two hexadecimal digits";
+                return Err(self.error(at, reason));
+            }
+            'k' | '1'..='9' => {
                 return Err(self.error(at, "what a group matched cannot be asked for again"));
             }
             'p' | 'P' => return Err(self.error(at, "classes of Unicode cannot be used")),

@@ -130,6 +130,19 @@ fn what_has_another_reading_is_refused_with_its_place() {
     }
 }
 
+#[test]
+fn octal_escapes_and_references_to_groups_are_told_apart() {
+    for (pattern, said) in [
+        ("\\00", "octal"),
+        ("[\\07]", "octal"),
+        ("(x)\\1", "what a group matched"),
+        ("\\k<n>", "what a group matched"),
+    ] {
+        let error = compile(Rules::LATEST, pattern).err().unwrap().to_string();
+        assert!(error.contains(said), "{pattern}: {error}");
+    }
+}
+
 /// What the second rules take beside the grammar, as they read it.
 #[test]
 fn old_policies_keep_their_reading() {
