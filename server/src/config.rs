@@ -90,8 +90,13 @@ pub enum Mode {
 /// How connections are held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionSettings {
-    /// Connections at a time, WebSockets included; whoever comes later waits to be taken.
+    /// Connections at a time, WebSockets included; whoever comes later waits to be taken. Fewer where
+    /// the system gives the process fewer files.
     pub connections_max: usize,
+    /// How many of a hundred of them are kept for those who show a token.
+    pub token_seats_percent: usize,
+    /// Connections that the system takes before the server does, as far as the system allows.
+    pub backlog: u32,
     /// How long the head of a request may take to come, from its first byte.
     pub head_timeout: Duration,
     /// How long the body of a request may take to come.
@@ -124,6 +129,8 @@ impl Default for ConnectionSettings {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            token_seats_percent: 10,
+            backlog: 4_096,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             // Proxies keep theirs for a minute or 75 seconds, and have to be the first to close.
@@ -139,6 +146,15 @@ impl Default for ConnectionSettings {
             refused_changes_max: 10_000,
             shutdown_timeout: Duration::from_secs(5),
         }
+    }
+}
+
+impl ConnectionSettings {
+    /// Connections that are kept for those who show a token.
+    pub fn token_seats(&self) -> usize {
+        self.connections_max
+            .saturating_mul(self.token_seats_percent)
+            / 100
     }
 }
 
@@ -210,6 +226,12 @@ impl Default for RefusalSettings {
         }
     }
 }
+
+/// Files that are left for other things than connections: the store, its directory, standard streams.
+pub const FILES_KEPT: usize = 64;
+
+/// Lines that one place in the code may write to the log in a second; the others are counted.
+pub const LOG_LINES_PER_SECOND_MAX: u32 = 20;
 
 /// How long a token lives unless something else is asked for.
 pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_secs(8 * 60 * 60);

@@ -104,7 +104,9 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(self.serve())?;
+        let served = runtime.block_on(self.serve());
+        telemetry::finish();
+        served?;
         Ok(ExitCode::SUCCESS)
     }
 
