@@ -21,6 +21,7 @@ mod patience;
 pub(crate) mod problem;
 mod query;
 pub(crate) mod request;
+mod seated;
 mod turned_away;
 mod unread;
 mod upgrade;
@@ -97,6 +98,7 @@ pub(crate) fn router(app: App) -> Router {
             app.clone(),
             turned_away::note,
         ))
+        .layer(middleware::from_fn_with_state(app.clone(), seated::check))
         .layer(middleware::map_response(harden))
         .layer(middleware::from_fn(unread::mind))
         .with_state(app)

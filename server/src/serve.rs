@@ -13,18 +13,19 @@ use std::sync::Arc;
 
 use indelible_engine::policy::Policies;
 use indelible_engine::schema::SchemaError;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commit::CommitThread;
-use crate::config::{Config, Exposure, Mode};
+use crate::config::{Config, ConnectionSettings, Exposure, FILES_KEPT, Mode};
 use crate::http::body::Room;
 use crate::http::{self, App, accept};
 use crate::keys::{self, KeyError, Keys};
 use crate::known_policies;
 use crate::migration::{self, SchemaChangeError};
+use crate::open_files;
 use crate::relay::{self, Hub, Parts};
 use crate::schema_files::{self, Content, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
@@ -96,6 +97,33 @@ fn check_exposure(config: &Config) -> Result<(), ServeError> {
     }
 }
 
+/// No more connections than the process may have files.
+fn fit_connections(connections: &mut ConnectionSettings) {
+    let Some(files) = open_files::raise() else {
+        return;
+    };
+    let room = files.saturating_sub(FILES_KEPT).max(1);
+    if room < connections.connections_max {
+        tracing::warn!(
+            connections = room,
+            files,
+            "fewer connections are taken than could be served: the limit of open files is low"
+        );
+        connections.connections_max = room;
+    }
+}
+
+fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // So that a server can be started again while connections of the one before are still closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
 /// A server that listens and is ready to run.
 #[derive(Debug)]
 pub struct Server {
@@ -110,14 +138,16 @@ impl Server {
     ///
     /// # Errors
     /// [`ServeError`]; nothing is left running then.
-    pub async fn bind(config: Config) -> Result<Self, ServeError> {
+    pub async fn bind(mut config: Config) -> Result<Self, ServeError> {
         check_exposure(&config)?;
+        fit_connections(&mut config.connections);
         let files = schema_files::load(&config.schema)?;
         let policies = Policies::compile(&files.sources).map_err(ServeError::Schema)?;
         let address = config.listen;
         let listen_error = |source| ServeError::Listen { address, source };
         // The address first: whoever starts a second server by mistake learns it at once.
-        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let backlog = config.connections.backlog;
+        let listener = listen(address, backlog).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
 
         keys::check_data_dir(&config.data)?;

@@ -1,7 +1,7 @@
 //! Taking connections and speaking HTTP on them.
 //!
-//! Invariant: there are never more connections than seats, WebSockets included, and none is held
-//! for a request that does not come ([`Patience`]).
+//! Invariant: every connection has a seat ([`Seats`]), WebSockets included, and none is held for a
+//! request that does not come ([`Patience`]).
 //!
 //! Must not know: what is asked for.
 
@@ -25,7 +25,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -35,13 +34,10 @@ use super::problem::Problem;
 use super::wire::Wire;
 use crate::config::Config;
 use crate::relay::{Counted, Heard};
+use crate::seats::Seats;
 
 /// How long to wait when the system has no more connections to give.
 const EXHAUSTED_PAUSE: Duration = Duration::from_secs(1);
-
-/// The right to be connected, until the last clone goes.
-#[derive(Debug, Clone)]
-pub(crate) struct Seat(#[allow(dead_code, reason = "held")] Arc<OwnedSemaphorePermit>);
 
 /// Serves until `stopping`, then until the requests that are being answered are.
 pub(crate) async fn serve(
@@ -55,12 +51,11 @@ pub(crate) async fn serve(
     // hyper counts the time for a head from the end of the request before, so that a connection that
     // rests would be cut off in the time for a head.
     http.header_read_timeout(None);
-    let seats = Arc::new(Semaphore::new(settings.connections_max));
+    let seats = Seats::new(settings.connections_max, settings.token_seats());
     let connections = TaskTracker::new();
     let next = async || {
-        let seat = Arc::clone(&seats).acquire_owned().await;
-        let seat = Seat(Arc::new(seat.expect("nobody closes the semaphore")));
-        (seat, accept(&listener).await)
+        let accepted = accept(&listener).await;
+        (seats.take().await, accepted)
     };
     while let Some((seat, (stream, peer))) = stopping.run_until_cancelled(next()).await {
         let (router, http, stopping) = (router.clone(), http.clone(), stopping.clone());
@@ -69,7 +64,7 @@ pub(crate) async fn serve(
             let heard = Heard::default();
             let stream = Wire::new(stream, patience.clone());
             let stream = TokioIo::new(Counted::new(stream, heard.clone()));
-            let ended = patience.clone();
+            let (ended, held) = (patience.clone(), seat.clone());
             let service = service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
@@ -101,6 +96,7 @@ pub(crate) async fn serve(
                     tracing::debug!(%error, "a connection ended");
                 },
                 () = ended.ended() => tracing::debug!("a connection that asks nothing is closed"),
+                () = held.unwanted() => tracing::debug!("a stranger makes room"),
             }
         });
     }

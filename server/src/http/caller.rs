@@ -5,6 +5,7 @@
 //! Must not know: what anybody may do.
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use indelible_engine::policy::{Permission, Policy};
@@ -21,7 +22,17 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get(AUTHORIZATION) else {
+        Self::of(app, &parts.headers)
+    }
+}
+
+impl Caller {
+    /// Who sends a request with these fields.
+    ///
+    /// # Errors
+    /// 401 where what is there is no token, or one that is no good.
+    pub(crate) fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
+        let Some(value) = headers.get(AUTHORIZATION) else {
             return Ok(Self(Principal::anonymous()));
         };
         let text = value.to_str().map_err(|_| Problem::other_scheme())?;
@@ -34,9 +45,7 @@ impl FromRequestParts<App> for Caller {
             Err(error) => Err(Problem::bad_token(error.to_string()).by(error.code())),
         }
     }
-}
 
-impl Caller {
     /// Nothing, if the caller may read the kind.
     ///
     /// # Errors

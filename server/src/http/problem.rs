@@ -152,6 +152,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title)
     }
 
+    /// 503: no connection is left for those without a token.
+    pub(crate) fn crowded() -> Self {
+        let title = "Too many are connected; try again later, or sign in";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title)
+    }
+
     /// 503: the store cannot take writes now.
     pub(crate) fn unavailable() -> Self {
         let title = "The server cannot do this now; try again";

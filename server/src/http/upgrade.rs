@@ -14,11 +14,11 @@ use base64::prelude::BASE64_STANDARD;
 use indelible_engine::protocol::SUBPROTOCOL;
 
 use super::App;
-use super::accept::Seat;
 use super::cors;
 use super::fields;
 use super::problem::Problem;
 use crate::relay::{self, Heard};
+use crate::seats::Seat;
 
 /// How much more than a frame may hold the transport takes, so that the protocol can say itself
 /// what is wrong with a frame that is too big.
@@ -79,12 +79,9 @@ pub(crate) async fn sync(
         .max_message_size(bytes_max)
         .max_frame_size(bytes_max)
         .on_upgrade(move |socket| {
-            let socket = (socket, heard);
+            let socket = (socket, heard, seat);
             let serving = relay::serve(socket, hub, config.connections.clone(), shutdown);
-            connections.track_future(async move {
-                serving.await;
-                drop(seat);
-            })
+            connections.track_future(serving)
         })
 }
 

@@ -34,6 +34,7 @@ use super::socket::{self, Socket};
 use crate::auth::TokenError;
 use crate::clock;
 use crate::config::{ConnectionSettings, TOKEN_LEEWAY};
+use crate::seats::Seat;
 use crate::work;
 
 /// Close codes of the protocol; see `docs/protocol.md`.
@@ -54,6 +55,8 @@ pub(crate) mod close_code {
     pub(crate) const POLICY: u16 = 1008;
     /// A frame was too big.
     pub(crate) const TOO_BIG: u16 = 1009;
+    /// There is no room now; connect again later.
+    pub(crate) const TRY_AGAIN: u16 = 1013;
     /// Bytes that are no frame.
     pub(crate) const BAD_FRAME: u16 = 4400;
     /// The token is invalid or has expired; connect again with a fresh one.
@@ -61,6 +64,9 @@ pub(crate) mod close_code {
     /// The rights changed with a fresh token; connect again with it.
     pub(crate) const RIGHTS_CHANGED: u16 = 4409;
 }
+
+/// What is said to those without a token when all connections for them are taken.
+const CROWDED: &str = "too many are connected without a token";
 
 /// Timers are armed for no longer than this; a token may live for years.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -97,7 +103,7 @@ impl End {
 /// Serves one socket until it closes, the token ends, or the server goes away.
 #[tracing::instrument(name = "connection", skip_all, fields(id = Empty, principal = Empty))]
 pub(crate) async fn serve(
-    (socket, heard): (WebSocket, Heard),
+    (socket, heard, seat): (WebSocket, Heard, Seat),
     hub: Hub,
     settings: ConnectionSettings,
     shutdown: CancellationToken,
@@ -119,7 +125,7 @@ pub(crate) async fn serve(
 
     let hello = timeout(
         settings.handshake_timeout,
-        hello(&mut incoming, &hub, &outbox),
+        hello(&mut incoming, (&hub, &seat), &outbox),
     );
     let end = tokio::select! {
         hello = hello => match hello {
@@ -144,6 +150,7 @@ pub(crate) async fn serve(
             Err(_) => End::new(close_code::POLICY, "no hello in time"),
         },
         () = shutdown.cancelled() => End::new(close_code::GOING_AWAY, "going away"),
+        () = seat.unwanted() => End::new(close_code::TRY_AGAIN, CROWDED),
     };
     let End { code, reason, came } = end;
     tracing::info!(code = came.unwrap_or(code), %reason, "disconnected");
@@ -159,7 +166,11 @@ struct Caller {
     client: String,
 }
 
-async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Caller, End> {
+async fn hello(
+    incoming: &mut Incoming,
+    (hub, seat): (&Hub, &Seat),
+    outbox: &Outbox,
+) -> Result<Caller, End> {
     let refuse = |code: &str, text: &str, end: End| {
         outbox.answer(frames::error(code, text, None, None));
         Err(end)
@@ -189,6 +200,9 @@ async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Ca
         .collect();
     let texts = texts.unwrap_or(TextForm::Whole);
     let Some(Token(token)) = token else {
+        if !seat.is_confirmed() {
+            return Err(End::new(close_code::TRY_AGAIN, CROWDED));
+        }
         return Ok(Caller {
             asks: Asker {
                 principal: Principal::anonymous(),
@@ -199,14 +213,17 @@ async fn hello(incoming: &mut Incoming, hub: &Hub, outbox: &Outbox) -> Result<Ca
         });
     };
     match hub.auth().verify(&token) {
-        Ok(verified) => Ok(Caller {
-            asks: Asker {
-                principal: verified.principal,
-                texts,
-            },
-            expires: Some(verified.expires),
-            client,
-        }),
+        Ok(verified) => {
+            seat.confirm();
+            Ok(Caller {
+                asks: Asker {
+                    principal: verified.principal,
+                    texts,
+                },
+                expires: Some(verified.expires),
+                client,
+            })
+        }
         Err(error) => {
             tracing::info!(%error, "a token was refused");
             let why = error.text();

@@ -13,6 +13,7 @@ mod bystanders;
 mod claims;
 mod crash;
 mod crowd;
+mod crowded;
 mod failing_disk;
 mod flood;
 mod fortress;

@@ -19,13 +19,19 @@ pub(crate) fn spawn(data: &Path, schema: &Path) -> Child {
     )
 }
 
-/// Starts what is, or in the end runs, the binary.
-pub(crate) fn start(mut command: Command, data: &Path, schema: &Path) -> Child {
+/// Says what the binary is to serve, and that it is to take any port.
+pub(crate) fn arguments(command: &mut Command, data: &Path, schema: &Path) {
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .arg("--schema")
-        .arg(schema)
+        .arg(schema);
+}
+
+/// Starts what is, or in the end runs, the binary.
+pub(crate) fn start(mut command: Command, data: &Path, schema: &Path) -> Child {
+    arguments(&mut command, data, schema);
+    command
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
