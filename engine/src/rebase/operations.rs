@@ -400,7 +400,12 @@ impl Rebase<'_> {
             version: mut body,
             removed,
         } = body;
-        let mut lost = Lost::new((&policy, self.ground.limits), node, &at, change);
+        let mut lost = Lost::new(
+            (&self.objects.passage, self.ground.limits),
+            node,
+            &at,
+            change,
+        );
         lost.removed(&was_removed, removed);
         let present = present.as_ref().and_then(Value::as_object);
         lost.fit(
@@ -465,7 +470,12 @@ impl Rebase<'_> {
         let entity = &self.present.entity;
         let by = (self.ground.author, self.ground.actor);
         let place = (&holder, conversion.holder_node, &conversion.holder_at);
-        let mut lost = Lost::new((&policy, self.ground.limits), place.1, place.2, change);
+        let mut lost = Lost::new(
+            (&self.objects.passage, self.ground.limits),
+            place.1,
+            place.2,
+            change,
+        );
         let made = lost.persist(&body, Vec::new(), |care| {
             carry_fields(entity, by, place, (&base, &body), care)
         })?;

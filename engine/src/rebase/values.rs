@@ -62,7 +62,7 @@ pub fn rebase_values(
         }
         let (after, removed) = now(&local);
         let mut body = after.clone();
-        let mut lost = Lost::new((policy, ground.limits), policy.root(), &root, from);
+        let mut lost = Lost::new((&passage, ground.limits), policy.root(), &root, from);
         lost.removed(&was_removed, removed.clone());
         let now = Reader::now(present.doc(), policy).root();
         lost.fit(Some(&mut base), Some(&now), &mut body);
@@ -86,6 +86,7 @@ pub fn rebase_values(
 
 /// What of a change's values cannot be carried over.
 pub(super) struct Lost<'a> {
+    passage: &'a Passage,
     policy: &'a Policy,
     limits: &'a Limits,
     node: NodeId,
@@ -97,13 +98,14 @@ pub(super) struct Lost<'a> {
 impl<'a> Lost<'a> {
     /// For the value at `node`, which is called `at`, of a pending change.
     pub(super) fn new(
-        (policy, limits): (&'a Policy, &'a Limits),
+        (passage, limits): (&'a Passage, &'a Limits),
         node: NodeId,
         at: &'a Pointer,
         change: usize,
     ) -> Self {
         Self {
-            policy,
+            passage,
+            policy: &passage.new,
             limits,
             node,
             at,
@@ -142,7 +144,8 @@ impl<'a> Lost<'a> {
     }
 
     /// Takes out of both versions what they agree in, and out of `body` what the ground's schema
-    /// does not declare and items that were there before and are not any more.
+    /// does not declare and items that were there before and are not any more. A field that was
+    /// one value and has parts now is replaced: its difference is the one from what is there.
     pub(super) fn fit(
         &mut self,
         base: Option<&mut Map<String, Value>>,
@@ -162,6 +165,9 @@ impl<'a> Lost<'a> {
         body: &mut Map<String, Value>,
     ) {
         let key = self.policy.presented_key(node).map(str::to_owned);
+        if let Some(base) = &mut base {
+            self.replace(node, base, present, body);
+        }
         for name in body.keys().cloned().collect::<Vec<_>>() {
             if key.as_ref() == Some(&name) {
                 continue;
@@ -181,8 +187,11 @@ impl<'a> Lost<'a> {
                 continue;
             };
             let at = at.child(&name);
-            let old = base.as_mut().and_then(|base| base.get_mut(&name));
             let now = present.and_then(|present| present.get(&name));
+            if self.passage.converted(child).is_some() {
+                continue;
+            }
+            let old = base.as_mut().and_then(|base| base.get_mut(&name));
             match (&self.policy.node(child).shape, body.get_mut(&name)) {
                 (Shape::Object { .. }, Some(Value::Object(body))) => {
                     let old = old.and_then(Value::as_object_mut);
@@ -194,6 +203,42 @@ impl<'a> Lost<'a> {
                     self.items((*item, key), &at, old, now, body);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Puts what is there now in the place of what fields held that were one value and have parts
+    /// now, where a change wrote them: it replaced them as a whole.
+    fn replace(
+        &self,
+        node: NodeId,
+        base: &mut Map<String, Value>,
+        present: Option<&Map<String, Value>>,
+        body: &Map<String, Value>,
+    ) {
+        let is_whole = |child: NodeId| {
+            let form = self.passage.converted(child);
+            form.is_some_and(|form| self.passage.is_whole(form))
+        };
+        let names = base.keys().chain(body.keys()).filter(|name| {
+            let child = self.policy.child(node, name);
+            child.is_some_and(is_whole) && base.get(*name) != body.get(*name)
+        });
+        for name in names.cloned().collect::<Vec<_>>() {
+            match present.and_then(|present| present.get(&name)) {
+                Some(now) => base.insert(name, now.clone()),
+                None => base.remove(&name),
+            };
+        }
+        // An object that is empty now is left out.
+        for (name, base) in base
+            .iter_mut()
+            .filter(|(name, _)| !body.contains_key(*name))
+        {
+            let child = self.policy.child(node, name);
+            if let (Some(child), Value::Object(base)) = (child, base) {
+                let present = present.and_then(|present| present.get(name)?.as_object());
+                self.replace(child, base, present, &Map::new());
             }
         }
     }

@@ -8,14 +8,15 @@ use automerge::ActorId;
 use indelible_engine::admission::Origin;
 use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
+use indelible_engine::lifecycle::next_epoch;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{Absent, MergeOptions, merge};
 use indelible_engine::policy::Policy;
-use indelible_engine::rebase::{Ground, Read, rebase};
+use indelible_engine::rebase::{Ground, Read, RebaseError, Rebased, rebase, rebase_values};
 use serde_json::{Value, json};
 
 use super::schemas::under;
-use crate::fixture::{compiled, created, editor, judge, made_of, next};
+use crate::fixture::{NOW, compiled, created, editor, judge, made_of, next};
 
 /// A field before and after, and what is made of its value.
 struct Form {
@@ -314,18 +315,46 @@ fn write(onto: &Entity, body: &Value, options: &MergeOptions) -> Entity {
     }
 }
 
-/// What a replica comes to that made the same edit before the schema changed.
-fn replica(read: &Entity, onto: &Entity, body: &Value) -> Entity {
+/// What a replica comes to that made the same edits before the schema changed.
+fn replica(read: &Entity, onto: &Entity, bodies: &[&Value]) -> Entity {
+    rebased(read, onto, bodies, |ground, pending| {
+        rebase(ground, read.policy(), pending, &[])
+    })
+}
+
+/// The same where the entity is in another epoch too, so that only values are left to go by.
+fn by_values(read: &Entity, onto: &Entity, bodies: &[&Value]) -> Entity {
+    let fresh = next_epoch(onto, onto.policy(), NOW).unwrap().into_parts().0;
+    rebased(read, &fresh, bodies, |ground, pending| {
+        rebase_values(ground, read, pending)
+    })
+}
+
+fn rebased(
+    read: &Entity,
+    onto: &Entity,
+    bodies: &[&Value],
+    rebase: impl Fn(&Ground<'_>, &[Vec<u8>]) -> Result<Rebased, RebaseError>,
+) -> Entity {
     let (alice, actor) = (editor("alice"), ActorId::from([1; 16]));
-    let pending = merge(read, &alice, &actor, body, &MergeOptions::default()).unwrap();
+    let (mut shown, mut pending) = (read.clone(), Vec::new());
+    for body in bodies {
+        let edit = merge(&shown, &alice, &actor, body, &MergeOptions::default()).unwrap();
+        shown = next(judge(&shown, &alice, edit.changes.clone(), Origin::Client));
+        pending.extend(edit.changes);
+    }
     let ground = Ground {
         entity: onto,
         author: &alice,
         actor: &ActorId::from([2; 16]),
         limits: &Limits::default(),
     };
-    let rebased = rebase(&ground, read.policy(), &pending.changes, &[]).unwrap();
-    assert!(rebased.dropped.is_empty(), "{body}: {:?}", rebased.dropped);
+    let rebased = rebase(&ground, &pending).unwrap();
+    assert!(
+        rebased.dropped.is_empty(),
+        "{bodies:?}: {:?}",
+        rebased.dropped
+    );
     let changes: Vec<Vec<u8>> = rebased.changes.into_iter().map(|one| one.change).collect();
     match changes.is_empty() {
         true => onto.clone(),
@@ -404,9 +433,38 @@ fn an_edit_in_another_form_is_what_it_is_of_a_replica_beside_what_others_wrote()
         let onto = &write(onto, &theirs, &made_of(onto));
         for edit in &form.edits {
             let body = place.body("was", edit, false);
-            let wanted = plain(place.value(&replica(read, onto, &body)));
+            let wanted = plain(place.value(&replica(read, onto, &[&body])));
             let found = put(read, onto, &body, Absent::Stays);
             assert_eq!(plain(place.value(&found)), wanted, "{place:?} {body}");
+        }
+    });
+}
+
+#[test]
+fn an_edit_in_another_form_is_the_same_in_another_epoch() {
+    each(|place, form, read, onto| {
+        let theirs = place.body("is", &form.theirs, true);
+        let theirs = write(onto, &theirs, &made_of(onto));
+        for onto in [onto, &theirs] {
+            for edit in &form.edits {
+                let body = place.body("was", edit, false);
+                let wanted = plain(place.value(&replica(read, onto, &[&body])));
+                let found = plain(place.value(&by_values(read, onto, &[&body])));
+                assert_eq!(found, wanted, "{place:?} {body}");
+            }
+        }
+    });
+}
+
+#[test]
+fn edits_in_a_row_in_another_form_are_the_same_in_another_epoch() {
+    each(|place, form, read, onto| {
+        for pair in form.edits.windows(2) {
+            let bodies = [&pair[0], &pair[1]].map(|edit| place.body("was", edit, false));
+            let bodies = [&bodies[0], &bodies[1]];
+            let wanted = plain(place.value(&replica(read, onto, &bodies)));
+            let found = plain(place.value(&by_values(read, onto, &bodies)));
+            assert_eq!(found, wanted, "{place:?} {bodies:?}");
         }
     });
 }
