@@ -16,7 +16,7 @@ use crate::edit::{EditOptions, Edited};
 use crate::error::CallError;
 use crate::event::DroppedView;
 use crate::followed::Known;
-use crate::session::{Session, json_error, parse};
+use crate::session::{Session, parse};
 
 /// What the program was told of something that was dropped, as far as it is needed here.
 #[derive(Debug, Deserialize)]
@@ -68,14 +68,12 @@ impl Session {
         now: Timestamp,
     ) -> Result<Edited, CallError> {
         let id = parse::<EntityId>(entity)?;
-        let lost =
-            indelible_engine::json::parse(dropped.as_bytes()).and_then(serde_json::from_value);
-        let lost: Lost = lost.map_err(json_error)?;
         let followed = self.followed.get(&id);
         let followed = followed.ok_or_else(|| CallError::NotOpen(id.to_string()))?;
         let Known::Replica(replica) = &followed.known else {
             return Err(CallError::NotReady(id.to_string()));
         };
+        let lost: Lost = replica.read(dropped)?;
         let nothing = || CallError::NothingToBringBack(lost.pointer.to_string());
         let policy = replica.policy();
         let value = lost.value(policy).ok_or_else(nothing)?;

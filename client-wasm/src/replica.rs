@@ -24,11 +24,13 @@ use indelible_engine::policy::Policy;
 use indelible_engine::protocol::EntryReport;
 use indelible_engine::rebase::{Followed, Read};
 use indelible_engine::time::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use self::conflicts::Conflicts;
 use crate::edit::{Author, EditOptions, Edited, FRAME_OVERHEAD_BYTES, Proposed, Settled, Snapshot};
 use crate::error::CallError;
+use crate::session::json_error;
 
 /// How many earlier states can be named as the base of an edit.
 const REVISIONS_MAX: usize = 512;
@@ -111,6 +113,14 @@ impl Replica {
             doubted: false,
             conflicts: Conflicts::default(),
         })
+    }
+
+    /// Reads what is to be written. Only replicas take any, so that a module for visitors needs no
+    /// reader of numbers as they are written.
+    #[allow(clippy::unused_self, reason = "who has no replica has nothing to read")]
+    pub(crate) fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T, CallError> {
+        let read = indelible_engine::json::parse(text.as_bytes());
+        read.and_then(serde_json::from_value).map_err(json_error)
     }
 
     fn edits(&self) -> impl Iterator<Item = &Edit> {

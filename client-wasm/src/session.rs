@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Kind, ProposalId};
-use indelible_engine::json;
 use indelible_engine::limits::Limits;
 use indelible_engine::near;
 use indelible_engine::policy::Policy;
@@ -273,8 +272,8 @@ impl Session {
         options: &EditOptions,
         now: Timestamp,
     ) -> Result<Edited, CallError> {
-        let body: Value = json::parse(body.as_bytes()).map_err(json_error)?;
         self.write(entity, now, |replica, author, ordinal| {
+            let body: Value = replica.read(body)?;
             replica.edit(author, ordinal, &body, options)
         })
     }
@@ -408,10 +407,11 @@ impl Session {
             .iter()
             .filter(|(_, report)| report.mode != KindMode::None);
         let none = format!("there is no kind {kind}");
-        let message = match near::nearest(kind.as_str(), readable.map(|(kind, _)| kind.as_str())) {
-            Some(near) => format!("{none}; did you mean {near}?"),
-            None => none,
-        };
+        let message =
+            match near::nearest_ascii(kind.as_str(), readable.map(|(kind, _)| kind.as_str())) {
+                Some(near) => format!("{none}; did you mean {near}?"),
+                None => none,
+            };
         Fault::new("no-kind", message)
     }
 

@@ -23,6 +23,7 @@ use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::EntryReport;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::edit::{
@@ -51,6 +52,10 @@ impl Replica {
     }
 
     pub(crate) fn shown(&self) -> &Entity {
+        match *self {}
+    }
+
+    pub(crate) fn read<T: DeserializeOwned>(&self, _: &str) -> Result<T, CallError> {
         match *self {}
     }
 

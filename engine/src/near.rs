@@ -17,7 +17,11 @@
 /// ```
 #[must_use]
 pub fn distance(word: &str, other: &str) -> Option<usize> {
-    let (word, other) = (folded(word), folded(other));
+    between(folded(word), folded(other))
+}
+
+/// The distance of two names without case and separators.
+fn between(word: String, other: String) -> Option<usize> {
     if word == other {
         return Some(0);
     }
@@ -53,9 +57,27 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     found.min().map(|(_, candidate)| candidate)
 }
 
+/// As [`nearest`], of names in ASCII, such as those of kinds: without the tables of Unicode, which
+/// are large for a page.
+#[must_use]
+pub fn nearest_ascii<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let folded = |word: &str| letters(word).map(|c| c.to_ascii_lowercase()).collect();
+    let found = candidates
+        .into_iter()
+        .filter_map(|candidate| Some((between(folded(word), folded(candidate))?, candidate)));
+    found.min().map(|(_, candidate)| candidate)
+}
+
 fn folded(word: &str) -> String {
-    let letters = word.chars().filter(|c| !matches!(c, '-' | '_' | ' ' | '.'));
-    letters.flat_map(char::to_lowercase).collect()
+    letters(word).flat_map(char::to_lowercase).collect()
+}
+
+fn letters(word: &str) -> impl Iterator<Item = char> {
+    let letters = word.chars();
+    letters.filter(|c| !matches!(c, '-' | '_' | ' ' | '.'))
 }
 
 /// The word without the end of an English plural.
@@ -105,6 +127,8 @@ mod tests {
             ("pubilc", "public"),
         ] {
             assert_eq!(nearest(word, ["other", other]), Some(other), "{word}");
+            let ascii = nearest_ascii(word, ["other", other]);
+            assert_eq!(ascii, Some(other), "{word}");
         }
         for (word, other) in [("team", "settings"), ("a", "b"), ("ab", "cd"), ("", "x")] {
             assert_eq!(nearest(word, [other]), None, "{word}");
