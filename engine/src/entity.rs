@@ -12,7 +12,7 @@ mod replay;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{ActorId, Automerge, Change, ChangeHash, LoadOptions};
+use automerge::{ActorId, Automerge, Change, ChangeHash, LoadOptions, ReadDoc as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,6 +21,7 @@ use crate::genesis;
 use crate::id::{EntityId, Epoch, Hash, Seq};
 use crate::ledger::Claimed;
 use crate::lifecycle::Presence;
+use crate::pointer::Pointer;
 use crate::policy::{Policy, PolicySource, StampKind};
 use crate::time::Timestamp;
 
@@ -404,6 +405,19 @@ impl Entity {
         let mut map = Map::clone(&self.value);
         map.extend(self.stamp_fields());
         Value::Object(map)
+    }
+
+    /// Whether the document has something at a place, deleted or not.
+    #[must_use]
+    pub fn holds_at(&self, at: &Pointer) -> bool {
+        let mut object = automerge::ROOT;
+        at.tokens().iter().all(|token| {
+            let found = self.doc.get(&object, token.as_str()).ok().flatten();
+            found.is_some_and(|(_, inside)| {
+                object = inside;
+                true
+            })
+        })
     }
 
     /// The value as it was at earlier heads, with the stamps of now: what a replica, which does

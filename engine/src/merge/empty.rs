@@ -63,8 +63,13 @@ impl Merger<'_, '_> {
         child: NodeId,
         base: Option<Option<&Value>>,
     ) -> Outcome {
+        let at = target.at.child(name);
         match &self.policy.node(child).shape {
             _ if base == Some(None) => Ok(()),
+            _ if self.is_preserved(&at) => {
+                self.preserved.push(at);
+                Ok(())
+            }
             Shape::Object { .. } if !self.policy.is_dynamic(child) => {
                 let Some((Stored::Object(_), object)) = self.tx.get(target.object, name)? else {
                     return Ok(());
@@ -72,7 +77,7 @@ impl Merger<'_, '_> {
                 let inside = Target {
                     object: &object,
                     node: child,
-                    at: &target.at.child(name),
+                    at: &at,
                     fresh: target.fresh || self.is_new(&object),
                 };
                 let base = base.and_then(|base| base?.as_object());
@@ -92,7 +97,7 @@ impl Merger<'_, '_> {
     pub(super) fn remove_named(&mut self) -> Outcome {
         let options = self.options;
         for at in &options.remove {
-            if options.preserve.iter().any(|kept| kept.contains(at)) {
+            if self.is_preserved(at) {
                 self.preserved.push(at.clone());
             } else if let Some((name, above)) = at.tokens().split_last() {
                 self.remove_at(at, name, above)?;

@@ -131,7 +131,7 @@ impl Merger<'_, '_> {
             self.preserved.push(at.clone());
             return false;
         }
-        if self.options.preserve.iter().any(|kept| kept.contains(at)) {
+        if self.is_preserved(at) {
             self.preserved.push(at.clone());
             return false;
         }
@@ -265,6 +265,12 @@ impl Merger<'_, '_> {
 
     /// Sets the register of an item or map entry.
     pub(super) fn delete_item(&mut self, object: &ObjId, node: NodeId, at: &Pointer) -> Outcome {
+        // What is in it would go with it.
+        let mut preserve = self.options.preserve.iter();
+        if preserve.any(|kept| kept.contains(at) || at.contains(kept)) {
+            self.preserved.push(at.clone());
+            return Ok(());
+        }
         if self.rights.may_delete(node) {
             return self.tx.put(object, DELETED, true);
         }

@@ -13,6 +13,7 @@ mod empty;
 mod keyed;
 mod leaves;
 mod merged;
+mod refused;
 mod repeats;
 mod room;
 mod splices;
@@ -32,14 +33,15 @@ use crate::entity::Entity;
 use crate::id::Hash;
 use crate::limits::Limits;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Rights, ScalarFault, Shape, refusal_text};
+use crate::policy::{NodeId, Policy, Rights, Shape};
 use crate::principal::Principal;
 use crate::value::normal;
-use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
+use crate::violation::{Rule, Violation};
 
 pub use earlier::Earlier;
 use merged::Unnamed;
 pub use merged::{Attempts, Merged};
+pub(crate) use refused::violation;
 pub(crate) use repeats::repeats_value;
 pub use typed::{TextEdit, may_edit, splice};
 
@@ -386,7 +388,7 @@ impl Merger<'_, '_> {
                 self.refuse(&at, Rule::UNKNOWN_FIELD, message, None, None);
                 continue;
             };
-            if self.options.preserve.iter().any(|kept| kept.contains(&at)) {
+            if self.is_preserved(&at) {
                 self.preserved.push(at);
                 continue;
             }
@@ -506,93 +508,5 @@ impl Merger<'_, '_> {
             .ok()
             .flatten()
             .map(|(_, object)| object)
-    }
-
-    /// Reports a field that nobody writes, unless the body repeats what stands.
-    fn derived(
-        &mut self,
-        at: &Pointer,
-        rule: Rule,
-        value: &Value,
-        present: Option<Value>,
-        base: Option<Option<&Value>>,
-    ) {
-        if present.as_ref() == Some(value) || base == Some(Some(value)) {
-            return;
-        }
-        let message = refusal_text(&rule);
-        self.protect(at, rule, message, Some(value), present);
-    }
-
-    /// Keeps a protected field and says so, or refuses.
-    fn protect(
-        &mut self,
-        at: &Pointer,
-        rule: Rule,
-        message: &str,
-        attempted: Option<&Value>,
-        kept: Option<Value>,
-    ) {
-        match self.options.protected {
-            Protected::Keep => {
-                self.preserved.push(at.clone());
-                if self.attempts.len() < VIOLATIONS_MAX {
-                    let attempt = violation(at, rule, message, attempted, kept);
-                    self.attempts.push(attempt);
-                }
-            }
-            Protected::Refuse => self.refuse(at, rule, message, attempted, kept),
-        }
-    }
-
-    fn refuse(
-        &mut self,
-        at: &Pointer,
-        rule: Rule,
-        message: &str,
-        attempted: Option<&Value>,
-        kept: Option<Value>,
-    ) {
-        // A body with more faults is refused like one with these; nobody reads a million.
-        if self.violations.len() < VIOLATIONS_MAX {
-            let violation = violation(at, rule, message, attempted, kept);
-            self.violations.push(violation);
-        }
-    }
-
-    /// Refuses what breaks a keyword of the schema.
-    fn refuse_fault(
-        &mut self,
-        at: &Pointer,
-        fault: ScalarFault,
-        attempted: Option<&Value>,
-        kept: Option<Value>,
-    ) {
-        if self.violations.len() < VIOLATIONS_MAX {
-            let rule = Rule::keyword(fault.keyword);
-            let bound = fault.bound;
-            let violation = violation(at, rule, &fault.message, attempted, kept);
-            self.violations.push(Violation { bound, ..violation });
-        }
-    }
-}
-
-pub(crate) fn violation(
-    at: &Pointer,
-    rule: Rule,
-    message: &str,
-    attempted: Option<&Value>,
-    kept: Option<Value>,
-) -> Violation {
-    Violation {
-        change: 0,
-        ops: Vec::new(),
-        pointer: at.clone(),
-        rule,
-        attempted: attempted.cloned(),
-        kept,
-        holder: None,
-        bound: None,
-        message: message.to_owned(),
     }
 }

@@ -71,13 +71,20 @@ impl Read {
             }
             other => (other.clone(), Vec::new()),
         };
-        let follow = |places: &[Pointer]| -> Vec<Pointer> {
-            // What is not there any more need be neither kept nor removed.
-            let followed = places.iter().filter_map(|at| passage.follow(at));
+        let (mut preserved, mut lost) = (Vec::new(), Vec::new());
+        let mut follow = |places: &[Pointer]| -> Vec<(Pointer, Pointer)> {
+            let followed = places.iter().filter_map(|at| match passage.follow(at) {
+                // What is not there any more need be neither kept nor removed.
+                Ok(now) => Some((at.clone(), now?)),
+                Err(whole) => {
+                    lost.push(one_value(at, &whole));
+                    None
+                }
+            });
             followed.collect()
         };
         let (kept, removed) = (follow(preserve), follow(remove));
-        let (mut preserved, mut lost) = (Vec::new(), Vec::new());
+        let kept: Vec<Pointer> = kept.into_iter().map(|(_, now)| now).collect();
         for one in changed(&unplaced, &had, &self.policy) {
             let is_kept = preserve.iter().any(|at| at.contains(&one.told))
                 || kept.iter().any(|at| at.contains(&one.at));
@@ -89,13 +96,9 @@ impl Read {
                 false => {}
             }
         }
-        for (at, now) in remove
-            .iter()
-            .zip(remove.iter().map(|at| passage.follow(at)))
-        {
-            let now = now.filter(|now| now != at);
-            let given = now.and_then(|now| Some((entity.policy().value_at(&body, &now)?, now)));
-            if let Some((value, now)) = given.filter(|(value, _)| !value.is_null()) {
+        for (at, now) in removed.iter().filter(|(at, now)| at != now) {
+            let given = entity.policy().value_at(&body, now);
+            if let Some(value) = given.filter(|value| !value.is_null()) {
                 let message = format!("it is {now} now, for which the body has a value");
                 let rule = Rule::UNKNOWN_FIELD;
                 lost.push(violation(at, rule, &message, Some(value), None));
@@ -109,7 +112,7 @@ impl Read {
                 earlier: passage.earlier(),
             },
             preserve: kept,
-            remove: removed,
+            remove: removed.into_iter().map(|(_, now)| now).collect(),
             preserved,
             lost,
         })
@@ -128,6 +131,14 @@ impl Unplaced {
         let (at, rule) = (&self.told, Rule::UNKNOWN_FIELD);
         violation(at, rule, &message, Some(&self.value), None)
     }
+}
+
+/// A place to be kept or removed in a field that had parts and is one value now, as a body's edits
+/// there replace all of it.
+fn one_value(at: &Pointer, whole: &Pointer) -> Violation {
+    let message =
+        format!("it is to be kept or removed, and {whole} is kept as one value now: name {whole}");
+    violation(at, Rule::UNKNOWN_FIELD, &message, None, None)
 }
 
 /// Those of the body's values without a place that say something else than the base.

@@ -91,16 +91,23 @@ impl Passage {
     }
 
     /// A place under the names of the ground's schema; none where that has removed it.
-    pub(super) fn follow(&self, at: &Pointer) -> Option<Pointer> {
+    ///
+    /// # Errors
+    /// The field that it lies in, where that had parts and is one value now.
+    pub(super) fn follow(&self, at: &Pointer) -> Result<Option<Pointer>, Pointer> {
         let mut place = (Some(self.old.root()), Some(self.new.root()));
         let mut followed = Pointer::root();
         for token in at.tokens() {
             let (old, new) = place;
             let holder = old.map(|old| &self.old.node(old).shape);
+            let is_single = new.is_some_and(|new| self.new.node(new).shape.is_single());
+            if is_single && holder.is_some_and(|holder| !holder.is_single()) {
+                return Err(followed);
+            }
             let (name, node) = match holder {
                 Some(Shape::Object { .. }) => match self.step(place, token) {
                     Step::To(name, node) => (name, node),
-                    Step::Removed => return None,
+                    Step::Removed => return Ok(None),
                 },
                 _ => {
                     let node = new.and_then(|new| self.new.child(new, token));
@@ -110,7 +117,7 @@ impl Passage {
             followed = followed.child(name);
             place = (old.and_then(|old| self.source(old, token, node)), node);
         }
-        Some(followed)
+        Ok(Some(followed))
     }
 
     /// What the earlier schema had for a name of an object, which is one of its own or a present

@@ -95,16 +95,16 @@ impl Replacement {
         let query = Query::read(uri, &["base", "preserve", "remove"])?;
         let body = object(headers, body)?;
         // With a base, names may be those of its time: they are known where the base is.
-        let policy = query.get("base").is_none().then_some(policy);
-        let remove = places(policy, Care::Remove, query.get("remove"))?;
-        let given = |at: &&Pointer| body.pointer(&at.to_string()).is_some_and(|v| !v.is_null());
+        let known = query.get("base").is_none().then_some(policy);
+        let remove = places(known, Care::Remove, query.get("remove"))?;
+        let given = |at: &&Pointer| policy.value_at(&body, at).is_some_and(|v| !v.is_null());
         if let Some(at) = remove.iter().find(given) {
             let detail = format!("{at} is to be removed, and the body has a value for it");
             return Err(Problem::bad_request(detail));
         }
         let merging = Merging {
             protected: protected(headers)?,
-            preserve: places(policy, Care::Preserve, query.get("preserve"))?,
+            preserve: places(known, Care::Preserve, query.get("preserve"))?,
             remove,
             base: query.get("base").map(validators::version),
             if_match: if_match(headers)?,

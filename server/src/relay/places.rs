@@ -1,12 +1,16 @@
-//! Places that a PUT names to be kept or removed, held against the schema.
+//! Places that a PUT names to be kept or removed, held against the schema and against what is there.
 //!
 //! Invariant: a place that can protect nothing is refused, never passed over.
-//! Must never know: values.
 
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{ItemId, check_map_key};
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{NodeId, Policy, Shape};
+use serde_json::Value;
+
+/// How many names a refusal lists at most.
+const NAMES_MAX: usize = 5;
 
 /// What is to become of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,5 +69,79 @@ fn undeclared(
     match near::nearest(token, names) {
         Some(near) => format!("{none}: is it {}?", way.child(near)),
         None => none.to_owned(),
+    }
+}
+
+/// Where items of lists and entries of open maps can be: in the entity, in a body, in its base.
+pub(crate) struct There<'a> {
+    entity: &'a Entity,
+    values: Vec<&'a Value>,
+}
+
+impl<'a> There<'a> {
+    pub(crate) fn new(entity: &'a Entity, values: impl Iterator<Item = &'a Value>) -> Self {
+        Self {
+            entity,
+            values: values.collect(),
+        }
+    }
+
+    /// What is wrong with a place of the schema on whose way there is an item or an entry that is
+    /// nowhere, as [`misplaced`] has it. A deleted item is known; an entry that is to be removed
+    /// need not be there, since nothing remembers those that were.
+    pub(crate) fn lacks(&self, at: &Pointer, care: Care) -> Option<String> {
+        let policy = self.entity.policy();
+        let (mut node, mut way) = (policy.root(), Pointer::root());
+        for token in at.tokens() {
+            let child = policy.child(node, token)?;
+            let is_item = matches!(policy.node(node).shape, Shape::Keyed { .. });
+            let is_entry = policy.is_additional(child) && care == Care::Preserve;
+            let inner = way.child(token);
+            if (is_item || is_entry) && !self.is_known(&inner) {
+                let what = if is_item { "item" } else { "entry" };
+                return Some(self.nowhere(&way, token, what));
+            }
+            (node, way) = (child, inner);
+        }
+        None
+    }
+
+    fn is_known(&self, at: &Pointer) -> bool {
+        let policy = self.entity.policy();
+        let mut values = self.values.iter();
+        self.entity.holds_at(at) || values.any(|value| policy.value_at(value, at).is_some())
+    }
+
+    fn nowhere(&self, holder: &Pointer, token: &str, what: &str) -> String {
+        let names = self.names(holder);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let none = format!("and {holder} has no {what} {token:?}, nor has the body");
+        if let Some(near) = near::nearest(token, names.iter().copied()) {
+            return format!("{none}: is it {}?", holder.child(near));
+        }
+        let listed: Vec<String> = names
+            .iter()
+            .take(NAMES_MAX)
+            .map(|n| format!("{n:?}"))
+            .collect();
+        match (listed.is_empty(), names.len().saturating_sub(NAMES_MAX)) {
+            (true, _) => format!("{none}: it is empty"),
+            (false, 0) => format!("{none}: it has {}", listed.join(", ")),
+            (false, more) => format!("{none}: it has {} and {more} more", listed.join(", ")),
+        }
+    }
+
+    /// What the entity has now in a list or map.
+    fn names(&self, holder: &Pointer) -> Vec<String> {
+        let (policy, value) = (self.entity.policy(), self.entity.presented());
+        let key = policy.find(holder).and_then(|node| policy.key(node));
+        match (policy.value_at(&value, holder), key) {
+            (Some(Value::Array(items)), Some(key)) => {
+                let ids = items.iter().filter_map(|item| item.get(key)?.as_str());
+                ids.map(str::to_owned).collect()
+            }
+            (Some(Value::Object(entries)), _) => entries.keys().cloned().collect(),
+            _ => Vec::new(),
+        }
     }
 }

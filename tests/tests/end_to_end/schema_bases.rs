@@ -13,6 +13,7 @@ fn first() -> Value {
         "tags": { "type": "array", "items": { "type": "string" } },
         "intro": { "type": "string", "x-indelible": { "merge": "text" } },
         "gone": { "type": "string" },
+        "words": { "type": "object", "additionalProperties": { "type": "string" } },
         "address": { "type": "object", "properties": {
             "town": { "type": "string" }, "zip": { "type": "string" } } },
         "steps": { "type": "array", "items": { "type": "object", "properties": {
@@ -28,6 +29,7 @@ fn second() -> Value {
         "story": { "type": "string", "x-indelible": { "merge": "text", "was": "body" } },
         "labels": { "type": "array", "items": { "type": "string" }, "x-indelible": { "was": "tags" } },
         "summary": { "type": "string", "x-indelible": { "was": "intro" } },
+        "words": { "type": "object", "additionalProperties": { "type": "string" } },
         "level": { "type": "integer", "default": 2 },
         "place": { "type": "object", "x-indelible": { "was": "address" }, "properties": {
             "city": { "type": "string", "x-indelible": { "was": "town" } },
@@ -310,4 +312,152 @@ async fn places_that_protect_nothing_are_refused() {
         .await;
     assert_eq!(kept.status, 200, "{kept:?}");
     assert_eq!(kept.body["preserved"], json!(["/labels", "/steps/a/label"]));
+}
+
+#[tokio::test]
+async fn items_and_entries_that_there_are_not_are_refused() {
+    let (site, server, _, base) = changed().await;
+    let http = site.http(&server);
+    let gone = json!({ "steps": [{ "id": "a" }], "words": { "red": "rouge" } });
+    assert_eq!(http.put("/api/note/one", gone).await.status, 200);
+    let before = http.get("/api/note/one").await;
+    let body = json!({ "steps": [{ "id": "a", "label": "Z" }] });
+    for (place, said) in [
+        (
+            "preserve=/steps/0/label",
+            r#"/steps has no item "0", nor has the body: it has "a""#,
+        ),
+        ("preserve=/steps/0", r#"/steps has no item "0""#),
+        ("preserve=/steps/A/label", "is it /steps/a?"),
+        ("remove=/steps/0", r#"/steps has no item "0""#),
+        (
+            "preserve=/words/blue",
+            r#"/words has no entry "blue", nor has the body: it has "red""#,
+        ),
+        ("preserve=/words/Red", "is it /words/red?"),
+    ] {
+        for path in [
+            format!("/api/note/one?{place}"),
+            format!("/api/note/one?base={base}&{place}"),
+        ] {
+            let answer = http.put(&path, body.clone()).await;
+            assert_eq!(answer.status, 422, "{path}: {answer:?}");
+            let violation = &answer.body["violations"][0];
+            let at = place.split_once('=').unwrap().1;
+            assert_eq!(
+                (&violation["pointer"], &violation["rule"]),
+                (&json!(at), &json!("unknown-field"))
+            );
+            let message = violation["message"].as_str().unwrap();
+            assert!(message.contains(said), "{path}: {message}");
+        }
+    }
+    let after = http.get("/api/note/one").await;
+    assert_eq!(after.header("etag"), before.header("etag"));
+    // What was deleted, what only the body has, and what an entry to be removed is not.
+    for (query, body) in [
+        ("preserve=/steps/b/label", json!({})),
+        ("remove=/steps/b", json!({})),
+        ("remove=/words/blue", json!({})),
+        (
+            "preserve=/words/blue",
+            json!({ "words": { "blue": "bleu" } }),
+        ),
+    ] {
+        let answer = http.put(&format!("/api/note/one?{query}"), body).await;
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        assert_eq!(answer.body["changed"], json!([]), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_preserved_stays_when_what_it_lies_in_is_emptied() {
+    let (site, server, _, _) = changed().await;
+    let http = site.http(&server);
+    for (query, body, preserved) in [
+        (
+            "preserve=/place/city",
+            json!({ "place": null }),
+            "/place/city",
+        ),
+        (
+            "preserve=/place/city&remove=/place",
+            json!({}),
+            "/place/city",
+        ),
+        (
+            "preserve=/steps/a/label",
+            json!({ "steps": [{ "id": "b" }] }),
+            "/steps/a",
+        ),
+        ("preserve=/steps/a", json!({ "steps": [] }), "/steps/a"),
+        (
+            "preserve=/steps/a/label&remove=/steps/a",
+            json!({}),
+            "/steps/a",
+        ),
+        (
+            "preserve=/steps/a/label",
+            json!({ "steps": null }),
+            "/steps/a",
+        ),
+    ] {
+        let answer = http.put(&format!("/api/note/one?{query}"), body).await;
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        assert_eq!(answer.body["preserved"], json!([preserved]), "{query}");
+        let value = &answer.body["value"];
+        assert_eq!(value["place"]["city"], "Bern", "{query}");
+        assert_eq!(value["steps"][0]["label"], "A", "{query}");
+    }
+    let body = json!({ "steps": [{ "id": "a", "label": "B" }] });
+    let answer = http.put("/api/note/one?remove=/steps/a/label", body).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+}
+
+#[tokio::test]
+async fn places_in_what_is_one_value_now_are_refused() {
+    let site = Site::new();
+    let parts = json!({ "type": "object", "properties": {
+        "x": { "type": "string" }, "y": { "type": "string" } } });
+    let mut one = parts.clone();
+    one["x-indelible"] = json!({ "merge": "atomic" });
+    let with = |apart: (&str, &Value), single: (&str, &Value)| {
+        let mut schema = first();
+        for ((name, form), was) in [(apart, "apart"), (single, "single")] {
+            schema[name] = form.clone();
+            if name != was {
+                schema[name]["x-indelible"]["was"] = json!(was);
+            }
+        }
+        schema
+    };
+    site.write(&with(("apart", &parts), ("single", &one)));
+    let server = site.start().await;
+    let value = json!({ "apart": { "x": "1", "y": "2" }, "single": { "x": "1", "y": "2" } });
+    let base = version(&site.http(&server).put("/api/note/one", value).await);
+    server.stop().await;
+    site.write(&with(("whole", &one), ("parts", &parts)));
+    let server = site.start().await;
+    let http = site.http(&server);
+    let body = json!({ "apart": { "x": "9" }, "single": { "x": "9", "y": "9" } });
+    for (care, at) in [
+        ("preserve", "/apart/x"),
+        ("preserve", "/whole/x"),
+        ("remove", "/apart/x"),
+    ] {
+        let path = format!("/api/note/one?base={base}&{care}={at}");
+        let answer = http.put(&path, body.clone()).await;
+        let violation = &answer.body["violations"][0];
+        let told = (answer.status, &violation["pointer"]);
+        assert_eq!(told, (422, &json!(at)), "{answer:?}");
+        let message = violation["message"].as_str().unwrap();
+        assert!(message.ends_with("name /whole"), "{message}");
+    }
+    let path = format!("/api/note/one?base={base}&preserve=apart,/single/x");
+    let answer = http.put(&path, body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.body["preserved"], json!(["/parts/x", "/whole"]));
+    let value = &answer.body["value"];
+    assert_eq!(value["whole"], json!({ "x": "1", "y": "2" }));
+    assert_eq!(value["parts"], json!({ "x": "1", "y": "9" }));
 }

@@ -6,6 +6,7 @@
 //!
 //! Must not know: followers, frames, sockets.
 
+mod bodies;
 mod lifetime;
 mod repeats;
 mod verdict;
@@ -22,21 +23,16 @@ use indelible_engine::history::{Derived, Had};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
 use indelible_engine::ledger::{Claimed, RefusalDraft};
 use indelible_engine::merge::{self, Attempts, MergeError, MergeOptions};
-use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicySource as _};
 use indelible_engine::principal::Principal;
-use indelible_engine::rebase::Read;
-use indelible_engine::violation::{Refusal, Rule, Violation, ViolationReport};
+use indelible_engine::violation::{Refusal, ViolationReport};
 use serde_json::Value;
 
 use self::verdict::Judged;
 pub(super) use self::verdict::{Decided, Ending, Verdicts};
 
 use super::super::hub::Hub;
-use super::super::loading;
-use super::super::log::StoredLog;
-use super::super::places::{Care, misplaced};
-use super::super::writes::{IfMatch, Merging, Session, Task, Write, WriteError, Written};
+use super::super::writes::{IfMatch, Session, Task, Write, WriteError, Written};
 use super::PROJECTION;
 use crate::clock;
 use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};
@@ -58,9 +54,6 @@ pub(super) struct Batch<'a> {
     /// Which verdict belongs to which write, to recognise repeats within the batch.
     seen: HashMap<(String, ProposalId), (usize, &'a Task)>,
 }
-
-/// A body, how to merge it, and what it preserves that has no place any more.
-type Wanted = (Value, MergeOptions, Vec<Pointer>);
 
 impl<'a> Batch<'a> {
     pub(super) fn new(
@@ -290,54 +283,6 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn merge(&mut self, case: &Case<'_>, merging: &Merging) -> Result<Judged, WriteError> {
-        let entity = self.present()?.clone();
-        self.check_precondition(&entity, merging.if_match.as_ref())?;
-        let (body, options, mut gone) = match self.options(&entity, merging)? {
-            Ok(wanted) => wanted,
-            Err(violations) => return Ok(self.refuse(case, Refusal::policy(0, violations))),
-        };
-        let mut attempts = Attempts::new();
-        let merged = self.merged(case, &entity, (&body, &options), &mut attempts);
-        let attempts = self.new_to_the_field(attempts);
-        let mut merged = match merged? {
-            Ok(merged) => merged,
-            Err(refused) => {
-                self.record_kept(case, 0, attempts);
-                return Ok(refused);
-            }
-        };
-        merged.preserved.append(&mut gone);
-        if merged.changes.is_empty() {
-            self.record_kept(case, 0, attempts);
-            let mut written = Written::at(entity.epoch(), entity.seq());
-            written.preserved = merged.preserved;
-            return Ok(Judged::Stands(written));
-        }
-        let count = merged.changes.len();
-        let changes = std::mem::take(&mut merged.changes);
-        let proposal = case.proposal(Origin::Server, changes, None);
-        let verdict = self.admit(&entity, &proposal)?;
-        // Judged after the same entry as the rest.
-        let whole = verdict.admitted.is_some() && verdict.refused.is_none();
-        self.record_kept(case, if whole { count } else { 0 }, attempts);
-        Ok(match (verdict.admitted, verdict.refused) {
-            (Some(admitted), None) => {
-                let mut named = HashSet::new();
-                let places = admitted.effects().iter().map(|effect| &effect.pointer);
-                let changed = places.filter(|at| named.insert(*at)).cloned().collect();
-                let mut written = self.take(admitted);
-                (written.changed, written.preserved) = (changed, merged.preserved);
-                Judged::Admitted(written)
-            }
-            (_, Some(mut refusal)) => {
-                merged.name_as_given(&mut refusal.violations);
-                self.refuse(case, refusal)
-            }
-            (_, None) => Judged::Stands(Written::at(entity.epoch(), entity.seq())),
-        })
-    }
-
     /// Merges on behalf of the author, under the one actor that the server has for them here.
     fn merged(
         &mut self,
@@ -393,72 +338,6 @@ impl<'a> Batch<'a> {
         self.hub.versions().open(self.id, PROJECTION, version)
     }
 
-    /// The body and how to merge it, under the names of now, and what it preserves that has no place
-    /// any more; or what else of it has none.
-    fn options(
-        &self,
-        entity: &Entity,
-        merging: &Merging,
-    ) -> Result<Result<Wanted, Vec<Violation>>, WriteError> {
-        let mut options = MergeOptions {
-            protected: merging.protected,
-            preserve: merging.preserve.clone(),
-            remove: merging.remove.clone(),
-            limits: self.hub.limits().clone(),
-            ..MergeOptions::default()
-        };
-        let (mut body, mut preserved) = (merging.body.clone(), Vec::new());
-        if let Some(version) = &merging.base
-            && let Some(read) = self.read(entity, version)?
-        {
-            let places = (merging.preserve.as_slice(), merging.remove.as_slice());
-            let followed = read.follow(entity, &body, places);
-            let followed = followed.map_err(|_| WriteError::UnknownBase)?;
-            if !followed.lost.is_empty() {
-                return Ok(Err(followed.lost));
-            }
-            (body, options.base) = (followed.body, Some(followed.base));
-            (options.preserve, options.remove) = (followed.preserve, followed.remove);
-            preserved = followed.preserved;
-        }
-        let preserve = options.preserve.iter().map(|at| (at, Care::Preserve));
-        let places = preserve.chain(options.remove.iter().map(|at| (at, Care::Remove)));
-        let unknown: Vec<Violation> = places
-            .filter_map(|(at, care)| Some(no_such_field(at, misplaced(self.policy, at, care)?)))
-            .collect();
-        if !unknown.is_empty() {
-            return Ok(Err(unknown));
-        }
-        Ok(Ok((body, options, preserved)))
-    }
-
-    /// What was read at a version; `None` when that is the present.
-    fn read(&self, entity: &Entity, version: &str) -> Result<Option<Read>, WriteError> {
-        let opened = self.open(version).ok_or(WriteError::UnknownBase)?;
-        if opened.epoch != entity.epoch() || opened.seq > entity.seq() {
-            return Err(WriteError::UnknownBase);
-        }
-        if opened.seq == entity.seq() {
-            let current = opened.is_of(&entity.hash());
-            return current.then_some(None).ok_or(WriteError::UnknownBase);
-        }
-        // A version is told only after its entry's commit, so the entry is in the store, unless the
-        // store was put back to a time before it.
-        let store = &**self.hub.store();
-        let entry = loading::sealed(store, self.id, opened.epoch, opened.seq);
-        let entry = entry.map_err(unreadable)?;
-        let entry = entry.filter(|(_, hash)| opened.is_of(hash));
-        let (entry, _) = entry.ok_or(WriteError::UnknownBase)?;
-        let policy = self.hub.known_policies().policy(entry.policy_hash);
-        let policy = policy.ok_or(WriteError::UnknownBase)?;
-        let stamps = entity.stamp_fields_after(&policy, (entry.at, &entry.author.id));
-        Ok(Some(Read {
-            policy,
-            heads: entry.heads,
-            stamps,
-        }))
-    }
-
     fn take(&mut self, admitted: Admitted) -> Written {
         let kind = self.id.kind();
         let steps = claims::steps(&admitted).into_iter().map(|step| match step {
@@ -482,33 +361,6 @@ impl<'a> Batch<'a> {
             self.record(case, &refusal);
         }
         Judged::refused(refusal)
-    }
-
-    /// Those of the attempts at protected fields whose value the field never had: what a form puts
-    /// back that it once read is none.
-    fn new_to_the_field(&mut self, attempts: Attempts) -> Attempts {
-        let Some(entity) = self.committed.filter(|_| !attempts.is_empty()) else {
-            return attempts;
-        };
-        let mut log = StoredLog {
-            store: &**self.hub.store(),
-            entity: self.id,
-            last: (entity.epoch(), entity.seq()),
-        };
-        let policies = &**self.hub.known_policies();
-        let never = self.had.never(entity, &mut log, policies, attempts.clone());
-        never.unwrap_or_else(|error| {
-            // Rather too much is recorded than too little.
-            tracing::warn!(entity = %self.id, %error, "the values of a field cannot be read");
-            attempts
-        })
-    }
-
-    /// Records what was tried at fields that a PUT keeps as they are.
-    fn record_kept(&mut self, case: &Case<'_>, admitted: usize, attempts: Attempts) {
-        if !attempts.is_empty() {
-            self.record(case, &Refusal::preserved(admitted, attempts));
-        }
     }
 
     fn record(&mut self, case: &Case<'_>, refusal: &Refusal) {
@@ -575,21 +427,6 @@ impl Written {
             preserved: Vec::new(),
             present: None,
         }
-    }
-}
-
-/// A place to be preserved or removed that the schema does not have.
-fn no_such_field(at: &Pointer, why: String) -> Violation {
-    Violation {
-        change: 0,
-        ops: Vec::new(),
-        pointer: at.clone(),
-        rule: Rule::UNKNOWN_FIELD,
-        attempted: None,
-        kept: None,
-        holder: None,
-        bound: None,
-        message: format!("it is to be kept or removed, {why}"),
     }
 }
 

@@ -1,0 +1,105 @@
+//! What a merge does not write: places that are kept as they are, and what is refused.
+//!
+//! Invariant: nothing that is not written goes unsaid.
+
+use serde_json::Value;
+
+use super::{Merger, Protected};
+use crate::pointer::Pointer;
+use crate::policy::{ScalarFault, refusal_text};
+use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
+
+impl Merger<'_, '_> {
+    /// Reports a field that nobody writes, unless the body repeats what stands.
+    pub(super) fn derived(
+        &mut self,
+        at: &Pointer,
+        rule: Rule,
+        value: &Value,
+        present: Option<Value>,
+        base: Option<Option<&Value>>,
+    ) {
+        if present.as_ref() == Some(value) || base == Some(Some(value)) {
+            return;
+        }
+        let message = refusal_text(&rule);
+        self.protect(at, rule, message, Some(value), present);
+    }
+
+    /// Whether the caller wants a place to stay as it is.
+    pub(super) fn is_preserved(&self, at: &Pointer) -> bool {
+        self.options.preserve.iter().any(|kept| kept.contains(at))
+    }
+
+    /// Keeps a protected field and says so, or refuses.
+    pub(super) fn protect(
+        &mut self,
+        at: &Pointer,
+        rule: Rule,
+        message: &str,
+        attempted: Option<&Value>,
+        kept: Option<Value>,
+    ) {
+        match self.options.protected {
+            Protected::Keep => {
+                self.preserved.push(at.clone());
+                if self.attempts.len() < VIOLATIONS_MAX {
+                    let attempt = violation(at, rule, message, attempted, kept);
+                    self.attempts.push(attempt);
+                }
+            }
+            Protected::Refuse => self.refuse(at, rule, message, attempted, kept),
+        }
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        at: &Pointer,
+        rule: Rule,
+        message: &str,
+        attempted: Option<&Value>,
+        kept: Option<Value>,
+    ) {
+        // A body with more faults is refused like one with these; nobody reads a million.
+        if self.violations.len() < VIOLATIONS_MAX {
+            let violation = violation(at, rule, message, attempted, kept);
+            self.violations.push(violation);
+        }
+    }
+
+    /// Refuses what breaks a keyword of the schema.
+    pub(super) fn refuse_fault(
+        &mut self,
+        at: &Pointer,
+        fault: ScalarFault,
+        attempted: Option<&Value>,
+        kept: Option<Value>,
+    ) {
+        if self.violations.len() < VIOLATIONS_MAX {
+            let rule = Rule::keyword(fault.keyword);
+            let bound = fault.bound;
+            let violation = violation(at, rule, &fault.message, attempted, kept);
+            self.violations.push(Violation { bound, ..violation });
+        }
+    }
+}
+
+pub(crate) fn violation(
+    at: &Pointer,
+    rule: Rule,
+    message: &str,
+    attempted: Option<&Value>,
+    kept: Option<Value>,
+) -> Violation {
+    Violation {
+        change: 0,
+        ops: Vec::new(),
+        pointer: at.clone(),
+        rule,
+        attempted: attempted.cloned(),
+        kept,
+        holder: None,
+        bound: None,
+        message: message.to_owned(),
+    }
+}

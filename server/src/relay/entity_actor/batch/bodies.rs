@@ -1,0 +1,205 @@
+//! Bodies of PUT: what one asks of the entity, under the names of now, and the verdict on it.
+//!
+//! Invariant: a place that is to be kept or removed and that there is nowhere is refused.
+//!
+//! Must not know: followers, frames, sockets.
+
+/// A body, how to merge it, and what it preserves that has no place any more.
+use std::collections::HashSet;
+
+use indelible_engine::admission::Origin;
+use indelible_engine::entity::Entity;
+use indelible_engine::merge::{Attempts, MergeOptions};
+use indelible_engine::pointer::Pointer;
+use indelible_engine::policy::PolicySource as _;
+use indelible_engine::rebase::Read;
+use indelible_engine::violation::{Refusal, Rule, Violation};
+use serde_json::Value;
+
+use super::super::super::loading;
+use super::super::super::log::StoredLog;
+use super::super::super::places::{self, Care};
+use super::super::super::writes::{Merging, WriteError, Written};
+use super::{Batch, Case, Judged, unreadable};
+
+type Wanted = (Value, MergeOptions, Vec<Pointer>);
+
+impl Batch<'_> {
+    pub(super) fn merge(
+        &mut self,
+        case: &Case<'_>,
+        merging: &Merging,
+    ) -> Result<Judged, WriteError> {
+        let entity = self.present()?.clone();
+        self.check_precondition(&entity, merging.if_match.as_ref())?;
+        let (body, options, mut gone) = match self.options(case, &entity, merging)? {
+            Ok(wanted) => wanted,
+            Err(violations) => return Ok(self.refuse(case, Refusal::policy(0, violations))),
+        };
+        let mut attempts = Attempts::new();
+        let merged = self.merged(case, &entity, (&body, &options), &mut attempts);
+        let attempts = self.new_to_the_field(attempts);
+        let mut merged = match merged? {
+            Ok(merged) => merged,
+            Err(refused) => {
+                self.record_kept(case, 0, attempts);
+                return Ok(refused);
+            }
+        };
+        merged.preserved.append(&mut gone);
+        if merged.changes.is_empty() {
+            self.record_kept(case, 0, attempts);
+            let mut written = Written::at(entity.epoch(), entity.seq());
+            written.preserved = merged.preserved;
+            return Ok(Judged::Stands(written));
+        }
+        let count = merged.changes.len();
+        let changes = std::mem::take(&mut merged.changes);
+        let proposal = case.proposal(Origin::Server, changes, None);
+        let verdict = self.admit(&entity, &proposal)?;
+        // Judged after the same entry as the rest.
+        let whole = verdict.admitted.is_some() && verdict.refused.is_none();
+        self.record_kept(case, if whole { count } else { 0 }, attempts);
+        Ok(match (verdict.admitted, verdict.refused) {
+            (Some(admitted), None) => {
+                let mut named = HashSet::new();
+                let places = admitted.effects().iter().map(|effect| &effect.pointer);
+                let changed = places.filter(|at| named.insert(*at)).cloned().collect();
+                let mut written = self.take(admitted);
+                (written.changed, written.preserved) = (changed, merged.preserved);
+                Judged::Admitted(written)
+            }
+            (_, Some(mut refusal)) => {
+                merged.name_as_given(&mut refusal.violations);
+                self.refuse(case, refusal)
+            }
+            (_, None) => Judged::Stands(Written::at(entity.epoch(), entity.seq())),
+        })
+    }
+
+    /// The body and how to merge it, under the names of now, and what it preserves that has no place
+    /// any more; or what else of it has none.
+    fn options(
+        &self,
+        case: &Case<'_>,
+        entity: &Entity,
+        merging: &Merging,
+    ) -> Result<Result<Wanted, Vec<Violation>>, WriteError> {
+        let mut options = MergeOptions {
+            protected: merging.protected,
+            preserve: merging.preserve.clone(),
+            remove: merging.remove.clone(),
+            limits: self.hub.limits().clone(),
+            ..MergeOptions::default()
+        };
+        let (mut body, mut preserved) = (merging.body.clone(), Vec::new());
+        if let Some(version) = &merging.base
+            && let Some(read) = self.read(entity, version)?
+        {
+            let places = (merging.preserve.as_slice(), merging.remove.as_slice());
+            let followed = read.follow(entity, &body, places);
+            let followed = followed.map_err(|_| WriteError::UnknownBase)?;
+            if !followed.lost.is_empty() {
+                return Ok(Err(followed.lost));
+            }
+            (body, options.base) = (followed.body, Some(followed.base));
+            (options.preserve, options.remove) = (followed.preserve, followed.remove);
+            preserved = followed.preserved;
+        }
+        let unknown = self.unknown(case, entity, (&body, &options));
+        if !unknown.is_empty() {
+            return Ok(Err(unknown));
+        }
+        Ok(Ok((body, options, preserved)))
+    }
+
+    /// The places to be kept or removed that there are not. Without the right to read, nobody is
+    /// told what there is.
+    fn unknown(
+        &self,
+        case: &Case<'_>,
+        entity: &Entity,
+        (body, options): (&Value, &MergeOptions),
+    ) -> Vec<Violation> {
+        let readable = self.policy.readable(case.author);
+        let base = options.base.as_ref().map(|base| &base.value);
+        let there = places::There::new(entity, [Some(body), base].into_iter().flatten());
+        let preserve = options.preserve.iter().map(|at| (at, Care::Preserve));
+        let named = preserve.chain(options.remove.iter().map(|at| (at, Care::Remove)));
+        let unknown = named.filter_map(|(at, care)| {
+            let why = places::misplaced(self.policy, at, care);
+            let why = why.or_else(|| there.lacks(at, care).filter(|_| readable))?;
+            Some(no_such_place(at, why))
+        });
+        unknown.collect()
+    }
+
+    /// What was read at a version; `None` when that is the present.
+    fn read(&self, entity: &Entity, version: &str) -> Result<Option<Read>, WriteError> {
+        let opened = self.open(version).ok_or(WriteError::UnknownBase)?;
+        if opened.epoch != entity.epoch() || opened.seq > entity.seq() {
+            return Err(WriteError::UnknownBase);
+        }
+        if opened.seq == entity.seq() {
+            let current = opened.is_of(&entity.hash());
+            return current.then_some(None).ok_or(WriteError::UnknownBase);
+        }
+        // A version is told only after its entry's commit, so the entry is in the store, unless the
+        // store was put back to a time before it.
+        let store = &**self.hub.store();
+        let entry = loading::sealed(store, self.id, opened.epoch, opened.seq);
+        let entry = entry.map_err(unreadable)?;
+        let entry = entry.filter(|(_, hash)| opened.is_of(hash));
+        let (entry, _) = entry.ok_or(WriteError::UnknownBase)?;
+        let policy = self.hub.known_policies().policy(entry.policy_hash);
+        let policy = policy.ok_or(WriteError::UnknownBase)?;
+        let stamps = entity.stamp_fields_after(&policy, (entry.at, &entry.author.id));
+        Ok(Some(Read {
+            policy,
+            heads: entry.heads,
+            stamps,
+        }))
+    }
+
+    /// Those of the attempts at protected fields whose value the field never had: what a form puts
+    /// back that it once read is none.
+    fn new_to_the_field(&mut self, attempts: Attempts) -> Attempts {
+        let Some(entity) = self.committed.filter(|_| !attempts.is_empty()) else {
+            return attempts;
+        };
+        let mut log = StoredLog {
+            store: &**self.hub.store(),
+            entity: self.id,
+            last: (entity.epoch(), entity.seq()),
+        };
+        let policies = &**self.hub.known_policies();
+        let never = self.had.never(entity, &mut log, policies, attempts.clone());
+        never.unwrap_or_else(|error| {
+            // Rather too much is recorded than too little.
+            tracing::warn!(entity = %self.id, %error, "the values of a field cannot be read");
+            attempts
+        })
+    }
+
+    /// Records what was tried at fields that a PUT keeps as they are.
+    fn record_kept(&mut self, case: &Case<'_>, admitted: usize, attempts: Attempts) {
+        if !attempts.is_empty() {
+            self.record(case, &Refusal::preserved(admitted, attempts));
+        }
+    }
+}
+
+/// A place to be preserved or removed that there is not.
+fn no_such_place(at: &Pointer, why: String) -> Violation {
+    Violation {
+        change: 0,
+        ops: Vec::new(),
+        pointer: at.clone(),
+        rule: Rule::UNKNOWN_FIELD,
+        attempted: None,
+        kept: None,
+        holder: None,
+        bound: None,
+        message: format!("it is to be kept or removed, {why}"),
+    }
+}
