@@ -10,6 +10,7 @@ mod gone;
 mod greeting;
 mod history;
 mod names;
+mod points;
 mod reading;
 mod refusals;
 mod schema;
@@ -130,6 +131,9 @@ pub fn run() -> ExitCode {
         Err(error) => return misunderstood(&error),
     };
     let is_server = matches!(command, Command::Serve(_));
+    if !is_server && output_is_lost() {
+        note("standard output is closed, or /dev/null: what this prints goes nowhere");
+    }
     let run = || match command {
         Command::Serve(serve) => serve.run(),
         Command::Token(token) => token.run(),
@@ -209,6 +213,17 @@ fn without_numbers(text: &str) -> String {
 fn note(text: &str) {
     // Where standard error is closed, nobody is there to read it.
     let _ = writeln!(io::stderr(), "indelible: {text}");
+}
+
+/// Whether results go nowhere. Where standard output is closed, the runtime opens /dev/null in its
+/// place, for reading and writing; the same is handed over by programs that want no results, so this
+/// is no error. A shell's `>/dev/null` is for writing only.
+fn output_is_lost() -> bool {
+    let (stdout, null) = (io::stdout(), rustix::fs::stat("/dev/null"));
+    let device = |stat: rustix::fs::Stat| stat.st_rdev;
+    let is_null = rustix::fs::fstat(&stdout).ok().map(device) == null.ok().map(device);
+    let access = rustix::fs::fcntl_getfl(&stdout);
+    is_null && access.is_ok_and(|flags| flags.contains(rustix::fs::OFlags::RDWR))
 }
 
 /// Prints a line of results.

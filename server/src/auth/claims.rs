@@ -91,11 +91,17 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Result<Authenticated, TokenError> {
     let expires = time("exp", claims.get("exp"))?;
+    let issued = time("iat", claims.get("iat"))?;
+    if expires < issued {
+        return Err(TokenError::Claim {
+            claim: "exp",
+            flaw: Flaw::BeforeIssue,
+        });
+    }
     let leeway = i64::try_from(TOKEN_LEEWAY.as_millis()).unwrap_or(i64::MAX);
     if now.0 >= expires.0.saturating_add(leeway) {
         return Err(TokenError::Expired);
     }
-    let issued = time("iat", claims.get("iat"))?;
     let begins = match claims.get("nbf") {
         None => issued,
         some => time("nbf", some)?,

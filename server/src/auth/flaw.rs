@@ -28,6 +28,8 @@ pub enum Flaw {
     Hidden,
     /// A time too long after another one.
     Lifetime,
+    /// A time before the token was made.
+    BeforeIssue,
     /// A list of more entries than this.
     Many(usize),
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Flaw {
                 let days = TOKEN_TTL_MAX.as_secs() / 86_400;
                 write!(f, "must lie at most {days} days after iat")
             }
+            Self::BeforeIssue => f.write_str("must not lie before iat"),
             Self::Many(max) => write!(f, "must have at most {max} entries"),
         }
     }

@@ -368,6 +368,9 @@ fn times_are_exact_and_have_one_leeway() {
         let now = Timestamp(now);
         let mut claims = good(now);
         claims[claim] = seconds.into();
+        if claim == "exp" {
+            claims["iat"] = (seconds - 1.0).into();
+        }
         let token = signed(&auth, HS256, &claims.to_string());
         assert_eq!(
             auth.verify_at(&token, now).err(),
@@ -380,6 +383,30 @@ fn times_are_exact_and_have_one_leeway() {
     let token = signed(&auth, HS256, &claims.to_string());
     let found = auth.verify_at(&token, at).unwrap();
     assert_eq!(found.expires, Timestamp(1_800_000_060_250));
+}
+
+/// A token that was made with a lifetime below zero would be good for as long as the leeway.
+#[test]
+fn a_token_that_ends_before_it_was_made_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let auth = auth(&dir);
+    let now = now().0 / 1000;
+    for (iat, exp, taken) in [
+        (now, now, true),
+        (now, now - 1, false),
+        (now + 5, now + 4, false),
+        (now, now - 3600, false),
+        (now + 3600, now + 60, false),
+    ] {
+        let mut claims = good(Timestamp(now * 1000));
+        (claims["iat"], claims["exp"]) = (iat.into(), exp.into());
+        let outcome = auth.verify(&signed(&auth, HS256, &claims.to_string()));
+        assert_eq!(outcome.is_ok(), taken, "{iat} {exp}: {outcome:?}");
+        if let Err(error) = outcome {
+            let said = "exp must not lie before iat";
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
 }
 
 /// Whoever has the key can write any time into a token, and slips by a factor of a thousand.

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use super::gone::Gone;
 use super::history::{EntityPlace, POINTS, place};
-use super::names;
 use super::tables::{self, Table};
+use super::{names, points};
 use crate::past::Past;
 
 /// Runs of one text or list that are shown; those of a field that was asked for are shown all.
@@ -76,7 +76,7 @@ impl Blame {
         if let Some(field) = &self.field {
             names::check_field(&past, field)?;
         }
-        let at = past.find(&self.at)?;
+        let at = points::find(&past, &self.at)?;
         let (state, blame) = (past.state(at)?, past.blame(at)?);
         let losses = blame.losses();
         let mut told = told(&state, blame.fields(), &losses);
@@ -93,12 +93,12 @@ impl Blame {
         };
         if self.json {
             let mut objects: Vec<Value> = told.iter().map(object).collect();
-            let field = self.field.as_ref();
-            objects.extend(
-                gone.iter()
-                    .zip(field)
-                    .map(|(gone, field)| gone.object(field)),
-            );
+            let field = self.field.as_ref().unwrap_or(&root);
+            objects.extend(gone.iter().map(|gone| gone.object(field)));
+            if objects.is_empty() {
+                objects.extend(deleted.iter().map(|_| unset(field)));
+                super::note(&self.nothing(gone.as_ref()));
+            }
             for mut object in objects {
                 if let Some(by) = &deleted {
                     object["deleted"] = credit(by);
@@ -116,14 +116,7 @@ impl Blame {
             ))?;
         }
         if told.is_empty() {
-            let nothing = match (self.races, &self.field, gone) {
-                (true, ..) => "no field was written by several at the same time".to_owned(),
-                (false, Some(field), Some(gone)) => gone.sentence(field, "that field"),
-                (false, None, Some(gone)) => gone.sentence(&root, "any field"),
-                (false, Some(_), None) => "nobody has set that field".to_owned(),
-                (false, None, None) => "nobody has set any field".to_owned(),
-            };
-            return super::print(&nothing)
+            return super::print(&self.nothing(gone.as_ref()))
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(Into::into);
         }
@@ -147,6 +140,24 @@ impl Blame {
         table.lines().try_for_each(|line| super::print(&line))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Blame {
+    /// Why there is nothing to show.
+    fn nothing(&self, gone: Option<&Gone>) -> String {
+        match (self.races, &self.field, gone) {
+            (true, ..) => "no field was written by several at the same time".to_owned(),
+            (false, Some(field), Some(gone)) => gone.sentence(field, "that field"),
+            (false, None, Some(gone)) => gone.sentence(&Pointer::root(), "any field"),
+            (false, Some(_), None) => "nobody has set that field".to_owned(),
+            (false, None, None) => "nobody has set any field".to_owned(),
+        }
+    }
+}
+
+/// A place that nobody has set, as one JSON object.
+fn unset(field: &Pointer) -> Value {
+    json!({ "pointer": field.to_string(), "value": null })
 }
 
 /// The entry that deleted the entity, where it is deleted.

@@ -12,10 +12,10 @@ use indelible_engine::ledger::EntryKind;
 use indelible_engine::pointer::Pointer;
 use serde_json::{Value, json};
 
-use super::names;
 use super::tables::{self, Table};
+use super::{names, points};
 use crate::past::{Effects, Past};
-use crate::stopped;
+use crate::stopped::{self, StoppedError, StoppedStore};
 
 pub(super) const POINTS: &str = "\
 A point is the state after an entry: a seq (12), an epoch with a seq (2:12), a time (the last entry \
@@ -77,8 +77,12 @@ pub(super) struct EntityPlace {
 }
 
 impl EntityPlace {
+    fn store(&self) -> Result<StoppedStore, StoppedError> {
+        stopped::open(&self.data)
+    }
+
     pub(super) fn open(&self) -> Result<Past, Box<dyn Error>> {
-        let store = stopped::open(&self.data)?;
+        let store = self.store()?;
         let effects = match self.check {
             true => Effects::Checked,
             false => Effects::Kept,
@@ -96,12 +100,12 @@ impl History {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let past = self.place.open()?;
         if let Some(id) = &self.by {
-            names::check_author(&past, id)?;
+            names::check_author(&past, &*self.place.store()?, id)?;
         }
         if let Some(field) = &self.field {
             names::check_field(&past, field)?;
         }
-        let (epoch, seq) = past.find(&self.until)?;
+        let (epoch, seq) = points::find(&past, &self.until)?;
         let formerly = match &self.field {
             Some(field) => past.former_names((epoch, seq), field)?,
             None => Vec::new(),
@@ -123,10 +127,13 @@ impl History {
                 let text = object(&self.place.entity, record).to_string();
                 super::print(&tables::json(&text))?;
             }
+            if page.records.is_empty() {
+                super::note(&nothing(&self.place.entity, &query));
+            }
             return Ok(ExitCode::SUCCESS);
         }
         if page.records.is_empty() {
-            super::print(&nothing(&query))?;
+            super::print(&nothing(&self.place.entity, &query))?;
         } else {
             let told = past.tell(&page.records)?;
             let mut table = Table::new(&["ENTRY", "TIME (UTC)", "BY", "MESSAGE"]).uncut(&[0, 1]);
@@ -144,11 +151,12 @@ impl History {
 }
 
 /// That there is no such entry.
-fn nothing(query: &TimelineQuery) -> String {
+fn nothing(entity: &EntityId, query: &TimelineQuery) -> String {
     let field = query.within.as_ref();
-    let what = field.map_or_else(String::new, |field| {
-        format!(" at {}", tables::plain(&field.to_string()))
-    });
+    let what = match field {
+        Some(field) => format!(" at {}", tables::plain(&field.to_string())),
+        None => format!(" in {entity}"),
+    };
     match &query.author {
         Some(id) => format!("{} has changed nothing{what}", tables::plain(id)),
         None => format!("nobody has changed anything{what}"),

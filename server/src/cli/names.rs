@@ -2,8 +2,10 @@
 //! the nearest, where an answer about it would be calm and false.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 
-use indelible_engine::id::EntityId;
+use indelible_engine::id::{EntityId, GlobalSeq};
+use indelible_engine::ledger;
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 
@@ -16,6 +18,8 @@ use crate::storage::{Head, Scope, Store};
 const NAMED_MAX: usize = 3;
 /// All names are given where there are no more than so many.
 const FEW: usize = 5;
+/// Entries that are read at a time.
+const RECORDS_AT_ONCE: usize = 256;
 /// Entities of a kind that are looked through.
 const ENTITIES_MAX: usize = 10_000;
 
@@ -64,17 +68,29 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
     near::distance(&low, &name).or(far)
 }
 
-/// Refuses an author who wrote nothing in this log.
-pub(super) fn check_author(past: &Past, id: &str) -> Result<(), UnknownName> {
-    let known: BTreeSet<String> = past
-        .records()
-        .map(|record| record.author.id.clone())
-        .collect();
+/// Refuses an author who wrote nothing in the whole ledger. Whoever wrote, though not in this log,
+/// is a right name: that there is nothing to show is an answer.
+pub(super) fn check_author(past: &Past, store: &dyn Store, id: &str) -> Result<(), Box<dyn Error>> {
+    if past.records().any(|record| record.author.id == id) {
+        return Ok(());
+    }
+    let (mut known, mut after) = (BTreeSet::new(), GlobalSeq(0));
+    loop {
+        let page = store.feed(after, RECORDS_AT_ONCE)?;
+        if page.is_empty() {
+            break;
+        }
+        for stored in &page {
+            let entry = ledger::decode(&stored.bytes)?;
+            after = entry.global;
+            known.insert(entry.author.id);
+        }
+    }
     if known.contains(id) {
         return Ok(());
     }
-    let what = format!("no entry is by {}", tables::plain(id));
-    Err(UnknownName::new(what, id, &known))
+    let what = format!("no entry of the ledger is by {}", tables::plain(id));
+    Err(UnknownName::new(what, id, &known).into())
 }
 
 /// Refuses a field that no schema of this log declares, what lies in an item that there never was,
@@ -88,8 +104,8 @@ pub(super) fn check_field(past: &Past, field: &Pointer) -> Result<(), UnknownNam
             let whole = whole.to_string();
             let shown = tables::plain(&whole);
             Err(UnknownName {
-                what: format!("{plain} is no field of its own: {shown} {why}"),
-                near: vec![shown],
+                what: format!("{plain} is no field of its own: {shown} {why}; ask for {shown}"),
+                near: Vec::new(),
             })
         }
         Known::Never => {
@@ -143,7 +159,7 @@ fn names<E>(heads: Result<Vec<(EntityId, Head)>, E>) -> BTreeSet<String> {
 pub(super) fn or_nearest(
     read: Result<Past, PastError>,
     store: &dyn Store,
-) -> Result<Past, Box<dyn std::error::Error>> {
+) -> Result<Past, Box<dyn Error>> {
     match read {
         Err(PastError::Unknown(id)) => Err(unknown_entity(store, &id).into()),
         read => Ok(read?),

@@ -11,6 +11,7 @@ use indelible_engine::lifecycle::Presence;
 use serde_json::{Value, json};
 
 use super::history::{EntityPlace, POINTS, place, sentence};
+use super::points;
 use super::tables::{self, Table};
 use crate::past::Past;
 
@@ -62,7 +63,7 @@ pub(super) struct Diff {
 impl At {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let past = self.place.open()?;
-        let found = past.find(&self.point)?;
+        let found = points::find(&past, &self.point)?;
         let state = past.state(found)?;
         if let Some(was) = was(state.presence()) {
             return Err(format!("{} was {was} at that point", self.place.entity).into());
@@ -102,7 +103,10 @@ fn print_value(value: &Value) -> Result<ExitCode, Box<dyn Error>> {
 impl Diff {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let past = self.place.open()?;
-        let places = (past.find(&self.from)?, past.find(&self.to)?);
+        let places = (
+            points::find(&past, &self.from)?,
+            points::find(&past, &self.to)?,
+        );
         let (before, after) = (past.state(places.0)?, past.state(places.1)?);
         if self.json {
             return print_value(&patch(&before, &after)?);

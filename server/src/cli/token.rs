@@ -63,20 +63,38 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
-        self.check_roles()?;
+        let are_known = self.check_roles()?;
         let file = self.key.file();
         let is_new = !file.exists();
         let auth = Auth::new(&self.key.open()?);
-        if is_new {
-            // A server elsewhere does not know this key: a directory misspelt would go unnoticed.
-            super::note(&format!(
+        // A server elsewhere does not know the key: a directory misspelt would go unnoticed.
+        let place = match (is_new, self.key.is_without_store()) {
+            (true, _) => Some(format!(
                 "there was no key yet: made {}. Only a server on this directory takes the token",
                 file.display()
-            ));
-        } else if self.key.is_without_store() {
-            super::note(&format!(
+            )),
+            (false, true) => Some(format!(
                 "no server has been started on {} yet: only one that is will take the token",
                 self.key.data.display()
+            )),
+            (false, false) => None,
+        };
+        let roles = "which roles there are is not known: no server has been started here with a \
+                     schema, and --schema names none";
+        match (place, are_known) {
+            (Some(place), false) => {
+                super::note(&format!(
+                    "{place}; until then, which roles there are is not known"
+                ));
+            }
+            (Some(place), true) => super::note(&place),
+            (None, false) => super::note(roles),
+            (None, true) => {}
+        }
+        if self.roles.is_empty() {
+            super::note(&format!(
+                "without --role, {} may do only what everybody may (the role \"public\")",
+                self.sub
             ));
         }
         let principal = Principal {
@@ -92,17 +110,12 @@ impl Token {
 }
 
 impl Token {
-    fn check_roles(&self) -> Result<(), Box<dyn Error>> {
+    /// Whether the roles were held against those that there are, where that was asked for.
+    fn check_roles(&self) -> Result<bool, Box<dyn Error>> {
         if self.roles.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let known = self.known_roles()?;
-        if known.is_none() && !self.any_role {
-            super::note(
-                "it is not known which roles there are: no server has been started here with a \
-                 schema, and --schema names none",
-            );
-        }
         for role in &self.roles {
             match served_roles::check(role, known.as_ref()) {
                 Err(error @ RoleError::Unknown { .. }) => {
@@ -111,7 +124,7 @@ impl Token {
                 checked => checked?,
             }
         }
-        Ok(())
+        Ok(known.is_some() || self.any_role)
     }
 
     /// The roles that there are; none where nothing says so.

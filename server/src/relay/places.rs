@@ -59,7 +59,7 @@ fn undeclared(
 ) -> String {
     let none = "which the schema does not have";
     if !matches!(policy.node(node).shape, Shape::Object { .. }) {
-        return format!("{none}: {way} is kept as one value");
+        return format!("which is no field of its own: {way} is kept as one value, so name {way}");
     }
     // A pointer without its first slash.
     if at.tokens().len() == 1 && token.contains('/') {

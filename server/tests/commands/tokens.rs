@@ -93,11 +93,27 @@ fn a_directory_that_no_server_has_used_is_reported_each_time() {
         assert!(output.status.success());
         let said = text(&output.stderr);
         assert!(said.contains(told), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
         assert!(
-            said.contains("it is not known which roles there are"),
+            said.contains("which roles there are is not known"),
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_token_without_a_role_is_said_to_do_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = ["token", "--sub", "joe", "--data", path(dir.path())];
+    let output = indelible(&words);
+    assert!(output.status.success());
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("without --role, joe may do only what everybody may"),
+        "{said}"
+    );
+    let output = indelible(&[&words[..], &["--role", "cook"]].concat());
+    assert!(!text(&output.stderr).contains("without --role"));
 }
 
 #[test]

@@ -157,10 +157,20 @@ fn output_that_cannot_be_written_is_told_once() {
             .unwrap();
         (run.status.code(), text(&run.stderr).to_owned())
     };
+    let token = [
+        "token",
+        "--sub",
+        "ann",
+        "--role",
+        "cook",
+        "--any-role",
+        "--data",
+        ".",
+    ];
     let full = "standard output cannot be written: No space left on device\n";
     for words in [
-        &["token", "--sub", "ann", "--data", "."][..],
-        &["token", "--sub", "ann", "--data", "."],
+        &token[..],
+        &token,
         &["verify", good],
         &["history", "team/jane", "--data", "."],
         &["history", "team/jane", "--json", "--data", "."],

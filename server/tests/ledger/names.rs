@@ -1,6 +1,6 @@
 //! Guards against a name that is misspelt being answered calmly and falsely, with exit code 0.
 
-use super::{data, done, failed};
+use super::{data, done, failed, indelible, text};
 
 #[test]
 fn a_misspelt_name_is_refused_with_the_nearest() {
@@ -23,7 +23,7 @@ fn a_misspelt_name_is_refused_with_the_nearest() {
     );
     check(
         &["history", "team/jane", "--by", "bobb"],
-        "no entry is by bobb; there is bob",
+        "no entry of the ledger is by bobb; there is bob",
     );
     for command in [
         &["history", "team/jan"][..],
@@ -51,4 +51,103 @@ fn a_name_that_there_is_may_have_nothing_to_show() {
     assert_eq!(show(&["refusals", "team/joe"]), "nothing was refused\n");
     let nothing = show(&["history", "team/joe", "--field", "/rating"]);
     assert!(nothing.contains("nobody has changed anything"), "{nothing}");
+}
+
+/// What a command says beside its results.
+fn noted(words: &[&str]) -> (String, String) {
+    let dir = data();
+    let output = indelible(dir.path(), &[words, &["--data", "."]].concat());
+    assert!(
+        output.status.success(),
+        "{words:?}: {}",
+        text(&output.stderr)
+    );
+    (
+        text(&output.stdout).to_owned(),
+        text(&output.stderr).to_owned(),
+    )
+}
+
+#[test]
+fn who_wrote_elsewhere_has_changed_nothing_here() {
+    let words = ["history", "team/joe", "--by", "bob"];
+    let said = "bob has changed nothing in team/joe";
+    assert_eq!(noted(&words), (format!("{said}\n"), String::new()));
+    let (shown, noted) = noted(&[&words[..], &["--json"]].concat());
+    assert_eq!(
+        (shown.as_str(), noted),
+        ("", format!("indelible: {said}\n"))
+    );
+}
+
+#[test]
+fn times_behind_the_last_entry_are_said_to_be() {
+    let last = "2026-03-02 09:";
+    for (words, future) in [
+        (&["at", "team/jane", "9999-01-01T00:00:00Z"][..], true),
+        (&["at", "team/jane", "2026-03-03T00:00:00Z"], false),
+        (
+            &["blame", "team/jane", "--at", "9999-01-01T00:00:00Z"],
+            true,
+        ),
+        (&["diff", "team/jane", "1", "9999-01-01T00:00:00Z"], true),
+        (
+            &["history", "team/jane", "--until", "9999-01-01T00:00:00Z"],
+            true,
+        ),
+    ] {
+        let (shown, noted) = noted(words);
+        assert!(!shown.is_empty());
+        let said = if future {
+            "is in the future: the last entry is 1:"
+        } else {
+            "nothing was written from 1:"
+        };
+        assert!(
+            noted.contains(said) && noted.contains(last),
+            "{words:?}: {noted}"
+        );
+    }
+    let (_, noted) = noted(&["at", "team/jane", "2026-03-02T09:01:30Z"]);
+    assert_eq!(noted, "");
+}
+
+#[test]
+fn blame_says_as_json_that_there_is_nothing() {
+    let (shown, said) = noted(&["blame", "team/joe", "/rating", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(
+        (&told["pointer"], &told["value"]),
+        (&"/rating".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(told["deleted"]["by"], "alice", "{shown}");
+    assert_eq!(said, "indelible: nobody has set that field\n");
+    let (shown, said) = noted(&["blame", "team/jane", "--races", "--json"]);
+    assert_eq!(shown, "");
+    assert_eq!(
+        said,
+        "indelible: no field was written by several at the same time\n"
+    );
+}
+
+/// The runtime opens /dev/null for what is closed, so that writing there succeeds.
+#[test]
+fn results_that_go_nowhere_are_reported() {
+    let dir = data();
+    for (redirection, lost) in [
+        (">&-", true),
+        (">/dev/null", false),
+        ("1<>/dev/null", true),
+        ("| cat", false),
+    ] {
+        let line = format!("\"$0\" history team/jane --data . {redirection}");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &line, env!("CARGO_BIN_EXE_indelible")])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{redirection}: {said}");
+        assert_eq!(said.contains("goes nowhere"), lost, "{redirection}: {said}");
+    }
 }

@@ -23,7 +23,7 @@ use indelible_engine::history::{Derived, Had};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
 use indelible_engine::ledger::{Claimed, RefusalDraft};
 use indelible_engine::merge::{self, Attempts, MergeError, MergeOptions};
-use indelible_engine::policy::{Policy, PolicySource as _};
+use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::violation::{Refusal, ViolationReport};
 use serde_json::Value;
