@@ -101,6 +101,10 @@ pub struct ConnectionSettings {
     pub head_timeout: Duration,
     /// How long the body of a request may take to come.
     pub body_timeout: Duration,
+    /// How long a peer may take for the next `answer_bytes_min` bytes of an answer.
+    pub answer_timeout: Duration,
+    /// Bytes of an answer that have to be taken in that time, unless they are the last.
+    pub answer_bytes_min: usize,
     /// How long a connection may rest between requests.
     pub idle_timeout: Duration,
     /// How long a client may take to say hello.
@@ -117,6 +121,12 @@ pub struct ConnectionSettings {
     pub proposals_in_flight_max: usize,
     /// Frames per second that one connection may send in the long run; more have to wait.
     pub frames_per_second_max: u32,
+    /// How long a message may take from its first byte to its last, while it is read.
+    pub message_timeout: Duration,
+    /// How many bytes of a message make this a second longer.
+    pub message_bytes_per_second_min: usize,
+    /// Bytes of a message of those who may write nothing, and of the hello.
+    pub reader_message_bytes_max: usize,
     /// How long before its token ends a client is told.
     pub token_notice: Duration,
     /// Refused changes that are remembered per connection, to tell what depends on them.
@@ -133,6 +143,8 @@ impl Default for ConnectionSettings {
             backlog: 4_096,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(30),
+            answer_bytes_min: 64 << 10,
             // Proxies keep theirs for a minute or 75 seconds, and have to be the first to close.
             idle_timeout: Duration::from_secs(90),
             handshake_timeout: Duration::from_secs(5),
@@ -142,6 +154,9 @@ impl Default for ConnectionSettings {
             open_entities_max: 1_000,
             proposals_in_flight_max: 64,
             frames_per_second_max: 200,
+            message_timeout: Duration::from_secs(30),
+            message_bytes_per_second_min: 8 << 10,
+            reader_message_bytes_max: 64 << 10,
             token_notice: Duration::from_secs(60),
             refused_changes_max: 10_000,
             shutdown_timeout: Duration::from_secs(5),
@@ -269,6 +284,9 @@ pub const PAGE_DEFAULT: usize = 100;
 /// Entities in a page of a collection.
 pub const PAGE_MAX: usize = 1_000;
 
+/// Bytes of the values in a page of a collection, after which it ends.
+pub const PAGE_BYTES: usize = 4 << 20;
+
 /// Bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
@@ -279,8 +297,15 @@ pub const JSON_VALUES_MAX: usize = 1_100_000;
 /// characters are up to twelve million bytes, escaped.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of all bodies that are being read or served at a time; more have to wait.
-pub const BODIES_BYTES_MAX: usize = 32 << 20;
+/// Bytes that are held of what comes from outside (bodies, and messages that are long), from all
+/// together, until it is answered. One alone may have half of them.
+pub const ROOM_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes that one at a time may have beside those, so that nobody waits for somebody who waits.
+pub const ROOM_RESERVE_BYTES: usize = BODY_BYTES_MAX;
+
+/// Bytes that are read from a WebSocket at a time, and held for it while nothing comes.
+pub const SOCKET_READ_BYTES: usize = 4 << 10;
 
 /// Bytes of a body that is too big which are taken in and thrown away, so that its sender comes to
 /// read why.

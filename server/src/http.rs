@@ -22,6 +22,7 @@ pub(crate) mod problem;
 mod query;
 pub(crate) mod request;
 mod seated;
+mod shared_body;
 mod turned_away;
 mod unread;
 mod upgrade;
@@ -57,8 +58,6 @@ pub(crate) struct App {
     pub(crate) shutdown: CancellationToken,
     /// The connections that are open.
     pub(crate) connections: TaskTracker,
-    /// What bodies may take.
-    pub(crate) bodies: body::Room,
     /// Who got no connection lately.
     pub(crate) turned_away: Arc<turned_away::TurnedAway>,
 }

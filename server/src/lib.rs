@@ -17,6 +17,7 @@ pub mod origin;
 mod past;
 mod random;
 mod relay;
+mod room;
 pub mod schema_files;
 mod seats;
 mod seeding;

@@ -23,7 +23,6 @@ mod writes;
 
 pub(crate) use claims::restore as restore_claims;
 pub(crate) use connection::serve;
-pub(crate) use heard::{Counted, Heard};
 pub(crate) use hub::{Hub, Parts};
 pub(crate) use loading::{LoadingError, load as load_entity};
 pub(crate) use places::{Care, misplaced};

@@ -19,14 +19,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commit::CommitThread;
-use crate::config::{Config, ConnectionSettings, Exposure, FILES_KEPT, Mode};
-use crate::http::body::Room;
+use crate::config::{
+    Config, ConnectionSettings, Exposure, FILES_KEPT, Mode, ROOM_BYTES_MAX, ROOM_RESERVE_BYTES,
+};
 use crate::http::{self, App, accept};
 use crate::keys::{self, KeyError, Keys};
 use crate::known_policies;
 use crate::migration::{self, SchemaChangeError};
 use crate::open_files;
 use crate::relay::{self, Hub, Parts};
+use crate::room::Room;
 use crate::schema_files::{self, Content, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
 use crate::served_roles;
@@ -180,6 +182,7 @@ impl Server {
             store,
             commit: commit.handle(),
             keys,
+            room: Room::new(ROOM_BYTES_MAX, ROOM_RESERVE_BYTES),
         });
         if let Err(error) = prepare(&hub, files.content, store_error).await {
             hub.end().await;
@@ -191,7 +194,6 @@ impl Server {
             config: Arc::new(config),
             shutdown: CancellationToken::new(),
             connections: TaskTracker::new(),
-            bodies: Room::new(),
             turned_away: Arc::default(),
         };
         Ok(Self {

@@ -33,7 +33,6 @@ use super::patience::{Patience, Serving};
 use super::problem::Problem;
 use super::wire::Wire;
 use crate::config::Config;
-use crate::relay::{Counted, Heard};
 use crate::seats::Seats;
 
 /// How long to wait when the system has no more connections to give.
@@ -61,15 +60,13 @@ pub(crate) async fn serve(
         let (router, http, stopping) = (router.clone(), http.clone(), stopping.clone());
         let patience = Patience::new(settings);
         connections.spawn(async move {
-            let heard = Heard::default();
             let stream = Wire::new(stream, patience.clone());
-            let stream = TokioIo::new(Counted::new(stream, heard.clone()));
+            let stream = TokioIo::new(stream);
             let (ended, held) = (patience.clone(), seat.clone());
             let service = service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request.extensions_mut().insert(seat.clone());
-                request.extensions_mut().insert(heard.clone());
                 let (answer, serving) = (router.clone().oneshot(request), patience.begin());
                 async move {
                     // A panic was logged where it happened; whoever asked is told, too.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -92,7 +93,7 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
 /// The answer that carries a value; 304 when the caller has it.
 fn value(present: &Present, caller: &Principal, headers: &HeaderMap) -> Response {
     let etag = validators::quoted(&present.version);
-    let make = || json(StatusCode::OK, present.encoded().to_owned());
+    let make = || json(StatusCode::OK, present.encoded());
     let mut response = validators::read(headers, &etag, make);
     if !response.status().is_client_error() {
         let out = response.headers_mut();
@@ -115,9 +116,9 @@ pub(crate) async fn get_singleton(
 }
 
 /// JSON that is text already.
-pub(crate) fn json(status: StatusCode, text: String) -> Response {
+pub(crate) fn json(status: StatusCode, text: impl Into<Body>) -> Response {
     let kind = HeaderValue::from_static("application/json");
-    (status, [(header::CONTENT_TYPE, kind)], text).into_response()
+    (status, [(header::CONTENT_TYPE, kind)], text.into()).into_response()
 }
 
 /// Answers may be kept, but not shown without asking again; those to somebody by nobody else.

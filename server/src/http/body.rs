@@ -1,48 +1,25 @@
 //! The bodies of requests.
 //!
-//! Invariant: no body is read before its sender's rights are checked, and all that are being read
-//! or served at a time share one bound in bytes; whoever brings more waits for room.
+//! Invariant: no body is read before its sender's rights are checked; what is held of all together
+//! has one bound ([`Taken`]), and whoever brings more waits for room. Room is taken for what has come,
+//! never for what is announced.
 //!
 //! Must not know: what is in them.
-
-use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use futures_util::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::App;
 use super::problem::Problem;
-use crate::config::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_REST_BYTES_MAX};
-
-/// What a permit stands for.
-const UNIT_BYTES: usize = 4 << 10;
-
-/// The room for bodies.
-#[derive(Debug, Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
-
-impl Room {
-    /// All of it.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(BODIES_BYTES_MAX / UNIT_BYTES)))
-    }
-
-    /// Waits for as much as `bytes` need.
-    async fn take(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let units = bytes.min(BODIES_BYTES_MAX).div_ceil(UNIT_BYTES).max(1);
-        let units = u32::try_from(units).expect("the whole room has fewer units");
-        let taken = Arc::clone(&self.0).acquire_many_owned(units).await;
-        taken.expect("nobody closes the semaphore")
-    }
-}
+use crate::config::{BODY_BYTES_MAX, BODY_REST_BYTES_MAX};
+use crate::room::Taken;
 
 /// A body, and the room that it takes for as long as it is held.
 pub(crate) struct Held {
     bytes: Result<Bytes, Problem>,
-    _room: OwnedSemaphorePermit,
+    _room: Taken,
 }
 
 impl Held {
@@ -53,8 +30,8 @@ impl Held {
     }
 }
 
-/// Reads a body to its end. The sender's rights have been checked.
-pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
+/// Reads a body of `owner`, whose rights have been checked, to its end.
+pub(crate) async fn read(app: &App, owner: &str, headers: &HeaderMap, body: Body) -> Held {
     let bytes_max = BODY_BYTES_MAX;
     let patience = app.config.connections.body_timeout;
     let told = headers.get(header::CONTENT_LENGTH);
@@ -62,12 +39,15 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
     let told = told.unwrap_or(bytes_max);
     // What is thrown away needs no room.
     let kept_max = if told > bytes_max { 0 } else { bytes_max };
-    let room = app.bodies.take(told.min(kept_max)).await;
+    let mut room = app.hub.room().of(owner);
     let bytes = if told > bytes_max + BODY_REST_BYTES_MAX {
         Ok(None)
     } else {
-        let coming = timeout(patience, gather(body, kept_max)).await;
+        let coming = timeout(patience, gather(body, kept_max, &mut room)).await;
         coming.unwrap_or_else(|_| {
+            if room.waits() {
+                return Err(Problem::busy());
+            }
             let title = "The body did not come in time";
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", title)
                 .header(header::CONNECTION, HeaderValue::from_static("close")))
@@ -90,7 +70,7 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Held {
 
 /// All of a body, or `None` if it is more than `kept_max`. The rest is then thrown away as it comes,
 /// up to a bound: whoever is still sending when the connection closes never reads the answer.
-async fn gather(body: Body, kept_max: usize) -> Result<Option<Bytes>, Problem> {
+async fn gather(body: Body, kept_max: usize, room: &mut Taken) -> Result<Option<Bytes>, Problem> {
     let mut parts = body.into_data_stream();
     let mut kept = Vec::new();
     let mut came = 0;
@@ -101,9 +81,11 @@ async fn gather(body: Body, kept_max: usize) -> Result<Option<Bytes>, Problem> {
         })?;
         came += part.len();
         if came <= kept_max {
+            room.reach(came).await;
             kept.extend_from_slice(&part);
         } else if came - kept_max <= BODY_REST_BYTES_MAX {
             kept = Vec::new();
+            room.clear();
         } else {
             break;
         }

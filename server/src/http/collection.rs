@@ -5,9 +5,9 @@
 //!
 //! Must not know: how values come about.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
@@ -18,8 +18,9 @@ use super::api;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::query::Query;
+use super::shared_body;
 use super::validators;
-use crate::config::{PAGE_DEFAULT, PAGE_MAX};
+use crate::config::{PAGE_BYTES, PAGE_DEFAULT, PAGE_MAX};
 use crate::relay::Present;
 use crate::work;
 
@@ -74,8 +75,7 @@ pub(crate) async fn get(
         .values(policy.kind())
         .ok_or_else(Problem::not_found)?;
     let mut found = values.page(after.as_ref(), limit + 1);
-    let more = found.len() > limit;
-    found.truncate(limit);
+    let more = end_page(&mut found, limit);
 
     let versions: Vec<&[u8]> = found
         .iter()
@@ -83,7 +83,7 @@ pub(crate) async fn get(
         .collect();
     let hash = Hash::of(&versions).to_string();
     let etag = format!("W/\"{}\"", &hash[..32]);
-    let make = || api::json(StatusCode::OK, work::here(|| text(&found, more)));
+    let make = || api::json(StatusCode::OK, work::here(|| body(&found, more)));
     let mut response = validators::read(&headers, &etag, make);
     if !response.status().is_client_error() {
         api::cache(response.headers_mut(), &caller.0);
@@ -91,23 +91,41 @@ pub(crate) async fn get(
     Ok(response)
 }
 
-fn text(found: &[Arc<Present>], more: bool) -> String {
-    let mut text = String::from("{\"items\":[");
+/// Leaves as much as makes a page: so many entities, and no more than one after the bytes are
+/// enough. Whether there are more.
+fn end_page(found: &mut Vec<Arc<Present>>, limit: usize) -> bool {
+    let mut bytes = 0;
+    let fits = |present: &&Arc<Present>| {
+        let is_full = bytes >= PAGE_BYTES;
+        bytes += present.encoded().len();
+        !is_full
+    };
+    let fitting = work::here(|| found.iter().take(limit).take_while(fits).count());
+    let more = fitting < found.len();
+    found.truncate(fitting);
+    more
+}
+
+fn body(found: &[Arc<Present>], more: bool) -> Body {
+    let mut parts = Vec::with_capacity(2 * found.len() + 1);
     for (index, present) in found.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
+        let before = if index == 0 { "{\"items\":[" } else { "}," };
         let id = serde_json::Value::from(present.entity.id());
         // Versions are base64url: they need no escapes.
-        let _ = write!(
-            text,
-            "{comma}{{\"id\":{id},\"version\":\"{}\",\"value\":{}}}",
-            present.version,
-            present.text()
-        );
+        let version = &present.version;
+        let head = format!("{before}{{\"id\":{id},\"version\":\"{version}\",\"value\":");
+        parts.extend([Bytes::from(head), present.encoded()]);
     }
     let next = found
         .last()
         .filter(|_| more)
         .and_then(|present| present.entity.id());
-    let _ = write!(text, "],\"next\":{}}}", serde_json::Value::from(next));
-    text
+    let before = if found.is_empty() {
+        "{\"items\":["
+    } else {
+        "}"
+    };
+    let next = serde_json::Value::from(next);
+    parts.push(Bytes::from(format!("{before}],\"next\":{next}}}")));
+    shared_body::of(parts)
 }

@@ -105,7 +105,7 @@ async fn token(
         );
         return Err(Problem::forbidden().detail(detail));
     }
-    let mut body = body::read(&app, &headers, body).await;
+    let mut body = body::read(&app, "", &headers, body).await;
     let wanted = Wanted::read(&request::object(&headers, body.take())?)?;
     let id = id_from(&wanted.name);
     let longest = wanted.name.len().max(id.len() - PREFIX.len());

@@ -5,24 +5,23 @@
 //!
 //! Must not know: frames.
 
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Extension, FromRequestParts, Request, State};
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use indelible_engine::protocol::SUBPROTOCOL;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::App;
 use super::cors;
 use super::fields;
 use super::problem::Problem;
-use crate::relay::{self, Heard};
+use crate::relay;
 use crate::seats::Seat;
-
-/// How much more than a frame may hold the transport takes, so that the protocol can say itself
-/// what is wrong with a frame that is too big.
-const TRANSPORT_SLACK_BYTES: usize = 64 << 10;
 
 const WEBSOCKET_VERSION: &str = "13";
 
@@ -33,7 +32,6 @@ const KEY_BYTES: usize = 16;
 pub(crate) async fn sync(
     State(app): State<App>,
     Extension(seat): Extension<Seat>,
-    Extension(heard): Extension<Heard>,
     request: Request,
 ) -> Response {
     let mut parts = request.into_parts().0;
@@ -46,28 +44,18 @@ pub(crate) async fn sync(
         app.turned_away.handshake(fault.text());
         return fault.into_response();
     }
-    // The lists have been read; what takes the upgrade wants each word alone.
-    let plain = [
-        (header::CONNECTION, "upgrade"),
-        (header::UPGRADE, "websocket"),
-    ];
-    for (name, value) in plain {
-        parts.headers.insert(name, HeaderValue::from_static(value));
-    }
-    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
+    let (Some(upgrade), Some(key)) = (
+        parts.extensions.remove::<OnUpgrade>(),
+        parts.headers.get(header::SEC_WEBSOCKET_KEY),
+    ) else {
         // HTTP/1.0, where nothing can be upgraded.
         app.turned_away.handshake(Fault::NoUpgrade.text());
         return Fault::NoUpgrade.into_response();
     };
-    let upgrade = upgrade.protocols([SUBPROTOCOL]);
-    if upgrade.selected_protocol().is_none() {
-        app.turned_away.handshake(Fault::Subprotocol.text());
-        return Fault::Subprotocol.into_response();
-    }
     if app.shutdown.is_cancelled() {
         return Problem::unavailable().into_response();
     }
-    let bytes_max = app.config.limits.frame_bytes_max + TRANSPORT_SLACK_BYTES;
+    let accept = derive_accept_key(key.as_bytes());
     let App {
         hub,
         config,
@@ -75,14 +63,22 @@ pub(crate) async fn sync(
         connections,
         ..
     } = app;
-    upgrade
-        .max_message_size(bytes_max)
-        .max_frame_size(bytes_max)
-        .on_upgrade(move |socket| {
-            let socket = (socket, heard, seat);
-            let serving = relay::serve(socket, hub, config.connections.clone(), shutdown);
-            connections.track_future(serving)
-        })
+    connections.spawn(async move {
+        match upgrade.await {
+            Ok(line) => {
+                let line = TokioIo::new(line);
+                relay::serve((line, seat), hub, config.connections.clone(), shutdown).await;
+            }
+            Err(error) => tracing::debug!(%error, "a connection went before it was a WebSocket"),
+        }
+    });
+    let headers = [
+        (header::CONNECTION, "upgrade"),
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_ACCEPT, &accept),
+        (header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
 }
 
 /// What is wrong with a handshake.
@@ -146,6 +142,10 @@ fn check(headers: &HeaderMap) -> Result<(), Fault> {
     match (keys.next(), keys.next()) {
         (Some(key), None) if is_key(key) => {}
         _ => return Err(Fault::Key),
+    }
+    let offered = fields::list(headers, &header::SEC_WEBSOCKET_PROTOCOL);
+    if !offered.iter().any(|one| *one == SUBPROTOCOL) {
+        return Err(Fault::Subprotocol);
     }
     if headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_NONE_MATCH) {
         return Err(Fault::Condition);

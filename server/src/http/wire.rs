@@ -71,11 +71,14 @@ impl Wire {
         is_other
     }
 
-    fn wrote(&self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
-        if written.as_ref().is_ok_and(|bytes| *bytes > 0) {
-            self.patience.went();
+    /// Notes what became of so many bytes.
+    fn wrote(&self, written: Poll<io::Result<usize>>, offered: usize) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(bytes)) if *bytes > 0 => self.patience.went(*bytes, *bytes == offered),
+            Poll::Ready(_) => {}
+            Poll::Pending => self.patience.stuck(),
         }
-        Poll::Ready(written)
+        written
     }
 }
 
@@ -149,8 +152,8 @@ impl AsyncWrite for Wire {
         if self.replaces(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        self.wrote(written)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(written, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -164,8 +167,8 @@ impl AsyncWrite for Wire {
         {
             return Poll::Ready(Ok(only.len()));
         }
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts));
-        self.wrote(written)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.wrote(written, parts.iter().map(|part| part.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {

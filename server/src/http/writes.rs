@@ -23,6 +23,7 @@ use super::body;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::request::{Creation, Deletion, Replacement, proposal_id};
+use super::shared_body;
 use super::validators;
 use crate::relay::{Answer, Outcome, Present, Task, Write, Written};
 use crate::work::{self, Lane};
@@ -40,7 +41,7 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.may(&policy, Permission::Create)?;
-    let mut held = body::read(&app, &headers, body).await;
+    let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
     let bytes = body.as_ref().map_or(0, Bytes::len);
     let read = || Creation::read(&caller.0, &uri, &headers, body);
@@ -102,7 +103,7 @@ pub(crate) async fn put_singleton(
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, None)?;
-    let mut held = body::read(&app, &headers, body).await;
+    let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
     let bytes = body.as_ref().map_or(0, Bytes::len);
     let read = || Replacement::read(&policy, &caller.0, &uri, &headers, body);
@@ -122,7 +123,7 @@ pub(crate) async fn put(
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
-    let mut held = body::read(&app, &headers, body).await;
+    let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
     let bytes = body.as_ref().map_or(0, Bytes::len);
     let read = || Replacement::read(&policy, &caller.0, &uri, &headers, body);
@@ -248,16 +249,22 @@ fn merged(written: &Written, reads: bool) -> Result<Response, Problem> {
     let names = |pointers: &[Pointer]| -> Vec<String> {
         pointers.iter().map(ToString::to_string).collect()
     };
-    let mut body = json!({
+    let body = json!({
         "changed": names(&written.changed),
         "preserved": names(&written.preserved),
     });
     if !reads {
         return Ok(api::json(StatusCode::OK, body.to_string()));
     }
-    body["version"] = present.version.clone().into();
-    body["value"] = present.value.clone();
-    let mut response = api::json(StatusCode::OK, body.to_string());
+    let head = body.to_string();
+    let head = head.strip_suffix('}').expect("an object ends so");
+    let parts = [
+        Bytes::from(format!("{head},\"value\":")),
+        present.encoded(),
+        // A version needs no escapes.
+        Bytes::from(format!(",\"version\":\"{}\"}}", present.version)),
+    ];
+    let mut response = api::json(StatusCode::OK, shared_body::of(parts));
     api::insert(
         response.headers_mut(),
         header::ETAG,

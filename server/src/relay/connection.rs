@@ -9,10 +9,13 @@
 mod session;
 
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::body::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use indelible_engine::limits::Limits;
@@ -20,20 +23,23 @@ use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, FrameError, PROTOCOL_VERSION, TextForm, Token};
 use indelible_engine::time::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
-use tungstenite::error::ProtocolError;
 
 use self::session::{Asker, Following};
-use super::bucket::Bucket;
 use super::fanout::Outbox;
 use super::frames;
-use super::heard::Heard;
+use super::heard::{Counted, Heard, Overdue, SMALL_BYTES, TooLong};
 use super::hub::Hub;
-use super::socket::{self, Socket};
+use super::socket::{self, Line, Socket, WebSocket};
 use crate::auth::TokenError;
 use crate::clock;
-use crate::config::{ConnectionSettings, TOKEN_LEEWAY};
+use crate::config::{ConnectionSettings, SOCKET_READ_BYTES, TOKEN_LEEWAY};
+use crate::room::Taken;
 use crate::seats::Seat;
 use crate::work;
 
@@ -64,6 +70,10 @@ pub(crate) mod close_code {
     /// The rights changed with a fresh token; connect again with it.
     pub(crate) const RIGHTS_CHANGED: u16 = 4409;
 }
+
+/// How much more than a frame may hold the transport takes, so that the protocol can say itself
+/// what is wrong with a frame that is too big.
+const TRANSPORT_SLACK_BYTES: usize = 64 << 10;
 
 /// What is said to those without a token when all connections for them are taken.
 const CROWDED: &str = "too many are connected without a token";
@@ -103,12 +113,14 @@ impl End {
 /// Serves one socket until it closes, the token ends, or the server goes away.
 #[tracing::instrument(name = "connection", skip_all, fields(id = Empty, principal = Empty))]
 pub(crate) async fn serve(
-    (socket, heard, seat): (WebSocket, Heard, Seat),
+    (line, seat): (Line, Seat),
     hub: Hub,
     settings: ConnectionSettings,
     shutdown: CancellationToken,
 ) {
-    let (sink, stream) = socket.split();
+    let heard = Heard::new(settings.reader_message_bytes_max);
+    let line = Counted::new(line, heard.clone(), hub.room(), &settings);
+    let (sink, stream) = socket(line, hub.limits()).await.split();
     let sending = Arc::new(Socket::new(sink));
     let outbox = Arc::new(Outbox::new(settings.send_queue_bytes_max));
     outbox.connect(Arc::<Socket>::clone(&sending));
@@ -117,9 +129,10 @@ pub(crate) async fn serve(
     let sender = tokio::spawn(sender);
     let mut incoming = Incoming {
         stream,
-        bucket: Bucket::new(settings.frames_per_second_max),
-        silence: settings.ping_interval * 3,
+        last: Bytes::new(),
         heard,
+        room: hub.room().of(""),
+        settings: settings.clone(),
         limits: hub.limits().clone(),
     };
 
@@ -130,6 +143,7 @@ pub(crate) async fn serve(
     let end = tokio::select! {
         hello = hello => match hello {
             Ok(Ok(caller)) => {
+                incoming.introduce(&hub, &caller.asks.principal);
                 let mut following = Following::new(hub, caller.asks, Arc::clone(&outbox), &settings);
                 tracing::Span::current()
                     .record("id", following.connection().0)
@@ -159,6 +173,16 @@ pub(crate) async fn serve(
     let _ = timeout(settings.shutdown_timeout, sender).await;
 }
 
+/// A WebSocket that takes little memory while nothing comes.
+async fn socket(line: Counted<Line>, limits: &Limits) -> WebSocket {
+    let bytes_max = limits.frame_bytes_max + TRANSPORT_SLACK_BYTES;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(SOCKET_READ_BYTES)
+        .max_message_size(Some(bytes_max))
+        .max_frame_size(Some(bytes_max));
+    WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await
+}
+
 /// Who said hello.
 struct Caller {
     asks: Asker,
@@ -180,7 +204,7 @@ async fn hello(
         token,
         client,
         texts,
-    } = incoming.frame(outbox).await?
+    } = incoming.frame(outbox).await?.0
     else {
         let end = End::new(close_code::POLICY, "hello comes first");
         return refuse(
@@ -236,19 +260,21 @@ async fn hello(
 /// The receiving half: frames, and what makes a connection end.
 struct Incoming {
     stream: SplitStream<WebSocket>,
-    bucket: Bucket,
-    silence: Duration,
+    /// The last message, until the transport has looked for another one.
+    last: Bytes,
     heard: Heard,
+    room: Taken,
+    settings: ConnectionSettings,
     limits: Limits,
 }
 
 impl Incoming {
     /// The next frame. Unknown frames are answered here, and the next one is waited for; before
-    /// each message, whatever it is, until the peer has taken its answers and its rate allows one.
-    async fn frame(&mut self, outbox: &Outbox) -> Result<ClientFrame, End> {
+    /// each message, whatever it is, until the peer has taken its answers. What is made of a long one
+    /// takes room, which comes along.
+    async fn frame(&mut self, outbox: &Outbox) -> Result<(ClientFrame, Taken), End> {
         loop {
             outbox.room().await;
-            self.bucket.wait().await;
             let bytes = match self.next().await? {
                 None => return Err(End::gone("the connection was lost")),
                 Some(Ok(Message::Close(close))) => return Err(closed_by_peer(close)),
@@ -257,11 +283,17 @@ impl Incoming {
                     return Err(End::new(close_code::BAD_FRAME, "frames are binary"));
                 }
                 Some(Ok(Message::Binary(bytes))) => bytes,
-                Some(Err(error)) => return Err(transport_end(error)),
+                Some(Err(error)) => return Err(transport_end(&error)),
+                Some(Ok(Message::Frame(_))) => continue,
             };
+            self.last = bytes.clone();
+            let mut room = self.room.room().of(self.heard.owner());
+            if bytes.len() > SMALL_BYTES {
+                room.reach(bytes.len()).await;
+            }
             let decode = || ClientFrame::decode(&bytes, &self.limits);
             match work::weighed(bytes.len(), decode) {
-                Ok(frame) => return Ok(frame),
+                Ok(frame) => return Ok((frame, room)),
                 Err(error @ FrameError::Unknown { .. }) => {
                     outbox.answer(frames::error(
                         "unknown-frame",
@@ -284,18 +316,43 @@ impl Incoming {
         }
     }
 
-    /// The next message, or the end of them; fails when not a single byte came for too long.
-    async fn next(&mut self) -> Result<Option<Result<Message, axum::Error>>, End> {
-        loop {
-            let before = self.heard.bytes();
-            match timeout(self.silence, self.stream.next()).await {
-                Ok(next) => return Ok(next),
-                Err(_) if self.heard.bytes() == before => {
-                    return Err(End::new(close_code::POLICY, "no sign of life"));
-                }
-                Err(_) => {}
+    /// Who it is that sends: those who may write nothing have nothing long to say.
+    fn introduce(&self, hub: &Hub, principal: &Principal) {
+        let bytes_max = match session::may_write(hub, principal) {
+            true => self.limits.frame_bytes_max + TRANSPORT_SLACK_BYTES,
+            false => self.settings.reader_message_bytes_max,
+        };
+        self.heard.introduce(&principal.id, bytes_max);
+    }
+
+    /// The next message, or the end of them; fails when not a single byte came for too long, or a
+    /// message that has begun does not end.
+    async fn next(&mut self) -> Result<Option<Result<Message, Error>>, End> {
+        self.heard.resume();
+        let (at, _) = self.heard.due(&self.settings);
+        let mut alarm = pin!(sleep_until(at));
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(next) = self.stream.poll_next_unpin(cx) {
+                return Poll::Ready(Ok(next));
             }
-        }
+            // While it was there, the transport took another buffer for what comes next. The one
+            // that a long message was read into goes with it.
+            self.last = Bytes::new();
+            loop {
+                let (at, why) = self.heard.due(&self.settings);
+                if at <= Instant::now() {
+                    return Poll::Ready(Err(match why {
+                        Overdue::Silence => End::new(close_code::POLICY, "no sign of life"),
+                        Overdue::Message => End::new(close_code::POLICY, "a message did not end"),
+                    }));
+                }
+                alarm.as_mut().reset(at);
+                ready!(alarm.as_mut().poll(cx));
+            }
+        })
+        .await;
+        self.heard.pause();
+        next
     }
 }
 
@@ -303,29 +360,31 @@ impl Incoming {
 /// transport has answered that already, and gives its own answer here in place of what came.
 fn closed_by_peer(close: Option<CloseFrame>) -> End {
     match close {
-        Some(close) if close.code == close_code::PROTOCOL => {
+        Some(close) if u16::from(close.code) == close_code::PROTOCOL => {
             End::new(close_code::PROTOCOL, "protocol error")
         }
         close => End {
-            came: Some(close.map_or(close_code::NONE, |close| close.code)),
+            came: Some(close.map_or(close_code::NONE, |close| close.code.into())),
             ..End::new(close_code::NORMAL, "goodbye")
         },
     }
 }
 
 /// How to end after the transport failed. The transport's own limit lies above the protocol's.
-fn transport_end(error: axum::Error) -> End {
-    let text = error.to_string();
-    let end = match error.into_inner().downcast_ref::<tungstenite::Error>() {
-        Some(tungstenite::Error::Capacity(_)) => End::new(close_code::TOO_BIG, "frame too big"),
-        Some(tungstenite::Error::Utf8(_)) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
-        Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+fn transport_end(error: &Error) -> End {
+    let end = match error {
+        Error::Capacity(_) => End::new(close_code::TOO_BIG, "frame too big"),
+        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
+            End::new(close_code::TOO_BIG, "frame too big")
+        }
+        Error::Utf8(_) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
             End::gone("the connection was lost")
         }
-        Some(tungstenite::Error::Protocol(_)) => End::new(close_code::PROTOCOL, "protocol error"),
+        Error::Protocol(_) => End::new(close_code::PROTOCOL, "protocol error"),
         _ => End::gone("the connection was lost"),
     };
-    tracing::info!(error = text, "the socket failed");
+    tracing::info!(%error, "the socket failed");
     end
 }
 
@@ -384,18 +443,21 @@ impl Serving<'_> {
                 frame = self.incoming.frame(self.outbox) => frame,
             };
             match frame {
-                Ok(ClientFrame::Auth {
-                    token: Token(token),
-                }) => {
+                Ok((
+                    ClientFrame::Auth {
+                        token: Token(token),
+                    },
+                    _,
+                )) => {
                     if let Err(end) = self.renew(following, &token) {
                         return end;
                     }
                 }
-                Ok(frame) => {
+                Ok((frame, room)) => {
                     if let Some(end) = self.check_token() {
                         return end;
                     }
-                    following.handle(frame).await;
+                    following.handle(frame, room).await;
                 }
                 Err(end) => return end,
             }

@@ -71,7 +71,7 @@ pub(crate) fn value(present: &Present) -> Bytes {
     encode(&ServerFrame::Value {
         entity: present.entity.clone(),
         version: present.version.clone(),
-        value: present.text().to_owned(),
+        value: present.value.to_string(),
         at: present.at,
     })
 }

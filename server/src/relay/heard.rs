@@ -1,81 +1,473 @@
-//! A stream that counts what comes in: a peer on a thin line may take minutes for one message, during
-//! which it is alive although no message arrives.
+//! What comes in on one WebSocket, below its messages: frames are counted, and a message that has
+//! begun has so much time and so many bytes.
 //!
-//! Must not know: what comes.
+//! The transport hands over whole messages. A peer may put thousands of empty frames into one, never
+//! end it, or spend minutes on one that it may not send: all that is told here, by the heads of the
+//! frames (RFC 6455, 5.2).
+//!
+//! Invariant: every frame, whatever it is, costs a token of the connection's bucket; no more of a
+//! message is read than there is room for.
+//!
+//! Must not know: what messages say.
 
+use std::fmt;
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How many bytes have come in on one connection.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Heard(Arc<AtomicU64>);
+use super::bucket::Bucket;
+use crate::config::ConnectionSettings;
+use crate::room::{Room, Taken};
+
+/// Bytes of a message that take no room: as many as most messages have.
+pub(crate) const SMALL_BYTES: usize = 16 << 10;
+
+/// A message is longer than its sender may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message of more than {0} bytes")]
+pub(crate) struct TooLong(pub(crate) u64);
+
+/// What one connection has said so far, for its two halves.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard(Arc<Mutex<Said>>);
+
+#[derive(Debug)]
+struct Said {
+    /// When something came last.
+    last: Instant,
+    /// When the message began that has not ended, and how many bytes of it came.
+    open: Option<(Instant, u64)>,
+    /// When nobody listened any more, if that is so.
+    paused: Option<Instant>,
+    /// Bytes of a message.
+    bytes_max: u64,
+    /// Whose messages they are.
+    owner: Arc<str>,
+}
+
+/// Why a connection on which nothing comes is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// Not a single byte came.
+    Silence,
+    /// A message did not end.
+    Message,
+}
 
 impl Heard {
-    /// How many so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// On a connection of which nothing is known yet.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self(Arc::new(Mutex::new(Said {
+            last: Instant::now(),
+            open: None,
+            paused: None,
+            bytes_max: bytes_max as u64,
+            owner: Arc::from(""),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Said> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who sends, and how long messages may be from now on.
+    pub(crate) fn introduce(&self, owner: &str, bytes_max: usize) {
+        let mut said = self.lock();
+        (said.owner, said.bytes_max) = (Arc::from(owner), bytes_max as u64);
+    }
+
+    /// Whose messages they are.
+    pub(crate) fn owner(&self) -> Arc<str> {
+        Arc::clone(&self.lock().owner)
+    }
+
+    /// From now on nothing is read: that is not the peer's time.
+    pub(crate) fn pause(&self) {
+        self.lock().paused.get_or_insert_with(Instant::now);
+    }
+
+    /// Reading goes on.
+    pub(crate) fn resume(&self) {
+        let mut said = self.lock();
+        let Some(paused) = said.paused.take() else {
+            return;
+        };
+        let now = Instant::now();
+        said.last = now;
+        if let Some((since, _)) = &mut said.open {
+            *since += now - paused;
+        }
+    }
+
+    /// When the connection is given up, and why, if nothing more comes until then.
+    pub(crate) fn due(&self, settings: &ConnectionSettings) -> (Instant, Overdue) {
+        let said = self.lock();
+        let silence = (said.last + settings.ping_interval * 3, Overdue::Silence);
+        let Some((since, bytes)) = said.open else {
+            return silence;
+        };
+        let pace = settings.message_bytes_per_second_min.max(1) as u64;
+        let more = Duration::from_secs(bytes / pace);
+        let message = (since + settings.message_timeout + more, Overdue::Message);
+        if message.0 < silence.0 {
+            message
+        } else {
+            silence
+        }
     }
 }
 
-/// A stream and the count of what came in on it.
-#[derive(Debug)]
+/// The place in the frames that come.
+#[derive(Debug, Default)]
+struct Frames {
+    head: Vec<u8>,
+    /// Of the frame whose head is known.
+    payload_left: u64,
+    /// Of the message, as far as heads tell.
+    announced: u64,
+    /// Whether frames of a message came of which more are to come.
+    is_divided: bool,
+    /// Whether the frame ends a message, or is one by itself.
+    ends: bool,
+}
+
+/// What bytes came to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Came {
+    frames: usize,
+    /// Whether a message has begun that has not ended.
+    is_open: bool,
+    /// Whether one ended.
+    ended: bool,
+    /// The longest that was announced.
+    announced: u64,
+}
+
+const CONTROL: u8 = 0x08;
+const FIN: u8 = 0x80;
+const MASKED: u8 = 0x80;
+
+impl Frames {
+    fn read(&mut self, mut bytes: &[u8]) -> Came {
+        let mut came = Came::default();
+        while let [first, rest @ ..] = bytes {
+            if self.payload_left > 0 {
+                let passed = bytes
+                    .len()
+                    .min(usize::try_from(self.payload_left).unwrap_or(usize::MAX));
+                self.payload_left -= passed as u64;
+                bytes = &bytes[passed..];
+            } else {
+                self.head.push(*first);
+                bytes = rest;
+                let Some(length) = length(&self.head) else {
+                    continue;
+                };
+                came.frames += 1;
+                let is_control = self.head[0] & CONTROL != 0;
+                let is_last = self.head[0] & FIN != 0;
+                self.ends = if is_control {
+                    !self.is_divided
+                } else {
+                    is_last
+                };
+                if !is_control {
+                    self.is_divided = !is_last;
+                    self.announced = self.announced.saturating_add(length);
+                    came.announced = came.announced.max(self.announced);
+                }
+                self.payload_left = length;
+                self.head.clear();
+            }
+            if self.payload_left == 0 && self.head.is_empty() && self.ends {
+                came.ended = true;
+                (self.announced, self.ends) = (0, false);
+            }
+        }
+        came.is_open = self.is_divided || self.payload_left > 0 || !self.head.is_empty();
+        came
+    }
+}
+
+/// The length of a frame's payload, once its head is whole.
+fn length(head: &[u8]) -> Option<u64> {
+    let [_, second, rest @ ..] = head else {
+        return None;
+    };
+    let mask = if second & MASKED == 0 { 0 } else { 4 };
+    let (length, bytes) = match second & !MASKED {
+        126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 2),
+        127 => (u64::from_be_bytes(*rest.first_chunk()?), 8),
+        short => (u64::from(short), 0),
+    };
+    (rest.len() == bytes + mask).then_some(length)
+}
+
+/// A stream whose frames are counted.
 pub(crate) struct Counted<S> {
     stream: S,
     heard: Heard,
+    frames: Frames,
+    bucket: Bucket,
+    /// Until nothing is owed to the bucket.
+    owing: Option<Pin<Box<Sleep>>>,
+    room: Taken,
+    flaw: Option<TooLong>,
+}
+
+impl<S> fmt::Debug for Counted<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counted").finish_non_exhaustive()
+    }
 }
 
 impl<S> Counted<S> {
     /// A stream on which nothing has come yet.
-    pub(crate) fn new(stream: S, heard: Heard) -> Self {
-        Self { stream, heard }
+    pub(crate) fn new(stream: S, heard: Heard, room: &Room, settings: &ConnectionSettings) -> Self {
+        Self {
+            stream,
+            heard,
+            frames: Frames::default(),
+            bucket: Bucket::new(settings.frames_per_second_max),
+            owing: None,
+            room: room.of(""),
+            flaw: None,
+        }
+    }
+
+    /// Waits until more may be read.
+    fn poll_may_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(flaw) = self.flaw {
+            return Poll::Ready(Err(io::Error::other(flaw)));
+        }
+        while let Some(until) = self.bucket.owed_until() {
+            let owing = self
+                .owing
+                .get_or_insert_with(|| Box::pin(sleep_until(until)));
+            owing.as_mut().reset(until);
+            ready!(owing.as_mut().poll(cx));
+        }
+        self.owing = None;
+        let came = self.heard.lock().open.map_or(0, |(_, bytes)| bytes);
+        let came = usize::try_from(came).unwrap_or(usize::MAX);
+        if came > SMALL_BYTES {
+            ready!(self.room.poll_reach(cx, came));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
+        let came = self.frames.read(bytes);
+        (0..came.frames).for_each(|_| self.bucket.take());
+        let mut said = self.heard.lock();
+        let now = Instant::now();
+        said.last = now;
+        if came.ended {
+            said.open = None;
+            self.room.clear();
+        }
+        if came.is_open {
+            // What came before the message in the same read is little.
+            let (_, so_far) = said.open.get_or_insert((now, 0));
+            *so_far += bytes.len() as u64;
+        }
+        if came.announced > said.bytes_max {
+            self.flaw = Some(TooLong(said.bytes_max));
+        }
+        if said.open.is_some()
+            && !Arc::ptr_eq(&said.owner, self.room.owner())
+            && self.room.is_empty()
+        {
+            self.room.belongs_to(Arc::clone(&said.owner));
+        }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_may_read(cx))?;
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let came = buffer.filled().len() - before;
-        self.heard.0.fetch_add(came as u64, Ordering::Relaxed);
-        polled
+        ready!(pin!(&mut self.stream).poll_read(cx, buffer))?;
+        let came = &buffer.filled()[before..];
+        if !came.is_empty() {
+            self.take_in(came);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against frames that cost nothing, messages without an end, and a flood that is let
+    //! through.
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn frame(first: u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![first];
+        match u16::try_from(length) {
+            Ok(length @ 0..126) => bytes.push(MASKED | length as u8),
+            Ok(length) => {
+                bytes.push(MASKED | 126);
+                bytes.extend(length.to_be_bytes());
+            }
+            Err(_) => {
+                bytes.push(MASKED | 127);
+                bytes.extend((length as u64).to_be_bytes());
+            }
+        }
+        bytes.extend([0; 4]);
+        bytes.extend(vec![0; length]);
+        bytes
+    }
+
+    #[test]
+    fn frames_are_told_apart_however_they_come() {
+        // A text of three frames with a ping between, then one of 70,000 bytes, then the head of one.
+        let parts = [
+            frame(0x01, 300),
+            frame(0x00, 0),
+            frame(0x89, 4),
+            frame(0x80, 5),
+            frame(0x82, 70_000),
+            frame(0x82, 9)[..3].to_vec(),
+        ];
+        let bytes = parts.concat();
+        for step in [1, 7, 4_096, bytes.len()] {
+            let (mut frames, mut count, mut longest) = (Frames::default(), 0, 0);
+            let mut ends = 0;
+            let mut is_open = false;
+            for chunk in bytes.chunks(step) {
+                let came = frames.read(chunk);
+                count += came.frames;
+                longest = longest.max(came.announced);
+                ends += usize::from(came.ended);
+                is_open = came.is_open;
+            }
+            assert_eq!((count, longest, is_open), (5, 70_000, true), "{step}");
+            assert!((1..=2).contains(&ends), "{step}");
+        }
+    }
+
+    fn settings() -> ConnectionSettings {
+        ConnectionSettings {
+            frames_per_second_max: 10,
+            ..ConnectionSettings::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_passes_and_empty_frames_wait_like_others() {
+        let (mut peer, stream) = tokio::io::duplex(1 << 20);
+        let room = Room::new(1 << 20, 0);
+        let mut stream = Counted::new(stream, Heard::new(1 << 20), &room, &settings());
+        let mut read = async |count: usize| {
+            // All in one message.
+            let bytes = frame(0x00, 0).repeat(count);
+            peer.write_all(&bytes).await.unwrap();
+            let begun = Instant::now();
+            for _ in 0..count {
+                stream.read_exact(&mut [0; 6]).await.unwrap();
+            }
+            begun.elapsed().as_secs_f64()
+        };
+        assert_eq!(read(50).await, 0.0, "a burst of five seconds");
+        let took = read(20).await;
+        assert!((1.8..2.2).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_has_its_time_and_silence_another_one() {
+        let settings = ConnectionSettings {
+            message_timeout: Duration::from_secs(30),
+            message_bytes_per_second_min: 1_000,
+            ..settings()
+        };
+        let (mut peer, stream) = tokio::io::duplex(1 << 20);
+        let (heard, room) = (Heard::new(1 << 20), Room::new(1 << 20, 0));
+        let mut stream = Counted::new(stream, heard.clone(), &room, &settings);
+        let begun = Instant::now();
+        let due = |heard: &Heard| {
+            let (at, why) = heard.due(&settings);
+            ((at - begun).as_secs(), why)
+        };
+        assert_eq!(due(&heard), (60, Overdue::Silence));
+        let bytes = frame(0x82, 40_000);
+        peer.write_all(&bytes[..20_000]).await.unwrap();
+        stream.read_exact(&mut [0; 20_000]).await.unwrap();
+        assert_eq!(due(&heard), (50, Overdue::Message), "20 KB take 20 s more");
+        // What the server does meanwhile is not the peer's time.
+        heard.pause();
+        tokio::time::advance(Duration::from_secs(100)).await;
+        heard.resume();
+        assert_eq!(due(&heard), (150, Overdue::Message));
+        peer.write_all(&bytes[20_000..]).await.unwrap();
+        stream.read_exact(&mut [0; 20_008]).await.unwrap();
+        assert_eq!(due(&heard), (160, Overdue::Silence));
+    }
+
+    #[tokio::test]
+    async fn a_message_is_no_longer_than_its_sender_may_send() {
+        let (mut peer, stream) = tokio::io::duplex(1 << 20);
+        let (heard, room) = (Heard::new(1_000), Room::new(1 << 20, 0));
+        let mut stream = Counted::new(stream, heard.clone(), &room, &settings());
+        let mut read = async |bytes: &[u8]| {
+            peer.write_all(bytes).await.unwrap();
+            let mut came = [0; 64 << 10];
+            let first = stream.read(&mut came).await.map(|_| ());
+            assert!(first.is_ok());
+            peer.write_all(&frame(0x89, 0)).await.unwrap();
+            stream
+                .read(&mut came)
+                .await
+                .map_err(|error| error.to_string())
+        };
+        assert!(read(&frame(0x82, 1_000)).await.is_ok());
+        heard.introduce("ada", 5_000);
+        assert!(read(&frame(0x82, 4_000)).await.is_ok());
+        let parts = [&frame(0x02, 3_000)[..], &frame(0x80, 3_000)[..8]].concat();
+        let error = read(&parts).await.unwrap_err();
+        assert_eq!(error, "a message of more than 5000 bytes");
     }
 }

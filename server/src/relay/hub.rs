@@ -25,6 +25,7 @@ use crate::auth::Auth;
 use crate::commit::{CommitHandle, Health};
 use crate::config::RelaySettings;
 use crate::keys::Keys;
+use crate::room::Room;
 use crate::storage::{Presence, Scope, Store, StoreError};
 use crate::versions::Versions;
 use crate::work::Work;
@@ -50,6 +51,7 @@ struct Shared {
     actors: Mutex<HashMap<EntityId, mpsc::Sender<Message>>>,
     connections: AtomicU64,
     work: Work,
+    room: Room,
     /// The actors that run.
     running: TaskTracker,
 }
@@ -71,6 +73,8 @@ pub(crate) struct Parts {
     pub(crate) commit: CommitHandle,
     /// What signs tokens and seals versions.
     pub(crate) keys: Keys,
+    /// What may be held of what comes from outside.
+    pub(crate) room: Room,
 }
 
 impl Hub {
@@ -84,6 +88,7 @@ impl Hub {
             store,
             commit,
             keys,
+            room,
         } = parts;
         let values = policies
             .iter()
@@ -107,6 +112,7 @@ impl Hub {
             actors: Mutex::default(),
             connections: AtomicU64::new(1),
             work: Work::new(),
+            room,
             running: TaskTracker::new(),
         }))
     }
@@ -166,6 +172,11 @@ impl Hub {
     /// What takes the processor for long begins here.
     pub(crate) fn work(&self) -> &Work {
         &self.0.work
+    }
+
+    /// What may be held of what comes from outside.
+    pub(crate) fn room(&self) -> &Room {
+        &self.0.room
     }
 
     /// The values of a kind, if there is such a kind.

@@ -11,18 +11,30 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use axum::body::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{FutureExt, SinkExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::fanout::{Closing, Outbox, Wire};
+use super::heard::Counted;
 use crate::config::ConnectionSettings;
 
 /// Bytes of frames that are sent behind another in one go; longer ones have their own time.
 const GATHERED_BYTES_MAX: usize = 16 << 10;
+
+/// What a WebSocket is spoken on.
+pub(crate) type Line = TokioIo<Upgraded>;
+
+/// A WebSocket.
+pub(super) type WebSocket = WebSocketStream<Counted<Line>>;
 
 type Sink = SplitSink<WebSocket, Message>;
 
@@ -71,7 +83,7 @@ pub(crate) async fn send_all(
     loop {
         let beat = tokio::select! {
             () = outbox.filled() => None,
-            _ = ping.tick() => Some(Message::Ping(axum::body::Bytes::new())),
+            _ = ping.tick() => Some(Message::Ping(Bytes::new())),
         };
         let mut sink = socket.0.lock().await;
         let Some(open) = sink.as_mut() else { return };
@@ -100,11 +112,7 @@ enum Next {
 }
 
 /// Sends what comes first and as much as goes with it.
-async fn send_one(
-    sink: &mut Sink,
-    outbox: &Outbox,
-    beat: Option<Message>,
-) -> Result<Next, axum::Error> {
+async fn send_one(sink: &mut Sink, outbox: &Outbox, beat: Option<Message>) -> Result<Next, Error> {
     if let Some(beat) = beat {
         sink.feed(beat).await?;
     }
@@ -127,7 +135,7 @@ enum Longest {
 
 /// Sends a frame together with those that wait behind it, so that entries and the answer to what
 /// caused them are one packet. Dropped on the way, it leaves every frame in the outbox or the sink.
-async fn send(sink: &mut Sink, outbox: &Outbox, first: Longest) -> Result<(), axum::Error> {
+async fn send(sink: &mut Sink, outbox: &Outbox, first: Longest) -> Result<(), Error> {
     let mut room = match first {
         Longest::Any => usize::MAX,
         Longest::Gathered => GATHERED_BYTES_MAX,
@@ -143,7 +151,7 @@ async fn send(sink: &mut Sink, outbox: &Outbox, first: Longest) -> Result<(), ax
 
 fn close_message(closing: Closing) -> Message {
     Message::Close(Some(CloseFrame {
-        code: closing.code,
-        reason: Utf8Bytes::from(closing.reason.into_owned()),
+        code: closing.code.into(),
+        reason: closing.reason.into_owned().into(),
     }))
 }

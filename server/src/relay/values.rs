@@ -35,7 +35,7 @@ pub(crate) struct Present {
     pub(crate) at: Timestamp,
     /// The value, stamps included.
     pub(crate) value: Value,
-    text: OnceLock<String>,
+    text: OnceLock<Bytes>,
     frame: OnceLock<Bytes>,
 }
 
@@ -60,18 +60,11 @@ impl Present {
         }
     }
 
-    /// The value as compact JSON, made when it is first asked for.
-    pub(crate) fn text(&self) -> &str {
-        self.text.get_or_init(|| self.value.to_string())
-    }
-
-    /// The value as compact JSON. To make it may take a while: where that has to be done, other
-    /// work goes on elsewhere.
-    pub(crate) fn encoded(&self) -> &str {
-        match self.text.get() {
-            Some(text) => text,
-            None => work::here(|| self.text()),
-        }
+    /// The value as compact JSON, made when it is first asked for and shared from then on. To make it
+    /// may take a while: where that has to be done, other work goes on elsewhere.
+    pub(crate) fn encoded(&self) -> Bytes {
+        let make = || work::here(|| Bytes::from(self.value.to_string()));
+        self.text.get_or_init(make).clone()
     }
 
     /// The `value` frame, encoded once.

@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::fanout::Outbox;
 use super::frames;
 use super::values::Present;
+use crate::room::Taken;
 
 /// One connection as the log knows it.
 #[derive(Debug)]
@@ -126,6 +127,16 @@ pub enum IfMatch {
     Versions(Vec<String>),
 }
 
+/// What a write of a connection takes until it is answered.
+#[derive(Debug)]
+#[allow(dead_code, reason = "held")]
+pub(crate) struct Place {
+    /// Among the writes that the connection may have on their way.
+    pub(crate) place: OwnedSemaphorePermit,
+    /// For what came.
+    pub(crate) room: Taken,
+}
+
 /// Where the outcome of a write goes.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -133,9 +144,8 @@ pub(crate) enum Answer {
     Socket {
         /// The queue of that socket.
         outbox: Arc<Outbox>,
-        /// The place among the writes that the connection may have on their way; free again with
-        /// the answer.
-        place: OwnedSemaphorePermit,
+        /// Free again with the answer.
+        place: Place,
     },
     /// To whoever waits for it.
     Waiting(oneshot::Sender<Outcome>),

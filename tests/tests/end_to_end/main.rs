@@ -20,6 +20,7 @@ mod fortress;
 mod frames;
 mod handshake;
 mod harness;
+mod held;
 mod http_form;
 mod http_reads;
 mod http_refusals;

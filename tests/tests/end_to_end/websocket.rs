@@ -49,14 +49,14 @@ async fn status(authority: &str, without: &[&str], more: &[&str]) -> String {
     head.split(' ').nth(1).unwrap().to_owned()
 }
 
-async fn open(authority: &str) -> TcpStream {
+pub(super) async fn open(authority: &str) -> TcpStream {
     let (stream, head) = ask(authority, &handshake(authority, &[], &[])).await;
     assert!(head.starts_with("http/1.1 101 "), "{head}");
     stream
 }
 
 /// A frame as a client sends it, masked with zeros.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match u16::try_from(payload.len()) {
         Ok(length @ 0..126) => bytes.push(0x80 | length as u8),

@@ -22,16 +22,29 @@ use super::super::entity_actor::Message;
 use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
 use super::super::frames::{self, DELETED, NOT_FOUND};
 use super::super::hub::Hub;
-use super::super::writes::{Answer, Session, Task, Write};
+use super::super::writes::{Answer, Place, Session, Task, Write};
 use crate::clock;
 use crate::config::ConnectionSettings;
 use crate::json;
+use crate::room::Taken;
 
 /// Who asks, and in which form for changes of texts.
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) principal: Principal,
     pub(super) texts: TextForm,
+}
+
+/// Whether a principal may write anything at all.
+pub(super) fn may_write(hub: &Hub, principal: &Principal) -> bool {
+    let permissions = [
+        Permission::Create,
+        Permission::Edit,
+        Permission::Delete,
+        Permission::System,
+    ];
+    let mut policies = hub.policies().iter();
+    policies.any(|policy| permissions.iter().any(|one| policy.may(principal, *one)))
 }
 
 /// The state of a connection after its handshake.
@@ -120,8 +133,8 @@ impl Following {
         }
     }
 
-    /// Serves one frame.
-    pub(super) async fn handle(&mut self, frame: ClientFrame) {
+    /// Serves one frame. What it made of is held in `room` until it is answered.
+    pub(super) async fn handle(&mut self, frame: ClientFrame, room: Taken) {
         match frame {
             ClientFrame::Open {
                 entity,
@@ -161,14 +174,18 @@ impl Following {
                     changes: changes.collect(),
                     whole,
                 };
-                self.propose(id, entity, task).await;
+                self.propose(id, entity, task, room).await;
             }
-            ClientFrame::Create { id, entity, value } => self.create(id, entity, &value).await,
+            ClientFrame::Create { id, entity, value } => {
+                self.create(id, entity, &value, room).await;
+            }
             ClientFrame::Delete { id, entity } => {
                 let task = Task::Delete { if_match: None };
-                self.delete(id, &entity, task).await;
+                self.delete(id, &entity, task, room).await;
             }
-            ClientFrame::Undelete { id, entity } => self.delete(id, &entity, Task::Undelete).await,
+            ClientFrame::Undelete { id, entity } => {
+                self.delete(id, &entity, Task::Undelete, room).await;
+            }
             ClientFrame::Ping {} => self.outbox.answer(frames::encode(&ServerFrame::Pong {})),
             ClientFrame::Pong {} => {}
             ClientFrame::Hello { .. } | ClientFrame::Auth { .. } => {
@@ -338,7 +355,7 @@ impl Following {
         }
     }
 
-    async fn propose(&self, id: ProposalId, entity: EntityId, task: Task) {
+    async fn propose(&self, id: ProposalId, entity: EntityId, task: Task, room: Taken) {
         let Some(policy) = self.readable(&entity) else {
             self.refuse(&entity, id, "not-found", "there is no such entity");
             return;
@@ -355,7 +372,7 @@ impl Following {
         if !self.exists_for_write(&entity, id).await {
             return;
         }
-        self.write(id, &entity, task).await;
+        self.write(id, &entity, task, room).await;
     }
 
     async fn exists_for_write(&self, entity: &EntityId, id: ProposalId) -> bool {
@@ -384,7 +401,7 @@ impl Following {
         }
     }
 
-    async fn create(&self, id: ProposalId, entity: EntityId, value: &str) {
+    async fn create(&self, id: ProposalId, entity: EntityId, value: &str, room: Taken) {
         let refuse = |code, text: &str| self.refuse(&entity, id, code, text);
         let policy = self.hub.policy(entity.kind());
         let Some(policy) = policy.filter(|policy| policy.may(&self.principal, Permission::Create))
@@ -406,29 +423,25 @@ impl Following {
             Ok(value) => value,
             Err(error) => return refuse("malformed", &format!("the value: {error}")),
         };
-        self.write(
-            id,
-            &entity,
-            Task::Create {
-                value,
-                claimed: None,
-            },
-        )
-        .await;
+        let task = Task::Create {
+            value,
+            claimed: None,
+        };
+        self.write(id, &entity, task, room).await;
     }
 
     /// Deletes, or undeletes.
-    async fn delete(&self, id: ProposalId, entity: &EntityId, task: Task) {
+    async fn delete(&self, id: ProposalId, entity: &EntityId, task: Task, room: Taken) {
         match self.readable(entity) {
             None => self.refuse(entity, id, "not-found", "there is no such entity"),
             Some(policy) if !policy.may(&self.principal, Permission::Delete) => {
                 self.refuse(entity, id, "forbidden", "you may not delete this");
             }
-            Some(_) => self.write(id, entity, task).await,
+            Some(_) => self.write(id, entity, task, room).await,
         }
     }
 
-    async fn write(&self, id: ProposalId, entity: &EntityId, task: Task) {
+    async fn write(&self, id: ProposalId, entity: &EntityId, task: Task, room: Taken) {
         // Whoever has too many on the way waits here, and is not read from meanwhile.
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.expect("nobody closes the semaphore");
@@ -438,7 +451,10 @@ impl Following {
             author: self.principal.clone(),
             session: Some(Arc::clone(&self.session)),
             task,
-            answer: Answer::Socket { outbox, place },
+            answer: Answer::Socket {
+                outbox,
+                place: Place { place, room },
+            },
         };
         self.hub.send(entity, Message::Write(Box::new(write))).await;
     }

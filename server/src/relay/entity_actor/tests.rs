@@ -21,12 +21,13 @@ use tokio::sync::Semaphore;
 
 use super::super::fanout::Outbox;
 use super::super::hub::Parts;
-use super::super::writes::{Answer, IfMatch, Merging, Task};
+use super::super::writes::{Answer, IfMatch, Merging, Place, Task};
 use super::*;
 use crate::commit::{CommitThread, Health};
 use crate::config::{CommitSettings, RelaySettings};
 use crate::keys::Keys;
 use crate::known_policies;
+use crate::room::Room;
 use crate::storage::faulty::{Fault, Faulty};
 
 const SCHEMA: &str = r#"{
@@ -78,6 +79,7 @@ impl Fixture {
             store: shared,
             commit: thread.handle(),
             keys: Keys::open_or_create(dir.path()).unwrap(),
+            room: Room::new(1 << 20, 1 << 20),
         });
         Self {
             _dir: dir,
@@ -122,7 +124,10 @@ impl Fixture {
         let places = Arc::new(Semaphore::new(asked.len()));
         let count = asked.len();
         for Asked { id, author, task } in asked {
-            let place = Arc::clone(&places).acquire_owned().await.unwrap();
+            let place = Place {
+                place: Arc::clone(&places).acquire_owned().await.unwrap(),
+                room: self.hub.room().of(""),
+            };
             let write = Write {
                 id,
                 author,
