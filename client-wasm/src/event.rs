@@ -370,6 +370,11 @@ pub enum Event {
     /// The token of this connection ends soon: a fresh one is to be
     /// [presented](crate::Session::authenticate).
     TokenExpiring,
+    /// The server wants no writes for so many milliseconds; then it is time to send again.
+    Pause {
+        /// How many.
+        millis: i64,
+    },
     /// Something that is followed must be a replica, and this module has none: a session of the
     /// whole module is to take over.
     Outgrown,

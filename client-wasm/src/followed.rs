@@ -123,7 +123,7 @@ impl Followed {
     pub(crate) fn disconnected(&mut self) {
         self.current = false;
         if let Some(replica) = self.replica() {
-            replica.disconnected();
+            replica.send_again();
         }
     }
 

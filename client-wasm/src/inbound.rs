@@ -147,9 +147,11 @@ impl Session {
                 reason,
                 entity,
                 id,
-            } => {
-                self.on_error(Fault::new(code, reason), entity, id);
-            }
+                retry,
+            } => match (id, retry) {
+                (Some(id), Some(retry)) => self.on_pause((entity.as_ref(), id), retry, now),
+                _ => self.on_error(Fault::new(code, reason), entity, id),
+            },
         }
         Ok(())
     }

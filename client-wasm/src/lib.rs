@@ -27,6 +27,7 @@ mod face;
 mod followed;
 mod ids;
 mod inbound;
+mod pause;
 mod refusal;
 #[cfg(feature = "replicas")]
 mod replica;

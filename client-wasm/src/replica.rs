@@ -441,8 +441,8 @@ impl Replica {
             .map_err(|_| CallError::UnknownBase)
     }
 
-    /// The connection is gone: what was in flight must be sent again.
-    pub(crate) fn disconnected(&mut self) {
+    /// What was in flight was not taken, or nobody knows: it must be sent again.
+    pub(crate) fn send_again(&mut self) {
         if let Some(flight) = &mut self.flight {
             flight.sent = false;
         }

@@ -62,6 +62,8 @@ pub struct Session {
     pub(crate) request_numbers: u32,
     pub(crate) fault: Option<Fault>,
     outgrown: bool,
+    /// Until when the server wants no writes.
+    pub(crate) paused: Option<Timestamp>,
     outbox: VecDeque<Vec<u8>>,
     pub(crate) events: VecDeque<Event>,
     status: Option<Status>,
@@ -86,6 +88,7 @@ impl Session {
             request_numbers: 0,
             fault: None,
             outgrown: false,
+            paused: None,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             status: None,
@@ -102,6 +105,7 @@ impl Session {
     /// A socket is open.
     pub fn connected(&mut self, token: Option<String>) {
         self.outbox.clear();
+        self.paused = None;
         self.phase = Phase::Greeting;
         self.send(&ClientFrame::Hello {
             protocol: PROTOCOL_VERSION,
@@ -154,7 +158,8 @@ impl Session {
 
     /// The next frame to send.
     pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Vec<u8>> {
-        if self.outbox.is_empty() && self.phase == Phase::Ready {
+        let may_write = self.phase == Phase::Ready && !self.is_paused(now);
+        if self.outbox.is_empty() && may_write {
             self.send_due(now);
         }
         self.outbox.pop_front()

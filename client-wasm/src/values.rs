@@ -148,7 +148,7 @@ impl Replica {
         match *self {}
     }
 
-    pub(crate) fn disconnected(&mut self) {
+    pub(crate) fn send_again(&mut self) {
         match *self {}
     }
 

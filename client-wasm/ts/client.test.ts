@@ -437,3 +437,16 @@ test('a token that cannot be had is told in the status, and nobody becomes anony
   await until(() => server.tokens.includes('good too'))
   await until(() => client.status.error === null)
 })
+
+test('an edit that the server does not take yet is sent again after the pause, on the same connection', async () => {
+  const client = connect()
+  const entity = await jane(client)
+  const paused = Date.now()
+  server.pause = 300
+  entity.merge({ slogan: 'patience' })
+  await entity.saved()
+  expect(Date.now() - paused).toBeGreaterThanOrEqual(300)
+  expect(server.received.filter(name => name === 'propose')).toHaveLength(2)
+  expect(server.received.filter(name => name === 'hello')).toHaveLength(1)
+  expect(client.status.error).toBeNull()
+})

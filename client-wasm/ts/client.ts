@@ -487,11 +487,11 @@ export class IndelibleClient {
       case 'token-expiring':
         this.#connection.refresh()
         break
+      case 'pause':
+        this.#connection.pause(event.millis, () => this.#pump())
+        break
       case 'disconnect':
         this.#connection.restart(event.reason)
-        break
-      case 'fault':
-        // The status carries it.
         break
       case 'watched':
       case 'unwatchable':

@@ -136,6 +136,7 @@ export class Connection {
   #refreshFailures = 0
   #refreshTimer: ReturnType<typeof setTimeout> | undefined = undefined
   #timer: ReturnType<typeof setTimeout> | undefined = undefined
+  #pauseTimer: ReturnType<typeof setTimeout> | undefined = undefined
   readonly #pulse: Pulse
   #unwatchPage = (): void => undefined
 
@@ -205,6 +206,12 @@ export class Connection {
     if (this.#socket === null || this.#socket.readyState !== 1) return false
     this.#socket.send(frame)
     return true
+  }
+
+  /** Goes on after a pause that the server asks for, if the connection lives as long. */
+  pause(millis: number, goOn: () => void): void {
+    clearTimeout(this.#pauseTimer)
+    this.#pauseTimer = setTimeout(goOn, millis)
   }
 
   /** The server has welcomed us: the handshake is over, and the token is good. */
@@ -441,6 +448,7 @@ export class Connection {
     this.#running = false
     this.#endRefresh()
     clearTimeout(this.#timer)
+    clearTimeout(this.#pauseTimer)
     this.#retryAt = null
     this.#unwatchPage()
   }

@@ -78,9 +78,10 @@ export type CoreEvent =
       readonly request: number
       readonly violations: readonly Violation[]
     } & Fault)
-  | ({ readonly type: 'fault' } & Fault)
   /** The token ends soon. */
   | { readonly type: 'token-expiring' }
+  /** The server wants no writes for so long; then it is time to send again. */
+  | { readonly type: 'pause'; readonly millis: number }
   /** Something that is followed must be a replica, which the core `values` has none of. */
   | { readonly type: 'outgrown' }
   | { readonly type: 'disconnect'; readonly reason: string }

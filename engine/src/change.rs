@@ -302,6 +302,30 @@ pub fn head(bytes: &[u8]) -> Option<ChangeHead> {
     chunk::head(bytes).ok()
 }
 
+/// What the operations of a change do to the length of texts and lists, as its columns tell: without
+/// expanding them, and without looking at what they refer to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Operations {
+    /// How many there are.
+    pub all: u64,
+    /// Those that insert an element.
+    pub insertions: u64,
+    /// Those that delete.
+    pub deletions: u64,
+    /// Those that write something that takes no byte: `null`, `true`, `false`, a container.
+    pub weightless: u64,
+}
+
+/// Counts the operations of a plain change chunk that nobody has checked, in time linear in its
+/// bytes however many it holds.
+///
+/// # Errors
+///
+/// [`ChangeError`]: of what [`parse`] finds, what can be found without expanding anything.
+pub fn operations(bytes: &[u8], limits: &Limits) -> Result<Operations, ChangeError> {
+    chunk::check_body(chunk::open(bytes)?, limits)
+}
+
 /// Reads one plain change chunk that nobody has checked.
 ///
 /// # Errors
@@ -309,7 +333,7 @@ pub fn head(bytes: &[u8]) -> Option<ChangeHead> {
 /// [`ChangeError`], whose [`code`](ChangeError::code) is stable.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<ParsedChange, ChangeError> {
     let body = chunk::open(bytes)?;
-    let operations = chunk::check_body(body, limits)?;
+    let operations = chunk::check_body(body, limits)?.all;
     let raw = Change::try_from(bytes).map_err(|e| ChangeError::Automerge(e.to_string()))?;
     if raw.len() as u64 != operations {
         return Err(ChangeError::Rows {

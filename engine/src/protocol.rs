@@ -318,6 +318,9 @@ pub enum ServerFrame {
         /// The proposal it was about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<ProposalId>,
+        /// How many milliseconds to wait before the same is asked again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry: Option<u64>,
     },
     /// Asks for a sign of life.
     Ping {},

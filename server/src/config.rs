@@ -4,13 +4,20 @@
 //! in [`Limits`]); no other module writes such a number down.
 //! Must never know: command lines, environment variables, who reads the settings.
 
+mod budgets;
+mod rates;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use indelible_engine::limits::Limits;
 
+use crate::forwarded::TrustedProxies;
 use crate::origin::Origin;
+
+pub use budgets::BudgetSettings;
+pub use rates::{Quota, QuotaSetting, QuotaSettingError, RateSettings, SetTwice};
 
 /// The settings of one server.
 #[derive(Debug, Clone)]
@@ -29,12 +36,18 @@ pub struct Config {
     pub mode: Mode,
     /// Origins, besides the server's own, whose pages may connect: `https://example.org`.
     pub allow_origins: Vec<Origin>,
+    /// The proxies that are believed where a request came from.
+    pub trusted_proxies: TrustedProxies,
+    /// How much may be written in a minute.
+    pub rates: RateSettings,
     /// What untrusted input may ask for.
     pub limits: Limits,
     /// How connections are held.
     pub connections: ConnectionSettings,
     /// How entities are held in memory and sent.
     pub relay: RelaySettings,
+    /// How much history is in proportion to what is shown.
+    pub budgets: BudgetSettings,
     /// How commits are made.
     pub commit: CommitSettings,
     /// How much of what policy refused is kept.
@@ -51,9 +64,12 @@ impl Default for Config {
             exposure: Exposure::LoopbackOnly,
             mode: Mode::Production,
             allow_origins: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
+            rates: RateSettings::default(),
             limits: Limits::default(),
             connections: ConnectionSettings::default(),
             relay: RelaySettings::default(),
+            budgets: BudgetSettings::default(),
             commit: CommitSettings::default(),
             refusals: RefusalSettings::default(),
         }

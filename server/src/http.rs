@@ -22,6 +22,7 @@ pub(crate) mod problem;
 mod query;
 pub(crate) mod request;
 mod seated;
+mod sender;
 mod shared_body;
 mod turned_away;
 mod unread;

@@ -7,6 +7,7 @@
 //! Must not know: routes, status codes, redb.
 
 mod bucket;
+mod budget;
 mod claims;
 mod connection;
 mod entity_actor;

@@ -131,6 +131,7 @@ async fn create(
         id: ProposalId(*proposal),
         author: Principal::system(),
         session: None,
+        address: None,
         task: Task::Create {
             value,
             claimed: None,

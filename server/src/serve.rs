@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use indelible_engine::policy::Policies;
+use indelible_engine::principal::ROLE_PUBLIC;
 use indelible_engine::schema::SchemaError;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
@@ -31,7 +32,7 @@ use crate::relay::{self, Hub, Parts};
 use crate::room::Room;
 use crate::schema_files::{self, Content, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
-use crate::served_roles;
+use crate::served_roles::{self, RoleError};
 use crate::storage::StoreError;
 use crate::storage::redb::RedbStore;
 
@@ -64,6 +65,9 @@ pub enum ServeError {
         /// Why.
         source: StoreError,
     },
+    /// A limit is set for a role that there is not.
+    #[error("a limit cannot be set: {0}")]
+    Limit(RoleError),
     /// The entities cannot go over to the schema.
     #[error(transparent)]
     SchemaChange(#[from] SchemaChangeError),
@@ -173,12 +177,18 @@ impl Server {
         if let Err(error) = served_roles::keep(&config.data, &roles) {
             tracing::warn!(%error, "the names of roles cannot be kept: tokens are made unchecked");
         }
+        let limited = config.rates.roles().filter(|role| *role != ROLE_PUBLIC);
+        for role in limited {
+            served_roles::check(role, Some(&roles)).map_err(ServeError::Limit)?;
+        }
         let commit = CommitThread::start(store.clone(), &config.commit).map_err(store_error)?;
         let hub = Hub::new(Parts {
             policies,
             known,
             limits: config.limits.clone(),
             settings: config.relay.clone(),
+            budgets: config.budgets.clone(),
+            rates: config.rates.clone(),
             store,
             commit: commit.handle(),
             keys,

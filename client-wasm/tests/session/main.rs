@@ -8,6 +8,7 @@ mod gone;
 mod long;
 mod numbers;
 mod pair;
+mod pause;
 mod refusals;
 mod server;
 mod splices;

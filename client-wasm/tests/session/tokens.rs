@@ -14,6 +14,7 @@ fn expiring() -> ServerFrame {
         reason: "the token ends soon; send a fresh one with auth".to_owned(),
         entity: None,
         id: None,
+        retry: None,
     }
 }
 
@@ -77,6 +78,7 @@ fn a_server_that_knows_no_ping_is_no_fault() {
         reason: "unknown frame \"ping\"".to_owned(),
         entity: None,
         id: None,
+        retry: None,
     });
     pair.listen();
     assert_eq!(pair.session.status().error, None);

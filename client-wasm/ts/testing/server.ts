@@ -47,6 +47,8 @@ export class TestServer {
   deaf = false
   /** Take proposals and close the connection instead of answering. */
   closeAfterTaking = false
+  /** Milliseconds after which the next proposal is to be sent again, instead of taking it. */
+  pause = 0
   /** How many of the next proposals to refuse. */
   refusals = 0
   readonly #server: WebSocketServer
@@ -180,6 +182,12 @@ export class TestServer {
 
   #propose(socket: WebSocket, { id, entity, changes }: Received): void {
     if (this.deaf) return
+    if (this.pause > 0) {
+      const [code, reason, retry] = ['rate-limited', 'too much', this.pause]
+      this.pause = 0
+      this.#send(socket, 'error', { code, reason, entity, id, retry })
+      return
+    }
     if (this.refusals > 0) {
       this.refusals -= 1
       const violation = {

@@ -5,7 +5,7 @@
 use super::actors::is_derived;
 use super::columns;
 use super::reader::Reader;
-use super::{Bounded, ChangeError, ChangeHead, OPERATION_COUNTER_END, TIME_MAX};
+use super::{Bounded, ChangeError, ChangeHead, OPERATION_COUNTER_END, Operations, TIME_MAX};
 use crate::id::Hash;
 use crate::limits::Limits;
 
@@ -72,7 +72,7 @@ fn bounded(what: Bounded, found: u64, max: u64) -> Result<u64, ChangeError> {
 }
 
 /// Checks the content of a change chunk and counts its operations.
-pub(super) fn check_body(body: &[u8], limits: &Limits) -> Result<u64, ChangeError> {
+pub(super) fn check_body(body: &[u8], limits: &Limits) -> Result<Operations, ChangeError> {
     let mut reader = Reader::new(body, "change header");
     check_dependencies(&mut reader, limits)?;
 
@@ -106,7 +106,7 @@ pub(super) fn check_body(body: &[u8], limits: &Limits) -> Result<u64, ChangeErro
     check_footer(reader.rest(), seq)?;
     let operations = columns.check(actors, limits)?;
     let in_range = start_op
-        .checked_add(operations)
+        .checked_add(operations.all)
         .is_some_and(|end| start_op > 0 && end <= OPERATION_COUNTER_END);
     if !in_range {
         return Err(ChangeError::OperationCounter(start_op));

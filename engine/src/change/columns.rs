@@ -3,7 +3,7 @@
 //! Invariant: a run is looked at once, however long it says it is; nothing is expanded.
 
 use super::reader::Reader;
-use super::{Bounded, ChangeError, OPERATION_COUNTER_END};
+use super::{Bounded, ChangeError, OPERATION_COUNTER_END, Operations};
 use crate::limits::Limits;
 
 pub(super) const ACTION: &str = "action";
@@ -44,6 +44,8 @@ const PREDECESSOR_COUNTER: usize = 11;
 const EXPAND: usize = 12;
 const MARK_NAME: usize = 13;
 
+/// The number of the action that deletes.
+const ACTION_DELETE: u64 = 3;
 /// The largest number of an action that Automerge knows.
 const ACTION_MAX: u64 = 7;
 /// The largest type of a value that Automerge knows (the low four bits of its metadata).
@@ -86,9 +88,10 @@ pub(super) fn split<'a>(reader: &mut Reader<'a>) -> Result<Columns<'a>, ChangeEr
 
 impl<'a> Columns<'a> {
     /// Checks that all columns agree on the number of operations and hold possible values, and gives
-    /// that number.
-    pub(super) fn check(&self, actors: u64, limits: &Limits) -> Result<u64, ChangeError> {
-        let operations = self.count_operations(limits)?;
+    /// that number, with what kinds of operations they are.
+    pub(super) fn check(&self, actors: u64, limits: &Limits) -> Result<Operations, ChangeError> {
+        let mut counted = self.count_operations(limits)?;
+        let operations = counted.all;
         let actor = |value: u64| value < actors;
         let counter = |value: u64| value < OPERATION_COUNTER_END;
         let every = Presence::Every;
@@ -98,14 +101,15 @@ impl<'a> Columns<'a> {
         self.check_numbers(KEY_ACTOR, operations, sparse, actor)?;
         self.check_deltas(KEY_COUNTER, operations, sparse)?;
         self.check_strings(KEY_STRING, operations, limits)?;
-        self.check_booleans(INSERT, operations, every)?;
-        self.check_values(operations)?;
+        counted.insertions = self.check_booleans(INSERT, operations, every)?;
+        let weightless = self.check_values(operations)?;
+        counted.weightless = weightless.saturating_sub(counted.deletions);
         let predecessors = self.count_predecessors(operations, limits)?;
         self.check_numbers(PREDECESSOR_ACTOR, predecessors, every, actor)?;
         self.check_deltas(PREDECESSOR_COUNTER, predecessors, every)?;
         self.check_booleans(EXPAND, operations, sparse)?;
         self.check_strings(MARK_NAME, operations, limits)?;
-        Ok(operations)
+        Ok(counted)
     }
 
     fn name(column: usize) -> &'static str {
@@ -121,9 +125,9 @@ impl<'a> Columns<'a> {
     }
 
     /// The action column has a row for every operation; how many, nothing else says.
-    fn count_operations(&self, limits: &Limits) -> Result<u64, ChangeError> {
+    fn count_operations(&self, limits: &Limits) -> Result<Operations, ChangeError> {
         let max = limits.operations_per_change_max as u64;
-        let mut operations = 0u64;
+        let (mut operations, mut deletions) = (0u64, 0u64);
         runs(
             self.reader(ACTION_INDEX),
             Reader::unsigned,
@@ -137,6 +141,9 @@ impl<'a> Columns<'a> {
                         max,
                     });
                 }
+                if action == Some(ACTION_DELETE) {
+                    deletions += count;
+                }
                 match action {
                     Some(action) if action <= ACTION_MAX => Ok(()),
                     _ => Err(Self::value_error(ACTION_INDEX)),
@@ -146,7 +153,11 @@ impl<'a> Columns<'a> {
         if operations == 0 {
             Err(ChangeError::NoOperations)
         } else {
-            Ok(operations)
+            Ok(Operations {
+                all: operations,
+                deletions,
+                ..Operations::default()
+            })
         }
     }
 
@@ -245,32 +256,38 @@ impl<'a> Columns<'a> {
         })
     }
 
-    /// A boolean column holds the lengths of alternating runs, beginning with `false`.
+    /// A boolean column holds the lengths of alternating runs, beginning with `false`. Gives how many
+    /// rows are `true`.
     fn check_booleans(
         &self,
         column: usize,
         rows: u64,
         presence: Presence,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<u64, ChangeError> {
         let mut reader = self.reader(column);
         if presence == Presence::Sparse && reader.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        let mut found = 0u64;
+        let (mut found, mut set, mut is_set) = (0u64, 0u64, false);
         while !reader.is_empty() {
-            found = found.saturating_add(reader.unsigned()?);
+            let run = reader.unsigned()?;
+            found = found.saturating_add(run);
+            if is_set {
+                set = set.saturating_add(run);
+            }
+            is_set = !is_set;
         }
         if found == rows {
-            Ok(())
+            Ok(set)
         } else {
             Err(Self::rows_error(column, found, rows))
         }
     }
 
     /// The metadata of a value are its type and its length; the lengths must share out the value
-    /// column exactly.
-    fn check_values(&self, operations: u64) -> Result<(), ChangeError> {
-        let mut used = 0u64;
+    /// column exactly. Gives how many values have no length.
+    fn check_values(&self, operations: u64) -> Result<u64, ChangeError> {
+        let (mut used, mut weightless) = (0u64, 0u64);
         let length = self.data[VALUE].len() as u64;
         self.check_rows(
             VALUE_METADATA,
@@ -279,6 +296,9 @@ impl<'a> Columns<'a> {
             Reader::unsigned,
             |count, metadata| {
                 used = used.saturating_add((metadata >> 4).saturating_mul(count));
+                if metadata >> 4 == 0 {
+                    weightless = weightless.saturating_add(count);
+                }
                 if metadata & 0xf > VALUE_TYPE_MAX || used > length {
                     return Err(Self::value_error(VALUE_METADATA));
                 }
@@ -286,7 +306,7 @@ impl<'a> Columns<'a> {
             },
         )?;
         if used == length {
-            Ok(())
+            Ok(weightless)
         } else {
             Err(Self::value_error(VALUE))
         }

@@ -568,3 +568,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn operations_are_counted_by_what_they_do_to_lengths() {
+    let mut doc = document(9);
+    let list = doc.put_object(ROOT, "list", ObjType::List).unwrap();
+    for index in 0..100 {
+        doc.insert(&list, index, index % 2 == 0).unwrap();
+    }
+    doc.insert(&list, 0, "text").unwrap();
+    doc.delete(&list, 0).unwrap();
+    doc.put(ROOT, "null", ScalarValue::Null).unwrap();
+    doc.commit();
+    let bytes = doc.get_last_local_change().unwrap().raw_bytes().to_vec();
+    let counted = operations(&bytes, &Limits::default()).unwrap();
+    let expected = Operations {
+        all: 104,
+        insertions: 101,
+        deletions: 1,
+        // The list itself, its elements but one, and the null.
+        weightless: 102,
+    };
+    assert_eq!(counted, expected);
+}

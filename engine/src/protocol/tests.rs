@@ -36,6 +36,7 @@ fn frames_come_back_as_they_were() {
         reason: "…".into(),
         entity: None,
         id: Some(ProposalId([1; 16])),
+        retry: None,
     };
     assert_eq!(ServerFrame::decode(&error.encode()), Ok(error));
 }

@@ -13,7 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::KeyPlace;
 use super::greeting::Greeting;
-use crate::config::{Config, ConnectionSettings, Exposure, Mode, SchemaPlace};
+use crate::config::{
+    Config, ConnectionSettings, Exposure, Mode, QuotaSetting, RateSettings, SchemaPlace,
+};
+use crate::forwarded::Network;
 use crate::origin::Origin;
 use crate::serve::Server;
 use crate::telemetry::{self, LOG_VARIABLE};
@@ -64,6 +67,23 @@ pub(super) struct Serve {
     /// An origin, besides the server's own, whose pages may connect; may be given more than once
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<Origin>,
+
+    /// A proxy that is believed where a request came from; may be given more than once
+    ///
+    /// An address, or a network: 127.0.0.1, ::1, 10.0.0.0/8. From others, Forwarded and
+    /// X-Forwarded-For are not read. A peer on this machine that is not listed has no limits by
+    /// address.
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
+    trusted_proxies: Vec<Network>,
+
+    /// How much may be written in a minute; may be given more than once
+    ///
+    /// NAME is writes, creations, operations, bytes, address-writes, address-creations or
+    /// address-bytes, VALUE a number or none. Without ROLE it is for all who have signed in; the
+    /// role public stands for those who have not. Of several roles of a principal, the greatest
+    /// value counts.
+    #[arg(long = "limit", value_name = "[ROLE:]NAME=VALUE")]
+    quotas: Vec<QuotaSetting>,
 
     /// How often clients are asked for a sign of life, in seconds
     ///
@@ -138,7 +158,7 @@ impl Serve {
         Ok(())
     }
 
-    fn config(self) -> Result<Config, Exposed> {
+    fn config(self) -> Result<Config, Box<dyn Error>> {
         let exposure = self.exposure()?;
         Ok(Config {
             listen: self.listen,
@@ -152,6 +172,8 @@ impl Serve {
                 Mode::Production
             },
             allow_origins: self.allow_origins,
+            trusted_proxies: self.trusted_proxies.into_iter().collect(),
+            rates: RateSettings::new(self.quotas)?,
             connections: ConnectionSettings {
                 idle_timeout: Duration::from_secs(self.keep_alive),
                 ping_interval: Duration::from_secs(self.ping_interval),

@@ -140,6 +140,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
     }
 
+    /// 429: the caller, or the address, wrote too much; after so many seconds it is taken.
+    pub(crate) fn rate_limited(seconds: u64) -> Self {
+        let title = "Too much was written in a short time";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", title)
+            .header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
     /// 500: the server failed on this very request.
     pub(crate) fn internal() -> Self {
         let title = "The server failed on this";

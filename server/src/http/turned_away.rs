@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::App;
 use super::fields;
 use super::problem::Noted;
+use crate::forwarded;
 use crate::origin::Origin;
 
 /// How long a reason is not logged again.
@@ -75,6 +76,19 @@ impl TurnedAway {
             tracing::warn!(
                 path,
                 "a WebSocket handshake was refused: its address is /sync, without parameters"
+            );
+        }
+    }
+
+    /// A peer on this machine passes on what others ask, and is no trusted proxy.
+    pub(super) fn untrusted_proxy(&self, headers: &HeaderMap) {
+        let passed_on = forwarded::HEADERS
+            .iter()
+            .any(|one| headers.contains_key(one));
+        if passed_on && self.is_due("untrusted proxy") {
+            tracing::warn!(
+                "a proxy on this machine passes requests on and is not trusted, so nothing is limited by \
+                 address; if it is yours: --trusted-proxy 127.0.0.1 --trusted-proxy ::1"
             );
         }
     }

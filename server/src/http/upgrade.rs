@@ -20,6 +20,7 @@ use super::App;
 use super::cors;
 use super::fields;
 use super::problem::Problem;
+use super::sender::Sender;
 use crate::relay;
 use crate::seats::Seat;
 
@@ -56,6 +57,7 @@ pub(crate) async fn sync(
         return Problem::unavailable().into_response();
     }
     let accept = derive_accept_key(key.as_bytes());
+    let Sender(address) = Sender::of(&parts, &app);
     let App {
         hub,
         config,
@@ -67,7 +69,13 @@ pub(crate) async fn sync(
         match upgrade.await {
             Ok(line) => {
                 let line = TokioIo::new(line);
-                relay::serve((line, seat), hub, config.connections.clone(), shutdown).await;
+                relay::serve(
+                    (line, seat, address),
+                    hub,
+                    config.connections.clone(),
+                    shutdown,
+                )
+                .await;
             }
             Err(error) => tracing::debug!(%error, "a connection went before it was a WebSocket"),
         }

@@ -23,6 +23,7 @@ use super::body;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::request::{Creation, Deletion, Replacement, proposal_id};
+use super::sender::Sender;
 use super::shared_body;
 use super::validators;
 use crate::relay::{Answer, Outcome, Present, Task, Write, Written};
@@ -34,6 +35,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
+    sender: Sender,
     Path(kind): Path<String>,
     uri: Uri,
     headers: HeaderMap,
@@ -41,6 +43,7 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.may(&policy, Permission::Create)?;
+    sender.writes(&app, &caller, true)?;
     let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
     let bytes = body.as_ref().map_or(0, Bytes::len);
@@ -55,7 +58,7 @@ pub(crate) async fn post(
         value,
         claimed: None,
     };
-    let outcome = write(&app, &entity, &caller.0, id, task).await;
+    let outcome = write(&app, &entity, (&caller.0, sender), id, task).await;
     let written = match outcome {
         Outcome::Written(written) | Outcome::Unchanged(written) => written,
         Outcome::Refused(refusal) => return Err(refused(&refusal)),
@@ -95,6 +98,7 @@ fn begun(
 pub(crate) async fn put_singleton(
     State(app): State<App>,
     caller: Caller,
+    sender: Sender,
     Path(kind): Path<String>,
     uri: Uri,
     headers: HeaderMap,
@@ -103,18 +107,20 @@ pub(crate) async fn put_singleton(
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, None)?;
+    sender.writes(&app, &caller, false)?;
     let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
     let bytes = body.as_ref().map_or(0, Bytes::len);
     let read = || Replacement::read(&policy, &caller.0, &uri, &headers, body);
     let asked = weighed(&app, &caller.0, bytes, read).await?;
-    merge(&app, (&caller.0, &policy), &entity, asked).await
+    merge(&app, (&caller.0, sender, &policy), &entity, asked).await
 }
 
 /// `PUT /api/{kind}/{id}`.
 pub(crate) async fn put(
     State(app): State<App>,
     caller: Caller,
+    sender: Sender,
     Path((kind, id)): Path<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
@@ -123,29 +129,32 @@ pub(crate) async fn put(
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
+    sender.writes(&app, &caller, false)?;
     let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
     let bytes = body.as_ref().map_or(0, Bytes::len);
     let read = || Replacement::read(&policy, &caller.0, &uri, &headers, body);
     let asked = weighed(&app, &caller.0, bytes, read).await?;
-    merge(&app, (&caller.0, &policy), &entity, asked).await
+    merge(&app, (&caller.0, sender, &policy), &entity, asked).await
 }
 
 /// `DELETE /api/{kind}/{id}`.
 pub(crate) async fn delete(
     State(app): State<App>,
     caller: Caller,
+    sender: Sender,
     Path((kind, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.deletes(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
+    sender.writes(&app, &caller, false)?;
     let Deletion { id, if_match } = Deletion::read(&caller.0, &headers)?;
     let task = Task::Delete {
         if_match: Some(if_match),
     };
-    match write(&app, &entity, &caller.0, id, task).await {
+    match write(&app, &entity, (&caller.0, sender), id, task).await {
         Outcome::Written(_) | Outcome::Unchanged(_) => Ok(StatusCode::NO_CONTENT.into_response()),
         Outcome::Refused(refusal) => Err(refused(&refusal)),
         Outcome::Failed(error) => Err(api::failure(&error)),
@@ -157,14 +166,16 @@ pub(crate) async fn delete(
 pub(crate) async fn undelete(
     State(app): State<App>,
     caller: Caller,
+    sender: Sender,
     Path((kind, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.deletes(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
+    sender.writes(&app, &caller, false)?;
     let id = proposal_id(&headers, &caller.0)?;
-    match write(&app, &entity, &caller.0, id, Task::Undelete).await {
+    match write(&app, &entity, (&caller.0, sender), id, Task::Undelete).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
             let present = written.present.as_deref();
             let begin = || begun(StatusCode::OK, &entity, present, &caller.0);
@@ -177,7 +188,7 @@ pub(crate) async fn undelete(
 
 async fn merge(
     app: &App,
-    (caller, policy): (&Principal, &Policy),
+    (caller, sender, policy): (&Principal, Sender, &Policy),
     entity: &EntityId,
     asked: Replacement,
 ) -> Result<Response, Problem> {
@@ -185,7 +196,7 @@ async fn merge(
     let Replacement { id, merging } = asked;
     let strict = merging.protected == Protected::Refuse;
     api::present(app, entity).await?;
-    match write(app, entity, caller, id, Task::Merge(merging)).await {
+    match write(app, entity, (caller, sender), id, Task::Merge(merging)).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
             let mut response = work::here(|| merged(&written, reads))?;
             if strict {
@@ -227,7 +238,7 @@ fn without_values(mut refusal: Refusal) -> Refusal {
 async fn write(
     app: &App,
     entity: &EntityId,
-    author: &Principal,
+    (author, Sender(address)): (&Principal, Sender),
     id: ProposalId,
     task: Task,
 ) -> Outcome {
@@ -237,6 +248,7 @@ async fn write(
             id,
             author,
             session: None,
+            address,
             task,
             answer: Answer::Waiting(reply),
         })

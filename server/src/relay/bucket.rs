@@ -10,42 +10,36 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-const BURST_SECONDS: u32 = 5;
+use crate::rates::{Level, Rate};
+
+const SECOND: Duration = Duration::from_secs(1);
+const BURST: Duration = Duration::from_secs(5);
 
 /// The bucket of one connection.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    per_second: f64,
-    burst: f64,
-    tokens: f64,
-    at: Instant,
+    rate: Rate,
+    level: Level,
 }
 
 impl Bucket {
     /// A full bucket; `per_second` is at least 1.
     pub(crate) fn new(per_second: u32) -> Self {
-        let per_second = per_second.max(1);
-        let burst = f64::from(per_second.saturating_mul(BURST_SECONDS));
         Self {
-            per_second: f64::from(per_second),
-            burst,
-            tokens: burst,
-            at: Instant::now(),
+            rate: Rate::new(per_second.into(), SECOND, BURST),
+            level: Level::full(Instant::now()),
         }
     }
 
     /// Takes a token, whether there is one or not: what is owed has to be waited for.
     pub(crate) fn take(&mut self) {
-        self.tokens -= 1.0;
+        self.level.take(self.rate, 1, Instant::now());
     }
 
     /// When nothing is owed any more, if that is not yet.
-    pub(crate) fn owed_until(&mut self) -> Option<Instant> {
+    pub(crate) fn owed_until(&self) -> Option<Instant> {
         let now = Instant::now();
-        let gained = (now - self.at).as_secs_f64() * self.per_second;
-        self.tokens = (self.tokens + gained).min(self.burst);
-        self.at = now;
-        let owed = Duration::from_secs_f64((-self.tokens / self.per_second).max(0.0));
+        let owed = self.level.owed(self.rate, now);
         (!owed.is_zero()).then(|| now + owed)
     }
 }

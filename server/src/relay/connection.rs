@@ -10,6 +10,7 @@ mod session;
 
 use std::borrow::Cow;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -113,7 +114,7 @@ impl End {
 /// Serves one socket until it closes, the token ends, or the server goes away.
 #[tracing::instrument(name = "connection", skip_all, fields(id = Empty, principal = Empty))]
 pub(crate) async fn serve(
-    (line, seat): (Line, Seat),
+    (line, seat, address): (Line, Seat, Option<IpAddr>),
     hub: Hub,
     settings: ConnectionSettings,
     shutdown: CancellationToken,
@@ -138,7 +139,7 @@ pub(crate) async fn serve(
 
     let hello = timeout(
         settings.handshake_timeout,
-        hello(&mut incoming, (&hub, &seat), &outbox),
+        hello(&mut incoming, &hub, (&seat, address), &outbox),
     );
     let end = tokio::select! {
         hello = hello => match hello {
@@ -192,7 +193,8 @@ struct Caller {
 
 async fn hello(
     incoming: &mut Incoming,
-    (hub, seat): (&Hub, &Seat),
+    hub: &Hub,
+    (seat, address): (&Seat, Option<IpAddr>),
     outbox: &Outbox,
 ) -> Result<Caller, End> {
     let refuse = |code: &str, text: &str, end: End| {
@@ -230,6 +232,7 @@ async fn hello(
         return Ok(Caller {
             asks: Asker {
                 principal: Principal::anonymous(),
+                address,
                 texts,
             },
             expires: None,
@@ -242,6 +245,7 @@ async fn hello(
             Ok(Caller {
                 asks: Asker {
                     principal: verified.principal,
+                    address,
                     texts,
                 },
                 expires: Some(verified.expires),

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::values::Present;
 use super::writes::{Outcome, WriteError};
 use crate::config::ENTRIES_FRAME_BYTES_MAX;
+use crate::rates::Exhausted;
 
 /// Why an entity is gone that was there before.
 pub(crate) const DELETED: &str = "deleted";
@@ -172,6 +173,18 @@ pub(crate) fn error(
         reason: reason.into(),
         entity: entity.cloned(),
         id,
+        retry: None,
+    })
+}
+
+/// A write was not taken, since its author has written too much lately.
+pub(crate) fn rate_limited(entity: &EntityId, id: ProposalId, exhausted: &Exhausted) -> Bytes {
+    encode(&ServerFrame::Error {
+        code: Exhausted::CODE.to_owned(),
+        reason: exhausted.to_string(),
+        entity: Some(entity.clone()),
+        id: Some(id),
+        retry: Some(exhausted.millis()),
     })
 }
 

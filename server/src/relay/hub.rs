@@ -23,8 +23,9 @@ use super::values::{KindValues, Present};
 use super::writes::{Outcome, Write, WriteError};
 use crate::auth::Auth;
 use crate::commit::{CommitHandle, Health};
-use crate::config::RelaySettings;
+use crate::config::{BudgetSettings, RateSettings, RelaySettings};
 use crate::keys::Keys;
+use crate::rates::Rates;
 use crate::room::Room;
 use crate::storage::{Presence, Scope, Store, StoreError};
 use crate::versions::Versions;
@@ -43,6 +44,8 @@ struct Shared {
     known: Arc<PolicyBook>,
     limits: Limits,
     settings: RelaySettings,
+    budgets: BudgetSettings,
+    rates: Rates,
     store: Arc<dyn Store>,
     commit: CommitHandle,
     auth: Auth,
@@ -67,6 +70,10 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     /// How entities are held.
     pub(crate) settings: RelaySettings,
+    /// How much history is in proportion to what is shown.
+    pub(crate) budgets: BudgetSettings,
+    /// How much may be written in a minute.
+    pub(crate) rates: RateSettings,
     /// Where entries are read.
     pub(crate) store: Arc<dyn Store>,
     /// Where entries are written.
@@ -85,6 +92,8 @@ impl Hub {
             known,
             limits,
             settings,
+            budgets,
+            rates,
             store,
             commit,
             keys,
@@ -104,6 +113,8 @@ impl Hub {
             known: Arc::new(known),
             limits,
             settings,
+            budgets,
+            rates: Rates::new(rates),
             store,
             commit,
             auth: Auth::new(&keys),
@@ -147,6 +158,16 @@ impl Hub {
     /// How entities are held.
     pub(crate) fn settings(&self) -> &RelaySettings {
         &self.0.settings
+    }
+
+    /// How much history is in proportion to what is shown.
+    pub(crate) fn budgets(&self) -> &BudgetSettings {
+        &self.0.budgets
+    }
+
+    /// How much everybody has written lately.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
     }
 
     /// Where entries are read.

@@ -6,6 +6,7 @@
 //! Must not know: how an answer is encoded, admission, the store.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
@@ -65,6 +66,8 @@ pub(crate) struct Write {
     pub(crate) author: Principal,
     /// The connection it came by.
     pub(crate) session: Option<Arc<Session>>,
+    /// The address it came from, as far as that tells anybody apart.
+    pub(crate) address: Option<IpAddr>,
     /// What is to be written.
     pub(crate) task: Task,
     /// Where the outcome goes.

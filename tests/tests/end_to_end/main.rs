@@ -37,6 +37,7 @@ mod old_ledgers;
 mod oracle;
 mod process;
 mod proposals;
+mod quotas;
 mod repeats;
 mod replaced;
 mod resume;

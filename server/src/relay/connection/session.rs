@@ -6,6 +6,7 @@
 //! Must not know: how frames travel, tokens.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
@@ -26,12 +27,14 @@ use super::super::writes::{Answer, Place, Session, Task, Write};
 use crate::clock;
 use crate::config::ConnectionSettings;
 use crate::json;
+use crate::rates::Writer;
 use crate::room::Taken;
 
 /// Who asks, and in which form for changes of texts.
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) principal: Principal,
+    pub(super) address: Option<IpAddr>,
     pub(super) texts: TextForm,
 }
 
@@ -54,6 +57,7 @@ pub(super) struct Following {
     connection: ConnectionId,
     session: Arc<Session>,
     principal: Principal,
+    address: Option<IpAddr>,
     texts: TextForm,
     outbox: Arc<Outbox>,
     followed_max: usize,
@@ -67,7 +71,11 @@ pub(super) struct Following {
 impl Following {
     pub(super) fn new(
         hub: Hub,
-        Asker { principal, texts }: Asker,
+        Asker {
+            principal,
+            address,
+            texts,
+        }: Asker,
         outbox: Arc<Outbox>,
         settings: &ConnectionSettings,
     ) -> Self {
@@ -79,6 +87,7 @@ impl Following {
             )),
             hub,
             principal,
+            address,
             texts,
             outbox,
             followed_max: settings.open_entities_max,
@@ -442,6 +451,16 @@ impl Following {
     }
 
     async fn write(&self, id: ProposalId, entity: &EntityId, task: Task, room: Taken) {
+        let writer = Writer {
+            principal: &self.principal,
+            address: self.address,
+        };
+        let creates = matches!(task, Task::Create { .. });
+        if let Err(exhausted) = self.hub.rates().enter(writer, creates) {
+            self.outbox
+                .answer(frames::rate_limited(entity, id, &exhausted));
+            return;
+        }
         // Whoever has too many on the way waits here, and is not read from meanwhile.
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.expect("nobody closes the semaphore");
@@ -450,6 +469,7 @@ impl Following {
             id,
             author: self.principal.clone(),
             session: Some(Arc::clone(&self.session)),
+            address: self.address,
             task,
             answer: Answer::Socket {
                 outbox,

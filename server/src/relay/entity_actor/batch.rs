@@ -12,6 +12,7 @@ mod repeats;
 mod verdict;
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ use super::super::hub::Hub;
 use super::super::writes::{IfMatch, Session, Task, Write, WriteError, Written};
 use super::PROJECTION;
 use crate::clock;
+use crate::rates::Writer;
 use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};
 use crate::versions::Opened;
 
@@ -114,6 +116,7 @@ impl<'a> Batch<'a> {
             id: write.id,
             author: &write.author,
             session: write.session.as_deref(),
+            address: write.address,
         };
         // A panic leaves the batch as it was: what is admitted is taken over last.
         let decided = catch_unwind(AssertUnwindSafe(|| {
@@ -208,6 +211,20 @@ impl<'a> Batch<'a> {
         if epoch != entity.epoch() {
             return Err(WriteError::Epoch);
         }
+        let (changes, limits) = (&proposal.changes, self.hub.limits());
+        let weighed = self.hub.budgets().weigh(changes, entity, limits);
+        let operations = weighed.operations;
+        self.hub
+            .rates()
+            .charge_operations(case.writer(), operations);
+        if let Some(allowed) = weighed.exceeded {
+            let text = format!(
+                "{operations} operations, when what they bring and what is there allow {allowed}: \
+                 leave out what later ones undo"
+            );
+            let refusal = Refusal::structural("operations-limit", 0, text);
+            return Ok(Judged::refused(refusal));
+        }
         let mut verdict = self.admit(entity, proposal)?;
         if let Some(session) = case.session {
             if let Some(refusal) = &mut verdict.refused {
@@ -226,7 +243,7 @@ impl<'a> Batch<'a> {
         let admitted = verdict.admitted.filter(|_| !repeat);
         let partly = admitted.is_some();
         let written = match admitted {
-            Some(admitted) => Some(self.take(admitted)),
+            Some(admitted) => Some(self.take(case, admitted)),
             None if earlier.is_some() => earlier,
             None => self.entry_of(verdict.known.last(), epoch, seq)?,
         };
@@ -338,7 +355,7 @@ impl<'a> Batch<'a> {
         self.hub.versions().open(self.id, PROJECTION, version)
     }
 
-    fn take(&mut self, admitted: Admitted) -> Written {
+    fn take(&mut self, case: &Case<'_>, admitted: Admitted) -> Written {
         let kind = self.id.kind();
         let steps = claims::steps(&admitted).into_iter().map(|step| match step {
             Step::Release(claim) => ClaimStep::Release(claim.key(kind)),
@@ -347,6 +364,9 @@ impl<'a> Batch<'a> {
         self.request.claims.extend(steps);
         let effects = Derived::encode(admitted.effects(), admitted.conflicts());
         let (entity, draft, _) = admitted.into_parts();
+        let changes: usize = draft.changes.iter().map(Vec::len).sum();
+        let bytes = changes + effects.len();
+        self.hub.rates().charge_bytes(case.writer(), bytes);
         let written = Written::at(draft.epoch, draft.seq);
         self.request.entries.push(NewEntry {
             draft,
@@ -354,6 +374,16 @@ impl<'a> Batch<'a> {
         });
         self.entity = Some(entity);
         written
+    }
+
+    /// Charges the operations that a value came to.
+    fn charge_operations(&self, case: &Case<'_>, changes: &[Vec<u8>]) {
+        let counted = |bytes: &Vec<u8>| change::operations(bytes, self.hub.limits());
+        let counted = changes.iter().filter_map(|bytes| counted(bytes).ok());
+        let operations = counted.map(|counted| counted.all).sum();
+        self.hub
+            .rates()
+            .charge_operations(case.writer(), operations);
     }
 
     fn refuse(&mut self, case: &Case<'_>, refusal: Refusal) -> Judged {
@@ -398,9 +428,17 @@ struct Case<'a> {
     id: ProposalId,
     author: &'a Principal,
     session: Option<&'a Session>,
+    address: Option<IpAddr>,
 }
 
 impl Case<'_> {
+    fn writer(&self) -> Writer<'_> {
+        Writer {
+            principal: self.author,
+            address: self.address,
+        }
+    }
+
     fn proposal(
         &self,
         origin: Origin,

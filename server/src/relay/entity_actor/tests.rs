@@ -24,7 +24,7 @@ use super::super::hub::Parts;
 use super::super::writes::{Answer, IfMatch, Merging, Place, Task};
 use super::*;
 use crate::commit::{CommitThread, Health};
-use crate::config::{CommitSettings, RelaySettings};
+use crate::config::{BudgetSettings, CommitSettings, RateSettings, RelaySettings};
 use crate::keys::Keys;
 use crate::known_policies;
 use crate::room::Room;
@@ -76,6 +76,8 @@ impl Fixture {
             known,
             limits: Limits::default(),
             settings: RelaySettings::default(),
+            budgets: BudgetSettings::default(),
+            rates: RateSettings::default(),
             store: shared,
             commit: thread.handle(),
             keys: Keys::open_or_create(dir.path()).unwrap(),
@@ -110,6 +112,7 @@ impl Fixture {
                 id,
                 author,
                 session: None,
+                address: None,
                 task,
                 answer: Answer::Waiting(reply),
             })
@@ -132,6 +135,7 @@ impl Fixture {
                 id,
                 author,
                 session: None,
+                address: None,
                 task,
                 answer: Answer::Socket {
                     outbox: Arc::clone(&outbox),

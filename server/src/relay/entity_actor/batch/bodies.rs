@@ -55,6 +55,7 @@ impl Batch<'_> {
         }
         let count = merged.changes.len();
         let changes = std::mem::take(&mut merged.changes);
+        self.charge_operations(case, &changes);
         let proposal = case.proposal(Origin::Server, changes, None);
         let verdict = self.admit(&entity, &proposal)?;
         // Judged after the same entry as the rest.
@@ -65,7 +66,7 @@ impl Batch<'_> {
                 let mut named = HashSet::new();
                 let places = admitted.effects().iter().map(|effect| &effect.pointer);
                 let changed = places.filter(|at| named.insert(*at)).cloned().collect();
-                let mut written = self.take(admitted);
+                let mut written = self.take(case, admitted);
                 (written.changed, written.preserved) = (changed, merged.preserved);
                 Judged::Admitted(written)
             }

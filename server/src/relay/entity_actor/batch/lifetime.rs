@@ -45,6 +45,7 @@ impl Batch<'_> {
                 Err(refused) => return Ok(refused),
             };
         let changes = std::mem::take(&mut merged.changes);
+        self.charge_operations(case, &changes);
         let proposal = case.proposal(Origin::Creation, changes, claimed);
         let verdict = self.admit(&genesis, &proposal)?;
         Ok(match (verdict.admitted, verdict.refused) {
@@ -53,7 +54,7 @@ impl Batch<'_> {
                     draft: lifecycle::genesis(&genesis, clock::now()),
                     effects: None,
                 });
-                Judged::Admitted(self.take(admitted))
+                Judged::Admitted(self.take(case, admitted))
             }
             (_, Some(mut refusal)) => {
                 merged.name_as_given(&mut refusal.violations);
@@ -83,7 +84,7 @@ impl Batch<'_> {
 
     fn settle(&mut self, case: &Case<'_>, verdict: Verdict) -> Judged {
         match (verdict.admitted, verdict.refused) {
-            (Some(admitted), None) => Judged::Admitted(self.take(admitted)),
+            (Some(admitted), None) => Judged::Admitted(self.take(case, admitted)),
             (_, Some(refusal)) => self.refuse(case, refusal),
             (None, None) => unreachable!("deleting and undeleting are admitted or refused"),
         }
