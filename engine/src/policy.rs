@@ -42,6 +42,7 @@ pub use scalar::{AtomicRule, NESTING_MAX, ScalarRule, Types};
 pub(crate) use scalar::{Constraint, Pattern};
 pub use source::{PolicyBook, PolicySource};
 pub(crate) use succession::{Origin, Succession};
+pub(crate) use whole::wrong_container;
 
 use crate::id::{Hash, Kind};
 use crate::pointer::Pointer;

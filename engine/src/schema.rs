@@ -8,6 +8,8 @@ mod bind;
 mod constrain;
 mod doubts;
 mod emit;
+#[cfg(feature = "whole-entity")]
+mod faults;
 mod gather;
 #[cfg(feature = "whole-entity")]
 mod ids;

@@ -117,11 +117,12 @@ impl Violation {
 
 /// A message of a violation as a sentence that stands by itself: `name must be …`,
 /// `/links/a/url: …`.
-fn sentence(pointer: &Pointer, message: &str) -> String {
+pub(crate) fn sentence(pointer: &Pointer, message: &str) -> String {
     /// How messages begin that have the field for their subject.
     const PREDICATES: [&str; 6] = ["breaks ", "does ", "has ", "holds ", "is ", "must "];
     let text = pointer.to_string();
     let name = match text.strip_prefix('/') {
+        None if message.starts_with("must ") => "the entity",
         None => return message.to_owned(),
         Some(name) if !name.contains(['/', '~']) => name,
         Some(_) => &text,

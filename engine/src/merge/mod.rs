@@ -33,7 +33,7 @@ use crate::entity::Entity;
 use crate::id::Hash;
 use crate::limits::Limits;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Rights, Shape};
+use crate::policy::{NodeId, Policy, Rights, Shape, wrong_container};
 use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, Violation};
@@ -331,13 +331,8 @@ impl Merger<'_, '_> {
     fn root(&mut self, body: &Value) -> Outcome {
         let at = Pointer::root();
         let Value::Object(body) = body else {
-            self.refuse(
-                &at,
-                Rule::TYPE,
-                "the value of an entity is an object",
-                None,
-                None,
-            );
+            let shape = &self.policy.node(self.policy.root()).shape;
+            self.refuse_fault(&at, wrong_container(shape), None, None);
             return Ok(());
         };
         let base = self
@@ -418,13 +413,7 @@ impl Merger<'_, '_> {
         match shape {
             Shape::Object { .. } => {
                 let Value::Object(body) = value else {
-                    self.refuse(
-                        &at,
-                        Rule::TYPE,
-                        "the field holds an object",
-                        Some(value),
-                        None,
-                    );
+                    self.refuse_fault(&at, wrong_container(shape), Some(value), None);
                     return Ok(());
                 };
                 let base = base.map(|base| base.and_then(Value::as_object));
@@ -493,14 +482,11 @@ impl Merger<'_, '_> {
         fits: fn(&Value) -> bool,
     ) -> Option<ObjId> {
         if !fits(value) {
-            let at = target.at.child(name);
-            self.refuse(
-                &at,
-                Rule::TYPE,
-                "the value has the wrong type",
-                Some(value),
-                None,
-            );
+            let (at, child) = (target.at.child(name), self.policy.child(target.node, name));
+            if let Some(child) = child {
+                let fault = wrong_container(&self.policy.node(child).shape);
+                self.refuse_fault(&at, fault, Some(value), None);
+            }
             return None;
         }
         self.tx

@@ -39,6 +39,8 @@ pub struct Fault {
 /// What tells a fault from others of the same place and keyword.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Mark {
+    /// The keyword as the library for JSON Schema has it, by which the first rules compare.
+    pub(crate) keyword: Cow<'static, str>,
     /// Where in the schema the keyword stands; or what it demands.
     pub(crate) source: String,
     /// Of a bound: how far the value goes, in the direction that is wrong.
@@ -102,9 +104,9 @@ impl ScalarFault {
         Self::new("type", format!("must be {types}")).bound(types.names().collect())
     }
 
-    /// Adds what the schema states.
+    /// Adds what the schema states, numbers as they are written shortest: 10, not 10.0.
     pub(super) fn bound(self, bound: Value) -> Self {
-        let bound = Some(bound);
+        let bound = Some(value::normal(&bound));
         Self { bound, ..self }
     }
 
@@ -129,16 +131,17 @@ impl Fault {
         keyword: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
     ) -> Self {
-        let message = message.into();
+        let (keyword, message) = (keyword.into(), message.into());
         Self {
             pointer,
-            keyword: keyword.into(),
             bound: None,
             mark: Mark {
+                keyword: keyword.clone(),
                 // What a single value must be does not say what it is.
                 source: message.clone(),
                 ..Mark::default()
             },
+            keyword,
             message,
         }
     }

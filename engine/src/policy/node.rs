@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::scalar::{AtomicRule, ScalarRule};
+use super::scalar::{AtomicRule, ScalarRule, Types};
 use crate::pointer::Pointer;
 use crate::principal::Principal;
 
@@ -137,6 +137,20 @@ impl Shape {
             self,
             Self::Object { .. } | Self::Keyed { .. } | Self::List { .. } | Self::Text(_)
         )
+    }
+
+    /// The types of the values that are presented at a place of this shape; none where the server
+    /// makes them.
+    pub(super) fn types(&self) -> Types {
+        match self {
+            Self::Object { .. } => Types::OBJECT,
+            Self::Keyed { .. } | Self::List { .. } => Types::ARRAY,
+            Self::Text(_) => Types::STRING,
+            Self::Counter(_) => Types::INTEGER,
+            Self::Scalar(rule) => rule.types(),
+            Self::Atomic(rule) => rule.types(),
+            Self::Stamp(_) | Self::Tally => Types::NONE,
+        }
     }
 
     /// Whether it is one stored value that is written whole: a register or an atomic value.

@@ -206,11 +206,11 @@ impl Constraint {
                 let options: Vec<_> = options.iter().map(value::canonical).collect();
                 format!("must be one of {}", options.join(", "))
             }
-            Self::Minimum(min) => format!("must be {min} or more"),
-            Self::Maximum(max) => format!("must be {max} or less"),
-            Self::ExclusiveMinimum(min) => format!("must be more than {min}"),
-            Self::ExclusiveMaximum(max) => format!("must be less than {max}"),
-            Self::MultipleOf(step) => format!("must be a multiple of {step}"),
+            Self::Minimum(min) => format!("must be {} or more", shortest(min)),
+            Self::Maximum(max) => format!("must be {} or less", shortest(max)),
+            Self::ExclusiveMinimum(min) => format!("must be more than {}", shortest(min)),
+            Self::ExclusiveMaximum(max) => format!("must be less than {}", shortest(max)),
+            Self::MultipleOf(step) => format!("must be a multiple of {}", shortest(step)),
             Self::MinLength(1) => "must not be empty".to_owned(),
             Self::MinLength(min) => format!("must have {min} characters or more"),
             Self::MaxLength(1) => "must have at most 1 character".to_owned(),
@@ -219,6 +219,11 @@ impl Constraint {
             Self::Format(format, _) => format!("must be {}", format.description()),
         }
     }
+}
+
+/// A number as it is written shortest: 10, not 10.0.
+fn shortest(number: &Number) -> String {
+    value::canonical(&Value::Number(number.clone()))
 }
 
 /// The length of a string in JSON Schema: Unicode code points.
@@ -334,7 +339,7 @@ fn check_exact(number: &Number, types: Types) -> Result<(), ScalarFault> {
     } else {
         return Ok(());
     };
-    Err(ScalarFault::new("type", message))
+    Err(ScalarFault::new("type", message).bound(types.names().collect()))
 }
 
 /// How deep a value may be nested.

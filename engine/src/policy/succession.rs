@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use super::scalar::Types;
 use super::{NodeId, NodeName, Policy, Shape};
 use crate::pointer::Pointer;
 
@@ -186,20 +185,7 @@ impl Matcher<'_> {
 
 /// Whether a value of one shape can be one of another.
 fn fits(old: &Shape, new: &Shape) -> bool {
-    !types(old).is_disjoint(types(new))
-}
-
-/// The types of the values that are presented at a place of this shape.
-fn types(shape: &Shape) -> Types {
-    match shape {
-        Shape::Object { .. } => Types::OBJECT,
-        Shape::Keyed { .. } | Shape::List { .. } => Types::ARRAY,
-        Shape::Text(_) => Types::STRING,
-        Shape::Counter(_) => Types::INTEGER,
-        Shape::Scalar(rule) => rule.types(),
-        Shape::Atomic(rule) => rule.types(),
-        Shape::Stamp(_) | Shape::Tally => Types::NONE,
-    }
+    !old.types().is_disjoint(new.types())
 }
 
 impl Policy {

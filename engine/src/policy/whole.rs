@@ -105,6 +105,8 @@ pub(super) fn item_token(item: &Value, key: &str, index: usize) -> String {
     }
 }
 
-pub(super) fn wrong_container(shape: &Shape) -> ScalarFault {
-    ScalarFault::new("type", format!("must be {}", shape.description()))
+/// The fault of a value that is not of the type that a shape holds.
+pub(crate) fn wrong_container(shape: &Shape) -> ScalarFault {
+    let message = format!("must be {}", shape.description());
+    ScalarFault::new("type", message).bound(shape.types().names().collect())
 }

@@ -98,7 +98,7 @@ impl Marker<'_> {
                 None => value.clone(),
             },
             "propertyNames" => match self.key(id) {
-                Some(key) => json!({ "anyOf": [{ "const": key }, value] }),
+                Some(key) => json!({ "anyOf": [{ "const": key }, value], IDS: true }),
                 None => value.clone(),
             },
             _ => value.clone(),

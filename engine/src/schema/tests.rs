@@ -13,6 +13,8 @@ mod places;
 mod rules;
 mod satisfiable;
 #[cfg(feature = "whole-entity")]
+mod sentences;
+#[cfg(feature = "whole-entity")]
 mod walk;
 
 use serde_json::{Value, json};

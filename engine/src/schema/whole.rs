@@ -4,23 +4,21 @@
 //! decided by the same code as everywhere else.
 //! Must never know: nodes; who asks.
 
-use std::borrow::Cow;
-
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{Draft, Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
+use super::faults::{self, PROPERTIES, with_bound};
 use super::ids;
 use super::scalar::{SCALAR_KEYWORDS, constraint, count};
-use crate::pointer::Pointer;
-use crate::policy::{Constraint, Fault, Mark, Rules};
+use crate::policy::{Constraint, Fault, Rules};
 use crate::value::canonical;
 
 /// A compiled schema for whole values.
 #[derive(Debug)]
 pub(crate) struct Whole {
     validator: Validator,
+    /// What the validator was made of, for the bounds that its errors do not have.
+    schema: Value,
 }
 
 impl Whole {
@@ -48,7 +46,10 @@ impl Whole {
             });
         }
         let validator = options.build(schema).map_err(|error| error.to_string())?;
-        Ok(Self { validator })
+        Ok(Self {
+            validator,
+            schema: schema.clone(),
+        })
     }
 
     /// What is wrong with a value, array items named by their index.
@@ -56,10 +57,8 @@ impl Whole {
         if self.validator.is_valid(value) {
             return Vec::new();
         }
-        self.validator
-            .iter_errors(value)
-            .map(|e| fault(&e))
-            .collect()
+        let errors = self.validator.iter_errors(value);
+        errors.map(|e| faults::fault(&self.schema, &e)).collect()
     }
 }
 
@@ -106,8 +105,7 @@ fn seeing<'a>(
     value: &'a Value,
     ids: &Value,
 ) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
-    use ValidationErrorKind as Kind;
-    let limit = || count(value).unwrap_or_default();
+    let limit = count(value).unwrap_or_default();
     let (options, message) = match keyword {
         "const" => (
             vec![value.clone()],
@@ -117,15 +115,9 @@ fn seeing<'a>(
             let options = value.as_array().cloned().unwrap_or_default();
             (options.clone(), Constraint::Enum(options).message())
         }
-        "maxProperties" => (
-            vec![limit().into()],
-            message(&Kind::MaxProperties { limit: limit() }),
-        ),
-        "minProperties" => (
-            vec![limit().into()],
-            message(&Kind::MinProperties { limit: limit() }),
-        ),
-        _ => (vec![value.clone()], message(&Kind::UniqueItems)),
+        "maxProperties" => (vec![limit.into()], faults::at_most(limit, PROPERTIES)),
+        "minProperties" => (vec![limit.into()], faults::at_least(limit, PROPERTIES)),
+        _ => (vec![value.clone()], faults::TWICE.to_owned()),
     };
     Ok(Box::new(Seeing {
         keyword,
@@ -179,143 +171,4 @@ impl<'i> Keyword<'i> for Seeing {
             _ => true,
         }
     }
-}
-
-fn fault(error: &ValidationError<'_>) -> Fault {
-    let mut pointer = pointer(error.instance_path());
-    // Two missing properties are two faults, at two places.
-    if let ValidationErrorKind::Required { property } = error.kind()
-        && let Some(name) = property.as_str()
-    {
-        pointer = pointer.child(name);
-    }
-    let keyword = error.kind().keyword();
-    let stated = ids::COUNTING
-        .iter()
-        .find(|(_, renamed)| *renamed == keyword);
-    let keyword = stated.map_or(keyword, |(stated, _)| stated);
-    let (message, bound) = said(error.kind());
-    Fault {
-        pointer,
-        keyword: Cow::Owned(keyword.to_owned()),
-        bound,
-        message,
-        mark: Mark {
-            source: error.evaluation_path().to_string(),
-            beyond: Mark::reach(keyword, error.instance()),
-            names: names(error.kind()),
-        },
-    }
-}
-
-/// The properties that an error is about.
-fn names(kind: &ValidationErrorKind) -> Vec<String> {
-    use ValidationErrorKind as Kind;
-    match kind {
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            unexpected.clone()
-        }
-        Kind::PropertyNames { error } => {
-            let name = error.instance().as_str();
-            name.map(str::to_owned).into_iter().collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn pointer(location: &Location) -> Pointer {
-    location
-        .iter()
-        .map(|segment| match segment {
-            LocationSegment::Property(name) => name.into_owned(),
-            LocationSegment::Index(index) => index.to_string(),
-        })
-        .collect()
-}
-
-/// The validator takes nothing but a text from keywords of ours: what the schema states goes behind
-/// the sentence.
-const BEFORE_BOUND: char = '\u{1f}';
-
-fn with_bound(message: String, bound: Option<Value>) -> String {
-    match bound {
-        Some(bound) => format!("{message}{BEFORE_BOUND}{bound}"),
-        None => message,
-    }
-}
-
-/// The sentence, and what the schema states with the keyword.
-fn said(kind: &ValidationErrorKind) -> (String, Option<Value>) {
-    use ValidationErrorKind as Kind;
-    let bound = match kind {
-        Kind::MinItems { limit }
-        | Kind::MaxItems { limit }
-        | Kind::MinProperties { limit }
-        | Kind::MaxProperties { limit } => Some((*limit).into()),
-        Kind::UniqueItems => Some(Value::Bool(true)),
-        Kind::Type { kind } => {
-            let names: Value = match kind {
-                TypeKind::Single(only) => [only.to_string()].into_iter().collect(),
-                TypeKind::Multiple(several) => several.iter().map(|one| one.to_string()).collect(),
-            };
-            Some(names)
-        }
-        _ => None,
-    };
-    let message = message(kind);
-    match message.rsplit_once(BEFORE_BOUND) {
-        Some((message, bound)) => (message.to_owned(), serde_json::from_str(bound).ok()),
-        None => (message, bound),
-    }
-}
-
-/// A sentence for people that does not repeat the value.
-fn message(kind: &ValidationErrorKind) -> String {
-    use ValidationErrorKind as Kind;
-    match kind {
-        Kind::Required { .. } => "is required".to_owned(),
-        Kind::MinItems { limit: 1 } => "must not be empty".to_owned(),
-        Kind::MinItems { limit } => format!("must have {limit} items or more"),
-        Kind::MaxItems { limit: 1 } => "must have at most 1 item".to_owned(),
-        Kind::MaxItems { limit } => format!("must have at most {limit} items"),
-        Kind::MinProperties { limit: 1 } => "must not be empty".to_owned(),
-        Kind::MinProperties { limit } => format!("must have {limit} properties or more"),
-        Kind::MaxProperties { limit } => format!("must have at most {limit} properties"),
-        Kind::UniqueItems => "must not hold the same value twice".to_owned(),
-        Kind::Contains => {
-            "holds too few or too many of the items that the schema's \"contains\" counts"
-                .to_owned()
-        }
-        Kind::AnyOf { .. } => "must satisfy one of the alternatives".to_owned(),
-        Kind::OneOfNotValid { .. } => "must satisfy one of the alternatives".to_owned(),
-        Kind::OneOfMultipleValid { .. } => {
-            "must satisfy one of the alternatives and no other".to_owned()
-        }
-        Kind::Not { .. } => "must not be like this".to_owned(),
-        Kind::FalseSchema => "must not be here".to_owned(),
-        Kind::PropertyNames { error } => match error.instance().as_str() {
-            Some(name) => format!("must not have the property \"{name}\": its name breaks a rule"),
-            None => "must not have a property of this name".to_owned(),
-        },
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            format!(
-                "must not have the property \"{}\"",
-                unexpected.join("\", \"")
-            )
-        }
-        Kind::AdditionalItems { .. } | Kind::UnevaluatedItems { .. } => {
-            "has an item that must not be here".to_owned()
-        }
-        Kind::Type { kind } => format!("must be {}", types(kind)),
-        Kind::Custom { message, .. } => message.clone(),
-        other => format!("breaks the rule {}", other.keyword()),
-    }
-}
-
-fn types(kind: &TypeKind) -> String {
-    let types: Vec<String> = match kind {
-        TypeKind::Single(only) => vec![only.to_string()],
-        TypeKind::Multiple(several) => several.iter().map(|one| one.to_string()).collect(),
-    };
-    types.join(" or ")
 }

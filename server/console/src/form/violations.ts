@@ -24,11 +24,21 @@ export function explain({ rule, bound, message }: Violation, t: Translate): stri
     const format = `format.${bound}`
     return t(isText(format) ? format : key)
   }
+  if (rule === 'propertyNames') return explainName(bound, t)
   const stated = wordsOf(rule, bound, t)
   if (stated === null) return t(key)
   const bounded = `rule.${rule}.bound`
   const one = `${bounded}.${stated}`
   return isText(one) ? t(one) : isText(bounded) ? t(bounded, { bound: stated }) : t(key)
+}
+
+/** The sentence for a name of a property, from the one rule that it breaks. */
+function explainName(bound: JsonValue | undefined, t: Translate): string {
+  const broken = typeof bound === 'object' && bound !== null ? Object.entries(bound)[0] : undefined
+  if (broken === undefined || !isText(`rule.${broken[0]}`)) return t('rule.propertyNames')
+  const [rule, inner] = broken
+  const violation = { change: 0, ops: [], pointer: '', rule, message: '', bound: inner }
+  return t('rule.propertyNames.bound', { bound: explain(violation, t) })
 }
 
 /** What a schema states, for people; `null` where nothing is to be said of it. */
