@@ -3,12 +3,15 @@
 //! Invariant: what is not in these tables is refused before a handler is reached, and `Allow` and
 //! the answers to `OPTIONS` are made of the same tables.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use indelible_engine::id::Kind;
+use indelible_engine::policy::Policy;
 use percent_encoding::percent_decode_str;
 
 use super::App;
@@ -106,17 +109,11 @@ impl Form {
 
     fn verbs(self, app: &App, uri: &Uri) -> &'static [Verb] {
         match self {
-            Self::Kind => {
-                let kind = uri.path().rsplit('/').next().unwrap_or_default();
-                let kind = percent_decode_str(kind).decode_utf8_lossy();
-                let kind = Kind::new(&*kind).ok();
-                let policy = kind.and_then(|kind| app.hub.policy(&kind));
-                match policy {
-                    None => NO_KIND,
-                    Some(policy) if policy.is_singleton() => SINGLETON,
-                    Some(_) => COLLECTION,
-                }
-            }
+            Self::Kind => match policy(app, uri) {
+                None => NO_KIND,
+                Some(policy) if policy.is_singleton() => SINGLETON,
+                Some(_) => COLLECTION,
+            },
             Self::Entity => ENTITY,
             Self::Undelete => UNDELETE,
             Self::Token => TOKEN,
@@ -125,10 +122,34 @@ impl Form {
             Self::Page => PAGE,
         }
     }
+
+    /// Whether nothing can be at the address, whatever the method: of no kind, or with the id of
+    /// something of which there is one.
+    fn is_empty(self, app: &App, uri: &Uri) -> bool {
+        match self {
+            Self::Kind => policy(app, uri).is_none(),
+            Self::Entity | Self::Undelete => policy(app, uri).is_none_or(|p| p.is_singleton()),
+            _ => false,
+        }
+    }
+}
+
+/// The policy of the kind that the path of an address names.
+fn policy<'a>(app: &'a App, uri: &Uri) -> Option<&'a Arc<Policy>> {
+    let kind = uri.path().split('/').nth(2).unwrap_or_default();
+    let kind = percent_decode_str(kind).decode_utf8_lossy();
+    app.hub.policy(&Kind::new(&*kind).ok()?)
 }
 
 async fn check(State((app, form)): State<(App, Form)>, request: Request, next: Next) -> Response {
     let verbs = form.verbs(&app, request.uri());
+    let is_handled = verb(verbs, request.method()).is_some();
+    if !is_handled && form.is_empty(&app, request.uri()) {
+        // Empty, it says that nothing can be done here (RFC 9110, section 10.2.1).
+        let nothing = HeaderValue::from_static("");
+        let problem = Problem::not_found().header(header::ALLOW, nothing);
+        return problem.into_response();
+    }
     if request.method() == Method::OPTIONS {
         return (StatusCode::NO_CONTENT, [(header::ALLOW, allow(verbs))]).into_response();
     }
@@ -138,13 +159,18 @@ async fn check(State((app, form)): State<(App, Form)>, request: Request, next: N
     }
 }
 
-fn take(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
-    path(request.uri())?;
-    let asked = match request.method() {
+/// What an address takes with a method.
+fn verb<'v>(verbs: &'v [Verb], method: &Method) -> Option<&'v Verb> {
+    let asked = match method {
         &Method::HEAD => &Method::GET,
         method => method,
     };
-    let Some(verb) = verbs.iter().find(|verb| verb.method == *asked) else {
+    verbs.iter().find(|verb| verb.method == *asked)
+}
+
+fn take(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
+    path(request.uri())?;
+    let Some(verb) = verb(verbs, request.method()) else {
         let title = "This cannot be done here";
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", title);
         return Err(problem

@@ -195,6 +195,8 @@ fn spelling(body: &[u8]) -> Result<(), Problem> {
          (\"UTF-8\", not \"UTF-8 with BOM\")"
     } else if UTF_16_MARKS.iter().any(|mark| body.starts_with(mark)) {
         "the body is in UTF-16, and JSON is in UTF-8"
+    } else if body.iter().take(4).any(|byte| *byte == 0) {
+        "the body is in UTF-16 or UTF-32 (there is a zero byte at its beginning), and JSON is in UTF-8"
     } else if std::str::from_utf8(body).is_err() {
         "the body is not UTF-8"
     } else {

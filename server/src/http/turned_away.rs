@@ -52,6 +52,10 @@ impl TurnedAway {
             Ok(origin) => tracing::warn!(
                 "pages of {origin} may not connect; if they should: --allow-origin {origin}"
             ),
+            Err(error) if named != "null" => tracing::warn!(
+                origin = named,
+                "a request whose Origin is none may not connect: {error}"
+            ),
             Err(_) => tracing::warn!(
                 origin = named,
                 "a page without an origin of its own may not connect; files and sandboxed frames have none"

@@ -69,7 +69,7 @@ pub(super) fn version(base: &str) -> String {
 
 /// 412: it is another version.
 pub(super) fn failed() -> Problem {
-    let title = "The entity is at another version";
+    let title = "What is here is at another version";
     Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "precondition-failed",
@@ -97,7 +97,7 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> 
     let list = lines.join(",");
     let tags = tags(&list).ok_or_else(|| malformed("If-Match"))?;
     if !tags.is_empty() && tags.iter().all(|tag| tag.weak) {
-        let detail = "a weak tag (W/\"…\") never matches here: name the version of the entity in \
+        let detail = "a weak tag (W/\"…\") never matches here: name the version in \
                       double quotes, and keep proxies from packing /api, which makes tags weak";
         return Err(failed().detail(detail));
     }

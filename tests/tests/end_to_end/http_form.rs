@@ -189,10 +189,16 @@ async fn bodies_that_are_no_json_are_told_what_they_are() {
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
+    let unmarked =
+        |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> { "{}".encode_utf16().flat_map(bytes).collect() };
+    let (little, big) = (unmarked(u16::to_le_bytes), unmarked(u16::to_be_bytes));
     for path in ["PUT /api/site", "POST /api/page?id=x", "POST /dev/token"] {
         for (kind, body, status, told) in [
             (json, &b"\xef\xbb\xbf{}"[..], 400, "byte-order mark"),
             (json, &utf_16, 400, "UTF-16"),
+            (json, &little, 400, "UTF-16"),
+            (json, &big, 400, "UTF-16"),
+            (json, b"{\0\0\0}\0\0\0", 400, "UTF-32"),
             (json, b"{\"a\":\"\xff\"}", 400, "not UTF-8"),
             (json, b"\x1f\x8b\x08\x00", 415, "gzip"),
             (json, b"", 400, "empty"),
@@ -288,9 +294,36 @@ async fn what_an_address_allows_is_told() {
             "{path}"
         );
     }
-    for path in ["/api", "/api/", "/api/page/home/x", "/dev", "/nothing"] {
-        for method in ["GET", "PUT", "OPTIONS"] {
-            assert_problem(&http.send(method, path, &[], None).await, 404, "not-found");
+    // Also of no kind, and with an id of what there is one of.
+    for path in [
+        "/api",
+        "/api/",
+        "/api/page/home/x",
+        "/dev",
+        "/nothing",
+        "/api/nokind",
+        "/api/nokind/x",
+        "/api/nokind/x/undelete",
+        "/api/site/x",
+        "/api/site/x/undelete",
+    ] {
+        for method in ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"] {
+            let headers = [("if-match", "*")];
+            let body = ["PUT", "POST"].contains(&method).then(|| json!({}));
+            let conditions = match method {
+                "DELETE" => &headers[..],
+                _ => &[],
+            };
+            let body = body.filter(|_| !path.ends_with("undelete"));
+            let answer = http.send(method, path, conditions, body).await;
+            // Rights come first, where a method asks for some.
+            let is_refused = matches!(
+                (method, path),
+                ("DELETE", "/api/site/x") | ("POST", "/api/site/x/undelete")
+            );
+            let status = if is_refused { 403 } else { 404 };
+            assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+            assert_eq!(answer.header("allow"), "", "{method} {path}");
         }
     }
     for path in ["/api/page/%ff", "/api/%ff", "/api/page/a%zz", "/assets/%ff"] {
