@@ -24,6 +24,10 @@ const BENCHES: &[Bench] = &[
         "wall",
         "attacks and a flood at the real server, beside honest changes",
     ),
+    bench(
+        "memory",
+        "what is held for those who do nothing: sockets, entities, slow readers",
+    ),
     bench("micro", "the parts of admission, and what they allocate"),
     Bench {
         name: "merge",
