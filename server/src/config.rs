@@ -194,6 +194,8 @@ impl ConnectionSettings {
 pub struct RelaySettings {
     /// How long an entity that nobody follows as a replica and nobody writes to stays in memory.
     pub idle: Duration,
+    /// How long what was encoded for those who came lately is kept for others.
+    pub frames_kept: Duration,
     /// Writes to one entity that may wait; whoever brings more waits for room.
     pub mailbox_max: usize,
     /// Writes to one entity that are judged together at most.
@@ -212,6 +214,7 @@ impl Default for RelaySettings {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(180),
+            frames_kept: Duration::from_secs(5),
             mailbox_max: 256,
             batch_max: 256,
             loads_at_once: 8,

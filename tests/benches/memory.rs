@@ -41,7 +41,7 @@ const LONG: usize = 16;
 /// Connections or entities before the first look, so that what is needed once is there.
 const WARM: usize = 200;
 /// How long the process may take to give back what it is about to give back.
-const SETTLING: Duration = Duration::from_secs(2);
+const SETTLING: Duration = Duration::from_secs(8);
 
 const IDLE_AIM_KIB: f64 = 20.0;
 const ENTITY_AIM_KIB: f64 = 120.0;

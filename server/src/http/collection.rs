@@ -66,15 +66,8 @@ pub(crate) async fn get(
         return api::get_singleton(&app, &policy, &caller.0, &headers).await;
     }
     let Page { limit, after } = Page::read(&uri, policy.kind())?;
-    app.hub
-        .complete(policy.kind())
-        .await
-        .map_err(|error| api::failure(&error))?;
-    let values = app
-        .hub
-        .values(policy.kind())
-        .ok_or_else(Problem::not_found)?;
-    let mut found = values.page(after.as_ref(), limit + 1);
+    let page = app.hub.page(policy.kind(), after, (limit + 1, PAGE_BYTES));
+    let mut found = page.await.map_err(|error| api::failure(&error))?;
     let more = end_page(&mut found, limit);
 
     let versions: Vec<&[u8]> = found

@@ -51,8 +51,8 @@ const UNRECORDED_LOGGED_MAX: usize = 16;
 /// What an actor is asked.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// Publish the value; the answer says whether there is one.
-    Load(oneshot::Sender<bool>),
+    /// Publish the value; the answer has it, if there is one.
+    Load(oneshot::Sender<Option<Arc<Present>>>),
     /// Send a replica what it lacks, then all entries to come; or everything once the entity is there.
     Follow {
         /// Who.
@@ -127,12 +127,23 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
 impl Actor {
     async fn serve(&mut self, mailbox: &mut mpsc::Receiver<Message>) {
         let settings = self.hub.settings().clone();
+        let warm = settings.frames_kept.min(settings.idle);
+        let mut is_warm = true;
         let mut waiting = Vec::new();
         loop {
             let received = mailbox.recv_many(&mut waiting, settings.batch_max);
-            match tokio::time::timeout(settings.idle, received).await {
+            let patience = match is_warm {
+                true => warm,
+                false => settings.idle.saturating_sub(warm),
+            };
+            match tokio::time::timeout(patience, received).await {
                 Ok(0) => return,
-                Ok(_) => {}
+                Ok(_) => is_warm = true,
+                Err(_) if is_warm => {
+                    self.rest();
+                    is_warm = false;
+                    continue;
+                }
                 Err(_) if !self.replicas.is_empty() => continue,
                 Err(_) if self.hub.retire(&self.id, mailbox) => return,
                 Err(_) => continue,
@@ -146,7 +157,7 @@ impl Actor {
             let mut writes = Vec::new();
             for message in waiting.drain(..) {
                 match message {
-                    Message::Load(reply) => drop(reply.send(self.present.is_some())),
+                    Message::Load(reply) => drop(reply.send(self.present.clone())),
                     Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
                     Message::Follow {
                         subscriber,
@@ -159,6 +170,14 @@ impl Actor {
             if !writes.is_empty() {
                 self.write(writes).await;
             }
+        }
+    }
+
+    /// Lets go of what was made for those who came lately, and can be made again.
+    fn rest(&mut self) {
+        self.snapshot = None;
+        if let Some(present) = &self.present {
+            present.rest();
         }
     }
 
@@ -197,7 +216,7 @@ impl Actor {
     /// Answers that nothing can be done at present.
     fn turn_away(&mut self, message: Message) {
         match message {
-            Message::Load(reply) => drop(reply.send(false)),
+            Message::Load(reply) => drop(reply.send(None)),
             Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
             Message::Follow { subscriber, .. } => {
                 let reason = WriteError::Storage;
@@ -351,11 +370,11 @@ impl Actor {
                 patches.text(form);
             }
         }
-        let unchanged = self.hub.values(self.id.kind()).is_none_or(|values| {
-            let known = values.get(&self.id);
-            known.is_some_and(|known| (known.epoch, known.seq) == place)
-        });
-        if let Some(values) = self.hub.values(self.id.kind()).filter(|_| !unchanged) {
+        let values = self.hub.values(self.id.kind());
+        let known = values.and_then(|values| values.load(&self.id));
+        // Followers have it from an actor before this one.
+        let known = known.filter(|known| (known.epoch, known.seq) == place);
+        if let Some(values) = values.filter(|_| known.is_none()) {
             values.publish(&present, patches.as_ref());
         }
         self.snapshot = None;
@@ -365,7 +384,7 @@ impl Actor {
         } else if let Some(entries) = entries {
             self.relay(&entity, entries);
         }
-        self.present = Some(present);
+        self.present = Some(known.unwrap_or(present));
         self.entity = Some(entity);
     }
 

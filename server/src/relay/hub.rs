@@ -15,11 +15,12 @@ use indelible_engine::limits::Limits;
 use indelible_engine::policy::{Policies, Policy, PolicyBook};
 use indelible_engine::principal::Principal;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::entity_actor::{self, Message};
 use super::fanout::ConnectionId;
-use super::values::{KindValues, Present};
+use super::values::{KindValues, Leaving, Present};
 use super::writes::{Outcome, Write, WriteError};
 use crate::auth::Auth;
 use crate::commit::{CommitHandle, Health};
@@ -27,7 +28,7 @@ use crate::config::{BudgetSettings, RateSettings, RelaySettings};
 use crate::keys::Keys;
 use crate::rates::Rates;
 use crate::room::Room;
-use crate::storage::{Presence, Scope, Store, StoreError};
+use crate::storage::{Head, Presence, Scope, Store, StoreError};
 use crate::versions::Versions;
 use crate::work::Work;
 
@@ -55,8 +56,10 @@ struct Shared {
     connections: AtomicU64,
     work: Work,
     room: Room,
-    /// The actors that run.
+    /// The actors that run, and what lets go of values.
     running: TaskTracker,
+    /// Cancelled when the actors are to end.
+    closing: CancellationToken,
 }
 
 /// What a hub is made of.
@@ -125,6 +128,7 @@ impl Hub {
             work: Work::new(),
             room,
             running: TaskTracker::new(),
+            closing: CancellationToken::new(),
         }))
     }
 
@@ -241,11 +245,13 @@ impl Hub {
         // Without its senders, a mailbox is over once it is empty.
         let actors = self.0.actors.lock();
         actors.unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.closing.cancel();
         self.0.running.close();
         self.0.running.wait().await;
     }
 
-    /// Takes an actor out of the directory if nothing waits for it. It must end then.
+    /// Takes an actor out of the directory if nothing waits for it. It must end then, and its value
+    /// leaves after it, once nobody follows it.
     pub(crate) fn retire(&self, entity: &EntityId, mailbox: &mut mpsc::Receiver<Message>) -> bool {
         let mut actors = self.0.actors.lock().unwrap_or_else(PoisonError::into_inner);
         if !mailbox.is_empty() {
@@ -253,7 +259,27 @@ impl Hub {
         }
         mailbox.close();
         actors.remove(entity);
+        // Before another actor can be made.
+        if let Some(values) = self.values(entity.kind()) {
+            values.unload(entity);
+        }
+        drop(actors);
+        self.0.running.spawn(self.clone().let_go(entity.clone()));
         true
+    }
+
+    /// Waits until nobody follows a value any more, and lets go of it.
+    async fn let_go(self, entity: EntityId) {
+        let Some(values) = self.values(entity.kind()) else {
+            return;
+        };
+        let closing = &self.0.closing;
+        while values.leave(&entity) == Leaving::Followed {
+            let pause = tokio::time::sleep(self.0.settings.idle);
+            if closing.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
     }
 
     /// The value of an entity, if it exists.
@@ -281,8 +307,8 @@ impl Hub {
         let (reply, loaded) = oneshot::channel();
         self.send(entity, Message::Load(reply)).await;
         match loaded.await {
-            Ok(true) => Ok(values.get(entity)),
-            Ok(false) | Err(_) => Err(WriteError::Storage),
+            Ok(Some(present)) => Ok(Some(present)),
+            Ok(None) | Err(_) => Err(WriteError::Storage),
         }
     }
 
@@ -310,18 +336,7 @@ impl Hub {
         }
         let (store, listed) = (Arc::clone(&self.0.store), kind.clone());
         let list = move || store.heads(Scope::Kind(&listed), None, usize::MAX);
-        let listed = tokio::task::spawn_blocking(list).await;
-        let entities = match listed {
-            Ok(Ok(entities)) => entities,
-            Ok(Err(error)) => {
-                tracing::error!(%kind, %error, "the entities of a kind cannot be listed");
-                return Err(WriteError::Storage);
-            }
-            Err(error) => {
-                tracing::error!(%kind, %error, "listing the entities of a kind failed");
-                return Err(WriteError::Storage);
-            }
-        };
+        let entities = self.list(kind, list).await?;
         let lacks = &AtomicBool::new(false);
         futures_util::stream::iter(entities)
             .for_each_concurrent(self.0.settings.loads_at_once, |(entity, _)| async move {
@@ -335,6 +350,81 @@ impl Hub {
         }
         values.set_complete();
         Ok(())
+    }
+
+    /// Values of a kind in the order of their ids, those after `after`: up to `limit`, and no more
+    /// than one after they have so many bytes together. An entity that cannot be loaded is left out,
+    /// and logged.
+    ///
+    /// # Errors
+    /// [`WriteError::Storage`] when the list of entities cannot be read, or the store was closed
+    /// while they were.
+    pub(crate) async fn page(
+        &self,
+        kind: &Kind,
+        mut after: Option<EntityId>,
+        (limit, bytes_max): (usize, usize),
+    ) -> Result<Vec<Arc<Present>>, WriteError> {
+        let Some(values) = self.values(kind) else {
+            return Ok(Vec::new());
+        };
+        if let Some(page) = values.page(after.as_ref(), limit) {
+            return Ok(page);
+        }
+        let (mut page, mut lacks) = (Vec::new(), false);
+        // One more than is enough tells that there are more.
+        let (mut bytes, mut without_last) = (0, 0);
+        while page.len() < limit && without_last < bytes_max {
+            let (store, listed, from) = (Arc::clone(&self.0.store), kind.clone(), after.take());
+            let list = move || store.heads(Scope::Kind(&listed), from.as_ref(), limit);
+            let heads = self.list(kind, list).await?;
+            let Some((last, _)) = heads.last() else {
+                break;
+            };
+            after = Some(last.clone());
+            let present = heads
+                .into_iter()
+                .filter(|(_, head)| head.presence == Presence::Present);
+            let loads = present.map(async |(entity, _)| self.present(&entity).await);
+            let mut loads =
+                futures_util::stream::iter(loads).buffered(self.0.settings.loads_at_once);
+            while page.len() < limit && without_last < bytes_max {
+                match loads.next().await {
+                    None => break,
+                    Some(Ok(None)) => {}
+                    Some(Ok(Some(present))) => {
+                        without_last = bytes;
+                        bytes += present.encoded().len();
+                        page.push(present);
+                    }
+                    // The failure has been logged where it happened.
+                    Some(Err(_)) => lacks = true,
+                }
+            }
+        }
+        if lacks && self.0.commit.health() == Health::Failed {
+            return Err(WriteError::Storage);
+        }
+        Ok(page)
+    }
+
+    /// Reads a list of entities.
+    async fn list(
+        &self,
+        kind: &Kind,
+        list: impl FnOnce() -> Result<Vec<(EntityId, Head)>, StoreError> + Send + 'static,
+    ) -> Result<Vec<(EntityId, Head)>, WriteError> {
+        match tokio::task::spawn_blocking(list).await {
+            Ok(Ok(entities)) => Ok(entities),
+            Ok(Err(error)) => {
+                tracing::error!(%kind, %error, "the entities of a kind cannot be listed");
+                Err(WriteError::Storage)
+            }
+            Err(error) => {
+                tracing::error!(%kind, %error, "listing the entities of a kind failed");
+                Err(WriteError::Storage)
+            }
+        }
     }
 
     /// The name of an entity that is to be created: the one that was asked for, or one that follows

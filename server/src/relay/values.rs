@@ -2,13 +2,14 @@
 //!
 //! Invariant: a value is published by its entity's actor only, after the commit that made it, in
 //! order; a follower gets every value or patch after the one it joined at, each exactly once.
-//! Joining and publishing hold the same lock, so nothing falls between them.
+//! Joining and publishing hold the same lock, so nothing falls between them. A value that no actor
+//! holds any more and nobody follows leaves, and comes back with its entity.
 //!
 //! Must not know: changes, admission, the store, sockets.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
 use indelible_engine::id::{EntityId, Epoch, Kind, Seq};
@@ -35,8 +36,8 @@ pub(crate) struct Present {
     pub(crate) at: Timestamp,
     /// The value, stamps included.
     pub(crate) value: Value,
-    text: OnceLock<Bytes>,
-    frame: OnceLock<Bytes>,
+    text: Encoded,
+    frame: Encoded,
 }
 
 impl Present {
@@ -55,23 +56,49 @@ impl Present {
             version,
             at,
             value,
-            text: OnceLock::new(),
-            frame: OnceLock::new(),
+            text: Encoded::default(),
+            frame: Encoded::default(),
         }
     }
 
     /// The value as compact JSON, made when it is first asked for and shared from then on. To make it
     /// may take a while: where that has to be done, other work goes on elsewhere.
     pub(crate) fn encoded(&self) -> Bytes {
-        let make = || work::here(|| Bytes::from(self.value.to_string()));
-        self.text.get_or_init(make).clone()
+        self.text.get(|| Bytes::from(self.value.to_string()))
     }
 
     /// The `value` frame, encoded once.
     pub(crate) fn frame(&self) -> Bytes {
-        self.frame
-            .get_or_init(|| work::here(|| frames::value(self)))
-            .clone()
+        self.frame.get(|| frames::value(self))
+    }
+
+    /// Lets go of what can be made again. Whoever is being sent it holds it until then.
+    pub(crate) fn rest(&self) {
+        self.text.clear();
+        self.frame.clear();
+    }
+}
+
+/// Bytes that are made when they are asked for, and made again after they were let go.
+#[derive(Debug, Default)]
+struct Encoded(Mutex<Option<Bytes>>);
+
+impl Encoded {
+    fn lock(&self) -> MutexGuard<'_, Option<Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, make: impl FnOnce() -> Bytes) -> Bytes {
+        let made = self.lock().clone();
+        // Whoever asks meanwhile makes them, too, rather than wait on a thread that serves others.
+        made.unwrap_or_else(|| {
+            let made = work::here(make);
+            self.lock().get_or_insert(made).clone()
+        })
+    }
+
+    fn clear(&self) {
+        *self.lock() = None;
     }
 }
 
@@ -105,9 +132,42 @@ impl<'a> Patches<'a> {
 #[derive(Debug, Default)]
 struct Table {
     complete: bool,
-    present: BTreeMap<EntityId, Arc<Present>>,
+    present: BTreeMap<EntityId, Kept>,
     watchers: HashMap<ConnectionId, Subscriber>,
     readers: HashMap<EntityId, HashMap<ConnectionId, Subscriber>>,
+}
+
+/// A value, and what keeps it beside its followers.
+#[derive(Debug)]
+struct Kept {
+    present: Arc<Present>,
+    /// Whether the entity has an actor.
+    is_loaded: bool,
+}
+
+impl Kept {
+    fn loaded(present: &Arc<Present>) -> Self {
+        Self {
+            present: Arc::clone(present),
+            is_loaded: true,
+        }
+    }
+}
+
+impl Table {
+    fn is_followed(&self, entity: &EntityId) -> bool {
+        let readers = self.readers.get(entity);
+        !self.watchers.is_empty() || readers.is_some_and(|readers| !readers.is_empty())
+    }
+}
+
+/// What becomes of a value that no actor holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// It is followed, and stays for now.
+    Followed,
+    /// It is gone, or has an actor again.
+    Over,
 }
 
 /// The values of one kind that have been needed so far, and their followers.
@@ -132,7 +192,43 @@ impl KindValues {
 
     /// The entity's value, if its actor has published one.
     pub(crate) fn get(&self, entity: &EntityId) -> Option<Arc<Present>> {
-        self.lock().present.get(entity).cloned()
+        let table = self.lock();
+        table
+            .present
+            .get(entity)
+            .map(|kept| Arc::clone(&kept.present))
+    }
+
+    /// The same for the actor, which holds it from now on.
+    pub(crate) fn load(&self, entity: &EntityId) -> Option<Arc<Present>> {
+        let mut table = self.lock();
+        let kept = table.present.get_mut(entity)?;
+        kept.is_loaded = true;
+        Some(Arc::clone(&kept.present))
+    }
+
+    /// The actor holds the value no more.
+    pub(crate) fn unload(&self, entity: &EntityId) {
+        if let Some(kept) = self.lock().present.get_mut(entity) {
+            kept.is_loaded = false;
+        }
+    }
+
+    /// Lets go of a value that no actor holds, unless it is followed.
+    pub(crate) fn leave(&self, entity: &EntityId) -> Leaving {
+        let mut table = self.lock();
+        let kept = match table.present.get(entity) {
+            Some(kept) if !kept.is_loaded => kept,
+            _ => return Leaving::Over,
+        };
+        if table.is_followed(entity) {
+            kept.present.rest();
+            return Leaving::Followed;
+        }
+        table.present.remove(entity);
+        table.readers.remove(entity);
+        table.complete = false;
+        Leaving::Over
     }
 
     /// Whether every entity of the kind has been published.
@@ -146,18 +242,17 @@ impl KindValues {
         self.lock().complete = true;
     }
 
-    /// Up to `limit` values after the given id, in the order of their ids.
-    pub(crate) fn page(&self, after: Option<&EntityId>, limit: usize) -> Vec<Arc<Present>> {
+    /// Up to `limit` values after the given id, in the order of their ids; nothing where not all are
+    /// known.
+    pub(crate) fn page(&self, after: Option<&EntityId>, limit: usize) -> Option<Vec<Arc<Present>>> {
         use std::ops::Bound;
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let table = self.lock();
         let range = table
             .present
             .range::<EntityId, _>((start, Bound::Unbounded));
-        range
-            .take(limit)
-            .map(|(_, present)| Arc::clone(present))
-            .collect()
+        let values = range.take(limit).map(|(_, kept)| Arc::clone(&kept.present));
+        table.complete.then(|| values.collect())
     }
 
     /// Encodes the value of one entity, or those of all, so that nobody has to wait for that who
@@ -165,31 +260,42 @@ impl KindValues {
     pub(crate) fn encode(&self, entity: Option<&EntityId>) {
         let known: Vec<Arc<Present>> = match entity {
             Some(entity) => self.get(entity).into_iter().collect(),
-            None => self.lock().present.values().cloned().collect(),
+            None => {
+                let table = self.lock();
+                let known = table.present.values().map(|kept| Arc::clone(&kept.present));
+                known.collect()
+            }
         };
         work::here(|| known.iter().for_each(|present| drop(present.frame())));
     }
 
     /// Starts following one entity: its value now, unless the reader has that `version`, or that
     /// there is none; then every patch, its deletion, and its value when it is there (again).
-    /// `absent` is what is said then.
+    /// `absent` is what is said then; where it is `None` the value is there, and if it has left since,
+    /// the subscriber comes back.
+    ///
+    /// # Errors
+    /// The subscriber, who has to make sure of the value again.
     pub(crate) fn follow(
         &self,
         subscriber: Subscriber,
         entity: &EntityId,
-        (version, absent): (Option<&str>, &str),
-    ) {
+        (version, absent): (Option<&str>, Option<&str>),
+    ) -> Result<(), Subscriber> {
         let mut table = self.lock();
-        let first = match (table.present.get(entity), version) {
-            (None, _) => frames::gone(entity, absent),
-            (Some(present), Some(version)) if version == present.version => {
+        let present = table.present.get(entity).map(|kept| &kept.present);
+        let first = match (present, version, absent) {
+            (None, _, Some(absent)) => frames::gone(entity, absent),
+            (None, _, None) => return Err(subscriber),
+            (Some(present), Some(version), _) if version == present.version => {
                 frames::patch(present, "[]")
             }
-            (Some(present), _) => present.frame(),
+            (Some(present), ..) => present.frame(),
         };
         subscriber.outbox.answer(first);
         let readers = table.readers.entry(entity.clone()).or_default();
         readers.insert(subscriber.connection, subscriber);
+        Ok(())
     }
 
     /// Stops following one entity.
@@ -204,13 +310,20 @@ impl KindValues {
     }
 
     /// Starts following all entities: their values now, `watched`, then patches and new values.
-    pub(crate) fn watch(&self, subscriber: Subscriber) {
+    ///
+    /// # Errors
+    /// The subscriber, where not all values are known any more.
+    pub(crate) fn watch(&self, subscriber: Subscriber) -> Result<(), Subscriber> {
         let mut table = self.lock();
-        for present in table.present.values() {
-            subscriber.outbox.answer(present.frame());
+        if !table.complete {
+            return Err(subscriber);
+        }
+        for kept in table.present.values() {
+            subscriber.outbox.answer(kept.present.frame());
         }
         subscriber.outbox.answer(frames::watched(&self.kind));
         table.watchers.insert(subscriber.connection, subscriber);
+        Ok(())
     }
 
     /// Stops following all entities.
@@ -240,7 +353,7 @@ impl KindValues {
         let mut table = self.lock();
         table
             .present
-            .insert(present.entity.clone(), Arc::clone(present));
+            .insert(present.entity.clone(), Kept::loaded(present));
         let (whole, splices) = (OnceCell::new(), OnceCell::new());
         let frame = |form: TextForm| {
             let make = || match patches {

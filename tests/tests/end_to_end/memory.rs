@@ -62,3 +62,47 @@ async fn many_at_once_meet_an_entity_that_is_leaving() {
     let mut ada = server.connect("ada", &["editor"]).await;
     assert_eq!(ada.replica("page/home").await.seq, Seq(81));
 }
+
+#[tokio::test]
+async fn values_leave_and_come_back_to_all_who_ask() {
+    let server = forgetful().await;
+    let http = server.http_as("harry", &["editor"]);
+    for n in 0..20 {
+        let body = json!({ "slug": "s", "title": format!("Page {n}") });
+        let post = http.post(&format!("/api/page?id=p-{n:02}"), body).await;
+        assert_eq!(post.status, 201, "{post:?}");
+    }
+    for round in 0..10 {
+        // Each comes when values are just leaving.
+        let (mut after, mut ids) = (String::new(), Vec::new());
+        loop {
+            let page = http.get(&format!("/api/page?limit=7{after}")).await.body;
+            let items = page["items"].as_array().unwrap();
+            ids.extend(items.iter().map(|item| item["id"].clone()));
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(ids.len(), 22, "{round}: {ids:?}");
+        let mut reader = server.connect_anonymously().await;
+        for n in 0..20 {
+            let (value, _) = reader.value(&format!("page/p-{n:02}")).await;
+            assert_eq!(value["title"], format!("Page {n}"));
+        }
+        // What is followed stays followed, though its entity leaves.
+        let title = format!("Round {round}");
+        let put = http.put("/api/page/p-03", json!({ "title": title })).await;
+        assert_eq!(put.status, 200, "{put:?}");
+        match reader.next().await {
+            indelible_engine::protocol::ServerFrame::Patch { patch, .. } => {
+                assert!(patch.contains(&title), "{patch}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let put = http
+            .put("/api/page/p-03", json!({ "title": "Page 3" }))
+            .await;
+        assert_eq!(put.status, 200, "{put:?}");
+    }
+}

@@ -50,6 +50,14 @@ pub(super) fn may_write(hub: &Hub, principal: &Principal) -> bool {
     policies.any(|policy| permissions.iter().any(|one| policy.may(principal, *one)))
 }
 
+/// What an entity is found to be.
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    Present,
+    /// And what is said of that.
+    Absent(&'static str),
+}
+
 /// The state of a connection after its handshake.
 #[derive(Debug)]
 pub(super) struct Following {
@@ -265,8 +273,10 @@ impl Following {
                 rules: Some(policy.rules().number()),
             }));
         }
-        let Some(absent) = self.load(&entity).await else {
-            return;
+        let absent = match self.load(&entity).await {
+            Some(Known::Absent(absent)) => absent,
+            Some(Known::Present) => NOT_FOUND,
+            None => return,
         };
         let follow = Message::Follow {
             subscriber: self.subscriber(Subscription::Entity(entity.clone())),
@@ -286,32 +296,43 @@ impl Following {
         if !self.has_room(&entity) {
             return;
         }
-        let Some(absent) = self.load(&entity).await else {
+        let Some(values) = self.hub.values(entity.kind()) else {
             return;
         };
-        let subscriber = self.subscriber(Subscription::Entity(entity.clone()));
-        if let Some(values) = self.hub.values(entity.kind()) {
+        let mut subscriber = self.subscriber(Subscription::Entity(entity.clone()));
+        loop {
+            let absent = match self.load(&entity).await {
+                Some(Known::Present) => None,
+                Some(Known::Absent(absent)) => Some(absent),
+                None => return,
+            };
             values.encode(Some(&entity));
-            values.follow(subscriber, &entity, (version.as_deref(), absent));
-            self.open.insert(entity, Mode::Value);
+            // A value that nobody follows yet may leave in between.
+            match values.follow(subscriber, &entity, (version.as_deref(), absent)) {
+                Ok(()) => break,
+                Err(back) => subscriber = back,
+            }
         }
+        self.open.insert(entity, Mode::Value);
     }
 
     /// Makes sure that it is known what an entity is, and gives what is to be said if it is not
     /// there: that it is deleted is for those to know who may undelete it, or may read the past.
     /// Answers if that fails.
-    async fn load(&self, entity: &EntityId) -> Option<&'static str> {
+    async fn load(&self, entity: &EntityId) -> Option<Known> {
         let policy = self.hub.policy_of(entity)?;
         let may_know =
             policy.may(&self.principal, Permission::Delete) || policy.replica_mode(&self.principal);
         let present = self.hub.present(entity).await;
-        let is_deleted = present.and_then(|present| match present {
-            None if may_know => self.hub.is_deleted(entity),
-            _ => Ok(false),
+        let known = present.and_then(|present| {
+            Ok(match present {
+                Some(_) => Known::Present,
+                None if may_know && self.hub.is_deleted(entity)? => Known::Absent(DELETED),
+                None => Known::Absent(NOT_FOUND),
+            })
         });
-        match is_deleted {
-            Ok(true) => Some(DELETED),
-            Ok(false) => Some(NOT_FOUND),
+        match known {
+            Ok(known) => Some(known),
             Err(error) => {
                 self.error(error.code(), &error.to_string(), Some(entity), None);
                 None
@@ -345,15 +366,23 @@ impl Following {
         if !self.has_room(&name) {
             return;
         }
-        if let Err(error) = self.hub.complete(&kind).await {
-            self.error(error.code(), &error.to_string(), Some(&name), None);
+        let Some(values) = self.hub.values(&kind) else {
             return;
-        }
-        if let Some(values) = self.hub.values(&kind) {
+        };
+        let mut subscriber = self.subscriber(Subscription::Kind(kind.clone()));
+        loop {
+            if let Err(error) = self.hub.complete(&kind).await {
+                self.error(error.code(), &error.to_string(), Some(&name), None);
+                return;
+            }
             values.encode(None);
-            values.watch(self.subscriber(Subscription::Kind(kind.clone())));
-            self.watched.insert(kind);
+            // Values that nobody follows yet may leave in between.
+            match values.watch(subscriber) {
+                Ok(()) => break,
+                Err(back) => subscriber = back,
+            }
         }
+        self.watched.insert(kind);
     }
 
     fn unwatch(&mut self, kind: &Kind) {
