@@ -3,12 +3,14 @@
 //! Invariant: each request is answered by one event, and sent again under its id until it is.
 //! Must never know: what becomes of an entity that is followed.
 
-use indelible_engine::id::{EntityId, ProposalId};
+use indelible_engine::id::{EntityId, Kind, ProposalId};
 use indelible_engine::protocol::ClientFrame;
 use indelible_engine::time::Timestamp;
 
 use crate::edit::FRAME_OVERHEAD_BYTES;
 use crate::error::CallError;
+use crate::event::{Event, Fault};
+use crate::followed::Phase;
 use crate::session::{Session, json_error, parse};
 
 /// What is asked of an entity as a whole.
@@ -88,13 +90,29 @@ impl Session {
 
     fn request(&mut self, entity: EntityId, wanted: Wanted, now: Timestamp) -> u32 {
         self.request_numbers += 1;
+        let number = self.request_numbers;
+        if let Some(fault) = self.never(entity.kind()) {
+            self.events.push_back(Event::NotDone {
+                request: number,
+                violations: Vec::new(),
+                fault,
+            });
+            return number;
+        }
         let request = Request {
-            number: self.request_numbers,
+            number,
             entity,
             wanted,
             sent: false,
         };
         self.requests.insert(self.ids.proposal(now), request);
-        self.request_numbers
+        number
+    }
+
+    /// Why there is nothing to wait for without a connection: the last one had no such kind. Before
+    /// the first one nobody knows, and with one the server says.
+    fn never(&self, kind: &Kind) -> Option<Fault> {
+        let is_known = self.kinds.is_empty() || self.kinds.contains_key(kind);
+        (!is_known && self.phase != Phase::Ready).then(|| self.unreadable(kind, String::new()))
     }
 }

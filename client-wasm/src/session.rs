@@ -403,7 +403,7 @@ impl Session {
     }
 
     /// Why nothing of a kind may be followed.
-    fn unreadable(&self, kind: &Kind, what: String) -> Fault {
+    pub(crate) fn unreadable(&self, kind: &Kind, what: String) -> Fault {
         if self.kinds.contains_key(kind) {
             return Fault::new("forbidden", format!("you may not read {what}"));
         }

@@ -9,9 +9,10 @@
  * that is by then.
  */
 
+import { assertObject, assertPointer, kindOf, optionsOf } from './arguments.js'
 import type { Located } from './core.js'
 import type { Entity } from './entity.js'
-import { assertPointer, IndelibleError } from './errors.js'
+import { IndelibleError } from './errors.js'
 import {
   applySplices,
   mapSpan,
@@ -59,10 +60,15 @@ export function bindText<T extends object>(
   element: TextElement,
   entity: Entity<T>,
   pointer: string,
-  options: BindTextOptions = {},
+  given?: BindTextOptions,
 ): Unsubscribe {
   assertElement(element)
+  assertEntity(entity)
   assertPointer(pointer)
+  const options = optionsOf(given, 'bindText', {
+    onError: 'function',
+    refused: ['restore', 'keep'],
+  })
   const binding = new Binding(element as TextBox, entity as unknown as Entity, pointer, options)
   return () => binding.end()
 }
@@ -72,13 +78,15 @@ function assertElement(given: unknown): void {
   const { tagName, value } = (given ?? {}) as Partial<TextElement>
   const isBox = /^(textarea|input)$/i.test(String(tagName))
   if (isBox && typeof value === 'string') return
-  const found =
-    typeof tagName === 'string'
-      ? `<${tagName.toLowerCase()}>`
-      : given === null
-        ? 'null'
-        : typeof given
+  const found = typeof tagName === 'string' ? `<${tagName.toLowerCase()}>` : kindOf(given)
   const message = `what is bound must be a <textarea> or an <input type="text">, not ${found}`
+  throw new IndelibleError('argument', message)
+}
+
+function assertEntity(given: unknown): void {
+  assertObject(given, 'the entity of bindText')
+  if ('splice' in given && 'locate' in given) return
+  const message = 'the entity of bindText must be one that client.entity gave'
   throw new IndelibleError('argument', message)
 }
 

@@ -5,13 +5,13 @@
  * and hands what the core tells to the handle that it is about; it knows no rule of the protocol.
  */
 
+import { assertText, faultOfOptions, objectJson, optionsOf } from './arguments.js'
 import { bindMethods } from './bind-methods.js'
-import { Collection, type CollectionHost } from './collection.js'
+import { Collection, type CollectionEvent, type CollectionHost } from './collection.js'
 import { Connection } from './connection.js'
 import { Core, type CoreEvent } from './core.js'
 import { Entity, type EntityHost } from './entity.js'
-import { assertText, closedError, IndelibleError, PolicyError, refusalOf } from './errors.js'
-import { toJson } from './json.js'
+import { closedError, IndelibleError, PolicyError, refusalOf } from './errors.js'
 import { type Deferred, Listeners, Notices } from './listeners.js'
 import { type CoreName, coreSource, firstCore } from './load.js'
 import { Requests } from './requests.js'
@@ -66,7 +66,7 @@ export class IndelibleClient {
   /** Never fails: what is wrong with the options, `status.error` says at the first connection. */
   constructor(given: ClientOptions) {
     // Programs in JavaScript may give none.
-    const options = given ?? ({} as ClientOptions)
+    const options = typeof given === 'object' && given !== null ? given : ({} as ClientOptions)
     this.#options = options
     this.#name = typeof options.name === 'string' ? options.name : 'indelible-js'
     this.#guard = new UnsavedGuard(options.preventUnsavedChanges ?? true)
@@ -181,11 +181,12 @@ export class IndelibleClient {
   async create<T extends object = JsonObject>(
     kind: string,
     value: Partially<T>,
-    { id }: { readonly id?: string } = {},
+    options?: { readonly id?: string },
   ): Promise<Entity<T>> {
+    const { id } = optionsOf(options, 'create', { id: 'any' })
     this.#assertOpen(...(id === undefined ? [kind] : [kind, id]))
     const name = id === undefined ? kind : `${kind}/${id}`
-    const body = toJson(value)
+    const body = objectJson(value, 'the value of create')
     const entity = this.entity<T>(await this.#request(core => core.create(name, body)))
     // Who may create but not read gets a handle all the same; its `ready` tells.
     await entity.ready().catch(() => undefined)
@@ -223,7 +224,9 @@ export class IndelibleClient {
    *
    * Rejects with code `unsaved` where there is nobody to ask.
    */
-  async signOut({ pending = 'ask', confirm }: SignOutOptions = {}): Promise<boolean> {
+  async signOut(options?: SignOutOptions): Promise<boolean> {
+    const forms = { pending: ['ask', 'discard'], confirm: 'function' } as const
+    const { pending = 'ask', confirm } = optionsOf(options, 'signOut', forms)
     const count = this.#guard.count + this.#status.dropped.length
     if (pending === 'ask' && count > 0 && !this.#closed) {
       const goOn = confirm === undefined ? askByBrowser(count) : await confirm(this.#status)
@@ -298,7 +301,8 @@ export class IndelibleClient {
 
   /** Loads the core if need be and keeps the connection going. */
   async #start(): Promise<Core> {
-    const unusable = refusalOf(() => this.#connection.prepare())
+    const wrong = faultOfOptions(this.#options)
+    const unusable = wrong ?? refusalOf(() => this.#connection.prepare())
     if (unusable !== null) throw this.#fail(unusable)
     this.#loading ??= this.#load()
     const core = await this.#loading
@@ -550,35 +554,11 @@ export class IndelibleClient {
     }
   }
 
-  #takeItem(
-    event: Extract<
-      CoreEvent,
-      { type: 'watched' | 'unwatchable' | 'item' | 'item-patch' | 'item-gone' }
-    >,
-    core: Core,
-  ): void {
+  #takeItem(event: CollectionEvent, core: Core): void {
     const kind = 'kind' in event ? event.kind : (event.entity.split('/', 1)[0] as string)
-    const collection = this.#collections.get(kind)
-    if (collection === undefined) return
-    switch (event.type) {
-      case 'watched':
-        collection.receiveWatched(event.entities)
-        break
-      case 'unwatchable':
-        collection.receiveFault(event)
-        break
-      case 'item':
-        collection.receiveValue(event.entity, event.value)
-        break
-      case 'item-patch':
-        if (!collection.receivePatches(event.entity, event.patch)) {
-          core.unwatch(kind)
-          core.watch(kind)
-        }
-        break
-      case 'item-gone':
-        collection.receiveGone(event.entity)
-        break
+    if (this.#collections.get(kind)?.receive(event) === false) {
+      core.unwatch(kind)
+      core.watch(kind)
     }
   }
 

@@ -5,7 +5,9 @@
  * one otherwise; items that did not change keep their identity.
  */
 
+import { assertText } from './arguments.js'
 import { bindMethods } from './bind-methods.js'
+import type { CoreEvent } from './core.js'
 import { IndelibleError } from './errors.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import type {
@@ -44,6 +46,12 @@ export interface CollectionHost {
   /** The collection is closed. */
   unwatch(kind: string): void
 }
+
+/** @internal What the core tells of a kind. */
+export type CollectionEvent = Extract<
+  CoreEvent,
+  { type: 'watched' | 'unwatchable' | 'item' | 'item-patch' | 'item-gone' }
+>
 
 /** A watched kind. Made by `IndelibleClient.collection`. */
 export class Collection<T extends object = JsonObject> {
@@ -87,6 +95,7 @@ export class Collection<T extends object = JsonObject> {
 
   /** The value of one entity. */
   get(id: string): T | undefined {
+    assertText(id, 'an id')
     return this.#items.get(id)?.value
   }
 
@@ -115,6 +124,26 @@ export class Collection<T extends object = JsonObject> {
     this.#host.unwatch(this.kind)
     this.#fail({ code: 'closed', message: `the collection ${this.kind} has been closed` })
     this.#host.notices.tell()
+  }
+
+  /** @internal What the core has to tell of the kind; `false`: it has to tell all of it again. */
+  receive(event: CollectionEvent): boolean {
+    switch (event.type) {
+      case 'watched':
+        this.receiveWatched(event.entities)
+        break
+      case 'unwatchable':
+        this.receiveFault(event)
+        break
+      case 'item':
+        this.receiveValue(event.entity, event.value)
+        break
+      case 'item-patch':
+        return this.receivePatches(event.entity, event.patch)
+      case 'item-gone':
+        this.receiveGone(event.entity)
+    }
+    return true
   }
 
   /** @internal There is a connection now, or none any more. */

@@ -66,6 +66,12 @@ const CUT: Fault = {
     'the connection opens, but is closed before the server says anything: something on the way may cut it',
 }
 
+const BLOCKED: Fault = {
+  code: 'blocked-by-page',
+  message:
+    'a rule of this page (Content-Security-Policy, connect-src) does not let it connect to the server',
+}
+
 const GARBLED: Fault = {
   code: 'not-understood',
   message: 'this client could not read what the server sent: it may be of another version',
@@ -117,6 +123,8 @@ export class Connection {
   /** Attempts in a row that brought no open socket. */
   #unopened = 0
   #diagnosing = false
+  /** Whether the page's own rules forbade the last attempt. */
+  #blocked = false
   /** Whether the page was left, perhaps to come back. */
   #left = false
   #retryAt: number | null = null
@@ -189,6 +197,7 @@ export class Connection {
       onDoubt: () => this.#pulse.probe(),
       onLeave: () => this.#leave(),
       onReturn: () => this.#return(),
+      onForbidden: address => this.#forbidden(address),
     })
     void this.#connect()
   }
@@ -273,6 +282,15 @@ export class Connection {
     this.#return()
     this.#hurry()
     this.#pulse.probe()
+  }
+
+  /** The page's rules forbade an address; that it was ours, its origin says: paths are left out. */
+  #forbidden(address: string): void {
+    const { origin, protocol } = new URL(this.#url)
+    const isOurs = address.startsWith(origin) || `${address}:` === protocol
+    if (!isOurs) return
+    this.#blocked = true
+    if (this.#running && this.#socket === null) this.#sink.onFault(BLOCKED)
   }
 
   #leave(): void {
@@ -382,6 +400,7 @@ export class Connection {
       if (attempt !== this.#attempt) return
       opened = true
       this.#unopened = 0
+      this.#blocked = false
       this.#sink.onOpen(token)
     })
     socket.addEventListener('message', event => {
@@ -480,6 +499,12 @@ export class Connection {
   /** Finds out why no socket opens, where that has been so for a while. */
   async #explain(): Promise<void> {
     this.#unopened += 1
+    if (this.#blocked) {
+      // After the news that the connection is lost.
+      await null
+      if (this.#running) this.#sink.onFault(BLOCKED)
+      return
+    }
     if (this.#unopened < FAILURES_UNEXPLAINED || this.#diagnosing) return
     this.#diagnosing = true
     const found = await diagnose(this.#url).catch(() => null)

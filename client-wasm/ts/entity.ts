@@ -5,12 +5,13 @@
  * the same object comes back until something changed.
  */
 
+import { assertFunction, assertObject, assertPointer, objectJson, optionsOf } from './arguments.js'
 import { bindMethods } from './bind-methods.js'
 import { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
 import { type Conflict, type ConflictListener, Conflicts } from './conflicts.js'
 import type { Core, CoreEvent, Located } from './core.js'
 import { produce } from './draft.js'
-import { assertFunction, assertPointer, IndelibleError, PolicyError } from './errors.js'
+import { IndelibleError, PolicyError } from './errors.js'
 import { JsonError, toJson } from './json.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import { locate } from './locate.js'
@@ -153,7 +154,11 @@ export class Entity<T extends object = JsonObject> {
    * @throws PolicyError when the policy forbids part of it. Then nothing is applied or sent.
    */
   merge(value: Partially<T>, options?: MergeOptions<T>): MergeResult {
-    return this.#edit(toJson(value), false, options)
+    return this.#edit(
+      objectJson(value, 'the value of merge'),
+      false,
+      mergeOptions(options, 'merge'),
+    )
   }
 
   /**
@@ -164,10 +169,12 @@ export class Entity<T extends object = JsonObject> {
    */
   change(recipe: (draft: Draft<T>) => void, options?: MergeOptions<T>): MergeResult {
     assertFunction(recipe, 'a recipe')
-    const from = options?.base ?? this.value
+    const how = mergeOptions(options, 'change')
+    if (how.base !== undefined) assertObject(how.base, 'the option base of change')
+    const from = how.base ?? this.value
     if (from === undefined) throw this.#notReady()
     const body = produce(from, recipe as (draft: object) => void)
-    return body === null ? { changed: [], preserved: [] } : this.#edit(body, true, options)
+    return body === null ? { changed: [], preserved: [] } : this.#edit(body, true, how)
   }
 
   /**
@@ -179,10 +186,12 @@ export class Entity<T extends object = JsonObject> {
    * @throws PolicyError like `merge`; IndelibleError `document` when the place is not there;
    * JsonError for what is no string, or half of a surrogate pair.
    */
-  splice(pointer: string, splice: Splice, options: { readonly base?: T } = {}): MergeResult {
+  splice(pointer: string, splice: Splice, options?: { readonly base?: T }): MergeResult {
+    assertPointer(pointer)
+    assertObject(splice, 'a splice')
+    const { base: from } = optionsOf(options, 'splice', { base: 'any' })
     return this.#write(core => {
-      const base = options.base === undefined ? undefined : this.#revision(options.base)
-      assertPointer(pointer)
+      const base = from === undefined ? undefined : this.#revision(from)
       assertSplice(splice, pointer)
       return core.splice({ entity: this.name, pointer, splice, base })
     })
@@ -207,7 +216,7 @@ export class Entity<T extends object = JsonObject> {
    * made again.
    */
   bringBack(dropped: Dropped): MergeResult {
-    const body = toJson(dropped)
+    const body = objectJson(dropped, 'what is brought back')
     return this.#write(core => core.bringBack(this.name, body))
   }
 
@@ -242,7 +251,7 @@ export class Entity<T extends object = JsonObject> {
     this.#host.notices.tell()
   }
 
-  #edit(body: string, whole: boolean, options: MergeOptions<T> = {}): MergeResult {
+  #edit(body: string, whole: boolean, options: MergeOptions<T>): MergeResult {
     return this.#write(core => {
       const keepProtected = options.protected === 'keep'
       const base = options.base === undefined ? undefined : this.#revision(options.base)
@@ -430,6 +439,10 @@ export class Entity<T extends object = JsonObject> {
       else waiter.reject(error)
     }
   }
+}
+
+function mergeOptions<T>(given: MergeOptions<T> | undefined, method: string): MergeOptions<T> {
+  return optionsOf(given, method, { protected: ['refuse', 'keep'], base: 'any' })
 }
 
 /** Whether a splice says something that can be done, before the core takes it on trust. */

@@ -40,28 +40,6 @@ export function closedError(): IndelibleError {
   return new IndelibleError('closed', 'the client has been closed')
 }
 
-/** The core takes strings on trust: anything else would be the end of it, and of all edits in it. */
-export function assertText(given: unknown, what: string): asserts given is string {
-  if (typeof given === 'string') return
-  const found = given === null ? 'null' : typeof given
-  throw new IndelibleError('name', `${what} must be a string, not ${found}`)
-}
-
-/** Whether something is a JSON Pointer (RFC 6901). */
-export function assertPointer(given: unknown): asserts given is string {
-  assertText(given, 'a pointer')
-  if (/^(\/([^~]|~[01])*)?$/su.test(given)) return
-  const form = "a JSON pointer is empty or begins with '/', and has '~' only in '~0' and '~1'"
-  throw new IndelibleError('name', `${JSON.stringify(given)} is no pointer: ${form}`)
-}
-
-/** Whether something can be called later; it would fail where nobody can tell whose it is. */
-export function assertFunction(given: unknown, what: string): void {
-  if (typeof given === 'function') return
-  const found = given === null ? 'null' : typeof given
-  throw new IndelibleError('argument', `${what} must be a function, not ${found}`)
-}
-
 /** Why the core does not take something by its name. */
 export function refusalOf(ask: () => void): IndelibleError | null {
   try {

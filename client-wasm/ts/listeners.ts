@@ -3,7 +3,7 @@
  * listener that edits sees its edit at once, and no listener hears of things the wrong way round.
  */
 
-import { assertFunction } from './errors.js'
+import { assertFunction } from './arguments.js'
 import type { Unsubscribe } from './types.js'
 
 /** What is still to be told, for one client. */

@@ -5,6 +5,7 @@
  * faces are the same.
  */
 
+import { isGiven } from './arguments.js'
 import type { ClientOptions, WasmSource, WasmSources } from './types.js'
 
 /** Which of the two. */
@@ -77,10 +78,6 @@ export function coreSource(name: CoreName, { wasm }: ClientOptions): WasmSource 
 }
 
 // Programs are written in JavaScript too: there may be `null`, or one of both.
-
-function isGiven<T>(wasm: T): wasm is NonNullable<T> {
-  return wasm !== undefined && wasm !== null
-}
 
 function isBoth(wasm: WasmSource | WasmSources): wasm is WasmSources {
   // Bytes have a method of the name `values`.

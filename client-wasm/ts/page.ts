@@ -14,10 +14,14 @@ export interface PageListener {
   onLeave(): void
   /** The page is shown again after it was left. */
   onReturn(): void
+  /** The page's own rules (`connect-src`) forbade this address, of which the scheme may be all. */
+  onForbidden(address: string): void
 }
 
 interface PageEvent {
   readonly persisted?: boolean
+  readonly effectiveDirective?: string
+  readonly blockedURI?: string
 }
 
 interface Target {
@@ -44,6 +48,9 @@ export function watchPage(listener: PageListener): () => void {
     },
     // The browser had stopped the page, to save power or memory.
     resume: wake,
+    securitypolicyviolation: ({ effectiveDirective, blockedURI = '' }) => {
+      if (effectiveDirective === 'connect-src') listener.onForbidden(blockedURI)
+    },
   }
   each('addEventListener', tab, onTab)
   each('addEventListener', tab.document, onDocument)
