@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import { after, afterEach, before, test } from 'node:test'
+import { WebSocketServer } from 'ws'
 import { Line } from '../../client-wasm/ts/testing/line.js'
 import { fits, launch, openAdmin, openSite, picture, signIn, valueOn } from './harness/browser.js'
 import { Server } from './harness/server.js'
@@ -216,8 +217,9 @@ test('why there is no connection, as far as a page can know', async () => {
   foreign.close()
 })
 
-test('a proxy that passes no upgrades is named as what it is', async () => {
-  const proxy = createServer((near, response) => {
+/** Passes requests on, but no upgrades. */
+function proxyOfAnswers() {
+  return createServer((near, response) => {
     const { method, url: path, headers } = near
     const far = request({ port: server.port, host: '127.0.0.1', method, path, headers }, answer => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
@@ -226,6 +228,94 @@ test('a proxy that passes no upgrades is named as what it is', async () => {
     far.on('error', () => response.destroy())
     near.pipe(far)
   })
+}
+
+test('a page whose own rules forbid the connection says so', async () => {
+  for (const path of ['site', 'admin']) {
+    const context = await browser.newContext({ locale: 'en-GB' })
+    const page = await context.newPage()
+    // The modules and the token may be fetched, the socket may not be opened.
+    const rules = `connect-src ${server.url}/assets/ ${server.url}/dev/`
+    await page.route(`${server.url}/demo/${path}`, async route => {
+      const response = await route.fetch()
+      const headers = { ...response.headers(), 'content-security-policy': rules }
+      await route.fulfill({ response, headers })
+    })
+    await page.goto(`${server.url}/demo/${path}`)
+    if (path === 'admin') {
+      await page.locator('#name').fill('Ada')
+      await page.locator('#role').selectOption('editor')
+      await page.getByRole('button', { name: 'Sign in' }).click()
+    }
+    const trouble = page.locator('[data-trouble="blocked-by-page"]')
+    await trouble.waitFor()
+    assert.match(await trouble.innerText(), /Content-Security-Policy.*do not let it connect/)
+    await trouble.getByRole('button', { name: 'Try now' }).waitFor()
+  }
+  // Nothing at all may be asked: not even the modules come.
+  const context = await browser.newContext({ locale: 'en-GB' })
+  const page = await context.newPage()
+  await page.route(`${server.url}/demo/site`, async route => {
+    const response = await route.fetch()
+    const headers = { ...response.headers(), 'content-security-policy': "connect-src 'none'" }
+    await route.fulfill({ response, headers })
+  })
+  await page.goto(`${server.url}/demo/site`)
+  await page.locator('[data-trouble="wasm"]').waitFor()
+})
+
+test('the site says why it is not live, and tries again when it is told to', async () => {
+  const line = await newLine()
+  const page = await openSite(browser, { url: line.url })
+  line.dead = true
+  await page.evaluate(() => {
+    Math.random = () => 0.999
+    window.dispatchEvent(new Event('offline'))
+  })
+  const trouble = page.locator('.trouble')
+  await trouble.getByText('Trying to connect…').waitFor()
+  for (const width of [380, 1_200]) {
+    await page.setViewportSize({ width, height: 800 })
+    for (const [title, button] of [
+      ['Français', 'Réessayer maintenant'],
+      ['English', 'Try now'],
+    ]) {
+      await page.getByTitle(String(title)).click()
+      await trouble.getByRole('button', { name: String(button) }).waitFor()
+      assert.ok(await fits(page, '.trouble'), `${title}, ${width}`)
+      await picture(page, `site-trouble-${title}-${width}`)
+    }
+  }
+  const before = line.connections
+  await trouble.getByRole('button', { name: 'Try now' }).click()
+  await until('another attempt is made at once', () => line.connections > before)
+  line.dead = false
+  await until('it is back', async () => {
+    const button = trouble.getByRole('button', { name: 'Try now' })
+    if (await button.isVisible()) await button.click({ timeout: 1_000 }).catch(() => undefined)
+    return (await page.locator('[data-live="live"]').count()) > 0
+  })
+  await until('nothing is wrong any more', async () => (await trouble.count()) === 0)
+})
+
+test('a connection that opens and is cut is not said to have been there', async () => {
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'indelible.v1' })
+  const cutting = proxyOfAnswers()
+  cutting.on('upgrade', (asked, socket, head) => {
+    sockets.handleUpgrade(asked, socket, head, opened => opened.terminate())
+  })
+  const page = await signIn(browser, { url: `http://${await listen(cutting)}` }, { name: 'Ada' })
+  const trouble = page.locator('[data-trouble="silent"]')
+  await trouble.waitFor()
+  assert.match(await trouble.innerText(), /Nothing comes from the server.*it is lost, or something/)
+  await page.getByTitle('Français').click()
+  assert.match(await trouble.innerText(), /elle est perdue, ou quelque chose la coupe/)
+  cutting.closeAllConnections()
+  cutting.close()
+})
+
+test('a proxy that passes no upgrades is named as what it is', async () => {
+  const proxy = proxyOfAnswers()
   proxy.on('upgrade', (_, socket) => {
     socket.end('HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n')
   })

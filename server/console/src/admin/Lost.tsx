@@ -7,6 +7,7 @@ import type { Schema } from '../form/schema.ts'
 import { reasonOf, whyLost } from '../form/violations.ts'
 import { useGuard } from '../live/guard.ts'
 import { type Translate, useLanguage } from '../text/language.tsx'
+import { numberText } from '../text/numbers.ts'
 import { dismiss, NOTHING, readable, tell } from './lost.ts'
 
 interface Props {
@@ -53,7 +54,7 @@ function One({ entity, root, dropped, mayWrite }: OneProps) {
   const [copied, setCopied] = useState(false)
   const [back, setBack] = useState(false)
   const [refusal, setRefusal] = useState<string | null>(null)
-  const value = textOf(dropped)
+  const value = textOf(dropped, t)
   const bringBack = () => {
     try {
       entity.bringBack(dropped)
@@ -96,9 +97,10 @@ function One({ entity, root, dropped, mayWrite }: OneProps) {
 }
 
 /** What was written, to be read and typed again; null where that was no value. */
-function textOf({ pointer, attempted, text }: Dropped): string | null {
+function textOf({ pointer, attempted, text }: Dropped, t: Translate): string | null {
   if (text !== undefined) return text
   if (attempted === undefined || /\/\$(position|deleted)$/.test(pointer)) return null
+  if (typeof attempted === 'number') return numberText(attempted, t)
   return typeof attempted === 'string' ? attempted : JSON.stringify(attempted, null, 2)
 }
 

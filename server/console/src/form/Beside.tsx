@@ -3,6 +3,7 @@
 import type { Conflict } from 'indelible'
 import { useState } from 'react'
 import { useLanguage } from '../text/language.tsx'
+import { valueText } from '../text/numbers.ts'
 import { choiceLabel } from './labels.ts'
 import type { Json } from './path.ts'
 import type { Schema } from './schema.ts'
@@ -34,7 +35,7 @@ function One({ conflict, schema }: OneProps) {
   const shown = (value: Json | undefined): string => {
     if (value === undefined || value === null || value === '') return t('conflict.empty')
     if (typeof value === 'boolean') return t(value ? 'conflict.yes' : 'conflict.no')
-    if (typeof value !== 'string') return JSON.stringify(value)
+    if (typeof value !== 'string') return valueText(value, t)
     return schema?.enum ? choiceLabel(value, language) : value
   }
   const keep = (which: 'mine' | 'theirs') => {

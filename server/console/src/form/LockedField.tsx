@@ -40,7 +40,8 @@ function show(value: Json | undefined, schema: Schema, language: Language): stri
       .join(', ')
   }
   if (typeof value === 'boolean') return value ? '✓' : '–'
-  if (typeof value !== 'string') return value.toLocaleString(localeOf(language))
+  if (typeof value !== 'string')
+    return value.toLocaleString(localeOf(language), { maximumFractionDigits: 20 })
   const stamp = schema['x-indelible']?.stamp
   if (schema.format === 'date-time' || stamp?.endsWith('-at')) {
     return new Date(value).toLocaleString(localeOf(language), {

@@ -7,7 +7,8 @@
 
 import { useId, useState } from 'react'
 import { useGuard } from '../live/guard.ts'
-import { useLanguage } from '../text/language.tsx'
+import { type Translate, useLanguage } from '../text/language.tsx'
+import { numberOf, numberText } from '../text/numbers.ts'
 import { Beside } from './Beside.tsx'
 import { Icon } from './icons.tsx'
 import { choiceLabel } from './labels.ts'
@@ -40,10 +41,8 @@ function parse(text: string, control: Control, required: boolean): Parsed {
   if (control === 'text') return { value: text }
   if (text === '' && !required) return { value: undefined }
   if (control === 'number') {
-    const number = Number(text.trim().replace(',', '.'))
-    return text.trim() === '' || !Number.isFinite(number)
-      ? { reason: 'rule.number' }
-      : { value: number }
+    const number = numberOf(text)
+    return number === null ? { reason: 'rule.number' } : { value: number }
   }
   if (control === 'json') {
     try {
@@ -55,9 +54,10 @@ function parse(text: string, control: Control, required: boolean): Parsed {
   return { value: text }
 }
 
-function textOf(value: Json | undefined, control: Control): string {
+function textOf(value: Json | undefined, control: Control, t: Translate): string {
   if (value === undefined || value === null) return ''
   if (control === 'json') return JSON.stringify(value, null, 2)
+  if (typeof value === 'number' && control === 'number') return numberText(value, t)
   return typeof value === 'string' ? value : String(value)
 }
 
@@ -70,7 +70,7 @@ export function ScalarField({ schema, control, path, label, required, once = fal
   const [drops, setDrops] = useState(0)
   useGuard(unaccepted !== null)
   const value = read(source.value, path)
-  const text = unaccepted?.text ?? textOf(value, control)
+  const text = unaccepted?.text ?? textOf(value, control, t)
   const reason = unaccepted?.reason ?? source.problems?.get(pointer(path))
   const reasonId = `${id}-reason`
   const helpId = `${id}-help`

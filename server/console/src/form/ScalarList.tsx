@@ -2,6 +2,7 @@
 
 import { type KeyboardEvent, useId, useState } from 'react'
 import { useLanguage } from '../text/language.tsx'
+import { numberOf, numberText } from '../text/numbers.ts'
 import type { FieldProps } from './Fields.tsx'
 import { Icon } from './icons.tsx'
 import { choiceLabel } from './labels.ts'
@@ -20,6 +21,9 @@ export function ScalarList({ schema, path, label }: FieldProps) {
   const list = Array.isArray(found) ? found : []
   const element = resolve(schema.items ?? {}, source.root)
   const numeric = element.type === 'number' || element.type === 'integer'
+  // Where a comma is a part of numbers, it ends none.
+  const isDecimal = numeric && t('decimal.point') === ','
+  const shown = (value: Json) => (typeof value === 'number' ? numberText(value, t) : String(value))
 
   const change = (edit: (list: Json[]) => void): boolean => {
     try {
@@ -34,7 +38,9 @@ export function ScalarList({ schema, path, label }: FieldProps) {
   const add = (typed: string) => {
     const trimmed = typed.trim()
     if (trimmed === '') return
-    if (change(draft => draft.push(numeric ? Number(trimmed) : trimmed))) setText('')
+    const number = numberOf(trimmed)
+    if (numeric && number === null) setReason(t('rule.number'))
+    else if (change(draft => draft.push(numeric ? (number as number) : trimmed))) setText('')
   }
   const remove = (index: number, value: Json) => {
     change(draft => {
@@ -43,7 +49,8 @@ export function ScalarList({ schema, path, label }: FieldProps) {
     })
   }
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Enter' && event.key !== ',') return
+    const ends = event.key === 'Enter' || (event.key === ',' && !isDecimal)
+    if (!ends) return
     event.preventDefault()
     add(text)
   }
@@ -54,10 +61,10 @@ export function ScalarList({ schema, path, label }: FieldProps) {
         {list.map((value, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: equal values may repeat; only their place differs
           <li key={`${index}-${String(value)}`}>
-            {element.enum ? choiceLabel(String(value), language) : String(value)}
+            {element.enum ? choiceLabel(String(value), language) : shown(value)}
             <button
               type="button"
-              aria-label={t('list.remove', { what: String(value) })}
+              aria-label={t('list.remove', { what: shown(value) })}
               onClick={() => remove(index, value)}
             >
               <Icon name="remove" />

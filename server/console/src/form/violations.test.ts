@@ -40,6 +40,8 @@ const cases: readonly [rule: string, bound: JsonValue, said: readonly [en: strin
     ['exclusiveMaximum', 10, ['less than 10', 'moins de 10']],
     ['multipleOf', 0.01, ['a multiple of 0.01', 'un multiple de 0,01']],
     ['enum', ['a', 'b'], ['not one of "a", "b"', 'pas un de "a", "b"']],
+    ['enum', [0.5, 2], ['not one of 0.5, 2', 'pas un de 0,5 ; 2']],
+    ['const', 1.5, ['must be 1.5', 'doit être 1,5']],
     ['const', 'a', ['must be "a"', 'doit être "a"']],
     ['type', ['integer'], ['must be a whole number', 'doit être un nombre entier']],
     ['type', ['string', 'null'], ['must be a text or empty', 'doit être un texte ou vide']],

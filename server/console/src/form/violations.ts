@@ -10,6 +10,7 @@ import {
 } from 'indelible'
 import type { Translate } from '../text/language.tsx'
 import { en, type Text } from '../text/messages.ts'
+import { listText, numberText, valueText } from '../text/numbers.ts'
 import { GoneError } from './path.ts'
 
 function isText(key: string): key is Text {
@@ -43,9 +44,9 @@ function explainName(bound: JsonValue | undefined, t: Translate): string {
 
 /** What a schema states, for people; `null` where nothing is to be said of it. */
 function wordsOf(rule: string, bound: JsonValue | undefined, t: Translate): string | null {
-  if (typeof bound === 'number') return String(bound).replace('.', t('decimal.point'))
-  if (!isList(bound)) return rule === 'const' && bound !== undefined ? JSON.stringify(bound) : null
-  if (rule !== 'type') return bound.map(one => JSON.stringify(one)).join(', ')
+  if (typeof bound === 'number') return numberText(bound, t)
+  if (!isList(bound)) return rule === 'const' && bound !== undefined ? valueText(bound, t) : null
+  if (rule !== 'type') return listText(bound, t)
   const names = bound.map(one => `type.${String(one)}`)
   return names.every(isText) ? names.map(name => t(name as Text)).join(t('type.or')) : null
 }

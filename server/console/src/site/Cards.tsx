@@ -4,6 +4,7 @@ import { choiceLabel } from '../form/labels.ts'
 import { Live, Paragraphs } from '../live/Live.tsx'
 import { initials } from '../text/initials.ts'
 import { type Language, localeOf, type Translate, useLanguage } from '../text/language.tsx'
+import { numberText } from '../text/numbers.ts'
 import type { Member, Price, Service, Solution } from './content.ts'
 
 function priceText(price: Price | undefined, language: Language, t: Translate): string {
@@ -47,7 +48,7 @@ export function ServiceCard({ service, prices }: { service: Service; prices: boo
         {rating !== undefined && (
           <span className="rating">
             <span aria-hidden="true">★ </span>
-            <Live text={t('site.rating', { rating: rating.toLocaleString(localeOf(language)) })} />
+            <Live text={t('site.rating', { rating: numberText(rating, t) })} />
           </span>
         )}
       </p>

@@ -2,6 +2,7 @@
 
 import type { IndelibleClient } from 'indelible'
 import { type ReactNode, useMemo } from 'react'
+import { Trouble } from '../live/Connection.tsx'
 import { useClientStatus, useItems, useStatus, useValue } from '../live/hooks.ts'
 import { Live, News, Paragraphs } from '../live/Live.tsx'
 import { LanguageToggle, useLanguage } from '../text/language.tsx'
@@ -11,6 +12,15 @@ import type { Member, Service, Settings, Solution } from './content.ts'
 import { useTheme } from './theme.ts'
 
 export function Site({ client }: { client: IndelibleClient }) {
+  return (
+    <>
+      <Page client={client} />
+      <Trouble client={client} />
+    </>
+  )
+}
+
+function Page({ client }: { client: IndelibleClient }) {
   const { t } = useLanguage()
   const entity = useMemo(() => client.entity<Settings>('settings'), [client])
   const services = useItems(useMemo(() => client.collection<Service>('services'), [client]))

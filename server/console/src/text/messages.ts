@@ -64,10 +64,13 @@ export const en = {
   'trouble.next': 'Next try in {n} s.',
   'trouble.trying': 'Trying to connect…',
   'trouble.none': 'There is no connection to the server.',
-  'trouble.silent': 'The server gives no sign of life: the connection to it is lost.',
+  'trouble.silent':
+    'Nothing comes from the server through the connection: it is lost, or something on the way cuts it.',
   'trouble.no-network': 'This device has no network connection.',
   'trouble.unreachable':
     'The server cannot be reached: it may not be running, or something on the way may block it.',
+  'trouble.blocked-by-page':
+    'The rules of this page (Content-Security-Policy) do not let it connect to the server.',
   'trouble.not-indelible': 'Something answers at this address, but not this server.',
   'trouble.wrong-path': 'The server is there, but not at the path that this page uses.',
   'trouble.origin-refused':
@@ -201,6 +204,8 @@ export const en = {
   'rule.enum': 'this is none of the choices',
   'rule.type': 'this is not the right type of value',
   'decimal.point': '.',
+  'list.values': ', ',
+  'list.numbers': ', ',
   'rule.type.bound': 'this must be {bound}',
   'rule.const': 'this is not the one value that may stand here',
   'rule.const.bound': 'this must be {bound}',
@@ -343,10 +348,13 @@ export const fr: Readonly<Record<Text, string>> = {
   'trouble.next': 'Prochain essai dans {n} s.',
   'trouble.trying': 'Essai de connexion…',
   'trouble.none': 'Il n’y a pas de connexion au serveur.',
-  'trouble.silent': 'Le serveur ne donne plus signe de vie : la connexion est perdue.',
+  'trouble.silent':
+    'Rien ne vient du serveur par la connexion : elle est perdue, ou quelque chose la coupe en chemin.',
   'trouble.no-network': 'Cet appareil n’a pas de connexion au réseau.',
   'trouble.unreachable':
     'Le serveur est injoignable : il ne tourne peut-être pas, ou quelque chose bloque le chemin.',
+  'trouble.blocked-by-page':
+    'Les règles de cette page (Content-Security-Policy) ne la laissent pas se connecter au serveur.',
   'trouble.not-indelible': 'Quelque chose répond à cette adresse, mais pas ce serveur.',
   'trouble.wrong-path': 'Le serveur est là, mais pas au chemin que cette page utilise.',
   'trouble.origin-refused':
@@ -481,6 +489,8 @@ export const fr: Readonly<Record<Text, string>> = {
   'rule.enum': 'cela n’est pas un des choix',
   'rule.type': 'ce n’est pas le bon type de valeur',
   'decimal.point': ',',
+  'list.values': ', ',
+  'list.numbers': ' ; ',
   'rule.type.bound': 'cela doit être {bound}',
   'rule.const': 'ce n’est pas la seule valeur possible ici',
   'rule.const.bound': 'cela doit être {bound}',

@@ -2,9 +2,9 @@
 
 import type { Fault, IndelibleClient } from 'indelible'
 import { useEffect, useLayoutEffect, useState } from 'react'
-import { useClientStatus } from '../live/hooks.ts'
 import { useLanguage } from '../text/language.tsx'
 import { en, type Text } from '../text/messages.ts'
+import { useClientStatus } from './hooks.ts'
 
 export function ConnectionSign({ client }: { client: IndelibleClient }) {
   const { t } = useLanguage()
