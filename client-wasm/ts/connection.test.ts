@@ -515,7 +515,7 @@ test('nobody is asked why, unless nothing was reached a few times', async () => 
 })
 
 test('what a close code means is said in words', async () => {
-  for (const code of [1001, 1002, 1009, 4400, 4409]) {
+  for (const code of [1001, 1002, 1009, 1013, 4400, 4409]) {
     const log = connect(null)
     const socket = await nextSocket()
     socket.fire('close', { code, reason: 'frame 4409' })

@@ -565,6 +565,8 @@ function closing(code: number): Fault | null {
     case 1009:
     case 4400:
       return fault('not-understood', 'the server could not read what this client sent')
+    case 1013:
+      return fault('crowded', 'too many are connected without a token; it tries again')
     case CLOSE_RIGHTS_CHANGED:
       return fault('rights-changed', 'what you may read and edit has changed')
     default:
