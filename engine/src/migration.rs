@@ -1,7 +1,8 @@
 //! Taking an entity over to a new version of its kind's schema.
 //!
 //! Owns what becomes of what is stored: added places are made with their defaults, renamed ones get
-//! the values of the old, removed ones stay in the document and leave the value.
+//! the values of the old, removed ones stay in the document and leave the value. Those that fewer
+//! may write begin anew where the schema says so.
 //! Invariant: a function of the entity, the policy and the time alone, so that whoever has the log
 //! can make the entry again and compare. What nothing says anything about stays as it is, in deleted
 //! items too.
@@ -10,6 +11,7 @@
 mod carry;
 mod convert;
 mod hindsight;
+mod narrowed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use crate::principal::Principal;
 use crate::time::Timestamp;
 
 pub use hindsight::Hindsight;
+pub use narrowed::{Narrowed, narrowed};
 
 /// What keeps an entity from going over to a new schema.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -107,12 +107,26 @@ impl Past {
         id: &EntityId,
         effects: Effects,
     ) -> Result<Self, PastError> {
+        let policies = known_policies::compile(&store.policies()?);
+        Self::read_under(store, id, effects, policies)
+    }
+
+    /// The same, with all the policies of the store.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_under(
+        store: &dyn Store,
+        id: &EntityId,
+        effects: Effects,
+        policies: PolicyBook,
+    ) -> Result<Self, PastError> {
         let entries = entries(store, id)?;
         let mut past = Self {
             id: id.clone(),
             records: Vec::with_capacity(entries.len()),
             entries,
-            policies: known_policies::compile(&store.policies()?),
+            policies,
         };
         past.records = past.make_records(kept_effects(store, id, &past.entries)?, effects)?;
         Ok(past)
@@ -192,6 +206,11 @@ impl Past {
             entity: self.id.clone(),
             source,
         })
+    }
+
+    /// The last entry of the log.
+    pub(crate) fn end(&self) -> Option<Place> {
+        self.records.last().map(Record::place)
     }
 
     /// Every entry of the log, in order.

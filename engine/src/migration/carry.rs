@@ -99,6 +99,9 @@ impl<'a, 't> Carrier<'a, 't> {
                 continue;
             }
             match was_open.filter(|source| self.old.child(from.node, &name) == Some(*source)) {
+                Some(_) if self.succession.is_dropped(open) => {
+                    self.tx.delete(from.object, name.as_str())?;
+                }
                 Some(source) => self.keep(from, &name, (source, open), &at.child(&name))?,
                 // Otherwise what a removed property left would appear again.
                 None => self.tx.delete(from.object, name.as_str())?,
@@ -115,7 +118,15 @@ impl<'a, 't> Carrier<'a, 't> {
         (source, child): (NodeId, NodeId),
         at: &Pointer,
     ) -> Outcome {
-        let Some((Stored::Object(_), object)) = self.reader.get(from.object, name) else {
+        let stored = self.reader.get(from.object, name);
+        if self.begins_anew(child) {
+            let value = self.reader.property(from.object, name, source);
+            return match value == self.new.node(child).default {
+                true => Ok(()),
+                false => self.reset(from.object, name, child, stored),
+            };
+        }
+        let Some((Stored::Object(_), object)) = stored else {
             return Ok(());
         };
         match (&self.old.node(source).shape, &self.new.node(child).shape) {
@@ -128,6 +139,10 @@ impl<'a, 't> Carrier<'a, 't> {
             }
             (Shape::Keyed { item: source, .. }, Shape::Keyed { item, .. }) => {
                 for row in self.reader.rows(&object) {
+                    if self.succession.is_dropped(*item) {
+                        self.tx.delete(&object, row.id.as_str())?;
+                        continue;
+                    }
                     let from = Source {
                         object: &row.object,
                         node: *source,
@@ -147,11 +162,12 @@ impl<'a, 't> Carrier<'a, 't> {
             .child(from.node, name)
             .filter(|id| self.old.is_additional(*id))
             && self.reader.property(from.object, name, open).is_some()
+            && !self.succession.is_dropped(child)
         {
             return self.declare(open, child, at).map(|_| ());
         }
         if self.reader.get(from.object, name).is_some() {
-            // What a property of this name left that was removed before.
+            // What a property of this name left that was removed before, or an open map held.
             self.tx.delete(from.object, name)?;
         }
         make_field(&mut self.tx, from.object, self.new, (name, child))
@@ -189,6 +205,10 @@ impl<'a, 't> Carrier<'a, 't> {
         at: &Pointer,
     ) -> Outcome {
         let stored = self.reader.get(from.object, was);
+        if self.begins_anew(child) {
+            self.forget(into, name)?;
+            return make_field(&mut self.tx, into, self.new, (name, child));
+        }
         match (
             &self.old.node(source).shape,
             &self.new.node(child).shape,
@@ -208,7 +228,9 @@ impl<'a, 't> Carrier<'a, 't> {
                 Some((Stored::Object(_), object)),
             ) => {
                 let made = self.tx.put_object(into, name, ObjType::Map)?;
-                for row in self.reader.rows(&object) {
+                let rows = self.reader.rows(&object).into_iter();
+                let kept = rows.filter(|_| !self.succession.is_dropped(*item));
+                for row in kept.collect::<Vec<_>>() {
                     self.copy_row(&row, &made, (*source, *item), at)?;
                 }
                 Ok(())
@@ -234,7 +256,10 @@ impl<'a, 't> Carrier<'a, 't> {
             },
             _ => {
                 self.forget(into, name)?;
-                let value = self.reader.property(from.object, was, source);
+                let mut value = self.reader.property(from.object, was, source);
+                if let Some(value) = &mut value {
+                    convert::drop_narrowed(self.succession, self.new, child, value);
+                }
                 let faults = convert::faults(self.new, child, value.as_ref(), at);
                 if faults.is_empty() {
                     return convert::make(
@@ -292,6 +317,9 @@ impl<'a, 't> Carrier<'a, 't> {
         let Origin::Kept(source) = self.succession.origin(open) else {
             return Ok(());
         };
+        if self.succession.is_dropped(open) {
+            return Ok(());
+        }
         for name in self.keys(from.object) {
             let is_open = self.old.child(from.node, &name) == Some(source);
             if is_open && new.child(to, &name) == Some(open) {
@@ -319,6 +347,7 @@ impl<'a, 't> Carrier<'a, 't> {
             .filter(|id| self.old.is_additional(*id));
         if let Some(open) = open
             && self.reader.property(from.object, name, open).is_some()
+            && !self.succession.is_dropped(child)
         {
             return match self.declare(open, child, at)? {
                 true => self.copy((from, name), (into, name), (open, child), at),
@@ -326,6 +355,43 @@ impl<'a, 't> Carrier<'a, 't> {
             };
         }
         make_field(&mut self.tx, into, self.new, (name, child))
+    }
+
+    /// Whether a place loses what it holds. An object or list of items does so by its parts.
+    fn begins_anew(&self, child: NodeId) -> bool {
+        let shape = &self.new.node(child).shape;
+        let by_parts = matches!(shape, Shape::Object { .. } | Shape::Keyed { .. });
+        self.succession.is_dropped(child) && !by_parts
+    }
+
+    /// Gives a place that stays at its key its default, or empties it; a text or list stays the
+    /// object that it is.
+    fn reset(
+        &mut self,
+        into: &ObjId,
+        name: &str,
+        child: NodeId,
+        stored: Option<(Stored<'_>, ObjId)>,
+    ) -> Outcome {
+        let default = self.new.node(child).default.as_ref();
+        match (&self.new.node(child).shape, stored) {
+            (Shape::Text(_), Some((Stored::Object(_), text))) => {
+                let length = self.tx.length(&text).cast_signed();
+                let default = default.and_then(serde_json::Value::as_str);
+                self.tx
+                    .splice_text(&text, 0, length, default.unwrap_or_default())
+            }
+            (Shape::List { .. }, Some((Stored::Object(_), list))) => {
+                let length = self.tx.length(&list).cast_signed();
+                let elements = default.and_then(serde_json::Value::as_array);
+                let scalars = elements.into_iter().flatten().filter_map(stored_scalar);
+                self.tx.splice(&list, 0, length, scalars)
+            }
+            _ => {
+                self.forget(into, name)?;
+                make_field(&mut self.tx, into, self.new, (name, child))
+            }
+        }
     }
 
     /// Clears a key where something may lie that a removed property left.

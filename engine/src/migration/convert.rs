@@ -16,9 +16,42 @@ use crate::document::{POSITION, stored_scalar};
 use crate::genesis::make_field;
 use crate::id::{Hash, ItemId, check_map_key};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Shape, Types};
+use crate::policy::{NodeId, Policy, Shape, Succession, Types};
 use crate::position;
 use crate::value::{canonical, normal};
+
+/// Takes out of a value what the places below a node do not take over.
+pub(super) fn drop_narrowed(
+    succession: &Succession,
+    policy: &Policy,
+    node: NodeId,
+    value: &mut Value,
+) {
+    match (&policy.node(node).shape, value) {
+        (Shape::Object { .. }, Value::Object(entries)) => {
+            entries.retain(|name, value| {
+                let Some(child) = policy.child(node, name) else {
+                    return true;
+                };
+                drop_narrowed(succession, policy, child, value);
+                let whole = matches!(
+                    policy.node(child).shape,
+                    Shape::Object { .. } | Shape::Keyed { .. }
+                ) && !policy.is_dynamic(child);
+                whole || !succession.is_dropped(child)
+            });
+        }
+        (Shape::Keyed { item, .. }, Value::Array(items)) => {
+            if succession.is_dropped(*item) {
+                items.clear();
+            }
+            for value in items {
+                drop_narrowed(succession, policy, *item, value);
+            }
+        }
+        _ => {}
+    }
+}
 
 /// What in a value has no form at a node.
 pub(super) fn faults(

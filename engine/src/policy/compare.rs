@@ -237,6 +237,12 @@ impl Comparer<'_> {
             }
             rule => message.push_str(&format!("; written by {rule}")),
         }
+        if self.succession.is_narrowed(id) {
+            message.push_str(match self.succession.is_dropped(id) {
+                true => "; a value that was under this name is dropped",
+                false => "; a value that was under this name stays, whoever wrote it",
+            });
+        }
         self.tell(self.new.place(id), Alteration::Added, message);
     }
 
@@ -283,6 +289,11 @@ impl Comparer<'_> {
                     format!("write {} (was {})", write.1, write.0),
                 );
             }
+        }
+        let dropped = |id: NodeId| self.succession.is_dropped(id);
+        if dropped(id) && !new.parent.is_some_and(dropped) {
+            let message = "fewer may write it, so the values that are there are dropped";
+            self.tell(at.clone(), Alteration::Altered, message.to_owned());
         }
         let read = (&old.read, &new.read);
         let inherited = outer.is_some_and(|(old, new)| (&old.read, &new.read) == read);

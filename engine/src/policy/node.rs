@@ -61,6 +61,8 @@ pub struct Node {
     pub write: WriteRule,
     /// Who may read there.
     pub read: ReadRule,
+    /// Whether values are dropped by a change of the schema after which fewer may write them.
+    pub drops: bool,
     /// Whether its parent must have it.
     pub required: bool,
     /// What it holds from the beginning.

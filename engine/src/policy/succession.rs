@@ -4,7 +4,7 @@
 //! new; what cannot follow is a misfit with its reason.
 //! Must never know: documents, values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{NodeId, NodeName, Policy, Shape};
 use crate::pointer::Pointer;
@@ -34,6 +34,8 @@ pub(crate) struct Succession {
     /// Places of the old schema that nothing follows; what lies below them is not listed.
     pub(crate) removed: Vec<NodeId>,
     pub(crate) misfits: Vec<Misfit>,
+    narrowed: BTreeSet<NodeId>,
+    dropped: BTreeSet<NodeId>,
 }
 
 impl Succession {
@@ -45,6 +47,8 @@ impl Succession {
                 origins: vec![Origin::New; new.nodes().count()],
                 removed: Vec::new(),
                 misfits: Vec::new(),
+                narrowed: BTreeSet::new(),
+                dropped: BTreeSet::new(),
             },
         };
         if old.kind() != new.kind() || old.is_singleton() != new.is_singleton() {
@@ -52,12 +56,24 @@ impl Succession {
             matcher.misfit(NodeId::ROOT, reason.to_owned());
         }
         matcher.follow(Origin::Kept(NodeId::ROOT), NodeId::ROOT);
+        matcher.narrow();
         matcher.found
     }
 
     /// Where the content of a place of the new schema comes from.
     pub(crate) fn origin(&self, new: NodeId) -> Origin {
         self.origins[new.index()]
+    }
+
+    /// Whether somebody might write a value that a place of the new schema shows and might not
+    /// write it there.
+    pub(crate) fn is_narrowed(&self, new: NodeId) -> bool {
+        self.narrowed.contains(&new)
+    }
+
+    /// Whether a place begins anew, since it is narrowed and the new schema says so.
+    pub(crate) fn is_dropped(&self, new: NodeId) -> bool {
+        self.dropped.contains(&new)
     }
 }
 
@@ -70,6 +86,45 @@ struct Matcher<'a> {
 impl Matcher<'_> {
     fn misfit(&mut self, node: NodeId, reason: String) {
         self.found.misfits.push(Misfit { node, reason });
+    }
+
+    /// Finds the places that fewer may write than that which their values come from.
+    fn narrow(&mut self) {
+        let mut sources: Vec<Option<NodeId>> = Vec::new();
+        for (id, node) in self.new.nodes() {
+            let source = match self.found.origin(id) {
+                Origin::Kept(source) | Origin::Renamed(source) => Some(source),
+                Origin::New => node
+                    .parent
+                    .zip(node.parent.and_then(|parent| sources[parent.index()]))
+                    .and_then(|(parent, source)| self.part(source, parent, &node.name)),
+            };
+            sources.push(source);
+            let is_narrower = |source: NodeId| {
+                let source = self.old.node(source);
+                let derived = source.shape.is_derived() || node.shape.is_derived();
+                !derived && !source.write.is_within(&node.write)
+            };
+            if source.is_some_and(is_narrower) {
+                self.found.narrowed.insert(id);
+                if node.drops {
+                    self.found.dropped.insert(id);
+                }
+            }
+        }
+    }
+
+    /// What a new place in `parent`, whose content comes from `source`, takes its values from.
+    fn part(&self, source: NodeId, parent: NodeId, name: &NodeName) -> Option<NodeId> {
+        let (old, new) = (&self.old.node(source).shape, &self.new.node(parent).shape);
+        match old {
+            // A key of an open map may have become a property.
+            Shape::Object { additional, .. } => {
+                additional.filter(|_| matches!(name, NodeName::Property(_)))
+            }
+            // What was stored in another form was all there.
+            _ => (std::mem::discriminant(old) != std::mem::discriminant(new)).then_some(source),
+        }
     }
 
     /// Notes where a new place comes from, and matches what lies below the two.

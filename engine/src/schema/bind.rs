@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::constrain::{self, Context};
 use super::gather::{Part, Source, gather};
-use super::marks::{Marks, Merge};
+use super::marks::{Marks, Merge, Narrowed};
 use super::scalar;
 use super::vocabulary::{MARKS, type_names, types_concerned};
 use super::{Mistake, Report};
@@ -61,6 +61,8 @@ pub(super) struct Place<'a> {
     pub(super) required: bool,
     pub(super) write: WriteRule,
     pub(super) read: ReadRule,
+    /// What becomes of values when a change of the schema narrows who may write them.
+    pub(super) narrowed: Narrowed,
     pub(super) depth: usize,
     /// Whether it lies in an item, an open map or a list.
     pub(super) in_collection: bool,
@@ -143,6 +145,7 @@ fn bound<'a, 'r>(
         required: true,
         write: WriteRule::Edit,
         read: ReadRule::Kind,
+        narrowed: Narrowed::Keep,
         depth: 0,
         in_collection: false,
         key: None,
@@ -240,6 +243,7 @@ impl<'a> Binder<'a, '_> {
                 place.write
             },
             read: place.read,
+            drops: place.narrowed == Narrowed::Drop,
             required: place.required,
             // As it will be read from documents, so that it can be told there.
             default: default.as_ref().map(normal),
@@ -285,6 +289,9 @@ impl<'a> Binder<'a, '_> {
                 self.report.add(Mistake::Widens, word.at, reason);
             }
             field.place.write = word.value;
+        }
+        if let Some(word) = &field.marks.narrowed {
+            field.place.narrowed = word.value;
         }
         if let Some(word) = &field.marks.read {
             let rule = ReadRule::Roles(word.value.clone());
@@ -362,7 +369,7 @@ impl<'a> Binder<'a, '_> {
     }
 
     fn atomic(&mut self, field: &Field<'a>) -> Option<(Shape, Option<Value>)> {
-        let mut words = vec!["write", "read", "merge"];
+        let mut words = vec!["write", "narrowed", "read", "merge"];
         match field.place.name {
             NodeName::Property(_) => words.push("was"),
             NodeName::Additional => {}
@@ -472,6 +479,7 @@ pub(super) fn inner_place<'a>(field: &Field<'a>) -> Place<'a> {
         required: false,
         write: field.place.write.clone(),
         read: field.place.read.clone(),
+        narrowed: field.place.narrowed,
         depth: field.place.depth + 1,
         in_collection: field.place.in_collection,
         key: None,

@@ -62,7 +62,7 @@ impl<'a> Binder<'a, '_> {
     ) -> Option<(Shape, Option<Value>)> {
         self.permit(
             field,
-            &["write", "read", "was", "merge", "key"],
+            &["write", "narrowed", "read", "was", "merge", "key"],
             "a list of objects",
         );
         if let Some(word) = &field.marks.merge
@@ -97,7 +97,7 @@ impl<'a> Binder<'a, '_> {
     ) -> Option<(Shape, Option<Value>)> {
         self.permit(
             field,
-            &["write", "read", "was", "merge"],
+            &["write", "narrowed", "read", "was", "merge"],
             "a list of scalars",
         );
         if let Some(word) = &field.marks.merge

@@ -25,8 +25,9 @@ pub(super) const ROOT_WORDS: [&str; 9] = [
     "restore",
     "system",
 ];
-pub(super) const FIELD_WORDS: [&str; 10] = [
-    "write", "read", "merge", "key", "stamp", "tally", "delete", "unique", "index", "was",
+pub(super) const FIELD_WORDS: [&str; 11] = [
+    "write", "narrowed", "read", "merge", "key", "stamp", "tally", "delete", "unique", "index",
+    "was",
 ];
 
 pub(super) const ROLE_BYTES_MAX: usize = 64;
@@ -53,6 +54,18 @@ impl Merge {
     ];
 }
 
+/// What becomes of the values of a field when fewer may write it than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Narrowed {
+    Keep,
+    Drop,
+}
+
+impl Narrowed {
+    pub(super) const WORDS: [(&'static str, Self); 2] =
+        [("keep", Self::Keep), ("drop", Self::Drop)];
+}
+
 /// What the root says about the kind.
 pub(super) struct KindMarks {
     pub(super) name: Option<Kind>,
@@ -71,6 +84,7 @@ pub(super) struct Word<T> {
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     pub(super) write: Option<Word<WriteRule>>,
+    pub(super) narrowed: Option<Word<Narrowed>>,
     pub(super) read: Option<Word<Roles>>,
     pub(super) merge: Option<Word<Merge>>,
     pub(super) key: Option<Word<String>>,
@@ -91,6 +105,7 @@ impl Marks {
         }
         let words = [
             ("write", place(self.write.as_ref())),
+            ("narrowed", place(self.narrowed.as_ref())),
             ("read", place(self.read.as_ref())),
             ("merge", place(self.merge.as_ref())),
             ("key", place(self.key.as_ref())),
@@ -118,6 +133,9 @@ impl Marks {
         let at = at.child(MARKS);
         let mut reader = Reader { words, at, report };
         reader.take("write", &mut self.write, write_rule);
+        reader.take("narrowed", &mut self.narrowed, |value| {
+            named(&Narrowed::WORDS, value)
+        });
         reader.take("read", &mut self.read, |value| roles(value).ok());
         reader.take("merge", &mut self.merge, |value| {
             named(&Merge::WORDS, value)
@@ -241,10 +259,10 @@ pub(super) fn check(value: &Value, at: &Pointer, report: &mut Report) {
 }
 
 /// Whether a keyword of a schema is one of our words, which has no effect beside `x-indelible`.
-/// (`system` was free before it became a word, so schemas may use it as an annotation.)
+/// (Some were free before they became words, so schemas may use them as annotations.)
 pub(super) fn is_word(keyword: &str) -> bool {
     let known = ROOT_WORDS.contains(&keyword) || FIELD_WORDS.contains(&keyword);
-    known && keyword != "system"
+    known && !["system", "narrowed"].contains(&keyword)
 }
 
 fn unknown(word: &str, on_root: bool) -> String {
@@ -279,6 +297,7 @@ fn check_field_word(word: &str, value: &Value) -> Result<(), String> {
         "write" => check_write(value),
         "read" | "delete" => roles(value).map(|_| ()),
         "merge" => one_of(&Merge::WORDS, value),
+        "narrowed" => one_of(&Narrowed::WORDS, value),
         "stamp" => one_of(&StampKind::ALL, value),
         "key" | "was" => match value.as_str() {
             Some(name) => check_map_key(name).map_err(|_| {

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::marks::{self, FIELD_WORDS, Merge, ROLE_BYTES_MAX, ROOT_WORDS};
+use super::marks::{self, FIELD_WORDS, Merge, Narrowed, ROLE_BYTES_MAX, ROOT_WORDS};
 use super::vocabulary::{Form, KEYWORDS, MARKS, META_FILE};
 use crate::policy::{Format, StampKind, Types};
 
@@ -41,11 +41,16 @@ const ROOT_TEXTS: [(&str, &str); 9] = [
 ];
 
 /// What each word on a field means.
-const FIELD_TEXTS: [(&str, &str); 10] = [
+const FIELD_TEXTS: [(&str, &str); 11] = [
     (
         "write",
         "\"edit\": whoever may edit the kind. \"create\": only in the change that makes the object. \
          \"system\": only the server and its services. Roles: whoever may edit and has one of them.",
+    ),
+    (
+        "narrowed",
+        "What becomes of the values here and below when a change of the schema lets fewer write \
+         them: keep (default), or drop, so that each place begins with its default or empty.",
     ),
     (
         "read",
@@ -216,6 +221,7 @@ fn field_word(word: &str) -> Value {
         ] }),
         "read" | "delete" => json!({ "$ref": "#/$defs/roles" }),
         "merge" => json!({ "enum": Merge::WORDS.map(|(word, _)| word) }),
+        "narrowed" => json!({ "enum": Narrowed::WORDS.map(|(word, _)| word) }),
         "stamp" => json!({ "enum": StampKind::ALL.map(|(word, _)| word) }),
         "key" | "was" => json!({ "type": "string", "minLength": 1, "pattern": "^[^$]" }),
         _ => json!({ "type": "boolean" }),

@@ -23,8 +23,10 @@ impl<'a> Binder<'a, '_> {
         self.permit(
             field,
             &match field.place.name {
-                NodeName::Property(_) => vec!["write", "read", "was", "merge"],
-                NodeName::Item | NodeName::Additional => vec!["write", "read", "delete"],
+                NodeName::Property(_) => vec!["write", "narrowed", "read", "was", "merge"],
+                NodeName::Item | NodeName::Additional => {
+                    vec!["write", "narrowed", "read", "delete"]
+                }
                 NodeName::Root | NodeName::Element => vec![],
             },
             "an object here",

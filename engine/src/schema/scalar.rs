@@ -108,12 +108,16 @@ impl<'a> Binder<'a, '_> {
         let is_property = matches!(field.place.name, NodeName::Property(_));
         let shape: fn(ScalarRule) -> Shape = match merge {
             Some(Merge::Text) if is_property => {
-                self.permit(field, &["write", "read", "was", "merge"], "a text");
+                self.permit(
+                    field,
+                    &["write", "narrowed", "read", "was", "merge"],
+                    "a text",
+                );
                 self.check_merged(field, types, ("text", "string"));
                 Shape::Text
             }
             Some(Merge::Counter) if is_property => {
-                let words = ["write", "read", "was", "merge", "index"];
+                let words = ["write", "narrowed", "read", "was", "merge", "index"];
                 self.permit(field, &words, "a counter");
                 self.check_merged(field, types, ("counter", "integer"));
                 Shape::Counter
@@ -130,11 +134,17 @@ impl<'a> Binder<'a, '_> {
     fn check_register(&mut self, field: &Field<'a>, types: Types) {
         match &field.place.name {
             NodeName::Property(_) => {
-                let words = ["write", "read", "was", "merge", "unique", "index"];
+                let words = [
+                    "write", "narrowed", "read", "was", "merge", "unique", "index",
+                ];
                 self.permit(field, &words, "a single value");
             }
             NodeName::Additional => {
-                self.permit(field, &["write", "read", "merge"], "a value of an open map");
+                self.permit(
+                    field,
+                    &["write", "narrowed", "read", "merge"],
+                    "a value of an open map",
+                );
             }
             _ => self.permit(field, &[], "the elements of a list; say it on the list"),
         }

@@ -106,6 +106,7 @@ fn root() -> Node {
         },
         write: WriteRule::Edit,
         read: ReadRule::Kind,
+        drops: false,
         required: true,
         default: None,
         unique: false,

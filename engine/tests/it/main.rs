@@ -15,6 +15,7 @@ mod lifecycle;
 mod long;
 mod merge;
 mod migration;
+mod narrowed;
 mod numbers;
 mod old_faults;
 mod rebase;

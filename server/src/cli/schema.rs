@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod doubts;
 mod meta;
+mod narrowed;
 mod replay;
 mod roles;
 

@@ -32,6 +32,7 @@ mod long;
 mod long_values;
 mod memory;
 mod museum;
+mod narrowed;
 mod offline;
 mod old_ledgers;
 mod oracle;

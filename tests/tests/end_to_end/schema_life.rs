@@ -127,6 +127,10 @@ impl Site {
         self.data.path()
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.schema.path()
+    }
+
     fn config(&self) -> Config {
         Config {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -181,7 +185,7 @@ impl Site {
     }
 
     /// What the schema as it is now does to the entities.
-    fn differences(&self) -> Value {
+    pub(crate) fn differences(&self) -> Value {
         let folder = self.schema.path().to_str().unwrap();
         let document = self.schema_command(&["diff", folder, folder, "--json"]);
         serde_json::from_str(&document).unwrap()

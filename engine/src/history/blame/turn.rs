@@ -102,6 +102,9 @@ impl Turn {
             let Some((was, places)) = self.former(places, name) else {
                 continue;
             };
+            if self.succession.is_dropped(places.1) && !matches!(node, Node::Object(_)) {
+                continue;
+            }
             let Some(held) = before.get(was) else {
                 continue;
             };

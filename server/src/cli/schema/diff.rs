@@ -16,6 +16,7 @@ use indelible_engine::policy::{Alteration, Difference, Fault, Policies, Policy, 
 use serde_json::{Value, json};
 
 use super::compiled;
+use super::narrowed::{self, Written};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted};
 use crate::relay::load_entity;
@@ -32,7 +33,8 @@ Examples:
 ///
 /// Fields that are added, removed and renamed, constraints that allow less or more, and for every
 /// role what it may do that it might not before, and the other way round. With --data also which
-/// entities of a stopped server cannot go over, and which become invalid. Exits with 1 if the new
+/// entities of a stopped server cannot go over, which become invalid, and which hold values that
+/// fewer may write, with their authors. Exits with 1 if the new
 /// schemas cannot follow the old ones.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -67,6 +69,14 @@ struct Concerned {
     obstacles: Vec<Obstacle>,
     /// What is wrong with it afterwards that was not before.
     faults: Vec<Fault>,
+    /// What stands in it that fewer may write afterwards.
+    narrowed: Vec<Written>,
+}
+
+impl Concerned {
+    fn is_any(&self) -> bool {
+        !(self.obstacles.is_empty() && self.faults.is_empty() && self.narrowed.is_empty())
+    }
 }
 
 impl Diff {
@@ -146,13 +156,15 @@ fn look(data: &Path, new: &Policies) -> Result<Vec<Concerned>, Box<dyn Error>> {
                 continue;
             }
             if let Some(loaded) = load_entity(&*store, &id, &known)? {
-                of_kind.push(fate(&loaded.entity, policy, &mut claims)?);
+                let mut one = fate(&loaded.entity, policy, &mut claims)?;
+                one.narrowed = narrowed::written(&*store, &loaded.entity, policy, &known)?;
+                of_kind.push(one);
             }
         }
         for one in &mut of_kind {
             one.faults.extend(claims.doubles(&one.entity));
         }
-        of_kind.retain(|one| !one.obstacles.is_empty() || !one.faults.is_empty());
+        of_kind.retain(Concerned::is_any);
         concerned.append(&mut of_kind);
     }
     Ok(concerned)
@@ -198,6 +210,7 @@ fn fate(
         entity: entity.id().clone(),
         obstacles: Vec::new(),
         faults: Vec::new(),
+        narrowed: Vec::new(),
     };
     let before = entity.policy().check_whole(&entity.presented());
     match migrate(entity, policy, clock::now()) {
@@ -239,6 +252,7 @@ fn document(kinds: &[Changed], concerned: Option<&[Concerned]>) -> Value {
                 "invalid": faults
                     .map(|f| told(f.pointer.to_string(), &f.message))
                     .collect::<Vec<_>>(),
+                "narrowed": concerned.narrowed.iter().map(Written::object).collect::<Vec<_>>(),
             })
         };
         document["entities"] = concerned.iter().map(entity).collect();
@@ -277,7 +291,10 @@ fn show(kinds: &[Changed]) -> Result<(), Box<dyn Error>> {
 
 fn show_entities(concerned: &[Concerned]) -> Result<(), Box<dyn Error>> {
     if concerned.is_empty() {
-        print("every entity can go over, and none becomes invalid")?;
+        print(
+            "every entity can go over, none becomes invalid, and none has a value that fewer may \
+             write",
+        )?;
         return Ok(());
     }
     let mut table = Table::new(&["  ENTITY", "WHAT", "PLACE", "WHY"]);
@@ -286,14 +303,14 @@ fn show_entities(concerned: &[Concerned]) -> Result<(), Box<dyn Error>> {
         let stuck = stuck.map(|o| ("cannot go over", &o.pointer, &o.reason));
         let faults = one.faults.iter();
         let faults = faults.map(|f| ("becomes invalid", &f.pointer, &f.message));
-        for (what, pointer, why) in stuck.chain(faults) {
+        let rows = stuck
+            .chain(faults)
+            .map(|(what, at, why)| (what, at, why.clone()));
+        let narrowed = one.narrowed.iter();
+        let narrowed = narrowed.map(|one| (one.what(), &one.value.pointer, one.why()));
+        for (what, pointer, why) in rows.chain(narrowed) {
             let entity = format!("  {}", one.entity);
-            table.sentence(vec![
-                entity,
-                what.to_owned(),
-                pointer.to_string(),
-                why.clone(),
-            ]);
+            table.sentence(vec![entity, what.to_owned(), pointer.to_string(), why]);
         }
     }
     print(&counted(concerned.len() as u64, "entity", "entities"))?;
