@@ -14,6 +14,7 @@ use std::time::Duration;
 use indelible_engine::limits::Limits;
 
 use crate::forwarded::TrustedProxies;
+use crate::host::HostName;
 use crate::origin::Origin;
 
 pub use budgets::BudgetSettings;
@@ -40,6 +41,9 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// How much may be written in a minute.
     pub rates: RateSettings,
+    /// Names of the server, besides those of this machine and the address that it listens on. Without
+    /// any, requests may name any host; in development, only this machine.
+    pub hosts: Vec<HostName>,
     /// What untrusted input may ask for.
     pub limits: Limits,
     /// How connections are held.
@@ -66,6 +70,7 @@ impl Default for Config {
             allow_origins: Vec::new(),
             trusted_proxies: TrustedProxies::default(),
             rates: RateSettings::default(),
+            hosts: Vec::new(),
             limits: Limits::default(),
             connections: ConnectionSettings::default(),
             relay: RelaySettings::default(),

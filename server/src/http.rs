@@ -16,6 +16,7 @@ mod development;
 mod digest;
 mod fields;
 mod form;
+mod host;
 mod pages;
 mod patience;
 pub(crate) mod problem;
@@ -94,6 +95,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .merge(api)
         .merge(others)
+        .layer(middleware::from_fn_with_state(app.clone(), host::check))
         .layer(middleware::from_fn_with_state(
             app.clone(),
             turned_away::note,

@@ -16,7 +16,9 @@ use super::greeting::Greeting;
 use crate::config::{
     Config, ConnectionSettings, Exposure, Mode, QuotaSetting, RateSettings, SchemaPlace,
 };
+use crate::cores;
 use crate::forwarded::Network;
+use crate::host::HostName;
 use crate::origin::Origin;
 use crate::serve::Server;
 use crate::telemetry::{self, LOG_VARIABLE};
@@ -84,6 +86,17 @@ pub(super) struct Serve {
     /// value counts.
     #[arg(long = "limit", value_name = "[ROLE:]NAME=VALUE")]
     quotas: Vec<QuotaSetting>,
+    /// A name of this server, such as site.example; may be given more than once
+    ///
+    /// Requests that name another host are then refused, but for this machine's names and the
+    /// address that the server listens on. Without any, every host is taken; with --dev, only this
+    /// machine.
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<HostName>,
+
+    /// Let the system write core dumps of the server, and debuggers attach; they see the key
+    #[arg(long)]
+    core_dumps: bool,
 
     /// How often clients are asked for a sign of life, in seconds
     ///
@@ -121,6 +134,9 @@ enum Exposed {
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         telemetry::start();
+        if !self.core_dumps {
+            cores::forbid();
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
@@ -174,6 +190,7 @@ impl Serve {
             allow_origins: self.allow_origins,
             trusted_proxies: self.trusted_proxies.into_iter().collect(),
             rates: RateSettings::new(self.quotas)?,
+            hosts: self.hosts,
             connections: ConnectionSettings {
                 idle_timeout: Duration::from_secs(self.keep_alive),
                 ping_interval: Duration::from_secs(self.ping_interval),
@@ -331,6 +348,21 @@ mod tests {
         );
         assert_eq!(interval("--ping-interval 5"), Ok(Duration::from_secs(5)));
         assert!(interval("--ping-interval 0").is_err());
+    }
+
+    #[test]
+    fn names_of_the_server_are_hosts() {
+        let hosts = |line: &str| config(line).map(|config| config.hosts);
+        assert_eq!(hosts(""), Ok(Vec::new()));
+        let names = ["site.example", "[2001:db8::1]"].map(|name| name.parse().unwrap());
+        assert_eq!(
+            hosts("--host Site.example --host [2001:db8::1]"),
+            Ok(names.to_vec())
+        );
+        for bad in ["https://a.b", "a.b:443", "*.a.b", "a/b"] {
+            let error = hosts(&format!("--host {bad}")).unwrap_err();
+            assert!(error.contains("without scheme, port or path"), "{error}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::auth::Auth;
 use crate::config::TOKEN_TTL_DEFAULT;
 use crate::served_roles::{self, RoleError};
 use crate::storage::Store as _;
-use crate::{known_policies, stopped};
+use crate::{cores, known_policies, stopped};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,6 +63,7 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        cores::forbid();
         let are_known = self.check_roles()?;
         let file = self.key.file();
         let is_new = !file.exists();

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::routing::post;
 use axum::{Json, Router};
 use indelible_engine::principal::Principal;
@@ -23,6 +23,7 @@ use super::caller::Caller;
 use super::cors;
 use super::fields;
 use super::form::Form;
+use super::host;
 use super::problem::Problem;
 use super::request;
 use crate::auth::IssueError;
@@ -88,13 +89,14 @@ async fn token(
     // A token that is no good is never taken for none.
     _: Caller,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Issued>, Problem> {
     let foreign = headers
         .get(header::ORIGIN)
         .is_some_and(|o| !cors::is_own(&headers, o));
-    if !peer.ip().to_canonical().is_loopback() || !names_this_machine(&headers) || foreign {
+    if !peer.ip().to_canonical().is_loopback() || !names_this_machine(&uri, &headers) || foreign {
         return Err(Problem::not_found());
     }
     if let Some(name) = FORWARDED.iter().find(|name| headers.contains_key(**name)) {
@@ -142,20 +144,8 @@ fn said_of(error: &IssueError) -> String {
 
 /// Whether the request names this machine as its host: a page that had its own name resolve to
 /// this machine does not.
-fn names_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("");
-    let host = match host.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => host,
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let loopback = address
-        .parse::<std::net::IpAddr>()
-        .is_ok_and(|ip| ip.is_loopback());
-    loopback || host.eq_ignore_ascii_case("localhost")
+fn names_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
+    host::named(uri, headers).is_some_and(|host| host.is_loopback())
 }
 
 /// What ids of people who name themselves begin with.

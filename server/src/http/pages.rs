@@ -1,7 +1,8 @@
 //! The built pages and their assets, served from the binary itself.
 //!
 //! Invariant: only embedded files are served; names from requests never touch the file system.
-//! Scripts run from this server only (content security policy).
+//! Scripts run from this server only, and no text becomes a script or markup (content security
+//! policy).
 //!
 //! Must not know: what the pages do, entities, principals.
 
@@ -30,7 +31,7 @@ struct Dist;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
      style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
      manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
-     frame-ancestors 'none'";
+     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Names under `/assets/` carry a hash of their content.
 const CACHE_FOR_EVER: &str = "public, max-age=31536000, immutable";

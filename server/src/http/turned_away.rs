@@ -21,6 +21,7 @@ use super::App;
 use super::fields;
 use super::problem::Noted;
 use crate::forwarded;
+use crate::host::HostName;
 use crate::origin::Origin;
 
 /// How long a reason is not logged again.
@@ -59,6 +60,22 @@ impl TurnedAway {
             Err(_) => tracing::warn!(
                 origin = named,
                 "a page without an origin of its own may not connect; files and sandboxed frames have none"
+            ),
+        }
+    }
+
+    /// A request named another host.
+    pub(crate) fn host(&self, host: Option<&HostName>) {
+        let named = host.map(HostName::to_string).unwrap_or_default();
+        let named: String = named.chars().take(QUOTED_CHARS_MAX).collect();
+        if !self.is_due(&format!("host {named}")) {
+            return;
+        }
+        match named.is_empty() {
+            true => tracing::warn!("a request that names no host was refused"),
+            false => tracing::warn!(
+                "requests for the host {named} are refused; if it is a name of this server: \
+                 --host {named}"
             ),
         }
     }

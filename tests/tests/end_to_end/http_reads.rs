@@ -129,10 +129,15 @@ async fn health_pages_and_development() {
     assert_eq!(http.get("/readyz").await.status, 200);
     let page = http.get("/demo/site").await;
     assert!(matches!(page.status, 200 | 503), "built or not, it is said");
-    assert!(
-        page.header("content-security-policy")
-            .contains("default-src 'none'")
-    );
+    let policy = page.header("content-security-policy");
+    for part in [
+        "default-src 'none'",
+        "img-src 'self' data:;",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'; trusted-types 'none'",
+    ] {
+        assert!(policy.contains(part), "{part}: {policy}");
+    }
     assert_eq!(http.get("/assets/../Cargo.toml").await.status, 404);
     let wanted = json!({ "name": "Ada L.", "role": "editor" });
     assert_eq!(http.post("/dev/token", wanted.clone()).await.status, 404);
@@ -194,12 +199,15 @@ async fn health_pages_and_development() {
         .send("POST", "/dev/token", &junk, Some(wanted.clone()))
         .await;
     assert_eq!(answer.status, 401);
-    for (name, value) in [("origin", "https://evil.example"), ("host", "evil.example")] {
+    for (name, value, status) in [
+        ("origin", "https://evil.example", 404),
+        ("host", "evil.example", 421),
+    ] {
         let headers = [(name, value)];
         let answer = http
             .send("POST", "/dev/token", &headers, Some(wanted.clone()))
             .await;
-        assert_eq!(answer.status, 404, "{name}");
+        assert_eq!(answer.status, status, "{name}");
     }
 }
 

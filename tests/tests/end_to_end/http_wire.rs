@@ -207,7 +207,7 @@ async fn a_body_that_does_not_come_is_told_so() {
 }
 
 /// Reads up to the end of one answer's head; what of its body came along is left out.
-async fn head_of_answer(socket: &mut TcpStream) -> String {
+pub(super) async fn head_of_answer(socket: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     while !answer.windows(4).any(|four| four == b"\r\n\r\n") {
         let mut part = [0; 1];

@@ -21,6 +21,7 @@ mod frames;
 mod handshake;
 mod harness;
 mod held;
+mod hosts;
 mod http_form;
 mod http_reads;
 mod http_refusals;
