@@ -156,8 +156,11 @@ pub(crate) async fn serve(
                     notice: settings.token_notice,
                     outbox: &outbox,
                 };
+                serving.tell_end(&following);
                 following.welcome();
                 let end = serving.serve(&mut following, &shutdown, &gone).await;
+                // Before what may have to wait: the peer learns at once that it is over.
+                outbox.close(end.code, end.reason.clone());
                 following.leave().await;
                 end
             }
@@ -424,6 +427,14 @@ struct Serving<'a> {
     outbox: &'a Outbox,
 }
 
+/// Why a connection ends that has done nothing wrong.
+async fn over(shutdown: &CancellationToken, gone: &CancellationToken) -> End {
+    tokio::select! {
+        () = shutdown.cancelled() => End::new(close_code::GOING_AWAY, "going away"),
+        () = gone.cancelled() => End::gone("the peer takes no frames"),
+    }
+}
+
 impl Serving<'_> {
     async fn serve(
         &mut self,
@@ -434,10 +445,7 @@ impl Serving<'_> {
         loop {
             let alarm = self.alarm();
             let frame = tokio::select! {
-                () = shutdown.cancelled() => {
-                    return End::new(close_code::GOING_AWAY, "going away");
-                }
-                () = gone.cancelled() => return End::gone("the peer takes no frames"),
+                end = over(shutdown, gone) => return end,
                 () = sleep_until(alarm) => {
                     if let Some(end) = self.check_token() {
                         return end;
@@ -461,10 +469,30 @@ impl Serving<'_> {
                     if let Some(end) = self.check_token() {
                         return end;
                     }
-                    following.handle(frame, room).await;
+                    let mut handling = pin!(following.handle(frame, room));
+                    loop {
+                        let alarm = self.alarm();
+                        tokio::select! {
+                            () = handling.as_mut() => break,
+                            // What waits for its place outlives neither server nor token.
+                            end = over(shutdown, gone) => return end,
+                            () = sleep_until(alarm) => {
+                                if let Some(end) = self.check_token() {
+                                    return end;
+                                }
+                            }
+                        }
+                    }
                 }
                 Err(end) => return end,
             }
+        }
+    }
+
+    /// Has what waits judged no later than the token ends.
+    fn tell_end(&self, following: &Following) {
+        if let Some(deadline) = &self.deadline {
+            following.ends_at(deadline.ends);
         }
     }
 
@@ -518,6 +546,7 @@ impl Serving<'_> {
         // A token that lasts no longer is no news: the notice that was given stands.
         if known.is_none_or(|known| known < verified.expires) {
             self.deadline = Some(Deadline::new(verified.expires, self.notice));
+            self.tell_end(following);
         }
         Ok(())
     }

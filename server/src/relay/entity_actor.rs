@@ -285,7 +285,15 @@ impl Actor {
                 continue;
             };
             match self.hub.work().enter(Lane::of(&first.author)).await {
-                Ok(_slot) => work::here(|| writes.iter().for_each(|write| batch.judge(write))),
+                // Their turn may have come after the end of the token that they came with.
+                Ok(_slot) => work::here(|| {
+                    for write in writes {
+                        match write.session.as_ref().is_some_and(|one| one.is_over()) {
+                            true => batch.turn_away(write),
+                            false => batch.judge(write),
+                        }
+                    }
+                }),
                 Err(Busy) => writes.iter().for_each(|write| batch.turn_away(write)),
             }
         }

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
@@ -14,6 +15,7 @@ use indelible_engine::ledger::Claimed;
 use indelible_engine::merge::Protected;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
+use indelible_engine::time::Timestamp;
 use indelible_engine::violation::Refusal;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -21,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::fanout::Outbox;
 use super::frames;
 use super::values::Present;
+use crate::clock;
 use crate::room::Taken;
 
 /// One connection as the log knows it.
@@ -30,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     refused: Mutex<HashSet<Hash>>,
     refused_max: usize,
+    /// When the right to write ends, in milliseconds: what waits until then is not judged any more.
+    ends: AtomicI64,
 }
 
 impl Session {
@@ -39,7 +44,18 @@ impl Session {
             id,
             refused: Mutex::default(),
             refused_max,
+            ends: AtomicI64::new(i64::MAX),
         }
+    }
+
+    /// Says until when what the session writes is judged.
+    pub(crate) fn ends_at(&self, end: Timestamp) {
+        self.ends.store(end.0, Ordering::Relaxed);
+    }
+
+    /// Whether its token has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        clock::until(Timestamp(self.ends.load(Ordering::Relaxed))).is_zero()
     }
 
     /// Remembers changes that were refused.

@@ -217,6 +217,28 @@ async fn a_connection_ends_with_its_token_unless_a_fresh_one_comes() {
     kept.hears_nothing().await;
 }
 
+/// With no places at all, a write waits for one for ever.
+async fn waiting_for_a_place(server: &Running, token: String) -> Client {
+    let mut client = connect_to(&server.authority, Some(token)).await;
+    client
+        .propose(&"site".parse().unwrap(), vec![vec![1, 2, 3]])
+        .await;
+    client
+}
+
+#[tokio::test]
+async fn what_waits_for_a_place_outlives_neither_token_nor_server() {
+    let server = Running::with(|config| config.connections.proposals_in_flight_max = 0).await;
+    let token = server.short_token("ada", &["editor"], SHORT_LIFE);
+    let mut client = waiting_for_a_place(&server, token).await;
+    assert_eq!(error_code(client.next().await), "token-expiring");
+    assert_eq!(client.closed().await, Some(4401));
+    let token = server.token("ada", &["editor"]);
+    let mut client = waiting_for_a_place(&server, token).await;
+    server.stop().await;
+    assert_eq!(client.closed().await, Some(1001));
+}
+
 /// A client that answers each notice at once must not be asked without end.
 #[tokio::test]
 async fn a_token_that_lasts_no_longer_brings_no_further_notice() {

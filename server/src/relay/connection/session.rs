@@ -16,6 +16,7 @@ use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
     ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame, TextForm,
 };
+use indelible_engine::time::Timestamp;
 use indelible_engine::violation::Refusal;
 use tokio::sync::Semaphore;
 
@@ -283,8 +284,8 @@ impl Following {
             from,
             absent,
         };
+        self.open.insert(entity.clone(), Mode::Replica);
         self.hub.send(&entity, follow).await;
-        self.open.insert(entity, Mode::Replica);
     }
 
     async fn open_value(&mut self, entity: EntityId, version: Option<String>) {
@@ -340,8 +341,9 @@ impl Following {
         }
     }
 
+    /// Stops following an entity. Dropped half-way, it is still followed.
     async fn close(&mut self, entity: &EntityId) {
-        match self.open.remove(entity) {
+        match self.open.get(entity) {
             Some(Mode::Replica) => {
                 self.hub
                     .send(entity, Message::Unfollow(self.connection))
@@ -354,6 +356,7 @@ impl Following {
             }
             None => {}
         }
+        self.open.remove(entity);
     }
 
     async fn watch(&mut self, kind: Kind) {
@@ -506,6 +509,11 @@ impl Following {
             },
         };
         self.hub.send(entity, Message::Write(Box::new(write))).await;
+    }
+
+    /// Says until when what it writes is judged.
+    pub(super) fn ends_at(&self, end: Timestamp) {
+        self.session.ends_at(end);
     }
 
     /// Stops following everything.

@@ -8,20 +8,21 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
-use indelible_engine::id::ProposalId;
+use indelible_engine::id::{ProposalId, SessionId};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, MergeOptions, Protected};
 use indelible_engine::policy::Policies;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::ServerFrame;
 use indelible_engine::schema::SchemaSource;
+use indelible_engine::time::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use super::super::fanout::Outbox;
 use super::super::hub::Parts;
-use super::super::writes::{Answer, IfMatch, Merging, Place, Task};
+use super::super::writes::{Answer, IfMatch, Merging, Place, Session, Task};
 use super::*;
 use crate::commit::{CommitThread, Health};
 use crate::config::{BudgetSettings, CommitSettings, RateSettings, RelaySettings};
@@ -157,6 +158,23 @@ impl Fixture {
         codes.collect()
     }
 
+    /// The same for one write, in a session that has ended in the meantime or has not.
+    async fn write_until(&self, asked: Asked, end: Timestamp) -> String {
+        let session = Session::new(SessionId([0; 16]), 0);
+        session.ends_at(end);
+        let Asked { id, author, task } = asked;
+        let entity = "team/ada".parse().unwrap();
+        let outcome = self.hub.write(&entity, move |reply| Write {
+            id,
+            author,
+            session: Some(Arc::new(session)),
+            address: None,
+            task,
+            answer: Answer::Waiting(reply),
+        });
+        said(&outcome.await)
+    }
+
     async fn name(&self, entity: &str) -> Option<String> {
         let entity = entity.parse().unwrap();
         let present = self.hub.present(&entity).await.unwrap()?;
@@ -232,6 +250,22 @@ fn delete() -> Task {
 
 /// Writes to an entity that are judged together, what comes of each, and the name that stands then.
 type Together<'a> = (&'a str, Vec<Task>, Vec<&'a str>, Option<&'a str>);
+
+#[tokio::test]
+async fn what_waited_until_its_token_ended_is_not_written() {
+    let mut fixture = Fixture::new();
+    let now = crate::clock::now();
+    let late = fixture.write("ada", create("Late"));
+    assert_eq!(
+        fixture.write_until(late, Timestamp(now.0 - 1)).await,
+        "busy"
+    );
+    assert_eq!(fixture.name("team/ada").await, None);
+    let good = fixture.write("ada", create("Ada"));
+    let end = Timestamp(now.0 + 3_600_000);
+    assert_eq!(fixture.write_until(good, end).await, "written");
+    assert_eq!(fixture.name("team/ada").await.as_deref(), Some("Ada"));
+}
 
 #[tokio::test]
 async fn what_rests_on_a_failed_commit_is_unavailable() {
