@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
+use crate::bills;
 use crate::npm::{CLIENT, PAGES};
 use crate::run::{Outcome, run, say};
 use crate::stamp::Stamp;
@@ -17,6 +18,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Outcome {
     let before = modified(&binary);
     web(workspace)?;
     server(workspace)?;
+    let bills = bills::write(workspace)?;
     if before.is_some() && modified(&binary) == before {
         say("everything is up to date:");
     } else {
@@ -27,6 +29,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Outcome {
         "  {}",
         workspace.path("client-wasm/dist").display()
     ));
+    say(format!("  {} (what is in them)", bills.display()));
     Ok(())
 }
 

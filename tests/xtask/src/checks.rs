@@ -26,7 +26,11 @@ struct Step {
 /// Cheap checks first; the pages before the server, which embeds them.
 const STEPS: &[Step] = &[
     step("format", "cargo fmt", format),
-    step("deny", "licences and sources of the dependencies", deny),
+    step(
+        "deny",
+        "licences, sources and advisories of the dependencies",
+        deny,
+    ),
     step("lint", "cargo clippy", lint),
     step("style", "lint and format of the TypeScript", style),
     step("web", "WASM, npm package, pages", web),

@@ -5,6 +5,7 @@
 //! first command of a newcomer starts in seconds, and it knows nothing of what the parts do.
 
 mod bench;
+mod bills;
 mod build;
 mod checks;
 mod deny;
@@ -28,7 +29,8 @@ Developer commands of Indelible.
   cargo xtask serve [OPTIONS]   build what is missing or stale, then serve the demo on
                                 http://127.0.0.1:4000 (data in ./indelible-data);
                                 OPTIONS go to `indelible serve`
-  cargo xtask build             only build: the binary and the npm package
+  cargo xtask build             only build: the binary and the npm package, with a bill of
+                                materials (CycloneDX) of each in target/sbom
   cargo xtask test [STEP…]      run everything that CI runs, or only the steps named
                    --long       include the tests that take many minutes
   cargo xtask fuzz [TARGET…]    let a fuzzer look for input that breaks something

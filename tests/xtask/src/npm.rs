@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{Failure, Outcome, run, say};
+use crate::run::{Failure, Outcome, output, run, say};
 use crate::stamp::Stamp;
 use crate::system;
 use crate::workspace::Workspace;
@@ -59,6 +59,13 @@ impl Package {
         let mut command = self.npm(workspace);
         command.args(["run", "--silent", script]);
         command
+    }
+
+    /// The installed packages that are shipped, as a bill of materials (CycloneDX).
+    pub(crate) fn bill(self, workspace: &Workspace) -> Outcome<String> {
+        let mut command = self.npm(workspace);
+        command.args(["sbom", "--sbom-format=cyclonedx", "--omit=dev"]);
+        output(&mut command).ok_or_else(|| Failure::new(format!("`npm sbom` failed in {}", self.0)))
     }
 
     fn npm(self, workspace: &Workspace) -> Command {
