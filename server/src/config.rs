@@ -126,6 +126,8 @@ pub struct ConnectionSettings {
     pub answer_timeout: Duration,
     /// Bytes of an answer that have to be taken in that time, unless they are the last.
     pub answer_bytes_min: usize,
+    /// How long a request may take from its head to the head of its answer, its body included.
+    pub request_timeout: Duration,
     /// How long a connection may rest between requests.
     pub idle_timeout: Duration,
     /// How long a client may take to say hello.
@@ -166,6 +168,7 @@ impl Default for ConnectionSettings {
             body_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(30),
             answer_bytes_min: 64 << 10,
+            request_timeout: Duration::from_secs(60),
             // Proxies keep theirs for a minute or 75 seconds, and have to be the first to close.
             idle_timeout: Duration::from_secs(90),
             handshake_timeout: Duration::from_secs(5),

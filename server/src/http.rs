@@ -35,9 +35,9 @@ mod writes;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
@@ -95,6 +95,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .merge(api)
         .merge(others)
+        .layer(middleware::from_fn_with_state(app.clone(), in_time))
         .layer(middleware::from_fn_with_state(app.clone(), host::check))
         .layer(middleware::from_fn_with_state(
             app.clone(),
@@ -104,6 +105,22 @@ pub(crate) fn router(app: App) -> Router {
         .layer(middleware::map_response(harden))
         .layer(middleware::from_fn(unread::mind))
         .with_state(app)
+}
+
+/// Answers in time, whatever a handler waits for: for room, its turn, or a disk.
+async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
+    let patience = app.config.connections.request_timeout;
+    let answered = tokio::time::timeout(patience, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        tracing::warn!("a request was not answered in time");
+        let detail = "there was no answer in time; whether a write was made is known when it is sent \
+                      again with the same Idempotency-Key";
+        let close = HeaderValue::from_static("close");
+        Problem::unavailable()
+            .detail(detail)
+            .header(header::CONNECTION, close)
+            .into_response()
+    })
 }
 
 /// What is at no address; and the one address that stands for the server as a whole.

@@ -253,7 +253,10 @@ impl Server {
         if timeout(patience, hub.end()).await.is_err() {
             tracing::warn!("entities did not end in time");
         }
-        commit.stop().await;
+        // A disk that hangs must not, either; what it was given is then written or not, as after a kill.
+        if timeout(patience, commit.stop()).await.is_err() {
+            tracing::warn!("the last commit did not end in time");
+        }
         tracing::info!("stopped");
     }
 }

@@ -114,6 +114,9 @@ pub(super) struct Serve {
     keep_alive: u64,
 }
 
+/// How long threads may take to end when the server has stopped.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Why an address is not served.
 #[derive(Debug, thiserror::Error)]
 enum Exposed {
@@ -141,18 +144,28 @@ impl Serve {
             .enable_all()
             .build()?;
         let served = runtime.block_on(self.serve());
+        // What still reads or writes the store is left to end as by a kill.
+        runtime.shutdown_timeout(END_TIMEOUT);
         telemetry::finish();
         served?;
         Ok(ExitCode::SUCCESS)
     }
 
     async fn serve(self) -> Result<(), Box<dyn Error>> {
-        // Before anything is started: a signal that comes early must not end it half-way.
-        let shutdown = shutdown_signal()?;
+        // Before anything is started: what has been begun by then ends in order.
+        let mut shutdown = Box::pin(shutdown_signal()?);
         let config = self.config()?;
         let (mode, demo) = (config.mode, config.schema == SchemaPlace::Demo);
         let (data, key) = (config.data.clone(), config.token_key.clone());
-        let server = Server::bind(config).await?;
+        // On a task of its own: a start reads much in one go, and signals are not to wait for that.
+        let mut starting = tokio::spawn(Server::bind(config));
+        let server = tokio::select! {
+            started = &mut starting => started??,
+            () = shutdown.as_mut() => {
+                tracing::info!("stopped before the start was over; the next one finishes it");
+                return Ok(());
+            }
+        };
         let greeting = Greeting {
             address: server.local_addr(),
             demo,

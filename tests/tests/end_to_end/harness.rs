@@ -65,6 +65,7 @@ impl Running {
         (connections.body_timeout, connections.idle_timeout) = (PATIENCE, PATIENCE);
         (connections.ping_interval, connections.stuck_timeout) = (PATIENCE, PATIENCE);
         (connections.message_timeout, connections.answer_timeout) = (PATIENCE, PATIENCE);
+        connections.request_timeout = PATIENCE;
         adjust(&mut config);
         let server = Server::bind(config).await.unwrap();
         let authority = server.local_addr().to_string();

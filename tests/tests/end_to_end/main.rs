@@ -51,5 +51,6 @@ mod services;
 mod slow;
 mod splices;
 mod values;
+mod waits;
 mod wall;
 mod websocket;
