@@ -5,6 +5,8 @@
 //! admission, merge and projection need to know of a schema is here.
 //! Must never know: documents, changes, the ledger; or how the schema spelt a rule.
 
+#[cfg(feature = "whole-entity")]
+mod beginnings;
 mod bounds;
 mod compare;
 mod constraints;

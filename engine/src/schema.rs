@@ -11,6 +11,7 @@ mod emit;
 #[cfg(feature = "whole-entity")]
 mod faults;
 mod gather;
+mod idle;
 #[cfg(feature = "whole-entity")]
 mod ids;
 mod list;
@@ -37,6 +38,7 @@ use crate::pointer::Pointer;
 use crate::policy::{Parts, Rules};
 
 pub use doubts::{Doubt, doubtful_keywords};
+pub use idle::{Idle, idle_keywords};
 pub use meta::meta;
 pub use mistake::Mistake;
 pub(crate) use sketch::sketch;

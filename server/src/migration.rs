@@ -5,6 +5,7 @@
 //! that one brings, because an entity's own log says which policy it is under.
 //! Must never know: what becomes of values.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -21,8 +22,9 @@ use crate::storage::{Append, NewEntry, Scope, Store, StoreError};
 
 /// Entities that are looked at or written at once.
 const AT_ONCE: usize = 64;
-/// Entities that are named in one message.
-const NAMED_MAX: usize = 20;
+/// Entities that are named with one reason, and reasons in one message.
+const NAMED_MAX: usize = 5;
+const REASONS_MAX: usize = 20;
 
 /// Why the entities of a store are not taken over to the present schemas.
 #[derive(Debug, thiserror::Error)]
@@ -68,14 +70,39 @@ fn counted(entities: usize) -> String {
 }
 
 fn lines(entities: &[(EntityId, MigrationError)]) -> String {
-    let named = entities.iter().take(NAMED_MAX);
-    let mut lines: Vec<String> = named
-        .map(|(id, error)| format!("  {id}: {error}"))
-        .collect();
-    if entities.len() > NAMED_MAX {
-        lines.push(format!("  and {} more", entities.len() - NAMED_MAX));
+    let mut reasons: Vec<(String, Vec<&EntityId>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (id, error) in entities {
+        let reason = error.to_string();
+        let place = *places.entry(reason.clone()).or_insert(reasons.len());
+        match reasons.get_mut(place) {
+            Some((_, ids)) => ids.push(id),
+            None => reasons.push((reason, vec![id])),
+        }
+    }
+    let mut lines: Vec<String> = reasons.iter().take(REASONS_MAX).map(line).collect();
+    if reasons.len() > REASONS_MAX {
+        let rest = reasons[REASONS_MAX..].iter().map(|(_, ids)| ids.len());
+        lines.push(format!(
+            "  and {} more, for other reasons",
+            rest.sum::<usize>()
+        ));
     }
     lines.join("\n")
+}
+
+/// One reason, and some of the entities that it goes for.
+fn line((reason, ids): &(String, Vec<&EntityId>)) -> String {
+    let named: Vec<String> = ids
+        .iter()
+        .take(NAMED_MAX)
+        .map(ToString::to_string)
+        .collect();
+    let more = match ids.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("  {}{more}: {reason}", named.join(", "))
 }
 
 /// What taking over needs.
@@ -228,5 +255,29 @@ impl Parts<'_> {
             SchemaChangeError::Commit { entity: id, source }
         })?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against the same reason once for every entity, which hides all others.
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_said_once_with_some_of_its_entities() {
+        let refused = |name: String, reason: &str| {
+            let id: EntityId = name.parse().unwrap();
+            (id, MigrationError::Document(reason.to_owned()))
+        };
+        let mut entities: Vec<_> = (0..7)
+            .map(|index| refused(format!("team/t{index}"), "one"))
+            .collect();
+        entities.insert(3, refused("team/other".to_owned(), "two"));
+        assert_eq!(
+            lines(&entities),
+            "  team/t0, team/t1, team/t2, team/t3, team/t4 and 2 more: the change cannot be made: one\n  \
+             team/other: the change cannot be made: two"
+        );
     }
 }

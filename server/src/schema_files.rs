@@ -33,6 +33,8 @@ pub(crate) struct Files {
     pub(crate) content: Content,
     /// What is wrong with content files, and with files that are no text.
     pub(crate) mistakes: Vec<SchemaFilesError>,
+    /// Files that are not read, since their names end in another way than `.json`, by case.
+    pub(crate) passed_over: Vec<String>,
 }
 
 /// Why a schema folder cannot be used.
@@ -93,7 +95,7 @@ pub(crate) fn load(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
 /// # Errors
 /// [`SchemaFilesError`] when there is nothing to read.
 pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
-    let mut mistakes = Vec::new();
+    let (mut mistakes, mut passed_over) = (Vec::new(), Vec::new());
     let (sources, content) = match place {
         SchemaPlace::Demo => (
             demo::SCHEMA.iter().map(demo::DemoFile::source).collect(),
@@ -101,11 +103,13 @@ pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
         ),
         SchemaPlace::Folder(dir) => {
             let sources = read_folder(dir, "", &mut mistakes)?;
+            passed_over.extend(other_case(dir, "")?);
             if sources.is_empty() && mistakes.is_empty() {
                 return Err(SchemaFilesError::Empty { path: dir.clone() });
             }
             let content = dir.join(CONTENT_FOLDER);
             let content = if content.is_dir() {
+                passed_over.extend(other_case(&content, "content/")?);
                 read_folder(&content, "content/", &mut mistakes)?
             } else {
                 Vec::new()
@@ -117,6 +121,7 @@ pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
         sources,
         content: Content::new(),
         mistakes,
+        passed_over,
     };
     for file in content {
         match parse_content(file) {
@@ -169,6 +174,26 @@ fn read_folder(
     Ok(sources)
 }
 
+/// The files whose names end in `.JSON` or the like.
+fn other_case(dir: &Path, prefix: &str) -> Result<Vec<String>, SchemaFilesError> {
+    let io_error = |source| SchemaFilesError::Io {
+        path: dir.to_owned(),
+        source,
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io_error)? {
+        let path = entry.map_err(io_error)?.path();
+        let is_other = path
+            .extension()
+            .is_some_and(|end| end != "json" && end.eq_ignore_ascii_case("json"));
+        if let Some(name) = path.file_name().filter(|_| is_other && path.is_file()) {
+            names.push(format!("{prefix}{}", name.to_string_lossy()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 fn parse_content(source: SchemaSource) -> Result<(Kind, Value), SchemaFilesError> {
     let file = format!("{CONTENT_FOLDER}/{}", source.file);
     let name = source.file.trim_end_matches(".json");
@@ -214,9 +239,12 @@ mod tests {
             ("b.json", "{}"),
             ("a.json", "[]"),
             ("notes.md", "#"),
+            ("poem.JSON", "{}"),
             ("content/a.json", r#"{"x": 1}"#),
+            ("content/b.Json", "{}"),
         ]);
         let files = load(&place).unwrap();
+        assert_eq!(files.passed_over, ["poem.JSON", "content/b.Json"]);
         let names: Vec<_> = files
             .sources
             .iter()

@@ -148,6 +148,9 @@ impl Server {
         check_exposure(&config)?;
         fit_connections(&mut config.connections);
         let files = schema_files::load(&config.schema)?;
+        for file in &files.passed_over {
+            tracing::warn!(%file, "not read: the name of a schema or content file ends in .json");
+        }
         let policies = Policies::compile(&files.sources).map_err(ServeError::Schema)?;
         let address = config.listen;
         let listen_error = |source| ServeError::Listen { address, source };

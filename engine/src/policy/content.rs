@@ -38,7 +38,7 @@ impl Policy {
 
     /// What an entity made of the content would be presented as, with made-up stamps and ids.
     #[cfg(feature = "whole-entity")]
-    fn complete(&self, id: NodeId, content: Option<&Value>) -> Option<Value> {
+    pub(super) fn complete(&self, id: NodeId, content: Option<&Value>) -> Option<Value> {
         let node = self.node(id);
         let given = content.or(node.default.as_ref());
         let presented = match &node.shape {

@@ -143,7 +143,7 @@ impl Shape {
 
     /// The types of the values that are presented at a place of this shape; none where the server
     /// makes them.
-    pub(super) fn types(&self) -> Types {
+    pub(crate) fn types(&self) -> Types {
         match self {
             Self::Object { .. } => Types::OBJECT,
             Self::Keyed { .. } | Self::List { .. } => Types::ARRAY,

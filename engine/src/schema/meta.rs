@@ -8,7 +8,7 @@
 use serde_json::{Map, Value, json};
 
 use super::marks::{self, FIELD_WORDS, Merge, Narrowed, ROLE_BYTES_MAX, ROOT_WORDS};
-use super::vocabulary::{Form, KEYWORDS, MARKS, META_FILE};
+use super::vocabulary::{COMPANIONS, Form, KEYWORDS, MARKS, META_FILE};
 use crate::policy::{Format, StampKind, Types};
 
 /// What each word on the root means.
@@ -97,8 +97,13 @@ pub fn meta() -> Value {
         "type": "object",
         "required": [MARKS],
         "properties": keywords(true),
+        "dependentSchemas": companions(),
         "$defs": {
-            "schema": { "type": ["object", "boolean"], "properties": keywords(false) },
+            "schema": {
+                "type": ["object", "boolean"],
+                "properties": keywords(false),
+                "dependentSchemas": companions(),
+            },
             "schemas": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/schema" } },
             "names": { "type": "array", "items": { "type": "string" }, "uniqueItems": true },
             "types": { "enum": type_names() },
@@ -141,6 +146,18 @@ fn keywords(root: bool) -> Map<String, Value> {
         ((*word).to_owned(), refused(&reason))
     });
     known.chain(misplaced).collect()
+}
+
+/// What has to stand beside the keywords that do nothing alone.
+fn companions() -> Map<String, Value> {
+    let needed = COMPANIONS.iter().map(|(keyword, companions)| {
+        let one = companions.iter().map(|name| json!({ "required": [name] }));
+        (
+            (*keyword).to_owned(),
+            json!({ "anyOf": one.collect::<Vec<_>>() }),
+        )
+    });
+    needed.collect()
 }
 
 fn form(form: Form, root: bool) -> Value {

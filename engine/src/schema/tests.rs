@@ -4,6 +4,8 @@
 mod codes;
 mod companions;
 #[cfg(feature = "whole-entity")]
+mod idle;
+#[cfg(feature = "whole-entity")]
 mod ids;
 #[cfg(feature = "whole-entity")]
 mod meta;

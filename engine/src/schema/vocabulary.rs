@@ -443,11 +443,35 @@ fn meant_type(value: &Value) -> String {
     };
     let given = given.iter().filter_map(Value::as_str);
     let mut unknown = given.filter(|name| Types::named(name).is_none());
-    let names = Types::NAMES.iter().map(|(_, name, _)| *name);
-    unknown
-        .next()
-        .map_or_else(String::new, |name| suggested(name, names))
+    let Some(name) = unknown.next() else {
+        return String::new();
+    };
+    let lower = name.to_ascii_lowercase();
+    match OTHER_TYPES.iter().find(|(other, _)| *other == lower) {
+        Some((_, meant)) => format!("; is it {meant:?}?"),
+        None => suggested(name, Types::NAMES.iter().map(|(_, name, _)| *name)),
+    }
 }
+
+/// What types are called elsewhere.
+const OTHER_TYPES: [(&str, &str); 16] = [
+    ("bool", "boolean"),
+    ("char", "string"),
+    ("date", "string"),
+    ("decimal", "number"),
+    ("dict", "object"),
+    ("double", "number"),
+    ("float", "number"),
+    ("hash", "object"),
+    ("int", "integer"),
+    ("list", "array"),
+    ("long", "integer"),
+    ("map", "object"),
+    ("nil", "null"),
+    ("none", "null"),
+    ("str", "string"),
+    ("text", "string"),
+];
 
 /// The types that the value of `type` names.
 pub(super) fn type_names(value: &Value) -> Option<Types> {

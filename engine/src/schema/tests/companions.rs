@@ -18,6 +18,7 @@ fn list(more: Value) -> Value {
 
 #[test]
 fn what_does_nothing_without_another_keyword_is_misplaced() {
+    let meta = jsonschema::draft202012::new(&crate::schema::meta()).unwrap();
     let cases = [
         (list(json!({ "maxContains": 1 })), "maxContains"),
         (list(json!({ "minContains": 1 })), "minContains"),
@@ -51,6 +52,8 @@ fn what_does_nothing_without_another_keyword_is_misplaced() {
             file: "k.json".to_owned(),
             text: schema.to_string(),
         };
+        // Editors mark it too.
+        assert!(!meta.is_valid(&schema), "{schema}");
         let errors = Policy::compile(&source).unwrap_err();
         assert_eq!(errors[0].mistake, Mistake::Misplaced, "{schema}");
         // What was in force before is read as it was.

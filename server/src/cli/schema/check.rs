@@ -55,7 +55,7 @@ impl Check {
         let files = schema_files::read(&SchemaPlace::Folder(self.folder.clone()))?;
         let (policies, mut mistakes) = judge(&files);
         let sketches = sketched(&files, &mistakes);
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<Shown> = files.passed_over.iter().map(passed_over).collect();
         for (impossible, shown) in policies.iter().flat_map(|policy| unreachable(policy)) {
             let list = if impossible {
                 &mut mistakes
@@ -68,6 +68,7 @@ impl Check {
         let known: Vec<&Policy> = policies.iter().map(|one| &**one).chain(sketched).collect();
         warnings.extend(roles::doubtful(known.iter().copied()));
         warnings.extend(doubts::of(&known));
+        warnings.extend(policies.iter().flat_map(|policy| doubts::of_whole(policy)));
         if self.json {
             let whole = policies.iter().map(|policy| told(policy));
             let sketched = sketches.iter().filter_map(|(_, sketch)| sketch.as_ref());
@@ -93,6 +94,18 @@ impl Check {
         } else {
             ExitCode::FAILURE
         })
+    }
+}
+
+/// A file that looks like a schema or content and is not read.
+fn passed_over(file: &String) -> Shown {
+    let reason = "is not read: the name of a schema or content file ends in .json".to_owned();
+    Shown {
+        text: format!("{file}: {reason}"),
+        file: file.clone(),
+        pointer: Pointer::root(),
+        code: "file",
+        reason,
     }
 }
 

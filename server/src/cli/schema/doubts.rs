@@ -4,7 +4,7 @@
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, Shape};
-use indelible_engine::schema::doubtful_keywords;
+use indelible_engine::schema::{doubtful_keywords, idle_keywords};
 
 use super::check::Shown;
 
@@ -14,6 +14,30 @@ pub(super) fn of(policies: &[&Policy]) -> Vec<Shown> {
     warnings.extend(kinds(policies));
     warnings.extend(policies.iter().flat_map(|one| fields(one)));
     warnings
+}
+
+/// The warnings about a kind whose schema has no mistakes: keywords that ask for nothing, and rules
+/// that its defaults break.
+pub(super) fn of_whole(policy: &Policy) -> Vec<Shown> {
+    let kind = || policy.kind().to_string();
+    let idle = idle_keywords(policy).into_iter();
+    let idle = idle.map(|one| {
+        let reason = format!("has no effect: {}", one.reason);
+        Shown::warning(kind(), one.pointer, "idle", reason)
+    });
+    let broken = policy.broken_by_defaults().into_iter();
+    let broken = broken.map(|(pointer, fault)| {
+        let place = match fault.pointer.is_root() {
+            true => "an entity".to_owned(),
+            false => fault.pointer.to_string(),
+        };
+        let reason = format!(
+            "what begins with nothing but its defaults breaks this from the start: {place} {}",
+            fault.message
+        );
+        Shown::warning(kind(), pointer, "default", reason)
+    });
+    idle.chain(broken).collect()
 }
 
 fn keywords(policy: &Policy) -> Vec<Shown> {

@@ -1,0 +1,188 @@
+//! Keywords that load and ask for nothing: about values of another type, or satisfied by everything.
+//!
+//! Owns what is seen at one place of the file. References are not followed: a definition that is
+//! used at two places may ask for something at one of them.
+//! Invariant: nothing here decides whether a schema loads; a keyword that is reported refuses no
+//! value that may stand there.
+
+use serde_json::{Map, Value};
+
+use super::scalar::count;
+use super::vocabulary::{Form, find, type_names, types_concerned};
+use crate::pointer::Pointer;
+use crate::policy::{NodeId, Policy, Shape, Types};
+
+/// A keyword that asks for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idle {
+    /// Where in the file.
+    pub pointer: Pointer,
+    /// Why it does nothing.
+    pub reason: String,
+}
+
+/// The keywords of a schema that ask for nothing where they stand.
+///
+/// ```
+/// use indelible_engine::policy::Policy;
+/// use indelible_engine::schema::{SchemaSource, idle_keywords};
+///
+/// let text = r#"{
+///     "type": "object", "x-indelible": { "kind": "page" },
+///     "properties": { "title": { "type": "string", "anyOf": [{ "minimum": 3 }, { "const": "" }] } }
+/// }"#;
+/// let source = SchemaSource { file: "page.json".to_owned(), text: text.to_owned() };
+/// let page = Policy::compile(&source).expect("the schema has no mistakes");
+/// let found = idle_keywords(&page);
+/// assert_eq!(found[0].pointer.to_string(), "/properties/title/anyOf/0/minimum");
+/// ```
+#[must_use]
+pub fn idle_keywords(policy: &Policy) -> Vec<Idle> {
+    let mut walk = Walk {
+        policy,
+        found: Vec::new(),
+    };
+    let root = Context::at(policy, Some(policy.root()));
+    walk.schema(policy.schema(), &Pointer::root(), &root);
+    walk.found
+}
+
+/// What is known of the value that a schema speaks about.
+#[derive(Debug, Clone, Copy)]
+struct Context {
+    node: Option<NodeId>,
+    types: Types,
+}
+
+impl Context {
+    fn at(policy: &Policy, node: Option<NodeId>) -> Self {
+        let types = node.map_or(Types::NONE, |id| policy.node(id).shape.types());
+        // What the server makes is nothing that a schema speaks about.
+        let types = if types == Types::NONE {
+            Types::ALL
+        } else {
+            types
+        };
+        Self { node, types }
+    }
+
+    fn unknown() -> Self {
+        Self {
+            node: None,
+            types: Types::ALL,
+        }
+    }
+}
+
+struct Walk<'a> {
+    policy: &'a Policy,
+    found: Vec<Idle>,
+}
+
+impl Walk<'_> {
+    fn add(&mut self, pointer: Pointer, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.found.push(Idle { pointer, reason });
+    }
+
+    fn schema(&mut self, schema: &Value, at: &Pointer, context: &Context) {
+        let Some(keywords) = schema.as_object() else {
+            return;
+        };
+        let stated = keywords.get("type").and_then(type_names);
+        let types = stated.map_or(context.types, |stated| stated.and(context.types));
+        let here = Context { types, ..*context };
+        for (keyword, value) in keywords {
+            let at = at.child(keyword);
+            let concerned = types_concerned(keyword).unwrap_or(Types::ALL);
+            if types != Types::NONE && concerned.is_disjoint(types) {
+                let reason =
+                    format!("{keyword} says nothing about {types}, so it asks for nothing");
+                self.add(at, reason);
+                continue;
+            }
+            if let Some(reason) = asks_nothing(keyword, value, keywords) {
+                self.add(at.clone(), reason);
+            }
+            self.inside(keyword, value, (&at, &here));
+        }
+    }
+
+    /// The schemas in a keyword.
+    fn inside(&mut self, keyword: &str, value: &Value, (at, here): (&Pointer, &Context)) {
+        match find(keyword).map(|(form, _)| form) {
+            Some(Form::Schema) => {
+                let inner = self.inner(keyword, None, here);
+                self.schema(value, at, &inner);
+            }
+            Some(Form::Schemas) => {
+                let inner = self.inner(keyword, None, here);
+                for (index, schema) in value.as_array().into_iter().flatten().enumerate() {
+                    self.schema(schema, &at.child(index.to_string()), &inner);
+                }
+            }
+            Some(Form::SchemasByName) => {
+                for (name, schema) in value.as_object().into_iter().flatten() {
+                    let inner = self.inner(keyword, Some(name), here);
+                    self.schema(schema, &at.child(name), &inner);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a schema in a keyword speaks about.
+    fn inner(&self, keyword: &str, name: Option<&String>, here: &Context) -> Context {
+        let policy = self.policy;
+        let shape = here.node.map(|id| &policy.node(id).shape);
+        match keyword {
+            "allOf" | "anyOf" | "oneOf" | "not" | "if" | "then" | "else" | "dependentSchemas" => {
+                *here
+            }
+            "propertyNames" => Context {
+                node: None,
+                types: Types::STRING,
+            },
+            "properties" => match (here.node, name) {
+                (Some(id), Some(name)) => Context::at(policy, policy.child(id, name)),
+                _ => Context::unknown(),
+            },
+            "items" | "contains" => match shape {
+                Some(Shape::Keyed { item: inner, .. } | Shape::List { element: inner }) => {
+                    Context::at(policy, Some(*inner))
+                }
+                _ => Context::unknown(),
+            },
+            "additionalProperties" => match shape {
+                Some(Shape::Object { additional, .. }) => Context::at(policy, *additional),
+                _ => Context::unknown(),
+            },
+            _ => Context::unknown(),
+        }
+    }
+}
+
+/// Why a keyword is satisfied by everything, whatever the type.
+fn asks_nothing(keyword: &str, value: &Value, beside: &Map<String, Value>) -> Option<String> {
+    let takes_all = |schema: &Value| match schema {
+        Value::Bool(all) => *all,
+        Value::Object(keywords) => keywords.is_empty(),
+        _ => false,
+    };
+    let zero = |keyword: &str| beside.get(keyword).and_then(count) == Some(0);
+    Some(match keyword {
+        "contains" if zero("minContains") && !beside.contains_key("maxContains") => {
+            "with \"minContains\": 0 and no maxContains, any number of items is good".to_owned()
+        }
+        "anyOf" if value.as_array()?.iter().any(takes_all) => {
+            "one of the alternatives takes every value".to_owned()
+        }
+        "not" if value == &Value::Bool(false) => "false excludes nothing".to_owned(),
+        "else" if takes_all(beside.get("if")?) => "the condition always holds".to_owned(),
+        "then" if beside.get("if")? == &Value::Bool(false) => {
+            "the condition never holds".to_owned()
+        }
+        "then" | "else" if takes_all(value) => "it takes every value".to_owned(),
+        _ => return None,
+    })
+}
