@@ -40,6 +40,8 @@ pub use presented::{Presented, is_named};
 pub use rights::Rights;
 pub(crate) use rights::refusal_text;
 pub use rules::Rules;
+#[cfg(feature = "whole-entity")]
+pub(crate) use scalar::Quick;
 pub use scalar::{AtomicRule, NESTING_MAX, ScalarRule, Types};
 pub(crate) use scalar::{Constraint, Pattern};
 pub use source::{PolicyBook, PolicySource};

@@ -128,6 +128,18 @@ impl Types {
 pub(crate) struct Pattern {
     text: String,
     regex: Regex,
+    /// What only servers know of it.
+    #[cfg(feature = "whole-entity")]
+    quick: Quick,
+}
+
+/// A pattern for the engine that is quick with long texts, where that takes it.
+#[cfg(feature = "whole-entity")]
+#[derive(Debug, Default)]
+pub(crate) struct Quick {
+    pub(crate) regex: Option<regex::Regex>,
+    /// Whether no text of more than some length matches.
+    pub(crate) is_bounded: bool,
 }
 
 impl Pattern {
@@ -135,7 +147,15 @@ impl Pattern {
         Self {
             text: text.to_owned(),
             regex,
+            #[cfg(feature = "whole-entity")]
+            quick: Quick::default(),
         }
+    }
+
+    /// The pattern with its like for the quick engine, which matches the same texts.
+    #[cfg(feature = "whole-entity")]
+    pub(crate) fn with_quick(self, quick: Quick) -> Self {
+        Self { quick, ..self }
     }
 
     /// The pattern as the schema states it.
@@ -145,7 +165,18 @@ impl Pattern {
 
     /// Whether it matches anywhere in a text.
     pub(crate) fn is_match(&self, text: &str) -> bool {
+        #[cfg(feature = "whole-entity")]
+        if let Some(quick) = &self.quick.regex {
+            return quick.is_match(text);
+        }
         self.regex.is_match(text)
+    }
+
+    /// What each of both engines says, where there are both.
+    #[cfg(all(test, feature = "whole-entity"))]
+    pub(crate) fn by_both(&self, text: &str) -> Option<[bool; 2]> {
+        let quick = self.quick.regex.as_ref()?;
+        Some([quick.is_match(text), self.regex.is_match(text)])
     }
 }
 
@@ -290,6 +321,21 @@ impl ScalarRule {
     /// Whether it says more than the type.
     pub fn has_constraints(&self) -> bool {
         !self.constraints.is_empty()
+    }
+
+    /// Whether a pattern is tried on strings of which neither the schema nor the pattern says how long
+    /// they may be.
+    #[cfg(feature = "whole-entity")]
+    pub fn has_unbounded_pattern(&self) -> bool {
+        let any = |is: fn(&Constraint) -> bool| self.constraints.iter().any(is);
+        any(|one| matches!(one, Constraint::Pattern(_)))
+            && !any(|one| matches!(one, Constraint::Pattern(pattern) if pattern.quick.is_bounded))
+            && !any(|one| {
+                matches!(
+                    one,
+                    Constraint::MaxLength(_) | Constraint::Enum(_) | Constraint::Const(_)
+                )
+            })
     }
 
     /// Judges a scalar. Where only integers may be, those beyond ±(2^53 − 1) are refused, since most

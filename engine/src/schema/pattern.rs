@@ -14,10 +14,19 @@ use std::str::CharIndices;
 
 use regex_lite::{Regex, RegexBuilder};
 
+#[cfg(feature = "whole-entity")]
+use regex_syntax::hir::Look;
+
+#[cfg(feature = "whole-entity")]
+use crate::policy::Quick;
 use crate::policy::{Pattern, Rules};
 
 /// The size that a compiled pattern may have. Matching takes time in proportion to it.
 const COMPILED_BYTES_MAX: usize = 64 * 1024;
+
+/// The size that the quick engine's program may have, Unicode's classes unfolded into bytes.
+#[cfg(feature = "whole-entity")]
+const QUICK_BYTES_MAX: usize = 4 << 20;
 
 /// How deep groups may lie in one another.
 const GROUPS_DEEP_MAX: usize = 50;
@@ -79,7 +88,38 @@ pub(super) fn compile(rules: Rules, text: &str) -> Result<Pattern, PatternError>
             }
         },
     })?;
-    Ok(Pattern::new(text, regex))
+    let pattern = Pattern::new(text, regex);
+    #[cfg(feature = "whole-entity")]
+    let pattern = pattern.with_quick(match rules {
+        // Which were not translated, and mean what the one engine takes them for.
+        Rules::V1 => Quick::default(),
+        _ => quick(&translated.text),
+    });
+    Ok(pattern)
+}
+
+/// A translated pattern for the engine that is linear, too, and a hundred times as quick with long
+/// texts, but too large for a page. Where it takes more room than it may, the other one does it.
+#[cfg(feature = "whole-entity")]
+fn quick(translated: &str) -> Quick {
+    // Where what is no digit or letter is that of Unicode, too.
+    let [edge] = WORD_EDGES;
+    let words = [edge, ('D', "[^0-9]"), ('W', "[^0-9A-Za-z_]")];
+    let Some(text) = respelt(translated, &words) else {
+        return Quick::default();
+    };
+    let parsed = regex_syntax::parse(&text).ok();
+    let is_bounded = parsed.is_some_and(|parsed| {
+        let of = parsed.properties();
+        let is_whole =
+            of.look_set_prefix().contains(Look::Start) && of.look_set_suffix().contains(Look::End);
+        is_whole && of.maximum_len().is_some()
+    });
+    let regex = regex::RegexBuilder::new(&text)
+        .size_limit(QUICK_BYTES_MAX)
+        .build()
+        .ok();
+    Quick { regex, is_bounded }
 }
 
 fn built(translated: &str) -> Result<Regex, regex_lite::Error> {
@@ -139,6 +179,19 @@ fn translate(text: &str, grammar: Grammar) -> Result<Translated, PatternError> {
 /// take has been refused by [`compile`].
 pub(super) fn for_names(text: &str) -> Result<String, PatternError> {
     let translated = translate(text, Grammar::Lenient)?.text;
+    respelt(&translated, &WORD_EDGES).ok_or_else(|| PatternError {
+        at: None,
+        reason: "\\B cannot stand in the name of patternProperties".to_owned(),
+    })
+}
+
+/// What the edge of a word is for an engine for which it is one of Unicode's unless it is told
+/// otherwise.
+const WORD_EDGES: [(char, &str); 1] = [('b', "(?-u:\\b)")];
+
+/// A translated pattern with other words for some escapes; `None` where `\B` is in it, for which
+/// there are none.
+fn respelt(translated: &str, words: &[(char, &str)]) -> Option<String> {
     let mut out = String::with_capacity(translated.len());
     let mut rest = translated.chars();
     while let Some(next) = rest.next() {
@@ -146,21 +199,14 @@ pub(super) fn for_names(text: &str) -> Result<String, PatternError> {
             out.push(next);
             continue;
         }
-        match rest.next() {
-            Some('b') => out.push_str("(?-u:\\b)"),
-            Some('B') => {
-                return Err(PatternError {
-                    at: None,
-                    reason: "\\B cannot stand in the name of patternProperties".to_owned(),
-                });
-            }
-            escaped => {
-                out.push(next);
-                out.extend(escaped);
-            }
+        let escaped = rest.next()?;
+        match words.iter().find(|(known, _)| *known == escaped) {
+            _ if escaped == 'B' => return None,
+            Some((_, word)) => out.push_str(word),
+            None => out.extend([next, escaped]),
         }
     }
-    Ok(out)
+    Some(out)
 }
 
 /// One member of a class.

@@ -125,6 +125,28 @@ fn what_looks_like_something_else_is_told() {
 }
 
 #[test]
+fn a_pattern_for_strings_of_any_length_is_told() {
+    let properties = r#"
+        "slug": { "type": "string", "pattern": "^[a-z-]*$" },
+        "anywhere": { "type": "string", "pattern": "[a-z]" },
+        "either": { "type": "string", "pattern": "^a$|b" },
+        "code": { "type": "string", "pattern": "^E-[0-9]{4}$" },
+        "short": { "type": "string", "pattern": "^[a-z-]*$", "maxLength": 100 },
+        "one": { "enum": ["a"], "type": "string", "pattern": "^[a-z-]*$" }"#;
+    let words = r#""edit": ["editor"], "history": ["editor"]"#;
+    let dir = folder(&[("a.json", kind("page", words, properties).as_bytes())]);
+    let (code, found) = check(dir.path());
+    assert_eq!(code, Some(0), "{found}");
+    let text = "/pattern: the pattern is tried on strings of any length, up to the size of an \
+                entity; state \"maxLength\" beside it [unbounded]";
+    let places = ["anywhere", "either", "slug"];
+    let expected = places.map(|name| format!("page at /properties/{name}{text}"));
+    let mut told = warnings(&found);
+    told.sort_unstable();
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn names_are_suggested_however_they_are_misspelt() {
     let properties = r#""reviews": { "type": "string" }, "createdAt": { "type": "string" }"#;
     for (required, meant) in [

@@ -159,3 +159,47 @@ fn old_policies_keep_their_reading() {
     assert!(word.is_match("b"));
     assert_eq!(word.as_str(), "^\\<b\\>$");
 }
+
+#[cfg(feature = "whole-entity")]
+#[test]
+fn both_engines_match_the_same_texts() {
+    let terms = [
+        "a", "é", "\\d", "\\W", "\\s", "[^a]", "[\\Da]", ".", "\\b", "^", "$", "b*", "(a|b)+?",
+        "x{0,2}", "[a-f\\d]", "[^\\s_]", "(?:|a)",
+    ];
+    let texts = [
+        "",
+        "a",
+        "ab",
+        "é",
+        "ab é",
+        "_",
+        "a\n",
+        "\r",
+        "٣",
+        "\u{a0}",
+        "abc xyz 12",
+        "\u{2028}",
+        "bbé",
+        "xx",
+        "é é",
+        "\u{85}a",
+        "\u{feff}",
+        "K\u{17f}",
+    ];
+    let mut compared = 0;
+    let count = terms.len();
+    for n in 0..count * count * count {
+        let [first, second, third] = [n / count / count, n / count % count, n % count];
+        let pattern = [terms[first], terms[second], terms[third]].concat();
+        let Ok(compiled) = compile(Rules::LATEST, &pattern) else {
+            continue;
+        };
+        for text in texts {
+            let found = compiled.by_both(text).expect("it fits both");
+            assert_eq!(found[0], found[1], "{pattern} on {text:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 60_000, "{compared}");
+}

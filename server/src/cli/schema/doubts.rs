@@ -1,5 +1,5 @@
-//! What in a schema folder is probably not meant: keywords without effect that look like others, and
-//! kinds and fields that look alike.
+//! What in a schema folder is probably not meant: keywords without effect that look like others,
+//! kinds and fields that look alike, and patterns for texts of any length.
 
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
@@ -13,6 +13,7 @@ pub(super) fn of(policies: &[&Policy]) -> Vec<Shown> {
     let mut warnings: Vec<Shown> = policies.iter().flat_map(|one| keywords(one)).collect();
     warnings.extend(kinds(policies));
     warnings.extend(policies.iter().flat_map(|one| fields(one)));
+    warnings.extend(policies.iter().flat_map(|one| patterns(one)));
     warnings
 }
 
@@ -94,4 +95,21 @@ fn fields(policy: &Policy) -> Vec<Shown> {
         }
     }
     warnings
+}
+
+/// Patterns that are tried on strings which may be as long as an entity.
+fn patterns(policy: &Policy) -> Vec<Shown> {
+    let nodes = policy.nodes().map(|(_, node)| node);
+    let unbounded = nodes.filter(|node| match &node.shape {
+        Shape::Scalar(rule) | Shape::Text(rule) => rule.has_unbounded_pattern(),
+        _ => false,
+    });
+    let shown = unbounded.map(|node| {
+        let reason = "the pattern is tried on strings of any length, up to the size of an entity; \
+                      state \"maxLength\" beside it";
+        let at = node.schema_pointer.child("pattern");
+        let kind = policy.kind().to_string();
+        Shown::warning(kind, at, "unbounded", reason.to_owned())
+    });
+    shown.collect()
 }
