@@ -1,6 +1,9 @@
 //! What waits to be committed, and whose turn it is to commit.
 //!
-//! Invariant: at most one commits at a time; requests are taken in the order in which they came.
+//! Invariant: at most one commits at a time. Requests are taken in the order in which they came,
+//! except that large ones let small ones go first, once each: a large one is a transaction by
+//! itself, so that whoever writes little waits for one of them at most. (Of the entries of one
+//! entity, no two requests wait at a time.)
 //! Who finds nobody committing and nothing waiting commits itself; what comes meanwhile is the
 //! commit thread's.
 //!
@@ -25,12 +28,34 @@ pub(super) enum Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Closed;
 
+/// Bytes from which a request is large.
+const LARGE_BYTES: usize = 64 << 10;
+
+impl Message {
+    fn is_large(&self) -> bool {
+        match self {
+            Self::Commit(request, _) => request.bytes() >= LARGE_BYTES,
+            Self::Check(_) => false,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Message>,
+    /// Those of them that are large, apart.
+    large: VecDeque<Message>,
+    /// Small ones went before a large one that waits.
+    large_is_next: bool,
     /// Somebody commits.
     led: bool,
     closed: bool,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.large.is_empty()
+    }
 }
 
 /// The queue of all requests.
@@ -81,16 +106,21 @@ impl Queue {
     /// Takes nothing from now on and drops what waits.
     pub(super) fn abandon(&self) {
         self.close();
-        let abandoned = std::mem::take(&mut self.lock().waiting);
+        let mut state = self.lock();
+        let abandoned = (
+            std::mem::take(&mut state.waiting),
+            std::mem::take(&mut state.large),
+        );
+        drop(state);
         drop(abandoned);
     }
 
     /// Waits until something waits and nobody commits; `None` when nothing will come any more.
     pub(super) fn turn(&self) -> Option<Turn<'_>> {
-        let idle = |state: &mut State| state.led || state.waiting.is_empty() && !state.closed;
+        let idle = |state: &mut State| state.led || state.is_empty() && !state.closed;
         let state = self.changed.wait_while(self.lock(), idle);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        if state.waiting.is_empty() {
+        if state.is_empty() {
             return None;
         }
         state.led = true;
@@ -127,7 +157,7 @@ impl<'a> Room<'a> {
     pub(super) fn lead(self, message: Message) -> Result<Option<Turn<'a>>, Closed> {
         let queue = self.queue;
         let mut state = queue.lock();
-        if state.led || !state.waiting.is_empty() {
+        if state.led || !state.is_empty() {
             drop(state);
             return self.leave(message).map(|()| None);
         }
@@ -140,7 +170,11 @@ impl<'a> Room<'a> {
         if state.closed {
             return Err(Closed);
         }
-        state.waiting.push_back(message);
+        if message.is_large() {
+            state.large.push_back(message);
+        } else {
+            state.waiting.push_back(message);
+        }
         // Given back when the message is taken.
         std::mem::forget(self);
         Ok(())
@@ -159,11 +193,18 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// What waits, from the front, as far as `max` goes.
+    /// What waits: small ones from the front, as far as `max` goes, or one large one.
     pub(super) fn take(&self, max: usize) -> Vec<Message> {
         let mut state = self.queue.lock();
-        let count = max.min(state.waiting.len());
-        let taken: Vec<_> = state.waiting.drain(..count).collect();
+        let large_is_next = state.large_is_next || state.waiting.is_empty();
+        let taken: Vec<_> = match state.large.pop_front_if(|_| large_is_next) {
+            Some(large) => vec![large],
+            None => {
+                let count = max.min(state.waiting.len());
+                state.waiting.drain(..count).collect()
+            }
+        };
+        state.large_is_next = !large_is_next && !state.large.is_empty();
         drop(state);
         self.queue.room.add_permits(taken.len());
         taken
@@ -175,9 +216,72 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
         state.led = false;
-        if !state.waiting.is_empty() || state.closed {
+        if !state.is_empty() || state.closed {
             drop(state);
             self.queue.changed.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against small requests that wait for all the large ones before them, and large ones
+    //! that wait for ever.
+
+    use indelible_engine::id::EntityId;
+
+    use super::*;
+    use crate::storage::{Append, Snapshot};
+
+    fn request(name: &str, bytes: usize) -> Message {
+        let entity: EntityId = format!("team/{name}").parse().unwrap();
+        let mut request = Append::new(entity);
+        request.snapshot = Some(Snapshot {
+            epoch: indelible_engine::id::Epoch::FIRST,
+            seq: indelible_engine::id::Seq(0),
+            document: vec![0; bytes],
+            state: Vec::new(),
+        });
+        Message::Commit(Box::new(request), oneshot::channel().0)
+    }
+
+    async fn put(queue: &Queue, messages: Vec<Message>) {
+        for message in messages {
+            queue.room().await.unwrap().leave(message).unwrap();
+        }
+    }
+
+    fn taken(queue: &Queue) -> Vec<String> {
+        let turn = queue.turn().unwrap();
+        let name = |message: Message| match message {
+            Message::Commit(request, _) => request.entity.id().unwrap().to_owned(),
+            Message::Check(_) => "check".to_owned(),
+        };
+        turn.take(3).into_iter().map(name).collect()
+    }
+
+    #[tokio::test]
+    async fn large_requests_let_small_ones_go_first_once_each() {
+        let queue = Queue::new(100);
+        let (large, small) = (LARGE_BYTES, 10);
+        let first = vec![
+            request("large-1", large),
+            request("large-2", large),
+            request("small-1", small),
+            request("large-3", large),
+            request("small-2", small),
+        ];
+        put(&queue, first).await;
+        assert_eq!(taken(&queue), ["small-1", "small-2"]);
+        let next = (3..8).map(|n| request(&format!("small-{n}"), small));
+        put(&queue, next.collect()).await;
+        assert_eq!(taken(&queue), ["large-1"]);
+        assert_eq!(taken(&queue), ["small-3", "small-4", "small-5"]);
+        assert_eq!(taken(&queue), ["large-2"]);
+        assert_eq!(taken(&queue), ["small-6", "small-7"]);
+        assert_eq!(taken(&queue), ["large-3"]);
+        put(&queue, vec![request("large-4", large)]).await;
+        assert_eq!(taken(&queue), ["large-4"]);
+        assert!(queue.lock().is_empty());
     }
 }

@@ -144,6 +144,17 @@ impl Append {
             snapshot: None,
         }
     }
+
+    /// About how many bytes it writes.
+    pub fn bytes(&self) -> usize {
+        let entry = |new: &NewEntry| {
+            let changes: usize = new.draft.changes.iter().map(Vec::len).sum();
+            changes + new.effects.as_ref().map_or(0, Vec::len)
+        };
+        let snapshot = self.snapshot.as_ref();
+        let snapshot = snapshot.map_or(0, |made| made.document.len() + made.state.len());
+        self.entries.iter().map(entry).sum::<usize>() + snapshot
+    }
 }
 
 /// What was written of one request.
