@@ -341,6 +341,12 @@ impl Entity {
         self.presence
     }
 
+    /// About the operations that its document holds: what applying one more costs follows from it.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.max_op
+    }
+
     /// The policy that judges changes to it.
     #[must_use]
     pub fn policy(&self) -> &Arc<Policy> {

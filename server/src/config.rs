@@ -210,8 +210,10 @@ pub struct RelaySettings {
     pub batch_max: usize,
     /// Entities that are loaded at a time when a whole kind is needed.
     pub loads_at_once: usize,
-    /// Entries after which a snapshot is stored, so that loading stays quick.
-    pub entries_per_snapshot: u64,
+    /// Changes since the last snapshot after which one is stored, so that loading stays quick.
+    pub snapshot_changes: u64,
+    /// Bytes of changes after which one is stored.
+    pub snapshot_bytes: usize,
     /// Entries that a resuming replica is sent; one that missed more gets a snapshot.
     pub resume_entries_max: u64,
     /// Bytes of such entries.
@@ -226,7 +228,8 @@ impl Default for RelaySettings {
             mailbox_max: 256,
             batch_max: 256,
             loads_at_once: 8,
-            entries_per_snapshot: 200,
+            snapshot_changes: 500,
+            snapshot_bytes: 256 << 10,
             resume_entries_max: 2_000,
             resume_bytes_max: 4 << 20,
         }

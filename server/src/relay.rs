@@ -9,6 +9,7 @@
 mod bucket;
 mod budget;
 mod claims;
+mod cold;
 mod connection;
 mod entity_actor;
 mod fanout;

@@ -5,10 +5,12 @@
 //! need not change threads. What is bounded is how much goes on at once, and for whom: a slot is
 //! taken before, and everybody who waits for one has a turn after the other, whoever waits with how
 //! much. The system shares the processors among the slots, so what one asks for delays others by a
-//! factor, not by its own length.
+//! factor, not by its own length. What is long is not among them in any number, though: of heavy
+//! pieces no more go on at once than there are processors, and light ones find one free.
 //!
-//! Invariant: no more slots are taken than there are, and by no lane more than its share; among
-//! lanes that wait, none is served twice before each was served once.
+//! Invariant: no more slots are taken than there are, and by no lane more than its share; heavy
+//! work takes no more than its part of them; among lanes that wait, none is served twice before
+//! each was served once.
 //! Must never know: what is done.
 
 use std::collections::{HashMap, VecDeque};
@@ -17,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use indelible_engine::principal::Principal;
+use serde_json::Value;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
@@ -34,6 +37,64 @@ const WAITING_MAX: usize = 1_024;
 /// Bytes below which reading or writing them takes less time than to hand over a thread.
 const LIGHT_BYTES: usize = 16 << 10;
 
+/// Bytes, of what comes in or of a value, from which work on them is heavy.
+const HEAVY_BYTES: usize = 64 << 10;
+
+/// Operations in an entity's document from which each edit of it is heavy: applying one costs what
+/// the document is long.
+const HEAVY_OPERATIONS: u64 = 50_000;
+
+/// How long a piece of work may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// Some milliseconds at most.
+    Light,
+    /// Longer.
+    Heavy,
+}
+
+impl Weight {
+    /// That of work on so many bytes.
+    pub(crate) fn of_bytes(bytes: usize) -> Self {
+        Self::heavy_from(bytes >= HEAVY_BYTES)
+    }
+
+    /// That of an edit of a document with so many operations.
+    pub(crate) fn of_operations(operations: u64) -> Self {
+        Self::heavy_from(operations >= HEAVY_OPERATIONS)
+    }
+
+    /// That of work on a value. A large one is not looked at to its end.
+    pub(crate) fn of_value(value: &Value) -> Self {
+        fn left(value: &Value, bytes: usize) -> Option<usize> {
+            let bytes = bytes.checked_sub(BESIDE_VALUE_BYTES)?;
+            match value {
+                Value::String(text) => bytes.checked_sub(text.len()),
+                Value::Array(items) => items
+                    .iter()
+                    .try_fold(bytes, |bytes, item| left(item, bytes)),
+                Value::Object(map) => map.iter().try_fold(bytes, |bytes, (name, value)| {
+                    left(value, bytes.checked_sub(name.len())?)
+                }),
+                Value::Null | Value::Bool(_) | Value::Number(_) => Some(bytes),
+            }
+        }
+        Self::heavy_from(left(value, HEAVY_BYTES).is_none())
+    }
+
+    /// The heavier of both.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self::heavy_from(self == Self::Heavy || other == Self::Heavy)
+    }
+
+    fn heavy_from(is_heavy: bool) -> Self {
+        if is_heavy { Self::Heavy } else { Self::Light }
+    }
+}
+
+/// About what a value takes beside its text.
+const BESIDE_VALUE_BYTES: usize = 8;
+
 /// For whom, or what for, work is done.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {
@@ -43,6 +104,8 @@ pub(crate) enum Lane {
     Loading,
     /// Storing snapshots, for which nobody waits.
     Snapshots,
+    /// Telling followers and authors of what was committed.
+    Publishing,
 }
 
 impl Lane {
@@ -62,6 +125,8 @@ pub(crate) struct Work(Arc<Shared>);
 
 struct Shared {
     slots: usize,
+    /// Of heavy work.
+    heavy: usize,
     /// Of one principal.
     share: usize,
     waiting_max: usize,
@@ -71,6 +136,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     taken: usize,
+    /// Of these, by heavy work.
+    heavy: usize,
     lanes: HashMap<Lane, Waiting>,
     /// The lanes in which somebody waits, in the order of their turns.
     turns: VecDeque<Lane>,
@@ -79,13 +146,14 @@ struct State {
 #[derive(Default)]
 struct Waiting {
     taken: usize,
-    waiting: VecDeque<oneshot::Sender<Slot>>,
+    waiting: VecDeque<(Weight, oneshot::Sender<Slot>)>,
 }
 
 /// The right to work; dropping it gives it back.
 pub(crate) struct Slot {
     work: Work,
     lane: Lane,
+    weight: Weight,
 }
 
 impl fmt::Debug for Work {
@@ -101,12 +169,13 @@ impl Work {
     pub(crate) fn new() -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let slots = (processors * SLOTS_PER_PROCESSOR).max(SLOTS_MIN);
-        Self::with(slots, (processors / 2).max(1), WAITING_MAX)
+        Self::with((slots, processors), (processors / 2).max(1), WAITING_MAX)
     }
 
-    fn with(slots: usize, share: usize, waiting_max: usize) -> Self {
+    fn with((slots, heavy): (usize, usize), share: usize, waiting_max: usize) -> Self {
         Self(Arc::new(Shared {
             slots,
+            heavy,
             share,
             waiting_max,
             state: Mutex::default(),
@@ -117,12 +186,12 @@ impl Work {
     ///
     /// # Errors
     /// [`Busy`] when too much of the lane waits.
-    pub(crate) async fn enter(&self, lane: Lane) -> Result<Slot, Busy> {
+    pub(crate) async fn enter(&self, lane: Lane, weight: Weight) -> Result<Slot, Busy> {
         let turn = {
             let mut state = self.lock();
             let waiting = state.lanes.get(&lane).map_or(0, |of| of.waiting.len());
-            if waiting == 0 && self.has_room(&state, &lane) {
-                return Ok(self.take(&mut state, lane));
+            if waiting == 0 && self.has_room(&state, &lane, weight) {
+                return Ok(self.take(&mut state, lane, weight));
             }
             if waiting >= self.0.waiting_max {
                 return Err(Busy);
@@ -131,7 +200,8 @@ impl Work {
                 state.turns.push_back(lane.clone());
             }
             let (slot, turn) = oneshot::channel();
-            state.lanes.entry(lane).or_default().waiting.push_back(slot);
+            let of = state.lanes.entry(lane).or_default();
+            of.waiting.push_back((weight, slot));
             turn
         };
         // Senders are dropped only after they have sent.
@@ -142,31 +212,36 @@ impl Work {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_room(&self, state: &State, lane: &Lane) -> bool {
+    fn has_room(&self, state: &State, lane: &Lane, weight: Weight) -> bool {
         let share = match lane {
             Lane::Principal(_) => self.0.share,
             // Whose work this is nobody knows; it leaves room for that of principals.
             Lane::Loading => (self.0.slots / 2).max(1),
             Lane::Snapshots => 1,
+            Lane::Publishing => self.0.slots,
         };
         let taken = state.lanes.get(lane).map_or(0, |of| of.taken);
-        state.taken < self.0.slots && taken < share
+        let heavy_fits = weight == Weight::Light || state.heavy < self.0.heavy;
+        state.taken < self.0.slots && taken < share && heavy_fits
     }
 
-    fn take(&self, state: &mut State, lane: Lane) -> Slot {
+    fn take(&self, state: &mut State, lane: Lane, weight: Weight) -> Slot {
         state.taken += 1;
+        state.heavy += usize::from(weight == Weight::Heavy);
         state.lanes.entry(lane.clone()).or_default().taken += 1;
         Slot {
             work: self.clone(),
             lane,
+            weight,
         }
     }
 
     /// Gives a slot back, and those that are free to the next in turn.
-    fn leave(&self, lane: &Lane) {
+    fn leave(&self, lane: &Lane, weight: Weight) {
         let mut unwanted = Vec::new();
         let mut state = self.lock();
         state.taken -= 1;
+        state.heavy -= usize::from(weight == Weight::Heavy);
         if let Some(of) = state.lanes.get_mut(lane) {
             of.taken -= 1;
             if of.taken == 0 && of.waiting.is_empty() {
@@ -176,17 +251,10 @@ impl Work {
         let turns = std::mem::take(&mut state.turns);
         let mut served = VecDeque::new();
         for lane in turns {
-            let mut next = None;
-            if self.has_room(&state, &lane) {
-                let waiting = state.lanes.get_mut(&lane).map(|of| &mut of.waiting);
-                // Who has gone meanwhile wants nothing.
-                next = waiting.and_then(|waiting| {
-                    std::iter::from_fn(|| waiting.pop_front()).find(|slot| !slot.is_closed())
-                });
-            }
+            let next = self.next(&mut state, &lane);
             let is_served = next.is_some();
-            if let Some(next) = next {
-                let slot = self.take(&mut state, lane.clone());
+            if let Some((weight, next)) = next {
+                let slot = self.take(&mut state, lane.clone(), weight);
                 unwanted.extend(next.send(slot).err());
             }
             match state.lanes.get(&lane) {
@@ -205,9 +273,24 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Who is next in a lane, if there is room.
+    fn next(&self, state: &mut State, lane: &Lane) -> Option<(Weight, oneshot::Sender<Slot>)> {
+        let waiting = &mut state.lanes.get_mut(lane)?.waiting;
+        // Who has gone meanwhile wants nothing.
+        while waiting.pop_front_if(|(_, slot)| slot.is_closed()).is_some() {}
+        let (weight, _) = waiting.front()?;
+        let weight = *weight;
+        if !self.has_room(state, lane, weight) {
+            return None;
+        }
+        state.lanes.get_mut(lane)?.waiting.pop_front()
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.work.leave(&self.lane);
+        self.work.leave(&self.lane, self.weight);
     }
 }
 
@@ -260,11 +343,11 @@ mod tests {
 
     #[test]
     fn a_principal_has_its_share_and_leaves_the_rest_to_others() {
-        let work = Work::with(4, 2, 10);
+        let work = Work::with((4, 4), 2, 10);
         let enter = |name: &str| {
             Box::pin({
                 let (work, lane) = (work.clone(), lane(name));
-                async move { work.enter(lane).await }
+                async move { work.enter(lane, Weight::Light).await }
             })
         };
         let mut eve: Vec<_> = (0..6).map(|_| enter("eve")).collect();
@@ -294,23 +377,73 @@ mod tests {
 
     #[test]
     fn who_goes_away_leaves_no_hole() {
-        let work = Work::with(1, 1, 2);
-        let first = work.enter(lane("ada")).now_or_never().unwrap().unwrap();
-        let mut gone = Box::pin(work.enter(lane("ada")));
-        let mut next = Box::pin(work.enter(lane("ada")));
+        let work = Work::with((1, 1), 1, 2);
+        let first = work
+            .enter(lane("ada"), Weight::Light)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+        let mut gone = Box::pin(work.enter(lane("ada"), Weight::Light));
+        let mut next = Box::pin(work.enter(lane("ada"), Weight::Light));
         assert!(gone.as_mut().now_or_never().is_none());
         assert!(next.as_mut().now_or_never().is_none());
-        let over = work.enter(lane("ada")).now_or_never().unwrap();
+        let over = work
+            .enter(lane("ada"), Weight::Light)
+            .now_or_never()
+            .unwrap();
         assert_eq!(over.err(), Some(Busy));
         drop(gone);
         drop(first);
         let next = next.as_mut().now_or_never().unwrap().unwrap();
         // Given, and never taken.
-        let mut unclaimed = Box::pin(work.enter(lane("bob")));
+        let mut unclaimed = Box::pin(work.enter(lane("bob"), Weight::Light));
         assert!(unclaimed.as_mut().now_or_never().is_none());
         drop(next);
         drop(unclaimed);
-        assert!(work.enter(lane("eve")).now_or_never().is_some());
+        assert!(
+            work.enter(lane("eve"), Weight::Light)
+                .now_or_never()
+                .is_some()
+        );
         assert!(work.lock().lanes.is_empty() && work.lock().turns.is_empty());
+    }
+
+    #[test]
+    fn heavy_work_leaves_slots_to_light_work() {
+        let work = Work::with((4, 1), 2, 10);
+        let enter = |name: &str, weight| {
+            Box::pin({
+                let (work, lane) = (work.clone(), lane(name));
+                async move { work.enter(lane, weight).await }
+            })
+        };
+        let first = enter("ada", Weight::Heavy).now_or_never().unwrap().unwrap();
+        let mut second = [enter("bob", Weight::Heavy)];
+        assert!(ready(&mut second)[0].is_none(), "only one at a time");
+        let light = enter("eve", Weight::Light).now_or_never();
+        assert!(light.is_some(), "nobody waits for what is long");
+        // One's own waits behind what one asked for before.
+        let mut behind = [enter("bob", Weight::Light)];
+        assert!(ready(&mut behind)[0].is_none());
+        drop(first);
+        assert!(ready(&mut second)[0].is_some());
+        assert!(ready(&mut behind)[0].is_some());
+        drop(light);
+        assert!(work.lock().lanes.is_empty() && work.lock().heavy == 0);
+    }
+
+    #[test]
+    fn what_is_long_or_large_is_heavy() {
+        let of = |value: serde_json::Value| Weight::of_value(&value);
+        assert_eq!(of(serde_json::json!({ "text": "a" })), Weight::Light);
+        assert_eq!(of("a".repeat(HEAVY_BYTES).into()), Weight::Heavy);
+        assert_eq!(of((0..10_000).collect()), Weight::Heavy);
+        assert_eq!(
+            of(serde_json::json!({ "a".repeat(HEAVY_BYTES): 1 })),
+            Weight::Heavy
+        );
+        assert_eq!(Weight::of_bytes(100), Weight::Light);
+        assert_eq!(Weight::of_operations(HEAVY_OPERATIONS), Weight::Heavy);
+        assert_eq!(Weight::Light.max(Weight::Heavy), Weight::Heavy);
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::record::Record;
 use super::state::{Place, State};
 use crate::effects::{Effect, EffectChange};
-use crate::entity::Stamps;
+use crate::entity::{Entity, Stamps};
 use crate::id::{Epoch, Hash, Seq};
 use crate::lifecycle::Presence;
 use crate::policy::PolicySource;
@@ -68,6 +68,13 @@ struct Content {
     presence: Presence,
     stamps: Stamps,
     value: Map<String, Value>,
+}
+
+/// What a reader sees of an entity where it stands, as bytes that lead there again without its
+/// document. `None` where it has no encoding.
+#[must_use]
+pub fn checkpoint(entity: &Entity) -> Option<Vec<u8>> {
+    encode(&State::of(entity), entity.hash)
 }
 
 /// The bytes of a state after the entry with this hash: their SHA-256, then JSON.

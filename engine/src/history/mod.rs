@@ -146,7 +146,7 @@ pub use archive::{Archive, InMemory};
 pub use blame::{
     Blame, Blamed, Credit, CreditedRun, Former, Later, Loss, former_names, later_name,
 };
-pub use checkpoint::Checkpoints;
+pub use checkpoint::{Checkpoints, checkpoint};
 pub use derived::{Derived, Kept, is_sequential};
 pub use had::Had;
 pub use points::{FindError, Point, PointError, find};

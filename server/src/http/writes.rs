@@ -27,7 +27,7 @@ use super::sender::Sender;
 use super::shared_body;
 use super::validators;
 use crate::relay::{Answer, Outcome, Present, Task, Write, Written};
-use crate::work::{self, Lane};
+use crate::work::{self, Lane, Weight};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -222,7 +222,8 @@ async fn weighed<T>(
     if work::is_light(bytes) {
         return read();
     }
-    let slot = app.hub.work().enter(Lane::of(caller)).await;
+    let weight = Weight::of_bytes(bytes);
+    let slot = app.hub.work().enter(Lane::of(caller), weight).await;
     let _slot = slot.map_err(|_| Problem::busy())?;
     work::here(read)
 }

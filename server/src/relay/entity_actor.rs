@@ -9,6 +9,7 @@
 //! Must not know: sockets, HTTP, how a change is judged.
 
 mod batch;
+mod snapshots;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,9 +25,9 @@ use indelible_engine::protocol::TextForm;
 use indelible_engine::splice::Texts;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use self::batch::{Batch, Ending, Verdicts};
+use self::snapshots::Snapshots;
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, DELETED, RelayedEntry};
 use super::hub::Hub;
@@ -35,10 +36,7 @@ use super::values::{Patches, Present};
 use super::writes::{Haste, Outcome, Write, WriteError};
 use crate::commit::CommitError;
 use crate::storage::{Append, Presence};
-use crate::work::{self, Busy, Lane};
-
-/// The name of the projection that holds everything; readers get it or nothing.
-const PROJECTION: &str = "whole";
+use crate::work::{self, Busy, Lane, Weight};
 
 /// How often writes are judged again because somebody else was quicker to claim what one of them
 /// wants. The disk says who, so once is enough unless claims change hands all the time.
@@ -79,10 +77,7 @@ struct Actor {
     replicas: HashMap<ConnectionId, Subscriber>,
     /// The `snapshot` frame of the present state, once somebody needed it.
     snapshot: Option<Bytes>,
-    /// The seq of the snapshot in the store.
-    stored_snapshot: Seq,
-    /// Stores a newer one; gives its seq.
-    snapshotting: Option<JoinHandle<Option<Seq>>>,
+    snapshots: Snapshots,
     /// Which values protected places had, as far as that was asked.
     had: Had,
     /// Whether the store may have gone on without this state, and could not be read since.
@@ -104,8 +99,7 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         present: None,
         replicas: HashMap::new(),
         snapshot: None,
-        stored_snapshot: Seq(0),
-        snapshotting: None,
+        snapshots: Snapshots::default(),
         had: Had::default(),
         stale: false,
     };
@@ -145,8 +139,16 @@ impl Actor {
                     continue;
                 }
                 Err(_) if !self.replicas.is_empty() => continue,
-                Err(_) if self.hub.retire(&self.id, mailbox) => return,
-                Err(_) => continue,
+                Err(_) => {
+                    if let Some(entity) = &self.entity {
+                        self.snapshots.store_last(&self.hub, entity).await;
+                    }
+                    if self.hub.retire(&self.id, mailbox) {
+                        let (entity, present) = (self.entity.take(), self.present.take());
+                        return work::here(|| drop((entity, present)));
+                    }
+                    continue;
+                }
             }
             if self.stale && self.read_back().await.is_err() {
                 waiting
@@ -183,7 +185,7 @@ impl Actor {
 
     /// Reads the entity from the store and publishes it.
     async fn load(&mut self) -> Result<(), WriteError> {
-        let slot = self.hub.work().enter(Lane::Loading).await;
+        let slot = self.hub.work().enter(Lane::Loading, Weight::Light).await;
         let _slot = slot.map_err(|Busy| {
             tracing::warn!("too many entities wait to be loaded");
             WriteError::Busy
@@ -200,8 +202,8 @@ impl Actor {
             WriteError::Storage
         })?;
         match loaded {
-            Some(Loaded { entity, snapshot }) => {
-                self.stored_snapshot = snapshot;
+            Some(Loaded { entity, since }) => {
+                self.snapshots = Snapshots::since(since);
                 work::here(|| self.publish(entity, None));
             }
             None if self.entity.is_some() => {
@@ -234,7 +236,7 @@ impl Actor {
     /// Judges writes, commits what was admitted, then swaps, relays and answers.
     async fn write(&mut self, writes: Vec<Write>) {
         // Dropping a document takes a while: nobody shall wait for that.
-        let _before = self.entity.clone();
+        let before = self.entity.clone();
         let mut left = JUDGED_MAX;
         let (decided, ending) = loop {
             left -= 1;
@@ -273,18 +275,24 @@ impl Actor {
         for replica in self.replicas.values() {
             replica.outbox.wake();
         }
-        self.store_snapshot().await;
+        if let Some(entity) = &self.entity {
+            self.snapshots.store_if_due(&self.hub, entity).await;
+        }
+        work::here(|| drop(before));
     }
 
     /// Judges writes in their order, those of one author in a slot of theirs.
     async fn judge(&mut self, writes: &[Write]) -> Verdicts {
         let place = (&self.id, &self.policy);
+        let own = self.weight();
         let mut batch = Batch::new(&self.hub, place, self.entity.as_ref(), &mut self.had);
         for writes in writes.chunk_by(|one, next| one.author.id == next.author.id) {
             let Some(first) = writes.first() else {
                 continue;
             };
-            match self.hub.work().enter(Lane::of(&first.author)).await {
+            let weight = writes.iter().map(|write| write.task.weight());
+            let weight = weight.fold(own, Weight::max);
+            match self.hub.work().enter(Lane::of(&first.author), weight).await {
                 // Their turn may have come after the end of the token that they came with.
                 Ok(_slot) => work::here(|| {
                     for write in writes {
@@ -300,12 +308,25 @@ impl Actor {
         batch.finish()
     }
 
+    /// That of any edit of the entity as it is.
+    fn weight(&self) -> Weight {
+        let operations = self.entity.as_ref().map_or(0, Entity::operations);
+        Weight::of_operations(operations)
+    }
+
     async fn commit(&mut self, request: Append, entity: Option<Entity>) -> Result<(), CommitError> {
         let appended = self.hub.commit().commit(request).await?;
         if let Some(mut entity) = entity {
             for sealed in &appended.entries {
                 entity.confirm(Logged::of(&sealed.entry, sealed.hash));
             }
+            self.snapshots.count(&appended.entries);
+            let weight = Weight::of_operations(entity.operations());
+            // Where too many wait already, followers are told all the same.
+            let _slot = match weight {
+                Weight::Heavy => self.hub.work().enter(Lane::Publishing, weight).await.ok(),
+                Weight::Light => None,
+            };
             let entries: Vec<_> = appended.entries.iter().map(RelayedEntry::of).collect();
             work::here(|| self.publish(entity, Some(&entries)));
         }
@@ -361,11 +382,10 @@ impl Actor {
         let value = entity.presented();
         let place = (entity.epoch(), entity.seq());
         let at = entity.stamps().updated_at.unwrap_or_default();
-        let hash = entity.hash();
-        let last = (place.0, place.1, &hash);
-        let version = self.hub.versions().seal(&self.id, PROJECTION, last);
         let before = self.present.as_ref().map(|before| &before.value);
-        let present = Present::new(self.id.clone(), place, version, at, value);
+        let present = self
+            .hub
+            .value_at(&self.id, (place, entity.hash()), (at, value));
         let present = Arc::new(present);
         let make = |form| match before {
             Some(before) => self.patch((before, &present.value), &entity, form),
@@ -382,6 +402,9 @@ impl Actor {
         let known = values.and_then(|values| values.load(&self.id));
         // Followers have it from an actor before this one.
         let known = known.filter(|known| (known.epoch, known.seq) == place);
+        if let Some(known) = &known {
+            debug_assert_eq!(known.value, present.value, "{} at {place:?}", self.id);
+        }
         if let Some(values) = values.filter(|_| known.is_none()) {
             values.publish(&present, patches.as_ref());
         }
@@ -502,48 +525,13 @@ impl Actor {
             return known.then(|| frames::entries(&self.id, epoch, &[], &stamps));
         }
         let store = &**self.hub.store();
-        let stored = loading::entries(store, &self.id, (epoch, seq), settings.resume_bytes_max);
-        let stored = stored.inspect_err(|error| tracing::error!(%error, "entries cannot be read"));
-        let stored = stored.ok()??;
-        let (first, missed) = stored.split_first()?;
-        if first.entry.seq != seq || first.hash != hash {
-            return None;
-        }
+        let after =
+            |place, hash| loading::after(store, &self.id, (place, hash), settings.resume_bytes_max);
+        let missed = after((epoch, seq), hash);
+        let missed = missed.inspect_err(|error| tracing::error!(%error, "entries cannot be read"));
+        let missed = missed.ok()??;
         let missed: Vec<_> = missed.iter().map(RelayedEntry::of).collect();
         Some(frames::entries(&self.id, epoch, &missed, &stamps))
-    }
-
-    /// Makes and stores a snapshot of the present state when one is due, beside whatever comes next:
-    /// saving a long history and proving that it loads again takes longer than many edits.
-    async fn store_snapshot(&mut self) {
-        if let Some(task) = self.snapshotting.take_if(|task| task.is_finished())
-            && let Ok(Some(seq)) = task.await
-        {
-            self.stored_snapshot = seq;
-        }
-        let Some(entity) = &self.entity else { return };
-        let due = self.stored_snapshot.0 + self.hub.settings().entries_per_snapshot;
-        if self.snapshotting.is_some() || entity.seq().0 < due {
-            return;
-        }
-        let (entity, commit) = (entity.clone(), self.hub.commit().clone());
-        let work = self.hub.work().clone();
-        self.snapshotting = Some(tokio::spawn(async move {
-            let slot = work.enter(Lane::Snapshots).await.ok()?;
-            let mut request = Append::new(entity.id().clone());
-            let seq = entity.seq();
-            let made = tokio::task::spawn_blocking(move || loading::snapshot(&entity)).await;
-            drop(slot);
-            match made.ok()? {
-                Ok(snapshot) => request.snapshot = Some(snapshot),
-                Err(error) => {
-                    tracing::error!(%error, "a snapshot would not load again; not stored");
-                    return None;
-                }
-            }
-            // Without it, loading takes longer; the next one is due soon.
-            commit.commit(request).await.ok().map(|_| seq)
-        }));
     }
 }
 

@@ -10,17 +10,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
-use indelible_engine::id::{EntityId, Hash, IdError, Kind, ProposalId};
+use indelible_engine::id::{EntityId, Epoch, Hash, IdError, Kind, ProposalId, Seq};
 use indelible_engine::limits::Limits;
 use indelible_engine::policy::{Policies, Policy, PolicyBook};
 use indelible_engine::principal::Principal;
+use indelible_engine::time::Timestamp;
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::cold;
 use super::entity_actor::{self, Message};
 use super::fanout::ConnectionId;
-use super::values::{KindValues, Leaving, Present};
+use super::values::{KindValues, Leaving, PROJECTION, Present};
 use super::writes::{Outcome, Write, WriteError};
 use crate::auth::Auth;
 use crate::commit::{CommitHandle, Health};
@@ -250,6 +253,13 @@ impl Hub {
         self.0.running.wait().await;
     }
 
+    /// How many actors there are.
+    #[cfg(test)]
+    pub(super) fn actors(&self) -> usize {
+        let actors = self.0.actors.lock();
+        actors.unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Takes an actor out of the directory if nothing waits for it. It must end then, and its value
     /// leaves after it, once nobody follows it.
     pub(crate) fn retire(&self, entity: &EntityId, mailbox: &mut mpsc::Receiver<Message>) -> bool {
@@ -282,6 +292,26 @@ impl Hub {
         }
     }
 
+    /// The same for a value that had no actor.
+    async fn let_go_later(self, entity: EntityId) {
+        let pause = tokio::time::sleep(self.0.settings.idle);
+        if self.0.closing.run_until_cancelled(pause).await.is_some() {
+            self.let_go(entity).await;
+        }
+    }
+
+    /// An entity's value after the entry at a place, which has this hash and time.
+    pub(super) fn value_at(
+        &self,
+        entity: &EntityId,
+        ((epoch, seq), hash): ((Epoch, Seq), Hash),
+        (at, value): (Timestamp, Value),
+    ) -> Present {
+        let last = (epoch, seq, &hash);
+        let version = self.versions().seal(entity, PROJECTION, last);
+        Present::new(entity.clone(), (epoch, seq), version, at, value)
+    }
+
     /// The value of an entity, if it exists.
     ///
     /// # Errors
@@ -303,6 +333,12 @@ impl Hub {
             .map_err(|error| log_store(entity, &error))?;
         if !head.is_some_and(|head| head.presence == Presence::Present) {
             return Ok(None);
+        }
+        if let Some(present) = cold::present(self, values, entity).await {
+            self.0
+                .running
+                .spawn(self.clone().let_go_later(entity.clone()));
+            return Ok(Some(present));
         }
         let (reply, loaded) = oneshot::channel();
         self.send(entity, Message::Load(reply)).await;

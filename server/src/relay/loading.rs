@@ -1,4 +1,5 @@
-//! Bringing an entity back from the store: a snapshot where there is one, then its entries.
+//! Bringing an entity, or its value alone, back from the store: a snapshot where there is one, then
+//! its entries.
 //!
 //! Invariant: every entry that is replayed is checked against the chain of hashes. A snapshot is a
 //! cache: one that cannot be used is passed over, and the log is replayed from its beginning.
@@ -6,12 +7,16 @@
 //! Must not know: followers, frames, who asks.
 
 use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::history::{Checkpoints, Past, Place as HistoryPlace, State, checkpoint};
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::{self, Chain, ChainError, Entry, Sealed};
 use indelible_engine::policy::PolicySource;
 
+use super::log::StoredLog;
 use crate::storage::{Place, Presence, Snapshot, Store, StoreError, Stored};
 
+/// Entries behind a snapshot by which a value is brought up to date; beyond, loading is quicker.
+const BEHIND_MAX: u64 = 2_000;
 /// Entries that are read and applied at a time.
 const ENTRIES_AT_ONCE: usize = 1_000;
 /// Entries that are read at a time while their bytes are counted.
@@ -22,8 +27,33 @@ const ENTRIES_TO_SEND_AT_ONCE: usize = 32;
 pub(crate) struct Loaded {
     /// The entity at the end of its log.
     pub(crate) entity: Entity,
-    /// The seq of the snapshot in the store; 0 when there is none.
-    pub(crate) snapshot: Seq,
+    /// What was replayed behind the snapshot.
+    pub(crate) since: Since,
+}
+
+/// What lies behind the snapshot of an entity, and how long that is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Since {
+    /// Changes behind it.
+    pub(crate) changes: u64,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+    /// Bytes of the snapshot; 0 when there is none.
+    pub(crate) snapshot_bytes: usize,
+}
+
+impl Since {
+    /// Goes on by an entry.
+    pub(crate) fn count(&mut self, entry: &Entry) {
+        self.changes += entry.changes.len() as u64;
+        self.bytes += entry.changes.iter().map(Vec::len).sum::<usize>();
+    }
+
+    /// Takes in what was behind an earlier one.
+    pub(crate) fn add(&mut self, earlier: Self) {
+        self.changes += earlier.changes;
+        self.bytes += earlier.bytes;
+    }
 }
 
 /// Why an entity cannot be loaded.
@@ -64,22 +94,13 @@ pub(crate) fn load(
     let stored = store.snapshot(id, head.epoch)?;
     if let Some(stored) = stored {
         match from_snapshot(store, id, policies, &stored) {
-            Ok(entity) => {
-                return Ok(Some(Loaded {
-                    entity,
-                    snapshot: stored.seq,
-                }));
-            }
+            Ok(loaded) => return Ok(Some(loaded)),
             Err(error) => {
                 tracing::warn!(entity = %id, %error, "a snapshot cannot be used; replaying");
             }
         }
     }
-    let entity = from_log(store, id, policies, head.epoch)?;
-    Ok(entity.map(|entity| Loaded {
-        entity,
-        snapshot: Seq(0),
-    }))
+    from_log(store, id, policies, head.epoch)
 }
 
 fn from_snapshot(
@@ -87,7 +108,11 @@ fn from_snapshot(
     id: &EntityId,
     policies: &dyn PolicySource,
     stored: &Snapshot,
-) -> Result<Entity, LoadingError> {
+) -> Result<Loaded, LoadingError> {
+    let mut since = Since {
+        snapshot_bytes: stored.document.len() + stored.state.len(),
+        ..Since::default()
+    };
     let mut entity = Entity::from_snapshot(id, stored.epoch, policies, &stored.document)?;
     let mut chain = Chain::after(entity.hash());
     let next = Place {
@@ -96,10 +121,11 @@ fn from_snapshot(
         seq: entity.seq().next(),
     };
     log(store, next, &mut chain, |entries| {
+        entries.iter().for_each(|(entry, _)| since.count(entry));
         let logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
         Ok(entity.replay(logged, policies)?)
     })?;
-    Ok(entity)
+    Ok(Loaded { entity, since })
 }
 
 /// The entity after all entries of its log, through all epochs; `None` when there is none.
@@ -108,8 +134,8 @@ fn from_log(
     id: &EntityId,
     policies: &dyn PolicySource,
     last: Epoch,
-) -> Result<Option<Entity>, LoadingError> {
-    let mut entity: Option<Entity> = None;
+) -> Result<Option<Loaded>, LoadingError> {
+    let (mut entity, mut since): (Option<Entity>, _) = (None, Since::default());
     let mut chain = Chain::new();
     let mut epoch = Epoch::FIRST;
     while epoch <= last {
@@ -119,6 +145,7 @@ fn from_log(
             seq: Seq(0),
         };
         log(store, start, &mut chain, |entries| {
+            entries.iter().for_each(|(entry, _)| since.count(entry));
             let mut logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
             if let (None, Some(first)) = (&entity, entries.first()) {
                 let first = Logged::of(&first.0, first.1);
@@ -132,7 +159,7 @@ fn from_log(
         })?;
         epoch = epoch.next();
     }
-    Ok(entity)
+    Ok(entity.map(|entity| Loaded { entity, since }))
 }
 
 /// Goes through the entries of an epoch, checked against the chain, some at a time.
@@ -162,6 +189,68 @@ fn log(
     }
 }
 
+/// What an entity is at present as readers see it, by what its entries changed: no document is
+/// made, which costs what the whole history is long. `None` where too much lies behind the snapshot,
+/// or something of it is not in the store's caches; [`load`] tells then.
+///
+/// # Errors
+/// [`StoreError`].
+pub(crate) fn state(
+    store: &dyn Store,
+    id: &EntityId,
+    policies: &dyn PolicySource,
+) -> Result<Option<(State, Hash)>, StoreError> {
+    let Some(head) = store.head(id)? else {
+        return Ok(None);
+    };
+    let last = (head.epoch, head.seq);
+    let mut checkpoint = AtSnapshot(store.snapshot(id, head.epoch)?);
+    let start = checkpoint.nearest(last).map(|(place, _)| place);
+    let behind = match (start, head.epoch) {
+        (Some((_, seq)), _) => head.seq.0 - seq.0,
+        (None, Epoch::FIRST) => head.seq.0,
+        // Earlier epochs may be long.
+        (None, _) => return Ok(None),
+    };
+    if behind > BEHIND_MAX {
+        return Ok(None);
+    }
+    let mut past = Past {
+        archive: &mut StoredLog {
+            store,
+            entity: id,
+            last,
+        },
+        checkpoints: &mut checkpoint,
+        policies,
+    };
+    match past.state(last, None) {
+        Ok(state) => Ok(Some((state, head.hash))),
+        Err(error) => {
+            tracing::debug!(entity = %id, %error, "the value is read from the document instead");
+            Ok(None)
+        }
+    }
+}
+
+/// A snapshot as the one state that is kept.
+struct AtSnapshot(Option<Snapshot>);
+
+impl Checkpoints for AtSnapshot {
+    fn nearest(&mut self, place: HistoryPlace) -> Option<(HistoryPlace, Vec<u8>)> {
+        let snapshot = self.0.as_ref()?;
+        let at = (snapshot.epoch, snapshot.seq);
+        let known = at <= place && !snapshot.state.is_empty();
+        known.then(|| (at, snapshot.state.clone()))
+    }
+
+    fn keep(&mut self, _: HistoryPlace, _: Vec<u8>) {}
+
+    fn forget(&mut self, _: HistoryPlace) {
+        self.0 = None;
+    }
+}
+
 /// The entity as a snapshot for the store.
 ///
 /// # Errors
@@ -171,7 +260,7 @@ pub(crate) fn snapshot(entity: &Entity) -> Result<Snapshot, LoadError> {
         epoch: entity.epoch(),
         seq: entity.seq(),
         document: entity.to_snapshot()?,
-        state: Vec::new(),
+        state: checkpoint(entity).unwrap_or_default(),
     })
 }
 
@@ -209,24 +298,30 @@ pub(crate) fn sealed(
     Ok(Some((ledger::decode(&stored.bytes)?, stored.hash)))
 }
 
-/// The entries from a place on; `None` when they are more than `bytes_max` together.
+/// The entries after the one at a place that has this hash; `None` when there is no such entry, or
+/// when they are more than `bytes_max` together.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(crate) fn entries(
+pub(crate) fn after(
     store: &dyn Store,
     id: &EntityId,
-    (epoch, mut seq): (Epoch, Seq),
+    ((epoch, seq), hash): ((Epoch, Seq), Hash),
     bytes_max: usize,
 ) -> Result<Option<Vec<Sealed>>, StoreError> {
+    let mut from = Place {
+        entity: id.clone(),
+        epoch,
+        seq,
+    };
+    // The one look that tells whether the others are worth reading.
+    if store.entry(&from)?.is_none_or(|known| known.hash != hash) {
+        return Ok(None);
+    }
+    from.seq = seq.next();
     let (mut sealed, mut bytes_read) = (Vec::new(), 0);
     loop {
-        let place = Place {
-            entity: id.clone(),
-            epoch,
-            seq,
-        };
-        let stored = store.entries(&place, ENTRIES_TO_SEND_AT_ONCE)?;
+        let stored = store.entries(&from, ENTRIES_TO_SEND_AT_ONCE)?;
         if stored.is_empty() {
             return Ok(Some(sealed));
         }
@@ -236,7 +331,7 @@ pub(crate) fn entries(
                 return Ok(None);
             }
             let entry = ledger::decode(&bytes)?;
-            seq = entry.seq.next();
+            from.seq = entry.seq.next();
             sealed.push(Sealed { entry, bytes, hash });
         }
     }

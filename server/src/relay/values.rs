@@ -1,9 +1,9 @@
 //! The present values of one kind, and who follows them: value subscribers and kind watchers.
 //!
 //! Invariant: a value is published by its entity's actor only, after the commit that made it, in
-//! order; a follower gets every value or patch after the one it joined at, each exactly once.
-//! Joining and publishing hold the same lock, so nothing falls between them. A value that no actor
-//! holds any more and nobody follows leaves, and comes back with its entity.
+//! order, or adopted while none is known, at the end of its log; a follower gets every value or patch
+//! after the one it joined at, each exactly once. Joining and publishing hold the same lock, so
+//! nothing falls between them. A value that no actor holds any more and nobody follows leaves.
 //!
 //! Must not know: changes, admission, the store, sockets.
 
@@ -20,6 +20,9 @@ use serde_json::Value;
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames;
 use crate::work;
+
+/// The name of the projection that holds everything; readers get it or nothing.
+pub(super) const PROJECTION: &str = "whole";
 
 /// The value of an entity as readers see it, at one version.
 #[derive(Debug)]
@@ -229,6 +232,28 @@ impl KindValues {
         table.readers.remove(entity);
         table.complete = false;
         Leaving::Over
+    }
+
+    /// Takes a value from elsewhere if none is known and `is_last` says that nothing was written
+    /// since; gives the one that is known then.
+    pub(super) fn adopt(
+        &self,
+        present: Arc<Present>,
+        is_last: impl FnOnce() -> bool,
+    ) -> Option<Arc<Present>> {
+        let mut table = self.lock();
+        if let Some(known) = table.present.get(&present.entity) {
+            return Some(Arc::clone(&known.present));
+        }
+        if !is_last() {
+            return None;
+        }
+        let adopted = Kept {
+            present: Arc::clone(&present),
+            is_loaded: false,
+        };
+        table.present.insert(present.entity.clone(), adopted);
+        Some(present)
     }
 
     /// Whether every entity of the kind has been published.

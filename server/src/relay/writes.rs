@@ -25,6 +25,7 @@ use super::frames;
 use super::values::Present;
 use crate::clock;
 use crate::room::Taken;
+use crate::work::Weight;
 
 /// One connection as the log knows it.
 #[derive(Debug)]
@@ -118,6 +119,18 @@ pub(crate) enum Task {
     },
     /// Its deletion is to be undone.
     Undelete,
+}
+
+impl Task {
+    /// How long it takes to judge, as far as that follows from what came.
+    pub(crate) fn weight(&self) -> Weight {
+        match self {
+            Self::Propose { changes, .. } => Weight::of_bytes(changes.iter().map(Vec::len).sum()),
+            Self::Create { value, .. } => Weight::of_value(value),
+            Self::Merge(merging) => Weight::of_value(&merging.body),
+            Self::Delete { .. } | Self::Undelete => Weight::Light,
+        }
+    }
 }
 
 /// A value that somebody wants an entity to have.

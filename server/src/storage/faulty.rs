@@ -38,6 +38,8 @@ pub(crate) struct Faulty {
     pub(crate) free_bytes: AtomicU64,
     /// How often the end of a log was asked for.
     pub(crate) heads_read: AtomicU64,
+    /// How many entries were read, their effects not counted.
+    pub(crate) entries_read: AtomicU64,
 }
 
 impl Faulty {
@@ -52,6 +54,7 @@ impl Faulty {
             closed: AtomicBool::new(false),
             free_bytes: AtomicU64::new(u64::MAX),
             heads_read: AtomicU64::new(0),
+            entries_read: AtomicU64::new(0),
         }
     }
 
@@ -137,10 +140,14 @@ impl Store for Faulty {
         self.store.heads(scope, after, limit)
     }
     fn entry(&self, place: &Place) -> StoreResult<Option<Stored>> {
+        self.entries_read.fetch_add(1, Ordering::Relaxed);
         self.store.entry(place)
     }
     fn entries(&self, from: &Place, limit: usize) -> StoreResult<Vec<Stored>> {
-        self.store.entries(from, limit)
+        let read = self.store.entries(from, limit)?;
+        let count = read.len() as u64;
+        self.entries_read.fetch_add(count, Ordering::Relaxed);
+        Ok(read)
     }
     fn feed(&self, after: GlobalSeq, limit: usize) -> StoreResult<Vec<Stored>> {
         self.store.feed(after, limit)

@@ -23,9 +23,11 @@ async fn dear_requests_of_one_leave_the_server_to_others() {
     let asked = (0..many()).map(|_| {
         let (mallory, answered) = (Arc::clone(&mallory), Arc::clone(&answered));
         tokio::spawn(async move {
-            let answer = mallory.post("/api/lists", dear(ELEMENTS)).await;
+            let body = dear(ELEMENTS).to_string();
+            let answer = mallory.send_blindly("POST", "/api/lists", Some(body));
+            let (status, _) = answer.await;
             answered.fetch_add(1, Ordering::Relaxed);
-            answer.status
+            status
         })
     });
     let asked: Vec<_> = asked.collect();

@@ -535,6 +535,39 @@ impl Http {
         headers: &[(&str, &str)],
         body: Option<String>,
     ) -> Answer {
+        let response = self.ask(method, path, headers, body).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    /// The same without a look at the answer but for its status and length.
+    pub(crate) async fn send_blindly(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+    ) -> (u16, usize) {
+        let mut response = self.ask(method, path, &[], body).await;
+        let mut bytes = 0;
+        while let Some(part) = response.chunk().await.unwrap() {
+            bytes += part.len();
+        }
+        (response.status().as_u16(), bytes)
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> reqwest::Response {
         let method = method.parse::<reqwest::Method>().unwrap();
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         request = request.timeout(PATIENCE);
@@ -549,14 +582,6 @@ impl Http {
                 .header("content-type", "application/json")
                 .body(body);
         }
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Answer {
-            status,
-            headers,
-            body,
-        }
+        request.send().await.unwrap()
     }
 }

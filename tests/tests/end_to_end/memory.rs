@@ -13,7 +13,7 @@ use super::harness::Running;
 async fn forgetful() -> Running {
     Running::with(|config| {
         config.relay.idle = Duration::from_millis(1);
-        config.relay.entries_per_snapshot = 3;
+        config.relay.snapshot_changes = 3;
     })
     .await
 }

@@ -33,8 +33,8 @@ use self::verdict::Judged;
 pub(super) use self::verdict::{Decided, Ending, Verdicts};
 
 use super::super::hub::Hub;
+use super::super::values::PROJECTION;
 use super::super::writes::{IfMatch, Session, Task, Write, WriteError, Written};
-use super::PROJECTION;
 use crate::clock;
 use crate::rates::Writer;
 use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};

@@ -3,6 +3,8 @@
 //! nothing is left where the disk is full; an entity that is served as it was before a commit of
 //! which nobody knows whether it happened.
 
+mod kept;
+
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -469,10 +471,12 @@ async fn a_kind_is_not_complete_without_what_a_closed_store_holds() {
     assert_eq!(world.ask("team/b", vec![lost]).await, ["unavailable"]);
     let kind = "team/b".parse::<EntityId>().unwrap().kind().clone();
     assert_eq!(world.hub.complete(&kind).await, Err(WriteError::Storage));
+    let page = world.hub.page(&kind, None, (10, usize::MAX)).await;
+    assert_eq!(page.err(), Some(WriteError::Storage));
     world.store.reopens.store(true, Ordering::Relaxed);
     assert_eq!(world.thread.handle().check().await, Health::Ready);
     assert_eq!(world.hub.complete(&kind).await, Ok(()));
-    let page = world.hub.values(&kind).unwrap().page(None, 10).unwrap();
+    let page = world.hub.page(&kind, None, (10, usize::MAX)).await.unwrap();
     let names: Vec<_> = page.iter().map(|one| one.entity.to_string()).collect();
     assert_eq!(names, ["team/a", "team/b"]);
     world.hub.end().await;

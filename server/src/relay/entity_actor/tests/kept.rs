@@ -1,0 +1,234 @@
+//! Guards against values for which whole documents are loaded, against snapshots that are not there
+//! when entries are few but long or the entity leaves memory, and against reading a log for a
+//! replica that is not at a place of it.
+
+use std::time::Duration;
+
+use super::super::super::fanout::Subscription;
+use super::*;
+use crate::storage::Store as _;
+
+/// What is asked until it is so.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("it never was");
+}
+
+fn id(name: &str) -> EntityId {
+    name.parse().unwrap()
+}
+
+impl Fixture {
+    /// The same store under a server that has just begun.
+    fn restarted(self, settings: RelaySettings) -> Self {
+        let policies = self.hub.policies().clone();
+        let known = known_policies::keep(&*self.store, &policies).unwrap();
+        let shared: Arc<dyn crate::storage::Store> = Arc::<Faulty>::clone(&self.store);
+        let hub = Hub::new(Parts {
+            policies,
+            known,
+            limits: Limits::default(),
+            settings,
+            budgets: BudgetSettings::default(),
+            rates: RateSettings::default(),
+            store: shared,
+            commit: self.thread.handle(),
+            keys: Keys::open_or_create(self._dir.path()).unwrap(),
+            room: Room::new(1 << 20, 1 << 20),
+        });
+        Self { hub, ..self }
+    }
+
+    async fn tell(&mut self, entity: &str, task: Task) {
+        let write = self.write("ada", task);
+        let [said] = &self.ask(entity, vec![write]).await[..] else {
+            unreachable!()
+        };
+        assert_eq!(said, "written");
+    }
+
+    fn has_snapshot(&self, entity: &str) -> bool {
+        let stored = self.store.snapshot(&id(entity), Epoch::FIRST).unwrap();
+        stored.is_some_and(|snapshot| !snapshot.state.is_empty())
+    }
+
+    /// The value as the entity's document has it.
+    fn loaded(&self, entity: &str) -> Value {
+        let known = self.hub.known_policies();
+        let loaded = loading::load(&*self.store, &id(entity), &**known).unwrap();
+        loaded.unwrap().entity.presented()
+    }
+}
+
+#[tokio::test]
+async fn a_value_needs_no_document() {
+    let mut world = Fixture::new();
+    world.tell("team/a", create("one")).await;
+    for n in 0..40 {
+        let body = json!({ "name": n.to_string(), "bio": "b".repeat(n) });
+        world.tell("team/a", put(body)).await;
+    }
+    world.tell("team/b", create("gone")).await;
+    world.tell("team/b", delete()).await;
+    let mut before = world.hub.present(&id("team/a")).await.unwrap().unwrap();
+    for snapshot in [false, true] {
+        world = world.restarted(RelaySettings::default());
+        if snapshot {
+            let loaded = loading::load(&*world.store, &id("team/a"), &**world.hub.known_policies());
+            let made = loading::snapshot(&loaded.unwrap().unwrap().entity).unwrap();
+            let mut request = Append::new(id("team/a"));
+            request.snapshot = Some(made);
+            world.hub.commit().commit(request).await.unwrap();
+        }
+        let read = world.store.entries_read.load(Ordering::Relaxed);
+        let found = world.hub.present(&id("team/a")).await.unwrap().unwrap();
+        assert_eq!(found.value, world.loaded("team/a"));
+        assert_eq!(
+            (&found.version, found.at, found.seq),
+            (&before.version, before.at, before.seq)
+        );
+        assert!(world.hub.present(&id("team/b")).await.unwrap().is_none());
+        assert_eq!(world.hub.actors(), 0, "nobody needed a document");
+        if snapshot {
+            let read = world.store.entries_read.load(Ordering::Relaxed) - read;
+            assert!(read < 10, "{read} entries were read, with a snapshot");
+        }
+        // The actor goes on from there.
+        let name = if snapshot { "later" } else { "late" };
+        world.tell("team/a", put(json!({ "name": name }))).await;
+        assert_eq!(world.name("team/a").await.as_deref(), Some(name));
+        before = world.hub.present(&id("team/a")).await.unwrap().unwrap();
+        world.hub.end().await;
+    }
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_reads_its_own_entities_alone() {
+    let mut world = Fixture::new();
+    for n in 10..40 {
+        world.tell(&format!("team/{n}"), create("one")).await;
+    }
+    for n in [12, 13, 39] {
+        world.tell(&format!("team/{n}"), delete()).await;
+    }
+    world.hub.end().await;
+    let world = world.restarted(RelaySettings::default());
+    let before = world.store.heads_read.load(Ordering::Relaxed);
+    let kind = id("team/a").kind().clone();
+    let names = |page: Vec<Arc<Present>>| -> Vec<String> {
+        page.iter().map(|one| one.entity.to_string()).collect()
+    };
+    let page = world
+        .hub
+        .page(&kind, Some(id("team/10")), (3, usize::MAX))
+        .await
+        .unwrap();
+    assert_eq!(names(page), ["team/11", "team/14", "team/15"]);
+    let read = world.store.heads_read.load(Ordering::Relaxed) - before;
+    assert!(read <= 12, "{read} ends of logs were read for three values");
+    let page = world
+        .hub
+        .page(&kind, Some(id("team/37")), (3, usize::MAX))
+        .await
+        .unwrap();
+    assert_eq!(names(page), ["team/38"]);
+    assert_eq!(world.hub.actors(), 0);
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn few_long_entries_are_due_for_a_snapshot() {
+    let mut world = Fixture::new();
+    world.tell("team/a", create("one")).await;
+    assert!(!world.has_snapshot("team/a"));
+    let long = RelaySettings::default().snapshot_bytes;
+    let text: String = (0..long)
+        .map(|n| char::from(b'a' + (n * n % 26) as u8))
+        .collect();
+    world.tell("team/a", put(json!({ "bio": text }))).await;
+    until(|| world.has_snapshot("team/a")).await;
+    world.hub.end().await;
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn who_leaves_memory_leaves_a_snapshot() {
+    let world = Fixture::new();
+    let mut world = world.restarted(RelaySettings {
+        idle: Duration::from_millis(50),
+        ..RelaySettings::default()
+    });
+    world.tell("team/a", create("one")).await;
+    for n in 0..20 {
+        world
+            .tell("team/a", put(json!({ "name": n.to_string() })))
+            .await;
+    }
+    until(|| world.has_snapshot("team/a")).await;
+    until(|| world.hub.actors() == 0).await;
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn another_log_is_told_by_one_entry() {
+    let mut world = Fixture::new();
+    world.tell("team/a", create("one")).await;
+    for n in 0..30 {
+        world
+            .tell("team/a", put(json!({ "name": n.to_string() })))
+            .await;
+    }
+    let follow = async |connection: u64, hash: Hash| -> (Vec<&'static str>, u64) {
+        let outbox = Arc::new(Outbox::new(1 << 20));
+        let subscriber = Subscriber {
+            connection: ConnectionId(connection),
+            outbox: Arc::clone(&outbox),
+            subscription: Arc::new(Subscription::Entity(id("team/a"))),
+            texts: TextForm::Whole,
+        };
+        let before = world.store.entries_read.load(Ordering::Relaxed);
+        let from = Some((Epoch::FIRST, Seq(1), hash));
+        let absent = "not-found";
+        let message = Message::Follow {
+            subscriber,
+            from,
+            absent,
+        };
+        world.hub.send(&id("team/a"), message).await;
+        let (reply, loaded) = oneshot::channel();
+        world.hub.send(&id("team/a"), Message::Load(reply)).await;
+        loaded.await.unwrap();
+        let frames = std::iter::from_fn(|| outbox.pop(usize::MAX));
+        let names = frames.map(|frame| match ServerFrame::decode(&frame).unwrap() {
+            ServerFrame::Entries { .. } => "entries",
+            ServerFrame::Reset { .. } => "reset",
+            ServerFrame::Snapshot { .. } => "snapshot",
+            other => panic!("{other:?}"),
+        });
+        let names = names.collect();
+        let read = world.store.entries_read.load(Ordering::Relaxed) - before;
+        (names, read)
+    };
+    assert_eq!(
+        follow(1, Hash::ZERO).await,
+        (vec!["reset", "snapshot"], 1),
+        "what is not in this log is not read on"
+    );
+    let place = crate::storage::Place {
+        entity: id("team/a"),
+        epoch: Epoch::FIRST,
+        seq: Seq(1),
+    };
+    let hash = world.store.entry(&place).unwrap().unwrap().hash;
+    let (names, read) = follow(2, hash).await;
+    assert_eq!(names, ["entries"]);
+    assert!(read >= 30, "{read}");
+    world.hub.end().await;
+    world.thread.stop().await;
+}
