@@ -16,6 +16,8 @@ use crate::stopped;
 use crate::storage::redb::RedbStore;
 use crate::storage::{Store, StoreResult, Stored};
 
+const NOTHING: &str = "nothing was refused";
+
 const RECORDS_AT_ONCE: usize = 1_000;
 
 const EXAMPLES: &str = "\
@@ -75,13 +77,11 @@ impl Refusals {
         {
             return Err(names::unknown_entity(&*store, entity).into());
         }
-        if self.json {
-            return Ok(ExitCode::SUCCESS);
-        }
-        if found == 0 {
-            super::print("nothing was refused")?;
-        } else {
-            table.lines().try_for_each(|line| super::print(&line))?;
+        match (found, self.json) {
+            (0, true) => super::note(NOTHING),
+            (0, false) => super::print(NOTHING)?,
+            (_, true) => {}
+            (_, false) => table.lines().try_for_each(|line| super::print(&line))?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -11,6 +11,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use indelible_engine::near;
 
 use super::problem::Problem;
 use super::request;
@@ -29,6 +30,15 @@ const SINGLE: [HeaderName; 8] = [
     header::IF_UNMODIFIED_SINCE,
     header::IF_MODIFIED_SINCE,
     IDEMPOTENCY_KEY,
+];
+
+/// Fields that protect, and of which a misspelt one would be passed over as one that nobody knows.
+const PROTECTING: [&str; 5] = [
+    "authorization",
+    "idempotency-key",
+    "prefer",
+    "content-digest",
+    "repr-digest",
 ];
 
 /// Fields by which some servers take another method than the one that is asked for.
@@ -65,6 +75,7 @@ const PARTIAL: [&str; 9] = [
 pub(super) async fn check(mut request: Request, next: Next) -> Response {
     let checked = host(&mut request)
         .and_then(|()| single(request.headers()))
+        .and_then(|()| spelling(request.headers()))
         .and_then(|()| framing(request.headers()))
         .and_then(|()| meaning(request.method(), request.headers()));
     match checked {
@@ -129,6 +140,22 @@ fn single(headers: &HeaderMap) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Refuses what was probably meant for a field that protects. Names that begin with `x-` are those of
+/// proxies.
+fn spelling(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut names = headers.keys().filter(|name| {
+        let name = name.as_str();
+        !PROTECTING.contains(&name) && !name.starts_with("x-")
+    });
+    let misspelt = names.find_map(|name| Some((name, near::nearest(name.as_str(), PROTECTING)?)));
+    let Some((name, near)) = misspelt else {
+        return Ok(());
+    };
+    let meant = title(&HeaderName::from_static(near));
+    let detail = format!("{} is not known here: is it {meant}?", title(name));
+    Err(Problem::bad_request(detail))
 }
 
 /// How the body comes, and what has to happen before it does.

@@ -130,6 +130,15 @@ fn blame_says_as_json_that_there_is_nothing() {
     );
 }
 
+#[test]
+fn refusals_say_as_json_that_there_are_none() {
+    let (shown, said) = noted(&["refusals", "team/joe", "--json"]);
+    assert_eq!(
+        (shown.as_str(), said.as_str()),
+        ("", "indelible: nothing was refused\n")
+    );
+}
+
 /// The runtime opens /dev/null for what is closed, so that writing there succeeds.
 #[test]
 fn results_that_go_nowhere_are_reported() {

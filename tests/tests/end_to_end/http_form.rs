@@ -265,6 +265,42 @@ async fn bodies_that_are_no_json_are_told_what_they_are() {
 }
 
 #[tokio::test]
+async fn misspelt_fields_that_protect_are_refused() {
+    let server = development().await;
+    let http = server.http_as("ada", &["editor"]);
+    for (name, meant) in [
+        ("idempotency-keys", "Idempotency-Key"),
+        ("idempotencykey", "Idempotency-Key"),
+        ("idempotnecy-key", "Idempotency-Key"),
+        ("authorisation", "Authorization"),
+        ("prefers", "Prefer"),
+        ("content-digests", "Content-Digest"),
+        ("repr-digset", "Repr-Digest"),
+    ] {
+        let headers = [(name, "x")];
+        let answer = http
+            .send("PUT", "/api/site", &headers, Some(json!({})))
+            .await;
+        assert_problem(&answer, 400, "bad-request");
+        let meant = format!("is it {meant}?");
+        assert!(detail(&answer).contains(&meant), "{name}: {answer:?}");
+    }
+    for name in [
+        "referer",
+        "x-authorization",
+        "digests",
+        "want-content-digest",
+        "pragma",
+    ] {
+        let headers = [(name, "x")];
+        let answer = http
+            .send("PUT", "/api/site", &headers, Some(json!({})))
+            .await;
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_an_address_allows_is_told() {
     let server = development().await;
     let http = server.http_as("ada", &["editor"]);
