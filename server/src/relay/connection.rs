@@ -76,9 +76,6 @@ pub(crate) mod close_code {
 /// what is wrong with a frame that is too big.
 const TRANSPORT_SLACK_BYTES: usize = 64 << 10;
 
-/// What is said to those without a token when all connections for them are taken.
-const CROWDED: &str = "too many are connected without a token";
-
 /// Timers are armed for no longer than this; a token may live for years.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -109,6 +106,14 @@ impl End {
             ..Self::new(close_code::NORMAL, reason)
         }
     }
+}
+
+/// All connections for those without a token are taken.
+fn crowded() -> End {
+    End::new(
+        close_code::TRY_AGAIN,
+        "too many are connected without a token",
+    )
 }
 
 /// Serves one socket until it closes, the token ends, or the server goes away.
@@ -168,7 +173,7 @@ pub(crate) async fn serve(
             Err(_) => End::new(close_code::POLICY, "no hello in time"),
         },
         () = shutdown.cancelled() => End::new(close_code::GOING_AWAY, "going away"),
-        () = seat.unwanted() => End::new(close_code::TRY_AGAIN, CROWDED),
+        () = seat.unwanted() => crowded(),
     };
     let End { code, reason, came } = end;
     tracing::info!(code = came.unwrap_or(code), %reason, "disconnected");
@@ -230,7 +235,7 @@ async fn hello(
     let texts = texts.unwrap_or(TextForm::Whole);
     let Some(Token(token)) = token else {
         if !seat.is_confirmed() {
-            return Err(End::new(close_code::TRY_AGAIN, CROWDED));
+            return Err(crowded());
         }
         return Ok(Caller {
             asks: Asker {
