@@ -430,7 +430,7 @@ fn crates_take_the_workspace_lints() {
 
 /// The last cells of the tables of a page, from a heading on: they name tests.
 fn tests_named(page: &str, heading: &str) -> Vec<String> {
-    let text = fs::read_to_string(root().join(page)).unwrap();
+    let text = fs::read_to_string(root().join(page)).expect("the page is there");
     let (_, part) = text.split_once(heading).expect("the heading is there");
     let part = part.split("\n## ").next().unwrap_or_default();
     let cells = part.lines().filter_map(|line| {
