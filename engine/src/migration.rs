@@ -128,10 +128,18 @@ pub fn migrate(
     policy: &Arc<Policy>,
     now: Timestamp,
 ) -> Result<Option<Admitted>, MigrationError> {
+    migrate_by(entity, policy, Succession::new(&entity.policy, policy), now)
+}
+
+fn migrate_by(
+    entity: &Entity,
+    policy: &Arc<Policy>,
+    succession: Succession,
+    now: Timestamp,
+) -> Result<Option<Admitted>, MigrationError> {
     if entity.policy.hash() == policy.hash() {
         return Ok(None);
     }
-    let succession = Succession::new(&entity.policy, policy);
     let misfits = told(policy, &succession);
     if !misfits.is_empty() {
         return Err(MigrationError::Schema(misfits));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{MigrationError, migrate};
+use super::{MigrationError, migrate, migrate_by};
 use crate::admission::whole::introduced;
 use crate::claims::{Claim, held_by};
 use crate::effects::{Effect, EffectChange, effects};
@@ -105,8 +105,14 @@ impl Hindsight {
     }
 }
 
+/// An entity under a policy. Values that it would drop stay, so that whoever wrote them is judged;
+/// where they fit nowhere, they go.
 fn under(entity: &Entity, policy: &Arc<Policy>) -> Result<Entity, MigrationError> {
-    let step = migrate(entity, policy, Timestamp(0))?;
+    let succession = Succession::new(&entity.policy, policy);
+    let step = match migrate_by(entity, policy, succession.keeping(), Timestamp(0)) {
+        Err(MigrationError::Values(_)) => migrate(entity, policy, Timestamp(0))?,
+        step => step?,
+    };
     Ok(step.map_or_else(|| entity.clone(), |step| step.into_parts().0))
 }
 

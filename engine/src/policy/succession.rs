@@ -60,6 +60,12 @@ impl Succession {
         matcher.found
     }
 
+    /// The same, with every place that fewer may write keeping what it holds.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.dropped.clear();
+        self
+    }
+
     /// Where the content of a place of the new schema comes from.
     pub(crate) fn origin(&self, new: NodeId) -> Origin {
         self.origins[new.index()]

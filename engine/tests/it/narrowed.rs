@@ -1,10 +1,11 @@
 //! Guards against values that an editor wrote and that pass for the system's after a change of the
 //! schema: the schema can have them dropped, and whoever compares schemas is shown them.
 
-use indelible_engine::migration::{migrate, narrowed};
+use indelible_engine::ledger::EntryKind;
+use indelible_engine::migration::{Hindsight, migrate, narrowed};
 use serde_json::{Value, json};
 
-use crate::fixture::NOW;
+use crate::fixture::{NOW, editor};
 use crate::migration::{Kept, kind};
 
 /// A field before and after, without the word that drops, and what is dropped of it.
@@ -243,6 +244,28 @@ fn the_word_means_nothing_where_nothing_becomes_narrower() {
     assert_eq!(narrowed(&kept.entity, &wider), []);
     kept.migrate(&wider);
     assert_eq!(kept.entity.presented(), json!({ "title": "x" }));
+}
+
+#[test]
+fn past_edits_of_what_is_dropped_are_judged_all_the_same() {
+    let field = |write: Value| {
+        json!({ "paid": { "type": "boolean",
+            "x-indelible": { "write": write, "narrowed": "drop" } } })
+    };
+    let (old, new) = (kind(&field(json!("edit"))), kind(&field(json!("system"))));
+    let mut hindsight = None;
+    let mut kept = Kept::new(&old, &json!({}));
+    for value in [true, false] {
+        let hindsight =
+            hindsight.get_or_insert_with(|| Hindsight::new(&kept.entity, &new).unwrap());
+        kept.put(&json!({ "paid": value }));
+        let alice = editor("alice");
+        let found = hindsight.judge(&kept.entity, EntryKind::Changes, &alice);
+        let found = found.unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].pointer.to_string(), "/paid");
+        assert_eq!(found[0].rule.code(), "system");
+    }
 }
 
 #[test]
