@@ -433,6 +433,7 @@ impl Replica {
         let known = self.revisions.iter().find(|known| known.name == revision);
         let known = known.ok_or(CallError::UnknownBase)?;
         let read = Read {
+            value: None,
             policy: Arc::clone(&known.policy),
             heads: known.heads.clone(),
             stamps: known.stamps.clone(),

@@ -74,7 +74,8 @@ pub enum Absent {
 pub struct Base {
     /// The value at that state, as presented, under the names of now.
     pub value: Value,
-    /// The heads of that state.
+    /// The heads of that state; none where it is of an epoch that is over, so that only values tell
+    /// what became of it.
     pub heads: Vec<Hash>,
     /// The policy of that state, where another one holds now. What it had may be in other objects.
     pub earlier: Option<Earlier>,
@@ -164,12 +165,12 @@ pub fn merge_watched(
 ) -> Result<Merged, MergeError> {
     room::check(entity, author, body, options)?;
     let base_heads = match &options.base {
-        Some(base) => Some(
+        Some(base) if !base.heads.is_empty() => Some(
             entity
                 .known_heads(&base.heads)
                 .map_err(|_| MergeError::UnknownBase)?,
         ),
-        None => None,
+        _ => None,
     }
     .filter(|heads| *heads != entity.doc.get_heads());
     write(

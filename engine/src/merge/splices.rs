@@ -279,14 +279,20 @@ impl Merger<'_, '_> {
 
     /// Whether texts and lists are compared with their base instead of with the present.
     fn is_based(&self) -> bool {
-        self.base_heads.is_some() || self.source == Source::Edits
+        self.base_heads.is_some() || self.is_elsewhere()
+    }
+
+    /// Whether the base is no state of this document.
+    fn is_elsewhere(&self) -> bool {
+        let base = self.options.base.as_ref();
+        self.source == Source::Edits || base.is_some_and(|base| base.heads.is_empty())
     }
 
     /// Whether places in a text or list are carried over by comparing values: its elements are not
     /// those of the base, but such as were made from them when the schema changed.
     fn is_by_values(&self, object: &ObjId) -> bool {
         let made = || self.entity.doc.hash_for_opid(object);
-        self.source == Source::Edits
+        self.is_elsewhere()
             || (!self.since.is_empty() && made().is_some_and(|made| self.since.contains(&made)))
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::elsewhere::forget_gone;
 use super::names::{Unplaced, is_said};
 use super::passage::Passage;
 use crate::entity::Entity;
@@ -28,6 +29,9 @@ pub struct Read {
     pub heads: Vec<Hash>,
     /// The stamps that were presented with it.
     pub stamps: Map<String, Value>,
+    /// The value without stamps, where the state is of an epoch that is over: the document of now
+    /// knows nothing of its heads.
+    pub value: Option<Map<String, Value>>,
 }
 
 /// A body that can be merged now.
@@ -60,13 +64,24 @@ impl Read {
         body: &Value,
         (preserve, remove): (&[Pointer], &[Pointer]),
     ) -> Result<Followed, Hash> {
-        let value = entity.presented_under(&self.policy, &self.heads, self.stamps)?;
+        let is_elsewhere = self.value.is_some();
+        let value = match self.value {
+            Some(mut value) => {
+                value.extend(self.stamps);
+                value
+            }
+            None => entity.presented_under(&self.policy, &self.heads, self.stamps)?,
+        };
         let passage = Passage::new(&self.policy, entity.policy());
         let roots = (self.policy.root(), entity.policy().root());
         let (base, had) = passage.rename(roots, value);
         let (body, unplaced) = match body {
             Value::Object(body) => {
-                let (body, unplaced) = passage.rename_body(roots, body.clone(), Some(&base));
+                let (mut body, unplaced) = passage.rename_body(roots, body.clone(), Some(&base));
+                if is_elsewhere {
+                    let values = (&base, &*entity.value);
+                    forget_gone(entity.policy(), roots.1, values, &mut body);
+                }
                 (Value::Object(body), unplaced)
             }
             other => (other.clone(), Vec::new()),
@@ -108,7 +123,10 @@ impl Read {
             body,
             base: Base {
                 value: Value::Object(base),
-                heads: self.heads,
+                heads: match is_elsewhere {
+                    true => Vec::new(),
+                    false => self.heads,
+                },
                 earlier: passage.earlier(),
             },
             preserve: kept,

@@ -56,6 +56,7 @@
 //! ```
 
 mod body;
+mod elsewhere;
 mod former;
 mod gone;
 mod names;

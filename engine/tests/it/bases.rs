@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::entity::Entity;
+use indelible_engine::lifecycle::next_epoch;
+use indelible_engine::merge::MergeOptions;
 use indelible_engine::policy::Policy;
+use indelible_engine::rebase::Read;
 use serde_json::{Value, json};
 
-use crate::fixture::{compiled, created, editor, made_of, next, write};
+use crate::fixture::{NOW, compiled, created, editor, made_of, next, write};
 
 fn policy() -> Arc<Policy> {
     let parts = json!({
@@ -120,4 +123,44 @@ fn an_entry_that_came_and_went_since_a_base_is_brought_back_with_what_a_body_has
         after["places"]["hall"]["steps"][0]["what"], "ann",
         "{after}"
     );
+}
+
+#[test]
+fn a_base_of_an_epoch_that_is_over_is_followed_by_its_value() {
+    let values = json!({ "title": "One", "frame": { "note": "Hello world" },
+                         "items": [{ "name": "gone" }, { "name": "kept" }] });
+    let base = created(&policy(), &values);
+    let read = base.presented();
+    let mut later = read.clone();
+    later["frame"]["note"] = json!("Hello big world");
+    later["items"].as_array_mut().unwrap().remove(0);
+    let entity = next(put(&base, "ann", &later, &base));
+    let renewed = next_epoch(&entity, entity.policy(), NOW).unwrap();
+    let renewed = renewed.into_parts().0;
+
+    let mut body = read.clone();
+    body["frame"]["note"] = json!("Hello world!");
+    let known = Read {
+        value: read.as_object().cloned(),
+        policy: Arc::clone(base.policy()),
+        heads: base.heads(),
+        stamps: serde_json::Map::new(),
+    };
+    let followed = known.follow(&renewed, &body, (&[], &[])).unwrap();
+    let options = MergeOptions {
+        base: Some(followed.base),
+        ..MergeOptions::default()
+    };
+    let written = write(
+        &renewed,
+        &editor("bob"),
+        &followed.body,
+        &options,
+        Origin::Server,
+    );
+    let value = next(written.unwrap()).presented();
+    assert_eq!(value["frame"]["note"], "Hello big world!");
+    // What others deleted, and the body merely repeats, does not come back.
+    assert_eq!(value["items"].as_array().unwrap().len(), 1);
+    assert_eq!(value["items"][0]["name"], "kept");
 }

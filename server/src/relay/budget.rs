@@ -60,6 +60,90 @@ impl BudgetSettings {
     }
 }
 
+/// How much of an epoch there may be before the next one is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Allowed {
+    operations: u64,
+    bytes: u64,
+}
+
+/// How much history there is in the present epoch of an entity.
+#[derive(Debug, Default)]
+pub(super) struct Weight {
+    /// Bytes of changes.
+    bytes: u64,
+    /// What was in proportion when it was last looked.
+    allowed: Option<Allowed>,
+    due: bool,
+}
+
+impl Weight {
+    /// That of an epoch with so many bytes of changes.
+    pub(super) fn of(bytes: u64) -> Self {
+        Self {
+            bytes,
+            ..Self::default()
+        }
+    }
+
+    /// More was written.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// Whether the epoch has outgrown what the entity shows.
+    pub(super) fn is_due(&mut self, entity: &Entity, settings: &BudgetSettings) -> bool {
+        let operations = entity.operations();
+        let within =
+            |allowed: Allowed| operations <= allowed.operations && self.bytes <= allowed.bytes;
+        let least = Allowed {
+            operations: settings.epoch_operations_min,
+            bytes: settings.epoch_bytes_min,
+        };
+        if self.due || within(self.allowed.unwrap_or(least)) {
+            return self.due;
+        }
+        let value = entity.presented();
+        let shown = (extent(&value), value.to_string().len() as u64);
+        let times = |factor: u64, shown: u64| factor.saturating_mul(shown);
+        let allowed = Allowed {
+            operations: times(settings.epoch_operations_per_element, shown.0).max(least.operations),
+            bytes: times(settings.epoch_bytes_per_byte, shown.1).max(least.bytes),
+        };
+        self.allowed = Some(allowed);
+        self.due = !within(allowed);
+        self.due
+    }
+
+    /// Whether it has done so by far.
+    pub(super) fn is_overdue(&self, entity: &Entity, settings: &BudgetSettings) -> bool {
+        let Some(allowed) = self.allowed.filter(|_| self.due) else {
+            return false;
+        };
+        let times = settings.epoch_overdue;
+        entity.operations() > allowed.operations.saturating_mul(times)
+            || self.bytes > allowed.bytes.saturating_mul(times)
+    }
+
+    /// Whether a new epoch of so many operations and bytes is less than half of this one. If not,
+    /// what is there is what the value takes, and the next one is due when it has doubled.
+    pub(super) fn is_relieved(&mut self, entity: &Entity, (operations, bytes): (u64, u64)) -> bool {
+        let now = Allowed {
+            operations: entity.operations(),
+            bytes: self.bytes,
+        };
+        let relieved = operations < now.operations / 2 || bytes < now.bytes / 2;
+        if !relieved {
+            self.due = false;
+            self.allowed = Some(Allowed {
+                operations: now.operations.saturating_mul(2),
+                bytes: now.bytes.saturating_mul(2),
+            });
+        }
+        relieved
+    }
+}
+
 /// How many elements a value has: letters, elements of lists, fields.
 fn extent(value: &Value) -> u64 {
     match value {

@@ -9,6 +9,8 @@
 //! Must not know: sockets, HTTP, how a change is judged.
 
 mod batch;
+mod epoch;
+mod following;
 mod snapshots;
 
 use std::collections::HashMap;
@@ -28,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Batch, Ending, Verdicts};
 use self::snapshots::Snapshots;
+use super::budget;
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, DELETED, RelayedEntry};
 use super::hub::Hub;
@@ -78,6 +81,8 @@ struct Actor {
     /// The `snapshot` frame of the present state, once somebody needed it.
     snapshot: Option<Bytes>,
     snapshots: Snapshots,
+    /// How much history the epoch has.
+    weight: budget::Weight,
     /// Which values protected places had, as far as that was asked.
     had: Had,
     /// Whether the store may have gone on without this state, and could not be read since.
@@ -100,6 +105,7 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         replicas: HashMap::new(),
         snapshot: None,
         snapshots: Snapshots::default(),
+        weight: budget::Weight::default(),
         had: Had::default(),
         stale: false,
     };
@@ -130,9 +136,14 @@ impl Actor {
                 true => warm,
                 false => settings.idle.saturating_sub(warm),
             };
-            match tokio::time::timeout(patience, received).await {
+            let quiet = self.is_due().then_some(self.hub.budgets().epoch_quiet);
+            match tokio::time::timeout(quiet.unwrap_or(patience), received).await {
                 Ok(0) => return,
                 Ok(_) => is_warm = true,
+                Err(_) if quiet.is_some() => {
+                    self.begin_epoch().await;
+                    continue;
+                }
                 Err(_) if is_warm => {
                     self.rest();
                     is_warm = false;
@@ -204,6 +215,8 @@ impl Actor {
         match loaded {
             Some(Loaded { entity, since }) => {
                 self.snapshots = Snapshots::since(since);
+                let bytes = since.snapshot_bytes + since.bytes;
+                self.weight = budget::Weight::of(bytes as u64);
                 work::here(|| self.publish(entity, None));
             }
             None if self.entity.is_some() => {
@@ -275,6 +288,9 @@ impl Actor {
         for replica in self.replicas.values() {
             replica.outbox.wake();
         }
+        if self.is_overdue() {
+            self.begin_epoch().await;
+        }
         if let Some(entity) = &self.entity {
             self.snapshots.store_if_due(&self.hub, entity).await;
         }
@@ -321,6 +337,10 @@ impl Actor {
                 entity.confirm(Logged::of(&sealed.entry, sealed.hash));
             }
             self.snapshots.count(&appended.entries);
+            let changes = appended.entries.iter();
+            let changes = changes.flat_map(|sealed| &sealed.entry.changes);
+            self.weight
+                .add(changes.map(|change| change.len() as u64).sum());
             let weight = Weight::of_operations(entity.operations());
             // Where too many wait already, followers are told all the same.
             let _slot = match weight {
@@ -379,6 +399,8 @@ impl Actor {
             return;
         }
         let was_there = self.present.is_some();
+        let before = self.entity.as_ref();
+        let begins = before.is_some_and(|before| before.epoch() != entity.epoch());
         let value = entity.presented();
         let place = (entity.epoch(), entity.seq());
         let at = entity.stamps().updated_at.unwrap_or_default();
@@ -410,7 +432,7 @@ impl Actor {
         }
         self.snapshot = None;
         // Last, so that what an author gets (entries, then the answer) goes out together.
-        if !was_there {
+        if !was_there || begins {
             self.relay_snapshot(&entity);
         } else if let Some(entries) = entries {
             self.relay(&entity, entries);
@@ -473,65 +495,6 @@ impl Actor {
             };
             frames.iter().all(relay)
         });
-    }
-
-    fn follow(
-        &mut self,
-        subscriber: Subscriber,
-        from: Option<(Epoch, Seq, Hash)>,
-        absent: &'static str,
-    ) {
-        let present = |entity: &&Entity| entity.presence() == Presence::Present;
-        let Some(entity) = self.entity.as_ref().filter(present) else {
-            subscriber.outbox.answer(frames::gone(&self.id, absent));
-            self.replicas.insert(subscriber.connection, subscriber);
-            return;
-        };
-        let resumed = from.and_then(|from| self.missed(entity, from));
-        if let Some(entries) = resumed {
-            for frame in entries {
-                subscriber.outbox.answer(frame);
-            }
-        } else {
-            if from.is_some() {
-                subscriber
-                    .outbox
-                    .answer(frames::reset(&self.id, "unknown-place"));
-            }
-            let snapshot = self
-                .snapshot
-                .get_or_insert_with(|| frames::snapshot(entity));
-            subscriber.outbox.answer(snapshot.clone());
-        }
-        self.replicas.insert(subscriber.connection, subscriber);
-    }
-
-    /// The entries after a replica's place, if that place is in this log and not too far back.
-    fn missed(
-        &self,
-        entity: &Entity,
-        (epoch, seq, hash): (Epoch, Seq, Hash),
-    ) -> Option<Vec<Bytes>> {
-        let settings = self.hub.settings();
-        let stamps = entity.stamp_fields();
-        if epoch != entity.epoch()
-            || seq > entity.seq()
-            || entity.seq().0 - seq.0 > settings.resume_entries_max
-        {
-            return None;
-        }
-        if seq == entity.seq() {
-            let known = hash == entity.hash();
-            return known.then(|| frames::entries(&self.id, epoch, &[], &stamps));
-        }
-        let store = &**self.hub.store();
-        let after =
-            |place, hash| loading::after(store, &self.id, (place, hash), settings.resume_bytes_max);
-        let missed = after((epoch, seq), hash);
-        let missed = missed.inspect_err(|error| tracing::error!(%error, "entries cannot be read"));
-        let missed = missed.ok()??;
-        let missed: Vec<_> = missed.iter().map(RelayedEntry::of).collect();
-        Some(frames::entries(&self.id, epoch, &missed, &stamps))
     }
 }
 

@@ -14,6 +14,7 @@ mod claims;
 mod crash;
 mod crowd;
 mod crowded;
+mod epochs;
 mod failing_disk;
 mod flood;
 mod fortress;

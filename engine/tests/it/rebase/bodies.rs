@@ -79,6 +79,7 @@ fn case(seed: u64) {
     let onto = under(&server, &new);
     let follow = |body: &Value| {
         let known = Read {
+            value: None,
             policy: Arc::clone(read.policy()),
             heads: read.heads(),
             stamps: read.stamp_fields(),

@@ -290,6 +290,7 @@ impl Place {
 
 fn put(read: &Entity, onto: &Entity, body: &Value, absent: Absent) -> Entity {
     let known = Read {
+        value: None,
         policy: Arc::clone(read.policy()),
         heads: read.heads(),
         stamps: read.stamp_fields(),

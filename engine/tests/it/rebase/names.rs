@@ -74,6 +74,7 @@ fn places(all: &[&str]) -> Vec<Pointer> {
 fn follow(onto: &Entity, body: &Value, preserve: &[&str], remove: &[&str]) -> Followed {
     let read = read();
     let known = Read {
+        value: None,
         policy: Arc::clone(read.policy()),
         heads: read.heads(),
         stamps: read.stamp_fields(),

@@ -209,7 +209,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Judged, WriteError> {
         let entity = self.entity.as_ref().ok_or(WriteError::NotFound)?;
         if epoch != entity.epoch() {
-            return Err(WriteError::Epoch);
+            return earlier.map(Judged::Stands).ok_or(WriteError::Epoch);
         }
         let (changes, limits) = (&proposal.changes, self.hub.limits());
         let weighed = self.hub.budgets().weigh(changes, entity, limits);
@@ -338,8 +338,7 @@ impl<'a> Batch<'a> {
         };
         let current = |version: &String| {
             let opened = self.open(version)?;
-            let place = (opened.epoch, opened.seq) == (entity.epoch(), entity.seq());
-            Some(place && opened.is_of(&entity.hash()))
+            Some(self.is_current(entity, &opened))
         };
         if versions
             .iter()

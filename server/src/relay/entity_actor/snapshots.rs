@@ -74,6 +74,13 @@ impl Snapshots {
         }
     }
 
+    /// Begins to store the first snapshot of an epoch: without one, all epochs are replayed.
+    pub(super) async fn begin_epoch(&mut self, hub: &Hub, entity: &Entity) {
+        self.stored().await;
+        self.since = Since::default();
+        self.begin(hub, entity);
+    }
+
     /// Stores a snapshot of an entity that is about to leave memory, if that is worth it.
     pub(super) async fn store_last(&mut self, hub: &Hub, entity: &Entity) {
         self.stored().await;

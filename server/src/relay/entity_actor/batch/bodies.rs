@@ -9,18 +9,21 @@ use std::collections::HashSet;
 
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
+use indelible_engine::history::{Past, Place, State};
+use indelible_engine::id::Seq;
 use indelible_engine::merge::{Attempts, MergeOptions};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::PolicySource as _;
 use indelible_engine::rebase::Read;
 use indelible_engine::violation::{Refusal, Rule, Violation};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::super::loading;
 use super::super::super::log::StoredLog;
 use super::super::super::places::{self, Care};
 use super::super::super::writes::{Merging, WriteError, Written};
 use super::{Batch, Case, Judged, unreadable};
+use crate::versions::Opened;
 
 type Wanted = (Value, MergeOptions, Vec<Pointer>);
 
@@ -138,12 +141,12 @@ impl Batch<'_> {
     /// What was read at a version; `None` when that is the present.
     fn read(&self, entity: &Entity, version: &str) -> Result<Option<Read>, WriteError> {
         let opened = self.open(version).ok_or(WriteError::UnknownBase)?;
-        if opened.epoch != entity.epoch() || opened.seq > entity.seq() {
-            return Err(WriteError::UnknownBase);
+        if self.is_current(entity, &opened) {
+            return Ok(None);
         }
-        if opened.seq == entity.seq() {
-            let current = opened.is_of(&entity.hash());
-            return current.then_some(None).ok_or(WriteError::UnknownBase);
+        let place = (opened.epoch, opened.seq);
+        if place >= (entity.epoch(), entity.seq()) {
+            return Err(WriteError::UnknownBase);
         }
         // A version is told only after its entry's commit, so the entry is in the store, unless the
         // store was put back to a time before it.
@@ -155,11 +158,51 @@ impl Batch<'_> {
         let policy = self.hub.known_policies().policy(entry.policy_hash);
         let policy = policy.ok_or(WriteError::UnknownBase)?;
         let stamps = entity.stamp_fields_after(&policy, (entry.at, &entry.author.id));
+        let value = match opened.epoch == entity.epoch() {
+            true => None,
+            false => Some(self.past_value(place)?),
+        };
         Ok(Some(Read {
+            value,
             policy,
             heads: entry.heads,
             stamps,
         }))
+    }
+
+    /// Whether a version is that of the present value. The first entry of an epoch changes none, so
+    /// the version before it stays good.
+    pub(super) fn is_current(&self, entity: &Entity, opened: &Opened) -> bool {
+        if opened.epoch == entity.epoch() {
+            return opened.seq == entity.seq() && opened.is_of(&entity.hash());
+        }
+        if entity.seq() != Seq(0) || opened.epoch > entity.epoch() {
+            return false;
+        }
+        let store = &**self.hub.store();
+        let first = loading::entry(store, self.id, entity.epoch(), Seq(0));
+        first.is_ok_and(|first| first.is_some_and(|first| opened.is_of(&first.previous_hash)))
+    }
+
+    /// The value after an entry of an epoch that is over: by what each entry since has changed.
+    fn past_value(&self, place: Place) -> Result<Map<String, Value>, WriteError> {
+        let entity = self.committed.ok_or(WriteError::UnknownBase)?;
+        let mut log = StoredLog {
+            store: &**self.hub.store(),
+            entity: self.id,
+            last: (entity.epoch(), entity.seq()),
+        };
+        let mut past = Past {
+            archive: &mut log,
+            checkpoints: &mut (),
+            policies: &**self.hub.known_policies(),
+        };
+        let state = past.state(place, Some(&State::of(entity)));
+        let state = state.map_err(|error| {
+            tracing::error!(entity = %self.id, %error, "a past value cannot be read");
+            WriteError::UnknownBase
+        })?;
+        Ok(state.value().clone())
     }
 
     /// Those of the attempts at protected fields whose value the field never had: what a form puts

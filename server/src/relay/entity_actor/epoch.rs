@@ -1,0 +1,103 @@
+//! The beginning of a new epoch, where the history of the present one has outgrown what the entity
+//! shows. The log keeps all of it; what is loaded and sent shrinks to what the value takes.
+//!
+//! Invariant: the value stays the same. Nothing is judged meanwhile.
+//!
+//! Must not know: sockets, how a document is made anew.
+
+use indelible_engine::entity::Entity;
+use indelible_engine::history::Derived;
+use indelible_engine::lifecycle::next_epoch;
+use indelible_engine::principal::Principal;
+
+use super::super::budget;
+use super::Actor;
+use crate::clock;
+use crate::storage::{Append, NewEntry, Presence};
+use crate::work::{self, Lane, Weight};
+
+impl Actor {
+    /// Whether a new epoch is to begin at the next quiet moment.
+    pub(super) fn is_due(&mut self) -> bool {
+        let is_there = |entity: &&Entity| entity.presence() == Presence::Present;
+        let Some(entity) = self.entity.as_ref().filter(is_there) else {
+            return false;
+        };
+        self.weight.is_due(entity, self.hub.budgets()) && !self.stale
+    }
+
+    /// Whether it is not to wait for one.
+    pub(super) fn is_overdue(&mut self) -> bool {
+        if !self.is_due() {
+            return false;
+        }
+        let entity = self.entity.as_ref();
+        entity.is_some_and(|entity| self.weight.is_overdue(entity, self.hub.budgets()))
+    }
+
+    /// Begins a new epoch, if that makes the history shorter.
+    pub(super) async fn begin_epoch(&mut self) {
+        let Some(entity) = self.entity.clone() else {
+            return;
+        };
+        let lane = Lane::of(&Principal::system());
+        let Ok(slot) = self
+            .hub
+            .work()
+            .enter(lane, Weight::of_operations(entity.operations()))
+            .await
+        else {
+            return;
+        };
+        let made = work::here(|| next_epoch(&entity, entity.policy(), clock::now()));
+        drop(slot);
+        let next = match made {
+            Ok(next) if next.effects().is_empty() => next,
+            Ok(_) => {
+                tracing::error!("a new epoch would change the value; it does not begin");
+                self.weight.is_relieved(&entity, (u64::MAX, u64::MAX));
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "a new epoch cannot be made");
+                self.weight.is_relieved(&entity, (u64::MAX, u64::MAX));
+                return;
+            }
+        };
+        let changes = next.draft().changes.iter();
+        let bytes = changes.map(|change| change.len() as u64).sum();
+        let operations = (entity.operations(), next.entity().operations());
+        if !self.weight.is_relieved(&entity, (operations.1, bytes)) {
+            return;
+        }
+        let effects = Derived::encode(next.effects(), next.conflicts());
+        let (entity, draft, _) = next.into_parts();
+        let mut request = Append::new(self.id.clone());
+        request.entries.push(NewEntry {
+            draft,
+            effects: Some(effects),
+        });
+        let epoch = entity.epoch();
+        match self.commit(request, Some(entity)).await {
+            Ok(()) => {
+                tracing::info!(
+                    entity = %self.id,
+                    epoch = epoch.0,
+                    before = operations.0,
+                    operations = operations.1,
+                    "the history had outgrown the value: a new epoch begins"
+                );
+                self.weight = budget::Weight::of(bytes);
+                for replica in self.replicas.values() {
+                    replica.outbox.wake();
+                }
+                if let Some(entity) = &self.entity {
+                    self.snapshots.begin_epoch(&self.hub, entity).await;
+                }
+            }
+            Err(error) => {
+                self.after(&error).await;
+            }
+        }
+    }
+}
