@@ -6,7 +6,7 @@ use serde_json::json;
 use super::harness::{Answer, Http, Running};
 use super::http_wire::raw;
 
-fn detail(answer: &Answer) -> &str {
+pub(super) fn detail(answer: &Answer) -> &str {
     answer.body["detail"].as_str().unwrap_or_default()
 }
 
@@ -364,120 +364,6 @@ async fn what_an_address_allows_is_told() {
     }
     for path in ["/api/page/%ff", "/api/%ff", "/api/page/a%zz", "/assets/%ff"] {
         assert_problem(&http.get(path).await, 400, "bad-request");
-    }
-}
-
-#[tokio::test]
-async fn weak_tags_of_proxies_are_taken_for_a_base_and_told_as_a_condition() {
-    let server = Running::start().await;
-    let http = server.http_as("ada", &["editor"]);
-    let read = http.get("/api/site").await;
-    let version = read.header("etag").trim_matches('"').to_owned();
-    http.put("/api/site", json!({ "phone": "1" })).await;
-    for (n, base) in [
-        version.clone(),
-        format!("%22{version}%22"),
-        format!("W/%22{version}%22"),
-        format!("W%2F%22{version}%22"),
-        format!("%22{version}-gzip%22"),
-        format!("{version}-br"),
-        format!("%22{version}--gzip%22"),
-    ]
-    .iter()
-    .enumerate()
-    {
-        let body = json!({ "title": format!("T{n}"), "phone": read.body["phone"] });
-        let answer = http.put(&format!("/api/site?base={base}"), body).await;
-        assert_eq!(answer.status, 200, "{base}: {answer:?}");
-        assert_eq!(answer.body["changed"], json!(["/title"]), "{base}");
-    }
-    let now = http.get("/api/site").await.header("etag").to_owned();
-    let weak = format!("W/{now}");
-    for (method, path) in [
-        ("PUT", "/api/site"),
-        ("GET", "/api/site"),
-        ("DELETE", "/api/page/home"),
-    ] {
-        let admin = server.http_as("root", &["editor", "admin"]);
-        let body = (method == "PUT").then(|| json!({ "title": "No" }));
-        let answer = admin
-            .send(method, path, &[("if-match", weak.as_str())], body)
-            .await;
-        if answer.status == 403 {
-            continue;
-        }
-        assert_problem(&answer, 412, "precondition-failed");
-        assert!(detail(&answer).contains("weak"), "{answer:?}");
-    }
-}
-
-async fn tagged(http: &Http, path: &str, headers: &[(&str, &str)]) -> (u16, String, String) {
-    let answer = http.send("GET", path, headers, None).await;
-    let (etag, vary) = (
-        answer.header("etag").to_owned(),
-        answer.headers.get_all("vary"),
-    );
-    let vary: Vec<_> = vary.iter().map(|vary| vary.to_str().unwrap()).collect();
-    (answer.status, etag, vary.join(", "))
-}
-
-#[tokio::test]
-async fn what_is_read_with_a_condition_is_answered_alike_everywhere() {
-    let server = Running::start().await;
-    let http = server.http(None);
-    let mut paths = vec![
-        ("/api/site", "Authorization"),
-        ("/api/page", "Authorization"),
-    ];
-    if http.get("/demo/site").await.status == 200 {
-        paths.push(("/demo/site", "Accept-Encoding"));
-    }
-    for (path, varies) in paths {
-        let (status, etag, vary) = tagged(&http, path, &[]).await;
-        assert_eq!(status, 200, "{path}");
-        assert!(vary.contains(varies), "{path}: {vary}");
-        let opaque = etag.trim_start_matches("W/");
-        for (name, value, status) in [
-            ("if-none-match", etag.clone(), 304),
-            ("if-none-match", format!("W/{opaque}"), 304),
-            ("if-none-match", format!("\"x\" , {etag}"), 304),
-            ("if-none-match", "*".to_owned(), 304),
-            ("if-none-match", "\"x\"".to_owned(), 200),
-            ("if-none-match", opaque.trim_matches('"').to_owned(), 400),
-            ("if-match", "*".to_owned(), 200),
-            ("if-match", "\"x\"".to_owned(), 412),
-            ("if-match", "x".to_owned(), 400),
-            (
-                "if-match",
-                etag.clone(),
-                if etag == opaque { 200 } else { 412 },
-            ),
-        ] {
-            let (got, tag, varies_now) = tagged(&http, path, &[(name, &value)]).await;
-            assert_eq!(got, status, "{path} {name}: {value}");
-            if status < 400 {
-                assert_eq!(
-                    (&tag, &varies_now),
-                    (&etag, &vary),
-                    "{path} {name}: {value}"
-                );
-            }
-        }
-        let lines = [("if-none-match", "\"x\""), ("if-none-match", etag.as_str())];
-        assert_eq!(tagged(&http, path, &lines).await.0, 304, "{path}");
-        // Another coding has other bytes, and so another tag.
-        let gzip = [("accept-encoding", "br, gzip;q=0.5")];
-        let (status, packed, vary_packed) = tagged(&http, path, &gzip).await;
-        assert_eq!((status, &vary_packed), (200, &vary), "{path}");
-        assert_eq!(packed != etag, path.starts_with("/demo"), "{path}");
-        let known = [gzip[0], ("if-none-match", packed.as_str())];
-        assert_eq!(
-            tagged(&http, path, &known).await,
-            (304, packed.clone(), vary.clone())
-        );
-        let other = [("if-none-match", packed.as_str())];
-        let expected = if packed == etag { 304 } else { 200 };
-        assert_eq!(tagged(&http, path, &other).await.0, expected, "{path}");
     }
 }
 

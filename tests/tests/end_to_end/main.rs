@@ -23,6 +23,7 @@ mod handshake;
 mod harness;
 mod held;
 mod hosts;
+mod http_conditions;
 mod http_form;
 mod http_reads;
 mod http_refusals;
