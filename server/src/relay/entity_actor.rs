@@ -14,9 +14,11 @@ mod following;
 mod snapshots;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use futures_util::FutureExt as _;
 use indelible_engine::effects::{json_patch, spliced_patch};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::history::Had;
@@ -109,10 +111,17 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         had: Had::default(),
         stale: false,
     };
-    if actor.load().await.is_ok() {
+    let served = AssertUnwindSafe(async {
+        actor.load().await?;
         actor.serve(&mut mailbox).await;
-    } else {
-        // Whoever waits is told by the end of the mailbox; the next message tries again.
+        Ok::<_, WriteError>(())
+    });
+    let served = served.catch_unwind().await;
+    if !matches!(served, Ok(Ok(()))) {
+        if served.is_err() {
+            tracing::error!("an actor ends by a panic");
+        }
+        // Whoever waits is told; the next message makes another actor.
         mailbox.close();
         while let Ok(message) = mailbox.try_recv() {
             actor.turn_away(message);

@@ -220,6 +220,7 @@ pub(crate) fn state(
             store,
             entity: id,
             last,
+            policies,
         },
         checkpoints: &mut checkpoint,
         policies,

@@ -1,10 +1,14 @@
 //! The log of one entity as history in the engine reads it, from the store of a running server.
 //!
-//! Effects are believed as the store keeps them; what an earlier version kept has no conflicts. An entry whose effects are lost ends the way back.
+//! Effects are believed as the store keeps them; what an earlier version kept has no conflicts. An
+//! entry whose effects are lost ends the way back. Those of a genesis are not kept: they are made of
+//! its changes, which are few.
 
+use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::history::{Archive, Derived, Place, Record};
 use indelible_engine::id::{EntityId, Hash, Seq};
-use indelible_engine::ledger::{self, EntryKind};
+use indelible_engine::ledger::{self, Entry, EntryKind};
+use indelible_engine::policy::PolicySource;
 
 use crate::storage::{self, Store, StoreError};
 
@@ -13,6 +17,7 @@ pub(super) struct StoredLog<'a> {
     pub(super) store: &'a dyn Store,
     pub(super) entity: &'a EntityId,
     pub(super) last: Place,
+    pub(super) policies: &'a dyn PolicySource,
 }
 
 /// Why a part of a log cannot be read.
@@ -24,9 +29,19 @@ pub(super) enum LogError {
     /// The store has lost what an entry changed.
     #[error("what entry {epoch}:{seq} changed is not in the store's cache", epoch = .0.0, seq = .0.1)]
     Effects(Place),
+    /// The first entry makes no document.
+    #[error(transparent)]
+    Load(#[from] LoadError),
 }
 
 impl StoredLog<'_> {
+    /// What a genesis shows.
+    fn first(&self, genesis: &Entry, hash: Hash) -> Result<Derived, LoadError> {
+        let genesis = Logged::of(genesis, hash);
+        let mut entity = Entity::begin(self.entity, genesis, self.policies)?;
+        Derived::of(&mut entity, genesis, self.policies)
+    }
+
     fn place(&self, (epoch, seq): Place) -> storage::Place {
         storage::Place {
             entity: self.entity.clone(),
@@ -57,6 +72,7 @@ impl Archive for StoredLog<'_> {
             let changes = kinds.contains(&entry.kind);
             let derived = match kept {
                 None if changes => return Err(LogError::Effects((entry.epoch, entry.seq))),
+                None if entry.kind == EntryKind::Genesis => self.first(&entry, stored.hash)?,
                 None => Derived::default(),
                 Some(kept) => kept.derived(),
             };

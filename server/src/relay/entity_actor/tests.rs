@@ -40,7 +40,9 @@ const SCHEMA: &str = r#"{
     "additionalProperties": false,
     "properties": {
         "name": { "type": "string", "maxLength": 10 },
-        "bio": { "type": "string" }
+        "bio": { "type": "string" },
+        "state": { "type": "string", "default": "open" },
+        "visits": { "type": "integer", "x-indelible": { "merge": "counter" } }
     }
 }"#;
 

@@ -191,6 +191,7 @@ impl Batch<'_> {
             store: &**self.hub.store(),
             entity: self.id,
             last: (entity.epoch(), entity.seq()),
+            policies: &**self.hub.known_policies(),
         };
         let mut past = Past {
             archive: &mut log,
@@ -211,12 +212,13 @@ impl Batch<'_> {
         let Some(entity) = self.committed.filter(|_| !attempts.is_empty()) else {
             return attempts;
         };
+        let policies = &**self.hub.known_policies();
         let mut log = StoredLog {
             store: &**self.hub.store(),
             entity: self.id,
             last: (entity.epoch(), entity.seq()),
+            policies,
         };
-        let policies = &**self.hub.known_policies();
         let never = self.had.never(entity, &mut log, policies, attempts.clone());
         never.unwrap_or_else(|error| {
             // Rather too much is recorded than too little.
