@@ -149,23 +149,30 @@ impl<'a> Trial<'a> {
     }
 
     /// Checks and applies a run of edits, the first of which is the change at `first` of the
-    /// proposal: in one go where all pass, else one by one.
+    /// proposal: in one go where all pass, else one half after the other. So what passes is applied
+    /// in few goes, wherever the one is that fails.
     ///
     /// # Errors
     /// The refusal of the first that fails, with its place in the proposal.
     fn run_of_edits(
         &mut self,
         first: usize,
-        run: Vec<ParsedChange>,
+        mut run: Vec<ParsedChange>,
     ) -> Result<(), (usize, Refusal)> {
-        if run.len() > 1 && self.step(first, run.clone(), Division::OneEach).is_ok() {
+        if run.len() > 1 {
+            if self.step(first, run.clone(), Division::OneEach).is_ok() {
+                return Ok(());
+            }
+            let rest = run.split_off(run.len() / 2);
+            let middle = first + run.len();
+            self.run_of_edits(first, run)?;
+            return self.run_of_edits(middle, rest);
+        }
+        let Some(change) = run.pop() else {
             return Ok(());
-        }
-        for (index, change) in (first..).zip(run) {
-            let judged = self.step(index, vec![change], Division::OneEach);
-            judged.map_err(|refusal| (index, refusal))?;
-        }
-        Ok(())
+        };
+        let judged = self.step(first, vec![change], Division::OneEach);
+        judged.map_err(|refusal| (first, refusal))
     }
 
     /// Ends at the refusal of the change at a place of the proposal.

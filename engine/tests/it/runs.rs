@@ -298,3 +298,14 @@ fn the_edit_that_makes_a_text_too_long_is_found_among_many() {
     );
     check(&[grow, count, count], "3 of 3");
 }
+
+#[test]
+fn the_first_edit_that_is_refused_is_found_wherever_it_is() {
+    let count: Edit = |tx| tx.increment(ROOT, "hits", 1);
+    let stray: Edit = |tx| tx.put(ROOT, "unheard", 1);
+    for first in 0..9 {
+        let mut edits = [count; 9];
+        edits[first] = stray;
+        check(&edits, &format!("{first} of 9, unknown-field /unheard"));
+    }
+}
