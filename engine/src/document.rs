@@ -86,7 +86,11 @@ impl<'a> Reader<'a> {
 
     /// The same with the values of each, if `item` says how they are presented. Each item is read in
     /// one go, since looking up a property costs as much.
-    fn read_rows(&self, list: &ObjId, item: Option<NodeId>) -> Vec<(Row, Map<String, Value>)> {
+    pub(crate) fn read_rows(
+        &self,
+        list: &ObjId,
+        item: Option<NodeId>,
+    ) -> Vec<(Row, Map<String, Value>)> {
         let mut rows: Vec<(Row, Map<String, Value>)> = self
             .range(list)
             .filter(|found| matches!(found.value, ValueRef::Object(ObjType::Map)))

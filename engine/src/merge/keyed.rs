@@ -57,7 +57,9 @@ impl Merger<'_, '_> {
         base: Option<&[Value]>,
         fresh: bool,
     ) -> Outcome {
-        let rows = self.reader_rows(list.object);
+        let (rows, shown) = self.reader_rows(list);
+        let shown: HashMap<&str, &Map<String, Value>> =
+            rows.iter().map(|row| row.id.as_str()).zip(&shown).collect();
         let known: HashMap<&str, &Row> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
         let order: Vec<&str> = match base {
             Some(base) => base
@@ -83,14 +85,18 @@ impl Merger<'_, '_> {
                         self.tx.put(&row.object, POSITION, position.as_str())?;
                     }
                     let old = base.as_ref().map(|base| base.get(row.id.as_str()).copied());
-                    let old = old.map(|old| old.and_then(Value::as_object));
+                    let old = old.flatten().and_then(Value::as_object);
+                    let like = old.or_else(|| shown.get(row.id.as_str()).copied());
+                    if !row.deleted && self.is_no_edit(list.key, &at, value, like) {
+                        continue;
+                    }
                     let target = Target {
                         object: &row.object,
                         node: list.item,
                         at: &at,
                         fresh: fresh || self.is_new(&row.object),
                     };
-                    self.object(&target, value, old.flatten())?;
+                    self.object(&target, value, old)?;
                 }
                 Item::New(id, value) => {
                     let Some(position) = places.get(id.as_str()) else {
@@ -156,12 +162,32 @@ impl Merger<'_, '_> {
         false
     }
 
-    fn reader_rows(&self, list: &ObjId) -> Vec<Row> {
-        if self.made.contains(list) {
-            Vec::new()
-        } else {
-            self.reader.rows(list)
+    /// The items of the list as they were before this merge, and what they present.
+    fn reader_rows(&self, list: &List<'_>) -> (Vec<Row>, Vec<Map<String, Value>>) {
+        if self.made.contains(list.object) {
+            return (Vec::new(), Vec::new());
         }
+        let rows = self.reader.read_rows(list.object, Some(list.item));
+        rows.into_iter().unzip()
+    }
+
+    /// Whether an item of the body says, but for its key, what the item that it is compared with
+    /// does, so that there is no need to look at its fields in the document one by one.
+    fn is_no_edit(
+        &self,
+        key: &str,
+        at: &Pointer,
+        body: &Map<String, Value>,
+        like: Option<&Map<String, Value>>,
+    ) -> bool {
+        let earlier = self.options.base.as_ref();
+        let is_earlier = earlier.is_some_and(|base| base.earlier.is_some());
+        let is_same = like.is_some_and(|like| {
+            let fields = |map: &Map<String, Value>| map.len() - usize::from(map.contains_key(key));
+            let mut said = body.iter().filter(|(name, _)| *name != key);
+            fields(like) == fields(body) && said.all(|(name, value)| like.get(name) == Some(value))
+        });
+        is_same && !is_earlier && !self.holds_preserved(at)
     }
 
     /// Matches the body's items with those of the list; `None` after a fault.
@@ -267,8 +293,7 @@ impl Merger<'_, '_> {
     /// Sets the register of an item or map entry.
     pub(super) fn delete_item(&mut self, object: &ObjId, node: NodeId, at: &Pointer) -> Outcome {
         // What is in it would go with it.
-        let mut preserve = self.options.preserve.iter();
-        if preserve.any(|kept| kept.contains(at) || at.contains(kept)) {
+        if self.holds_preserved(at) {
             self.preserved.push(at.clone());
             return Ok(());
         }

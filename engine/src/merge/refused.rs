@@ -31,6 +31,12 @@ impl Merger<'_, '_> {
         self.options.preserve.iter().any(|kept| kept.contains(at))
     }
 
+    /// Whether the caller wants a place to stay as it is, or one that it lies in or that lies in it.
+    pub(super) fn holds_preserved(&self, at: &Pointer) -> bool {
+        let mut preserve = self.options.preserve.iter();
+        preserve.any(|kept| kept.contains(at) || at.contains(kept))
+    }
+
     /// Keeps a protected field and says so, or refuses.
     pub(super) fn protect(
         &mut self,

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use indelible_engine::admission::{Origin, Verdict};
+use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
 use indelible_engine::lifecycle::next_epoch;
-use indelible_engine::merge::MergeOptions;
+use indelible_engine::merge::{MergeOptions, merge};
 use indelible_engine::policy::Policy;
 use indelible_engine::rebase::Read;
 use serde_json::{Value, json};
@@ -163,4 +164,47 @@ fn a_base_of_an_epoch_that_is_over_is_followed_by_its_value() {
     // What others deleted, and the body merely repeats, does not come back.
     assert_eq!(value["items"].as_array().unwrap().len(), 1);
     assert_eq!(value["items"][0]["name"], "kept");
+}
+
+#[test]
+fn items_that_a_body_repeats_are_no_edit_but_what_is_preserved_in_them_is_told() {
+    let item = |id: &str, who: &str| {
+        let mut item = part(who);
+        item["id"] = id.into();
+        item
+    };
+    let entity = created(
+        &policy(),
+        &json!({ "items": [item("a", "Ann"), item("b", "Bob")] }),
+    );
+    let alice = editor("alice");
+    let actor = server_actor(entity.id(), entity.epoch(), &alice.id);
+    let body = entity.presented();
+    let body = json!({ "items": body["items"] });
+    let preserve = |places: &[&str]| MergeOptions {
+        preserve: places.iter().map(|at| at.parse().unwrap()).collect(),
+        ..MergeOptions::default()
+    };
+    let every = ["name", "note", "once", "steps", "tags"].map(|name| format!("/items/a/{name}"));
+    for (place, expect) in [
+        ("/items/b/name", &["/items/b/name".to_owned()][..]),
+        ("/items/a", &every),
+        ("/title", &[]),
+    ] {
+        let merged = merge(&entity, &alice, &actor, &body, &preserve(&[place])).unwrap();
+        assert_eq!(merged.changes, Vec::<Vec<u8>>::new());
+        let told: Vec<String> = merged.preserved.iter().map(ToString::to_string).collect();
+        assert_eq!(told, expect);
+    }
+    // A part that the body lacks is no edit, one that others changed since the base neither.
+    let bare = json!({ "items": [{ "id": "a", "name": "Ann" }, { "id": "b" }] });
+    let merged = merge(&entity, &alice, &actor, &bare, &preserve(&[])).unwrap();
+    assert_eq!(merged.changes, Vec::<Vec<u8>>::new());
+    let renamed = json!({ "items": [{ "id": "a", "name": "Anna" }, { "id": "b" }] });
+    let renamed = next(put(&entity, "carol", &renamed, &entity));
+    let merged = merge(&renamed, &alice, &actor, &body, &made_of(&entity)).unwrap();
+    assert_eq!(merged.changes, Vec::<Vec<u8>>::new());
+    // Without the base the body says what the item is to be.
+    let back = merge(&renamed, &alice, &actor, &body, &preserve(&[])).unwrap();
+    assert_eq!(back.changes.len(), 1);
 }
