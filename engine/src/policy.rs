@@ -46,7 +46,7 @@ pub use scalar::{AtomicRule, NESTING_MAX, ScalarRule, Types};
 pub(crate) use scalar::{Constraint, Pattern};
 pub use source::{PolicyBook, PolicySource};
 pub(crate) use succession::{Origin, Succession};
-pub(crate) use whole::wrong_container;
+pub(crate) use whole::wrong_type;
 
 use crate::id::{Hash, Kind};
 use crate::pointer::Pointer;

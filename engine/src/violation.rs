@@ -55,6 +55,8 @@ impl Rule {
     pub const ATOMIC: Self = Self(Cow::Borrowed("atomic"));
     /// The value has the wrong type.
     pub const TYPE: Self = Self(Cow::Borrowed("type"));
+    /// The value is nested deeper than any may be.
+    pub const NESTING: Self = Self(Cow::Borrowed("nesting"));
 
     /// The rule behind a JSON Schema keyword (`maxLength`, `pattern`, …).
     #[must_use]

@@ -17,7 +17,7 @@ use crate::document::{DELETED, POSITION, Reader};
 use crate::entity::Entity;
 use crate::id::{ItemId, check_map_key};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Rights, Shape};
+use crate::policy::{NodeId, Rights, Shape, wrong_type};
 use crate::position;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
@@ -171,12 +171,7 @@ impl Judge<'_> {
             (Shape::Keyed { item, .. }, Key::Map(id)) => self.item(index, op, &place, *item, id),
             (Shape::List { element }, Key::Seq(_)) => self.element(index, op, &place, *element),
             (Shape::Text { .. }, Key::Seq(_)) => self.character(index, op, &place),
-            _ => self.refuse(
-                index,
-                &place.pointer,
-                Rule::TYPE,
-                "the object is of another type",
-            ),
+            (shape, _) => self.refuse_fault(index, &place.pointer, wrong_type(shape), None),
         }
         Ok(())
     }
@@ -391,7 +386,8 @@ impl Judge<'_> {
             let message = "it exists already; it is deleted by its own register, not replaced";
             self.refuse(index, &at, Rule::EXISTS, message);
         } else if !matches!(op.action, OpType::Make(ObjType::Map)) {
-            self.refuse(index, &at, Rule::TYPE, "only an object can be made here");
+            let fault = wrong_type(&self.case.entity.policy.node(child).shape);
+            self.refuse_fault(index, &at, fault, None);
         } else if let Some(rule) = self
             .right(place.node, place.fresh)
             .or_else(|| self.right(child, true))

@@ -12,8 +12,8 @@ use super::judge::{Judge, Made, Place};
 use super::operations::object_id;
 use crate::document::plain_value;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Shape, refusal_text};
-use crate::value::{canonical, nearest};
+use crate::policy::{NodeId, Policy, ScalarFault, Shape, refusal_text, wrong_type};
+use crate::value::{INTEGER_MAX, canonical, nearest};
 use crate::violation::Rule;
 
 /// U+FFFC stands for a block inside an Automerge text.
@@ -36,14 +36,10 @@ impl Judge<'_> {
         let attempted = match &op.action {
             OpType::Put(scalar) => match put_value(&node.shape, scalar) {
                 Ok(value) => Some(value),
-                Err((rule, message)) => return self.refuse(index, &at, rule, message),
+                Err(fault) => return self.refuse_fault(index, &at, fault, None),
             },
             OpType::Delete => None,
-            OpType::Make(_) => {
-                let message = "the field holds one value, not an object";
-                return self.refuse(index, &at, Rule::TYPE, message);
-            }
-            _ => return self.refuse(index, &at, Rule::TYPE, "the field is not a counter"),
+            _ => return self.refuse_fault(index, &at, wrong_type(&node.shape), None),
         };
         let is_default = place.fresh && attempted.is_some() && attempted == node.default;
         if let Some(rule) = self.right(child, place.fresh).filter(|_| !is_default) {
@@ -66,10 +62,21 @@ impl Judge<'_> {
             _ => Ok(()),
         };
         if let Err(fault) = checked {
-            let rule = Rule::keyword(fault.keyword);
-            self.refuse_value(index, at, rule, &fault.message, Some(value), None);
-            self.bound(fault.bound);
+            self.refuse_fault(index, at, fault, Some(value));
         }
+    }
+
+    /// Refuses what breaks a keyword of the schema.
+    pub(super) fn refuse_fault(
+        &mut self,
+        index: usize,
+        at: &Pointer,
+        fault: ScalarFault,
+        attempted: Option<Value>,
+    ) {
+        let rule = Rule::keyword(fault.keyword);
+        self.refuse_value(index, at, rule, &fault.message, attempted, None);
+        self.bound(fault.bound);
     }
 
     pub(super) fn counter(
@@ -92,7 +99,12 @@ impl Judge<'_> {
                     .owner(&op.obj)
                     .is_some_and(|made| made.fields.insert(name.to_owned()));
                 if !first {
-                    self.refuse(index, &at, Rule::COUNTER, "a counter is made once");
+                    self.refuse(
+                        index,
+                        &at,
+                        Rule::COUNTER,
+                        "is a counter, which is made once",
+                    );
                 } else if let Some(rule) = right.filter(|_| start != default) {
                     self.refuse(index, &at, rule, "only the default may be set here by you");
                 } else {
@@ -111,19 +123,26 @@ impl Judge<'_> {
                 });
                 let next = now.and_then(|now| now.checked_add(*by));
                 if let Some(rule) = right {
-                    self.refuse(index, &at, rule, "the counter may not be changed by you");
+                    self.refuse(
+                        index,
+                        &at,
+                        rule,
+                        "is a counter, which may not be changed by you",
+                    );
                 } else if let Some(next) = next {
                     self.counters.insert(key, next);
                     self.constraint(index, &at, child, Value::from(next));
                 } else {
-                    self.refuse(index, &at, Rule::COUNTER, "the counter would overflow");
+                    let most = INTEGER_MAX;
+                    let message = format!("must be an integer between -{most} and {most}");
+                    self.refuse(index, &at, Rule::COUNTER, &message);
                 }
             }
             _ => self.refuse(
                 index,
                 &at,
                 Rule::COUNTER,
-                "a counter changes by increments only",
+                "is a counter, which changes by increments only",
             ),
         }
     }
@@ -136,11 +155,14 @@ impl Judge<'_> {
             OpType::Put(scalar) => {
                 match put_value(&self.case.entity.policy.node(element).shape, scalar) {
                     Ok(value) => Some(value),
-                    Err((rule, message)) => return self.refuse(index, &at, rule, message),
+                    Err(fault) => return self.refuse_fault(index, &at, fault, None),
                 }
             }
             OpType::Delete => None,
-            _ => return self.refuse(index, &at, Rule::TYPE, "the list holds plain values"),
+            _ => {
+                let fault = wrong_type(&self.case.entity.policy.node(element).shape);
+                return self.refuse_fault(index, &at, fault, None);
+            }
         };
         if attempted.is_some() && self.case.entity.policy.shows_once(element) {
             self.note_list(op, &at, element);
@@ -176,7 +198,7 @@ impl Judge<'_> {
             matches!((chars.next(), chars.next()), (Some(c), None) if c != OBJECT_REPLACEMENT)
         });
         if !fits {
-            let message = "a text takes single characters, inserted or deleted";
+            let message = "is a text, which takes single characters, inserted or deleted";
             self.refuse(index, &at, Rule::TEXT, message);
         } else if let Some(rule) = self.right(place.node, place.fresh) {
             let value = character.map(Value::from);
@@ -233,21 +255,21 @@ impl Made {
 }
 
 /// The JSON that a put stores, or why it cannot be stored.
-fn put_value(shape: &Shape, scalar: &ScalarValue) -> Result<Value, (Rule, &'static str)> {
+fn put_value(shape: &Shape, scalar: &ScalarValue) -> Result<Value, ScalarFault> {
     if let Shape::Atomic(_) = shape {
-        let ScalarValue::Str(text) = scalar else {
-            return Err((Rule::ATOMIC, "the field holds canonical JSON as text"));
+        let value = match scalar {
+            ScalarValue::Str(text) => serde_json::from_str::<Value>(text)
+                .ok()
+                .filter(|value| canonical(value) == text.as_str()),
+            _ => None,
         };
-        return match serde_json::from_str::<Value>(text) {
-            Ok(value) if canonical(&value) == text.as_str() => Ok(nearest(&value)),
-            _ => Err((
-                Rule::ATOMIC,
-                "the field holds canonical JSON (RFC 8785) as text",
-            )),
-        };
+        let message = "holds canonical JSON (RFC 8785) as text";
+        let fault = || ScalarFault::new("atomic", message);
+        return value.as_ref().map(nearest).ok_or_else(fault);
     }
-    match scalar {
-        ScalarValue::Counter(_) => Err((Rule::TYPE, "the field is not a counter")),
-        scalar => plain_value(scalar).ok_or((Rule::TYPE, "JSON has no word for this value")),
-    }
+    let plain = match scalar {
+        ScalarValue::Counter(_) => None,
+        scalar => plain_value(scalar),
+    };
+    plain.ok_or_else(|| wrong_type(shape))
 }

@@ -26,11 +26,11 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
         let is_exact = after.policy.rules() >= Rules::V3;
         let mut known: HashMap<(&Pointer, &str), Vec<&Mark>> = HashMap::new();
         for fault in &old {
-            let place = (&fault.pointer, &*fault.mark.keyword);
+            let place = (fault.compared_at(), &*fault.mark.keyword);
             known.entry(place).or_default().push(&fault.mark);
         }
         faults.retain(|fault| {
-            let same = known.get(&(&fault.pointer, &*fault.mark.keyword));
+            let same = known.get(&(fault.compared_at(), &*fault.mark.keyword));
             let mut same = same.into_iter().flatten();
             !same.any(|old| !is_exact || fault.mark.was(old))
         });

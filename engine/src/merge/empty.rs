@@ -126,8 +126,16 @@ impl Merger<'_, '_> {
             matches!(shape, Shape::Object { .. } | Shape::Keyed { .. })
                 && self.policy.presented_key(*node) != Some(name)
         }) else {
-            let message = "fields, entries of maps and items of lists with ids can be removed; for \
-                           an element of another list, give the list without it";
+            let message = match shape {
+                Shape::List { .. } => {
+                    "is an element of a list without ids: give the list without it"
+                }
+                Shape::Object { .. } if self.policy.presented_key(*node) == Some(name) => {
+                    "is the id of an item, which cannot be removed"
+                }
+                Shape::Object { .. } => "is not declared by the schema, so it cannot be removed",
+                _ => "is inside a value that is written as one: give that value without it",
+            };
             self.refuse(at, Rule::TYPE, message, None, None);
             return Ok(());
         };

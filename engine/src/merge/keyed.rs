@@ -16,7 +16,7 @@ use crate::document::{DELETED, POSITION, Row};
 use crate::genesis::make_fields;
 use crate::id::{Hash, ItemId, check_map_key};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, refusal_text, wrong_container};
+use crate::policy::{NodeId, refusal_text, wrong_type};
 use crate::position;
 use crate::sequence::moves;
 use crate::violation::{Rule, VIOLATIONS_MAX};
@@ -210,7 +210,7 @@ impl Merger<'_, '_> {
         for (index, value) in body.iter().enumerate() {
             let at = list.at.child(index.to_string());
             let Value::Object(map) = value else {
-                let fault = wrong_container(&self.policy.node(list.item).shape);
+                let fault = wrong_type(&self.policy.node(list.item).shape);
                 self.refuse_fault(&at, fault, Some(value), None);
                 continue;
             };

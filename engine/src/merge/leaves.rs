@@ -104,7 +104,7 @@ impl Merger<'_, '_> {
     }
 
     fn keep_counter(&mut self, at: &Pointer, present: Option<Value>) {
-        let message = "a counter cannot be removed";
+        let message = "is a counter, which cannot be removed";
         self.protect(at, Rule::COUNTER, message, None, present);
     }
 

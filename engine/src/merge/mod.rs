@@ -33,7 +33,7 @@ use crate::entity::Entity;
 use crate::id::Hash;
 use crate::limits::Limits;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Rights, Shape, wrong_container};
+use crate::policy::{NodeId, Policy, Rights, Shape, wrong_type};
 use crate::principal::Principal;
 use crate::value::normal;
 use crate::violation::{Rule, Violation};
@@ -333,7 +333,7 @@ impl Merger<'_, '_> {
         let at = Pointer::root();
         let Value::Object(body) = body else {
             let shape = &self.policy.node(self.policy.root()).shape;
-            self.refuse_fault(&at, wrong_container(shape), None, None);
+            self.refuse_fault(&at, wrong_type(shape), None, None);
             return Ok(());
         };
         let base = self
@@ -414,7 +414,7 @@ impl Merger<'_, '_> {
         match shape {
             Shape::Object { .. } => {
                 let Value::Object(body) = value else {
-                    self.refuse_fault(&at, wrong_container(shape), Some(value), None);
+                    self.refuse_fault(&at, wrong_type(shape), Some(value), None);
                     return Ok(());
                 };
                 let base = base.map(|base| base.and_then(Value::as_object));
@@ -485,7 +485,7 @@ impl Merger<'_, '_> {
         if !fits(value) {
             let (at, child) = (target.at.child(name), self.policy.child(target.node, name));
             if let Some(child) = child {
-                let fault = wrong_container(&self.policy.node(child).shape);
+                let fault = wrong_type(&self.policy.node(child).shape);
                 self.refuse_fault(&at, fault, Some(value), None);
             }
             return None;

@@ -14,10 +14,9 @@ use super::carried::Carried;
 use super::{Merger, Outcome, Source, Target};
 use crate::document::{Reader, doubles, owned, plain_value, stored_scalar};
 use crate::pointer::Pointer;
-use crate::policy::{Shape, refusal_text};
+use crate::policy::{ScalarFault, Shape, refusal_text};
 use crate::sequence::{Element, Run, runs};
 use crate::value::normal;
-use crate::violation::Rule;
 
 /// One splice in the present sequence: remove `removed` units at `at`, then insert there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,14 +242,9 @@ impl Merger<'_, '_> {
             && let Some(&index) = doubles(body).first()
         {
             let at = target.at.child(index.to_string());
-            let message = "the elements of the list must differ, and this one is in it twice";
-            self.refuse(
-                &at,
-                Rule::keyword("uniqueItems"),
-                message,
-                body.get(index),
-                None,
-            );
+            let message = "is in the list twice, whose elements must differ";
+            let fault = ScalarFault::new("uniqueItems", message).bound(true.into());
+            self.refuse_fault(&at, fault, body.get(index), None);
             fit = false;
         }
         for (index, element) in body.iter().enumerate() {

@@ -14,7 +14,7 @@ use crate::entity::Entity;
 use crate::id::Hash;
 use crate::limits::Limits;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Policy, Shape};
+use crate::policy::{NodeId, Policy, ScalarFault, Shape};
 use crate::principal::Principal;
 use crate::sequence::Run;
 use crate::splice::{Splice, misfit};
@@ -139,14 +139,19 @@ impl Merger<'_, '_> {
                         Some(_) => Rule::UNKNOWN_ITEM,
                         None => Rule::UNKNOWN_FIELD,
                     };
-                    let message = "there is no such text (any more)";
+                    let message = "is not there (any more)";
                     self.refuse(edit.at, rule, message, None, None);
                     return Ok(());
                 }
             }
         }
-        if !matches!(self.policy.node(place.1).shape, Shape::Text { .. }) {
-            self.refuse(edit.at, Rule::TYPE, "the field is not a text", None, None);
+        let shape = &self.policy.node(place.1).shape;
+        if !matches!(shape, Shape::Text { .. }) {
+            let fault = ScalarFault {
+                message: format!("is {}, not a text", shape.description()),
+                ..ScalarFault::types(shape.types())
+            };
+            self.refuse_fault(edit.at, fault, None, None);
             return Ok(());
         }
         let target = Target {

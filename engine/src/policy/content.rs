@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::fault::{Fault, ScalarFault};
 use super::node::{NodeId, Shape, StampKind};
 use super::scalar::{ScalarRule, Types};
-use super::whole::{item_token, wrong_container};
+use super::whole::{item_token, wrong_type};
 use super::{Format, Policies, Policy, Rules};
 use crate::id::{EntityId, ItemId, Kind, check_map_key};
 use crate::near;
@@ -104,7 +104,7 @@ impl Policy {
                     Some(Value::Object(entries)) => {
                         self.check_object(id, properties.values(), entries, at, faults);
                     }
-                    Some(_) => faults.push(wrong_container(&node.shape).at(at.clone())),
+                    Some(_) => faults.push(wrong_type(&node.shape).at(at.clone())),
                 }
                 Ok(())
             }
@@ -132,7 +132,7 @@ impl Policy {
             (Shape::Atomic(rule), Some(value)) => rule.check(value),
             (_, None) if node.required => Err(ScalarFault::new("required", "is required")),
             (_, None) => Ok(()),
-            (shape, Some(_)) => Err(wrong_container(shape)),
+            (shape, Some(_)) => Err(wrong_type(shape)),
         };
         faults.extend(checked.err().map(|fault| fault.at(at.clone())));
     }

@@ -13,7 +13,7 @@ use crate::value;
 /// people. The sentence does not repeat the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScalarFault {
-    /// The keyword: `maxLength`.
+    /// The keyword: `maxLength`; or `nesting`, which every value has for a limit.
     pub keyword: &'static str,
     /// What the schema states with the keyword: a number, the values, the names of the types.
     pub bound: Option<Value>,
@@ -47,6 +47,9 @@ pub(crate) struct Mark {
     pub(crate) beyond: Option<f64>,
     /// The properties that must not be there.
     pub(crate) names: Vec<String>,
+    /// The place as the rules so far compare it, where that is another one: names that look like
+    /// numbers as numbers.
+    pub(crate) pointer: Option<Pointer>,
 }
 
 impl Mark {
@@ -83,7 +86,7 @@ impl Mark {
 }
 
 impl ScalarFault {
-    pub(super) fn new(keyword: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(keyword: &'static str, message: impl Into<String>) -> Self {
         Self {
             keyword,
             bound: None,
@@ -100,12 +103,12 @@ impl ScalarFault {
     }
 
     /// The fault of a value that has none of these types.
-    pub(super) fn types(types: Types) -> Self {
+    pub(crate) fn types(types: Types) -> Self {
         Self::new("type", format!("must be {types}")).bound(types.names().collect())
     }
 
     /// Adds what the schema states, numbers as they are written shortest: 10, not 10.0.
-    pub(super) fn bound(self, bound: Value) -> Self {
+    pub(crate) fn bound(self, bound: Value) -> Self {
         let bound = Some(value::normal(&bound));
         Self { bound, ..self }
     }
@@ -125,6 +128,11 @@ impl fmt::Display for ScalarFault {
 }
 
 impl Fault {
+    /// The place by which it is compared with other faults.
+    pub(crate) fn compared_at(&self) -> &Pointer {
+        self.mark.pointer.as_ref().unwrap_or(&self.pointer)
+    }
+
     /// A fault that is told of a place.
     pub fn new(
         pointer: Pointer,

@@ -15,7 +15,7 @@ use super::format::Format;
 use crate::value::{self, INTEGER_MAX};
 
 /// A set of the types of JSON Schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Types(pub(super) u8);
 
 impl Types {
@@ -419,7 +419,7 @@ impl AtomicRule {
         }
         if value::depth(value) > NESTING_MAX {
             let message = format!("must be nested at most {NESTING_MAX} deep");
-            return Err(ScalarFault::new("type", message));
+            return Err(ScalarFault::new("nesting", message).bound(NESTING_MAX.into()));
         }
         Ok(())
     }

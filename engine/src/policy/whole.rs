@@ -54,7 +54,7 @@ impl Policy {
             }
             (Shape::Atomic(rule), value) => rule.check(value),
             (Shape::Stamp(_) | Shape::Tally, _) => Ok(()),
-            (shape, _) => Err(wrong_container(shape)),
+            (shape, _) => Err(wrong_type(shape)),
         };
         faults.extend(checked.err().map(|fault| fault.at(at.clone())));
     }
@@ -64,11 +64,12 @@ impl Policy {
     pub fn check_whole(&self, value: &Value) -> Vec<Fault> {
         let mut faults = self.check_values(value);
         if let Some(whole) = &self.whole {
-            let named = whole.faults(value).into_iter().map(|fault| Fault {
-                pointer: self.name_items(value, &fault.pointer),
-                ..fault
-            });
-            faults.extend(named);
+            for mut fault in whole.faults(value) {
+                fault.pointer = self.name_items(value, &fault.pointer);
+                let compared = fault.mark.pointer.take();
+                fault.mark.pointer = compared.map(|at| self.name_items(value, &at));
+                faults.push(fault);
+            }
         }
         faults
     }
@@ -106,7 +107,13 @@ pub(super) fn item_token(item: &Value, key: &str, index: usize) -> String {
 }
 
 /// The fault of a value that is not of the type that a shape holds.
-pub(crate) fn wrong_container(shape: &Shape) -> ScalarFault {
-    let message = format!("must be {}", shape.description());
-    ScalarFault::new("type", message).bound(shape.types().names().collect())
+pub(crate) fn wrong_type(shape: &Shape) -> ScalarFault {
+    let fault = ScalarFault::types(shape.types());
+    match shape.is_container() {
+        true => ScalarFault {
+            message: format!("must be {}", shape.description()),
+            ..fault
+        },
+        false => fault,
+    }
 }

@@ -33,12 +33,15 @@ const SHOWN_MAX: usize = 200;
 
 /// What an error says, in the terms of `schema`, by which it was found.
 pub(super) fn fault(schema: &Value, error: &ValidationError<'_>) -> Fault {
-    let mut pointer = pointer(error.instance_path());
+    let mut pointer = place(error.instance_path());
+    let as_compared = self::pointer(error.instance_path());
+    let mut as_compared = Some(as_compared).filter(|compared| *compared != pointer);
     // Two missing properties are two faults, at two places.
     if let Kind::Required { property } = error.kind()
         && let Some(name) = property.as_str()
     {
         pointer = pointer.child(name);
+        as_compared = as_compared.map(|at| at.child(name));
     }
     let as_found = error.kind().keyword();
     let stated = ids::COUNTING
@@ -58,6 +61,7 @@ pub(super) fn fault(schema: &Value, error: &ValidationError<'_>) -> Fault {
             source: error.evaluation_path().to_string(),
             beyond: Mark::reach(as_found, error.instance()),
             names: names(error.kind()),
+            pointer: as_compared,
         },
     }
 }
@@ -74,6 +78,14 @@ fn names(kind: &Kind) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// A place in a value. The segments of a location do not tell the name 007 from the index 7.
+fn place(location: &Location) -> Pointer {
+    location
+        .as_str()
+        .parse()
+        .unwrap_or_else(|_| pointer(location))
 }
 
 fn pointer(location: &Location) -> Pointer {
@@ -136,22 +148,24 @@ fn said(schema: &Value, error: &ValidationError<'_>) -> Said {
         Kind::AnyOf { context } => Said::new(alternatives(schema, error, context), None),
         Kind::OneOfNotValid { context } => Said::new(alternatives(schema, error, context), None),
         Kind::OneOfMultipleValid { context } => {
-            let fitting = context.iter().filter(|errors| errors.is_empty()).count();
+            let fitting = (1..).zip(context).filter(|(_, errors)| errors.is_empty());
+            let fitting: Vec<String> = fitting.map(|(place, _)| place.to_string()).collect();
             let message = format!(
-                "must satisfy one of the {} alternatives and no other, and satisfies {fitting}",
-                context.len()
+                "must satisfy one of the {} alternatives and no other, and satisfies the \
+                 alternatives {}",
+                context.len(),
+                fitting.join(" and ")
             );
             Said::new(message, None)
         }
         Kind::Not { schema } => Said::new(excluded(schema), None),
-        Kind::FalseSchema => refused(error),
+        Kind::FalseSchema => refused(schema, error),
         Kind::PropertyNames { error } => misnamed(schema, error),
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             Said::new(undeclared(unexpected), None)
         }
-        Kind::AdditionalItems { .. } | Kind::UnevaluatedItems { .. } => {
-            Said::new("has an item that must not be there", None)
-        }
+        Kind::AdditionalItems { limit } => Said::new(at_most(*limit as u64, ITEMS), json!(limit)),
+        Kind::UnevaluatedItems { unexpected } => Said::new(surplus(unexpected), None),
         Kind::Type { kind } => {
             let names: Vec<String> = match kind {
                 TypeKind::Single(only) => vec![only.to_string()],
@@ -249,9 +263,23 @@ fn alternatives(
     }
 }
 
+/// A value as JSON, unless it is long.
+fn shown(value: &Value) -> Option<String> {
+    Some(canonical(value)).filter(|text| text.len() <= SHOWN_MAX)
+}
+
+/// Which items must not be there, as JSON texts.
+fn surplus(items: &[String]) -> String {
+    let text = items.join(", ");
+    match items.len() {
+        _ if text.len() > SHOWN_MAX => format!("must not have {} of its items", items.len()),
+        1 => format!("must not have the item {text}"),
+        _ => format!("must not have the items {text}"),
+    }
+}
+
 /// What `not` rules out.
 fn excluded(schema: &Value) -> String {
-    let shown = |value: &Value| Some(canonical(value)).filter(|text| text.len() <= SHOWN_MAX);
     let single = schema.as_object().filter(|keywords| keywords.len() == 1);
     let single = single.and_then(|keywords| keywords.iter().next());
     let said = match single {
@@ -275,7 +303,9 @@ fn excluded(schema: &Value) -> String {
 }
 
 /// What a schema that takes nothing refuses: by the keyword that holds it.
-fn refused(error: &ValidationError<'_>) -> Said {
+fn refused(schema: &Value, error: &ValidationError<'_>) -> Said {
+    let condition = pointer(error.schema_path()).parent();
+    let condition = condition.and_then(|at| schema.pointer(&at.child("if").to_string()));
     let at = pointer(error.evaluation_path());
     let tokens = at.tokens();
     let above = tokens.len().checked_sub(2).map(|at| tokens[at].as_str());
@@ -293,6 +323,10 @@ fn refused(error: &ValidationError<'_>) -> Said {
         }
         // Nothing is named beside it, so nothing may be there.
         ("additionalProperties" | "propertyNames", _) => "must have no properties".to_owned(),
+        ("then", _) if let Some(condition) = condition => excluded(condition),
+        ("else", _) if let Some(condition) = condition.and_then(shown) => {
+            format!("must satisfy {condition}")
+        }
         ("then", _) => "must not satisfy what \"if\" describes, where \"then\" is false".to_owned(),
         ("else", _) => "must satisfy what \"if\" describes, since \"else\" is false".to_owned(),
         _ => "must not be there".to_owned(),

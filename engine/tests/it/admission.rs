@@ -225,6 +225,74 @@ fn policy_refuses_with_rule_and_pointer() {
     );
 }
 
+/// What is said of the first fault of an edit, and what the schema states there.
+fn said(
+    edit: impl FnOnce(&mut automerge::transaction::Transaction<'_>, &Client),
+) -> (String, Option<Value>) {
+    let entity = thing();
+    let mut client = Client::on(&entity, "bob", 1);
+    let twin = Client::on(&entity, "bob", 1);
+    let change = client.change(|tx| edit(tx, &twin));
+    let refusal = send(&entity, &client, vec![change]).refused;
+    let violation = refusal.expect("it is refused").violations.remove(0);
+    (violation.sentence(), violation.bound)
+}
+
+#[test]
+fn what_is_written_in_another_way_is_refused_with_the_field_and_what_it_takes() {
+    let string = Some(json!(["string"]));
+    let title = ("title must be a string".to_owned(), string.clone());
+    assert_eq!(said(|tx, _| tx.put(ROOT, "title", 5).unwrap()), title);
+    let bytes = ScalarValue::Bytes(vec![1]);
+    assert_eq!(said(|tx, _| tx.put(ROOT, "title", bytes).unwrap()), title);
+    let counter = ScalarValue::counter(5);
+    assert_eq!(said(|tx, _| tx.put(ROOT, "title", counter).unwrap()), title);
+    let object = |tx: &mut automerge::transaction::Transaction<'_>, _: &Client| {
+        drop(tx.put_object(ROOT, "title", ObjType::Map).unwrap());
+    };
+    assert_eq!(said(object), title);
+    let tags = ("tags must be a string".to_owned(), string);
+    let five = |tx: &mut automerge::transaction::Transaction<'_>, c: &Client| {
+        tx.insert(c.object(&["tags"]), 0, 5).unwrap();
+    };
+    assert_eq!(said(five), tags);
+    let map = |tx: &mut automerge::transaction::Transaction<'_>, c: &Client| {
+        let tags = c.object(&["tags"]);
+        drop(tx.insert_object(tags, 0, ObjType::Map).unwrap());
+    };
+    assert_eq!(said(map), tags);
+    assert_eq!(
+        said(|tx, c| tx.put(c.object(&["items"]), "new", 5).unwrap()),
+        (
+            "/items/new must be an object".to_owned(),
+            Some(json!(["object"]))
+        )
+    );
+    for (edit, expected) in [
+        (
+            said(|tx, _| tx.put(ROOT, "hits", 5).unwrap()),
+            "hits is a counter, which changes by increments only",
+        ),
+        (
+            said(|tx, c| tx.insert(c.object(&["body"]), 0, "two").unwrap()),
+            "body is a text, which takes single characters, inserted or deleted",
+        ),
+        (
+            said(|tx, _| tx.put(ROOT, "shape", "{ }").unwrap()),
+            "shape holds canonical JSON (RFC 8785) as text",
+        ),
+    ] {
+        assert_eq!(edit, (expected.to_owned(), None));
+    }
+    let deep = format!("{{\"w\":{}{}}}", "[".repeat(32), "]".repeat(32));
+    let deep = deep.as_str();
+    let (sentence, bound) = said(|tx, _| tx.put(ROOT, "shape", deep).unwrap());
+    assert_eq!(
+        (&*sentence, bound),
+        ("shape must be nested at most 32 deep", Some(json!(32)))
+    );
+}
+
 #[test]
 fn containers_are_made_once() {
     for (name, kind) in [

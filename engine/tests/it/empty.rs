@@ -264,8 +264,26 @@ fn what_is_named_is_removed() {
     ]);
     let merged = merge(&page, &editor("bob"), &actor, &json!({}), &options).unwrap();
     assert!(merged.changes.is_empty(), "there is nothing to be removed");
-    for at in ["/tags/0", "/items/i/id", "/nothing", "/made", "/count"] {
+    for (at, said) in [
+        (
+            "/tags/0",
+            "/tags/0 is an element of a list without ids: give the list without it",
+        ),
+        (
+            "/items/i/id",
+            "/items/i/id is the id of an item, which cannot be removed",
+        ),
+        (
+            "/nothing",
+            "nothing is not declared by the schema, so it cannot be removed",
+        ),
+        ("/made", "made: the field is derived from the ledger"),
+        ("/count", "count is a counter, which cannot be removed"),
+    ] {
         let merged = merge(&page, &editor("bob"), &actor, &json!({}), &remove(&[at]));
-        assert!(matches!(merged, Err(MergeError::Refused(_))), "{at}");
+        let Err(MergeError::Refused(violations)) = merged else {
+            panic!("{at}: {merged:?}");
+        };
+        assert_eq!(violations[0].sentence(), said);
     }
 }

@@ -25,4 +25,5 @@ mod services;
 mod simulated;
 mod stated;
 mod successions;
+mod typed;
 mod unique_items;

@@ -349,7 +349,7 @@ fn atomics(book: &mut Book) {
         book,
         "atomic-61-deep",
         "nesting beyond 32",
-        "type /shape",
+        "nesting /shape",
         nested,
     );
 }

@@ -317,7 +317,7 @@ pub(super) fn rows() -> Vec<Row> {
             "oneOf",
             json!({ "type": "integer", "oneOf": [{ "maximum": 9 }, { "minimum": 5 }] }),
             json!(7),
-            "must satisfy one of the 2 alternatives and no other, and satisfies 2",
+            "must satisfy one of the 2 alternatives and no other, and satisfies the alternatives 1 and 2",
             any.clone(),
         ),
         row(
@@ -359,14 +359,14 @@ pub(super) fn rows() -> Vec<Row> {
             "then",
             json!({ "type": "integer", "if": { "minimum": 3 }, "then": false }),
             json!(4),
-            "must not satisfy what \"if\" describes, where \"then\" is false",
+            "must not satisfy {\"minimum\":3}",
             any.clone(),
         ),
         row(
             "else",
             json!({ "type": "integer", "if": { "minimum": 3 }, "else": false }),
             json!(2),
-            "must satisfy what \"if\" describes, since \"else\" is false",
+            "must satisfy {\"minimum\":3}",
             any.clone(),
         ),
         Row {
@@ -419,7 +419,15 @@ pub(super) fn rows() -> Vec<Row> {
             "unevaluatedItems",
             json!({ "type": "array", "x-indelible": { "merge": "atomic" }, "unevaluatedItems": false }),
             json!([1]),
-            "has an item that must not be there",
+            "must not have the item 1",
+            any.clone(),
+        ),
+        row(
+            "unevaluatedItems",
+            json!({ "type": "array", "x-indelible": { "merge": "atomic" },
+                "prefixItems": [{ "type": "integer" }], "unevaluatedItems": { "type": "string" } }),
+            json!([1, "a", 2, null]),
+            "must not have the items 2, null",
             any.clone(),
         ),
         Row {
