@@ -1,16 +1,18 @@
-//! Rules that what an entity or an item begins with breaks, so that it is faulty from the start
+//! Rules that what an entity, an item or an entry begins with breaks, so that it is faulty from the start
 //! unless whoever makes it says otherwise.
 //!
 //! Invariant: what is only missing is not reported: whoever makes it is to bring that.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Fault, NodeId, Policy, Shape};
+use super::{Fault, NodeId, NodeName, Policy, Shape};
+use crate::pointer::Pointer;
 use crate::value;
 
 impl Policy {
     /// The rules that the defaults break: of an entity that is made without a value, and of an
-    /// item without fields. Each comes with the place in the schema.
+    /// item and an entry of an open map without fields. Each comes with the place in the schema;
+    /// the place of the fault has `*` for items and entries.
     ///
     /// ```
     /// use indelible_engine::policy::Policy;
@@ -25,63 +27,58 @@ impl Policy {
     /// assert_eq!(page.broken_by_defaults()[0].0.to_string(), "/not");
     /// ```
     #[must_use]
-    pub fn broken_by_defaults(&self) -> Vec<(crate::pointer::Pointer, Fault)> {
+    pub fn broken_by_defaults(&self) -> Vec<(Pointer, Fault)> {
+        let makers = self.nodes().map(|(id, _)| id);
+        let makers = makers.filter(|id| *id == NodeId::ROOT || self.is_dynamic(*id));
+        makers.flat_map(|maker| self.broken_from(maker)).collect()
+    }
+
+    /// The rules that an object of this node breaks when it is made without fields, in an entity
+    /// that holds nothing else but defaults.
+    fn broken_from(&self, maker: NodeId) -> Vec<(Pointer, Fault)> {
+        let content = self.down_to(maker);
+        let Some(value) = self.complete(NodeId::ROOT, Some(&content)) else {
+            return Vec::new();
+        };
         let mut found = Vec::new();
-        for (content, is_filled) in [(json!({}), false), (self.filled(NodeId::ROOT), true)] {
-            let Some(value) = self.complete(NodeId::ROOT, Some(&content)) else {
+        for fault in self.check_whole(&value) {
+            let Some(id) = self.find(&fault.pointer) else {
                 continue;
             };
-            for fault in self.check_whole(&value) {
-                let Some(id) = self.find(&fault.pointer) else {
-                    continue;
-                };
-                let mut there = self.value_at(&value, &fault.pointer).cloned();
-                // The id of an item is nothing that the schema speaks about.
-                if let (Some(Value::Object(fields)), Some(key)) =
-                    (&mut there, self.presented_key(id))
-                {
-                    fields.remove(key);
-                }
-                let in_collection = self.is_in_collection(id);
-                if in_collection == is_filled && !is_missing(&fault, there.as_ref()) {
-                    let place = self.node(id).schema_pointer.child(&*fault.keyword);
-                    found.push((place, fault));
-                }
+            let mut there = self.value_at(&value, &fault.pointer).cloned();
+            // The id of an item is nothing that the schema speaks about.
+            if let (Some(Value::Object(fields)), Some(key)) = (&mut there, self.presented_key(id)) {
+                fields.remove(key);
+            }
+            // What is around it is another's beginning: the name of an entry is made up.
+            if self.maker(id) == maker && !is_missing(&fault, there.as_ref()) {
+                let place = self.node(id).schema_pointer.child(&*fault.keyword);
+                let pointer = self.place(id);
+                found.push((place, Fault { pointer, ..fault }));
             }
         }
         found
     }
 
-    /// One item in every list of objects.
-    fn filled(&self, id: NodeId) -> Value {
-        match &self.node(id).shape {
-            Shape::Object { properties, .. } => {
-                let mut fields = Map::new();
-                for (name, child) in properties {
-                    let shape = &self.node(*child).shape;
-                    if matches!(shape, Shape::Object { .. } | Shape::Keyed { .. }) {
-                        fields.insert(name.clone(), self.filled(*child));
+    /// Content with as much in it as an object of this node needs around it.
+    fn down_to(&self, id: NodeId) -> Value {
+        let mut content = json!({});
+        let mut at = id;
+        while let Some(parent) = self.node(at).parent {
+            content = match (&self.node(at).name, &self.node(parent).shape) {
+                (NodeName::Property(name), _) => json!({ name: content }),
+                (_, Shape::Object { properties, .. }) => {
+                    let mut name = "0".to_owned();
+                    while properties.contains_key(&name) {
+                        name.push('0');
                     }
+                    json!({ name: content })
                 }
-                Value::Object(fields)
-            }
-            Shape::Keyed { item, .. } => json!([self.filled(*item)]),
-            _ => Value::Null,
+                _ => json!([content]),
+            };
+            at = parent;
         }
-    }
-
-    fn is_in_collection(&self, id: NodeId) -> bool {
-        let mut at = Some(id);
-        while let Some(id) = at {
-            if !matches!(
-                self.node(id).name,
-                super::NodeName::Property(_) | super::NodeName::Root
-            ) {
-                return true;
-            }
-            at = self.node(id).parent;
-        }
-        false
+        content
     }
 }
 

@@ -42,11 +42,24 @@ impl Policy {
         let node = self.node(id);
         let given = content.or(node.default.as_ref());
         let presented = match &node.shape {
-            Shape::Object { properties, .. } => {
+            Shape::Object {
+                properties,
+                additional,
+                ..
+            } => {
                 let mut entries = content
                     .and_then(Value::as_object)
                     .cloned()
                     .unwrap_or_default();
+                for (name, value) in &mut entries {
+                    // The id of an item is no entry, and what is declared follows.
+                    let entry = self
+                        .child(id, name)
+                        .filter(|child| Some(*child) == *additional);
+                    if let Some(complete) = entry.and_then(|id| self.complete(id, Some(value))) {
+                        *value = complete;
+                    }
+                }
                 for (name, child) in properties {
                     match self.complete(*child, entries.get(name)) {
                         Some(value) => entries.insert(name.clone(), value),
@@ -82,7 +95,7 @@ impl Policy {
             Value::String(text) => text.is_empty(),
             _ => false,
         };
-        let stays = node.required || !is_empty || node.name == super::NodeName::Item;
+        let stays = node.required || !is_empty || self.is_dynamic(id);
         stays.then_some(presented)
     }
 

@@ -1,9 +1,12 @@
 //! Keywords that load and ask for nothing: about values of another type, or satisfied by everything.
 //!
-//! Owns what is seen at one place of the file. References are not followed: a definition that is
-//! used at two places may ask for something at one of them.
+//! Owns what is seen at one place of the file. A definition that is used at several places is looked
+//! at from each of them: what asks for something at one is not idle.
 //! Invariant: nothing here decides whether a schema loads; a keyword that is reported refuses no
 //! value that may stand there.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -40,15 +43,24 @@ pub struct Idle {
 pub fn idle_keywords(policy: &Policy) -> Vec<Idle> {
     let mut walk = Walk {
         policy,
-        found: Vec::new(),
+        seen: HashSet::new(),
+        found: BTreeMap::new(),
     };
     let root = Context::at(policy, Some(policy.root()));
     walk.schema(policy.schema(), &Pointer::root(), &root);
-    walk.found
+    walk.unused_definitions();
+    let found = walk.found.into_iter();
+    let idle = found.filter_map(|(pointer, reason)| {
+        Some(Idle {
+            pointer,
+            reason: reason?,
+        })
+    });
+    idle.collect()
 }
 
 /// What is known of the value that a schema speaks about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Context {
     node: Option<NodeId>,
     types: Types,
@@ -76,19 +88,54 @@ impl Context {
 
 struct Walk<'a> {
     policy: &'a Policy,
-    found: Vec<Idle>,
+    /// What was looked at, and with what known: definitions may be used at many places.
+    seen: HashSet<(Pointer, Context)>,
+    /// For each keyword why it asks for nothing, if it does nowhere.
+    found: BTreeMap<Pointer, Option<String>>,
 }
 
 impl Walk<'_> {
-    fn add(&mut self, pointer: Pointer, reason: impl Into<String>) {
-        let reason = reason.into();
-        self.found.push(Idle { pointer, reason });
+    /// Notes what a keyword is in one use.
+    fn note(&mut self, pointer: Pointer, reason: Option<String>) {
+        match self.found.entry(pointer) {
+            Entry::Vacant(place) => {
+                place.insert(reason);
+            }
+            Entry::Occupied(mut place) if reason.is_none() => {
+                place.insert(None);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+
+    /// Definitions that nothing refers to: nothing is known of what they speak about.
+    fn unused_definitions(&mut self) {
+        let defined = self.policy.schema().get("$defs");
+        for (name, schema) in defined.and_then(Value::as_object).into_iter().flatten() {
+            let at = Pointer::root().child("$defs").child(name);
+            if !self.seen.iter().any(|(seen, _)| *seen == at) {
+                self.schema(schema, &at, &Context::unknown());
+            }
+        }
+    }
+
+    fn reference(&mut self, target: &Value, here: &Context) {
+        let target = target.as_str().and_then(|target| target.strip_prefix('#'));
+        let found = target.and_then(|at| Some((self.policy.schema().pointer(at)?, at)));
+        if let Some((schema, at)) = found
+            && let Ok(at) = at.parse()
+        {
+            self.schema(schema, &at, here);
+        }
     }
 
     fn schema(&mut self, schema: &Value, at: &Pointer, context: &Context) {
         let Some(keywords) = schema.as_object() else {
             return;
         };
+        if !self.seen.insert((at.clone(), *context)) {
+            return;
+        }
         let stated = keywords.get("type").and_then(type_names);
         let types = stated.map_or(context.types, |stated| stated.and(context.types));
         let here = Context { types, ..*context };
@@ -98,12 +145,10 @@ impl Walk<'_> {
             if types != Types::NONE && concerned.is_disjoint(types) {
                 let reason =
                     format!("{keyword} says nothing about {types}, so it asks for nothing");
-                self.add(at, reason);
+                self.note(at, Some(reason));
                 continue;
             }
-            if let Some(reason) = asks_nothing(keyword, value, keywords) {
-                self.add(at.clone(), reason);
-            }
+            self.note(at.clone(), asks_nothing(keyword, value, keywords));
             self.inside(keyword, value, (&at, &here));
         }
     }
@@ -111,6 +156,9 @@ impl Walk<'_> {
     /// The schemas in a keyword.
     fn inside(&mut self, keyword: &str, value: &Value, (at, here): (&Pointer, &Context)) {
         match find(keyword).map(|(form, _)| form) {
+            // They are looked at where they are used.
+            _ if keyword == "$defs" => {}
+            Some(Form::Reference) => self.reference(value, here),
             Some(Form::Schema) => {
                 let inner = self.inner(keyword, None, here);
                 self.schema(value, at, &inner);

@@ -43,6 +43,41 @@ fn names_that_look_like_numbers_are_told_as_they_are() {
     }
 }
 
+#[test]
+fn entries_of_open_maps_begin_with_their_defaults() {
+    let entry = json!({ "type": "object",
+        "properties": {
+            "a": { "type": "integer", "default": 1 },
+            "b": { "type": "integer" },
+            "deep": { "type": "object", "properties": {
+                "c": { "type": "string", "default": "x" } } } },
+        "required": ["a"],
+        "if": { "required": ["deep"] }, "then": { "required": ["b"] } });
+    let items = json!({ "type": "array", "items": {
+        "type": "object", "additionalProperties": entry } });
+    let schema = json!({ "type": "object", "x-indelible": { "kind": "k" }, "properties": {
+        "map": { "type": "object", "additionalProperties": entry }, "rows": items } });
+    let policy = compile(&schema.to_string());
+    for (content, expected) in [
+        (
+            json!({ "map": { "k": {} } }),
+            &["/map/k/b required: is required"][..],
+        ),
+        (json!({ "map": { "k": { "b": 2 } } }), &[]),
+        (
+            json!({ "rows": [{ "id": "i", "k": {} }] }),
+            &["/rows/i/k/b required: is required"],
+        ),
+        (json!({ "rows": [{ "id": "i", "k": { "b": 2 } }, {}] }), &[]),
+    ] {
+        assert_eq!(
+            faults(&policy.check_content(Some(&content))),
+            expected,
+            "{content}"
+        );
+    }
+}
+
 fn check(policy: &Policy, value: &Value, expected: &[&str]) {
     assert_eq!(faults(&policy.check_whole(value)), expected);
 }

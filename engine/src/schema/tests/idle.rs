@@ -92,6 +92,48 @@ fn what_asks_for_nothing_is_found() {
 }
 
 #[test]
+fn what_a_reference_leads_to_is_looked_at_from_every_use() {
+    let found = |fields: Value, definitions: Value| -> Vec<String> {
+        let mut schema = kind(fields);
+        schema["$defs"] = definitions;
+        let found = idle_keywords(&compiled(&schema));
+        found.iter().map(|one| one.pointer.to_string()).collect()
+    };
+    let mixed = json!({ "mixed": { "anyOf": [{ "minimum": 3 }, { "maxLength": 2 }] } });
+    let of = |kind: &str| json!({ "type": kind, "allOf": [{ "$ref": "#/$defs/mixed" }] });
+    for (fields, expected) in [
+        (json!({ "a": of("string") }), &["minimum"][..]),
+        (json!({ "a": of("integer") }), &["maxLength"]),
+        // Each asks for something at one of both.
+        (json!({ "a": of("string"), "b": of("integer") }), &[]),
+        (
+            json!({ "a": of("string"), "b": of("string") }),
+            &["minimum"],
+        ),
+        // Nothing is known of a definition that is not used.
+        (json!({}), &[]),
+    ] {
+        let found = found(fields.clone(), mixed.clone());
+        let found: Vec<&str> = found
+            .iter()
+            .filter_map(|at| at.rsplit('/').next())
+            .collect();
+        assert_eq!(found, expected, "{fields}");
+    }
+    // Through two references, within a definition of an object.
+    assert_eq!(
+        found(
+            json!({ "a": { "$ref": "#/$defs/outer" } }),
+            json!({
+                "outer": { "type": "object", "properties": { "x": { "type": "string",
+                    "not": { "$ref": "#/$defs/inner" } } } },
+                "inner": { "minimum": 3 } })
+        ),
+        ["/$defs/inner/minimum"]
+    );
+}
+
+#[test]
 fn what_defaults_break_is_found() {
     let fields = json!({ "a": { "type": "integer", "default": 1 },
                          "b": { "type": "integer", "default": 2 }, "c": { "type": "integer" } });
@@ -130,8 +172,22 @@ fn what_defaults_break_is_found() {
             .unwrap()
             .extend(rule.as_object().unwrap().clone());
         let item = field(json!({ "type": "array", "items": object }));
-        for schema in [root, field(object), item] {
+        let entry = json!({ "type": "object", "additionalProperties": object });
+        let nested = field(json!({ "type": "array", "items": {
+            "type": "object", "properties": { "map": entry } } }));
+        let places = [
+            (root, ""),
+            (field(object), "/x"),
+            (item, "/x/*"),
+            (field(entry), "/x/*"),
+            (nested, "/x/*/map/*"),
+        ];
+        for (schema, place) in places {
             let found = compiled(&schema).broken_by_defaults();
+            for (_, fault) in &found {
+                let pointer = fault.pointer.to_string();
+                assert!(pointer.starts_with(place), "{pointer} {schema}");
+            }
             let found: Vec<&str> = found
                 .iter()
                 .map(|(at, _)| at.tokens().last().unwrap().as_str())
@@ -139,6 +195,22 @@ fn what_defaults_break_is_found() {
             let expected: Vec<&str> = at.into_iter().collect();
             assert_eq!(found, expected, "{schema}");
         }
+    }
+}
+
+#[test]
+fn what_an_entry_is_called_breaks_nothing() {
+    let map = json!({ "type": "object", "maxProperties": 0,
+        "propertyNames": { "pattern": "^[a-z]+$" },
+        "properties": { "0": { "type": "integer" } },
+        "additionalProperties": { "type": "object", "not": { "required": ["a"] },
+            "properties": { "a": { "type": "integer", "default": 1 } } } });
+    let rows = json!({ "type": "array", "items": {
+        "type": "object", "properties": { "map": map } } });
+    for schema in [field(map), field(rows)] {
+        let found = compiled(&schema).broken_by_defaults();
+        let found: Vec<&str> = found.iter().map(|(_, fault)| &*fault.keyword).collect();
+        assert_eq!(found, ["not"], "{schema}");
     }
 }
 
