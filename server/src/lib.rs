@@ -37,5 +37,5 @@ pub use http::problem::Problem;
 pub use http::request::{Creation, Replacement};
 pub use migration::SchemaChangeError;
 pub use relay::{IfMatch, Merging};
-pub use seeding::SeedingError;
+pub use seeding::{Beginning, SeedingError};
 pub use serve::{ServeError, Server, serve};

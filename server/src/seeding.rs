@@ -23,10 +23,10 @@ use crate::storage::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum SeedingError {
     /// Content for something that the schema does not have.
-    #[error("there is content for {0}, but no such kind in the schema")]
+    #[error("content/{0}.json: no schema describes this kind")]
     UnknownKind(Kind),
     /// A content file of the wrong form.
-    #[error("the content of {kind} has to be {expected}")]
+    #[error("content/{kind}.json: the content has to be {expected}")]
     Form {
         /// Which kind.
         kind: Kind,
@@ -34,7 +34,7 @@ pub enum SeedingError {
         expected: &'static str,
     },
     /// An id in a content file that cannot be one.
-    #[error("the content of {kind} holds an id that cannot be used")]
+    #[error("content/{kind}.json: an id cannot be used")]
     Id {
         /// Which kind.
         kind: Kind,
@@ -42,10 +42,12 @@ pub enum SeedingError {
         source: IdError,
     },
     /// A value that breaks the schema's rules.
-    #[error("the content of {entity} breaks the schema: {}", all(violations))]
+    #[error("{}: {}", of(entity, *begins_with), all(violations))]
     Refused {
         /// Which entity.
         entity: EntityId,
+        /// What it was to be made of.
+        begins_with: Beginning,
         /// Which rules.
         violations: Vec<Violation>,
     },
@@ -62,8 +64,31 @@ pub enum SeedingError {
     Store(#[from] StoreError),
 }
 
+/// What an entity is made of at the first start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// What its content file says.
+    Content,
+    /// The defaults of its schema: there is no content for it.
+    Defaults,
+}
+
+/// Which entity cannot be made, and of what.
+fn of(entity: &EntityId, begins_with: Beginning) -> String {
+    let kind = entity.kind();
+    match begins_with {
+        Beginning::Content => {
+            format!("content/{kind}.json: the content of {entity} breaks the schema")
+        }
+        Beginning::Defaults => format!(
+            "{entity} cannot begin with the defaults of its schema, and there is no \
+             content/{kind}.json"
+        ),
+    }
+}
+
 fn all(violations: &[Violation]) -> String {
-    let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    let texts: Vec<String> = violations.iter().map(Violation::sentence).collect();
     texts.join("; ")
 }
 
@@ -122,9 +147,15 @@ async fn create(
         EntityId::new(kind.clone(), id).map_err(|source| SeedingError::Id { kind, source })?;
     let Hash(hash) = Hash::of(&[b"indelible/seeding/1\0", entity.to_string().as_bytes()]);
     let (proposal, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
-    let origin = match &content {
-        Some(_) => "created from the initial content",
-        None => "created with the defaults of its schema: there is no initial content for it",
+    let begins_with = match &content {
+        Some(_) => Beginning::Content,
+        None => Beginning::Defaults,
+    };
+    let origin = match begins_with {
+        Beginning::Content => "created from the initial content",
+        Beginning::Defaults => {
+            "created with the defaults of its schema: there is no initial content for it"
+        }
     };
     let value = content.unwrap_or_else(|| Value::Object(Map::new()));
     let write = |reply| Write {
@@ -145,15 +176,89 @@ async fn create(
             Ok(())
         }
         Outcome::Unchanged(_) => Ok(()),
-        Outcome::Refused(Refusal { violations, .. }) => {
-            Err(SeedingError::Refused { entity, violations })
-        }
+        Outcome::Refused(Refusal { violations, .. }) => Err(SeedingError::Refused {
+            entity,
+            begins_with,
+            violations,
+        }),
         Outcome::Failed(error) => {
             let reason = match error {
                 WriteError::Storage => "the store cannot take it".to_owned(),
                 other => other.to_string(),
             };
             Err(SeedingError::Failed { entity, reason })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against a start that fails without a word of the file, the entity and the field.
+
+    use indelible_engine::violation::Rule;
+
+    use super::*;
+
+    fn violation(at: &str, rule: &str, message: &str) -> Violation {
+        let refusal = Refusal::structural("policy", 0, message.to_owned());
+        let [violation] = refusal.violations.try_into().expect("there is one");
+        Violation {
+            pointer: at.parse().expect("it is a pointer"),
+            rule: Rule::keyword(rule),
+            ..violation
+        }
+    }
+
+    #[test]
+    fn every_error_says_where_it_is_and_has_no_codes_in_it() {
+        let kind: Kind = "team".parse().expect("it is a kind");
+        let entity: EntityId = "team/jane".parse().expect("it is an id");
+        let singleton: EntityId = "settings".parse().expect("it is an id");
+        let broken = [
+            violation("/name", "required", "is required"),
+            violation(
+                "/posts/p/title",
+                "maxLength",
+                "must have at most 3 characters",
+            ),
+        ];
+        let refused = |entity: &EntityId, begins_with| SeedingError::Refused {
+            entity: entity.clone(),
+            begins_with,
+            violations: broken.to_vec(),
+        };
+        for (error, said) in [
+            (
+                SeedingError::UnknownKind(kind.clone()),
+                "content/team.json: no schema describes this kind",
+            ),
+            (
+                SeedingError::Form {
+                    kind: kind.clone(),
+                    expected: "an object of values by id",
+                },
+                "content/team.json: the content has to be an object of values by id",
+            ),
+            (
+                SeedingError::Id {
+                    source: EntityId::new(kind.clone(), Some("-")).unwrap_err(),
+                    kind,
+                },
+                "content/team.json: an id cannot be used",
+            ),
+            (
+                refused(&entity, Beginning::Content),
+                "content/team.json: the content of team/jane breaks the schema: name is required; \
+                 /posts/p/title must have at most 3 characters",
+            ),
+            (
+                refused(&singleton, Beginning::Defaults),
+                "settings cannot begin with the defaults of its schema, and there is no \
+                 content/settings.json: name is required; /posts/p/title must have at most 3 \
+                 characters",
+            ),
+        ] {
+            assert_eq!(error.to_string(), said);
         }
     }
 }

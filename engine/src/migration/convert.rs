@@ -95,10 +95,8 @@ fn look(policy: &Policy, node: NodeId, value: &Value, at: &Pointer, faults: &mut
             for (index, value) in items.iter().enumerate() {
                 look(policy, *item, value, &at.child(index.to_string()), faults);
             }
-            if ids(items, key).is_none() {
-                let reason =
-                    format!("two items have the same {key:?}, or one that cannot be an id");
-                add(faults, at, reason);
+            if let Err((index, reason)) = ids(items, key) {
+                add(faults, &at.child(index.to_string()).child(key), reason);
             }
             return;
         }
@@ -109,14 +107,12 @@ fn look(policy: &Policy, node: NodeId, value: &Value, at: &Pointer, faults: &mut
                     continue;
                 }
                 match policy.child(node, name) {
-                    Some(child) if policy.is_additional(child) && check_map_key(name).is_err() => {
-                        add(
-                            faults,
-                            &at,
-                            "this name cannot be one of an open map".to_owned(),
-                        );
-                    }
-                    Some(child) => look(policy, child, value, &at, faults),
+                    Some(child) => match check_map_key(name) {
+                        Err(error) if policy.is_additional(child) => {
+                            add(faults, &at, error.to_string());
+                        }
+                        _ => look(policy, child, value, &at, faults),
+                    },
                     None => add(
                         faults,
                         &at,
@@ -140,14 +136,20 @@ fn add(faults: &mut Vec<Obstacle>, at: &Pointer, reason: String) {
     });
 }
 
-/// The ids of items: those they bring, and for the others ones that follow from their place.
-fn ids(items: &[Value], key: &str) -> Option<Vec<String>> {
+/// The ids of items: those they bring, and for the others ones that follow from their place. Or
+/// the first item whose id is none, and why.
+fn ids(items: &[Value], key: &str) -> Result<Vec<String>, (usize, String)> {
     let mut seen = BTreeSet::new();
     let mut ids = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let id = match item.get(key) {
-            Some(Value::String(id)) => ItemId::new(id.as_str()).ok().map(|_| id.clone())?,
-            Some(_) => return None,
+            Some(Value::String(id)) => match ItemId::new(id.as_str()) {
+                Ok(_) => id.clone(),
+                Err(error) => return Err((index, error.to_string())),
+            },
+            Some(_) => {
+                return Err((index, "must be a string, as the id of an item".to_owned()));
+            }
             None => {
                 let index = index.to_string();
                 let text = canonical(item);
@@ -161,11 +163,11 @@ fn ids(items: &[Value], key: &str) -> Option<Vec<String>> {
             }
         };
         if !seen.insert(id.clone()) {
-            return None;
+            return Err((index, "an item before it has the same id".to_owned()));
         }
         ids.push(id);
     }
-    Some(ids)
+    Ok(ids)
 }
 
 /// Writes a value at a key; without one, what stands for none.

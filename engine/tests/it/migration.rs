@@ -386,6 +386,66 @@ fn what_cannot_follow_is_refused_with_its_place_and_a_way_out() {
     }
 }
 
+#[test]
+fn values_that_cannot_be_carried_over_are_told_with_their_place_and_what_they_must_be() {
+    let atomic =
+        |kind: &str| json!({ "x": { "type": kind, "x-indelible": { "merge": "atomic" } } });
+    let renamed = |mut words: Value| {
+        words["x-indelible"]["was"] = "x".into();
+        kind(&json!({ "y": words }))
+    };
+    let rows = json!({ "type": "array", "items": {
+        "type": "object", "properties": { "name": { "type": "string" } } } });
+    let map = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    for (stored, held, to, said) in [
+        (
+            "array",
+            json!(["a", 1]),
+            &texts,
+            "/y/1: the value there must be a string to be carried over",
+        ),
+        (
+            "array",
+            json!([{ "id": "a" }, { "id": "b" }, { "id": "a" }]),
+            &rows,
+            "/y/2/id: an item before it has the same id",
+        ),
+        (
+            "array",
+            json!([{ "id": "a b" }]),
+            &rows,
+            "/y/0/id: item id \"a b\" must be 1 to 64 ASCII letters, digits, '_' or '-'",
+        ),
+        (
+            "array",
+            json!([{ "id": 5 }]),
+            &rows,
+            "/y/0/id: must be a string, as the id of an item",
+        ),
+        (
+            "array",
+            json!([{ "size": 5 }]),
+            &rows,
+            "/y/0/size: the schema declares no such property",
+        ),
+        (
+            "object",
+            json!({ "$a": "x" }),
+            &map,
+            "/y/$a: map key \"$a\" must be 1 to 128 bytes without control characters and must not \
+             begin with '$'",
+        ),
+    ] {
+        let kept = Kept::new(&kind(&atomic(stored)), &json!({ "x": held }));
+        let error = migrate(&kept.entity, &renamed(to.clone()), NOW).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("values cannot be carried over: {said}")
+        );
+    }
+}
+
 /// A body for a new item replaces the default of a list in it.
 #[test]
 fn a_list_with_a_default_in_a_new_item_is_what_the_body_says() {
