@@ -4,48 +4,34 @@
 //! A request is measured by the time that all threads of the server run until they rest again. The
 //! price is that time for each 100,000 operations or MiB, whichever the request has more of.
 
-mod shapes;
+mod frames;
+mod ground;
+mod http;
+mod load;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use shapes::{Ground, SHAPES, Shape};
+use ground::Ground;
+use load::Load;
+use shape::Shape;
 
 use super::cpu_time;
 
 /// What a request may cost for each unit.
 const AIM: Duration = Duration::from_millis(250);
-/// Operations of a unit.
-const UNIT_OPERATIONS: f64 = 100_000.0;
-/// Bytes of a unit.
-const UNIT_BYTES: f64 = 1_048_576.0;
-/// A request of less is taken for this part of a unit: below, it is the round trip that is measured.
-const LEAST_UNITS: f64 = 0.05;
 /// How long one shape is climbed.
 const CLIMB: Duration = Duration::from_secs(25);
 /// How long the server's threads rest when they are done.
 const REST: Duration = Duration::from_millis(40);
-
-/// What a request brings, and what the server must have at hand for it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Load {
-    pub(super) operations: usize,
-    pub(super) bytes: usize,
-}
-
-impl Load {
-    fn units(self) -> f64 {
-        let operations = self.operations as f64 / UNIT_OPERATIONS;
-        let bytes = self.bytes as f64 / UNIT_BYTES;
-        operations.max(bytes).max(LEAST_UNITS)
-    }
-}
 
 /// What one request cost.
 #[derive(Debug, Clone, Copy)]
 struct Figure {
     spent: Duration,
     load: Load,
+    is_taken: bool,
 }
 
 impl Figure {
@@ -71,9 +57,13 @@ async fn rested(pid: u32) -> Duration {
 async fn measure(ground: &mut Ground, shape: &Shape, at: [usize; 2]) -> Figure {
     let request = (shape.prepare)(ground, at).await;
     let before = rested(ground.process()).await;
-    let load = request.send(ground).await;
+    let (load, is_taken) = request.send(ground).await;
     let spent = rested(ground.process()).await.saturating_sub(before);
-    Figure { spent, load }
+    Figure {
+        spent,
+        load,
+        is_taken,
+    }
 }
 
 /// Where a step leads: one size twice or half as large.
@@ -119,27 +109,47 @@ async fn climb(shape: &Shape) -> ([usize; 2], Figure) {
     (top, known[&top])
 }
 
-/// Prints the dearest request of every shape, or of those that are named.
-pub(super) async fn list(named: &[String]) {
+/// Sizes to measure at, as `10000x1`.
+fn sizes(word: &str) -> Option<[usize; 2]> {
+    let (first, second) = word.split_once('x')?;
+    Some([first.parse().ok()?, second.parse().ok()?])
+}
+
+/// Prints the dearest request of every shape, or of those that are named; at the sizes that are
+/// named, where there are some, instead of looking for the dearest.
+pub(super) async fn list(words: &[String]) {
+    let asked: Vec<[usize; 2]> = words.iter().filter_map(|word| sizes(word)).collect();
+    let named: Vec<&String> = words.iter().filter(|word| sizes(word).is_none()).collect();
     println!(
         "{:<42} {:>16} {:>9} {:>10} {:>9} {:>11}",
         "dearest request", "sizes", "CPU", "operations", "KiB", "per unit"
     );
-    for shape in SHAPES {
+    for shape in http::SHAPES.iter().chain(frames::SHAPES) {
         if !named.is_empty() && !named.iter().any(|name| shape.name.contains(name.as_str())) {
             continue;
         }
-        let (at, figure) = climb(shape).await;
-        let price = figure.price();
-        println!(
-            "{:<42} {:>16} {:>6} ms {:>10} {:>9} {:>8} ms ({})",
-            shape.name,
-            format!("{} × {}", at[0], at[1]),
-            figure.spent.as_millis(),
-            figure.load.operations,
-            figure.load.bytes >> 10,
-            price.as_millis(),
-            if price <= AIM { "met" } else { "MISSED" }
-        );
+        if asked.is_empty() {
+            let (at, figure) = climb(shape).await;
+            print(shape, at, figure);
+        }
+        for &at in &asked {
+            let figure = measure(&mut Ground::start(), shape, at).await;
+            print(shape, at, figure);
+        }
     }
+}
+
+fn print(shape: &Shape, at: [usize; 2], figure: Figure) {
+    let price = figure.price();
+    println!(
+        "{:<42} {:>16} {:>6} ms {:>10} {:>9} {:>8} ms ({}{})",
+        shape.name,
+        format!("{} × {}", at[0], at[1]),
+        figure.spent.as_millis(),
+        figure.load.operations,
+        figure.load.bytes >> 10,
+        price.as_millis(),
+        if price <= AIM { "met" } else { "MISSED" },
+        if figure.is_taken { "" } else { ", refused" }
+    );
 }
