@@ -106,3 +106,31 @@ fn a_new_fault_of_the_same_keyword_and_place_is_refused() {
         assert_eq!(refused(&faulty(Rules::V2), &body), [""; 0], "{body}");
     }
 }
+
+/// The validator reads the name 007 as the place 7, and entries were admitted by that.
+#[test]
+fn names_that_look_like_numbers_are_compared_as_they_ever_were() {
+    let kind = |rules: Rules, strict: bool| {
+        let mut entry = json!({ "type": "object", "properties": { "a": { "type": "integer" } } });
+        if strict {
+            entry["not"] = json!({ "required": ["a"] });
+        }
+        let schema = json!({
+            "type": "object",
+            "x-indelible": { "kind": "page", "read": ["public"], "create": ["editor"],
+                             "edit": ["editor"] },
+            "properties": { "m": { "type": "object", "additionalProperties": entry } },
+        });
+        compiled_under(rules, &schema)
+    };
+    for rules in Rules::ALL {
+        let value = json!({ "m": { "7": { "a": 1 }, "007": {}, "8": {} } });
+        let before = created(&kind(rules, false), &value);
+        let step = migrate(&before, &kind(rules, true), NOW).unwrap();
+        let entity = step.expect("it is another schema").into_parts().0;
+        let body = json!({ "m": { "007": { "a": 1 } } });
+        assert_eq!(refused(&entity, &body), [""; 0], "{rules}");
+        let body = json!({ "m": { "8": { "a": 1 } } });
+        assert_eq!(refused(&entity, &body), ["/m/8 not"], "{rules}");
+    }
+}
