@@ -13,6 +13,7 @@ mod empty;
 mod keyed;
 mod leaves;
 mod merged;
+mod places;
 mod refused;
 mod repeats;
 mod room;
