@@ -31,7 +31,7 @@ const REASONS_MAX: usize = 20;
 pub enum SchemaChangeError {
     /// The new schema of a kind cannot follow the old one, or not with what entities hold.
     #[error(
-        "the schema of {kind} has changed, and {} not follow; nothing was written:\n{}",
+        "the schema of {kind} has changed, and {} cannot follow; nothing was written:\n{}",
         counted(.entities.len()),
         lines(.entities)
     )]
@@ -64,8 +64,8 @@ pub enum SchemaChangeError {
 
 fn counted(entities: usize) -> String {
     match entities {
-        1 => "1 entity can".to_owned(),
-        more => format!("{more} entities can"),
+        1 => "1 entity".to_owned(),
+        more => format!("{more} entities"),
     }
 }
 

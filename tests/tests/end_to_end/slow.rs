@@ -12,6 +12,7 @@ const BYTES: usize = 400_000;
 async fn a_reader_that_falls_behind_starts_over() {
     let server = Running::with(|config| {
         config.connections.send_queue_bytes_max = 256 << 10;
+        config.budgets.epoch_bytes_min = u64::MAX;
     })
     .await;
     let mut ada = server.connect("ada", &["editor"]).await;
