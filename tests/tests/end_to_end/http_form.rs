@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::harness::{Answer, Http, Running};
+use super::harness::{Answer, Running};
 use super::http_wire::raw;
 
 pub(super) fn detail(answer: &Answer) -> &str {
