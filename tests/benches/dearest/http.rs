@@ -275,7 +275,7 @@ async fn put_after(ground: &mut Ground, [length, a]: [usize; 2]) -> Request {
 
 async fn put_list_base(ground: &mut Ground, [length, every]: [usize; 2]) -> Request {
     let list = |by: usize, every: usize| {
-        let element = |n: usize| if n % every == 0 { n + by } else { n };
+        let element = |n: usize| if n.is_multiple_of(every) { n + by } else { n };
         json!({ "list": (0..length).map(element).collect::<Vec<_>>() })
     };
     let before = list(0, 1);
