@@ -34,7 +34,7 @@ use tracing::field::Empty;
 use self::session::{Asker, Following};
 use super::fanout::Outbox;
 use super::frames;
-use super::heard::{Counted, Heard, Overdue, SMALL_BYTES, TooLong};
+use super::heard::{Counted, Flaw, Heard, Overdue, SMALL_BYTES};
 use super::hub::Hub;
 use super::socket::{self, Line, Socket, WebSocket};
 use crate::auth::TokenError;
@@ -384,11 +384,16 @@ fn closed_by_peer(close: Option<CloseFrame>) -> End {
 
 /// How to end after the transport failed. The transport's own limit lies above the protocol's.
 fn transport_end(error: &Error) -> End {
+    let flaw = match error {
+        Error::Io(error) => error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Flaw>()),
+        _ => None,
+    };
     let end = match error {
+        _ if flaw == Some(&Flaw::Length) => End::new(close_code::PROTOCOL, "protocol error"),
+        _ if flaw.is_some() => End::new(close_code::TOO_BIG, "frame too big"),
         Error::Capacity(_) => End::new(close_code::TOO_BIG, "frame too big"),
-        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
-            End::new(close_code::TOO_BIG, "frame too big")
-        }
         Error::Utf8(_) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
             End::gone("the connection was lost")

@@ -27,10 +27,17 @@ use crate::room::{Room, Taken};
 /// Bytes of a message that take no room: as many as most messages have.
 pub(crate) const SMALL_BYTES: usize = 16 << 10;
 
-/// A message is longer than its sender may send.
+/// Why nothing more is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message of more than {0} bytes")]
-pub(crate) struct TooLong(pub(crate) u64);
+pub(crate) enum Flaw {
+    /// A message is longer than its sender may send.
+    #[error("a message of more than {0} bytes")]
+    TooLong(u64),
+    /// A length is written in more bytes than it takes, which RFC 6455, 5.2 forbids and the
+    /// transport takes.
+    #[error("the length of a frame is written in more bytes than it takes")]
+    Length,
+}
 
 /// What one connection has said so far, for its two halves.
 #[derive(Debug, Clone)]
@@ -146,6 +153,8 @@ struct Came {
     ended: bool,
     /// The longest that was announced.
     announced: u64,
+    /// Whether a length was written in more bytes than it takes.
+    is_padded: bool,
 }
 
 const CONTROL: u8 = 0x08;
@@ -169,6 +178,7 @@ impl Frames {
                     continue;
                 };
                 came.frames += 1;
+                came.is_padded |= is_padded(&self.head, length);
                 let is_control = self.head[0] & CONTROL != 0;
                 let is_last = self.head[0] & FIN != 0;
                 self.ends = if is_control {
@@ -208,6 +218,16 @@ fn length(head: &[u8]) -> Option<u64> {
     (rest.len() == bytes + mask).then_some(length)
 }
 
+/// Whether fewer bytes would have done for a length.
+fn is_padded(head: &[u8], length: u64) -> bool {
+    let least = match head.get(1).map(|second| second & !MASKED) {
+        Some(126) => 126,
+        Some(127) => 1 << 16,
+        _ => 0,
+    };
+    length < least
+}
+
 /// A stream whose frames are counted.
 pub(crate) struct Counted<S> {
     stream: S,
@@ -217,7 +237,7 @@ pub(crate) struct Counted<S> {
     /// Until nothing is owed to the bucket.
     owing: Option<Pin<Box<Sleep>>>,
     room: Taken,
-    flaw: Option<TooLong>,
+    flaw: Option<Flaw>,
 }
 
 impl<S> fmt::Debug for Counted<S> {
@@ -277,7 +297,10 @@ impl<S> Counted<S> {
             *so_far += bytes.len() as u64;
         }
         if came.announced > said.bytes_max {
-            self.flaw = Some(TooLong(said.bytes_max));
+            self.flaw = Some(Flaw::TooLong(said.bytes_max));
+        }
+        if came.is_padded {
+            self.flaw = Some(Flaw::Length);
         }
         if said.open.is_some()
             && !Arc::ptr_eq(&said.owner, self.room.owner())
@@ -387,6 +410,25 @@ mod tests {
             }
             assert_eq!((count, longest, is_open), (5, 70_000, true), "{step}");
             assert!((1..=2).contains(&ends), "{step}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_as_short_as_they_can_be() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let came = Frames::default().read(&frame(0x82, length));
+            assert!(!came.is_padded, "{length}");
+        }
+        for (length, padded) in [
+            (2, [vec![0x82, MASKED | 126], vec![0, 125]]),
+            (
+                8,
+                [vec![0x82, MASKED | 127], vec![0, 0, 0, 0, 0, 0, 0xff, 0xff]],
+            ),
+        ] {
+            let head = [padded.concat(), vec![0; 4]].concat();
+            let came = Frames::default().read(&head);
+            assert!(came.is_padded, "in {length} bytes");
         }
     }
 

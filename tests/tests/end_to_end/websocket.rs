@@ -135,6 +135,11 @@ async fn frames_against_the_rules_are_ended_as_such() {
     let close = |payload: &[u8]| frame(0x88, payload);
     let cases: &[(&str, Vec<u8>, u16)] = &[
         ("an unmasked frame", vec![0x82, 0], 1002),
+        (
+            "a length in more bytes than it takes",
+            vec![0x89, 0xfe, 0, 4, 0, 0, 0, 0, 1, 2, 3, 4],
+            1002,
+        ),
         ("the first reserved bit", frame(0xc2, b""), 1002),
         ("the second reserved bit", frame(0xa2, b""), 1002),
         ("the third reserved bit", frame(0x92, b""), 1002),

@@ -76,8 +76,8 @@ test('a message without a bound is not made to have one', () => {
 
 test('every rule that a keyword makes is named in both languages', () => {
   const rows = readFileSync('../../engine/src/schema/tests/sentences/rows.rs', 'utf8')
-  const rules = [...rows.matchAll(/\brow\(\s*"(\w+)"|\brule: "(\w+)"/g)].map(
-    ([, tried, rule]) => String(tried ?? rule),
+  const rules = [...rows.matchAll(/\brow\(\s*"(\w+)"|\brule: "(\w+)"/g)].map(([, tried, rule]) =>
+    String(tried ?? rule),
   )
   assert.ok(rules.length > 30, String(rules.length))
   for (const texts of [en, fr]) {
