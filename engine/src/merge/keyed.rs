@@ -341,6 +341,13 @@ impl Merger<'_, '_> {
                 base,
             );
         }
+        // What was deleted before this epoch began is not in its document.
+        if self.policy.is_dynamic(child)
+            && let Some(Some(had)) = base
+            && !self.revives(child, &at, body, Some(Some(&Value::Object(had.clone()))))
+        {
+            return Ok(());
+        }
         self.make(target, name, child, body)
     }
 

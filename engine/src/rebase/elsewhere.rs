@@ -1,14 +1,15 @@
 //! A value that was read in an epoch that is over.
 //!
-//! Its operations are gone; what became of them is in the values. Items that were there and are not
-//! any more have left no trace in the document, so a body that merely repeats them brings nothing.
+//! Its operations are gone; what became of them is in the values. Items and entries that were there and
+//! are not any more have left no trace in the document, so a body that merely repeats them brings nothing.
 //! Must never know: operations.
 
 use serde_json::{Map, Value};
 
+use crate::merge::repeats_value;
 use crate::policy::{NodeId, Policy, Shape};
 
-/// Takes out of `body` the items that `base` had just so and that are not there now.
+/// Takes out of `body` the items and entries that `base` had just so and that are not there now.
 pub(super) fn forget_gone(
     policy: &Policy,
     node: NodeId,
@@ -16,10 +17,23 @@ pub(super) fn forget_gone(
     body: &mut Map<String, Value>,
 ) {
     let none = Value::Null;
+    let is_gone = |name: &str| {
+        let child = policy.child(node, name);
+        child.is_some_and(|child| policy.is_dynamic(child)) && !present.contains_key(name)
+    };
+    body.retain(|name, body| {
+        let had = base.get(name).filter(|_| is_gone(name));
+        !had.is_some_and(|had| repeats_value(body, had, false))
+    });
     for (name, body) in body {
         let (Some(child), Some(base)) = (policy.child(node, name), base.get(name)) else {
             continue;
         };
+        // An edit brings it back with all that it had.
+        if is_gone(name) {
+            make_anew(policy, child, body);
+            continue;
+        }
         let present = present.get(name).unwrap_or(&none);
         match (&policy.node(child).shape, base, body) {
             (Shape::Object { .. }, Value::Object(base), Value::Object(body)) => {
@@ -50,5 +64,27 @@ pub(super) fn forget_gone(
             }
             _ => {}
         }
+    }
+}
+
+/// Takes the ids out of the items in a value: the document knows none of them.
+fn make_anew(policy: &Policy, node: NodeId, value: &mut Value) {
+    match (&policy.node(node).shape, value) {
+        (Shape::Object { .. }, Value::Object(fields)) => {
+            for (name, value) in fields {
+                if let Some(child) = policy.child(node, name) {
+                    make_anew(policy, child, value);
+                }
+            }
+        }
+        (Shape::Keyed { item, key }, Value::Array(items)) => {
+            for one in items {
+                if let Value::Object(fields) = one {
+                    fields.remove(key);
+                }
+                make_anew(policy, *item, one);
+            }
+        }
+        _ => {}
     }
 }

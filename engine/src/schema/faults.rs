@@ -280,6 +280,7 @@ fn surplus(items: &[String]) -> String {
 
 /// What `not` rules out.
 fn excluded(schema: &Value) -> String {
+    let schema = &ids::unmarked(schema);
     let single = schema.as_object().filter(|keywords| keywords.len() == 1);
     let single = single.and_then(|keywords| keywords.iter().next());
     let said = match single {
@@ -324,7 +325,9 @@ fn refused(schema: &Value, error: &ValidationError<'_>) -> Said {
         // Nothing is named beside it, so nothing may be there.
         ("additionalProperties" | "propertyNames", _) => "must have no properties".to_owned(),
         ("then", _) if let Some(condition) = condition => excluded(condition),
-        ("else", _) if let Some(condition) = condition.and_then(shown) => {
+        ("else", _)
+            if let Some(condition) = condition.map(ids::unmarked).as_ref().and_then(shown) =>
+        {
             format!("must satisfy {condition}")
         }
         ("then", _) => "must not satisfy what \"if\" describes, where \"then\" is false".to_owned(),

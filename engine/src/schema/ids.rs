@@ -37,6 +37,23 @@ pub(super) fn marked(root: &Value, bound: &Bound) -> BTreeMap<NodeId, Vec<Value>
     kept.collect()
 }
 
+/// A schema as its author wrote it, for people.
+pub(super) fn unmarked(schema: &Value) -> Value {
+    match schema {
+        Value::Object(keywords) => {
+            let keywords = keywords.iter().filter(|(keyword, _)| *keyword != IDS);
+            let keywords = keywords.map(|(keyword, value)| {
+                let known = COUNTING.iter().find(|(_, renamed)| renamed == keyword);
+                let name = known.map_or(keyword.as_str(), |(known, _)| known);
+                (name.to_owned(), unmarked(value))
+            });
+            keywords.collect()
+        }
+        Value::Array(values) => values.iter().map(unmarked).collect(),
+        other => other.clone(),
+    }
+}
+
 struct Marker<'a> {
     root: &'a Value,
     bound: &'a Bound,

@@ -129,25 +129,23 @@ fn an_entry_that_came_and_went_since_a_base_is_brought_back_with_what_a_body_has
 #[test]
 fn a_base_of_an_epoch_that_is_over_is_followed_by_its_value() {
     let values = json!({ "title": "One", "frame": { "note": "Hello world" },
-                         "items": [{ "name": "gone" }, { "name": "kept" }] });
+                         "items": [{ "name": "gone" }, { "name": "kept" }],
+                         "places": { "gone": part("ann"), "kept": part("ann") } });
     let base = created(&policy(), &values);
     let read = base.presented();
     let mut later = read.clone();
     later["frame"]["note"] = json!("Hello big world");
     later["items"].as_array_mut().unwrap().remove(0);
+    later["places"]["gone"] = json!(null);
     let entity = next(put(&base, "ann", &later, &base));
+    assert_eq!(entity.presented()["places"].as_object().unwrap().len(), 1);
     let renewed = next_epoch(&entity, entity.policy(), NOW).unwrap();
     let renewed = renewed.into_parts().0;
 
     let mut body = read.clone();
     body["frame"]["note"] = json!("Hello world!");
-    let known = Read {
-        value: read.as_object().cloned(),
-        policy: Arc::clone(base.policy()),
-        heads: base.heads(),
-        stamps: serde_json::Map::new(),
-    };
-    let followed = known.follow(&renewed, &body, (&[], &[])).unwrap();
+    let followed = known_of(&read, &base).follow(&renewed, &body, (&[], &[]));
+    let followed = followed.unwrap();
     let options = MergeOptions {
         base: Some(followed.base),
         ..MergeOptions::default()
@@ -164,6 +162,32 @@ fn a_base_of_an_epoch_that_is_over_is_followed_by_its_value() {
     // What others deleted, and the body merely repeats, does not come back.
     assert_eq!(value["items"].as_array().unwrap().len(), 1);
     assert_eq!(value["items"][0]["name"], "kept");
+    let kept = &entity.presented()["places"]["kept"];
+    assert_eq!(value["places"], json!({ "kept": kept }));
+
+    // An edit of it brings it back with all that it had.
+    body["places"]["gone"]["note"] = json!("still here");
+    let followed = known_of(&read, &base).follow(&renewed, &body, (&[], &[]));
+    let followed = followed.unwrap();
+    let options = MergeOptions {
+        base: Some(followed.base),
+        ..MergeOptions::default()
+    };
+    let author = editor("bob");
+    let written = write(&renewed, &author, &followed.body, &options, Origin::Server);
+    let back = next(written.unwrap()).presented();
+    assert_eq!(back["places"]["gone"]["note"], "still here");
+    assert_eq!(back["places"]["gone"]["steps"][0]["what"], "ann");
+}
+
+/// What a reader of an entity knows of it after its epoch is over.
+fn known_of(read: &Value, base: &Entity) -> Read {
+    Read {
+        value: read.as_object().cloned(),
+        policy: Arc::clone(base.policy()),
+        heads: base.heads(),
+        stamps: serde_json::Map::new(),
+    }
 }
 
 #[test]

@@ -57,11 +57,8 @@ pub(crate) async fn read(app: &App, owner: &str, headers: &HeaderMap, body: Body
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => {
             let title = "The body is too big";
-            Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-big",
-                title,
-            ))
+            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-big", title);
+            Err(problem.detail(format!("at most {bytes_max} bytes")))
         }
         Err(problem) => Err(problem),
     };

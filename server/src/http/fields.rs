@@ -33,12 +33,21 @@ const SINGLE: [HeaderName; 8] = [
 ];
 
 /// Fields that protect, and of which a misspelt one would be passed over as one that nobody knows.
-const PROTECTING: [&str; 5] = [
+const PROTECTING: [&str; 7] = [
     "authorization",
     "idempotency-key",
     "prefer",
     "content-digest",
     "repr-digest",
+    "if-match",
+    "if-none-match",
+];
+
+/// What names of such fields have in them, and what is meant then.
+const PARTS: [(&str, &str); 3] = [
+    ("match", "if-match"),
+    ("modified-since", "if-match"),
+    ("prefer", "prefer"),
 ];
 
 /// Fields by which some servers take another method than the one that is asked for.
@@ -72,9 +81,8 @@ const PARTIAL: [&str; 9] = [
 ];
 
 /// Refuses requests whose head says what is not understood.
-pub(super) async fn check(mut request: Request, next: Next) -> Response {
-    let checked = host(&mut request)
-        .and_then(|()| single(request.headers()))
+pub(super) async fn check(request: Request, next: Next) -> Response {
+    let checked = single(request.headers())
         .and_then(|()| spelling(request.headers()))
         .and_then(|()| framing(request.headers()))
         .and_then(|()| meaning(request.method(), request.headers()));
@@ -86,7 +94,10 @@ pub(super) async fn check(mut request: Request, next: Next) -> Response {
 
 /// The host that a request is for (RFC 9112, section 3.2). Where the target names one itself, the
 /// field counts for nothing, and is given the same.
-fn host(request: &mut Request) -> Result<(), Problem> {
+///
+/// # Errors
+/// 400 where it is missing, stands there twice, or is none.
+pub(super) fn host(request: &mut Request) -> Result<(), Problem> {
     let mut lines = request.headers().get_all(header::HOST).iter();
     let first = lines.next();
     if lines.next().is_some() {
@@ -146,16 +157,27 @@ fn single(headers: &HeaderMap) -> Result<(), Problem> {
 /// proxies.
 fn spelling(headers: &HeaderMap) -> Result<(), Problem> {
     let mut names = headers.keys().filter(|name| {
-        let name = name.as_str();
-        !PROTECTING.contains(&name) && !name.starts_with("x-")
+        let is_known = CONDITIONS.contains(name) || PROTECTING.contains(&name.as_str());
+        !is_known && !name.as_str().starts_with("x-")
     });
-    let misspelt = names.find_map(|name| Some((name, near::nearest(name.as_str(), PROTECTING)?)));
+    let misspelt = names.find_map(|name| Some((name, meant(name.as_str())?)));
     let Some((name, near)) = misspelt else {
         return Ok(());
     };
     let meant = title(&HeaderName::from_static(near));
     let detail = format!("{} is not known here: is it {meant}?", title(name));
     Err(Problem::bad_request(detail))
+}
+
+/// Which field that protects a name was probably meant for.
+fn meant(name: &str) -> Option<&'static str> {
+    let near = near::nearest(name, PROTECTING);
+    let part = || {
+        let is_condition = name.starts_with("if-");
+        let mut parts = PARTS.into_iter().filter(|_| !is_condition);
+        parts.find_map(|(part, meant)| name.contains(part).then_some(meant))
+    };
+    near.or_else(part)
 }
 
 /// How the body comes, and what has to happen before it does.

@@ -13,12 +13,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
+use super::fields;
 use super::problem::Problem;
 use crate::config::{Config, Mode};
 use crate::host::HostName;
 
 /// Refuses what is meant for another host.
-pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = fields::host(&mut request) {
+        return problem.into_response();
+    }
     let host = named(request.uri(), request.headers());
     if is_own(&app.config, host.as_ref()) {
         return next.run(request).await;

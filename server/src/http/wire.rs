@@ -82,6 +82,9 @@ impl Wire {
     }
 }
 
+/// Bytes of an address that hyper takes.
+const ADDRESS_BYTES_MAX: usize = (u16::MAX - 1) as usize;
+
 /// The problem that stands behind an answer of hyper's own.
 fn unparsed(bytes: &[u8]) -> Option<Problem> {
     let text = std::str::from_utf8(bytes).ok()?;
@@ -99,7 +102,8 @@ fn unparsed(bytes: &[u8]) -> Option<Problem> {
         )),
         "414" => {
             let title = "The address is too long";
-            Some(Problem::new(StatusCode::URI_TOO_LONG, "too-big", title))
+            let problem = Problem::new(StatusCode::URI_TOO_LONG, "too-big", title);
+            Some(problem.detail(format!("at most {ADDRESS_BYTES_MAX} bytes")))
         }
         "431" => {
             let title = "The head of the request is too big";

@@ -66,6 +66,20 @@ async fn where_names_are_listed_no_other_host_is_served() {
         }
         assert_eq!(upgrade(&server, host).await, 421, "{host}");
     }
+    // What is no host is told so, listed names or not.
+    for host in [
+        "",
+        "a b",
+        "a:99999",
+        "[::1",
+        "a,b",
+        "site.example\r\nHost: site.example",
+    ] {
+        for path in ["/api/page", "/sync"] {
+            let answer = get(&server, path, host).await;
+            assert_eq!(answer.status, 400, "{host:?} {path}: {answer:?}");
+        }
+    }
     // The address of the request line counts before the header.
     let answer = get(&server, "http://evil.example/api/page", "site.example").await;
     check_refused(&answer, "evil.example");

@@ -276,6 +276,14 @@ async fn misspelt_fields_that_protect_are_refused() {
         ("prefers", "Prefer"),
         ("content-digests", "Content-Digest"),
         ("repr-digset", "Repr-Digest"),
+        ("ifmatch", "If-Match"),
+        ("if_match", "If-Match"),
+        ("iff-match", "If-Match"),
+        ("etag-match", "If-Match"),
+        ("match", "If-Match"),
+        ("ifnonematch", "If-None-Match"),
+        ("unmodified-since", "If-Match"),
+        ("preference", "Prefer"),
     ] {
         let headers = [(name, "x")];
         let answer = http
@@ -288,6 +296,7 @@ async fn misspelt_fields_that_protect_are_refused() {
     for name in [
         "referer",
         "x-authorization",
+        "x-match",
         "digests",
         "want-content-digest",
         "pragma",
