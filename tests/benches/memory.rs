@@ -54,13 +54,7 @@ fn demo() -> PathBuf {
 /// What the process holds now.
 async fn held_kib(server: &Process) -> f64 {
     tokio::time::sleep(SETTLING).await;
-    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    let number = line.split_whitespace().next().unwrap();
-    number.parse().unwrap()
+    figures::memory_kib(server.id(), "VmRSS") as f64
 }
 
 fn editor(data: &Path) -> String {

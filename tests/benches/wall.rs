@@ -9,8 +9,9 @@
 
 #[path = "../tests/end_to_end/crowd.rs"]
 mod crowd;
+#[expect(dead_code, reason = "others use it beside other load")]
 mod dearest;
-#[allow(dead_code, reason = "times are not all that is measured here")]
+#[expect(dead_code, reason = "times are not all that is measured here")]
 mod figures;
 #[path = "../tests/end_to_end/fortress.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
@@ -21,7 +22,6 @@ mod harness;
 #[path = "../tests/end_to_end/process.rs"]
 mod process;
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use automerge::ROOT;
@@ -31,6 +31,7 @@ use indelible_engine::limits::Limits;
 use indelible_tests::hostile::{self, ADMITTED, CREATOR, Case};
 
 use crowd::{Crowd, dear, many, stand_by};
+use figures::cpu_time;
 use fortress::{Fortress, answer, create, frame_bytes};
 use harness::{Client, Replica, fresh_actor};
 
@@ -57,18 +58,6 @@ const BYSTANDER_AIM: Duration = Duration::from_millis(50);
 const BYSTANDER_FACTOR: u32 = 5;
 /// Attacks of one client that are on their way at a time.
 const WINDOW: usize = 20;
-
-/// The time that all threads of the server have run.
-fn cpu_time(pid: u32) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let of_task = |task: fs::DirEntry| {
-        // A thread may end at any time.
-        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        let nanos = text.split(' ').next().and_then(|text| text.parse().ok());
-        Duration::from_nanos(nanos.unwrap_or(0))
-    };
-    tasks.flatten().map(of_task).sum()
-}
 
 /// What one attack came to.
 struct Figure {

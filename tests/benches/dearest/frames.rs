@@ -236,7 +236,7 @@ async fn open_version(ground: &mut Ground, [length, edits]: [usize; 2]) -> Reque
     let (path, known) = ground.create(&value).await;
     for edit in 0..edits {
         let edited = json!({ "text": format!("{before}{edit}") });
-        assert_eq!(ground.http.put(&path, edited).await.status, 200);
+        ground.must("PUT", &path, Some(&edited)).await;
     }
     let mut asked = open(path.trim_start_matches("/api/"), Mode::Value);
     if let ClientFrame::Open { version, .. } = &mut asked {
@@ -292,7 +292,7 @@ async fn join_place(ground: &mut Ground, at: [usize; 2]) -> Request {
 async fn watch(ground: &mut Ground, [count, length]: [usize; 2]) -> Request {
     let value = json!({ "name": text(length, length) });
     ground.populate(count, &value).await;
-    let all = Value::Array(vec![value; ground.made]);
+    let all = Value::Array(vec![value; ground.there()]);
     let kind = "things".parse().unwrap();
     let client = ground.connect().await;
     frame(client, ClientFrame::Watch { kind }, of(&all), |answer| {
@@ -432,9 +432,7 @@ async fn delete(ground: &mut Ground, [length, a]: [usize; 2]) -> Request {
 async fn undelete(ground: &mut Ground, [length, a]: [usize; 2]) -> Request {
     let value = keyed(0..length, a);
     let (path, _) = ground.create(&value).await;
-    let headers = [("if-match", "*")];
-    let deleted = ground.http.send("DELETE", &path, &headers, None).await;
-    assert_eq!(deleted.status, 204);
+    ground.must("DELETE", &path, None).await;
     let entity = path.trim_start_matches("/api/").parse().unwrap();
     let mut client = ground.connect().await;
     let id = client.next_id();

@@ -171,8 +171,7 @@ pub(super) const SHAPES: &[Shape] = &[
 ];
 
 async fn post(ground: &mut Ground, value: Value) -> Request {
-    let path = ground.path();
-    let id = path.rsplit('/').next().unwrap();
+    let id = ground.new_id();
     http("POST", format!("/api/things?id={id}"), &value, &Value::Null)
 }
 
@@ -255,7 +254,7 @@ async fn put_base(ground: &mut Ground, [length, every]: [usize; 2]) -> Request {
     let value = json!({ "text": before });
     let (path, version) = ground.create(&value).await;
     let since = json!({ "text": changed(&before, every + 1, 'Y') });
-    assert_eq!(ground.http.put(&path, since).await.status, 200);
+    ground.must("PUT", &path, Some(&since)).await;
     let path = format!("{path}?base={version}");
     http(
         "PUT",
@@ -269,7 +268,7 @@ async fn put_after(ground: &mut Ground, [length, a]: [usize; 2]) -> Request {
     let before = keyed(0..length, a);
     let (path, _) = ground.create(&before).await;
     let none = json!({ "items": [] });
-    assert_eq!(ground.http.put(&path, none).await.status, 200);
+    ground.must("PUT", &path, Some(&none)).await;
     http("PUT", path, &keyed(0..1, a), &before)
 }
 
@@ -280,8 +279,8 @@ async fn put_list_base(ground: &mut Ground, [length, every]: [usize; 2]) -> Requ
     };
     let before = list(0, 1);
     let (path, version) = ground.create(&before).await;
-    let since = ground.http.put(&path, list(length, every + 1)).await;
-    assert_eq!(since.status, 200);
+    let since = list(length, every + 1);
+    ground.must("PUT", &path, Some(&since)).await;
     let path = format!("{path}?base={version}");
     http("PUT", path, &list(2 * length, every), &before)
 }
@@ -290,7 +289,7 @@ async fn put_keyed_base(ground: &mut Ground, [length, block]: [usize; 2]) -> Req
     let before = keyed(0..length, 1);
     let (path, version) = ground.create(&before).await;
     let since = keyed(turned(length, block + 1).into_iter(), 1);
-    assert_eq!(ground.http.put(&path, since).await.status, 200);
+    ground.must("PUT", &path, Some(&since)).await;
     let path = format!("{path}?base={version}");
     let after = keyed(turned(length, block).into_iter(), 2);
     http("PUT", path, &after, &before)
@@ -354,7 +353,10 @@ async fn get_page(ground: &mut Ground, [count, length]: [usize; 2]) -> Request {
 async fn get_after(ground: &mut Ground, [count, length]: [usize; 2]) -> Request {
     let value = json!({ "name": text(length, length) });
     ground.populate(count, &value).await;
-    let page = format!("/api/things?limit=1&after={}", count / 2);
+    let page = format!(
+        "/api/things?limit=1&after={}",
+        ground.id(ground.made - count / 2)
+    );
     http("GET", page, &Value::Null, &value)
 }
 
@@ -384,8 +386,6 @@ async fn delete(ground: &mut Ground, [length, a]: [usize; 2]) -> Request {
 async fn undelete(ground: &mut Ground, [length, a]: [usize; 2]) -> Request {
     let before = keyed(0..length, a);
     let (path, _) = ground.create(&before).await;
-    let headers = [("if-match", "*")];
-    let deleted = ground.http.send("DELETE", &path, &headers, None).await;
-    assert_eq!(deleted.status, 204);
+    ground.must("DELETE", &path, None).await;
     http("POST", format!("{path}/undelete"), &Value::Null, &before)
 }

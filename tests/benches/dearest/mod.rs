@@ -4,8 +4,9 @@
 //! A request is measured by the time that all threads of the server run until they rest again. The
 //! price is that time for each 100,000 operations or MiB, whichever the request has more of.
 
+pub(crate) mod attacker;
 mod frames;
-mod ground;
+pub(crate) mod ground;
 mod http;
 mod load;
 mod shape;
@@ -17,7 +18,7 @@ use ground::Ground;
 use load::Load;
 use shape::Shape;
 
-use super::cpu_time;
+use super::figures::cpu_time;
 
 /// What a request may cost for each unit.
 const AIM: Duration = Duration::from_millis(250);

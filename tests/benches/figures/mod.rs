@@ -1,6 +1,7 @@
 //! How figures are taken and told: medians of rounds that measure both sides of a ratio in turn, so
 //! that a slow moment of the machine meets both.
 
+use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -45,4 +46,28 @@ impl Times {
 pub(crate) fn aim(found: f64, most: f64) -> String {
     let word = if found <= most { "met" } else { "MISSED" };
     format!("(aim ≤ {most}: {word})")
+}
+
+/// The time that all threads of a process have run.
+pub(crate) fn cpu_time(pid: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+    let of_task = |task: fs::DirEntry| {
+        // A thread may end at any time.
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        let nanos = text.split(' ').next().and_then(|text| text.parse().ok());
+        Duration::from_nanos(nanos.unwrap_or(0))
+    };
+    tasks.flatten().map(of_task).sum()
+}
+
+/// What a process holds in memory, in KiB: `VmRSS` is now, `VmHWM` the most that it ever was.
+pub(crate) fn memory_kib(pid: u32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let lines = status.lines().filter_map(|line| line.split_once(':'));
+    let mut found = lines.filter(|(name, _)| *name == field);
+    let number = found
+        .next()
+        .and_then(|(_, rest)| rest.split_whitespace().next());
+    let number = number.and_then(|number| number.parse().ok());
+    number.expect("Linux tells it")
 }

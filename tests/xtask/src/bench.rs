@@ -9,7 +9,15 @@ use crate::workspace::Workspace;
 struct Bench {
     name: &'static str,
     about: &'static str,
-    take: fn(&Workspace, &str) -> Outcome,
+    take: fn(&Asked<'_>) -> Outcome,
+}
+
+/// What a figure is taken with.
+struct Asked<'a> {
+    workspace: &'a Workspace,
+    name: &'a str,
+    /// How long a soak takes.
+    minutes: u64,
 }
 
 /// Those that are not a program of their own in `tests/benches/` say what they take.
@@ -24,6 +32,11 @@ const BENCHES: &[Bench] = &[
         "wall",
         "attacks and a flood at the real server, beside honest changes",
     ),
+    Bench {
+        name: "soak",
+        about: "many people at work beside attackers, for a long time",
+        take: |asked| soak(asked.workspace, asked.minutes),
+    },
     bench(
         "memory",
         "what is held for those who do nothing: sockets, entities, slow readers",
@@ -47,6 +60,11 @@ const BENCHES: &[Bench] = &[
     },
 ];
 
+const USAGE: &str = "cargo xtask bench [--minutes M] [NAME…]";
+
+/// How long a soak takes among other figures.
+const SOAK_MINUTES: u64 = 3;
+
 /// Bytes of each module, gzipped.
 const MODULE_AIM: u64 = 450_000;
 
@@ -59,14 +77,15 @@ const fn bench(name: &'static str, about: &'static str) -> Bench {
 }
 
 /// Takes the named figures, or all.
-pub(crate) fn figures(workspace: &Workspace, names: &[String]) -> Outcome {
+pub(crate) fn figures(workspace: &Workspace, arguments: &[String]) -> Outcome {
+    let (minutes, names) = crate::minutes(arguments, SOAK_MINUTES, USAGE)?;
     if let Some(name) = names
         .iter()
         .find(|name| BENCHES.iter().all(|bench| bench.name != **name))
     {
         let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
         return Err(Failure::new(format!(
-            "no bench {name}; there are: {}",
+            "no bench {name}; there are: {}\n\n{USAGE}",
             known.join(", ")
         )));
     }
@@ -75,34 +94,45 @@ pub(crate) fn figures(workspace: &Workspace, names: &[String]) -> Outcome {
         .filter(|bench| names.is_empty() || names.iter().any(|name| name == bench.name))
     {
         eprintln!("\n━━ {}: {}", bench.name, bench.about);
-        (bench.take)(workspace, bench.name)?;
+        (bench.take)(&Asked {
+            workspace,
+            name: bench.name,
+            minutes,
+        })?;
     }
     Ok(())
 }
 
-fn program(workspace: &Workspace, name: &str) -> Outcome {
-    program_of(workspace, "indelible-tests", name)
+fn program(asked: &Asked<'_>) -> Outcome {
+    program_of(asked.workspace, "indelible-tests", asked.name, &[])
+}
+
+/// Many people beside attackers, for so many minutes.
+pub(crate) fn soak(workspace: &Workspace, minutes: u64) -> Outcome {
+    let seconds = (minutes * 60).to_string();
+    program_of(workspace, "indelible-tests", "soak", &[&seconds])
 }
 
 /// The programs in `engine/benches/`.
-fn engine(workspace: &Workspace, _: &str) -> Outcome {
+fn engine(asked: &Asked<'_>) -> Outcome {
     ["history", "lists", "verify", "divided"]
         .into_iter()
-        .try_for_each(|name| program_of(workspace, "indelible-engine", name))
+        .try_for_each(|name| program_of(asked.workspace, "indelible-engine", name, &[]))
 }
 
 /// The programs in `client-wasm/benches/`.
-fn client(workspace: &Workspace, name: &str) -> Outcome {
-    program_of(workspace, "indelible-client", name)
+fn client(asked: &Asked<'_>) -> Outcome {
+    program_of(asked.workspace, "indelible-client", asked.name, &[])
 }
 
-fn program_of(workspace: &Workspace, package: &str, name: &str) -> Outcome {
+fn program_of(workspace: &Workspace, package: &str, name: &str, words: &[&str]) -> Outcome {
     let mut cargo = workspace.cargo();
     cargo.args(["bench", "--quiet", "--locked", "--package", package]);
-    run(cargo.args(["--bench", name]))
+    run(cargo.args(["--bench", name, "--"]).args(words))
 }
 
-fn module_size(workspace: &Workspace, _: &str) -> Outcome {
+fn module_size(asked: &Asked<'_>) -> Outcome {
+    let workspace = asked.workspace;
     wasm::build(workspace)?;
     for (name, module) in wasm::modules(workspace) {
         let mut node = Command::new("node");

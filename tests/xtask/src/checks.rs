@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::bench;
 use crate::build;
 use crate::deny;
 use crate::npm::{BROWSER_TESTS, CLIENT, INTEROP_TESTS, PAGES, Package};
@@ -17,10 +18,15 @@ struct Context<'a> {
     long: bool,
 }
 
+/// How long the soak of a long run is.
+const SOAK_MINUTES: u64 = 15;
+
 struct Step {
     name: &'static str,
     about: &'static str,
     check: fn(&Context<'_>) -> Outcome,
+    /// Whether it takes so long that it has to be asked for, by its name or by `--long`.
+    only_long: bool,
 }
 
 /// Cheap checks first; the pages before the server, which embeds them.
@@ -45,10 +51,23 @@ const STEPS: &[Step] = &[
         "the packed package in bundlers and TypeScript",
         interop,
     ),
+    Step {
+        only_long: true,
+        ..step(
+            "soak",
+            "many people at work beside attackers, for 15 minutes",
+            soak,
+        )
+    },
 ];
 
 const fn step(name: &'static str, about: &'static str, check: fn(&Context<'_>) -> Outcome) -> Step {
-    Step { name, about, check }
+    Step {
+        name,
+        about,
+        check,
+        only_long: false,
+    }
 }
 
 /// Runs the named steps, or all.
@@ -73,9 +92,10 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Outcome {
         workspace,
         long: !flags.is_empty(),
     };
-    let wanted = STEPS
-        .iter()
-        .filter(|step| names.is_empty() || names.iter().any(|n| *n == step.name));
+    let wanted = STEPS.iter().filter(|step| match names.is_empty() {
+        true => context.long || !step.only_long,
+        false => names.iter().any(|name| *name == step.name),
+    });
     let start = Instant::now();
     let mut done: Vec<(&Step, Duration)> = Vec::new();
     for step in wanted {
@@ -221,6 +241,10 @@ fn interop(context: &Context<'_>) -> Outcome {
     // Its tests start the server and the browser as those do.
     BROWSER_TESTS.install(context.workspace)?;
     in_chromium(context, INTEROP_TESTS)
+}
+
+fn soak(context: &Context<'_>) -> Outcome {
+    bench::soak(context.workspace, SOAK_MINUTES)
 }
 
 /// Runs the tests of a package that needs the products and a browser.

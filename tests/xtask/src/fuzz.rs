@@ -16,6 +16,9 @@ use crate::workspace::Workspace;
 const USAGE: &str = "cargo xtask fuzz [--minutes M] [TARGET…]";
 const FOLDER: &str = "tests/fuzz";
 
+/// How long each target is fuzzed.
+const MINUTES: u64 = 5;
+
 /// The version that the command lines here are made for.
 const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
 
@@ -44,7 +47,7 @@ struct Report {
 
 /// Runs the named targets, or all.
 pub(crate) fn fuzz(workspace: &Workspace, arguments: &[String]) -> Outcome {
-    let (minutes, mut names) = parse(arguments)?;
+    let (minutes, mut names) = crate::minutes(arguments, MINUTES, USAGE)?;
     let known = targets(workspace)?;
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
         return Err(Failure::new(format!(
@@ -78,24 +81,6 @@ pub(crate) fn fuzz(workspace: &Workspace, arguments: &[String]) -> Outcome {
     let mut reports = reports.into_inner().expect("nothing panics with it");
     reports.sort_by(|a, b| a.name.cmp(&b.name));
     tell(&reports)
-}
-
-fn parse(arguments: &[String]) -> Outcome<(u64, Vec<String>)> {
-    let mut minutes = 5;
-    let mut names = Vec::new();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        if argument == "--minutes" {
-            minutes = rest
-                .next()
-                .and_then(|text| text.parse().ok())
-                .filter(|minutes| *minutes > 0)
-                .ok_or_else(|| Failure::new(format!("--minutes takes a number\n\n{USAGE}")))?;
-        } else {
-            names.push(argument.clone());
-        }
-    }
-    Ok((minutes, names))
 }
 
 /// The names of the programs that the manifest declares.

@@ -36,8 +36,9 @@ Developer commands of Indelible.
   cargo xtask fuzz [TARGET…]    let a fuzzer look for input that breaks something
                    --minutes M  so long each (5)
   cargo xtask bench [NAME…]     figures beside their aims, from release builds: all, or only the
-                                ones named (admission, bomb, ack, wall, micro,
-                                wasm)
+                                ones named (admission, bomb, ack, wall, soak, memory, micro,
+                                merge, engine, wasm)
+                    --minutes M so long the soak (3)
 ";
 
 fn main() -> ExitCode {
@@ -68,4 +69,23 @@ fn dispatch(command: &str, rest: &[String]) -> Outcome {
         }
         other => Err(Failure::new(format!("unknown command `{other}`\n\n{HELP}"))),
     }
+}
+
+/// Takes `--minutes M` out of arguments, the others of which are names.
+fn minutes(arguments: &[String], usual: u64, usage: &str) -> Outcome<(u64, Vec<String>)> {
+    let mut minutes = usual;
+    let mut names = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument == "--minutes" {
+            minutes = rest
+                .next()
+                .and_then(|text| text.parse().ok())
+                .filter(|minutes| *minutes > 0)
+                .ok_or_else(|| Failure::new(format!("--minutes takes a number\n\n{usage}")))?;
+        } else {
+            names.push(argument.clone());
+        }
+    }
+    Ok((minutes, names))
 }
