@@ -36,6 +36,11 @@ impl Fault {
         Self::new("deleted", format!("{entity} has been deleted"))
     }
 
+    /// Whether it says that there is nothing of a name, or not any more.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self.code.as_str(), "deleted" | "not-found")
+    }
+
     /// Whether it says that something may not be read, or not any more.
     pub(crate) fn ends_access(&self) -> bool {
         let code = self.code.as_str();

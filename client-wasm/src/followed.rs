@@ -198,12 +198,31 @@ impl Followed {
                 Some(refusal) => refusal.dropped.clone(),
                 None => Vec::new(),
             },
-            error: match (&self.known, &self.refusal) {
-                (Known::Gone(fault), _) => Some(fault.clone()),
-                (_, Some(refusal)) if refusal.violations.is_empty() => Some(refusal.fault.clone()),
-                _ => None,
-            },
+            error: self.fault(),
         }
+    }
+
+    /// Why the entity cannot be had, or why edits were lost where no violation says it.
+    fn fault(&self) -> Option<Fault> {
+        if let Known::Gone(fault) = &self.known {
+            return Some(fault.clone());
+        }
+        let refusal = self.refusal.as_ref()?;
+        if !refusal.violations.is_empty() {
+            return None;
+        }
+        let is_over = match self.known {
+            Known::Nothing | Known::Gone(_) => false,
+            Known::Value { .. } => refusal.fault.is_absence(),
+            Known::Replica(_) => refusal.fault.is_absence() || refusal.fault.ends_access(),
+        };
+        Some(match is_over {
+            true => Fault::new(
+                "gone",
+                "edits were lost while this was not there to be edited",
+            ),
+            false => refusal.fault.clone(),
+        })
     }
 
     /// The status, if it is another one than was last told.

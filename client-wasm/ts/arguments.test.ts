@@ -1,11 +1,13 @@
-// Guards against a core that dies, with every edit in it, of an argument that TypeScript would not
-// have let through; and against one that makes something else of it.
+// Guards against arguments of the right type that say nothing that can be done, and of which something
+// else is made. Those of a wrong type are in `methods.test.ts`.
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { Core } from './core.js'
 import { IndelibleClient, type TextElement } from './index.js'
 import { TestServer } from './testing/server.js'
 import { Box } from './testing/typing.js'
+import type { Splice } from './text.js'
 import type { Dropped } from './types.js'
 
 interface Member {
@@ -26,56 +28,29 @@ afterEach(async () => {
   await server.stop()
 })
 
-const JUNK: readonly unknown[] = [
-  5,
-  1n,
-  null,
-  undefined,
-  {},
-  [],
-  true,
-  new Date(0),
-  Promise.resolve(),
-]
-
-test('names and pointers that are no strings are refused, and unsaved edits stay', async () => {
-  const entity = client.entity<Member>('team/jane')
-  await entity.ready()
-  server.deaf = true
-  entity.merge({ name: 'Unsaved' })
-  for (const junk of JUNK) {
-    const name = junk as string
-    const refused = expect.objectContaining({ code: 'name' })
-    expect(() => client.entity(name)).toThrow(refused)
-    expect(() => client.collection(name)).toThrow(refused)
-    expect(() => entity.splice(name, { index: 0, remove: 0, insert: 'x' })).toThrow(refused)
-    expect(() => entity.bindText(name, {} as HTMLTextAreaElement)).toThrow()
-    await expect(client.create(name, {})).rejects.toEqual(refused)
-    await expect(client.delete(name)).rejects.toEqual(refused)
-    await expect(client.undelete(name)).rejects.toEqual(refused)
-    if (junk === undefined) continue
-    await expect(client.create('team', {}, { id: name })).rejects.toEqual(refused)
-  }
-  expect(entity.value?.name).toBe('Unsaved')
-  expect(entity.status).toMatchObject({ pending: 1, error: null })
-})
-
 test('a splice is a place, a length and a text, and nothing else is made of it', async () => {
   const entity = client.entity<Member>('team/jane')
   await entity.ready()
   const { value } = entity
-  for (const junk of JUNK) {
-    const splice = { index: 0, remove: 0, insert: junk as string }
-    expect(() => entity.splice('/bio', splice)).toThrow(
-      expect.objectContaining({ name: 'JsonError', pointer: '/bio' }),
-    )
-  }
-  for (const junk of [...JUNK, -1, 0.5, Number.NaN, Infinity, 2 ** 32, '0']) {
-    if (junk === 5) continue
-    const count = junk as number
-    const outside = expect.objectContaining({ code: 'document' })
-    expect(() => entity.splice('/bio', { index: count, remove: 0, insert: 'x' })).toThrow(outside)
-    expect(() => entity.splice('/bio', { index: 0, remove: count, insert: 'x' })).toThrow(outside)
+  for (const [given, code, says] of [
+    [{ index: '0' }, 'argument', 'index of a splice must be a whole number, not string'],
+    [{ index: null }, 'argument', 'index of a splice must be a whole number, not null'],
+    [{ index: undefined }, 'argument', 'index of a splice must be a whole number, not undefined'],
+    [{ index: 0n }, 'argument', 'index of a splice must be a whole number, not bigint'],
+    [{ remove: [0] }, 'argument', 'remove of a splice must be a whole number, not an array'],
+    [{ remove: 0.5 }, 'argument', 'remove of a splice must be a whole number, not 0.5'],
+    [{ remove: Number.NaN }, 'argument', 'remove of a splice must be a whole number, not NaN'],
+    [{ index: Infinity }, 'argument', 'index of a splice must be a whole number, not Infinity'],
+    [{ index: -1 }, 'document', 'index is -1: the splice is not inside the text at /bio'],
+    [{ remove: 2 ** 32 }, 'document', 'remove is 4294967296: the splice is not inside'],
+    [{ insert: 5 }, 'json', '/bio: what is inserted in a text must be a string'],
+    [{ insert: undefined }, 'json', '/bio: what is inserted in a text must be a string'],
+    [{ insert: '\ud800' }, 'json', '/bio: the text has half of a surrogate pair'],
+    [{ length: 1 }, 'argument', 'a splice has no property "length": it has index, remove, insert'],
+  ] as const) {
+    const splice = { index: 0, remove: 0, insert: 'x', ...given } as unknown as Splice
+    const refused = expect.objectContaining({ code, message: expect.stringContaining(says) })
+    expect(() => entity.splice('/bio', splice), says).toThrow(refused)
   }
   for (const attempted of [Number.NaN, new Map(), '\ud800']) {
     const dropped = { pointer: '/name', reason: 'gone', attempted, operations: 1 }
@@ -86,14 +61,51 @@ test('a splice is a place, a length and a text, and nothing else is made of it',
   expect(entity.value).toBe(value)
 })
 
-test('a kind whose name is none fails by itself, whenever it is asked for', async () => {
-  const early = client.collection('No Kind')
-  await client.entity('team/jane').ready()
-  const late = client.collection('None, either')
-  for (const collection of [early, late]) {
-    await expect(collection.ready()).rejects.toMatchObject({ code: 'name' })
-    expect(collection.status).toMatchObject({ error: { code: 'name' } })
+/** What the core says to the name of an entity; `null`: it takes it. */
+function sentenceOfCore(core: Core, name: string): string | null {
+  try {
+    core.open(name)
+    core.close(name)
+    return null
+  } catch (error) {
+    return (error as Error).message
   }
+}
+
+test('names are refused at the call, in the words of the core', async () => {
+  await client.entity('team/jane').ready()
+  const core = Core.start('whole', 'test')
+  const ids = ['jane', 'J.a_n~e-1', '1', 'x'.repeat(64), 'x'.repeat(65), '', '.', '..', '../x']
+  ids.push('-a', '_a', 'a b', 'ä', 'a/b', 'a/', 'a\n', 'a%20', '"', 'x'.repeat(200), '😀')
+  const kinds = ['team', 'a', 'a-1', 'k'.repeat(32), 'k'.repeat(33), '', 'Team', '1a', '-a', 'a_b']
+  kinds.push('a.b', ' team', 'team ', 'tëam', 'team\n')
+  const names = [...kinds, ...ids.map(id => `team/${id}`), ...kinds.map(kind => `${kind}/x`)]
+  let taken = 0
+  for (const name of names) {
+    const message = sentenceOfCore(core, name)
+    if (message === null) {
+      expect(client.entity(name).name, name).toBe(name)
+      taken += 1
+      continue
+    }
+    const refused = expect.objectContaining({ code: 'name', message })
+    expect(() => client.entity(name), name).toThrow(refused)
+    await expect(client.delete(name), name).rejects.toEqual(refused)
+    await expect(client.undelete(name), name).rejects.toEqual(refused)
+    const [kind = '', ...rest] = name.split('/')
+    if (rest.length === 0) expect(() => client.collection(name), name).toThrow(refused)
+    const id = rest.join('/')
+    const creation = rest.length === 0 ? undefined : { id }
+    await expect(client.create(kind, {}, creation), name).rejects.toEqual(refused)
+    if (kind !== 'team' || rest.length === 0) continue
+    expect(() => client.collection('team').get(id), name).toThrow(refused)
+  }
+  expect(taken).toBe(12)
+  // A name is no kind.
+  const refused = expect.objectContaining({ code: 'name' })
+  expect(() => client.collection('team/jane')).toThrow(refused)
+  await expect(client.create('team/joe', {})).rejects.toEqual(refused)
+  core.free()
 })
 
 test('what is bound is a text box, at a pointer', async () => {
@@ -117,21 +129,5 @@ test('what is bound is a text box, at a pointer', async () => {
     const refused = expect.objectContaining(named)
     expect(() => entity.bindText(pointer, new Box().element)).toThrow(refused)
     expect(() => entity.splice(pointer, { index: 0, remove: 0, insert: 'x' })).toThrow(refused)
-  }
-})
-
-test('listeners and recipes are functions, and are refused where they are given', async () => {
-  const entity = client.entity<Member>('team/jane')
-  await entity.ready()
-  const refused = expect.objectContaining({ code: 'argument' })
-  for (const junk of JUNK) {
-    const listener = junk as () => void
-    expect(() => client.subscribe(listener)).toThrow(refused)
-    expect(() => entity.subscribe(listener)).toThrow(refused)
-    expect(() => entity.subscribeStatus(listener)).toThrow(refused)
-    expect(() => entity.subscribeConflicts(listener)).toThrow(refused)
-    expect(() => entity.change(listener)).toThrow(refused)
-    expect(() => client.collection('team').subscribe(listener)).toThrow(refused)
-    expect(() => client.collection('team').subscribeStatus(listener)).toThrow(refused)
   }
 })

@@ -8,6 +8,7 @@
 
 import { IndelibleError } from './errors.js'
 import { toJson } from './json.js'
+import type { WasmSource, WasmSources } from './types.js'
 
 /** What was given, for a sentence. */
 export function kindOf(given: unknown): string {
@@ -20,6 +21,45 @@ export function assertText(given: unknown, what: string): asserts given is strin
   if (typeof given === 'string') return
   throw new IndelibleError('name', `${what} must be a string, not ${kindOf(given)}`)
 }
+
+// The grammar of names is that of `engine/src/id.rs`, in whose words a name is refused; a test holds
+// both to each other.
+
+const KIND = /^[a-z][a-z\d-]{0,31}$/
+const ID = /^[a-zA-Z\d][\w.~-]{0,63}$/
+
+/** Whether something is the name of a kind, such as `team`. */
+export function assertKind(given: unknown): asserts given is string {
+  assertText(given, 'the name of a kind')
+  if (KIND.test(given)) return
+  const form = "1 to 32 characters: a lower-case letter, then lower-case letters, digits or '-'"
+  throw new IndelibleError('name', `kind ${quoted(given)} must be ${form}`)
+}
+
+/** Whether something is the id of an entity within its kind, such as `jane-doe`. */
+export function assertId(given: unknown): asserts given is string {
+  assertText(given, 'the id of an entity')
+  if (ID.test(given)) return
+  const form =
+    "1 to 64 characters: an ASCII letter or digit, then ASCII letters, digits, '.', '_', '~' or '-'"
+  throw new IndelibleError('name', `entity id ${quoted(given)} must be ${form}`)
+}
+
+/** Whether something is the name of an entity: `team/jane-doe`, or the kind alone. */
+export function assertEntityName(given: unknown): asserts given is string {
+  assertText(given, 'the name of an entity')
+  const slash = given.indexOf('/')
+  assertKind(slash < 0 ? given : given.slice(0, slash))
+  if (slash >= 0) assertId(given.slice(slash + 1))
+}
+
+/** Keeps sentences short where somebody gives a megabyte. */
+function quoted(text: string): string {
+  const [...shown] = text.slice(0, 2 * SHOWN)
+  return JSON.stringify(shown.length > SHOWN ? `${shown.slice(0, SHOWN).join('')}…` : text)
+}
+
+const SHOWN = 80
 
 /** Whether something is a JSON Pointer (RFC 6901). */
 export function assertPointer(given: unknown): asserts given is string {
@@ -78,13 +118,18 @@ export function faultOfOptions(options: object): IndelibleError | null {
   }
   const misspelt = unknown('a client', given, CLIENT_OPTIONS)
   if (misspelt !== null) return misspelt
-  const { store, preventUnsavedChanges: asks } = given
+  const { store, name, wasm, preventUnsavedChanges: asks } = given
   if (isGiven(store) && store !== 'memory') {
     return fault("the option store must be 'memory'")
   }
   if (isGiven(asks) && typeof asks !== 'boolean') {
     return fault(`the option preventUnsavedChanges must be a boolean, not ${kindOf(asks)}`)
   }
+  if (isGiven(name) && typeof name !== 'string') {
+    return fault(`the option name must be a string, not ${kindOf(name)}`)
+  }
+  const wrongSource = isGiven(wasm) ? faultOfWasm(wasm) : null
+  if (wrongSource !== null) return fault(wrongSource)
   for (const [option, names] of Object.entries(TIMES)) {
     const held = given[option]
     if (!isGiven(held)) continue
@@ -105,6 +150,47 @@ export function faultOfOptions(options: object): IndelibleError | null {
   return null
 }
 
+/** What is wrong with the option `wasm`. */
+function faultOfWasm(given: unknown): string | null {
+  if (isSource(given)) return null
+  if (!isBoth(given)) {
+    return `the option wasm must be ${SOURCES}, or { whole, values }, not ${kindOf(given)}`
+  }
+  for (const [name, source] of Object.entries(given)) {
+    if (name !== 'whole' && name !== 'values') {
+      return `the option wasm has no option ${JSON.stringify(name)}: it has whole, values`
+    }
+    if (isGiven(source) && !isSource(source)) {
+      return `${name} of the option wasm must be ${SOURCES}, not ${kindOf(source)}`
+    }
+  }
+  return null
+}
+
+const SOURCES = 'a URL, a Response, bytes or a WebAssembly.Module'
+
+/** Whether a core can be had from something, or from what a promise will give. */
+function isSource(given: unknown): given is WasmSource {
+  if (typeof given === 'string') return true
+  if (typeof given !== 'object' || given === null) return false
+  const { href, arrayBuffer, then } = given as { readonly [name: string]: unknown }
+  // Told by what they say they are: they may be of another window.
+  const words = ['ArrayBuffer', 'SharedArrayBuffer', 'WebAssembly.Module']
+  return (
+    typeof href === 'string' ||
+    typeof arrayBuffer === 'function' ||
+    typeof then === 'function' ||
+    ArrayBuffer.isView(given) ||
+    words.some(word => Object.prototype.toString.call(given) === `[object ${word}]`)
+  )
+}
+
+/** Whether the option `wasm` names the two cores. Bytes have a method of the name `values`. */
+export function isBoth(given: unknown): given is Partial<WasmSources> {
+  if (typeof given !== 'object' || given === null) return false
+  return 'whole' in given || Object.hasOwn(given, 'values')
+}
+
 /** Programs in JavaScript leave an option out with `null`, too. */
 export function isGiven<T>(option: T): option is NonNullable<T> {
   return option !== undefined && option !== null
@@ -113,18 +199,27 @@ export function isGiven<T>(option: T): option is NonNullable<T> {
 /** By option: the words that it takes, `'function'` or `'any'`. */
 type Forms = { readonly [name: string]: readonly string[] | 'function' | 'any' }
 
+/** That an object has no properties but these. */
+export function assertNames(
+  given: object,
+  of: string,
+  part: string,
+  names: readonly string[],
+): void {
+  const name = Object.keys(given).find(one => !names.includes(one))
+  if (name === undefined) return
+  const message = `${of} has no ${part} ${JSON.stringify(name)}: it has ${names.join(', ')}`
+  throw new IndelibleError('argument', message)
+}
+
 /** The options of a method, of which none are unknown. */
 export function optionsOf<T extends object>(given: T | undefined, method: string, forms: Forms): T {
   if (given === undefined) return {} as T
   assertObject(given, `the options of ${method}`)
+  assertNames(given, method, 'option', Object.keys(forms))
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
-    const form = Object.hasOwn(forms, name) ? forms[name] : undefined
-    if (form === undefined) {
-      const names = Object.keys(forms).join(', ')
-      const message = `${method} has no option ${JSON.stringify(name)}: it has ${names}`
-      throw new IndelibleError('argument', message)
-    }
-    if (value === undefined || form === 'any') continue
+    const form = forms[name]
+    if (form === undefined || value === undefined || form === 'any') continue
     if (form === 'function') assertFunction(value, `the option ${name} of ${method}`)
     else if (!form.some(word => word === value)) {
       const words = form.map(word => `'${word}'`).join(' or ')

@@ -5,7 +5,14 @@
  * and hands what the core tells to the handle that it is about; it knows no rule of the protocol.
  */
 
-import { assertText, faultOfOptions, objectJson, optionsOf } from './arguments.js'
+import {
+  assertEntityName,
+  assertId,
+  assertKind,
+  faultOfOptions,
+  objectJson,
+  optionsOf,
+} from './arguments.js'
 import { bindMethods } from './bind-methods.js'
 import { Collection, type CollectionEvent, type CollectionHost } from './collection.js'
 import { Connection } from './connection.js'
@@ -139,7 +146,8 @@ export class IndelibleClient {
    * for the same name, until it is closed.
    */
   entity<T extends object = JsonObject>(name: string): Entity<T> {
-    this.#assertOpen(name)
+    this.#assertOpen()
+    assertEntityName(name)
     const known = this.#entities.get(name)
     if (known !== undefined) return known as unknown as Entity<T>
     const entity = new Entity(name, this.#host)
@@ -150,7 +158,8 @@ export class IndelibleClient {
 
   /** All entities of a kind, live. The same object for the same kind, until it is closed. */
   collection<T extends object = JsonObject>(kind: string): Collection<T> {
-    this.#assertOpen(kind)
+    this.#assertOpen()
+    assertKind(kind)
     const known = this.#collections.get(kind)
     if (known !== undefined) return known as unknown as Collection<T>
     const connection = (): CollectionHost['connection'] => {
@@ -184,7 +193,9 @@ export class IndelibleClient {
     options?: { readonly id?: string },
   ): Promise<Entity<T>> {
     const { id } = optionsOf(options, 'create', { id: 'any' })
-    this.#assertOpen(...(id === undefined ? [kind] : [kind, id]))
+    this.#assertOpen()
+    assertKind(kind)
+    if (id !== undefined) assertId(id)
     const name = id === undefined ? kind : `${kind}/${id}`
     const body = objectJson(value, 'the value of create')
     const entity = this.entity<T>(await this.#request(core => core.create(name, body)))
@@ -200,7 +211,8 @@ export class IndelibleClient {
    * Rejects with a `PolicyError`: code `forbidden`, or `not-found` when it is not there.
    */
   async delete(name: string): Promise<void> {
-    this.#assertOpen(name)
+    this.#assertOpen()
+    assertEntityName(name)
     await this.#request(core => core.delete(name))
   }
 
@@ -213,7 +225,8 @@ export class IndelibleClient {
    * is there, `forbidden`, `not-found`.
    */
   async undelete(name: string): Promise<void> {
-    this.#assertOpen(name)
+    this.#assertOpen()
+    assertEntityName(name)
     await this.#request(core => core.undelete(name))
   }
 
@@ -277,9 +290,8 @@ export class IndelibleClient {
     }
   }
 
-  #assertOpen(...names: readonly unknown[]): void {
+  #assertOpen(): void {
     if (this.#closed) throw closedError()
-    for (const name of names) assertText(name, 'a name')
   }
 
   /** Asks something of a whole entity; resolves with its name when that is done. */

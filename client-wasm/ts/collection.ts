@@ -5,7 +5,7 @@
  * one otherwise; items that did not change keep their identity.
  */
 
-import { assertText } from './arguments.js'
+import { assertId } from './arguments.js'
 import { bindMethods } from './bind-methods.js'
 import type { CoreEvent } from './core.js'
 import { IndelibleError } from './errors.js'
@@ -95,7 +95,7 @@ export class Collection<T extends object = JsonObject> {
 
   /** The value of one entity. */
   get(id: string): T | undefined {
-    assertText(id, 'an id')
+    assertId(id)
     return this.#items.get(id)?.value
   }
 
@@ -239,7 +239,8 @@ export class Collection<T extends object = JsonObject> {
     const same =
       before.state === status.state &&
       before.lastSyncTime === status.lastSyncTime &&
-      before.error?.code === status.error?.code
+      before.error?.code === status.error?.code &&
+      before.error?.message === status.error?.message
     if (same) return
     this.#status = status
     this.#host.notices.add(() => this.#statuses.tell(status))

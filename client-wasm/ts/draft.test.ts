@@ -98,11 +98,46 @@ test('a draft is dead after its change', () => {
   edited(draft => {
     leaked = draft
   })
-  expect(() => leaked?.name).toThrow(TypeError)
+  expect(() => leaked?.name).toThrow(expect.objectContaining({ code: 'argument' }))
 })
 
-test('an async recipe and a cycle are mistakes', () => {
-  expect(() => produce(value, async () => undefined)).toThrow(/async/)
+test('a recipe that is not done when it returns is refused', async () => {
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', note)
+  type Named = { name: string }
+  const recipes: readonly ((draft: object) => unknown)[] = [
+    async () => undefined,
+    async draft => {
+      await null
+      ;(draft as Named).name = 'late'
+    },
+    // biome-ignore lint/suspicious/noThenProperty: promises of other libraries are such objects
+    () => ({ then: () => undefined }),
+    function* (draft) {
+      ;(draft as Named).name = yield
+    },
+    async function* (draft) {
+      ;(draft as Named).name = yield
+    },
+  ]
+  for (const recipe of recipes) {
+    const message = expect.stringContaining('must be synchronous')
+    const refused = expect.objectContaining({ name: 'IndelibleError', code: 'argument', message })
+    expect(() => produce(value, recipe), String(recipe)).toThrow(refused)
+  }
+  await new Promise(resolve => setTimeout(resolve))
+  process.off('unhandledRejection', note)
+  expect(unhandled).toEqual([])
+})
+
+test('what a recipe returns by the way is left alone', () => {
+  for (const result of [5, null, 'then', [], () => undefined]) {
+    expect(produce(value, () => result)).toBeNull()
+  }
+})
+
+test('a cycle is a mistake', () => {
   expect(() =>
     edited(draft => {
       const looped = draft as unknown as { self?: unknown }

@@ -5,6 +5,7 @@
  * Invariant: nothing that was handed in is ever written to, and a draft is dead after its change.
  */
 
+import { IndelibleError } from './errors.js'
 import { toJson } from './json.js'
 import { define } from './value.js'
 
@@ -18,19 +19,34 @@ const drafts = new WeakSet()
 /**
  * JSON text of what `recipe` makes out of `value`; `null` when it changes nothing.
  *
- * @throws TypeError when the recipe is async, or leaves something that JSON cannot hold.
+ * @throws IndelibleError `argument` when the recipe is async; JsonError when it leaves something
+ * that JSON cannot hold.
  */
 export function produce(value: object, recipe: (draft: object) => void): string | null {
   const change: Change = { open: true, modified: false }
   const draft = draftOf(value, change)
   try {
     // `unknown`: a recipe that is async by mistake shows only in what it returns.
-    const result: unknown = (recipe as (draft: object) => unknown)(draft)
-    if (result instanceof Promise) throw new TypeError('the recipe of a change must not be async')
+    assertSynchronous((recipe as (draft: object) => unknown)(draft))
     return change.modified ? toJson(draft) : null
   } finally {
     change.open = false
   }
+}
+
+/** Whether a recipe has done all that it does. */
+function assertSynchronous(result: unknown): void {
+  const { then } = (result ?? {}) as { readonly then?: unknown }
+  const isPromise = typeof result === 'object' && typeof then === 'function'
+  // Of a generator not even the first line has been run.
+  const isGenerator = /Generator\]$/.test(Object.prototype.toString.call(result))
+  if (!isPromise && !isGenerator) return
+  // What is left of it fails, since its draft is dead: that is said once, here.
+  if (isPromise) Promise.resolve(result).catch(() => undefined)
+  throw new IndelibleError(
+    'argument',
+    'the recipe of a change must be synchronous, neither async nor a generator: nothing was changed',
+  )
 }
 
 function draftOf(base: object, change: Change): object {
@@ -79,7 +95,8 @@ function traps(change: Change): ProxyHandler<object> {
 }
 
 function alive(change: Change): void {
-  if (!change.open) throw new TypeError('a draft is used after its change has ended')
+  if (change.open) return
+  throw new IndelibleError('argument', 'a draft is used after its change has ended')
 }
 
 /** What lies at a key; a container of the frozen value gives way to its draft first. */

@@ -5,7 +5,15 @@
  * the same object comes back until something changed.
  */
 
-import { assertFunction, assertObject, assertPointer, objectJson, optionsOf } from './arguments.js'
+import {
+  assertFunction,
+  assertNames,
+  assertObject,
+  assertPointer,
+  kindOf,
+  objectJson,
+  optionsOf,
+} from './arguments.js'
 import { bindMethods } from './bind-methods.js'
 import { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
 import { type Conflict, type ConflictListener, Conflicts } from './conflicts.js'
@@ -165,7 +173,7 @@ export class Entity<T extends object = JsonObject> {
    * Lets `recipe` edit a draft of the present value and writes the difference. Unlike with `merge`,
    * a property that the recipe deletes is removed.
    *
-   * @throws PolicyError like `merge`.
+   * @throws PolicyError like `merge`; IndelibleError `argument` when the recipe is async.
    */
   change(recipe: (draft: Draft<T>) => void, options?: MergeOptions<T>): MergeResult {
     assertFunction(recipe, 'a recipe')
@@ -183,8 +191,8 @@ export class Entity<T extends object = JsonObject> {
    * same time; any other string is replaced as a whole. With `base`, the place is one of the text in
    * that earlier value, and what others did since is counted in.
    *
-   * @throws PolicyError like `merge`; IndelibleError `document` when the place is not there;
-   * JsonError for what is no string, or half of a surrogate pair.
+   * @throws PolicyError like `merge`; IndelibleError `document` when the place is not there, and
+   * `argument` for what is no splice; JsonError for what is no string, or half of a surrogate pair.
    */
   splice(pointer: string, splice: Splice, options?: { readonly base?: T }): MergeResult {
     assertPointer(pointer)
@@ -367,7 +375,7 @@ export class Entity<T extends object = JsonObject> {
     this.#fail(new IndelibleError(fault.code, fault.message))
   }
 
-  /** @internal The core cannot be had, or does not take the name. */
+  /** @internal The core cannot be had. */
   receiveFailure({ code, message }: Fault): void {
     this.#fail(new IndelibleError(code, message))
     this.receiveStatus({ ...this.#status, state: 'offline', error: { code, message } })
@@ -446,18 +454,22 @@ function mergeOptions<T>(given: MergeOptions<T> | undefined, method: string): Me
 }
 
 /** Whether a splice says something that can be done, before the core takes it on trust. */
-function assertSplice(splice: Splice | undefined, pointer: string): void {
-  const { index, remove, insert } = splice ?? {}
+function assertSplice(splice: Splice, pointer: string): void {
+  assertNames(splice, 'a splice', 'property', ['index', 'remove', 'insert'])
+  const { index, remove, insert } = splice
   if (typeof insert !== 'string') {
     throw new JsonError(pointer, 'what is inserted in a text must be a string')
   }
   // For halves of surrogate pairs.
   toJson(insert, pointer)
-  for (const [name, count] of Object.entries({ index, remove })) {
-    if (typeof count === 'number' && Number.isInteger(count) && count >= 0 && count < 2 ** 32) {
-      continue
+  for (const [name, count] of Object.entries<unknown>({ index, remove })) {
+    if (typeof count !== 'number' || !Number.isInteger(count)) {
+      const found = typeof count === 'number' ? String(count) : kindOf(count)
+      const message = `${name} of a splice must be a whole number, not ${found}`
+      throw new IndelibleError('argument', message)
     }
-    const message = `${name} is ${String(count)}: the splice is not inside the text at ${pointer}`
+    if (count >= 0 && count < 2 ** 32) continue
+    const message = `${name} is ${count}: the splice is not inside the text at ${pointer}`
     throw new IndelibleError('document', message)
   }
 }

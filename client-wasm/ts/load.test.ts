@@ -1,9 +1,11 @@
-// Guards against WASM modules that do not start under Node.
+// Guards against WASM modules that do not start under Node, and sources of them that are not taken.
 
 import { statSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
+import { faultOfOptions } from './arguments.js'
 import { loadCore } from './load.js'
+import type { WasmSource } from './types.js'
 
 test.each(['values', 'whole'] as const)('the core "%s" is of the package’s version', async name => {
   const { version } = await loadCore(name)
@@ -15,4 +17,22 @@ test('the core for values holds no Automerge', () => {
     name => statSync(new URL(`./wasm/${name}_bg.wasm`, import.meta.url)).size,
   ) as [number, number]
   expect(values).toBeLessThan(whole / 3)
+})
+
+test('the sources of a module that are documented are taken, alone and for each', () => {
+  const sources: readonly WasmSource[] = [
+    '/assets/whole.wasm',
+    new URL('https://example.org/whole.wasm'),
+    new Response(),
+    Promise.resolve(new Response()),
+    new ArrayBuffer(8),
+    new Uint8Array(8),
+    new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)),
+  ]
+  for (const source of sources) {
+    for (const wasm of [source, { whole: source, values: source }, { values: source }]) {
+      expect(faultOfOptions({ wasm }), String(source)).toBeNull()
+    }
+  }
+  expect(faultOfOptions({ wasm: { whole: null, values: undefined } })).toBeNull()
 })

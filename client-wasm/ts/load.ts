@@ -5,8 +5,8 @@
  * faces are the same.
  */
 
-import { isGiven } from './arguments.js'
-import type { ClientOptions, WasmSource, WasmSources } from './types.js'
+import { isBoth, isGiven } from './arguments.js'
+import type { ClientOptions, WasmSource } from './types.js'
 
 /** Which of the two. */
 export type CoreName = 'values' | 'whole'
@@ -75,11 +75,4 @@ export function firstCore({ token, wasm }: ClientOptions): CoreName {
 export function coreSource(name: CoreName, { wasm }: ClientOptions): WasmSource | undefined {
   if (!isGiven(wasm)) return undefined
   return isBoth(wasm) ? wasm[name] : wasm
-}
-
-// Programs are written in JavaScript too: there may be `null`, or one of both.
-
-function isBoth(wasm: WasmSource | WasmSources): wasm is WasmSources {
-  // Bytes have a method of the name `values`.
-  return typeof wasm === 'object' && ('whole' in wasm || Object.hasOwn(wasm, 'values'))
 }

@@ -1,5 +1,6 @@
-// Guards against errors of the JavaScript runtime where a public method is given something else than
-// TypeScript would have let through, and against options that are passed over.
+// Guards against errors of the JavaScript runtime, or a core that dies with every edit in it, where a
+// public method is given something else than TypeScript would have let through, and against options
+// that are passed over.
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
@@ -23,10 +24,17 @@ afterEach(async () => {
 
 const nothing = (): void => undefined
 
+const NO_TEXT = [null, 5, 1n, true, {}, [], nothing, Symbol('s'), new Date(0), Promise.resolve()]
+
 /** By sort of argument: what is none. */
 const WRONG: { readonly [sort: string]: readonly unknown[] } = {
-  text: [undefined, null, 5, 1n, true, {}, [], nothing, Symbol('s'), new Date(0)],
-  function: [undefined, null, 5, 1n, true, 'x', {}, [], Symbol('s')],
+  kind: [undefined, ...NO_TEXT, '', 'No Kind', 'team/', 'team/jane', '../team'],
+  name: [undefined, ...NO_TEXT, '', 'No Kind', 'team/', '/jane', 'team/../jane', 'team/a/b'],
+  id: [undefined, ...NO_TEXT, '', '.', '../jane', 'team/jane'],
+  named: NO_TEXT.map(id => ({ id })),
+  pointer: [undefined, ...NO_TEXT, 'bio', '/a~2', '/a~'],
+  function: [undefined, null, 5, 1n, true, 'x', {}, [], Symbol('s'), Promise.resolve()],
+  recipe: [async () => undefined, function* () {}],
   object: [undefined, null, 5, 1n, true, 'x', [], nothing, Symbol('s'), new Date(0), new Map()],
   options: [null, 5, 1n, true, 'x', [], nothing, Symbol('s'), { nonsense: 1 }],
   element: [undefined, null, 5, 1n, true, 'x', {}, [], nothing],
@@ -35,7 +43,7 @@ const WRONG: { readonly [sort: string]: readonly unknown[] } = {
 const SPLICE = { index: 0, remove: 0, insert: 'x' }
 const element = () => new Box().element
 
-/** By method: what it takes, each with an example. */
+/** By method: the sorts of what it takes, each with an example. */
 type Table<T> = { readonly [method in keyof T]?: readonly (readonly [string, unknown])[] }
 
 const CLIENT: Table<IndelibleClient> = {
@@ -43,15 +51,15 @@ const CLIENT: Table<IndelibleClient> = {
   connect: [],
   close: [],
   subscribe: [['function', nothing]],
-  entity: [['text', 'team/jane']],
-  collection: [['text', 'team']],
+  entity: [['name', 'team/jane']],
+  collection: [['kind', 'team']],
   create: [
-    ['text', 'team'],
+    ['kind', 'team'],
     ['object', {}],
-    ['options', {}],
+    ['options named', {}],
   ],
-  delete: [['text', 'team/jane']],
-  undelete: [['text', 'team/jane']],
+  delete: [['name', 'team/jane']],
+  undelete: [['name', 'team/jane']],
   signOut: [['options', {}]],
 }
 
@@ -67,16 +75,16 @@ const ENTITY: Table<Entity> = {
     ['options', {}],
   ],
   change: [
-    ['function', nothing],
+    ['function recipe', nothing],
     ['options', {}],
   ],
   splice: [
-    ['text', '/bio'],
+    ['pointer', '/bio'],
     ['object', SPLICE],
     ['options', {}],
   ],
   bindText: [
-    ['text', '/bio'],
+    ['pointer', '/bio'],
     ['element', element()],
     ['options', {}],
   ],
@@ -86,7 +94,7 @@ const ENTITY: Table<Entity> = {
 const COLLECTION: Table<Collection> = {
   ready: [],
   close: [],
-  get: [['text', 'jane']],
+  get: [['id', 'jane']],
   subscribe: [['function', nothing]],
   subscribeStatus: [['function', nothing]],
 }
@@ -107,14 +115,18 @@ async function check(
   method: Method,
   takes: readonly (readonly [string, unknown])[],
 ): Promise<void> {
-  for (const [place, [sort]] of takes.entries()) {
-    for (const wrong of WRONG[sort] ?? []) {
+  for (const [place, [sorts]] of takes.entries()) {
+    const all = sorts.split(' ').flatMap(sort => WRONG[sort] ?? [])
+    expect(all.length, `${name}: ${sorts}`).toBeGreaterThan(0)
+    for (const wrong of all) {
       const given = takes.map(([, example]) => example)
       given[place] = wrong
       const error = await errorOf(() => method(...given))
       const call = `${name}(${given.map(String).join(', ')}), argument ${place}: ${String(error)}`
       expect(error, call).toBeInstanceOf(IndelibleError)
-      expect((error as Error).message, call).toMatch(/ must be |has no option|JSON has no word/)
+      expect((error as Error).message, call).toMatch(
+        / must be |has no option|JSON has no word|is no pointer/,
+      )
     }
   }
 }
@@ -132,7 +144,10 @@ function methodsOf(type: { readonly prototype: object }): readonly string[] {
 
 test('every method names the argument that is wrong, and what it must be', async () => {
   const entity = client.entity('team/jane')
-  const { value } = { value: await entity.ready() }
+  await entity.ready()
+  server.deaf = true
+  entity.merge({ name: 'Unsaved' })
+  const { value } = entity
   const collection = client.collection('team')
   const classes = [
     [IndelibleClient, client, CLIENT],
@@ -148,11 +163,11 @@ test('every method names the argument that is wrong, and what it must be', async
   await check('bindText', bindText as unknown as Method, [
     ['element', element()],
     ['element', entity],
-    ['text', '/bio'],
+    ['pointer', '/bio'],
     ['options', {}],
   ])
   expect(entity.value).toBe(value)
-  expect(entity.status).toMatchObject({ pending: 0, error: null })
+  expect(entity.status).toMatchObject({ pending: 1, error: null })
 })
 
 test('options are words that there are', async () => {
@@ -183,6 +198,20 @@ test('options of a client that make no sense are said at the first connection', 
     [{ silence: { probeAfter: Number.NaN } }, 'must be milliseconds, not NaN'],
     [{ store: 'indexeddb' }, "the option store must be 'memory'"],
     [{ preventUnsavedChanges: 'no' }, 'must be a boolean, not string'],
+    [{ name: 5 }, 'the option name must be a string, not number'],
+    [
+      { wasm: 5 },
+      'the option wasm must be a URL, a Response, bytes or a WebAssembly.Module, or { whole, values }, not number',
+    ],
+    [{ wasm: [] }, 'the option wasm must be a URL'],
+    [{ wasm: {} }, 'the option wasm must be a URL'],
+    [{ wasm: nothing }, 'the option wasm must be a URL'],
+    [{ wasm: { values: 5 } }, 'values of the option wasm must be a URL, a Response, bytes or'],
+    [{ wasm: { whole: {} } }, 'whole of the option wasm must be a URL, a Response, bytes or'],
+    [
+      { wasm: { whole: '/a.wasm', value: '/b.wasm' } },
+      'the option wasm has no option "value": it has whole, values',
+    ],
   ] as const) {
     const one = new IndelibleClient({ url: server.url, WebSocket, ...options } as ClientOptions)
     await expect(one.entity('team/jane').ready()).rejects.toMatchObject({

@@ -296,11 +296,15 @@ export interface ClientOptions {
   readonly silence?: { readonly probeAfter?: number; readonly answerWithin?: number }
 }
 
-/** The compiled core or the way to it: a URL, a `Response`, its bytes, or a `WebAssembly.Module`. */
+/**
+ * The compiled core or the way to it: a URL, a `Response` or a promise of one, its bytes, or a
+ * `WebAssembly.Module`.
+ */
 export type WasmSource =
   | string
   | UrlLike
   | ResponseLike
+  | PromiseLike<ResponseLike>
   | ArrayBuffer
   | ArrayBufferView
   | CompiledModule

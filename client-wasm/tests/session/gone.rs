@@ -80,7 +80,14 @@ fn edits_of_an_entity_that_is_deleted_stay_on_show_until_the_next() {
     pair.receive(&back);
     pair.listen();
     assert_eq!(pair.value["name"], "Jane");
-    assert_eq!(pair.status().dropped, status.dropped);
+    let since = pair.status();
+    assert_eq!(
+        (since.state, &since.dropped),
+        (SyncState::Refused, &status.dropped)
+    );
+    let error = since.error.expect("why edits were lost");
+    assert_eq!(error.code, "gone", "it is not deleted any more");
+    assert!(!error.message.contains("deleted"), "{error:?}");
     pair.edit(&json!({ "slogan": "Mine" })).expect("allowed");
     pair.run();
     assert_eq!(pair.state(), (SyncState::Synced, 0));

@@ -1,6 +1,6 @@
 /** One entity to edit: its title, its state, its fields; or why there is nothing to edit. */
 
-import type { Entity, IndelibleClient } from 'indelible'
+import { type Entity, type IndelibleClient, IndelibleError } from 'indelible'
 import { type ReactNode, useMemo } from 'react'
 import { Fields } from '../form/Fields.tsx'
 import type { Schema, Viewer } from '../form/schema.ts'
@@ -18,9 +18,33 @@ interface Props {
   readonly title: (value: object) => ReactNode
 }
 
-export function EntityForm({ client, name, root, title }: Props) {
+export function EntityForm(props: Props) {
+  const { client, name } = props
   const { t } = useLanguage()
-  const entity: Entity = useMemo(() => client.entity(name), [client, name])
+  const entity = useMemo(() => entityOf(client, name), [client, name])
+  if (entity !== null) return <OpenedEntity {...props} entity={entity} />
+  return (
+    <article className="absent" data-entity={name}>
+      <div className="notice" role="alert" data-absent="name">
+        <h1>{t('load.failed')}</h1>
+        <p>{t('load.gone')}</p>
+      </div>
+    </article>
+  )
+}
+
+/** The entity of that name; `null` where the address of the page has what cannot be one. */
+function entityOf(client: IndelibleClient, name: string): Entity | null {
+  try {
+    return client.entity(name)
+  } catch (error) {
+    if (error instanceof IndelibleError && error.code === 'name') return null
+    throw error
+  }
+}
+
+function OpenedEntity({ client, entity, name, root, title }: Props & { readonly entity: Entity }) {
+  const { t } = useLanguage()
   const value = useValue(entity)
   const status = useStatus(entity)
   // Drawn again with them: the form reads them from the entity.
