@@ -23,6 +23,7 @@ use automerge::{ActorId, Change, ChangeHash, ExpandedChange};
 
 pub use self::actors::{ActorClass, client_actor, genesis_actor, server_actor};
 pub use self::divide::divide;
+pub(crate) use self::divide::divided;
 pub use crate::limits::Limits;
 pub use automerge::legacy::Op;
 

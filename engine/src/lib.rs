@@ -69,6 +69,7 @@ pub mod change;
 pub mod claims;
 pub mod conflicts;
 mod document;
+mod draft;
 pub mod effects;
 pub mod entity;
 mod genesis;

@@ -25,6 +25,11 @@ pub fn divide(change: &Change, limits: &Limits) -> Vec<Vec<u8>> {
     if fits.is_ok() || change.len() <= 1 {
         return vec![bytes.to_vec()];
     }
+    divided(change.decode(), limits)
+}
+
+/// The same of a change that is not encoded yet: a single part where it is within the limits.
+pub(crate) fn divided(change: ExpandedChange, limits: &Limits) -> Vec<Vec<u8>> {
     let ExpandedChange {
         operations,
         actor_id,
@@ -36,7 +41,7 @@ pub fn divide(change: &Change, limits: &Limits) -> Vec<Vec<u8>> {
         mut extra_bytes,
         mut author,
         ..
-    } = change.decode();
+    } = change;
     let mut counter = start_op.get();
     let mut parts: Vec<Vec<u8>> = Vec::new();
     let mut rest = operations.into_iter().peekable();

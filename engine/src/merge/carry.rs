@@ -6,8 +6,7 @@
 //! Invariant: what the two versions agree in is not touched; protected fields stay and are told.
 //! Must never know: why the ids are gone, which changes the values come from.
 
-use automerge::transaction::Transactable;
-use automerge::{ActorId, ObjId, ReadDoc};
+use automerge::{ActorId, ObjId};
 use serde_json::{Map, Value};
 
 use super::{
@@ -126,7 +125,7 @@ pub(crate) fn carry_fields(
     })
 }
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     /// Whether an object comes into being with what is being written: `create` fields of it may be
     /// written. A rebase writes as an actor of its own, so what that made is a part of it.
     pub(super) fn is_new(&self, object: &ObjId) -> bool {
@@ -140,7 +139,7 @@ impl Merger<'_, '_> {
             return Ok(());
         };
         let at = holder.at.child(holder.name);
-        let found = self.tx.get(holder.object, holder.name)?;
+        let found = self.draft.get(holder.object, holder.name)?;
         let Some((_, object)) = found else {
             // Nobody has seen it, so it need not be there to be deleted.
             if body.deleted {
@@ -192,6 +191,6 @@ impl Merger<'_, '_> {
             self.protect(holder.at, rule, message, None, None);
             return Ok(());
         }
-        self.tx.put(object, POSITION, position)
+        self.draft.put(object, POSITION, position)
     }
 }

@@ -32,7 +32,7 @@ impl Earlier {
     }
 }
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     /// Whether what the body lacks here was removed.
     pub(super) fn is_whole(&self) -> bool {
         self.is_converted || self.options.absent == Absent::Removed

@@ -4,7 +4,7 @@
 //! Invariant: what can be removed is removed, and what is always there (objects, lists, texts) is
 //! emptied; counters stay and are told.
 
-use automerge::{ObjId, ReadDoc, Value as Stored};
+use automerge::{ObjId, Value as Stored};
 use serde_json::{Map, Value};
 
 use super::{Merger, Outcome, Target};
@@ -12,7 +12,7 @@ use crate::pointer::Pointer;
 use crate::policy::{NodeId, Shape, refusal_text};
 use crate::violation::Rule;
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     /// Removes what the base (or the present) has and the body lacks.
     pub(super) fn remove_absent(
         &mut self,
@@ -71,7 +71,7 @@ impl Merger<'_, '_> {
                 Ok(())
             }
             Shape::Object { .. } if !self.policy.is_dynamic(child) => {
-                let Some((Stored::Object(_), object)) = self.tx.get(target.object, name)? else {
+                let Some((Stored::Object(_), object)) = self.draft.get(target.object, name)? else {
                     return Ok(());
                 };
                 let inside = Target {
@@ -111,7 +111,7 @@ impl Merger<'_, '_> {
         for token in above {
             let (object, node, holder) = &place;
             let child = self.policy.child(*node, token);
-            let found = self.tx.get(object, token.as_str()).ok().flatten();
+            let found = self.draft.get(object, token).ok().flatten();
             place = match (child, found) {
                 (Some(child), Some((Stored::Object(_), inside))) if !self.is_gone(&inside) => {
                     (inside, child, holder.child(token))
@@ -155,7 +155,7 @@ impl Merger<'_, '_> {
             self.protect(at, rule, message, None, present);
             return Ok(());
         }
-        match self.tx.get(object, name)? {
+        match self.draft.get(object, name)? {
             Some((Stored::Object(_), inside)) if self.is_gone(&inside) => Ok(()),
             Some(_) => self.empty(&target, name, child, None),
             None => Ok(()),
@@ -164,7 +164,11 @@ impl Merger<'_, '_> {
 
     /// Whether an item or entry was deleted before this merge, or by it.
     fn is_gone(&self, object: &ObjId) -> bool {
-        let deleted = self.tx.get(object, crate::document::DELETED).ok().flatten();
+        let deleted = self
+            .draft
+            .get(object, crate::document::DELETED)
+            .ok()
+            .flatten();
         deleted.is_some_and(|(value, _)| value.as_bool() == Some(true))
     }
 }

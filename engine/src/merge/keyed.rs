@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use automerge::transaction::Transactable;
-use automerge::{ObjId, ObjType, ReadDoc};
+use automerge::{ObjId, ObjType};
 use serde_json::{Map, Value};
 
 use super::places::assign;
@@ -49,7 +48,7 @@ impl Item<'_> {
     }
 }
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     pub(super) fn keyed(
         &mut self,
         list: &List<'_>,
@@ -79,10 +78,10 @@ impl Merger<'_, '_> {
                 Item::Present(row, value) => {
                     let at = list.at.child(&row.id);
                     if row.deleted {
-                        self.tx.put(&row.object, DELETED, false)?;
+                        self.draft.put(&row.object, DELETED, false)?;
                     }
                     if let Some(position) = places.get(row.id.as_str()) {
-                        self.tx.put(&row.object, POSITION, position.as_str())?;
+                        self.draft.put(&row.object, POSITION, position.as_str())?;
                     }
                     let old = base.as_ref().map(|base| base.get(row.id.as_str()).copied());
                     let old = old.flatten().and_then(Value::as_object);
@@ -116,7 +115,7 @@ impl Merger<'_, '_> {
         for row in rows.iter().filter(|row| !row.deleted) {
             let stays = !written.contains(row.id.as_str());
             if let Some(position) = places.get(row.id.as_str()).filter(|_| stays) {
-                self.tx.put(&row.object, POSITION, position.as_str())?;
+                self.draft.put(&row.object, POSITION, position.as_str())?;
             }
         }
         Ok(())
@@ -259,7 +258,7 @@ impl Merger<'_, '_> {
 
     /// An id that no other item has: from the actor, its next operation and the place in the body.
     fn new_id(&self, list: &List<'_>, index: usize) -> String {
-        let next = self.entity.max_op + 1 + self.tx.pending_ops() as u64;
+        let next = self.entity.max_op + 1 + self.draft.len() as u64;
         let hash = Hash::of(&[
             b"indelible/item\0",
             self.actor.to_bytes(),
@@ -298,7 +297,7 @@ impl Merger<'_, '_> {
             return Ok(());
         }
         if self.rights.may_delete(node) {
-            return self.tx.put(object, DELETED, true);
+            return self.draft.put(object, DELETED, true);
         }
         let message = "deleting it needs the right to write every field of it";
         self.protect(at, Rule::DELETE, message, None, None);
@@ -315,7 +314,10 @@ impl Merger<'_, '_> {
         base: Option<Option<&Map<String, Value>>>,
     ) -> Outcome {
         let at = target.at.child(name);
-        let found = self.tx.get(target.object, name)?.map(|(_, object)| object);
+        let found = self
+            .draft
+            .get(target.object, name)?
+            .map(|(_, object)| object);
         if let Some(object) = found {
             if self.policy.is_dynamic(child) && self.reader.is_deleted(&object) {
                 let entry = Target {
@@ -363,7 +365,7 @@ impl Merger<'_, '_> {
         if !self.revives(target.node, target.at, body, known) {
             return Ok(());
         }
-        self.tx.put(target.object, DELETED, false)?;
+        self.draft.put(target.object, DELETED, false)?;
         self.object(target, body, base.flatten())
     }
 
@@ -384,7 +386,7 @@ impl Merger<'_, '_> {
             self.protect(at, Rule::DELETE, message, Some(&Value::Object(value)), None);
             return Ok(());
         }
-        self.tx.put(object, DELETED, false)?;
+        self.draft.put(object, DELETED, false)?;
         self.object(
             &Target {
                 object,
@@ -431,12 +433,12 @@ impl Merger<'_, '_> {
             self.protect(&at, rule, message, Some(&value), None);
             return Ok(());
         }
-        let object = self.tx.put_object(target.object, name, ObjType::Map)?;
+        let object = self.draft.put_object(target.object, name, ObjType::Map)?;
         if let Some(position) = position {
-            self.tx.put(&object, POSITION, position.as_str())?;
+            self.draft.put(&object, POSITION, position.as_str())?;
         }
         let (policy, rights) = (self.policy, self.rights);
-        make_fields(&mut self.tx, &object, policy, child, &|field| {
+        make_fields(&mut self.draft, &object, policy, child, &|field| {
             body.get(field).is_some_and(|value| !value.is_null())
                 && policy
                     .child(child, field)
@@ -462,7 +464,7 @@ impl Merger<'_, '_> {
             .policy
             .children(node)
             .filter(|(_, child)| self.policy.node(*child).shape.is_container())
-            .filter_map(|(name, child)| Some((child, self.tx.get(object, name).ok()??.1)))
+            .filter_map(|(name, child)| Some((child, self.draft.get(object, name).ok()??.1)))
             .collect();
         for (child, container) in containers {
             self.remember(&container, child);

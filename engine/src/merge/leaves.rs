@@ -5,8 +5,6 @@
 //! Must never know: how objects are made or found.
 
 use automerge::ObjId;
-use automerge::ReadDoc;
-use automerge::transaction::Transactable;
 use serde_json::Value;
 
 use super::{Merger, Outcome, Target};
@@ -16,7 +14,7 @@ use crate::policy::{NodeId, Shape, refusal_text};
 use crate::value::{canonical, normal};
 use crate::violation::Rule;
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     pub(super) fn scalar(
         &mut self,
         target: &Target<'_>,
@@ -75,7 +73,7 @@ impl Merger<'_, '_> {
             return Ok(());
         }
         if removes {
-            return self.tx.delete(target.object, name);
+            return self.draft.delete(target.object, name);
         }
         if let Err(fault) = checked {
             self.refuse_fault(&at, fault, Some(value), present);
@@ -86,13 +84,13 @@ impl Merger<'_, '_> {
                 let from = base.flatten().or(present);
                 let from = from.as_ref().and_then(Value::as_i64).unwrap_or(0);
                 match value.as_i64().and_then(|to| to.checked_sub(from)) {
-                    Some(by) if by != 0 => self.tx.increment(target.object, name, by),
+                    Some(by) if by != 0 => self.draft.increment(target.object, name, by),
                     _ => Ok(()),
                 }
             }
-            Shape::Atomic(_) => self.tx.put(target.object, name, canonical(value)),
+            Shape::Atomic(_) => self.draft.put(target.object, name, canonical(value)),
             _ => match stored_scalar(value) {
-                Some(scalar) => self.tx.put(target.object, name, scalar),
+                Some(scalar) => self.draft.put(target.object, name, scalar),
                 None => Ok(()),
             },
         }
@@ -100,7 +98,7 @@ impl Merger<'_, '_> {
 
     /// Whether a made object has no value at `name` yet: its default was left for the body.
     fn is_unset(&self, object: &ObjId, name: &str) -> bool {
-        self.tx.get(object, name).ok().flatten().is_none()
+        self.draft.get(object, name).ok().flatten().is_none()
     }
 
     fn keep_counter(&mut self, at: &Pointer, present: Option<Value>) {
@@ -111,7 +109,7 @@ impl Merger<'_, '_> {
     /// Removes a scalar field, or deletes an entry of an open map.
     pub(super) fn remove(&mut self, target: &Target<'_>, name: &str, child: NodeId) -> Outcome {
         let at = target.at.child(name);
-        let Some((_, object)) = self.tx.get(target.object, name)? else {
+        let Some((_, object)) = self.draft.get(target.object, name)? else {
             return Ok(());
         };
         if self.policy.is_dynamic(child) {
@@ -131,6 +129,6 @@ impl Merger<'_, '_> {
             self.protect(&at, rule, message, None, present);
             return Ok(());
         }
-        self.tx.delete(target.object, name)
+        self.draft.delete(target.object, name)
     }
 }

@@ -21,15 +21,15 @@ mod splices;
 mod typed;
 mod wanted;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
-use automerge::transaction::{CommitOptions, Transaction};
-use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
+use automerge::{ActorId, ChangeHash, ExpandedChange, ObjId};
 use serde_json::{Map, Value};
 
-use crate::change::divide;
+use crate::change::divided;
 use crate::conflicts::base_message;
 use crate::document::Reader;
+use crate::draft::Draft;
 use crate::entity::Entity;
 use crate::id::Hash;
 use crate::limits::Limits;
@@ -195,41 +195,34 @@ fn write(
     actor: &ActorId,
     options: &MergeOptions,
     base_heads: Option<&[ChangeHash]>,
-    writes: impl FnOnce(&mut Merger<'_, '_>) -> Outcome,
+    writes: impl FnOnce(&mut Merger<'_>) -> Outcome,
 ) -> Result<Merged, MergeError> {
     let mut rights = entity.policy.rights(author);
     if options.creation || !rights.any() {
         // Admission refuses as a whole what comes from an author without any rights.
         rights = entity.policy.rights_at_creation(author);
     }
-    let mut copy = Automerge::clone(&entity.doc);
-    copy.set_actor(actor.clone());
-    let (hash, preserved, unnamed) = {
-        let mut merger = Merger {
-            entity,
-            policy: &entity.policy,
-            reader: Reader::now(&entity.doc, &entity.policy),
-            rights,
-            actor,
-            options,
-            base_heads,
-            source: Source::Body,
-            since: since(entity, options, base_heads),
-            tx: copy.transaction(),
-            made: BTreeSet::new(),
-            is_converted: false,
-            unnamed: Unnamed::default(),
-            preserved: Vec::new(),
-            attempts: Attempts::new(),
-            violations: Vec::new(),
-        };
-        writes(&mut merger).map_err(|error| MergeError::Document(error.to_string()))?;
-        merger.finish()?
+    let mut merger = Merger {
+        entity,
+        policy: &entity.policy,
+        reader: Reader::now(&entity.doc, &entity.policy),
+        rights,
+        actor,
+        options,
+        base_heads,
+        source: Source::Body,
+        since: since(entity, options, base_heads),
+        draft: Draft::of(entity, actor),
+        made: HashSet::new(),
+        is_converted: false,
+        unnamed: Unnamed::default(),
+        preserved: Vec::new(),
+        attempts: Attempts::new(),
+        violations: Vec::new(),
     };
-    let changes = match hash {
-        Some(hash) => divide(&taken(&copy, &hash)?, &options.limits),
-        None => Vec::new(),
-    };
+    writes(&mut merger).map_err(|error| MergeError::Document(error.to_string()))?;
+    let (change, preserved, unnamed) = merger.finish()?;
+    let changes = change.map_or_else(Vec::new, |change| divided(change, &options.limits));
     Ok(Merged {
         changes,
         preserved,
@@ -252,11 +245,6 @@ fn since(
     }
 }
 
-fn taken(copy: &Automerge, hash: &ChangeHash) -> Result<Change, MergeError> {
-    copy.get_change_by_hash(hash)
-        .ok_or_else(|| MergeError::Document("the change is not in its own document".to_owned()))
-}
-
 type Outcome = Result<(), automerge::AutomergeError>;
 
 /// Where the values come from that are merged.
@@ -271,7 +259,7 @@ enum Source {
     Edits,
 }
 
-struct Merger<'a, 't> {
+struct Merger<'a> {
     entity: &'a Entity,
     policy: &'a Policy,
     /// The document before this merge: every position is read from it.
@@ -284,11 +272,11 @@ struct Merger<'a, 't> {
     source: Source,
     /// The changes since the base, where another policy held then.
     since: HashSet<ChangeHash>,
-    tx: Transaction<'t>,
+    draft: Draft<'a>,
     /// Whether this is inside a field that was stored in another form at the base.
     is_converted: bool,
     /// Objects that this merge makes.
-    made: BTreeSet<ObjId>,
+    made: HashSet<ObjId>,
     /// Items that get their ids here.
     unnamed: Unnamed,
     preserved: Vec<Pointer>,
@@ -305,7 +293,7 @@ struct Target<'a> {
     fresh: bool,
 }
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     /// Whether items that the list never held keep the ids that the body gives them.
     fn makes_named(&self) -> bool {
         self.options.creation
@@ -314,20 +302,16 @@ impl Merger<'_, '_> {
             || self.source != Source::Body
     }
 
-    /// Commits what was written, unless there were faults.
-    fn finish(mut self) -> Result<(Option<ChangeHash>, Vec<Pointer>, Unnamed), MergeError> {
+    /// What was written, unless there were faults.
+    fn finish(mut self) -> Result<(Option<ExpandedChange>, Vec<Pointer>, Unnamed), MergeError> {
         if !self.violations.is_empty() {
             for violation in &mut self.violations {
                 violation.pointer = self.unnamed.as_given(&violation.pointer);
             }
             return Err(MergeError::Refused(self.violations));
         }
-        let mut options = CommitOptions::default().with_time(0);
-        if let Some(message) = self.base_heads.and_then(base_message) {
-            options = options.with_message(message);
-        }
-        let (hash, _) = self.tx.commit_with(options);
-        Ok((hash, self.preserved, self.unnamed))
+        let message = self.base_heads.and_then(base_message);
+        Ok((self.draft.finish(message), self.preserved, self.unnamed))
     }
 
     fn root(&mut self, body: &Value) -> Outcome {
@@ -491,7 +475,7 @@ impl Merger<'_, '_> {
             }
             return None;
         }
-        self.tx
+        self.draft
             .get(target.object, name)
             .ok()
             .flatten()

@@ -9,7 +9,7 @@ use crate::pointer::Pointer;
 use crate::policy::{ScalarFault, refusal_text};
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     /// Reports a field that nobody writes, unless the body repeats what stands.
     pub(super) fn derived(
         &mut self,

@@ -6,26 +6,17 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use automerge::transaction::Transactable;
-use automerge::{AutomergeError, ObjId, ReadDoc, ValueRef};
+use automerge::{AutomergeError, ObjId};
 use serde_json::Value;
 
 use super::carried::Carried;
 use super::{Merger, Outcome, Source, Target};
-use crate::document::{Reader, doubles, owned, plain_value, stored_scalar};
+use crate::document::{Reader, doubles, stored_scalar};
+use crate::draft::{Splice, letter};
 use crate::pointer::Pointer;
 use crate::policy::{ScalarFault, Shape, refusal_text};
 use crate::sequence::{Element, Run, runs};
 use crate::value::normal;
-
-/// One splice in the present sequence: remove `removed` units at `at`, then insert there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Splice {
-    pub(super) at: usize,
-    pub(super) removed: usize,
-    /// Elements of the body to insert.
-    pub(super) inserted: Range<usize>,
-}
 
 /// What a body is compared with, and what is there.
 pub(super) struct Sides<'a, T> {
@@ -44,7 +35,7 @@ struct Stored {
     superfluous: Vec<usize>,
 }
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     pub(super) fn text(
         &mut self,
         target: &Target<'_>,
@@ -78,13 +69,8 @@ impl Merger<'_, '_> {
             is_base: base.is_some(),
         };
         let splices = self.splices(target.object, &found, &sides, |c| c.len_utf16())?;
-        for splice in splices.into_iter().rev() {
-            let inserted: String = body[splice.inserted].iter().collect();
-            let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
-            self.tx
-                .splice_text(target.object, splice.at, removed, &inserted)?;
-        }
-        Ok(())
+        let inserted = |index| body.get(index).map(letter);
+        self.draft.splice(target.object, &splices, inserted)
     }
 
     /// Whether a text is within its bounds, or what is there is not either; reports it otherwise.
@@ -116,18 +102,7 @@ impl Merger<'_, '_> {
 
     /// The present text; a text that this merge makes holds its default.
     fn present_text(&self, object: &ObjId) -> String {
-        self.tx.text(object).unwrap_or_default()
-    }
-
-    /// The elements of a list that this merge makes: its default.
-    fn made_list(&self, object: &ObjId) -> Vec<Value> {
-        let elements = self.tx.list_range(object, ..);
-        elements
-            .filter_map(|item| match item.value {
-                ValueRef::Scalar(scalar) => plain_value(&owned(&scalar)),
-                ValueRef::Object(_) => None,
-            })
-            .collect()
+        self.draft.text(object)
     }
 
     pub(super) fn list(
@@ -137,9 +112,9 @@ impl Merger<'_, '_> {
         base: Option<Option<&Value>>,
     ) -> Outcome {
         let body: Vec<Value> = value.as_array().into_iter().flatten().map(normal).collect();
-        let present: Vec<Value> = match self.tx.length(target.object) {
+        let present: Vec<Value> = match self.draft.length(target.object) {
             0 => Vec::new(),
-            _ if self.made.contains(target.object) => self.made_list(target.object),
+            _ if self.made.contains(target.object) => self.draft.made_list(target.object),
             _ => self.reader.list(target.object, target.node),
         };
         let old: Vec<Value> = match (self.is_based(), base) {
@@ -168,13 +143,8 @@ impl Merger<'_, '_> {
         };
         let stored = self.stored(target, &sides, inserted)?;
         let splices = self.splices_of(target.object, &found, &sides, |_| 1, stored)?;
-        for splice in splices.into_iter().rev() {
-            let inserted = body[splice.inserted].iter().filter_map(stored_scalar);
-            let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
-            self.tx
-                .splice(target.object, splice.at, removed, inserted)?;
-        }
-        Ok(())
+        let inserted = |index| body.get(index).and_then(stored_scalar);
+        self.draft.splice(target.object, &splices, inserted)
     }
 
     /// For a list whose elements are presented once: where those of `old` are stored, and what of
@@ -195,9 +165,8 @@ impl Merger<'_, '_> {
         let by_values = self.is_by_values(list);
         if by_values {
             // Nothing refers to places in the document.
-            for index in superfluous.iter().rev() {
-                self.tx.delete(list, *index)?;
-            }
+            let gone: Vec<Splice> = superfluous.iter().map(|&at| Splice::removal(at)).collect();
+            self.draft.splice(list, &gone, |_| None)?;
             let mut index = 0..;
             now.retain(|_| {
                 !index
@@ -356,11 +325,7 @@ impl Merger<'_, '_> {
             before > 0 && removed[before - 1].contains(at)
         };
         let superfluous = superfluous.into_iter().filter(|at| !is_removed(at));
-        splices.extend(superfluous.map(|at| Splice {
-            at,
-            removed: 1,
-            inserted: 0..0,
-        }));
+        splices.extend(superfluous.map(Splice::removal));
         Ok(joined(splices))
     }
 }

@@ -3,13 +3,13 @@
 //! Invariant: what is written is at the place that the author saw, which later edits of others
 //! carry along; nothing is found by comparing texts.
 
-use automerge::transaction::Transactable;
 use automerge::{ActorId, ChangeHash};
 use serde_json::Value;
 
 use super::splices::Sides;
 use super::{MergeError, MergeOptions, Merged, Merger, Outcome, Target, write};
 use crate::document::Reader;
+use crate::draft::letter;
 use crate::entity::Entity;
 use crate::id::Hash;
 use crate::limits::Limits;
@@ -119,7 +119,7 @@ fn run(text: &[char], edit: &TextEdit<'_>) -> Result<Run, MergeError> {
     })
 }
 
-impl Merger<'_, '_> {
+impl Merger<'_> {
     fn typed(&mut self, edit: &TextEdit<'_>, text: &[char], run: &Run) -> Outcome {
         if run.old.is_empty() && run.new.is_empty() {
             return Ok(());
@@ -172,15 +172,8 @@ impl Merger<'_, '_> {
             is_base: true,
         };
         let splices = self.splices(target.object, runs, &sides, |c| c.len_utf16())?;
-        for splice in splices.into_iter().rev() {
-            let removed = isize::try_from(splice.removed).unwrap_or(isize::MAX);
-            let inserted = match splice.inserted.is_empty() {
-                true => "",
-                false => &edit.splice.insert,
-            };
-            self.tx
-                .splice_text(target.object, splice.at, removed, inserted)?;
-        }
-        Ok(())
+        let inserted: Vec<char> = edit.splice.insert.chars().collect();
+        let inserted = |index| inserted.get(index).map(letter);
+        self.draft.splice(target.object, &splices, inserted)
     }
 }
