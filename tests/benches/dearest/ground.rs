@@ -250,7 +250,36 @@ pub(super) enum Request {
     },
 }
 
+/// An entity that a request writes.
+pub(super) struct Written {
+    /// Its name.
+    pub(super) entity: String,
+    /// Whether it is there before.
+    pub(super) is_there: bool,
+}
+
 impl Request {
+    /// What it writes, if it is a body over HTTP.
+    pub(super) fn written(&self) -> Option<Written> {
+        let Self::Http {
+            method,
+            path,
+            body: Some(_),
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let path = path.trim_start_matches("/api/");
+        Some(Written {
+            entity: match path.split_once("?id=") {
+                Some((kind, id)) => format!("{kind}/{id}"),
+                None => path.split('?').next()?.to_owned(),
+            },
+            is_there: *method == "PUT",
+        })
+    }
+
     /// Sends it, and waits for its end: what it brought and what had to be at hand, and whether it
     /// was taken.
     pub(super) async fn send(self, ground: &mut Ground) -> (Load, bool) {

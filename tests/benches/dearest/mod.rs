@@ -4,6 +4,7 @@
 //! A request is measured by the time that all threads of the server run until they rest again. The
 //! price is that time for each 100,000 operations or MiB, whichever the request has more of.
 
+mod alone;
 pub(crate) mod attacker;
 mod frames;
 pub(crate) mod ground;
@@ -14,6 +15,7 @@ mod shape;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use alone::{Alone, alone, changes};
 use ground::Ground;
 use load::Load;
 use shape::Shape;
@@ -33,6 +35,8 @@ struct Figure {
     spent: Duration,
     load: Load,
     is_taken: bool,
+    /// Of what a body over HTTP made.
+    alone: Option<Alone>,
 }
 
 impl Figure {
@@ -57,13 +61,24 @@ async fn rested(pid: u32) -> Duration {
 
 async fn measure(ground: &mut Ground, shape: &Shape, at: [usize; 2]) -> Figure {
     let request = (shape.prepare)(ground, at).await;
+    let written = request.written();
+    let known = match &written {
+        Some(written) if written.is_there => changes(ground, &written.entity).await.len(),
+        // The genesis.
+        _ => 1,
+    };
     let before = rested(ground.process()).await;
     let (load, is_taken) = request.send(ground).await;
     let spent = rested(ground.process()).await.saturating_sub(before);
+    let alone = match written.filter(|_| is_taken) {
+        Some(written) => Some(alone(&changes(ground, &written.entity).await, known)),
+        None => None,
+    };
     Figure {
         spent,
         load,
         is_taken,
+        alone,
     }
 }
 
@@ -122,7 +137,7 @@ pub(super) async fn list(words: &[String]) {
     let asked: Vec<[usize; 2]> = words.iter().filter_map(|word| sizes(word)).collect();
     let named: Vec<&String> = words.iter().filter(|word| sizes(word).is_none()).collect();
     println!(
-        "{:<42} {:>16} {:>9} {:>10} {:>9} {:>11}",
+        "{:<42} {:>16} {:>9} {:>10} {:>9} {:>11}  Automerge alone (applying + loading)",
         "dearest request", "sizes", "CPU", "operations", "KiB", "per unit"
     );
     for shape in http::SHAPES.iter().chain(frames::SHAPES) {
@@ -142,8 +157,12 @@ pub(super) async fn list(words: &[String]) {
 
 fn print(shape: &Shape, at: [usize; 2], figure: Figure) {
     let price = figure.price();
+    let alone = figure.alone.map_or_else(String::new, |alone| {
+        let each = |time: Duration| time.div_f64(figure.load.units()).as_millis();
+        format!("  {} + {} ms", each(alone.applied), each(alone.loaded))
+    });
     println!(
-        "{:<42} {:>16} {:>6} ms {:>10} {:>9} {:>8} ms ({}{})",
+        "{:<42} {:>16} {:>6} ms {:>10} {:>9} {:>8} ms ({}{}){alone}",
         shape.name,
         format!("{} × {}", at[0], at[1]),
         figure.spent.as_millis(),
