@@ -14,6 +14,7 @@ mod connection;
 mod entity_actor;
 mod fanout;
 mod frames;
+mod heads;
 mod heard;
 mod hub;
 mod loading;

@@ -34,7 +34,8 @@ use tracing::field::Empty;
 use self::session::{Asker, Following};
 use super::fanout::Outbox;
 use super::frames;
-use super::heard::{Counted, Flaw, Heard, Overdue, SMALL_BYTES};
+use super::heads::Flaw;
+use super::heard::{Counted, Heard, Overdue, SMALL_BYTES};
 use super::hub::Hub;
 use super::socket::{self, Line, Socket, WebSocket};
 use crate::auth::TokenError;
@@ -140,6 +141,7 @@ pub(crate) async fn serve(
         room: hub.room().of(""),
         settings: settings.clone(),
         limits: hub.limits().clone(),
+        greeted: false,
     };
 
     let hello = timeout(
@@ -205,10 +207,6 @@ async fn hello(
     (seat, address): (&Seat, Option<IpAddr>),
     outbox: &Outbox,
 ) -> Result<Caller, End> {
-    let refuse = |code: &str, text: &str, end: End| {
-        outbox.answer(frames::error(code, text, None, None));
-        Err(end)
-    };
     let ClientFrame::Hello {
         protocol,
         token,
@@ -216,16 +214,12 @@ async fn hello(
         texts,
     } = incoming.frame(outbox).await?.0
     else {
-        let end = End::new(close_code::POLICY, "hello comes first");
-        return refuse(
-            "hello-expected",
-            "a client has to introduce itself first",
-            end,
-        );
+        return Err(hello_first(outbox));
     };
     if protocol != PROTOCOL_VERSION {
-        let end = End::new(close_code::POLICY, "unknown protocol version");
-        return refuse("protocol", "this server speaks protocol version 1", end);
+        let text = "this server speaks protocol version 1";
+        outbox.answer(frames::error("protocol", text, None, None));
+        return Err(End::new(close_code::POLICY, "unknown protocol version"));
     }
     let client: String = client
         .chars()
@@ -263,10 +257,17 @@ async fn hello(
         Err(error) => {
             tracing::info!(%error, "a token was refused");
             let why = error.text();
-            let end = End::new(close_code::UNAUTHORIZED, why.clone());
-            refuse("bad-token", &why, end)
+            outbox.answer(frames::error("bad-token", why.clone(), None, None));
+            Err(End::new(close_code::UNAUTHORIZED, why))
         }
     }
+}
+
+/// Answers a frame that came in the place of a `hello`.
+fn hello_first(outbox: &Outbox) -> End {
+    let text = "a client has to introduce itself first";
+    outbox.answer(frames::error("hello-expected", text, None, None));
+    End::new(close_code::POLICY, "hello comes first")
 }
 
 /// The receiving half: frames, and what makes a connection end.
@@ -278,6 +279,8 @@ struct Incoming {
     room: Taken,
     settings: ConnectionSettings,
     limits: Limits,
+    /// Whether a `hello` came.
+    greeted: bool,
 }
 
 impl Incoming {
@@ -317,6 +320,9 @@ impl Incoming {
                 Err(FrameError::TooBig { .. }) => {
                     return Err(End::new(close_code::TOO_BIG, "frame too big"));
                 }
+                Err(FrameError::TooMany { .. }) if !self.greeted => {
+                    return Err(hello_first(outbox));
+                }
                 Err(error @ FrameError::TooMany { .. }) => {
                     outbox.answer(frames::error("too-many", error.to_string(), None, None));
                 }
@@ -329,7 +335,8 @@ impl Incoming {
     }
 
     /// Who it is that sends: those who may write nothing have nothing long to say.
-    fn introduce(&self, hub: &Hub, principal: &Principal) {
+    fn introduce(&mut self, hub: &Hub, principal: &Principal) {
+        self.greeted = true;
         let bytes_max = match session::may_write(hub, principal) {
             true => self.limits.frame_bytes_max + TRANSPORT_SLACK_BYTES,
             false => self.settings.reader_message_bytes_max,
@@ -368,17 +375,11 @@ impl Incoming {
     }
 }
 
-/// How to end after the peer has closed. What it said in doing so may be against the rules: the
-/// transport has answered that already, and gives its own answer here in place of what came.
+/// How to end after the peer has closed.
 fn closed_by_peer(close: Option<CloseFrame>) -> End {
-    match close {
-        Some(close) if u16::from(close.code) == close_code::PROTOCOL => {
-            End::new(close_code::PROTOCOL, "protocol error")
-        }
-        close => End {
-            came: Some(close.map_or(close_code::NONE, |close| close.code.into())),
-            ..End::new(close_code::NORMAL, "goodbye")
-        },
+    End {
+        came: Some(close.map_or(close_code::NONE, |close| close.code.into())),
+        ..End::new(close_code::NORMAL, "goodbye")
     }
 }
 
@@ -390,9 +391,20 @@ fn transport_end(error: &Error) -> End {
             .and_then(|inner| inner.downcast_ref::<Flaw>()),
         _ => None,
     };
-    let end = match error {
-        _ if flaw == Some(&Flaw::Length) => End::new(close_code::PROTOCOL, "protocol error"),
-        _ if flaw.is_some() => End::new(close_code::TOO_BIG, "frame too big"),
+    let end = match (flaw, error) {
+        (Some(Flaw::Rule(rule)), _) => {
+            End::new(close_code::PROTOCOL, format!("protocol error: {rule}"))
+        }
+        (Some(Flaw::NotUtf8), _) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
+        (Some(Flaw::TooLong(_)), _) => End::new(close_code::TOO_BIG, "frame too big"),
+        (None, error) => transport_fault(error),
+    };
+    tracing::info!(%error, "the socket failed");
+    end
+}
+
+fn transport_fault(error: &Error) -> End {
+    match error {
         Error::Capacity(_) => End::new(close_code::TOO_BIG, "frame too big"),
         Error::Utf8(_) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
@@ -400,9 +412,7 @@ fn transport_end(error: &Error) -> End {
         }
         Error::Protocol(_) => End::new(close_code::PROTOCOL, "protocol error"),
         _ => End::gone("the connection was lost"),
-    };
-    tracing::info!(%error, "the socket failed");
-    end
+    }
 }
 
 /// The end of a token, and when to give notice of it.

@@ -3,7 +3,7 @@
 //!
 //! The transport hands over whole messages. A peer may put thousands of empty frames into one, never
 //! end it, or spend minutes on one that it may not send: all that is told here, by the heads of the
-//! frames (RFC 6455, 5.2).
+//! frames.
 //!
 //! Invariant: every frame, whatever it is, costs a token of the connection's bucket; no more of a
 //! message is read than there is room for.
@@ -21,23 +21,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::bucket::Bucket;
+use super::heads::{Flaw, Heads};
 use crate::config::ConnectionSettings;
 use crate::room::{Room, Taken};
 
 /// Bytes of a message that take no room: as many as most messages have.
 pub(crate) const SMALL_BYTES: usize = 16 << 10;
-
-/// Why nothing more is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Flaw {
-    /// A message is longer than its sender may send.
-    #[error("a message of more than {0} bytes")]
-    TooLong(u64),
-    /// A length is written in more bytes than it takes, which RFC 6455, 5.2 forbids and the
-    /// transport takes.
-    #[error("the length of a frame is written in more bytes than it takes")]
-    Length,
-}
 
 /// What one connection has said so far, for its two halves.
 #[derive(Debug, Clone)]
@@ -129,110 +118,11 @@ impl Heard {
     }
 }
 
-/// The place in the frames that come.
-#[derive(Debug, Default)]
-struct Frames {
-    head: Vec<u8>,
-    /// Of the frame whose head is known.
-    payload_left: u64,
-    /// Of the message, as far as heads tell.
-    announced: u64,
-    /// Whether frames of a message came of which more are to come.
-    is_divided: bool,
-    /// Whether the frame ends a message, or is one by itself.
-    ends: bool,
-}
-
-/// What bytes came to.
-#[derive(Debug, Clone, Copy, Default)]
-struct Came {
-    frames: usize,
-    /// Whether a message has begun that has not ended.
-    is_open: bool,
-    /// Whether one ended.
-    ended: bool,
-    /// The longest that was announced.
-    announced: u64,
-    /// Whether a length was written in more bytes than it takes.
-    is_padded: bool,
-}
-
-const CONTROL: u8 = 0x08;
-const FIN: u8 = 0x80;
-const MASKED: u8 = 0x80;
-
-impl Frames {
-    fn read(&mut self, mut bytes: &[u8]) -> Came {
-        let mut came = Came::default();
-        while let [first, rest @ ..] = bytes {
-            if self.payload_left > 0 {
-                let passed = bytes
-                    .len()
-                    .min(usize::try_from(self.payload_left).unwrap_or(usize::MAX));
-                self.payload_left -= passed as u64;
-                bytes = &bytes[passed..];
-            } else {
-                self.head.push(*first);
-                bytes = rest;
-                let Some(length) = length(&self.head) else {
-                    continue;
-                };
-                came.frames += 1;
-                came.is_padded |= is_padded(&self.head, length);
-                let is_control = self.head[0] & CONTROL != 0;
-                let is_last = self.head[0] & FIN != 0;
-                self.ends = if is_control {
-                    !self.is_divided
-                } else {
-                    is_last
-                };
-                if !is_control {
-                    self.is_divided = !is_last;
-                    self.announced = self.announced.saturating_add(length);
-                    came.announced = came.announced.max(self.announced);
-                }
-                self.payload_left = length;
-                self.head.clear();
-            }
-            if self.payload_left == 0 && self.head.is_empty() && self.ends {
-                came.ended = true;
-                (self.announced, self.ends) = (0, false);
-            }
-        }
-        came.is_open = self.is_divided || self.payload_left > 0 || !self.head.is_empty();
-        came
-    }
-}
-
-/// The length of a frame's payload, once its head is whole.
-fn length(head: &[u8]) -> Option<u64> {
-    let [_, second, rest @ ..] = head else {
-        return None;
-    };
-    let mask = if second & MASKED == 0 { 0 } else { 4 };
-    let (length, bytes) = match second & !MASKED {
-        126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 2),
-        127 => (u64::from_be_bytes(*rest.first_chunk()?), 8),
-        short => (u64::from(short), 0),
-    };
-    (rest.len() == bytes + mask).then_some(length)
-}
-
-/// Whether fewer bytes would have done for a length.
-fn is_padded(head: &[u8], length: u64) -> bool {
-    let least = match head.get(1).map(|second| second & !MASKED) {
-        Some(126) => 126,
-        Some(127) => 1 << 16,
-        _ => 0,
-    };
-    length < least
-}
-
 /// A stream whose frames are counted.
 pub(crate) struct Counted<S> {
     stream: S,
     heard: Heard,
-    frames: Frames,
+    heads: Heads,
     bucket: Bucket,
     /// Until nothing is owed to the bucket.
     owing: Option<Pin<Box<Sleep>>>,
@@ -252,7 +142,7 @@ impl<S> Counted<S> {
         Self {
             stream,
             heard,
-            frames: Frames::default(),
+            heads: Heads::default(),
             bucket: Bucket::new(settings.frames_per_second_max),
             owing: None,
             room: room.of(""),
@@ -281,8 +171,10 @@ impl<S> Counted<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn take_in(&mut self, bytes: &[u8]) {
-        let came = self.frames.read(bytes);
+    /// Takes note of bytes that came, and gives how many of them are for the transport: what is against
+    /// the rules is not, so that it is answered here.
+    fn take_in(&mut self, bytes: &[u8]) -> usize {
+        let came = self.heads.read(bytes);
         (0..came.frames).for_each(|_| self.bucket.take());
         let mut said = self.heard.lock();
         let now = Instant::now();
@@ -299,15 +191,17 @@ impl<S> Counted<S> {
         if came.announced > said.bytes_max {
             self.flaw = Some(Flaw::TooLong(said.bytes_max));
         }
-        if came.is_padded {
-            self.flaw = Some(Flaw::Length);
-        }
         if said.open.is_some()
             && !Arc::ptr_eq(&said.owner, self.room.owner())
             && self.room.is_empty()
         {
             self.room.belongs_to(Arc::clone(&said.owner));
         }
+        let Some((at, flaw)) = came.flaw else {
+            return bytes.len();
+        };
+        self.flaw = Some(flaw);
+        at
     }
 }
 
@@ -321,10 +215,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         let before = buffer.filled().len();
         ready!(pin!(&mut self.stream).poll_read(cx, buffer))?;
         let came = &buffer.filled()[before..];
-        if !came.is_empty() {
-            self.take_in(came);
+        if came.is_empty() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        let good = self.take_in(came);
+        buffer.set_filled(before + good);
+        match self.flaw {
+            // No bytes would be the end of the stream.
+            Some(flaw) if good == 0 => Poll::Ready(Err(io::Error::other(flaw))),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -365,72 +265,8 @@ mod tests {
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+    use super::super::heads::frame;
     use super::*;
-
-    fn frame(first: u8, length: usize) -> Vec<u8> {
-        let mut bytes = vec![first];
-        match u16::try_from(length) {
-            Ok(length @ 0..126) => bytes.push(MASKED | length as u8),
-            Ok(length) => {
-                bytes.push(MASKED | 126);
-                bytes.extend(length.to_be_bytes());
-            }
-            Err(_) => {
-                bytes.push(MASKED | 127);
-                bytes.extend((length as u64).to_be_bytes());
-            }
-        }
-        bytes.extend([0; 4]);
-        bytes.extend(vec![0; length]);
-        bytes
-    }
-
-    #[test]
-    fn frames_are_told_apart_however_they_come() {
-        // A text of three frames with a ping between, then one of 70,000 bytes, then the head of one.
-        let parts = [
-            frame(0x01, 300),
-            frame(0x00, 0),
-            frame(0x89, 4),
-            frame(0x80, 5),
-            frame(0x82, 70_000),
-            frame(0x82, 9)[..3].to_vec(),
-        ];
-        let bytes = parts.concat();
-        for step in [1, 7, 4_096, bytes.len()] {
-            let (mut frames, mut count, mut longest) = (Frames::default(), 0, 0);
-            let mut ends = 0;
-            let mut is_open = false;
-            for chunk in bytes.chunks(step) {
-                let came = frames.read(chunk);
-                count += came.frames;
-                longest = longest.max(came.announced);
-                ends += usize::from(came.ended);
-                is_open = came.is_open;
-            }
-            assert_eq!((count, longest, is_open), (5, 70_000, true), "{step}");
-            assert!((1..=2).contains(&ends), "{step}");
-        }
-    }
-
-    #[test]
-    fn lengths_are_as_short_as_they_can_be() {
-        for length in [0, 125, 126, 65_535, 65_536] {
-            let came = Frames::default().read(&frame(0x82, length));
-            assert!(!came.is_padded, "{length}");
-        }
-        for (length, padded) in [
-            (2, [vec![0x82, MASKED | 126], vec![0, 125]]),
-            (
-                8,
-                [vec![0x82, MASKED | 127], vec![0, 0, 0, 0, 0, 0, 0xff, 0xff]],
-            ),
-        ] {
-            let head = [padded.concat(), vec![0; 4]].concat();
-            let came = Frames::default().read(&head);
-            assert!(came.is_padded, "in {length} bytes");
-        }
-    }
 
     fn settings() -> ConnectionSettings {
         ConnectionSettings {
@@ -445,8 +281,7 @@ mod tests {
         let room = Room::new(1 << 20, 0);
         let mut stream = Counted::new(stream, Heard::new(1 << 20), &room, &settings());
         let mut read = async |count: usize| {
-            // All in one message.
-            let bytes = frame(0x00, 0).repeat(count);
+            let bytes = frame(0x89, 0).repeat(count);
             peer.write_all(&bytes).await.unwrap();
             let begun = Instant::now();
             for _ in 0..count {

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 
 use super::harness::{Client, PATIENCE, Running, schema};
 use super::http_form::assert_problem;
-use super::http_wire::raw;
 use super::process::{Process, arguments, start};
+use super::raw_socket::raw;
 
 const TRY_AGAIN: u16 = 1013;
 

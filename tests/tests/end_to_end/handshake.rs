@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indelible_engine::id::{Epoch, ProposalId};
 use indelible_engine::limits::Limits;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, ServerFrame, Token};
@@ -10,6 +11,7 @@ use indelible_server::auth::{Auth, TokenError};
 use indelible_server::config::RefusalSettings;
 use indelible_server::keys::Keys;
 use indelible_server::storage::redb::RedbStore;
+use serde_bytes::ByteBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -123,14 +125,24 @@ async fn whoever_finds_no_seat_waits_for_one() {
 #[tokio::test]
 async fn hello_comes_first_and_speaks_version_1() {
     let server = Running::start().await;
-    let mut client = Client::raw(&server.authority, None).await.unwrap();
-    client
-        .send(&ClientFrame::Close {
-            entity: "site".parse().unwrap(),
-        })
-        .await;
-    assert_eq!(error_code(client.next().await), "hello-expected");
-    assert_eq!(client.closed().await, Some(1008));
+    let most = Limits::default().changes_per_proposal_max;
+    let close = ClientFrame::Close {
+        entity: "site".parse().unwrap(),
+    };
+    // That it holds too much is not what is wrong with it.
+    let propose = ClientFrame::Propose {
+        id: ProposalId([1; 16]),
+        entity: "site".parse().unwrap(),
+        epoch: Epoch(1),
+        changes: vec![ByteBuf::new(); most + 1],
+        whole: false,
+    };
+    for frame in [close, propose] {
+        let mut client = Client::raw(&server.authority, None).await.unwrap();
+        client.send(&frame).await;
+        assert_eq!(error_code(client.next().await), "hello-expected");
+        assert_eq!(client.closed().await, Some(1008));
+    }
 
     let mut client = Client::raw(&server.authority, None).await.unwrap();
     client

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::harness::{Client, PATIENCE, Running};
-use super::websocket::{frame, open};
+use super::raw_socket::{frame, open};
 
 const POLICY: u16 = 1008;
 const TOO_BIG: u16 = 1009;

@@ -4,12 +4,10 @@
 use std::process::{Child, Command, Stdio};
 
 use indelible_server::config::Mode;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::harness::{Answer, Running};
-use super::http_wire::{head_of_answer, raw};
 use super::process::Process;
+use super::raw_socket::{ask, raw};
 
 async fn get(server: &Running, path: &str, host: &str) -> Answer {
     let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -23,9 +21,7 @@ async fn upgrade(server: &Running, host: &str) -> u16 {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Sec-WebSocket-Protocol: indelible.v1\r\n\r\n"
     );
-    let mut socket = TcpStream::connect(&server.authority).await.unwrap();
-    socket.write_all(head.as_bytes()).await.unwrap();
-    let answer = head_of_answer(&mut socket).await;
+    let (_, answer) = ask(&server.authority, &head).await;
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::harness::{Answer, Running};
-use super::http_wire::raw;
+use super::raw_socket::raw;
 
 pub(super) fn detail(answer: &Answer) -> &str {
     answer.body["detail"].as_str().unwrap_or_default()

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::harness::{Answer, Running};
 use super::http_form::assert_problem;
-use super::http_wire::raw;
+use super::raw_socket::raw;
 
 fn detail(answer: &Answer) -> &str {
     answer.body["detail"].as_str().unwrap_or_default()

@@ -1,47 +1,12 @@
 //! Guards against heads that two readers take for two requests, and against connections that are held
 //! by what does not come, or closed before proxies close them.
 
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::harness::{Answer, PATIENCE, Running};
+use super::harness::{PATIENCE, Running};
 use super::http_form::assert_problem;
-
-/// What is answered to bytes on a connection of their own.
-pub(super) async fn raw(authority: &str, parts: &[&[u8]]) -> Answer {
-    let mut socket = TcpStream::connect(authority).await.unwrap();
-    for part in parts {
-        socket.write_all(part).await.unwrap();
-    }
-    answer(&mut socket).await
-}
-
-/// The one answer on a connection that is closed after it.
-async fn answer(socket: &mut TcpStream) -> Answer {
-    let mut text = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut text));
-    read.await
-        .expect("the server closes the connection")
-        .unwrap();
-    let text = String::from_utf8(text).unwrap();
-    let (head, body) = text
-        .split_once("\r\n\r\n")
-        .unwrap_or_else(|| panic!("no answer: {text}"));
-    let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
-    let mut headers = reqwest::header::HeaderMap::new();
-    for line in lines {
-        let (name, value) = line.split_once(": ").unwrap();
-        let name: reqwest::header::HeaderName = name.parse().unwrap();
-        headers.append(name, value.parse().unwrap());
-    }
-    Answer {
-        status: status.parse().unwrap(),
-        headers,
-        body: serde_json::from_str(body).unwrap_or(Value::from(body)),
-    }
-}
+use super::raw_socket::{head_of_answer, raw};
 
 #[tokio::test]
 async fn heads_that_say_two_things_are_refused() {
@@ -204,18 +169,6 @@ async fn a_body_that_does_not_come_is_told_so() {
     );
     let answer = raw(&server.authority, &[head.as_bytes()]).await;
     assert_problem(&answer, 408, "timeout");
-}
-
-/// Reads up to the end of one answer's head; what of its body came along is left out.
-pub(super) async fn head_of_answer(socket: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    while !answer.windows(4).any(|four| four == b"\r\n\r\n") {
-        let mut part = [0; 1];
-        let read = tokio::time::timeout(PATIENCE, socket.read(&mut part)).await;
-        assert_eq!(read.expect("it is answered").unwrap(), 1, "closed");
-        answer.extend_from_slice(&part);
-    }
-    String::from_utf8(answer).unwrap().to_lowercase()
 }
 
 #[tokio::test]

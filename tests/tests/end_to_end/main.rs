@@ -9,7 +9,9 @@
     reason = "a test that unwraps nothing has nothing to test"
 )]
 
+mod breaches;
 mod bystanders;
+mod captured_log;
 mod claims;
 mod crash;
 mod crowd;
@@ -42,6 +44,7 @@ mod oracle;
 mod process;
 mod proposals;
 mod quotas;
+mod raw_socket;
 mod repeats;
 mod replaced;
 mod resume;

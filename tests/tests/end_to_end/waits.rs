@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::harness::{PATIENCE, Running};
 use super::http_form::assert_problem;
-use super::http_wire::raw;
+use super::raw_socket::raw;
 
 const SHORT: Duration = Duration::from_secs(1);
 
