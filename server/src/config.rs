@@ -202,6 +202,9 @@ impl ConnectionSettings {
 pub struct RelaySettings {
     /// How long an entity that nobody follows as a replica and nobody writes to stays in memory.
     pub idle: Duration,
+    /// About how much memory the entities may take together before some of those leave that nobody
+    /// follows as a replica.
+    pub entities_bytes_max: u64,
     /// How long what was encoded for those who came lately is kept for others.
     pub frames_kept: Duration,
     /// Writes to one entity that may wait; whoever brings more waits for room.
@@ -224,6 +227,7 @@ impl Default for RelaySettings {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(180),
+            entities_bytes_max: 96 << 20,
             frames_kept: Duration::from_secs(5),
             mailbox_max: 256,
             batch_max: 256,
@@ -303,7 +307,7 @@ pub const ROLE_BYTES_MAX: usize = 64;
 pub const ROLES_MAX: usize = 64;
 
 /// Memory that the store may use for caching pages, in bytes.
-pub const STORE_CACHE_BYTES: usize = 256 << 20;
+pub const STORE_CACHE_BYTES: usize = 64 << 20;
 
 /// Bytes of changes above which entries go on in another frame. One entry is never split.
 pub const ENTRIES_FRAME_BYTES_MAX: usize = 1 << 20;

@@ -20,6 +20,7 @@ mod hub;
 mod loading;
 mod log;
 mod places;
+mod residents;
 mod socket;
 mod values;
 mod writes;

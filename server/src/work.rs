@@ -40,6 +40,9 @@ const LIGHT_BYTES: usize = 16 << 10;
 /// Bytes, of what comes in or of a value, from which work on them is heavy.
 const HEAVY_BYTES: usize = 64 << 10;
 
+/// Bytes of what an entity is loaded from, from which that is heavy.
+const HEAVY_STORED_BYTES: usize = 16 << 10;
+
 /// Operations in an entity's document from which each edit of it is heavy: applying one costs what
 /// the document is long.
 const HEAVY_OPERATIONS: u64 = 50_000;
@@ -57,6 +60,11 @@ impl Weight {
     /// That of work on so many bytes.
     pub(crate) fn of_bytes(bytes: usize) -> Self {
         Self::heavy_from(bytes >= HEAVY_BYTES)
+    }
+
+    /// That of making a document from so many bytes of the store. They are packed.
+    pub(crate) fn of_stored(bytes: usize) -> Self {
+        Self::heavy_from(bytes >= HEAVY_STORED_BYTES)
     }
 
     /// That of an edit of a document with so many operations.
@@ -102,6 +110,8 @@ pub(crate) enum Lane {
     Principal(String),
     /// Reading entities back from the store.
     Loading,
+    /// The same where that takes long: it keeps none waiting that are read quickly.
+    LongLoading,
     /// Storing snapshots, for which nobody waits.
     Snapshots,
     /// Telling followers and authors of what was committed.
@@ -216,7 +226,7 @@ impl Work {
         let share = match lane {
             Lane::Principal(_) => self.0.share,
             // Whose work this is nobody knows; it leaves room for that of principals.
-            Lane::Loading => (self.0.slots / 2).max(1),
+            Lane::Loading | Lane::LongLoading => (self.0.slots / 2).max(1),
             Lane::Snapshots => 1,
             Lane::Publishing => self.0.slots,
         };

@@ -36,7 +36,8 @@ use super::budget;
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, DELETED, RelayedEntry};
 use super::hub::Hub;
-use super::loading::{self, Loaded};
+use super::loading::{self, Loaded, LoadingError};
+use super::residents::{Resident, footprint};
 use super::values::{Patches, Present};
 use super::writes::{Haste, Outcome, Write, WriteError};
 use crate::commit::CommitError;
@@ -78,6 +79,9 @@ struct Actor {
     /// `None` while the entity was never there.
     entity: Option<Entity>,
     present: Option<Arc<Present>>,
+    resident: Resident,
+    /// About how much memory it takes; of what is deleted, what it took.
+    footprint: u64,
     /// Who follows the entity as a replica, or waits for it to be there.
     replicas: HashMap<ConnectionId, Subscriber>,
     /// The `snapshot` frame of the present state, once somebody needed it.
@@ -104,6 +108,8 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         policy,
         entity: None,
         present: None,
+        resident: hub.resident(),
+        footprint: 0,
         replicas: HashMap::new(),
         snapshot: None,
         snapshots: Snapshots::default(),
@@ -140,15 +146,24 @@ impl Actor {
         let mut is_warm = true;
         let mut waiting = Vec::new();
         loop {
-            let received = mailbox.recv_many(&mut waiting, settings.batch_max);
             let patience = match is_warm {
                 true => warm,
                 false => settings.idle.saturating_sub(warm),
             };
             let quiet = self.is_due().then_some(self.hub.budgets().epoch_quiet);
+            let received = async {
+                tokio::select! {
+                    biased;
+                    received = mailbox.recv_many(&mut waiting, settings.batch_max) => Some(received),
+                    () = self.resident.is_unwanted(), if self.replicas.is_empty() => None,
+                }
+            };
             match tokio::time::timeout(quiet.unwrap_or(patience), received).await {
-                Ok(0) => return,
-                Ok(_) => is_warm = true,
+                Ok(Some(0)) => return,
+                Ok(Some(_)) => is_warm = true,
+                // Others need the memory at once: a snapshot would have to wait for its turn.
+                Ok(None) if self.leave(mailbox) => return,
+                Ok(None) => continue,
                 Err(_) if quiet.is_some() => {
                     self.begin_epoch().await;
                     continue;
@@ -163,9 +178,8 @@ impl Actor {
                     if let Some(entity) = &self.entity {
                         self.snapshots.store_last(&self.hub, entity).await;
                     }
-                    if self.hub.retire(&self.id, mailbox) {
-                        let (entity, present) = (self.entity.take(), self.present.take());
-                        return work::here(|| drop((entity, present)));
+                    if self.leave(mailbox) {
+                        return;
                     }
                     continue;
                 }
@@ -192,7 +206,19 @@ impl Actor {
             if !writes.is_empty() {
                 self.write(writes).await;
             }
+            self.resident
+                .is_used(self.footprint, !self.replicas.is_empty());
         }
+    }
+
+    /// Leaves the memory, unless something waits. The actor must end then.
+    fn leave(&mut self, mailbox: &mut mpsc::Receiver<Message>) -> bool {
+        let leaves = self.hub.retire(&self.id, mailbox);
+        if leaves {
+            let (entity, present) = (self.entity.take(), self.present.take());
+            work::here(|| drop((entity, present)));
+        }
+        leaves
     }
 
     /// Lets go of what was made for those who came lately, and can be made again.
@@ -205,22 +231,7 @@ impl Actor {
 
     /// Reads the entity from the store and publishes it.
     async fn load(&mut self) -> Result<(), WriteError> {
-        let slot = self.hub.work().enter(Lane::Loading, Weight::Light).await;
-        let _slot = slot.map_err(|Busy| {
-            tracing::warn!("too many entities wait to be loaded");
-            WriteError::Busy
-        })?;
-        let store = Arc::clone(self.hub.store());
-        let (id, known) = (self.id.clone(), Arc::clone(self.hub.known_policies()));
-        let task = tokio::task::spawn_blocking(move || loading::load(&*store, &id, &*known));
-        let loaded = task.await.map_err(|error| {
-            tracing::error!(%error, "loading the entity failed");
-            WriteError::Storage
-        })?;
-        let loaded = loaded.map_err(|error| {
-            tracing::error!(%error, "the entity cannot be loaded");
-            WriteError::Storage
-        })?;
+        let loaded = self.read().await?;
         match loaded {
             Some(Loaded { entity, since }) => {
                 self.snapshots = Snapshots::since(since);
@@ -235,6 +246,29 @@ impl Actor {
             None => {}
         }
         Ok(())
+    }
+
+    /// Reads the entity from the store. What takes long has to wait for its turn among such work.
+    async fn read(&self) -> Result<Option<Loaded>, WriteError> {
+        let light = self.hub.work().enter(Lane::Loading, Weight::Light).await;
+        let light = light.map_err(too_many)?;
+        let (store, id) = (Arc::clone(self.hub.store()), self.id.clone());
+        let find = move || loading::find(&*store, &id).map_err(LoadingError::from);
+        let Some(found) = in_background(find).await? else {
+            return Ok(None);
+        };
+        let weight = Weight::of_stored(found.bytes());
+        let _slot = match weight {
+            Weight::Light => light,
+            Weight::Heavy => {
+                drop(light);
+                let heavy = self.hub.work().enter(Lane::LongLoading, weight).await;
+                heavy.map_err(too_many)?
+            }
+        };
+        let (store, id) = (Arc::clone(self.hub.store()), self.id.clone());
+        let known = Arc::clone(self.hub.known_policies());
+        in_background(move || found.load(&*store, &id, &*known)).await
     }
 
     /// Answers that nothing can be done at present.
@@ -411,6 +445,7 @@ impl Actor {
         let before = self.entity.as_ref();
         let begins = before.is_some_and(|before| before.epoch() != entity.epoch());
         let value = entity.presented();
+        self.footprint = footprint(&value, entity.operations());
         let place = (entity.epoch(), entity.seq());
         let at = entity.stamps().updated_at.unwrap_or_default();
         let before = self.present.as_ref().map(|before| &before.value);
@@ -512,6 +547,25 @@ impl Drop for Actor {
     fn drop(&mut self) {
         self.reset_replicas("restarted");
     }
+}
+
+fn too_many(Busy: Busy) -> WriteError {
+    tracing::warn!("too many entities wait to be loaded");
+    WriteError::Busy
+}
+
+/// Reads from the store on a thread that may wait for the disk.
+async fn in_background<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, LoadingError> + Send + 'static,
+) -> Result<T, WriteError> {
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| {
+        tracing::error!(%error, "loading the entity failed");
+        WriteError::Storage
+    })?;
+    read.map_err(|error| {
+        tracing::error!(%error, "the entity cannot be loaded");
+        WriteError::Storage
+    })
 }
 
 /// What the store should have recorded, at least in the log: who was refused what, by which rules.

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::cold;
 use super::entity_actor::{self, Message};
 use super::fanout::ConnectionId;
+use super::residents::{Resident, Residents};
 use super::values::{KindValues, Leaving, PROJECTION, Present};
 use super::writes::{Outcome, Write, WriteError};
 use crate::auth::Auth;
@@ -56,6 +57,7 @@ struct Shared {
     versions: Versions,
     values: BTreeMap<Kind, KindValues>,
     actors: Mutex<HashMap<EntityId, mpsc::Sender<Message>>>,
+    residents: Residents,
     connections: AtomicU64,
     work: Work,
     room: Room,
@@ -117,6 +119,7 @@ impl Hub {
         Self(Arc::new(Shared {
             policies,
             known: Arc::new(known),
+            residents: Residents::new(settings.entities_bytes_max),
             limits,
             settings,
             budgets,
@@ -229,6 +232,11 @@ impl Hub {
         }
     }
 
+    /// A place in memory for an entity.
+    pub(super) fn resident(&self) -> Resident {
+        self.0.residents.enter()
+    }
+
     fn mailbox(&self, entity: &EntityId) -> mpsc::Sender<Message> {
         let mut actors = self.0.actors.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mailbox) = actors.get(entity).filter(|mailbox| !mailbox.is_closed()) {
@@ -258,6 +266,14 @@ impl Hub {
     pub(super) fn actors(&self) -> usize {
         let actors = self.0.actors.lock();
         actors.unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether an entity has an actor.
+    #[cfg(test)]
+    pub(super) fn is_in_memory(&self, entity: &EntityId) -> bool {
+        let actors = self.0.actors.lock();
+        let actors = actors.unwrap_or_else(PoisonError::into_inner);
+        actors.contains_key(entity)
     }
 
     /// Takes an actor out of the directory if nothing waits for it. It must end then, and its value

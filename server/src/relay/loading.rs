@@ -75,8 +75,68 @@ pub(crate) enum LoadingError {
     Entity(#[from] LoadError),
 }
 
-/// Loads an entity, under the policy that its log says, deleted or not; `None` when it was never
-/// there.
+/// What an entity is loaded from.
+#[derive(Debug)]
+pub(crate) struct Found {
+    epoch: Epoch,
+    snapshot: Option<Snapshot>,
+    last_bytes: usize,
+}
+
+impl Found {
+    /// About how many bytes there are to be read: of the snapshot and the last entry. What lies
+    /// between them is less than what makes a snapshot due.
+    pub(crate) fn bytes(&self) -> usize {
+        let snapshot = self.snapshot.as_ref();
+        self.last_bytes + snapshot.map_or(0, |stored| stored.document.len())
+    }
+
+    /// Makes the entity, under the policy that its log says, deleted or not.
+    ///
+    /// # Errors
+    /// [`LoadingError`]; the log is as it was.
+    pub(crate) fn load(
+        self,
+        store: &dyn Store,
+        id: &EntityId,
+        policies: &dyn PolicySource,
+    ) -> Result<Option<Loaded>, LoadingError> {
+        if let Some(stored) = self.snapshot {
+            match from_snapshot(store, id, policies, &stored) {
+                Ok(loaded) => return Ok(Some(loaded)),
+                Err(error) => {
+                    tracing::warn!(entity = %id, %error, "a snapshot cannot be used; replaying");
+                }
+            }
+        }
+        from_log(store, id, policies, self.epoch)
+    }
+}
+
+/// What there is of an entity; `None` when it was never there.
+///
+/// # Errors
+/// [`StoreError`].
+pub(crate) fn find(store: &dyn Store, id: &EntityId) -> Result<Option<Found>, StoreError> {
+    let Some(head) = store
+        .head(id)?
+        .filter(|head| head.presence != Presence::Unborn)
+    else {
+        return Ok(None);
+    };
+    let last = store.entry(&Place {
+        entity: id.clone(),
+        epoch: head.epoch,
+        seq: head.seq,
+    })?;
+    Ok(Some(Found {
+        epoch: head.epoch,
+        snapshot: store.snapshot(id, head.epoch)?,
+        last_bytes: last.map_or(0, |last| last.bytes.len()),
+    }))
+}
+
+/// Loads an entity; `None` when it was never there.
 ///
 /// # Errors
 /// [`LoadingError`]; the log is as it was.
@@ -85,22 +145,10 @@ pub(crate) fn load(
     id: &EntityId,
     policies: &dyn PolicySource,
 ) -> Result<Option<Loaded>, LoadingError> {
-    let Some(head) = store
-        .head(id)?
-        .filter(|head| head.presence != Presence::Unborn)
-    else {
-        return Ok(None);
-    };
-    let stored = store.snapshot(id, head.epoch)?;
-    if let Some(stored) = stored {
-        match from_snapshot(store, id, policies, &stored) {
-            Ok(loaded) => return Ok(Some(loaded)),
-            Err(error) => {
-                tracing::warn!(entity = %id, %error, "a snapshot cannot be used; replaying");
-            }
-        }
+    match find(store, id)? {
+        Some(found) => found.load(store, id, policies),
+        None => Ok(None),
     }
-    from_log(store, id, policies, head.epoch)
 }
 
 fn from_snapshot(

@@ -1,6 +1,6 @@
 //! Guards against values for which whole documents are loaded, against snapshots that are not there
-//! when entries are few but long or the entity leaves memory, and against reading a log for a
-//! replica that is not at a place of it.
+//! when entries are few but long or the entity leaves memory, against entities that pile up in memory,
+//! and against reading a log for a replica that is not at a place of it.
 
 use std::time::Duration;
 
@@ -172,6 +172,43 @@ async fn who_leaves_memory_leaves_a_snapshot() {
     }
     until(|| world.has_snapshot("team/a")).await;
     until(|| world.hub.actors() == 0).await;
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn entities_that_nobody_follows_give_way_to_others() {
+    let world = Fixture::new();
+    let mut world = world.restarted(RelaySettings {
+        entities_bytes_max: 1 << 20,
+        ..RelaySettings::default()
+    });
+    let bio = "b".repeat(50_000);
+    let follower = Subscriber {
+        connection: ConnectionId(1),
+        outbox: Arc::new(Outbox::new(1 << 20)),
+        subscription: Arc::new(Subscription::Entity(id("team/followed"))),
+        texts: TextForm::Whole,
+    };
+    world.tell("team/followed", create("one")).await;
+    let follow = Message::Follow {
+        subscriber: follower,
+        from: None,
+        absent: "not-found",
+    };
+    world.hub.send(&id("team/followed"), follow).await;
+    for n in 0..20 {
+        let name = format!("team/{n}");
+        world.tell(&name, create("one")).await;
+        world.tell(&name, put(json!({ "bio": bio }))).await;
+        world.tell(&name, delete()).await;
+    }
+    until(|| world.hub.actors() <= 4).await;
+    assert!(world.hub.is_in_memory(&id("team/followed")));
+    assert!(!world.hub.is_in_memory(&id("team/0")));
+    world.tell("team/0", Task::Undelete).await;
+    let present = world.hub.present(&id("team/0")).await.unwrap().unwrap();
+    assert_eq!(present.value["bio"], bio, "nothing is lost");
+    world.hub.end().await;
     world.thread.stop().await;
 }
 
