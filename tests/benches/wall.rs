@@ -54,6 +54,8 @@ const STAND_BY_MAX: Duration = Duration::from_secs(40);
 const DEAR_ELEMENTS: usize = 200_000;
 /// What bystanders may have to wait for, where that is more than the factor below allows.
 const BYSTANDER_AIM: Duration = Duration::from_millis(50);
+/// What the server may hold meanwhile.
+const MEMORY_MIB_AIM: u64 = 512;
 /// How much longer than in quiet times they may wait.
 const BYSTANDER_FACTOR: u32 = 5;
 /// Attacks of one client that are on their way at a time.
@@ -285,6 +287,11 @@ async fn bystanders_of_dear_requests() {
             );
         }
     }
+    let held = figures::memory_kib(crowd.process.id(), "VmHWM") >> 10;
+    println!(
+        "the server held {held} MiB at most {}",
+        figures::aim(held as f64, MEMORY_MIB_AIM as f64)
+    );
 }
 
 fn main() {

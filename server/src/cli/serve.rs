@@ -117,6 +117,10 @@ pub(super) struct Serve {
 /// How long threads may take to end when the server has stopped.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a thread waits for work. Hundreds are made where much comes at once, each with memory of
+/// its own, and whichever has waited longest is woken: in ten seconds, as usual, all have had work.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(1);
+
 /// Why an address is not served.
 #[derive(Debug, thiserror::Error)]
 enum Exposed {
@@ -142,6 +146,7 @@ impl Serve {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
+            .thread_keep_alive(THREAD_KEEP_ALIVE)
             .build()?;
         let served = runtime.block_on(self.serve());
         // What still reads or writes the store is left to end as by a kill.

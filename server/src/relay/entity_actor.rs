@@ -162,8 +162,13 @@ impl Actor {
                 Ok(Some(0)) => return,
                 Ok(Some(_)) => is_warm = true,
                 // Others need the memory at once: a snapshot would have to wait for its turn.
-                Ok(None) if self.leave(mailbox) => return,
-                Ok(None) => continue,
+                Ok(None) => {
+                    self.snapshots.give_up();
+                    if self.leave(mailbox) {
+                        return;
+                    }
+                    continue;
+                }
                 Err(_) if quiet.is_some() => {
                     self.begin_epoch().await;
                     continue;

@@ -20,12 +20,12 @@ use ground::Ground;
 use load::Load;
 use shape::Shape;
 
-use super::figures::cpu_time;
+use super::figures::{cpu_time, memory_kib};
 
 /// What a request may cost for each unit.
 const AIM: Duration = Duration::from_millis(250);
 /// How long one shape is climbed.
-const CLIMB: Duration = Duration::from_secs(25);
+const CLIMB: Duration = Duration::from_secs(10);
 /// How long the server's threads rest when they are done.
 const REST: Duration = Duration::from_millis(40);
 
@@ -35,6 +35,8 @@ struct Figure {
     spent: Duration,
     load: Load,
     is_taken: bool,
+    /// The most that the server ever held.
+    held_kib: u64,
     /// Of what a body over HTTP made.
     alone: Option<Alone>,
 }
@@ -78,6 +80,7 @@ async fn measure(ground: &mut Ground, shape: &Shape, at: [usize; 2]) -> Figure {
         spent,
         load,
         is_taken,
+        held_kib: memory_kib(ground.process(), "VmHWM"),
         alone,
     }
 }
@@ -137,8 +140,8 @@ pub(super) async fn list(words: &[String]) {
     let asked: Vec<[usize; 2]> = words.iter().filter_map(|word| sizes(word)).collect();
     let named: Vec<&String> = words.iter().filter(|word| sizes(word).is_none()).collect();
     println!(
-        "{:<42} {:>16} {:>9} {:>10} {:>9} {:>11}  Automerge alone (applying + loading)",
-        "dearest request", "sizes", "CPU", "operations", "KiB", "per unit"
+        "{:<42} {:>16} {:>9} {:>10} {:>9} {:>8} {:>11}  Automerge alone (applying + loading)",
+        "dearest request", "sizes", "CPU", "operations", "KiB", "held", "per unit"
     );
     for shape in http::SHAPES.iter().chain(frames::SHAPES) {
         if !named.is_empty() && !named.iter().any(|name| shape.name.contains(name.as_str())) {
@@ -162,12 +165,13 @@ fn print(shape: &Shape, at: [usize; 2], figure: Figure) {
         format!("  {} + {} ms", each(alone.applied), each(alone.loaded))
     });
     println!(
-        "{:<42} {:>16} {:>6} ms {:>10} {:>9} {:>8} ms ({}{}){alone}",
+        "{:<42} {:>16} {:>6} ms {:>10} {:>9} {:>4} MiB {:>8} ms ({}{}){alone}",
         shape.name,
         format!("{} × {}", at[0], at[1]),
         figure.spent.as_millis(),
         figure.load.operations,
         figure.load.bytes >> 10,
+        figure.held_kib >> 10,
         price.as_millis(),
         if price <= AIM { "met" } else { "MISSED" },
         if figure.is_taken { "" } else { ", refused" }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::super::hub::Hub;
 use super::super::loading::{self, Since};
-use crate::storage::Append;
+use crate::storage::{Append, Presence};
 use crate::work::{Lane, Weight};
 
 /// What part of a snapshot's own bytes the entries behind it have at least before it is due.
@@ -56,8 +56,12 @@ impl Snapshots {
         }
     }
 
-    /// Begins to store a snapshot if one is due and none is being stored.
+    /// Begins to store a snapshot if one is due and none is being stored. What is deleted waits until
+    /// it is there again, or leaves memory.
     pub(super) async fn store_if_due(&mut self, hub: &Hub, entity: &Entity) {
+        if entity.presence() != Presence::Present {
+            return self.give_up();
+        }
         if self
             .storing
             .as_ref()
@@ -87,6 +91,16 @@ impl Snapshots {
         if self.since.changes >= WORTH_CHANGES || self.since.bytes >= WORTH_BYTES {
             self.begin(hub, entity);
             self.stored().await;
+        }
+    }
+
+    /// Lets go of the state of which a snapshot is about to be made. Where many wait for their turn,
+    /// these would fill the memory.
+    pub(super) fn give_up(&mut self) {
+        let is_waiting = |one: &mut Storing| !one.task.is_finished();
+        if let Some(Storing { since, task }) = self.storing.take_if(is_waiting) {
+            task.abort();
+            self.since.add(since);
         }
     }
 

@@ -213,6 +213,31 @@ async fn entities_that_nobody_follows_give_way_to_others() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_does_not_wait_for_its_snapshot() {
+    let mut world = Fixture::new();
+    let lane = world.hub.work().enter(Lane::Snapshots, Weight::Light);
+    let others = lane.await.unwrap();
+    let settings = RelaySettings::default();
+    let bio: String = (0..settings.snapshot_bytes * 2)
+        .map(|n| char::from(b'a' + (n * n % 26) as u8))
+        .collect();
+    world.tell("team/a", create("one")).await;
+    world.tell("team/a", put(json!({ "bio": bio }))).await;
+    world.tell("team/a", delete()).await;
+    drop(others);
+    // Whoever waited before has had the turn.
+    let lane = world.hub.work().enter(Lane::Snapshots, Weight::Light);
+    drop(lane.await.unwrap());
+    // A commit after which all before are on disk.
+    world.tell("team/b", create("two")).await;
+    assert!(!world.has_snapshot("team/a"));
+    world.tell("team/a", Task::Undelete).await;
+    until(|| world.has_snapshot("team/a")).await;
+    world.hub.end().await;
+    world.thread.stop().await;
+}
+
+#[tokio::test]
 async fn another_log_is_told_by_one_entry() {
     let mut world = Fixture::new();
     world.tell("team/a", create("one")).await;
