@@ -44,6 +44,76 @@ function stateOn(page) {
   return page.evaluate(() => window.indelible?.client.status.state)
 }
 
+/**
+ * An admin's page on a line of its own, in step with the server.
+ *
+ * @returns {Promise<{ line: Line, page: import('playwright-core').Page }>}
+ */
+async function adminOnLine() {
+  const line = await newLine()
+  const page = await openAdmin(browser, { url: line.url }, { name: 'Ada' })
+  await until('it is in step', async () => (await stateOn(page)) === 'synced')
+  return { line, page }
+}
+
+/**
+ * Takes the line away, and has the page wait as long as it may before each attempt.
+ *
+ * @param {Line} line
+ * @param {import('playwright-core').Page} page
+ */
+async function loseLine(line, page) {
+  line.dead = true
+  await page.evaluate(() => {
+    Math.random = () => 0.999
+    window.dispatchEvent(new Event('offline'))
+  })
+}
+
+/**
+ * The trouble and its button are told in both languages, within the width of every screen.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {string} name of the pictures
+ */
+async function checkTrouble(page, name) {
+  const trouble = page.locator('.trouble')
+  for (const width of [380, 1_200]) {
+    await page.setViewportSize({ width, height: 800 })
+    for (const [language, text, button] of [
+      ['Français', 'Essai de connexion…', 'Réessayer maintenant'],
+      ['English', 'Trying to connect…', 'Try now'],
+    ]) {
+      await page.getByTitle(String(language)).click()
+      await trouble.getByText(String(text)).waitFor()
+      await trouble.getByRole('button', { name: String(button) }).waitFor()
+      assert.ok(await fits(page, '.trouble'), `${language}, ${width}`)
+      await picture(page, `${name}-${language}-${width}`)
+    }
+  }
+}
+
+/**
+ * *Try now* makes another attempt at once; once the line is there again, the page comes back.
+ *
+ * @param {Line} line
+ * @param {import('playwright-core').Page} page
+ * @param {() => Promise<boolean>} isBack
+ */
+async function tryNow(line, page, isBack) {
+  const trouble = page.locator('.trouble')
+  const button = trouble.getByRole('button', { name: 'Try now' })
+  const before = line.connections
+  await button.click()
+  await until('another attempt is made at once', () => line.connections > before)
+  line.dead = false
+  await until('it is back', async () => {
+    if (await button.isVisible()) await button.click({ timeout: 1_000 }).catch(() => undefined)
+    return isBack()
+  })
+  await until('nothing is wrong any more', async () => (await trouble.count()) === 0)
+}
+
 test('a dead line is not shown as a living one, and coming back is seen', async () => {
   const line = await newLine()
   // Time is the test's, so that half a minute of silence takes none.
@@ -70,9 +140,7 @@ test('a dead line is not shown as a living one, and coming back is seen', async 
 })
 
 test('a hint that the network went is no verdict', async () => {
-  const line = await newLine()
-  const page = await openAdmin(browser, { url: line.url }, { name: 'Ada' })
-  await until('it is in step', async () => (await stateOn(page)) === 'synced')
+  const { page } = await adminOnLine()
   const states = await page.evaluate(async () => {
     /** @type {string[]} */
     const told = []
@@ -113,41 +181,12 @@ test('a page that was left and is gone back to is alive', async () => {
 })
 
 test('trying now does not wait', async () => {
-  const line = await newLine()
-  const page = await openAdmin(browser, { url: line.url }, { name: 'Ada' })
-  await until('it is in step', async () => (await stateOn(page)) === 'synced')
-  line.dead = true
-  await page.evaluate(() => {
-    // A wait that is surely longer than what comes.
-    Math.random = () => 0.999
-    window.dispatchEvent(new Event('offline'))
-  })
-  const trouble = page.locator('.trouble')
+  const { line, page } = await adminOnLine()
+  await loseLine(line, page)
   // On the dead line the attempt hangs: all the while there is the button.
   await until('an attempt hangs', async () => (await stateOn(page)) === 'connecting')
-  await trouble.getByText('Trying to connect…').waitFor()
-  for (const width of [380, 1_280]) {
-    await page.setViewportSize({ width, height: 800 })
-    await page.getByTitle('Français').click()
-    await trouble.getByText('Essai de connexion…').waitFor()
-    await trouble.getByRole('button', { name: 'Réessayer maintenant' }).waitFor()
-    assert.ok(await fits(page, '.trouble'), `French, ${width}`)
-    await picture(page, `trouble-fr-${width}`)
-    await page.getByTitle('English').click()
-    await trouble.getByRole('button', { name: 'Try now' }).waitFor()
-    assert.ok(await fits(page, '.trouble'), `English, ${width}`)
-    await picture(page, `trouble-en-${width}`)
-  }
-  const before = line.connections
-  await trouble.getByRole('button', { name: 'Try now' }).click()
-  await until('another attempt is made at once', () => line.connections > before)
-  line.dead = false
-  await until('it is back', async () => {
-    const button = trouble.getByRole('button', { name: 'Try now' })
-    if (await button.isVisible()) await button.click({ timeout: 1_000 }).catch(() => undefined)
-    return (await stateOn(page)) === 'synced'
-  })
-  await until('nothing is wrong any more', async () => (await trouble.count()) === 0)
+  await checkTrouble(page, 'trouble')
+  await tryNow(line, page, async () => (await stateOn(page)) === 'synced')
 })
 
 test('the head of the backoffice is whole on a narrow screen, in both languages', async () => {
@@ -267,35 +306,9 @@ test('a page whose own rules forbid the connection says so', async () => {
 test('the site says why it is not live, and tries again when it is told to', async () => {
   const line = await newLine()
   const page = await openSite(browser, { url: line.url })
-  line.dead = true
-  await page.evaluate(() => {
-    Math.random = () => 0.999
-    window.dispatchEvent(new Event('offline'))
-  })
-  const trouble = page.locator('.trouble')
-  await trouble.getByText('Trying to connect…').waitFor()
-  for (const width of [380, 1_200]) {
-    await page.setViewportSize({ width, height: 800 })
-    for (const [title, button] of [
-      ['Français', 'Réessayer maintenant'],
-      ['English', 'Try now'],
-    ]) {
-      await page.getByTitle(String(title)).click()
-      await trouble.getByRole('button', { name: String(button) }).waitFor()
-      assert.ok(await fits(page, '.trouble'), `${title}, ${width}`)
-      await picture(page, `site-trouble-${title}-${width}`)
-    }
-  }
-  const before = line.connections
-  await trouble.getByRole('button', { name: 'Try now' }).click()
-  await until('another attempt is made at once', () => line.connections > before)
-  line.dead = false
-  await until('it is back', async () => {
-    const button = trouble.getByRole('button', { name: 'Try now' })
-    if (await button.isVisible()) await button.click({ timeout: 1_000 }).catch(() => undefined)
-    return (await page.locator('[data-live="live"]').count()) > 0
-  })
-  await until('nothing is wrong any more', async () => (await trouble.count()) === 0)
+  await loseLine(line, page)
+  await checkTrouble(page, 'site-trouble')
+  await tryNow(line, page, async () => (await page.locator('[data-live="live"]').count()) > 0)
 })
 
 test('a connection that opens and is cut is not said to have been there', async () => {
