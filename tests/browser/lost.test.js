@@ -11,6 +11,7 @@ import {
   picture,
   saved,
   shows,
+  signIn,
   valueOn,
 } from './harness/browser.js'
 import { Server } from './harness/server.js'
@@ -186,6 +187,15 @@ test('a form comes back by itself, and offers nothing to those who may not', asy
   await page.locator('[data-absent="not-found"]').waitFor()
   await member('cleo', 'editor')
   await field(page, '/name').waitFor()
+})
+
+test('an address that can be of nothing says so', async () => {
+  for (const at of ['#/team/..', '#/team/-', '#/team/a%20b']) {
+    const page = await signIn(browser, server, { name: 'Ada', at })
+    await page.locator('article [data-absent="name"]').waitFor()
+    await shows(page, 'It does not exist (any more), or you may not read it.')
+    await page.context().close()
+  }
 })
 
 test('letters that are not accepted and forms that are not sent are asked for too', async () => {

@@ -81,6 +81,8 @@ export const en = {
   'trouble.not-understood': 'This page and the server do not understand each other.',
   'trouble.rights-changed': 'What you may read and edit has changed.',
   'trouble.token': 'No new token could be had. Without one the connection ends.',
+  'trouble.crowded': 'Too many visitors are connected just now. This page tries again by itself.',
+  'trouble.trap': 'This page had to start again. What was not saved is lost.',
   'trouble.wasm': 'A part of this page could not be loaded. Reload it to try again.',
 
   'lost.lead': 'This was not saved. Copy what you still need:',
@@ -367,6 +369,9 @@ export const fr: Readonly<Record<Text, string>> = {
   'trouble.not-understood': 'Cette page et le serveur ne se comprennent pas.',
   'trouble.rights-changed': 'Ce que vous pouvez lire et modifier a changé.',
   'trouble.token': 'Aucun nouveau jeton n’a pu être obtenu. Sans lui, la connexion prend fin.',
+  'trouble.crowded':
+    'Trop de visiteurs sont connectés en ce moment. Cette page réessaie d’elle-même.',
+  'trouble.trap': 'Cette page a dû redémarrer. Ce qui n’était pas enregistré est perdu.',
   'trouble.wasm': 'Une partie de cette page n’a pas pu être chargée. Rechargez-la pour réessayer.',
 
   'lost.lead': 'Ceci n’a pas été enregistré. Copiez ce qu’il vous faut encore :',
