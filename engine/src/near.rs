@@ -64,11 +64,16 @@ pub fn nearest_ascii<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let folded = |word: &str| letters(word).map(|c| c.to_ascii_lowercase()).collect();
     let found = candidates
         .into_iter()
-        .filter_map(|candidate| Some((between(folded(word), folded(candidate))?, candidate)));
+        .filter_map(|candidate| Some((distance_ascii(word, candidate)?, candidate)));
     found.min().map(|(_, candidate)| candidate)
+}
+
+/// As [`distance`], of names as [`nearest_ascii`] takes them.
+pub(crate) fn distance_ascii(word: &str, other: &str) -> Option<usize> {
+    let folded = |word: &str| letters(word).map(|c| c.to_ascii_lowercase()).collect();
+    between(folded(word), folded(other))
 }
 
 fn folded(word: &str) -> String {

@@ -287,12 +287,7 @@ impl Judge<'_> {
             policy.child(place.node, name)
         };
         let Some(child) = child else {
-            self.refuse(
-                index,
-                &at,
-                Rule::UNKNOWN_FIELD,
-                "the schema declares no such field",
-            );
+            self.undeclared(index, place, name);
             return;
         };
         if policy.is_additional(child) && check_map_key(name).is_err() {
@@ -326,6 +321,22 @@ impl Judge<'_> {
                 "the field lives beside the document",
             ),
         }
+    }
+
+    /// Refuses an operation at a name that the schema does not have there. What was meant is looked for
+    /// once, whatever the number of operations.
+    fn undeclared(&mut self, index: usize, place: &Place, name: &str) {
+        let at = place.pointer.child(name);
+        let message = match self.violations.last() {
+            Some(last) if last.pointer == at && last.rule == Rule::UNKNOWN_FIELD => {
+                last.message.clone()
+            }
+            _ => {
+                let policy = &self.case.entity.policy;
+                policy.undeclared(place.node, &place.pointer, name)
+            }
+        };
+        self.refuse(index, &at, Rule::UNKNOWN_FIELD, &message);
     }
 
     /// A declared container: made once, with the object it belongs to.

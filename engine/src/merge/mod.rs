@@ -109,8 +109,8 @@ pub struct MergeOptions {
 fn first_of(violations: &[Violation]) -> String {
     match violations {
         [] => "the value breaks a rule".to_owned(),
-        [only] => only.sentence(),
-        [first, more @ ..] => format!("{} (and {} more)", first.sentence(), more.len()),
+        [only] => only.to_string(),
+        [first, more @ ..] => format!("{first} (and {} more)", more.len()),
     }
 }
 
@@ -365,8 +365,7 @@ impl Merger<'_> {
                 self.policy.child(target.node, name)
             };
             let Some(child) = child else {
-                let message = "the schema declares no such field";
-                self.refuse(&at, Rule::UNKNOWN_FIELD, message, None, None);
+                self.refuse_undeclared(target, name);
                 continue;
             };
             if self.is_preserved(&at) {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Merger, Protected};
+use super::{Merger, Protected, Target};
 use crate::pointer::Pointer;
 use crate::policy::{ScalarFault, refusal_text};
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
@@ -66,11 +66,7 @@ impl Merger<'_> {
         attempted: Option<&Value>,
         kept: Option<Value>,
     ) {
-        // A body with more faults is refused like one with these; nobody reads a million.
-        if self.violations.len() < VIOLATIONS_MAX {
-            let violation = violation(at, rule, message, attempted, kept);
-            self.violations.push(violation);
-        }
+        self.add(|| violation(at, rule, message, attempted, kept));
     }
 
     /// Refuses what breaks a keyword of the schema.
@@ -81,11 +77,28 @@ impl Merger<'_> {
         attempted: Option<&Value>,
         kept: Option<Value>,
     ) {
-        if self.violations.len() < VIOLATIONS_MAX {
+        self.add(|| {
             let rule = Rule::keyword(fault.keyword);
             let bound = fault.bound;
             let violation = violation(at, rule, &fault.message, attempted, kept);
-            self.violations.push(Violation { bound, ..violation });
+            Violation { bound, ..violation }
+        });
+    }
+
+    /// Refuses a name that the object at `target` does not declare.
+    pub(super) fn refuse_undeclared(&mut self, target: &Target<'_>, name: &str) {
+        let policy = self.policy;
+        self.add(|| {
+            let message = policy.undeclared(target.node, target.at, name);
+            let at = target.at.child(name);
+            violation(&at, Rule::UNKNOWN_FIELD, &message, None, None)
+        });
+    }
+
+    /// A body with more faults than are told is refused like one with these: nobody reads a million.
+    fn add(&mut self, violation: impl FnOnce() -> Violation) {
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(violation());
         }
     }
 }

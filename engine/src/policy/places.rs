@@ -4,6 +4,11 @@
 //! Must never know: documents, principals.
 
 use super::{Node, NodeId, NodeName, Policy, Rules, Shape, StampKind};
+use crate::near;
+use crate::pointer::Pointer;
+
+/// Names longer than this are not compared with those that there are: nobody misspelt a field so.
+const NAME_BYTES_MAX: usize = 100;
 
 impl Policy {
     /// Whether objects of this node come and go: items of keyed lists, objects in open maps.
@@ -39,6 +44,43 @@ impl Policy {
             .into_iter()
             .flatten()
             .map(|(name, child)| (name.as_str(), *child))
+    }
+
+    /// The field that was probably meant by a name that the object at `way`, of this node, does not
+    /// declare: one beside it, or one elsewhere that lies in no item and no open map.
+    #[must_use]
+    pub fn meant(&self, id: NodeId, way: &Pointer, name: &str) -> Option<Pointer> {
+        if name.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        let beside = self.children(id).map(|(name, _)| name);
+        if let Some(near) = near::nearest_ascii(name, beside) {
+            return Some(way.child(near));
+        }
+        let fields = self.declared_below(self.root()).into_iter();
+        let fields = fields.filter_map(|field| match &self.node(field).name {
+            NodeName::Property(field_name) => {
+                Some((near::distance_ascii(name, field_name)?, self.place(field)))
+            }
+            _ => None,
+        });
+        let nearest = fields.min_by_key(|(distance, at)| (*distance, at.tokens().len()));
+        nearest.map(|(_, at)| at)
+    }
+
+    /// What is said of a name that the object at `way`, of this node, does not declare.
+    pub(crate) fn undeclared(&self, id: NodeId, way: &Pointer, name: &str) -> String {
+        let none = "the schema declares no such field";
+        match self.meant(id, way, name) {
+            // An item that is being made has no id that its author knows.
+            Some(meant) if way.contains(&meant) => {
+                let beside = &meant.tokens()[way.tokens().len()..];
+                let beside: Pointer = beside.iter().cloned().collect();
+                format!("{none} (is it {}?)", &beside.to_string()[1..])
+            }
+            Some(meant) => format!("{none} (is it {meant}?)"),
+            None => none.to_owned(),
+        }
     }
 
     /// The root properties that are stamps.

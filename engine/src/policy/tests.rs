@@ -427,3 +427,27 @@ fn counts_are_told_as_whole_numbers() {
         assert_eq!(demand.unwrap().value.to_string(), "10", "{keyword}");
     }
 }
+
+#[test]
+fn a_name_that_is_not_declared_is_told_with_what_was_meant() {
+    let settings = demo("settings");
+    for (way, name, meant) in [
+        ("", "compnayName", Some("/companyName")),
+        ("", "company_name", Some("/companyName")),
+        ("/contact", "phnoe", Some("/contact/phone")),
+        ("/contact/address", "ctiy", Some("/contact/address/city")),
+        ("/socialLinks/x", "netwrok", Some("/socialLinks/x/network")),
+        // What lies elsewhere is named where nothing beside it is near.
+        ("", "phone", Some("/contact/phone")),
+        ("", "ctiy", Some("/contact/address/city")),
+        ("/contact", "companyname", Some("/companyName")),
+        ("/socialLinks/x", "emial", Some("/contact/email")),
+        ("", "zzzzzz", None),
+        ("", &"companyName".repeat(100), None),
+    ] {
+        let way: Pointer = way.parse().unwrap();
+        let found = settings.meant(settings.find(&way).unwrap(), &way, name);
+        let found = found.map(|at| at.to_string());
+        assert_eq!(found.as_deref(), meant, "{name} in {way}");
+    }
+}

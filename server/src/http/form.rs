@@ -19,6 +19,7 @@ use super::digest;
 use super::fields;
 use super::problem::Problem;
 use super::query::{Query, is_encoded};
+use super::request;
 
 /// One method of an address.
 #[derive(Debug)]
@@ -29,6 +30,9 @@ struct Verb {
     /// Whether `If-Match` can be stated.
     condition: bool,
     body: bool,
+    /// Whether it writes an entity, as what `Idempotency-Key` and `Prefer` say of a write can be
+    /// stated with that only. With what reads, nothing depends on them.
+    entity: bool,
 }
 
 /// What an address takes.
@@ -56,6 +60,7 @@ const fn reads(query: &'static [&'static str]) -> Verb {
         query: Some(query),
         condition: true,
         body: false,
+        entity: false,
     }
 }
 
@@ -64,6 +69,7 @@ const PUT: Verb = Verb {
     query: Some(&["base", "preserve", "remove"]),
     condition: true,
     body: true,
+    entity: true,
 };
 
 const fn post(query: &'static [&'static str], body: bool) -> Verb {
@@ -72,6 +78,7 @@ const fn post(query: &'static [&'static str], body: bool) -> Verb {
         query: Some(query),
         condition: false,
         body,
+        entity: true,
     }
 }
 
@@ -87,10 +94,17 @@ const ENTITY: &[Verb] = &[
         query: Some(&[]),
         condition: true,
         body: false,
+        entity: true,
     },
 ];
 const UNDELETE: &[Verb] = &[post(&[], false)];
-const TOKEN: &[Verb] = &[post(&[], true)];
+const TOKEN: &[Verb] = &[Verb {
+    method: Method::POST,
+    query: Some(&[]),
+    condition: false,
+    body: true,
+    entity: false,
+}];
 const QUESTION: &[Verb] = &[reads(&[])];
 const HEALTH: &[Verb] = &[reads(&["origin"])];
 const PAGE: &[Verb] = &[Verb {
@@ -98,6 +112,7 @@ const PAGE: &[Verb] = &[Verb {
     query: None,
     condition: true,
     body: false,
+    entity: false,
 }];
 
 impl Form {
@@ -150,13 +165,32 @@ async fn check(State((app, form)): State<(App, Form)>, request: Request, next: N
         let problem = Problem::not_found().header(header::ALLOW, nothing);
         return problem.into_response();
     }
-    if request.method() == Method::OPTIONS {
-        return (StatusCode::NO_CONTENT, [(header::ALLOW, allow(verbs))]).into_response();
-    }
-    match take(verbs, &request) {
+    let is_question = request.method() == Method::OPTIONS;
+    let taken = match is_question {
+        true => question(verbs, &request),
+        false => take(verbs, &request),
+    };
+    match taken {
+        Ok(()) if is_question => {
+            (StatusCode::NO_CONTENT, [(header::ALLOW, allow(verbs))]).into_response()
+        }
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Whether `OPTIONS` can be answered: it takes the parameters that any of the methods takes. A
+/// browser that asks before it sends hands on the parameters of what it will send, and shows its page
+/// no reason where this is refused: the request itself is told.
+fn question(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
+    path(request.uri())?;
+    let headers = request.headers();
+    let is_preflight = headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let known: Option<Vec<&[&str]>> = verbs.iter().map(|verb| verb.query).collect();
+    if let Some(known) = known.filter(|_| !is_preflight) {
+        Query::read(request.uri(), &known.concat())?;
+    }
+    bare(request, false, false)
 }
 
 /// What an address takes with a method.
@@ -180,22 +214,30 @@ fn take(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
     if let Some(known) = verb.query {
         Query::read(request.uri(), known)?;
     }
-    let headers = request.headers();
-    if !verb.condition && headers.contains_key(header::IF_MATCH) {
-        let detail = "If-Match cannot be stated here: there is no version that could match";
-        return Err(Problem::bad_request(detail));
-    }
-    if !verb.body && fields::brings_body(headers) {
-        return Err(Problem::bad_request(format!(
-            "a {} takes no body here",
-            request.method()
-        )));
+    bare(request, verb.condition, verb.body)?;
+    if !verb.entity && !verb.method.is_safe() {
+        request::no_write(request.headers())?;
     }
     match verb.body || verb.method.is_safe() {
         true => Ok(()),
         // Without a body, a digest is that of no bytes.
-        false => digest::check(headers, b""),
+        false => digest::check(request.headers(), b""),
     }
+}
+
+/// Refuses a condition or a body where none is taken.
+fn bare(request: &Request, condition: bool, body: bool) -> Result<(), Problem> {
+    let headers = request.headers();
+    if !condition && headers.contains_key(header::IF_MATCH) {
+        let detail = "If-Match cannot be stated here: there is no version that could match";
+        return Err(Problem::bad_request(detail));
+    }
+    if !body && fields::brings_body(headers) {
+        let method = request.method();
+        let detail = format!("{method} takes no body here");
+        return Err(Problem::bad_request(detail));
+    }
+    Ok(())
 }
 
 /// Whether a path can be read: what it names is UTF-8, with `%` before two hexadecimal digits.

@@ -7,20 +7,22 @@
 //!
 //! Must not know: what is asked for.
 
+use std::net::Ipv6Addr;
+
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::fields;
 use super::problem::Problem;
 use crate::config::{Config, Mode};
 use crate::host::HostName;
 
 /// Refuses what is meant for another host.
 pub(super) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    if let Err(problem) = fields::host(&mut request) {
+    if let Err(problem) = name(&mut request) {
         return problem.into_response();
     }
     let host = named(request.uri(), request.headers());
@@ -36,6 +38,54 @@ pub(super) async fn check(State(app): State<App>, mut request: Request, next: Ne
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "host", title)
         .detail(detail)
         .into_response()
+}
+
+/// The host that a request is for (RFC 9112, section 3.2). Where the target names one itself, the
+/// field counts for nothing, and is given the same.
+///
+/// # Errors
+/// 400 where it is missing, stands there twice, or is none.
+fn name(request: &mut Request) -> Result<(), Problem> {
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let first = lines.next();
+    if lines.next().is_some() {
+        return Err(Problem::bad_request("Host stands there twice"));
+    }
+    match first {
+        None if request.version() == Version::HTTP_10 => {}
+        None => return Err(Problem::bad_request("Host is missing")),
+        Some(host) if !is_host(host) => {
+            let detail = "Host is a name or an address, and a port if it is not the usual one";
+            return Err(Problem::bad_request(detail));
+        }
+        Some(_) => {}
+    }
+    let target = request.uri().authority().map(Authority::as_str);
+    if let Some(host) = target.and_then(|target| HeaderValue::from_str(target).ok()) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    Ok(())
+}
+
+fn is_host(value: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(value.as_bytes()) else {
+        return false;
+    };
+    let text = authority.as_str();
+    let host = authority.host();
+    let address = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_literal = address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    if host.contains(['[', ']']) && !is_literal {
+        return false;
+    }
+    let after = text.strip_prefix(authority.host()).unwrap_or("");
+    let port = after.strip_prefix(':').unwrap_or(after);
+    let is_digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = is_digits && (port.is_empty() || port.parse::<u16>().is_ok());
+    // A comma is what two fields become where they are joined.
+    !text.contains(['@', ',']) && !authority.host().is_empty() && is_port
 }
 
 /// The host that a request names; `None` where it names none, or several.
@@ -63,4 +113,33 @@ fn is_own(config: &Config, host: Option<&HostName>) -> bool {
         .address()
         .is_some_and(|address| listen.is_unspecified() || address == listen);
     host.is_loopback() || is_address || config.hosts.contains(host)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against a host that is read one way here and another way by a proxy.
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for (host, is) in [
+            ("example.org", true),
+            ("example.org:8080", true),
+            ("example.org:", true),
+            ("127.0.0.1:4000", true),
+            ("[::1]:4000", true),
+            ("", false),
+            (":80", false),
+            ("a b", false),
+            ("a/b", false),
+            ("user@a", false),
+            ("a:b", false),
+            ("a:70000", false),
+            ("a, b", false),
+            ("a,b", false),
+            ("[::1", false),
+        ] {
+            assert_eq!(is_host(&HeaderValue::from_static(host)), is, "{host:?}");
+        }
+    }
 }

@@ -176,7 +176,7 @@ fn violation_json(violation: &Violation) -> Value {
     let mut json = json!({
         "pointer": violation.pointer.to_string(),
         "rule": violation.rule.to_string(),
-        "message": violation.sentence(),
+        "message": violation.to_string(),
     });
     if let Value::Object(fields) = &mut json {
         for (name, value) in [

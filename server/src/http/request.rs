@@ -226,19 +226,52 @@ pub(super) fn proposal_id(headers: &HeaderMap, caller: &Principal) -> Result<Pro
     Ok(ProposalId(*id))
 }
 
-/// What becomes of protected fields (RFC 7240, `handling`). Preferences that are not known are
-/// ignored, by their definition; one that was probably meant to be `handling` is an error, since it
-/// protects.
+/// What becomes of protected fields (RFC 7240, `handling`).
+///
+/// # Errors
+/// As [`handling`].
 pub(super) fn protected(headers: &HeaderMap) -> Result<Protected, Problem> {
-    const HANDLING: &str = "handling";
+    Ok(handling(headers)?.unwrap_or(Protected::Keep))
+}
+
+/// Refuses what is said of writes of entities, with a request that is none.
+///
+/// # Errors
+/// 400 with the header.
+pub(super) fn no_write(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = |what: &str| {
+        let detail = format!("{what} is for writes of entities, and is not followed here");
+        Err(Problem::bad_request(detail))
+    };
+    if headers.contains_key(IDEMPOTENCY_KEY) {
+        return refused("Idempotency-Key");
+    }
+    match handling(headers)? {
+        Some(_) => refused("Prefer: handling"),
+        None => Ok(()),
+    }
+}
+
+const HANDLING: &str = "handling";
+
+/// The preference `handling`, where it is stated. Preferences that are not known are ignored, by their
+/// definition; one that was probably meant to be `handling` is an error, since it protects.
+///
+/// # Errors
+/// 400 where it cannot be read, or contradicts itself.
+fn handling(headers: &HeaderMap) -> Result<Option<Protected>, Problem> {
+    let preferences = fields::list(headers, &PREFER);
+    if preferences.is_empty() && headers.contains_key(PREFER) {
+        let detail = "Prefer is empty: name a preference, or leave it out";
+        return Err(Problem::bad_request(detail));
+    }
     let mut stated = None;
-    for preference in fields::list(headers, &PREFER) {
+    for preference in preferences {
+        // What comes behind a semicolon is a parameter of this preference (section 2), and none itself.
         let parts = fields::split(&preference, ';');
         let (name, value) = fields::pair(parts.first().copied().unwrap_or_default());
         if !name.eq_ignore_ascii_case(HANDLING) {
-            let word: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
-            let is_value = ["strict", "lenient"].contains(&word.to_ascii_lowercase().as_str());
-            if is_value || near::nearest(&word, [HANDLING]).is_some() {
+            if is_meant(name) {
                 let detail = format!("Prefer: handling=strict is meant, or lenient; not {name:?}");
                 return Err(Problem::bad_request(detail));
             }
@@ -253,13 +286,20 @@ pub(super) fn protected(headers: &HeaderMap) -> Result<Protected, Problem> {
             }
         };
         if stated.is_some_and(|stated| stated != handling) {
-            return Err(Problem::bad_request(
-                "Prefer: handling is strict or lenient, not both",
-            ));
+            let detail = "Prefer: handling is strict or lenient, not both";
+            return Err(Problem::bad_request(detail));
         }
         stated = Some(handling);
     }
-    Ok(stated.unwrap_or(Protected::Keep))
+    Ok(stated)
+}
+
+/// Whether a preference was probably meant to be `handling`, or is one of its values.
+fn is_meant(name: &str) -> bool {
+    let word: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
+    let values = ["strict", "lenient"];
+    let is_value = values.iter().any(|value| word.eq_ignore_ascii_case(value));
+    is_value || near::nearest(&word, [HANDLING]).is_some()
 }
 
 /// `a,b` or `/a/x,/b`: fields of the root by name, deeper places by pointer; or the same as a JSON

@@ -65,9 +65,8 @@ fn undeclared(
     if at.tokens().len() == 1 && token.contains('/') {
         return format!("{none}; a pointer begins with \"/\": is it \"/{token}\"?");
     }
-    let names = policy.children(node).map(|(name, _)| name);
-    match near::nearest(token, names) {
-        Some(near) => format!("{none}: is it {}?", way.child(near)),
+    match policy.meant(node, way, token) {
+        Some(meant) => format!("{none}: is it {meant}?"),
         None => none.to_owned(),
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn assert_problem(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.header("content-type"), "application/problem+json");
 }
 
-async fn development() -> Running {
+pub(super) async fn development() -> Running {
     Running::with(|config| {
         config.mode = indelible_server::config::Mode::Development;
     })
@@ -53,6 +53,13 @@ async fn parameters_that_are_not_known_are_refused() {
         ("DELETE /api/page/home?base=x", "none is taken here"),
         ("POST /api/page/home/undelete?x", "\"x\""),
         ("POST /dev/token?name=x", "none is taken here"),
+        ("OPTIONS /api/site?bsae=x", "\"bsae\": is it base?"),
+        ("OPTIONS /api/page?limit=1&idd=x", "is it id?"),
+        ("OPTIONS /api/page/home?after=x", "\"after\""),
+        ("OPTIONS /sync?token=x", "\"token\""),
+        ("OPTIONS /dev/token?name=x", "none is taken here"),
+        ("OPTIONS /healthz?verbose", "\"verbose\""),
+        ("OPTIONS /api/site?base=%zz", "hexadecimal"),
         ("GET /sync?token=x", "\"token\""),
         ("GET /healthz?verbose", "\"verbose\""),
         ("GET /readyz?x=1", "\"x\""),
@@ -78,6 +85,21 @@ async fn parameters_that_are_not_known_are_refused() {
     );
     // Pages have parameters of their own.
     assert_ne!(http.get("/demo/site?lang=fr").await.status, 400);
+    // What a browser asks before it sends is not refused: its page would not learn why.
+    let preflight = [("access-control-request-method", "PUT")];
+    for (path, headers) in [
+        ("/api/site?base=x", &[][..]),
+        ("/api/page?limit=1&id=x", &[]),
+        ("/api/site?bsae=x", &preflight),
+        ("/demo/site?lang=fr", &[]),
+    ] {
+        let answer = http.send("OPTIONS", path, headers, None).await;
+        assert_eq!(answer.status, 204, "{path}: {answer:?}");
+    }
+    let answer = http
+        .send("OPTIONS", "/api/site", &[], Some(json!({})))
+        .await;
+    assert_problem(&answer, 400, "bad-request");
 }
 
 #[tokio::test]
@@ -113,9 +135,15 @@ async fn conditions_and_headers_that_are_not_followed_are_refused() {
         (put, "prefer", "handling:strict", 400),
         (put, "prefer", "wait=1, Strict", 400),
         (put, "prefer", "handling=lenient, handling=strict", 400),
+        (put, "prefer", "", 400),
+        (put, "if-match", "", 400),
+        (get, "if-match", "", 400),
+        (get, "if-none-match", "", 400),
+        (get, "if-none-match", ",", 400),
         // What may be passed over by its definition is.
         (put, "content-encoding", "identity", 200),
         (put, "prefer", "respond-async, wait=10", 200),
+        (put, "prefer", "wait=5;handling=strict", 200),
         (put, "prefer", "return=minimal; handling=strict", 200),
         (put, "range", "bytes=0-1", 400),
         (get, "range", "bytes=0-1", 200),
@@ -153,8 +181,10 @@ async fn preferences_are_a_list() {
         (&["Handling = \"Strict\""], true),
         (&["return=minimal", "wait=1, handling=strict"], true),
         (&["handling=strict, handling=strict"], true),
+        (&["handling=strict;wait=5"], true),
         (&["foo=\"a, handling=strict\""], false),
         (&["foo; handling=strict"], false),
+        (&["wait=5;handling=strict"], false),
     ] {
         let headers: Vec<_> = lines.iter().map(|line| ("prefer", *line)).collect();
         let forged = Some(json!({ "license": "forged" }));

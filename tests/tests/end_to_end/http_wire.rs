@@ -109,6 +109,25 @@ async fn heads_that_are_too_big_are_told_so() {
     }
 }
 
+#[tokio::test]
+async fn the_bound_of_addresses_is_where_it_is_said_to_be() {
+    let server = Running::start().await;
+    let get = async |bytes: usize| {
+        let path = "/nothing?";
+        let address = format!("{path}{}", "x".repeat(bytes - path.len()));
+        let head = format!("GET {address} HTTP/1.1\r\nHost: {}\r\n", server.authority);
+        raw(
+            &server.authority,
+            &[head.as_bytes(), b"Connection: close\r\n\r\n"],
+        )
+        .await
+    };
+    assert_problem(&get(65_534).await, 404, "not-found");
+    let answer = get(65_535).await;
+    assert_problem(&answer, 414, "too-big");
+    assert_eq!(answer.body["detail"], "at most 65534 bytes");
+}
+
 /// Whether a connection on which nothing more is asked is closed in time; it waits for that.
 async fn is_closed(socket: &mut TcpStream) -> bool {
     let mut rest = Vec::new();

@@ -29,6 +29,7 @@ mod http_conditions;
 mod http_form;
 mod http_reads;
 mod http_refusals;
+mod http_told;
 mod http_wire;
 mod http_writes;
 mod kept;
