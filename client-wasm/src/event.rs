@@ -123,7 +123,7 @@ impl From<ViolationReport> for ViolationView {
 impl From<Violation> for ViolationView {
     fn from(violation: Violation) -> Self {
         let index = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        let message = violation.sentence();
+        let message = violation.to_string();
         Self {
             change: index(violation.change),
             ops: violation.ops.into_iter().map(index).collect(),

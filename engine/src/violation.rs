@@ -103,17 +103,10 @@ pub struct Violation {
     pub message: String,
 }
 
+/// The reason as a sentence that stands by itself: it names the field too.
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.pointer, self.message, self.rule)
-    }
-}
-
-impl Violation {
-    /// The reason as a sentence that stands by itself: it names the field too.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        sentence(&self.pointer, &self.message)
+        f.write_str(&sentence(&self.pointer, &self.message))
     }
 }
 
@@ -234,7 +227,7 @@ pub struct ViolationReport {
 }
 
 impl ViolationReport {
-    /// As [`Violation::sentence`].
+    /// The reason as a sentence that stands by itself, as [`Violation`] is displayed.
     #[must_use]
     pub fn sentence(&self) -> String {
         sentence(&self.pointer, &self.message)

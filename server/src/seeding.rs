@@ -88,7 +88,7 @@ fn of(entity: &EntityId, begins_with: Beginning) -> String {
 }
 
 fn all(violations: &[Violation]) -> String {
-    let texts: Vec<String> = violations.iter().map(Violation::sentence).collect();
+    let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
 

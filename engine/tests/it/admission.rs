@@ -235,7 +235,7 @@ fn said(
     let change = client.change(|tx| edit(tx, &twin));
     let refusal = send(&entity, &client, vec![change]).refused;
     let violation = refusal.expect("it is refused").violations.remove(0);
-    (violation.sentence(), violation.bound)
+    (violation.to_string(), violation.bound)
 }
 
 #[test]

@@ -274,7 +274,7 @@ fn what_was_not_allowed_fails_although_all_hashes_fit() {
 #[test]
 fn a_forbidden_change_fails_although_all_hashes_fit() {
     // bob is an editor, and the secret is for the chief: the change is sound otherwise.
-    check_forged(4, "/secret", |ledger| {
+    check_forged(4, "secret: the field may not be written", |ledger| {
         let mut before = Ledger::new();
         before.merge(
             "thing/one",

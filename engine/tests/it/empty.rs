@@ -284,6 +284,6 @@ fn what_is_named_is_removed() {
         let Err(MergeError::Refused(violations)) = merged else {
             panic!("{at}: {merged:?}");
         };
-        assert_eq!(violations[0].sentence(), said);
+        assert_eq!(violations[0].to_string(), said);
     }
 }

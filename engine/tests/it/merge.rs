@@ -186,7 +186,7 @@ fn unknown_items_are_errors() {
     };
     assert_eq!(
         violations[0].to_string(),
-        "/items/0/id: the list never held an item with this id (unknown-item)"
+        "/items/0/id: the list never held an item with this id"
     );
 }
 
@@ -554,7 +554,7 @@ fn a_text_obeys_its_bounds_without_the_full_validator() {
     let refusal = verdict.refused.expect("the text is too long");
     assert_eq!(
         refusal.violations[0].to_string(),
-        "/body: must have at most 100 characters (maxLength)"
+        "body must have at most 100 characters"
     );
 }
 

@@ -50,7 +50,7 @@ fn a_splice_of_what_is_no_text_says_what_it_is() {
             panic!("{at}: {found:?}");
         };
         assert_eq!(
-            (violations[0].sentence().as_str(), &violations[0].bound),
+            (violations[0].to_string().as_str(), &violations[0].bound),
             (said, &bound)
         );
     }

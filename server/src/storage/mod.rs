@@ -179,7 +179,7 @@ pub struct Conflict {
 
 /// A request takes what another entity has. Nothing of the request was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{holder} has claim {claim} already")]
+#[error("{holder} has a value already that only one may have, and that is to be written")]
 pub struct Taken {
     /// What was to be taken.
     pub claim: Hash,
