@@ -7,7 +7,7 @@
 use std::fmt;
 
 use regex_lite::Regex;
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
 use super::Rules;
 use super::fault::ScalarFault;
@@ -378,14 +378,16 @@ fn check_exact(number: &Number, types: Types) -> Result<(), ScalarFault> {
     if near {
         return Ok(());
     }
-    let message = if !Types::NUMBER.is_within(types) {
-        format!("must be an integer between -{INTEGER_MAX} and {INTEGER_MAX}")
+    if !Types::NUMBER.is_within(types) {
+        let message = format!("must be an integer between -{INTEGER_MAX} and {INTEGER_MAX}");
+        let range = json!({ "minimum": -INTEGER_MAX, "maximum": INTEGER_MAX });
+        Err(ScalarFault::new("type", message).bound(range))
     } else if !value::is_exact(number) {
-        "must be a number that JSON readers hold exactly, as an IEEE 754 double".to_owned()
+        let message = "must be a number that JSON readers hold exactly, as an IEEE 754 double";
+        Err(ScalarFault::new("type", message.to_owned()))
     } else {
-        return Ok(());
-    };
-    Err(ScalarFault::new("type", message).bound(types.names().collect()))
+        Ok(())
+    }
 }
 
 /// How deep a value may be nested.

@@ -20,10 +20,6 @@ use crate::value::{canonical, normal};
 pub(super) type Noun = (&'static str, &'static str);
 pub(super) const PROPERTIES: Noun = ("property", "properties");
 const ITEMS: Noun = ("item", "items");
-const COUNTED: Noun = (
-    "item of those that \"contains\" describes",
-    "items of those that \"contains\" describes",
-);
 
 pub(super) const TWICE: &str = "must not hold the same value twice";
 
@@ -145,8 +141,9 @@ fn said(schema: &Value, error: &ValidationError<'_>) -> Said {
         Kind::MaxProperties { limit } => Said::new(at_most(*limit, PROPERTIES), json!(limit)),
         Kind::UniqueItems => Said::new(TWICE, Value::Bool(true)),
         Kind::Contains => contains(schema, error),
-        Kind::AnyOf { context } => Said::new(alternatives(schema, error, context), None),
-        Kind::OneOfNotValid { context } => Said::new(alternatives(schema, error, context), None),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            Said::new(alternatives(schema, error, context), json!(context.len()))
+        }
         Kind::OneOfMultipleValid { context } => {
             let fitting = (1..).zip(context).filter(|(_, errors)| errors.is_empty());
             let fitting: Vec<String> = fitting.map(|(place, _)| place.to_string()).collect();
@@ -156,14 +153,22 @@ fn said(schema: &Value, error: &ValidationError<'_>) -> Said {
                 context.len(),
                 fitting.join(" and ")
             );
-            Said::new(message, None)
+            Said::new(message, json!(context.len()))
         }
-        Kind::Not { schema } => Said::new(excluded(schema), None),
+        Kind::Not { schema: stated } => {
+            let beside = pointer(error.schema_path()).parent();
+            let beside = beside.and_then(|at| schema.pointer(&at.to_string()));
+            let written = beside.and_then(|keywords| ids::as_written(keywords, "not"));
+            let written = written.unwrap_or(stated);
+            let is_short = shown(written).is_some();
+            Said::new(excluded(written), is_short.then(|| written.clone()))
+        }
         Kind::FalseSchema => refused(schema, error),
         Kind::PropertyNames { error } => misnamed(schema, error),
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            Said::new(undeclared(unexpected), None)
+        Kind::AdditionalProperties { unexpected } => {
+            Said::new(undeclared(unexpected), Value::Bool(false))
         }
+        Kind::UnevaluatedProperties { unexpected } => Said::new(undeclared(unexpected), None),
         Kind::AdditionalItems { limit } => Said::new(at_most(*limit as u64, ITEMS), json!(limit)),
         Kind::UnevaluatedItems { unexpected } => Said::new(surplus(unexpected), None),
         Kind::Type { kind } => {
@@ -224,18 +229,45 @@ fn trigger(schema: &Value, error: &ValidationError<'_>, property: &Value) -> Opt
 fn contains(schema: &Value, error: &ValidationError<'_>) -> Said {
     let at = error.schema_path();
     let limit = || stated(schema, at).and_then(count);
+    let beside = pointer(at).parent();
+    let beside = beside.and_then(|at| schema.pointer(&at.to_string()));
+    let written = beside.and_then(|keywords| ids::as_written(keywords, "contains"));
+    let kind = written.map_or_else(|| OF_THAT_KIND.to_owned(), counted);
+    let least = |least: u64| {
+        let noun = if least == 1 { ITEMS.0 } else { ITEMS.1 };
+        let message = format!("must have at least {least} {noun} {kind}");
+        Said::new(message, json!(least))
+    };
     match last(at).as_deref() {
-        Some("minContains") if let Some(least) = limit() => {
-            Said::new(at_least(least, COUNTED), json!(least)).of("minContains")
-        }
+        Some("minContains") if let Some(limit) = limit() => least(limit).of("minContains"),
         Some("maxContains") if let Some(most) = limit() => {
-            Said::new(at_most(most, COUNTED), json!(most)).of("maxContains")
+            let message = format!("{} {kind}", at_most(most, ITEMS));
+            Said::new(message, json!(most)).of("maxContains")
         }
-        _ => Said::new(at_least(1, COUNTED), json!(1)),
+        _ => least(1),
     }
 }
 
-/// What each alternative asks for first, where they are few.
+const OF_THAT_KIND: &str = "of the kind that the schema asks for";
+
+/// What the items are that `contains` counts: the end of a sentence.
+fn counted(schema: &Value) -> String {
+    let single = schema.as_object().filter(|keywords| keywords.len() == 1);
+    let single = single.and_then(|keywords| keywords.iter().next());
+    let said = match single {
+        Some((keyword, value)) if keyword == "const" => {
+            shown(value).map(|value| format!("equal to {value}"))
+        }
+        Some((keyword, Value::Array(values))) if keyword == "enum" => {
+            let values: Option<Vec<String>> = values.iter().map(shown).collect();
+            values.map(|values| format!("equal to one of {}", values.join(", ")))
+        }
+        _ => shown(schema).map(|schema| format!("satisfying {schema}")),
+    };
+    said.unwrap_or_else(|| OF_THAT_KIND.to_owned())
+}
+
+/// What each of the first alternatives asks for first.
 fn alternatives(
     schema: &Value,
     error: &ValidationError<'_>,
@@ -251,16 +283,21 @@ fn alternatives(
             None => fault.message,
         })
     };
-    let found: Option<Vec<String>> = context.iter().map(first).collect();
     let count = context.len();
-    match found.filter(|found| found.len() <= ALTERNATIVES_MAX) {
-        Some(mut found) if count == 1 => found.remove(0),
-        Some(found) => {
-            let found = found.join("; or ");
-            format!("must satisfy one of {count} alternatives: {found}")
-        }
-        None => format!("must satisfy one of {count} alternatives"),
+    let described = context.iter().take(ALTERNATIVES_MAX);
+    let Some(mut found) = described.map(first).collect::<Option<Vec<String>>>() else {
+        return format!("must satisfy one of {count} alternatives");
+    };
+    if count == 1 {
+        return found.remove(0);
     }
+    match count - found.len() {
+        0 => {}
+        1 => found.push("another one".to_owned()),
+        more => found.push(format!("one of {more} more")),
+    }
+    let found = found.join("; or ");
+    format!("must satisfy one of {count} alternatives: {found}")
 }
 
 /// A value as JSON, unless it is long.
@@ -280,7 +317,6 @@ fn surplus(items: &[String]) -> String {
 
 /// What `not` rules out.
 fn excluded(schema: &Value) -> String {
-    let schema = &ids::unmarked(schema);
     let single = schema.as_object().filter(|keywords| keywords.len() == 1);
     let single = single.and_then(|keywords| keywords.iter().next());
     let said = match single {
@@ -306,7 +342,8 @@ fn excluded(schema: &Value) -> String {
 /// What a schema that takes nothing refuses: by the keyword that holds it.
 fn refused(schema: &Value, error: &ValidationError<'_>) -> Said {
     let condition = pointer(error.schema_path()).parent();
-    let condition = condition.and_then(|at| schema.pointer(&at.child("if").to_string()));
+    let condition = condition.and_then(|at| schema.pointer(&at.to_string()));
+    let condition = condition.and_then(|keywords| ids::as_written(keywords, "if"));
     let at = pointer(error.evaluation_path());
     let tokens = at.tokens();
     let above = tokens.len().checked_sub(2).map(|at| tokens[at].as_str());
@@ -315,7 +352,7 @@ fn refused(schema: &Value, error: &ValidationError<'_>) -> Said {
             (keyword, name)
         }
         (Some(keyword @ ("allOf" | "prefixItems")), _) | (_, Some(keyword)) => (keyword, None),
-        _ => return Said::new("must not be there", None),
+        _ => return Said::new("must not be there", Value::Bool(false)),
     };
     let message = match (keyword, name) {
         ("dependentSchemas", Some(name)) => format!("must not have the property \"{name}\""),
@@ -325,16 +362,14 @@ fn refused(schema: &Value, error: &ValidationError<'_>) -> Said {
         // Nothing is named beside it, so nothing may be there.
         ("additionalProperties" | "propertyNames", _) => "must have no properties".to_owned(),
         ("then", _) if let Some(condition) = condition => excluded(condition),
-        ("else", _)
-            if let Some(condition) = condition.map(ids::unmarked).as_ref().and_then(shown) =>
-        {
+        ("else", _) if let Some(condition) = condition.and_then(shown) => {
             format!("must satisfy {condition}")
         }
         ("then", _) => "must not satisfy what \"if\" describes, where \"then\" is false".to_owned(),
         ("else", _) => "must satisfy what \"if\" describes, since \"else\" is false".to_owned(),
         _ => "must not be there".to_owned(),
     };
-    Said::new(message, None).of(keyword.to_owned())
+    Said::new(message, Value::Bool(false)).of(keyword.to_owned())
 }
 
 fn undeclared<S: AsRef<str>>(names: &[S]) -> String {

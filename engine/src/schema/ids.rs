@@ -27,6 +27,10 @@ pub(super) const COUNTING: [(&str, &str); 3] = [
     ("uniqueItems", "x-uniqueItems"),
 ];
 
+/// Keywords whose schemas are shown to people, and what they are called as their author wrote them,
+/// beside the marked ones.
+const SHOWN: [(&str, &str); 3] = [("contains", "x-contains"), ("if", "x-if"), ("not", "x-not")];
+
 /// What is to be judged on whole values, for each node, with the marks.
 pub(super) fn marked(root: &Value, bound: &Bound) -> BTreeMap<NodeId, Vec<Value>> {
     let marker = Marker { root, bound };
@@ -37,21 +41,12 @@ pub(super) fn marked(root: &Value, bound: &Bound) -> BTreeMap<NodeId, Vec<Value>
     kept.collect()
 }
 
-/// A schema as its author wrote it, for people.
-pub(super) fn unmarked(schema: &Value) -> Value {
-    match schema {
-        Value::Object(keywords) => {
-            let keywords = keywords.iter().filter(|(keyword, _)| *keyword != IDS);
-            let keywords = keywords.map(|(keyword, value)| {
-                let known = COUNTING.iter().find(|(_, renamed)| renamed == keyword);
-                let name = known.map_or(keyword.as_str(), |(known, _)| known);
-                (name.to_owned(), unmarked(value))
-            });
-            keywords.collect()
-        }
-        Value::Array(values) => values.iter().map(unmarked).collect(),
-        other => other.clone(),
-    }
+/// The schema that `keywords` state with one of the keywords whose schemas are shown, as its author
+/// wrote it.
+pub(super) fn as_written<'s>(keywords: &'s Value, keyword: &str) -> Option<&'s Value> {
+    let kept = SHOWN.iter().find(|(known, _)| *known == keyword);
+    let kept = kept.and_then(|(_, kept)| keywords.get(kept));
+    kept.or_else(|| keywords.get(keyword))
 }
 
 struct Marker<'a> {
@@ -70,6 +65,9 @@ impl Marker<'_> {
             let counting = COUNTING.iter().find(|(known, _)| known == keyword);
             let name = counting.map_or(keyword.as_str(), |(_, renamed)| renamed);
             marked.insert(name.to_owned(), self.keyword(keyword, value, id));
+            if let Some((_, kept)) = SHOWN.iter().find(|(known, _)| known == keyword) {
+                marked.insert((*kept).to_owned(), value.clone());
+            }
         }
         // What a definition says depends on where it is said.
         let target = keywords.get("$ref").and_then(Value::as_str);

@@ -180,10 +180,12 @@ impl<'a> Binder<'a, '_> {
             .values_max()
             .filter(|_| says(parts, "uniqueItems", &Value::Bool(true)));
         if let Some(most) = most.filter(|most| (*most as u64) < least) {
-            let reason = format!(
-                "no list is that long: uniqueItems is true, and there are only {most} different \
-                 elements"
-            );
+            let different = match most {
+                1 => "is only 1 value for its elements".to_owned(),
+                most => format!("are only {most} different elements"),
+            };
+            let reason =
+                format!("no list is that long: uniqueItems is true, and there {different}");
             found.push((at, reason));
         }
     }
@@ -223,7 +225,10 @@ impl<'a> Binder<'a, '_> {
         if let Some((_, at, most)) = strongest(parts, "maxProperties")
             && (required.len() as u64) > most
         {
-            let reason = format!("{} properties are required here", required.len());
+            let reason = match required.len() {
+                1 => "1 property is required here".to_owned(),
+                several => format!("{several} properties are required here"),
+            };
             found.push((at, reason));
         }
         let there = properties.values().filter(|child| {
@@ -235,7 +240,12 @@ impl<'a> Binder<'a, '_> {
             && additional.is_none()
             && (there as u64) < least
         {
-            let reason = format!("no object has that many: {there} properties can be there");
+            let there = match there {
+                0 => "no properties".to_owned(),
+                1 => "1 property".to_owned(),
+                several => format!("{several} properties"),
+            };
+            let reason = format!("no object has that many: {there} can be there");
             found.push((at, reason));
         }
     }
@@ -349,7 +359,8 @@ fn counts(parts: &[Part<'_>], types: Types, found: &mut Vec<(Pointer, String)>) 
         let least = stated.unwrap_or(1);
         let (at, reason) = match &most {
             Some((_, at, most)) if *most < least => {
-                let reason = format!("contains asks for {least} elements or more");
+                let noun = if least == 1 { "element" } else { "elements" };
+                let reason = format!("contains asks for {least} {noun} or more");
                 (at.clone(), reason)
             }
             _ if least > 0 && part.keywords["contains"] == Value::Bool(false) => {
@@ -502,7 +513,12 @@ fn formats(parts: &[Part<'_>], types: Types, found: &mut Vec<(Pointer, String)>)
         if let Some((_, at, max)) = strongest(parts, "maxLength")
             && max < least
         {
-            found.push((at, format!("a {name} has {least} characters or more")));
+            let noun = if least == 1 {
+                "character"
+            } else {
+                "characters"
+            };
+            found.push((at, format!("a {name} has {least} {noun} or more")));
         }
         if let (Some((_, at, min)), Some(most)) = (strongest(parts, "minLength"), most)
             && min > most

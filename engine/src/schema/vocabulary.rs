@@ -6,6 +6,8 @@
 //! leads into `$defs`.
 //! Must never know: nodes and rules; where in an entity a schema applies.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::{Mistake, Report, marks, pattern, scalar};
@@ -304,7 +306,7 @@ impl Checker<'_> {
         match form {
             Form::Text => expect(value.is_string(), "a string"),
             Form::Flag => expect(value.is_boolean(), "true or false"),
-            Form::Count => expect(scalar::count(value).is_some(), "a whole number, 0 or more"),
+            Form::Count => expect(scalar::count(value).is_some(), &count_wanted(value)),
             Form::Number => expect(value.is_number(), "a number"),
             Form::Positive => expect(
                 value.as_f64().is_some_and(|number| number > 0.0),
@@ -320,14 +322,19 @@ impl Checker<'_> {
                 value.as_object().is_some_and(|o| o.values().all(is_names)),
                 "an object with a list of names for each name",
             ),
-            Form::TypeNames => expect(
-                type_names(value).is_some(),
-                &format!(
-                    "one of string, number, integer, boolean, null, object, array, or a list of \
-                     them{}",
-                    meant_type(value)
+            Form::TypeNames => match twice(value) {
+                Some(name) => Err(format!(
+                    "must name each type once, and names {name:?} twice"
+                )),
+                None => expect(
+                    type_names(value).is_some(),
+                    &format!(
+                        "one of string, number, integer, boolean, null, object, array, or a list \
+                         of them{}",
+                        meant_type(value)
+                    ),
                 ),
-            ),
+            },
             Form::Pattern => match value.as_str() {
                 Some(text) => match pattern::compile(self.rules, text) {
                     Ok(_) => Ok(()),
@@ -348,15 +355,15 @@ impl Checker<'_> {
                         || file == Some(META_FILE)
                 });
                 let what = format!(
-                    "https://json-schema.org/draft/2020-12/schema or the path of a {META_FILE}, \
-                     and only on the root"
+                    "https://json-schema.org/draft/2020-12/schema or the path of a {META_FILE}"
                 );
-                expect(good && schema_at.is_root(), &what)
+                on_root(schema_at)?;
+                expect(good, &what)
             }
-            Form::RootText => expect(
-                value.is_string() && schema_at.is_root(),
-                "a string, and only on the root",
-            ),
+            Form::RootText => {
+                on_root(schema_at)?;
+                expect(value.is_string(), "a string")
+            }
             _ => Ok(()),
         }
     }
@@ -472,6 +479,31 @@ const OTHER_TYPES: [(&str, &str); 16] = [
     ("str", "string"),
     ("text", "string"),
 ];
+
+/// What a keyword that counts takes, where it does not take this value.
+fn count_wanted(value: &Value) -> String {
+    match value.as_f64() {
+        Some(number) if number >= 0.0 && number.fract() == 0.0 => {
+            format!("at most {}; without it, there is no such bound", u64::MAX)
+        }
+        _ => "a whole number, 0 or more".to_owned(),
+    }
+}
+
+fn on_root(at: &Pointer) -> Result<(), String> {
+    match at.is_root() {
+        true => Ok(()),
+        false => Err("belongs on the root of the file only".to_owned()),
+    }
+}
+
+/// The name that a list of names holds more than once.
+fn twice(value: &Value) -> Option<&str> {
+    let names = value.as_array()?;
+    let mut seen = HashSet::new();
+    let mut names = names.iter().filter_map(Value::as_str);
+    names.find(|name| !seen.insert(*name))
+}
 
 /// The types that the value of `type` names.
 pub(super) fn type_names(value: &Value) -> Option<Types> {

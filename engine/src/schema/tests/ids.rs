@@ -229,3 +229,59 @@ fn content_is_judged_alike() {
     );
     assert_eq!(faults(json!({ "x": [{ "a": 1, "b": 1 }] })), 1);
 }
+
+/// The schemas that are judged see no ids; people are shown what the author wrote.
+#[test]
+fn what_a_schema_rules_out_is_shown_as_its_author_wrote_it() {
+    let message = |item: &Value, value: &Value| {
+        let schema = kind(item, &json!({}));
+        let source = SchemaSource {
+            file: "k.json".to_owned(),
+            text: schema.to_string(),
+        };
+        let policy = Policy::compile(&source).unwrap();
+        let found = policy.check_whole(&json!({ "x": one(value.clone()) }));
+        assert_eq!(found.len(), 1, "{schema}");
+        found[0].message.clone()
+    };
+    let (one_a, two) = (json!({ "a": 1 }), json!({ "a": 1, "b": 2 }));
+    for (item, value, said) in [
+        (
+            json!({ "not": { "const": one_a } }),
+            &one_a,
+            r#"must not be {"a":1}"#,
+        ),
+        (
+            json!({ "not": { "enum": [one_a, { "x-ids": 1, "x-not": 2 }] } }),
+            &one_a,
+            r#"must not be one of {"a":1}, {"x-ids":1,"x-not":2}"#,
+        ),
+        (
+            json!({ "not": { "minProperties": 2, "properties": { "a": { "const": 1 } } } }),
+            &two,
+            r#"must not satisfy {"minProperties":2,"properties":{"a":{"const":1}}}"#,
+        ),
+        (
+            json!({ "not": { "$ref": "#/$defs/two" } }),
+            &two,
+            r##"must not satisfy {"$ref":"#/$defs/two"}"##,
+        ),
+        (
+            json!({ "not": { "propertyNames": { "maxLength": 1 } } }),
+            &one_a,
+            r#"must not satisfy {"propertyNames":{"maxLength":1}}"#,
+        ),
+        (
+            json!({ "not": { "not": { "not": { "maxProperties": 1 } } } }),
+            &one_a,
+            r#"must not satisfy {"not":{"not":{"maxProperties":1}}}"#,
+        ),
+        (
+            json!({ "if": { "maxProperties": 1 }, "else": false }),
+            &two,
+            r#"must satisfy {"maxProperties":1}"#,
+        ),
+    ] {
+        assert_eq!(message(&item, value), said, "{item}");
+    }
+}

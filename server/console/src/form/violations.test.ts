@@ -45,6 +45,18 @@ const cases: readonly [rule: string, bound: JsonValue, said: readonly [en: strin
     ['const', 'a', ['must be "a"', 'doit être "a"']],
     ['type', ['integer'], ['must be a whole number', 'doit être un nombre entier']],
     ['type', ['string', 'null'], ['must be a text or empty', 'doit être un texte ou vide']],
+    [
+      'type',
+      { minimum: -9007199254740991, maximum: 9007199254740991 },
+      ['kept exactly: from -9007199254740991 to', 'exactement : de -9007199254740991 à'],
+    ],
+    ['anyOf', 3, [en['rule.anyOf'], fr['rule.anyOf']]],
+    ['not', { const: 'a' }, [en['rule.not'], fr['rule.not']]],
+    [
+      'additionalProperties',
+      false,
+      [en['rule.additionalProperties'], fr['rule.additionalProperties']],
+    ],
     ['minItems', 1, ['at least 1 entry', 'au moins 1 entrée']],
     ['minItems', 2, ['at least 2', 'au moins 2']],
     ['maxItems', 7, ['at most 7', 'au plus 7']],

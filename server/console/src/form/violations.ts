@@ -26,6 +26,10 @@ export function explain({ rule, bound, message }: Violation, t: Translate): stri
     return t(isText(format) ? format : key)
   }
   if (rule === 'propertyNames') return explainName(bound, t)
+  if (rule === 'type' && isRange(bound)) {
+    const { minimum, maximum } = bound
+    return t('rule.type.range', { least: numberText(minimum, t), most: numberText(maximum, t) })
+  }
   const stated = wordsOf(rule, bound, t)
   if (stated === null) return t(key)
   const bounded = `rule.${rule}.bound`
@@ -49,6 +53,18 @@ function wordsOf(rule: string, bound: JsonValue | undefined, t: Translate): stri
   if (rule !== 'type') return listText(bound, t)
   const names = bound.map(one => `type.${String(one)}`)
   return names.every(isText) ? names.map(name => t(name as Text)).join(t('type.or')) : null
+}
+
+/** Integers that JSON readers do not round. */
+interface Range {
+  readonly minimum: number
+  readonly maximum: number
+}
+
+function isRange(bound: unknown): bound is Range {
+  if (typeof bound !== 'object' || bound === null) return false
+  const { minimum, maximum } = bound as Partial<Range>
+  return typeof minimum === 'number' && typeof maximum === 'number'
 }
 
 function isList(bound: JsonValue | undefined): bound is readonly JsonValue[] {
