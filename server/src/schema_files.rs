@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use indelible_engine::id::Kind;
 use indelible_engine::json;
+use indelible_engine::near;
 use indelible_engine::schema::SchemaSource;
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ use crate::config::SchemaPlace;
 use crate::demo;
 
 const CONTENT_FOLDER: &str = "content";
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Initial content by kind: a singleton's value, or an object of values by id.
 pub(crate) type Content = BTreeMap<Kind, Value>;
@@ -33,8 +35,17 @@ pub(crate) struct Files {
     pub(crate) content: Content,
     /// What is wrong with content files, and with files that are no text.
     pub(crate) mistakes: Vec<SchemaFilesError>,
-    /// Files that are not read, since their names end in another way than `.json`, by case.
-    pub(crate) passed_over: Vec<String>,
+    /// What looks like a schema or content and is not read.
+    pub(crate) passed_over: Vec<PassedOver>,
+}
+
+/// A file or folder that is not read and probably should be.
+#[derive(Debug)]
+pub(crate) struct PassedOver {
+    /// Which, as `team.JSON` or `contents/`.
+    pub(crate) file: String,
+    /// What it would have to be called.
+    pub(crate) reason: &'static str,
 }
 
 /// Why a schema folder cannot be used.
@@ -61,6 +72,15 @@ pub enum SchemaFilesError {
         file: String,
         /// How many bytes of it are UTF-8.
         at: usize,
+    },
+    /// A file begins with what says that it is UTF-8, and JSON does not have.
+    #[error(
+        "{file} begins with a byte-order mark, which JSON does not have: save it as \"UTF-8\", not \
+         \"UTF-8 with BOM\""
+    )]
+    ByteOrderMark {
+        /// The file, as `team.json` or `content/team.json`.
+        file: String,
     },
     /// A content file is not JSON.
     #[error("{file} is not JSON: {reason}")]
@@ -104,6 +124,7 @@ pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
         SchemaPlace::Folder(dir) => {
             let sources = read_folder(dir, "", &mut mistakes)?;
             passed_over.extend(other_case(dir, "")?);
+            passed_over.extend(other_folders(dir)?);
             if sources.is_empty() && mistakes.is_empty() {
                 return Err(SchemaFilesError::Empty { path: dir.clone() });
             }
@@ -164,6 +185,11 @@ fn read_folder(
             .to_string_lossy()
             .into_owned();
         match String::from_utf8(bytes) {
+            Ok(text) if text.starts_with(BYTE_ORDER_MARK) => {
+                mistakes.push(SchemaFilesError::ByteOrderMark {
+                    file: format!("{prefix}{file}"),
+                });
+            }
             Ok(text) => sources.push(SchemaSource { file, text }),
             Err(error) => mistakes.push(SchemaFilesError::Encoding {
                 file: format!("{prefix}{file}"),
@@ -174,8 +200,37 @@ fn read_folder(
     Ok(sources)
 }
 
-/// The files whose names end in `.JSON` or the like.
-fn other_case(dir: &Path, prefix: &str) -> Result<Vec<String>, SchemaFilesError> {
+/// What looks like a schema or content and is not read: files whose names end in `.JSON` or the like.
+fn other_case(dir: &Path, prefix: &str) -> Result<Vec<PassedOver>, SchemaFilesError> {
+    let is_other = |path: &Path| {
+        let end = path.extension();
+        let is_other = end.is_some_and(|end| end != "json" && end.eq_ignore_ascii_case("json"));
+        is_other && path.is_file()
+    };
+    let names = names_in(dir, is_other)?.into_iter();
+    let passed_over = names.map(|name| PassedOver {
+        file: format!("{prefix}{name}"),
+        reason: "the name of a schema or content file ends in .json",
+    });
+    Ok(passed_over.collect())
+}
+
+/// Folders that are probably meant to hold the initial content.
+fn other_folders(dir: &Path) -> Result<Vec<PassedOver>, SchemaFilesError> {
+    let is_other = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name != CONTENT_FOLDER && path.is_dir() && near::nearest(&name, [CONTENT_FOLDER]).is_some()
+    };
+    let names = names_in(dir, is_other)?.into_iter();
+    let passed_over = names.map(|name| PassedOver {
+        file: format!("{name}/"),
+        reason: "the folder of the initial content is called content",
+    });
+    Ok(passed_over.collect())
+}
+
+/// The names of what is in a folder and is so, in order.
+fn names_in(dir: &Path, is_so: impl Fn(&Path) -> bool) -> Result<Vec<String>, SchemaFilesError> {
     let io_error = |source| SchemaFilesError::Io {
         path: dir.to_owned(),
         source,
@@ -183,11 +238,8 @@ fn other_case(dir: &Path, prefix: &str) -> Result<Vec<String>, SchemaFilesError>
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error)? {
         let path = entry.map_err(io_error)?.path();
-        let is_other = path
-            .extension()
-            .is_some_and(|end| end != "json" && end.eq_ignore_ascii_case("json"));
-        if let Some(name) = path.file_name().filter(|_| is_other && path.is_file()) {
-            names.push(format!("{prefix}{}", name.to_string_lossy()));
+        if let Some(name) = path.file_name().filter(|_| is_so(&path)) {
+            names.push(name.to_string_lossy().into_owned());
         }
     }
     names.sort();
@@ -227,7 +279,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(CONTENT_FOLDER)).unwrap();
         for (name, text) in files {
-            fs::write(dir.path().join(name), text).unwrap();
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
         let place = SchemaPlace::Folder(dir.path().to_owned());
         (dir, place)
@@ -242,9 +296,16 @@ mod tests {
             ("poem.JSON", "{}"),
             ("content/a.json", r#"{"x": 1}"#),
             ("content/b.Json", "{}"),
+            ("conten/a.json", "{}"),
+            ("pictures/a.json", "{}"),
         ]);
         let files = load(&place).unwrap();
-        assert_eq!(files.passed_over, ["poem.JSON", "content/b.Json"]);
+        let passed_over: Vec<_> = files
+            .passed_over
+            .iter()
+            .map(|one| one.file.as_str())
+            .collect();
+        assert_eq!(passed_over, ["poem.JSON", "conten/", "content/b.Json"]);
         let names: Vec<_> = files
             .sources
             .iter()
@@ -271,6 +332,12 @@ mod tests {
             twice.contains("\"y\" stands twice in /x at line 1"),
             "{twice}"
         );
+        for marked in ["a.json", "content/a.json"] {
+            let marked_text = "\u{feff}{}";
+            let said = message(&[("b.json", "{}"), (marked, marked_text)]);
+            let expected = format!("{marked} begins with a byte-order mark");
+            assert!(said.starts_with(&expected), "{said}");
+        }
         let named = message(&[("a.json", "{}"), ("content/A.json", "{}")]);
         assert!(
             named.starts_with("content/A.json is not named after a kind"),

@@ -30,7 +30,7 @@ use crate::migration::{self, SchemaChangeError};
 use crate::open_files;
 use crate::relay::{self, Hub, Parts};
 use crate::room::Room;
-use crate::schema_files::{self, Content, SchemaFilesError};
+use crate::schema_files::{self, Content, PassedOver, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
 use crate::served_roles::{self, RoleError};
 use crate::storage::StoreError;
@@ -148,8 +148,8 @@ impl Server {
         check_exposure(&config)?;
         fit_connections(&mut config.connections);
         let files = schema_files::load(&config.schema)?;
-        for file in &files.passed_over {
-            tracing::warn!(%file, "not read: the name of a schema or content file ends in .json");
+        for PassedOver { file, reason } in &files.passed_over {
+            tracing::warn!(%file, "not read: {reason}");
         }
         let policies = Policies::compile(&files.sources).map_err(ServeError::Schema)?;
         let address = config.listen;
@@ -161,7 +161,11 @@ impl Server {
 
         keys::check_data_dir(&config.data)?;
         let keys = match &config.token_key {
-            Some(path) => Keys::open(path)?,
+            Some(path) => {
+                let keys = Keys::open(path)?;
+                keys::create_data_dir(&config.data)?;
+                keys
+            }
             None => Keys::open_or_create(&config.data)?,
         };
         let data = config.data.clone();

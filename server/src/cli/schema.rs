@@ -27,7 +27,12 @@ use crate::schema_files::{self, SchemaFilesError};
 /// The policies of a folder without mistakes.
 pub(super) fn compiled(folder: &Path) -> Result<Policies, Box<dyn Error>> {
     let files = schema_files::read(&SchemaPlace::Folder(folder.to_owned()))?;
-    let unread = |mistake: &&SchemaFilesError| matches!(mistake, SchemaFilesError::Encoding { .. });
+    let unread = |mistake: &&SchemaFilesError| {
+        matches!(
+            mistake,
+            SchemaFilesError::Encoding { .. } | SchemaFilesError::ByteOrderMark { .. }
+        )
+    };
     if let Some(mistake) = files.mistakes.iter().find(unread) {
         return Err(format!("{}: {mistake}", folder.display()).into());
     }

@@ -106,8 +106,8 @@ fn what_looks_like_something_else_is_told() {
     assert_eq!(
         warnings(&found),
         [
-            "review at /x-indelible/edit/0: the role \"Editor\" looks like another one; is it \
-             \"editor\"? [role]",
+            "review at /x-indelible/edit/0: the roles \"Editor\" and \"editor\" look alike; are both \
+             meant? [role]",
             "review at /x-indelible/create/1: the role \"Sytem\" looks like \"system\", which is not a \
              role: the server may do everything anyway [role]",
             "review at /x-indelible/create/0: the role \"everyone\" is had by nobody but by token; \

@@ -19,7 +19,7 @@ use super::{doubts, roles};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted, short};
 use crate::config::SchemaPlace;
-use crate::schema_files::{self, Files, SchemaFilesError};
+use crate::schema_files::{self, Files, PassedOver, SchemaFilesError};
 
 /// The value of a constraint is cut to this many columns of the terminal.
 const VALUE_COLUMNS_MAX: usize = 32;
@@ -98,8 +98,9 @@ impl Check {
 }
 
 /// A file that looks like a schema or content and is not read.
-fn passed_over(file: &String) -> Shown {
-    let reason = "is not read: the name of a schema or content file ends in .json".to_owned();
+fn passed_over(one: &PassedOver) -> Shown {
+    let PassedOver { file, reason } = one;
+    let reason = format!("is not read: {reason}");
     Shown {
         text: format!("{file}: {reason}"),
         file: file.clone(),
@@ -220,9 +221,9 @@ fn schema_mistake(error: &SchemaError) -> Shown {
 /// A content file that cannot be taken for any kind's.
 fn file_mistake(error: &SchemaFilesError) -> Shown {
     let (file, mistake) = match error {
-        SchemaFilesError::Content { file, .. } | SchemaFilesError::Encoding { file, .. } => {
-            (file.clone(), Mistake::Json)
-        }
+        SchemaFilesError::Content { file, .. }
+        | SchemaFilesError::Encoding { file, .. }
+        | SchemaFilesError::ByteOrderMark { file } => (file.clone(), Mistake::Json),
         SchemaFilesError::ContentName { file, .. } => (file.clone(), Mistake::Content),
         SchemaFilesError::Io { path, .. } | SchemaFilesError::Empty { path } => {
             (path.display().to_string(), Mistake::Content)

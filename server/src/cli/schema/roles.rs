@@ -209,11 +209,16 @@ pub(super) fn doubtful<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Sh
                 .filter(|other| other != role)
         };
         // Of two that look alike, the one that is named more often is probably right.
-        let better = |other: &&str| (count(other), *other) > (count(role), role.as_str());
+        let alike = |other: &&str| are_alike(role, other);
+        let rarer = |other: &&str| count(other) < count(role);
         let more = |other: &&str| count(other) > count(role);
-        let alike = |other: &&str| near::is_slip(role, other) || near::is_plural(role, other);
-        let meant =
-            near::nearest(role, [ROLE_PUBLIC]).or_else(|| others().filter(better).find(alike));
+        let meant = near::nearest(role, [ROLE_PUBLIC])
+            .or_else(|| others().filter(more).find(alike))
+            .or_else(|| near::nearest(role, others().filter(more)).filter(|_| count(role) == 1));
+        // Of two that are named equally often, nobody knows which is right.
+        let twin = others()
+            .filter(|other| !more(other) && !rarer(other))
+            .find(alike);
         let reason = if near::distance(role, "system").is_some() {
             format!(
                 "the role {role:?} looks like \"system\", which is not a role: the server may do \
@@ -222,11 +227,16 @@ pub(super) fn doubtful<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Sh
         } else if EVERYBODY.contains(&role.to_lowercase().as_str()) {
             format!("the role {role:?} is had by nobody but by token; everybody has \"public\"")
         } else if count(role) == 1 {
-            let near = meant.or_else(|| near::nearest(role, others().filter(more)));
-            let near = near.map_or_else(String::new, |near| format!("; is it {near:?}?"));
+            let near = match (meant, twin) {
+                (Some(meant), _) => format!("; is it {meant:?}?"),
+                (None, Some(twin)) => format!("; it looks like {twin:?}"),
+                (None, None) => String::new(),
+            };
             format!("the role {role:?} is named nowhere else in the folder{near}")
         } else if let Some(meant) = meant {
             format!("the role {role:?} looks like another one; is it {meant:?}?")
+        } else if let Some(twin) = twin.filter(|twin| role.as_str() < *twin) {
+            format!("the roles {role:?} and {twin:?} look alike; are both meant?")
         } else {
             continue;
         };
@@ -234,4 +244,122 @@ pub(super) fn doubtful<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Sh
         warnings.push(Shown::warning(kind, pointer, "role", reason));
     }
     warnings
+}
+
+/// Whether one of two roles is probably the other one misspelt. Roles that differ by a digit or in
+/// their last letter (`editor-a`, `editor-b`) are numbered on purpose, and so may be those that differ
+/// in a word of one letter.
+fn are_alike(role: &str, other: &str) -> bool {
+    const LETTERS_MIN: usize = 5;
+    if near::is_slip(role, other) || near::is_plural(role, other) {
+        return true;
+    }
+    let is_separator = |c: char| !c.is_alphanumeric();
+    let (words, others) = (role.split(is_separator), other.split(is_separator));
+    if words.clone().count() != others.clone().count() {
+        return false;
+    }
+    let mut differing = words.zip(others).filter(|(word, other)| word != other);
+    let (Some((word, other)), None) = (differing.next(), differing.next()) else {
+        return false;
+    };
+    let (word, other): (Vec<char>, Vec<char>) = (word.chars().collect(), other.chars().collect());
+    let (short, long) = if word.len() < other.len() {
+        (word, other)
+    } else {
+        (other, word)
+    };
+    let first = short.iter().zip(&long).take_while(|(a, b)| a == b).count();
+    let rest = long.len() - short.len();
+    if rest > 1 || short.len() < LETTERS_MIN || first == 0 || first + 1 >= long.len() {
+        return false;
+    }
+    let is_letter = |at: usize, word: &[char]| word.get(at).is_some_and(|c| c.is_alphabetic());
+    is_letter(first, &long)
+        && is_letter(first, &short)
+        && short[first + 1 - rest..] == long[first + 1..]
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against roles that are misspelt unnoticed, and against blaming the right one.
+    use indelible_engine::schema::SchemaSource;
+
+    use super::*;
+
+    #[test]
+    fn slips_are_alike_and_roles_with_numbers_are_not() {
+        for (role, other) in [
+            ("editor", "Editor"),
+            ("editor", "edtior"),
+            ("editor", "editors"),
+            ("editor", "edtor"),
+            ("editor", "edittor"),
+            ("editor", "editar"),
+            ("site-editor", "site-edtor"),
+        ] {
+            assert!(are_alike(role, other) && are_alike(other, role), "{other}");
+        }
+        for (role, other) in [
+            ("editor", "auditor"),
+            ("reader", "leader"),
+            ("editor1", "editor2"),
+            ("editor", "editor2"),
+            ("editor-a", "editor-b"),
+            ("team-a-lead", "team-b-lead"),
+            ("team12lead", "team13lead"),
+            ("use", "user"),
+            ("a", ""),
+        ] {
+            assert!(
+                !are_alike(role, other) && !are_alike(other, role),
+                "{other}"
+            );
+        }
+    }
+
+    /// The warnings about a kind whose `edit` and `create` name these roles.
+    fn told(edit: &[&str], create: &[&str]) -> Vec<String> {
+        let schema = json!({
+            "type": "object", "properties": { "a": { "type": "string" } },
+            "x-indelible": { "kind": "k", "edit": edit, "create": create }
+        });
+        let source = SchemaSource {
+            file: "k.json".to_owned(),
+            text: schema.to_string(),
+        };
+        let policy = Policy::compile(&source).unwrap();
+        let found = doubtful([&policy].into_iter());
+        let reason = |one: &Shown| {
+            let shown = serde_json::to_value(one).unwrap();
+            shown["reason"].as_str().unwrap().to_owned()
+        };
+        found.iter().map(reason).collect()
+    }
+
+    #[test]
+    fn the_rarer_of_two_roles_is_doubted_and_of_equals_neither() {
+        assert_eq!(told(&["editor"], &["editor"]), [""; 0]);
+        let pair = ["editor", "edtior"];
+        assert_eq!(
+            told(&pair, &pair),
+            [r#"the roles "editor" and "edtior" look alike; are both meant?"#]
+        );
+        let pair = ["edtor", "editor"];
+        assert_eq!(
+            told(&pair, &pair),
+            [r#"the roles "editor" and "edtor" look alike; are both meant?"#]
+        );
+        assert_eq!(
+            told(&pair, &["editor"]),
+            [r#"the role "edtor" is named nowhere else in the folder; is it "editor"?"#]
+        );
+        assert_eq!(
+            told(&["edtor"], &["editor"]),
+            [
+                r#"the role "editor" is named nowhere else in the folder; it looks like "edtor""#,
+                r#"the role "edtor" is named nowhere else in the folder; it looks like "editor""#,
+            ]
+        );
+    }
 }
