@@ -15,6 +15,7 @@ mod reading;
 mod refusals;
 mod schema;
 mod serve;
+mod stamps;
 mod states;
 mod tables;
 mod token;

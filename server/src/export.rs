@@ -73,8 +73,16 @@ pub enum ExportError {
     )]
     Input(PathBuf),
     /// What is there is no file: a device, a pipe, a directory.
-    #[error("{} is a directory, a device or a pipe: the ledger goes into a file", .0.display())]
+    #[error("{} is a directory, a device or a pipe, or stands for an open file: the ledger goes into a file", .0.display())]
     NotAFile(PathBuf),
+    /// There is no directory for the file.
+    #[error("cannot write {}: there is no directory {}", file.display(), folder.display())]
+    NoFolder {
+        /// Which file.
+        file: PathBuf,
+        /// Where it should lie.
+        folder: PathBuf,
+    },
     /// The file cannot be written.
     #[error("cannot write {}", path.display())]
     Io {
@@ -107,8 +115,15 @@ pub fn export(
     if belongs_to(data, file) {
         return Err(ExportError::Input(file.to_owned()));
     }
-    if file.metadata().is_ok_and(|found| !found.is_file()) {
+    if file.metadata().is_ok_and(|found| !found.is_file()) || is_open_file(file) {
         return Err(ExportError::NotAFile(file.to_owned()));
+    }
+    let folder = folder_of(file);
+    if !folder.is_dir() {
+        return Err(ExportError::NoFolder {
+            file: file.to_owned(),
+            folder: folder.to_owned(),
+        });
     }
     if existing == Existing::Keep && file.symlink_metadata().is_ok() {
         return Err(ExportError::Exists(file.to_owned()));
@@ -118,7 +133,9 @@ pub fn export(
         source,
     };
     // It holds everything that ever was, so it is as private as the store: the mode is 0600.
-    let mut part = tempfile::NamedTempFile::new_in(folder_of(file)).map_err(failed)?;
+    let part = tempfile::NamedTempFile::new_in(folder);
+    // The name of the temporary file says nothing to whoever named another one.
+    let mut part = part.map_err(|error| failed(error.kind().into()))?;
     let mut out = BufWriter::new(part.as_file_mut());
     let exported = write(store, &mut out, made, file)?;
     out.flush().map_err(failed)?;
@@ -154,6 +171,15 @@ fn belongs_to(data: &Path, file: &Path) -> bool {
         |folder: &Path| identity(folder) == identity(data) || folder.join(STORE_FILE).exists();
     // `indelible token` makes the key before there is a store.
     folder.join(KEY_FILE).exists() || folder.ancestors().any(is_data)
+}
+
+/// Whether a path stands for what a process has open, as `/dev/stdout` does: to put a file in its place
+/// would take that name from everybody.
+fn is_open_file(file: &Path) -> bool {
+    const PROCESSES: &str = "/proc";
+    let is_link = std::fs::read_link(file).is_ok_and(|target| target.starts_with(PROCESSES));
+    let folder = folder_of(file).canonicalize();
+    is_link || folder.is_ok_and(|folder| folder.starts_with(PROCESSES))
 }
 
 fn folder_of(file: &Path) -> &Path {

@@ -67,6 +67,18 @@ pub enum KeyError {
         /// The directory.
         path: PathBuf,
     },
+    /// It is probably a schema folder.
+    #[error(
+        "{} holds {file} and neither a key nor a store: it looks like a schema folder. Name the data \
+         directory of a server, or a new one",
+        path.display()
+    )]
+    Schema {
+        /// The directory.
+        path: PathBuf,
+        /// A file in it.
+        file: String,
+    },
     /// The system gave no randomness.
     #[error("no randomness for a new key: {0}")]
     Random(getrandom::Error),
@@ -114,6 +126,16 @@ pub(crate) fn check_data_dir(dir: &Path) -> Result<(), KeyError> {
     Ok(())
 }
 
+/// The name of a file in a directory that looks like a schema: a server writes none that ends so.
+fn schema_in(dir: &Path) -> Option<String> {
+    let names = fs::read_dir(dir)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(".json")).min()
+}
+
 impl Keys {
     /// Reads the key file of a data directory; makes both if they are not there.
     ///
@@ -126,6 +148,10 @@ impl Keys {
             done => return done,
         }
         create_data_dir(dir)?;
+        if let Some(file) = schema_in(dir) {
+            let path = dir.to_owned();
+            return Err(KeyError::Schema { path, file });
+        }
         create_file(dir, &path)?;
         Self::open(&path)
     }

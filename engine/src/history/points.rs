@@ -31,9 +31,32 @@ pub enum Point {
 }
 
 /// A text that names no point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a point is now, a seq, EPOCH:SEQ, a time such as 2026-03-02T09:00:00Z, or heads")]
-pub struct PointError;
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PointError {
+    /// It looks like nothing that a point may be.
+    #[error("a point is now, a seq, EPOCH:SEQ, a time such as 2026-03-02T09:00:00Z, or heads")]
+    Form,
+    /// It is a day.
+    #[error("a day has many points: say the hour and the zone too, as {0}T00:00:00Z")]
+    Day(String),
+    /// It begins with a day, and does not go on as a time.
+    #[error(
+        "a time has seconds and a zone, as {0}T09:00:00Z for UTC or {0}T09:00:00+01:00 for a zone that \
+         is ahead"
+    )]
+    Time(String),
+}
+
+impl PointError {
+    fn of(text: &str) -> Self {
+        let day = text.get(..10).unwrap_or_default();
+        match format!("{day}T00:00:00Z").parse::<Timestamp>() {
+            Err(_) => Self::Form,
+            Ok(_) if text == day => Self::Day(day.to_owned()),
+            Ok(_) => Self::Time(day.to_owned()),
+        }
+    }
+}
 
 impl FromStr for Point {
     type Err = PointError;
@@ -50,11 +73,12 @@ impl FromStr for Point {
             return Ok(Self::Time(at));
         }
         if let Some((epoch, seq)) = text.split_once(':') {
-            let named = number(epoch).zip(number(seq)).ok_or(PointError)?;
+            let named = number(epoch).zip(number(seq));
+            let named = named.ok_or_else(|| PointError::of(text))?;
             return Ok(Self::Entry(Some(Epoch(named.0)), Seq(named.1)));
         }
         let heads: Result<Vec<Hash>, _> = text.split(',').map(str::parse).collect();
-        heads.map(Self::Heads).map_err(|_| PointError)
+        heads.map(Self::Heads).map_err(|_| PointError::of(text))
     }
 }
 

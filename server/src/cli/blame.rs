@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::gone::Gone;
 use super::history::{EntityPlace, POINTS, place};
+use super::stamps::Stamped;
 use super::tables::{self, Table};
 use super::{names, points};
 use crate::past::Past;
@@ -91,9 +92,15 @@ impl Blame {
             true => Gone::of(&past, at, self.field.as_ref().unwrap_or(&root))?,
             false => None,
         };
+        let stamped = self
+            .field
+            .as_ref()
+            .filter(|_| told.is_empty() && !self.races);
+        let stamped = stamped.and_then(|field| Stamped::of(&past, (at, &state), field));
         if self.json {
             let mut objects: Vec<Value> = told.iter().map(object).collect();
             let field = self.field.as_ref().unwrap_or(&root);
+            objects.extend(stamped.iter().map(|stamped| stamped.object(field)));
             objects.extend(gone.iter().map(|gone| gone.object(field)));
             if objects.is_empty() {
                 objects.extend(deleted.iter().map(|_| unset(field)));
@@ -114,6 +121,10 @@ impl Blame {
                 "{} is deleted: {author} deleted it in {entry} ({time})",
                 self.place.entity
             ))?;
+        }
+        if let (Some(stamped), Some(field)) = (&stamped, &self.field) {
+            super::print(&stamped.sentence(field))?;
+            return Ok(ExitCode::SUCCESS);
         }
         if told.is_empty() {
             return super::print(&self.nothing(gone.as_ref()))

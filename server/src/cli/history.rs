@@ -12,6 +12,7 @@ use indelible_engine::ledger::EntryKind;
 use indelible_engine::pointer::Pointer;
 use serde_json::{Value, json};
 
+use super::stamps::Stamped;
 use super::tables::{self, Table};
 use super::{names, points};
 use crate::past::{Effects, Past};
@@ -128,12 +129,12 @@ impl History {
                 super::print(&tables::json(&text))?;
             }
             if page.records.is_empty() {
-                super::note(&nothing(&self.place.entity, &query));
+                super::note(&nothing(&self.place.entity, &past, &query)?);
             }
             return Ok(ExitCode::SUCCESS);
         }
         if page.records.is_empty() {
-            super::print(&nothing(&self.place.entity, &query))?;
+            super::print(&nothing(&self.place.entity, &past, &query)?)?;
         } else {
             let told = past.tell(&page.records)?;
             let mut table = Table::new(&["ENTRY", "TIME (UTC)", "BY", "MESSAGE"]).uncut(&[0, 1]);
@@ -151,16 +152,26 @@ impl History {
 }
 
 /// That there is no such entry.
-fn nothing(entity: &EntityId, query: &TimelineQuery) -> String {
+fn nothing(
+    entity: &EntityId,
+    past: &Past,
+    query: &TimelineQuery,
+) -> Result<String, Box<dyn Error>> {
     let field = query.within.as_ref();
+    if let Some(field) = field {
+        let at = past.find(&Point::Now)?;
+        if let Some(stamped) = Stamped::of(past, (at, &past.state(at)?), field) {
+            return Ok(stamped.sentence(field));
+        }
+    }
     let what = match field {
         Some(field) => format!(" at {}", tables::plain(&field.to_string())),
         None => format!(" in {entity}"),
     };
-    match &query.author {
+    Ok(match &query.author {
         Some(id) => format!("{} has changed nothing{what}", tables::plain(id)),
         None => format!("nobody has changed anything{what}"),
-    }
+    })
 }
 
 fn show(table: &mut Table, record: &Record, tellings: &[Telling]) {

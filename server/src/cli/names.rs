@@ -97,6 +97,14 @@ pub(super) fn check_author(past: &Past, store: &dyn Store, id: &str) -> Result<(
 /// and what lies in a value that has no fields in it.
 pub(super) fn check_field(past: &Past, field: &Pointer) -> Result<(), UnknownName> {
     let text = field.to_string();
+    if text == "/" {
+        return Err(UnknownName {
+            what: "/ is the field whose name is empty, which there never was; leave the field out \
+                   for all of the entity, or name one as /name"
+                .to_owned(),
+            near: Vec::new(),
+        });
+    }
     let plain = tables::plain(&text);
     match past.knows(field) {
         Known::Field => Ok(()),

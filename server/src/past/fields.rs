@@ -118,7 +118,28 @@ impl Past {
             ways = next;
         }
         let found = ways.into_iter().filter(|_| is_corrected);
-        found.map(|(_, pointer)| pointer).collect()
+        let found: Vec<Pointer> = found.map(|(_, pointer)| pointer).collect();
+        match found.is_empty() {
+            true => self.named_elsewhere(field),
+            false => found,
+        }
+    }
+
+    /// The fields in other places whose names are near the last one of a pointer, the nearest first.
+    fn named_elsewhere(&self, field: &Pointer) -> Vec<Pointer> {
+        let Some(name) = field.last() else {
+            return Vec::new();
+        };
+        let mut found = BTreeSet::new();
+        for policy in self.named_policies() {
+            for node in policy.declared_below(policy.root()) {
+                let at = policy.place(node);
+                if let Some(distance) = at.last().and_then(|last| near::distance(name, last)) {
+                    found.insert((distance, at.tokens().len(), at));
+                }
+            }
+        }
+        found.into_iter().map(|(.., at)| at).collect()
     }
 
     /// The last entry up to `place` that took away what was at a field, in it or around it, and what

@@ -26,9 +26,14 @@ fn token(data: &Path, more: &[&str]) -> Result<(), String> {
 
 /// Serves the schema on the directory until it listens, then `while_running`, then stops it.
 fn serve(data: &Path, schema: &Path, while_running: impl FnOnce()) {
+    serve_with(data, schema, &[], while_running);
+}
+
+fn serve_with(data: &Path, schema: &Path, more: &[&str], while_running: impl FnOnce()) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_indelible"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data", path(data)])
         .args(["--schema", path(schema)])
+        .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -197,4 +202,31 @@ fn ids_that_look_like_others_get_no_token() {
         assert_eq!(output.status.code(), Some(1), "{id:?}");
         assert_eq!(text(&output.stdout), "");
     }
+}
+
+#[test]
+fn a_schema_folder_is_not_taken_for_a_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("team.json"), TEAM).unwrap();
+    let said = token(dir.path(), &["--any-role"]).unwrap_err();
+    assert!(said.contains("it looks like a schema folder"), "{said}");
+    let folder = path(dir.path());
+    let served = indelible(&["serve", "--listen", "127.0.0.1:0", "--data", folder]);
+    assert!(!served.status.success());
+    assert!(text(&served.stderr).contains("it looks like a schema folder"));
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "nothing was made there: {left:?}");
+}
+
+#[test]
+fn a_server_with_a_key_elsewhere_makes_its_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (schema, data) = (dir.path().join("schema"), dir.path().join("new/data"));
+    fs::create_dir(&schema).unwrap();
+    fs::write(schema.join("team.json"), TEAM).unwrap();
+    let key = dir.path().join("key");
+    fs::write(&key, "ab".repeat(32)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let is_made = || assert!(data.is_dir() && !data.join("token.key").exists());
+    serve_with(&data, &schema, &["--token-key", path(&key)], is_made);
 }

@@ -22,6 +22,15 @@ fn a_misspelt_name_is_refused_with_the_nearest() {
         "there never was a field /Name; there is /name",
     );
     check(
+        &["history", "team/jane", "--field", "/contact/boi"],
+        "there never was a field /contact/boi; there is /bio",
+    );
+    check(
+        &["history", "team/jane", "--field", "/"],
+        "/ is the field whose name is empty, which there never was; leave the field out for all of the \
+         entity, or name one as /name",
+    );
+    check(
         &["history", "team/jane", "--by", "bobb"],
         "no entry of the ledger is by bobb; there is bob",
     );
@@ -158,5 +167,67 @@ fn results_that_go_nowhere_are_reported() {
         let said = text(&output.stderr);
         assert!(output.status.success(), "{redirection}: {said}");
         assert_eq!(said.contains("goes nowhere"), lost, "{redirection}: {said}");
+    }
+}
+
+/// What the server tells by itself has an author and a time all the same.
+#[test]
+fn a_stamp_is_told_with_the_entry_that_it_comes_from() {
+    let dir = data();
+    let show = |words: &[&str]| done(dir.path(), &[words, &["--data", "."]].concat());
+    let last = show(&["history", "team/jane", "--limit", "1", "--json"]);
+    let last: serde_json::Value = serde_json::from_str(&last).unwrap();
+    let told = show(&["blame", "team/jane", "/updatedAt"]);
+    let begin = format!(
+        "nobody sets /updatedAt: the server tells there when it was last changed: {}. That was in {}:{}, \
+         by {} (",
+        last["at"],
+        last["epoch"],
+        last["seq"],
+        last["by"]["id"].as_str().unwrap()
+    );
+    assert!(told.starts_with(&begin), "{told} {begin}");
+    assert_eq!(
+        show(&["history", "team/jane", "--field", "/updatedAt"]),
+        told
+    );
+    let object = show(&["blame", "team/jane", "/updatedAt", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+    assert_eq!(object["pointer"], "/updatedAt");
+    assert_eq!(object["value"], last["at"]);
+    assert_eq!(object["stamped"]["seq"], last["seq"]);
+    let earlier = show(&["blame", "team/jane", "/updatedAt", "--at", "1", "--json"]);
+    let earlier: serde_json::Value = serde_json::from_str(&earlier).unwrap();
+    assert_eq!(earlier["stamped"]["seq"], 1);
+}
+
+#[test]
+fn a_time_without_hour_or_zone_is_told_what_it_lacks() {
+    let dir = data();
+    for (point, said) in [
+        (
+            "2026-03-01",
+            "a day has many points: say the hour and the zone too, as 2026-03-01T00:00:00Z",
+        ),
+        (
+            "2026-03-01T10:00",
+            "a time has seconds and a zone, as 2026-03-01T09:00:00Z for UTC",
+        ),
+        ("2026-03-01T10:00:00", "a time has seconds and a zone"),
+        ("2026-03-01 10:00", "a time has seconds and a zone"),
+        ("2026-13-01", "a point is now, a seq"),
+    ] {
+        for words in [
+            &["history", "team/jane", "--until"][..],
+            &["at", "team/jane"],
+        ] {
+            let output = indelible(dir.path(), &[words, &[point, "--data", "."]].concat());
+            assert_eq!(output.status.code(), Some(2), "{point}");
+            assert!(
+                text(&output.stderr).contains(said),
+                "{}",
+                text(&output.stderr)
+            );
+        }
     }
 }

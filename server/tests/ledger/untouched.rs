@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 use indelible_server::config::RefusalSettings;
@@ -151,4 +152,38 @@ fn an_export_replaces_a_file_only_if_asked() {
     let reason = failed(dir, &["export", "--data", data, "--out", "-"]);
     assert!(reason.contains("not to standard output"), "{reason}");
     assert!(!dir.join("-").exists());
+}
+
+#[test]
+fn an_export_goes_into_a_file_in_a_directory_that_there_is() {
+    let (data, dir) = (data(), tempfile::tempdir().unwrap());
+    let (data, dir) = (data.path().to_str().unwrap(), dir.path());
+    let fifo = dir.join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let no_file = "is a directory, a device or a pipe, or stands for an open file";
+    for (out, said) in [
+        ("nodir/ledger.ndjson", "there is no directory nodir\n"),
+        ("/dev/stdout", no_file),
+        ("/dev/null", no_file),
+        ("/proc/self/fd/1", no_file),
+        ("fifo", no_file),
+        (".", no_file),
+    ] {
+        for force in [&[][..], &["--force"]] {
+            // Standard output as a file: its name is no place for another one.
+            let stdout = fs::File::create(dir.join("stdout")).unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_indelible"))
+                .args([&["export", "--data", data, "--out", out], force].concat())
+                .current_dir(dir)
+                .stdout(stdout)
+                .output()
+                .unwrap();
+            let reason = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{out}: {reason}");
+            assert!(reason.contains(said) && reason.contains(out), "{reason}");
+            assert!(!reason.contains(".tmp"), "{reason}");
+        }
+    }
+    assert!(fs::symlink_metadata("/dev/stdout").unwrap().is_symlink());
 }
