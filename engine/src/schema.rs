@@ -25,6 +25,7 @@ mod pattern;
 mod satisfiable;
 mod scalar;
 mod sketch;
+mod unmet;
 mod vocabulary;
 #[cfg(feature = "whole-entity")]
 mod whole;
@@ -42,6 +43,7 @@ pub use idle::{Idle, idle_keywords};
 pub use meta::meta;
 pub use mistake::Mistake;
 pub(crate) use sketch::sketch;
+pub use unmet::{Unmet, unmet_keywords};
 #[cfg(feature = "whole-entity")]
 pub(crate) use whole::Whole;
 

@@ -4,7 +4,7 @@
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, Shape};
-use indelible_engine::schema::{doubtful_keywords, idle_keywords};
+use indelible_engine::schema::{doubtful_keywords, idle_keywords, unmet_keywords};
 
 use super::check::Shown;
 
@@ -17,8 +17,8 @@ pub(super) fn of(policies: &[&Policy]) -> Vec<Shown> {
     warnings
 }
 
-/// The warnings about a kind whose schema has no mistakes: keywords that ask for nothing, and rules
-/// that its defaults break.
+/// The warnings about a kind whose schema has no mistakes: keywords that ask for nothing, rules that
+/// its defaults break, and keywords that no value satisfies.
 pub(super) fn of_whole(policy: &Policy) -> Vec<Shown> {
     let kind = || policy.kind().to_string();
     let idle = idle_keywords(policy).into_iter();
@@ -38,7 +38,12 @@ pub(super) fn of_whole(policy: &Policy) -> Vec<Shown> {
         );
         Shown::warning(kind(), pointer, "default", reason)
     });
-    idle.chain(broken).collect()
+    let unmet = unmet_keywords(policy).into_iter();
+    let unmet = unmet.map(|one| {
+        let reason = format!("no value is good here: {}", one.reason);
+        Shown::warning(kind(), one.pointer, "unmet", reason)
+    });
+    idle.chain(broken).chain(unmet).collect()
 }
 
 fn keywords(policy: &Policy) -> Vec<Shown> {
