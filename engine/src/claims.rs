@@ -11,7 +11,7 @@ use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::{ObjId, ReadDoc};
 use serde_json::Value;
 
-use crate::admission::{self, Admitted, Proposal, Verdict};
+use crate::admission::{self, Admitted, Proposal, Staging, Verdict};
 use crate::change;
 use crate::effects::{Effect, EffectChange};
 use crate::entity::Entity;
@@ -190,9 +190,40 @@ pub fn admit<E>(
     holder: &mut impl FnMut(&Claim) -> Result<Option<EntityId>, E>,
 ) -> Result<Verdict, E> {
     let verdict = admission::admit(entity, proposal, now, limits);
-    let Some(mut taken) = first_taken(&verdict, holder)? else {
-        return Ok(verdict);
-    };
+    match first_taken(&verdict, holder)? {
+        Some(taken) => without_taken(entity, proposal, (verdict, taken), (now, limits), holder),
+        None => Ok(verdict),
+    }
+}
+
+/// [`Staging::admit`], and what others claim is not taken from them, as in [`admit`].
+///
+/// # Errors
+/// Those of `holder`.
+pub fn admit_next<E>(
+    staging: &mut Staging,
+    proposal: &Proposal,
+    (now, limits): (Timestamp, &Limits),
+    holder: &mut impl FnMut(&Claim) -> Result<Option<EntityId>, E>,
+) -> Result<Verdict, E> {
+    let verdict = staging.admit(proposal, now, limits);
+    match first_taken(&verdict, holder)? {
+        Some(taken) => {
+            let entity = staging.entity();
+            without_taken(entity, proposal, (verdict, taken), (now, limits), holder)
+        }
+        None => Ok(verdict),
+    }
+}
+
+/// The verdict on a proposal of which the whole would take a claim from somebody.
+fn without_taken<E>(
+    entity: &Entity,
+    proposal: &Proposal,
+    (verdict, mut taken): (Verdict, (Claim, EntityId)),
+    (now, limits): (Timestamp, &Limits),
+    holder: &mut impl FnMut(&Claim) -> Result<Option<EntityId>, E>,
+) -> Result<Verdict, E> {
     let known = verdict.known;
     let (mut clean, mut before) = (0, None);
     if !proposal.origin.is_whole() {

@@ -15,7 +15,7 @@ use automerge::transaction::Transactable;
 use automerge::{Change, ROOT};
 use figures::{Times, aim, timed};
 use ground::{Ground, NOW, Whole};
-use indelible_engine::admission::{Verdict, admit};
+use indelible_engine::admission::{Staging, Verdict, admit};
 use indelible_engine::change::parse;
 use indelible_engine::limits::Limits;
 
@@ -32,7 +32,70 @@ fn main() {
         many_changes(history);
     }
     println!();
+    for history in [100, 10_000, 100_000] {
+        one_commit(history);
+    }
+    println!();
     checks_alone();
+}
+
+/// Proposals of one edit each that are judged for one commit, against the same with a copy of the
+/// document for each, and against `apply_changes` of each.
+fn one_commit(history: usize) {
+    const COUNT: usize = 50;
+    let ground = Ground::new(history, Whole::Constrained);
+    let mut client = ground.doc.clone();
+    let proposals: Vec<_> = (0..COUNT)
+        .map(|index| {
+            let mut tx = client.transaction();
+            tx.put(ROOT, "field-07", format!("v{index}")).unwrap();
+            let hash = tx.commit().0.unwrap();
+            let change = client.get_change_by_hash(&hash).unwrap();
+            ground.proposal(change.raw_bytes().to_vec())
+        })
+        .collect();
+    let limits = Limits::default();
+    let (mut bare, mut copied, mut staged) = (Times::default(), Times::default(), Times::default());
+    for _ in 0..if history > 50_000 { 5 } else { 30 } {
+        let mut doc = ground.doc.clone();
+        let raw: Vec<Change> = proposals
+            .iter()
+            .map(|proposal| Change::try_from(proposal.changes[0].as_slice()).unwrap())
+            .collect();
+        let (time, _kept) = timed(|| {
+            for change in raw {
+                doc.apply_changes([change]).unwrap();
+            }
+            doc
+        });
+        bare.push(time);
+        let mut entity = ground.entity.clone();
+        let (time, ()) = timed(|| {
+            for proposal in &proposals {
+                let verdict = admit(&entity, proposal, NOW, &limits);
+                entity = verdict.admitted.unwrap().into_parts().0;
+            }
+        });
+        copied.push(time);
+        let mut staging = Staging::new(ground.entity.clone());
+        let (time, ()) = timed(|| {
+            for proposal in &proposals {
+                let verdict = staging.admit(proposal, NOW, &limits);
+                staging.advance(verdict.admitted.unwrap());
+            }
+        });
+        staged.push(time);
+        assert_eq!(staging.into_entity().heads(), entity.heads());
+    }
+    let [bare, copied, staged] =
+        [&bare, &copied, &staged].map(|times| times.median() / COUNT as f64);
+    println!(
+        "  history {history:>6}, {COUNT} proposals of one commit, each: apply_changes {bare:>8.1} µs   \
+         admit {staged:>8.1} µs   ratio {:.2}   with a copy for each {copied:>8.1} µs, {:.2} times \
+         as long",
+        staged / bare,
+        copied / staged,
+    );
 }
 
 /// Admitting a proposal of 1,000 edits against `apply_changes` of them at once, and against the same

@@ -4,13 +4,15 @@
 //! Invariant: a verdict is a function of the entity (its log up to now), the proposal and the time
 //! given. Only [`admit`] and [`lifecycle`](crate::lifecycle) make [`Admitted`], and only `Admitted`
 //! can be committed.
-//! Must never know: sockets, storage, other proposals of the same batch.
+//! Must never know: sockets, storage. Proposals that are judged in turn share a document
+//! ([`Staging`]), and nothing else.
 
 mod doubled;
 mod judge;
 mod leaves;
 mod operations;
 mod references;
+mod staging;
 mod trial;
 pub(crate) mod whole;
 
@@ -30,6 +32,8 @@ use crate::principal::Principal;
 use crate::time::Timestamp;
 use crate::violation::Refusal;
 use trial::Trial;
+
+pub use staging::Staging;
 
 /// How a proposal came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

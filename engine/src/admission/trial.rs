@@ -14,6 +14,7 @@ use serde_json::Map;
 
 use super::judge::{self, Touched};
 use super::operations::{Division, Operations};
+use super::staging::{Backup, Working};
 use super::whole::{introduced, overlong};
 use super::{Admitted, Origin, Proposal, Verdict, doubled, references};
 use crate::change::{self, ParsedChange};
@@ -29,6 +30,16 @@ use crate::time::Timestamp;
 use crate::value;
 use crate::violation::{Refusal, Violation};
 
+/// Where the document is found again as it was before the proposal.
+enum Before<'a> {
+    /// With the entity.
+    Kept,
+    /// It is made again.
+    Staged(&'a mut Backup),
+    /// Nowhere: nothing is taken back, and what fails ends the trial.
+    Gone,
+}
+
 /// A proposal on its way through the checks: the working copy and what was let through so far.
 pub(super) struct Trial<'a> {
     pub(super) entity: &'a Entity,
@@ -38,9 +49,9 @@ pub(super) struct Trial<'a> {
     pub(super) doc: Arc<Automerge>,
     pub(super) actors: Arc<BTreeMap<ActorId, ActorState>>,
     pub(super) max_op: u64,
-    /// Whether the working copy is the only document there is: then nothing is taken back, and
-    /// what fails ends the trial.
-    only: bool,
+    before: Before<'a>,
+    /// The heads of the document before the proposal.
+    heads: Vec<ChangeHash>,
     passed: Vec<(ParsedChange, Touched)>,
     refused: Option<Refusal>,
     known: Vec<Hash>,
@@ -51,7 +62,8 @@ impl<'a> Trial<'a> {
     /// Checks and applies the proposal's changes, up to the first that fails; all or none of what is
     /// one edit.
     pub(super) fn new(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
-        Self::empty(entity, proposal, limits).run()
+        let own = (Arc::clone(&entity.doc), Arc::clone(&entity.actors));
+        Self::on(own, Before::Kept, entity, (proposal, limits)).run()
     }
 
     /// The same with a document and actors of its own, which are the entity's, in place of those
@@ -59,23 +71,34 @@ impl<'a> Trial<'a> {
     /// failed there is nothing to go back to.
     pub(super) fn of_only(
         entity: &'a Entity,
-        (doc, actors): (Arc<Automerge>, Arc<BTreeMap<ActorId, ActorState>>),
+        own: Working,
         proposal: &'a Proposal,
         limits: &'a Limits,
     ) -> Self {
-        let trial = Self {
-            doc,
-            actors,
-            only: true,
-            ..Self::empty(entity, proposal, limits)
-        };
-        trial.run()
+        Self::on(own, Before::Gone, entity, (proposal, limits)).run()
+    }
+
+    /// The same, where `backup` makes the document again if need be. It gets the document back
+    /// where nothing is admitted.
+    pub(super) fn staged(
+        entity: &'a Entity,
+        own: Working,
+        backup: &'a mut Backup,
+        proposal: &'a Proposal,
+        limits: &'a Limits,
+    ) -> Self {
+        Self::on(own, Before::Staged(backup), entity, (proposal, limits)).run()
+    }
+
+    /// Whether the working copy is the only document there is.
+    fn is_only(&self) -> bool {
+        matches!(self.before, Before::Gone)
     }
 
     fn run(mut self) -> Self {
         if self.proposal.origin.is_whole() {
             self.run_whole();
-        } else if !(self.only && self.together().is_some_and(|judged| judged.is_ok())) {
+        } else if !(self.is_only() && self.together().is_some_and(|judged| judged.is_ok())) {
             // Of what a log holds, nothing says whether it was one edit: either way will do.
             self.in_runs();
         }
@@ -189,15 +212,21 @@ impl<'a> Trial<'a> {
         self.doc.get_change_meta_by_hash(&hash).is_some()
     }
 
-    fn empty(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
+    fn on(
+        (doc, actors): Working,
+        before: Before<'a>,
+        entity: &'a Entity,
+        (proposal, limits): (&'a Proposal, &'a Limits),
+    ) -> Self {
         Self {
             entity,
             proposal,
             limits,
-            doc: Arc::clone(&entity.doc),
-            actors: Arc::clone(&entity.actors),
+            heads: doc.get_heads(),
+            doc,
+            actors,
             max_op: entity.max_op,
-            only: false,
+            before,
             passed: Vec::new(),
             refused: None,
             known: Vec::new(),
@@ -207,8 +236,14 @@ impl<'a> Trial<'a> {
 
     /// Forgets what was applied.
     fn rewind(&mut self) {
-        self.doc = Arc::clone(&self.entity.doc);
-        self.actors = Arc::clone(&self.entity.actors);
+        (self.doc, self.actors) = match &mut self.before {
+            Before::Kept => (
+                Arc::clone(&self.entity.doc),
+                Arc::clone(&self.entity.actors),
+            ),
+            Before::Staged(backup) => backup.restore(),
+            Before::Gone => return,
+        };
         self.max_op = self.entity.max_op;
     }
 
@@ -280,7 +315,7 @@ impl<'a> Trial<'a> {
         };
         // The copy may be broken now: drop it and bring a new one to where it was.
         let passed = std::mem::take(&mut self.passed);
-        if !self.only {
+        if !self.is_only() {
             self.rewind();
             self.replay(passed);
         }
@@ -298,7 +333,7 @@ impl<'a> Trial<'a> {
     /// Judges the end state, and gives the verdict.
     pub(super) fn decide(mut self, now: Timestamp) -> Verdict {
         let creation = self.proposal.origin == Origin::Creation;
-        let whole_or_nothing = self.proposal.origin.is_whole() || self.only;
+        let whole_or_nothing = self.proposal.origin.is_whole() || self.is_only();
         let mut waits = match &self.refused {
             Some(_) => !whole_or_nothing && !self.passed.is_empty(),
             None => creation || !self.passed.is_empty(),
@@ -320,11 +355,22 @@ impl<'a> Trial<'a> {
             self.shorten(violations, now);
             waits = !self.passed.is_empty();
         }
+        self.give_back();
         Verdict {
             admitted: None,
             refused: self.refused,
             known: self.known,
             dropped: self.dropped,
+        }
+    }
+
+    /// Gives the document back as it was, where it was lent.
+    fn give_back(&mut self) {
+        if !self.passed.is_empty() {
+            self.rewind();
+        }
+        if let Before::Staged(backup) = &mut self.before {
+            backup.returned = Some((Arc::clone(&self.doc), Arc::clone(&self.actors)));
         }
     }
 
@@ -515,7 +561,7 @@ impl Trial<'_> {
     /// Which of the writes that passed were made at the same time as another one. With the only
     /// document there is, nobody asks.
     fn conflicts(&self) -> Vec<Conflict> {
-        if self.only {
+        if self.is_only() {
             return Vec::new();
         }
         let changes: Vec<&Change> = self.passed.iter().map(|(change, _)| change.raw()).collect();
@@ -523,7 +569,7 @@ impl Trial<'_> {
             doc: &self.doc,
             policy: &self.entity.policy,
             actors: &self.actors,
-            before: &self.entity.doc.get_heads(),
+            before: &self.heads,
             after: &self.doc.get_heads(),
         };
         conflicts(around, &changes)

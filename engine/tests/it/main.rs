@@ -23,6 +23,7 @@ mod replays;
 mod runs;
 mod services;
 mod simulated;
+mod staging;
 mod stated;
 mod successions;
 mod typed;

@@ -116,7 +116,7 @@ fn edit(tx: &mut Transaction<'_>, dice: &mut Dice) -> Result<(), AutomergeError>
 }
 
 /// A client's edits, each one change.
-fn edits(client: &mut Client, dice: &mut Dice) -> Vec<Vec<u8>> {
+pub(crate) fn edits(client: &mut Client, dice: &mut Dice) -> Vec<Vec<u8>> {
     let mut changes = Vec::new();
     for _ in 0..=dice.below(12) {
         let mut tx = client.doc.transaction();

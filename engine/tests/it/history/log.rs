@@ -27,7 +27,7 @@ const QUICK_CASES: u64 = 24;
 const LONG_CASES: u64 = 500;
 
 /// Runs the one seed that is asked for, or as many as there is time for; a failure prints its seed.
-pub(crate) fn run_all(case: fn(u64)) {
+pub(crate) fn run_all(mut case: impl FnMut(u64)) {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(seed) = set("INDELIBLE_SEED") {
         return case(seed.parse().expect("INDELIBLE_SEED is a number"));

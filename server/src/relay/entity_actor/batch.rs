@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict};
+use indelible_engine::admission::{Admitted, Origin, Proposal, Staging, Verdict};
 use indelible_engine::change;
 use indelible_engine::claims::{self, Claim, Step};
 use indelible_engine::entity::Entity;
@@ -48,7 +48,7 @@ pub(super) struct Batch<'a> {
     /// As it is on disk.
     committed: Option<&'a Entity>,
     had: &'a mut Had,
-    entity: Option<Entity>,
+    staging: Option<Staging>,
     request: Append,
     verdicts: Vec<Decided>,
     /// Changes that were refused in this batch, and in which session.
@@ -70,7 +70,7 @@ impl<'a> Batch<'a> {
             policy,
             committed: entity,
             had,
-            entity: entity.cloned(),
+            staging: entity.cloned().map(Staging::new),
             request: Append::new(id.clone()),
             verdicts: Vec::new(),
             dropped: HashSet::new(),
@@ -138,7 +138,7 @@ impl<'a> Batch<'a> {
 
     pub(super) fn finish(self) -> Verdicts {
         let Self {
-            entity,
+            staging,
             request,
             verdicts,
             ..
@@ -147,7 +147,7 @@ impl<'a> Batch<'a> {
         let request = (changed || !request.refusals.is_empty()).then_some(request);
         Verdicts {
             request,
-            entity: entity.filter(|_| changed),
+            entity: staging.filter(|_| changed).map(Staging::into_entity),
             decided: verdicts,
         }
     }
@@ -181,23 +181,23 @@ impl<'a> Batch<'a> {
     }
 
     /// The entity, if it is there.
-    fn present(&self) -> Result<&Entity, WriteError> {
-        let entity = self.entity.as_ref();
-        entity
-            .filter(|entity| entity.presence() == Presence::Present)
-            .ok_or(WriteError::NotFound)
+    fn present(&mut self) -> Result<Entity, WriteError> {
+        let entity = self.logged()?;
+        match entity.presence() {
+            Presence::Present => Ok(entity),
+            _ => Err(WriteError::NotFound),
+        }
+    }
+
+    /// The entity, if it ever was there.
+    fn logged(&mut self) -> Result<Entity, WriteError> {
+        let staging = self.staging.as_mut().ok_or(WriteError::NotFound)?;
+        Ok(staging.entity().clone())
     }
 
     fn admit(&self, entity: &Entity, proposal: &Proposal) -> Result<Verdict, WriteError> {
         let at = (clock::now(), self.hub.limits());
-        claims::admit(entity, proposal, at, &mut |claim| self.holder(claim))
-    }
-
-    /// Who else has a value that is to be this entity's only, as far as the disk knows.
-    fn holder(&self, claim: &Claim) -> Result<Option<EntityId>, WriteError> {
-        let claim = claim.key(self.id.kind());
-        let found = self.hub.store().other_holder(self.id, claim);
-        found.map_err(unreadable)
+        claims::admit(entity, proposal, at, &mut holders(self.hub, self.id))
     }
 
     fn propose(
@@ -207,7 +207,8 @@ impl<'a> Batch<'a> {
         earlier: Option<Written>,
         dropped: &mut Vec<Hash>,
     ) -> Result<Judged, WriteError> {
-        let entity = self.entity.as_ref().ok_or(WriteError::NotFound)?;
+        let staging = self.staging.as_mut().ok_or(WriteError::NotFound)?;
+        let entity = staging.entity();
         if epoch != entity.epoch() {
             return earlier.map(Judged::Stands).ok_or(WriteError::Epoch);
         }
@@ -225,7 +226,9 @@ impl<'a> Batch<'a> {
             let refusal = Refusal::structural("operations-limit", 0, text);
             return Ok(Judged::refused(refusal));
         }
-        let mut verdict = self.admit(entity, proposal)?;
+        let seq = entity.seq();
+        let (at, holder) = ((clock::now(), limits), &mut holders(self.hub, self.id));
+        let mut verdict = claims::admit_next(staging, proposal, at, holder)?;
         if let Some(session) = case.session {
             if let Some(refusal) = &mut verdict.refused {
                 self.name_refused_past(session, proposal, refusal);
@@ -239,7 +242,6 @@ impl<'a> Batch<'a> {
             let refusal = Refusal::structural("repeated", verdict.known.len(), text.to_owned());
             return Ok(Judged::refused(refusal));
         }
-        let seq = entity.seq();
         let admitted = verdict.admitted.filter(|_| !repeat);
         let partly = admitted.is_some();
         let written = match admitted {
@@ -362,7 +364,14 @@ impl<'a> Batch<'a> {
         });
         self.request.claims.extend(steps);
         let effects = Derived::encode(admitted.effects(), admitted.conflicts());
-        let (entity, draft, _) = admitted.into_parts();
+        let draft = match &mut self.staging {
+            Some(staging) => staging.advance(admitted).0,
+            None => {
+                let (entity, draft, _) = admitted.into_parts();
+                self.staging = Some(Staging::new(entity));
+                draft
+            }
+        };
         let changes: usize = draft.changes.iter().map(Vec::len).sum();
         let bytes = changes + effects.len();
         self.hub.rates().charge_bytes(case.writer(), bytes);
@@ -371,7 +380,6 @@ impl<'a> Batch<'a> {
             draft,
             effects: Some(effects),
         });
-        self.entity = Some(entity);
         written
     }
 
@@ -396,7 +404,7 @@ impl<'a> Batch<'a> {
         if !self.policy.rights(case.author).any() {
             return;
         }
-        let (epoch, seq) = match &self.entity {
+        let (epoch, seq) = match self.staging.as_mut().map(Staging::entity) {
             Some(entity) => (entity.epoch(), entity.seq()),
             None => (Epoch::FIRST, Seq(0)),
         };
@@ -464,6 +472,14 @@ impl Written {
             preserved: Vec::new(),
             present: None,
         }
+    }
+}
+
+/// Finds who else has a value that is to be an entity's only, as far as the disk knows.
+fn holders(hub: &Hub, id: &EntityId) -> impl FnMut(&Claim) -> Result<Option<EntityId>, WriteError> {
+    move |claim| {
+        let found = hub.store().other_holder(id, claim.key(id.kind()));
+        found.map_err(unreadable)
     }
 }
 

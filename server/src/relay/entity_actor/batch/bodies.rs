@@ -33,7 +33,7 @@ impl Batch<'_> {
         case: &Case<'_>,
         merging: &Merging,
     ) -> Result<Judged, WriteError> {
-        let entity = self.present()?.clone();
+        let entity = self.present()?;
         self.check_precondition(&entity, merging.if_match.as_ref())?;
         let (body, options, mut gone) = match self.options(case, &entity, merging)? {
             Ok(wanted) => wanted,

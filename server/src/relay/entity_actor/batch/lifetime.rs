@@ -16,7 +16,7 @@ use indelible_engine::violation::Refusal;
 use serde_json::Value;
 
 use super::super::super::writes::{IfMatch, WriteError};
-use super::{Batch, Case, Judged};
+use super::{Batch, Case, Judged, holders};
 use crate::clock;
 use crate::storage::NewEntry;
 
@@ -28,7 +28,7 @@ impl Batch<'_> {
         value: &Value,
         claimed: Option<Claimed>,
     ) -> Result<Judged, WriteError> {
-        if self.entity.is_some() {
+        if self.staging.is_some() {
             let text = format!("{} exists", self.id);
             let refusal = Refusal::structural("exists", 0, text);
             return Ok(Judged::refused(refusal));
@@ -70,15 +70,15 @@ impl Batch<'_> {
         if_match: Option<&IfMatch>,
     ) -> Result<Judged, WriteError> {
         let entity = self.present()?;
-        self.check_precondition(entity, if_match)?;
-        let verdict = lifecycle::delete(entity, &case.request(), clock::now());
+        self.check_precondition(&entity, if_match)?;
+        let verdict = lifecycle::delete(&entity, &case.request(), clock::now());
         Ok(self.settle(case, verdict))
     }
 
     pub(super) fn undelete(&mut self, case: &Case<'_>) -> Result<Judged, WriteError> {
-        let entity = self.entity.as_ref().ok_or(WriteError::NotFound)?;
-        let mut holder = |claim: &claims::Claim| self.holder(claim);
-        let verdict = claims::undelete(entity, &case.request(), clock::now(), &mut holder)?;
+        let entity = self.logged()?;
+        let mut holder = holders(self.hub, self.id);
+        let verdict = claims::undelete(&entity, &case.request(), clock::now(), &mut holder)?;
         Ok(self.settle(case, verdict))
     }
 
