@@ -12,6 +12,7 @@ mod judge;
 mod leaves;
 mod operations;
 mod references;
+mod runs;
 mod staging;
 mod trial;
 pub(crate) mod whole;

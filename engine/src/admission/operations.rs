@@ -30,12 +30,13 @@ pub(super) enum Division {
     OneEach,
 }
 
-/// The operations that are judged in one go: those of a change, or of several changes of one actor
-/// that directly follow one another. Their ids are consecutive.
+/// The operations that are judged in one go: those of a change, or of several changes that directly
+/// follow one another. The counters of their ids are consecutive.
 pub(super) struct Operations<'a> {
-    actor: &'a ActorId,
     first: u64,
     all: Vec<&'a Op>,
+    /// The actors in turn, each with the index after the last operation of its turn.
+    turns: Vec<(usize, &'a ActorId)>,
     /// The index after the last operation of each edit.
     ends: Vec<usize>,
 }
@@ -43,22 +44,35 @@ pub(super) struct Operations<'a> {
 impl<'a> Operations<'a> {
     /// The operations of `changes`, of which there is at least one.
     pub(super) fn of(changes: &'a [ParsedChange], division: Division) -> Self {
-        let first = &changes[0];
         let mut all = Vec::new();
         let mut ends = Vec::new();
+        let mut turns: Vec<(usize, &ActorId)> = Vec::new();
         for change in changes {
             all.extend(change.ops());
             ends.push(all.len());
+            match turns.last_mut() {
+                Some((end, actor)) if *actor == change.actor() => *end = all.len(),
+                _ => turns.push((all.len(), change.actor())),
+            }
         }
         if division == Division::OneEdit {
             ends = vec![all.len()];
         }
         Self {
-            actor: first.actor(),
-            first: first.start_op(),
+            first: changes[0].start_op(),
             all,
+            turns,
             ends,
         }
+    }
+
+    /// The index of the operation `id`; beyond the last one for what its actor has not made yet.
+    fn index(&self, id: &OpId) -> Option<usize> {
+        let index = id.counter().checked_sub(self.first)?;
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let turn = self.turns.partition_point(|(end, _)| *end <= index);
+        let (_, actor) = self.turns.get(turn).or(self.turns.last())?;
+        (id.actor() == *actor).then_some(index)
     }
 
     /// The operations of each edit, with their indexes among all.
@@ -98,9 +112,7 @@ impl<'a> Lookup<'a> {
 
     /// The index of the operation `id` among those under judgement, if it is one of them.
     pub(super) fn own(&self, id: &OpId) -> Option<usize> {
-        let first = self.operations.first;
-        (id.actor() == self.operations.actor && id.counter() >= first)
-            .then(|| usize::try_from(id.counter() - first).unwrap_or(usize::MAX))
+        self.operations.index(id)
     }
 
     /// One of the operations under judgement.

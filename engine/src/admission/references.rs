@@ -37,7 +37,28 @@ fn fault<T>(code: &'static str, message: String) -> Result<T, Fault> {
     Err((Cow::Borrowed(code), message))
 }
 
-pub(super) fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fault> {
+/// Checks changes of which each [`joins`] the one before it.
+pub(super) fn check_run(trial: &Trial<'_>, changes: &[ParsedChange]) -> Result<Past, Fault> {
+    let (first, others) = changes.split_first().expect("a run holds a change");
+    let past = check(trial, first)?;
+    // What each actor of the run has written last.
+    let mut last: HashMap<&ActorId, u64> = HashMap::from([(first.actor(), first.seq())]);
+    let is_new = |actor: &ActorId| !trial.actors.contains_key(actor);
+    let mut new = usize::from(is_new(first.actor()));
+    for change in others {
+        let actor = change.actor();
+        match last.insert(actor, change.seq()) {
+            Some(seq) => check_seq(change, seq + 1)?,
+            None => {
+                check_actor(trial, change, &past, new)?;
+                new += usize::from(is_new(actor));
+            }
+        }
+    }
+    Ok(past)
+}
+
+fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fault> {
     let mut floor = 0;
     for dep in change.deps() {
         match trial.doc.get_change_meta_by_hash(dep) {
@@ -52,7 +73,7 @@ pub(super) fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fa
     check_counters(trial, change, floor)?;
     let heads = heads_beside(trial, change);
     let past = past(trial, change, &heads);
-    check_actor(trial, change, &past)?;
+    check_actor(trial, change, &past, 0)?;
     check_heads(trial, &heads)?;
     Ok(past)
 }
@@ -62,13 +83,15 @@ pub(super) fn is_chain(changes: &[ParsedChange]) -> bool {
     changes.windows(2).all(|pair| follows(&pair[0], &pair[1]))
 }
 
-/// Whether the change `after` directly follows `before`: then it fits wherever `before` does. (Only
-/// an actor's first change can name an author.)
-pub(super) fn follows(before: &ParsedChange, after: &ParsedChange) -> bool {
-    after.deps() == [before.hash().into()]
-        && after.actor() == before.actor()
-        && after.seq() == before.seq() + 1
-        && after.start_op() == before.max_op() + 1
+/// Whether the change `after` directly follows `before`, by the same actor: then it fits wherever
+/// `before` does. (Only an actor's first change can name an author.)
+fn follows(before: &ParsedChange, after: &ParsedChange) -> bool {
+    joins(before, after) && after.actor() == before.actor() && after.seq() == before.seq() + 1
+}
+
+/// Whether the change `after` was made with `before` as the only head, whoever made it.
+pub(super) fn joins(before: &ParsedChange, after: &ParsedChange) -> bool {
+    after.deps() == [before.hash().into()] && after.start_op() == before.max_op() + 1
 }
 
 fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Result<(), Fault> {
@@ -83,7 +106,13 @@ fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Resul
     Ok(())
 }
 
-fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<(), Fault> {
+/// `new` actors come before it that the document does not know.
+fn check_actor(
+    trial: &Trial<'_>,
+    change: &ParsedChange,
+    past: &Past,
+    new: usize,
+) -> Result<(), Fault> {
     let author = &trial.proposal.author;
     let actor = change.actor();
     let server = || server_actor(&trial.entity.id, trial.entity.epoch, &author.id);
@@ -128,7 +157,8 @@ fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<
                 .actors
                 .values()
                 .filter(|state| state.principal == author.id)
-                .count();
+                .count()
+                + new;
             let max = trial.limits.actors_per_principal_max;
             if mine >= max {
                 let message = format!(
@@ -140,14 +170,18 @@ fn check_actor(trial: &Trial<'_>, change: &ParsedChange, past: &Past) -> Result<
             1
         }
     };
-    if change.seq() != expected {
-        let message = format!(
-            "the actor's next change has seq {expected}, not {}",
-            change.seq()
-        );
-        return fault("seq", message);
+    check_seq(change, expected)
+}
+
+fn check_seq(change: &ParsedChange, expected: u64) -> Result<(), Fault> {
+    if change.seq() == expected {
+        return Ok(());
     }
-    Ok(())
+    let message = format!(
+        "the actor's next change has seq {expected}, not {}",
+        change.seq()
+    );
+    fault("seq", message)
 }
 
 /// Heads of the document that stay heads beside the change.

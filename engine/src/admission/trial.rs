@@ -54,7 +54,7 @@ pub(super) struct Trial<'a> {
     heads: Vec<ChangeHash>,
     passed: Vec<(ParsedChange, Touched)>,
     refused: Option<Refusal>,
-    known: Vec<Hash>,
+    pub(super) known: Vec<Hash>,
     dropped: Vec<Hash>,
 }
 
@@ -129,77 +129,15 @@ impl<'a> Trial<'a> {
         let parsed: Result<Vec<ParsedChange>, _> = parsed
             .map(|bytes| change::parse(bytes, self.limits))
             .collect();
-        let changes = parsed.ok().filter(|changes| changes.len() > 1)?;
+        let mut changes = parsed.ok().filter(|changes| changes.len() > 1)?;
         if !references::is_chain(&changes) || changes.iter().any(|change| self.knows(change)) {
             return None;
         }
-        Some(self.step(0, changes, Division::OneEdit))
-    }
-
-    /// Checks and applies the changes, each an edit of its own, up to the first that fails. Those
-    /// that directly follow one another are applied in one go: applying one costs each time what
-    /// the entity's history costs.
-    fn in_runs(&mut self) {
-        let (proposal, limits) = (self.proposal, self.limits);
-        let mut run: Vec<ParsedChange> = Vec::new();
-        for (index, bytes) in proposal.changes.iter().enumerate() {
-            let parsed = change::parse(bytes, limits);
-            let known = parsed.as_ref().is_ok_and(|change| self.knows(change));
-            if let (false, Ok(change)) = (known, &parsed)
-                && run
-                    .last()
-                    .is_none_or(|last| references::follows(last, change))
-            {
-                run.extend(parsed.ok());
-                continue;
-            }
-            if let Err(end) = self.run_of_edits(index - run.len(), std::mem::take(&mut run)) {
-                return self.end(end);
-            }
-            match parsed {
-                Ok(change) if known || self.knows(&change) => self.known.push(change.hash()),
-                Ok(change) => run.push(change),
-                Err(error) => {
-                    let refusal = Refusal::structural(error.code(), index, error.to_string());
-                    return self.end((index, refusal));
-                }
-            }
-        }
-        let first = proposal.changes.len() - run.len();
-        if let Err(end) = self.run_of_edits(first, run) {
-            self.end(end);
-        }
-    }
-
-    /// Checks and applies a run of edits, the first of which is the change at `first` of the
-    /// proposal: in one go where all pass, else one half after the other. So what passes is applied
-    /// in few goes, wherever the one is that fails.
-    ///
-    /// # Errors
-    /// The refusal of the first that fails, with its place in the proposal.
-    fn run_of_edits(
-        &mut self,
-        first: usize,
-        mut run: Vec<ParsedChange>,
-    ) -> Result<(), (usize, Refusal)> {
-        if run.len() > 1 {
-            if self.step(first, run.clone(), Division::OneEach).is_ok() {
-                return Ok(());
-            }
-            let rest = run.split_off(run.len() / 2);
-            let middle = first + run.len();
-            self.run_of_edits(first, run)?;
-            return self.run_of_edits(middle, rest);
-        }
-        let Some(change) = run.pop() else {
-            return Ok(());
-        };
-        let judged = self.step(first, vec![change], Division::OneEach);
-        judged.map_err(|refusal| (first, refusal))
+        Some(self.step(0, &mut changes, Division::OneEdit))
     }
 
     /// Ends at the refusal of the change at a place of the proposal.
-    fn end(&mut self, (index, refusal): (usize, Refusal)) {
+    pub(super) fn end(&mut self, (index, refusal): (usize, Refusal)) {
         self.refused = Some(refusal);
         let rest = &self.proposal.changes[index..];
         let hashes = rest.iter().filter_map(|bytes| hash_of(bytes, self.limits));
@@ -207,7 +145,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Whether a change is in the document.
-    fn knows(&self, change: &ParsedChange) -> bool {
+    pub(super) fn knows(&self, change: &ParsedChange) -> bool {
         let hash = change.hash().into();
         self.doc.get_change_meta_by_hash(&hash).is_some()
     }
@@ -248,17 +186,17 @@ impl<'a> Trial<'a> {
     }
 
     /// Checks and applies changes that directly follow one another, the first of which is the one
-    /// at `index` of the proposal. What fails is not applied.
-    fn step(
+    /// at `index` of the proposal. What passes is taken out of them; what fails is not applied.
+    pub(super) fn step(
         &mut self,
         index: usize,
-        changes: Vec<ParsedChange>,
+        changes: &mut Vec<ParsedChange>,
         division: Division,
     ) -> Result<(), Refusal> {
         let fault = |(code, message): (Cow<'static, str>, String)| {
             Refusal::structural(code, index, message)
         };
-        let past = references::check(self, &changes[0]).map_err(fault)?;
+        let past = references::check_run(self, changes).map_err(fault)?;
         let creation = self.proposal.origin == Origin::Creation;
         let (policy, author) = (&self.entity.policy, &self.proposal.author);
         let case = judge::Case {
@@ -270,17 +208,17 @@ impl<'a> Trial<'a> {
             },
             creation,
         };
-        let operations = Operations::of(&changes, division);
+        let operations = Operations::of(changes, division);
         let (touched, violations) = judge::judge(&case, &operations, &past).map_err(fault)?;
         if !violations.is_empty() {
-            let violations = by_change(index, &changes, violations);
+            let violations = by_change(index, changes, violations);
             return Err(Refusal::policy(index, violations));
         }
-        self.apply(index, &changes)?;
+        self.apply(index, changes)?;
         let touched = touched
             .into_iter()
             .chain(std::iter::repeat_with(Touched::default));
-        self.passed.extend(changes.into_iter().zip(touched));
+        self.passed.extend(changes.drain(..).zip(touched));
         Ok(())
     }
 

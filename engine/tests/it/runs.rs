@@ -3,7 +3,7 @@
 //! of them makes must be no newer to the next than it would be in the document.
 
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
+use automerge::{ActorId, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::entity::Entity;
 use indelible_engine::violation::Refusal;
@@ -115,10 +115,15 @@ fn edit(tx: &mut Transaction<'_>, dice: &mut Dice) -> Result<(), AutomergeError>
     }
 }
 
-/// A client's edits, each one change.
+/// A client's edits, each one change, now and then under another actor of the client's.
 pub(crate) fn edits(client: &mut Client, dice: &mut Dice) -> Vec<Vec<u8>> {
     let mut changes = Vec::new();
+    let own = client.doc.get_actor().to_bytes()[0];
     for _ in 0..=dice.below(12) {
+        if dice.below(4) == 0 {
+            let actor = own % 100 + 100 * [0, 1][dice.below(2)];
+            client.doc.set_actor(ActorId::from([actor; 16]));
+        }
         let mut tx = client.doc.transaction();
         edit(&mut tx, dice).expect("Automerge takes it");
         if let (Some(hash), _) = tx.commit() {
