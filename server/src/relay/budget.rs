@@ -67,14 +67,49 @@ struct Allowed {
     bytes: u64,
 }
 
+/// How much of a value there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shown {
+    elements: u64,
+    bytes: u64,
+}
+
+impl Shown {
+    fn of(value: &Value) -> Self {
+        Self {
+            elements: extent(value),
+            bytes: value.to_string().len() as u64,
+        }
+    }
+
+    fn allows(self, settings: &BudgetSettings) -> Allowed {
+        let operations = settings.epoch_operations_per_element;
+        let bytes = settings.epoch_bytes_per_byte;
+        Allowed {
+            operations: operations
+                .saturating_mul(self.elements)
+                .max(settings.epoch_operations_min),
+            bytes: bytes
+                .saturating_mul(self.bytes)
+                .max(settings.epoch_bytes_min),
+        }
+    }
+
+    /// Whether it is less than half of another one.
+    fn is_far_below(self, other: Self) -> bool {
+        self.elements < other.elements / 2 || self.bytes < other.bytes / 2
+    }
+}
+
 /// How much history there is in the present epoch of an entity.
 #[derive(Debug, Default)]
 pub(super) struct Weight {
     /// Bytes of changes.
     bytes: u64,
-    /// What was in proportion when it was last looked.
+    /// What is in proportion to the present value, once it was looked.
     allowed: Option<Allowed>,
-    due: bool,
+    /// What takes as much history as it has, and when it was so.
+    dense: Option<(Shown, Allowed)>,
 }
 
 impl Weight {
@@ -86,47 +121,64 @@ impl Weight {
         }
     }
 
-    /// More was written.
+    /// More was written, and the value may be another.
     pub(super) fn add(&mut self, bytes: u64) {
         self.bytes += bytes;
+        self.allowed = None;
+    }
+
+    fn is_within(&self, entity: &Entity, allowed: Allowed) -> bool {
+        entity.operations() <= allowed.operations && self.bytes <= allowed.bytes
     }
 
     /// Whether the epoch has outgrown what the entity shows.
     pub(super) fn is_due(&mut self, entity: &Entity, settings: &BudgetSettings) -> bool {
-        let operations = entity.operations();
-        let within =
-            |allowed: Allowed| operations <= allowed.operations && self.bytes <= allowed.bytes;
         let least = Allowed {
             operations: settings.epoch_operations_min,
             bytes: settings.epoch_bytes_min,
         };
-        if self.due || within(self.allowed.unwrap_or(least)) {
-            return self.due;
+        if self.is_within(entity, least) {
+            return false;
         }
-        let value = entity.presented();
-        let shown = (extent(&value), value.to_string().len() as u64);
-        let times = |factor: u64, shown: u64| factor.saturating_mul(shown);
-        let allowed = Allowed {
-            operations: times(settings.epoch_operations_per_element, shown.0).max(least.operations),
-            bytes: times(settings.epoch_bytes_per_byte, shown.1).max(least.bytes),
+        let allowed = match self.allowed {
+            Some(allowed) => allowed,
+            None => self.look(&entity.presented(), settings),
         };
-        self.allowed = Some(allowed);
-        self.due = !within(allowed);
-        self.due
+        !self.is_within(entity, allowed)
+    }
+
+    /// Looks what is in proportion to a value.
+    fn look(&mut self, value: &Value, settings: &BudgetSettings) -> Allowed {
+        let shown = Shown::of(value);
+        if self.dense.is_some_and(|(then, _)| shown.is_far_below(then)) {
+            self.dense = None;
+        }
+        let mut allowed = shown.allows(settings);
+        if let Some((_, dense)) = self.dense {
+            allowed.operations = allowed.operations.max(dense.operations);
+            allowed.bytes = allowed.bytes.max(dense.bytes);
+        }
+        *self.allowed.insert(allowed)
     }
 
     /// Whether it has done so by far.
-    pub(super) fn is_overdue(&self, entity: &Entity, settings: &BudgetSettings) -> bool {
-        let Some(allowed) = self.allowed.filter(|_| self.due) else {
+    pub(super) fn is_overdue(&mut self, entity: &Entity, settings: &BudgetSettings) -> bool {
+        if !self.is_due(entity, settings) {
             return false;
-        };
-        let times = settings.epoch_overdue;
-        entity.operations() > allowed.operations.saturating_mul(times)
-            || self.bytes > allowed.bytes.saturating_mul(times)
+        }
+        self.allowed.is_some_and(|allowed| {
+            let times = settings.epoch_overdue;
+            let by_far = Allowed {
+                operations: allowed.operations.saturating_mul(times),
+                bytes: allowed.bytes.saturating_mul(times),
+            };
+            !self.is_within(entity, by_far)
+        })
     }
 
     /// Whether a new epoch of so many operations and bytes is less than half of this one. If not,
-    /// what is there is what the value takes, and the next one is due when it has doubled.
+    /// what is there is what the value takes, and the next one is due when it has doubled, or the
+    /// value has shrunk.
     pub(super) fn is_relieved(&mut self, entity: &Entity, (operations, bytes): (u64, u64)) -> bool {
         let now = Allowed {
             operations: entity.operations(),
@@ -134,11 +186,12 @@ impl Weight {
         };
         let relieved = operations < now.operations / 2 || bytes < now.bytes / 2;
         if !relieved {
-            self.due = false;
-            self.allowed = Some(Allowed {
+            let twice = Allowed {
                 operations: now.operations.saturating_mul(2),
                 bytes: now.bytes.saturating_mul(2),
-            });
+            };
+            self.dense = Some((Shown::of(&entity.presented()), twice));
+            self.allowed = None;
         }
         relieved
     }

@@ -26,6 +26,10 @@ fn id(name: &str) -> EntityId {
 impl Fixture {
     /// The same store under a server that has just begun.
     fn restarted(self, settings: RelaySettings) -> Self {
+        self.restarted_with(settings, BudgetSettings::default())
+    }
+
+    fn restarted_with(self, settings: RelaySettings, budgets: BudgetSettings) -> Self {
         let policies = self.hub.policies().clone();
         let known = known_policies::keep(&*self.store, &policies).unwrap();
         let shared: Arc<dyn crate::storage::Store> = Arc::<Faulty>::clone(&self.store);
@@ -34,7 +38,7 @@ impl Fixture {
             known,
             limits: Limits::default(),
             settings,
-            budgets: BudgetSettings::default(),
+            budgets,
             rates: RateSettings::default(),
             store: shared,
             commit: self.thread.handle(),
@@ -55,6 +59,11 @@ impl Fixture {
     fn has_snapshot(&self, entity: &str) -> bool {
         let stored = self.store.snapshot(&id(entity), Epoch::FIRST).unwrap();
         stored.is_some_and(|snapshot| !snapshot.state.is_empty())
+    }
+
+    async fn epoch(&self, entity: &str) -> Epoch {
+        let present = self.hub.present(&id(entity)).await.unwrap();
+        present.unwrap().epoch
     }
 
     /// The value as the entity's document has it.
@@ -293,4 +302,53 @@ async fn another_log_is_told_by_one_entry() {
     assert!(read >= 30, "{read}");
     world.hub.end().await;
     world.thread.stop().await;
+}
+
+/// Epochs of a thousand bytes, or eight times what is shown.
+fn short_epochs() -> BudgetSettings {
+    BudgetSettings {
+        epoch_bytes_min: 1_000,
+        epoch_bytes_per_byte: 8,
+        epoch_quiet: Duration::from_millis(20),
+        epoch_overdue: 1_000,
+        ..BudgetSettings::default()
+    }
+}
+
+/// Letters that cannot be packed.
+fn letters(seed: u64, count: usize) -> String {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let letter = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b' ' + (state % 64) as u8)
+    };
+    (0..count).map(letter).collect()
+}
+
+/// A history that is in proportion to a long text, and out of it without one.
+async fn long_history(world: &mut Fixture) {
+    world.tell("team/a", create("one")).await;
+    for seed in 0..4 {
+        let body = json!({ "bio": letters(seed, 4_000) });
+        world.tell("team/a", put(body)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_has_shrunk_is_worth_less_history() {
+    let mut world = Fixture::new().restarted_with(RelaySettings::default(), short_epochs());
+    long_history(&mut world).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(world.epoch("team/a").await, Epoch::FIRST);
+    world.tell("team/a", put(json!({ "bio": "" }))).await;
+    for _ in 0..2_000 {
+        if world.epoch("team/a").await > Epoch::FIRST {
+            world.hub.end().await;
+            return world.thread.stop().await;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("no epoch began while the entity stayed in memory");
 }
