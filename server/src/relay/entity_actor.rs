@@ -89,6 +89,8 @@ struct Actor {
     snapshots: Snapshots,
     /// How much history the epoch has.
     weight: budget::Weight,
+    /// Set while a new epoch cannot be written.
+    postponed: Option<epoch::Postponed>,
     /// Which values protected places had, as far as that was asked.
     had: Had,
     /// Whether the store may have gone on without this state, and could not be read since.
@@ -114,6 +116,7 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         snapshot: None,
         snapshots: Snapshots::default(),
         weight: budget::Weight::default(),
+        postponed: None,
         had: Had::default(),
         stale: false,
     };
@@ -150,7 +153,8 @@ impl Actor {
                 true => warm,
                 false => settings.idle.saturating_sub(warm),
             };
-            let quiet = self.is_due().then_some(self.hub.budgets().epoch_quiet);
+            let epoch = self.epoch_due_in();
+            let epoch = epoch.filter(|quiet| *quiet <= patience || self.postponed.is_none());
             let received = async {
                 tokio::select! {
                     biased;
@@ -158,7 +162,7 @@ impl Actor {
                     () = self.resident.is_unwanted(), if self.replicas.is_empty() => None,
                 }
             };
-            match tokio::time::timeout(quiet.unwrap_or(patience), received).await {
+            match tokio::time::timeout(epoch.unwrap_or(patience), received).await {
                 Ok(Some(0)) => return,
                 Ok(Some(_)) => is_warm = true,
                 // Others need the memory at once: a snapshot would have to wait for its turn.
@@ -169,7 +173,7 @@ impl Actor {
                     }
                     continue;
                 }
-                Err(_) if quiet.is_some() => {
+                Err(_) if epoch.is_some() => {
                     self.begin_epoch().await;
                     continue;
                 }
@@ -380,6 +384,7 @@ impl Actor {
 
     async fn commit(&mut self, request: Append, entity: Option<Entity>) -> Result<(), CommitError> {
         let appended = self.hub.commit().commit(request).await?;
+        self.postponed = None;
         if let Some(mut entity) = entity {
             for sealed in &appended.entries {
                 entity.confirm(Logged::of(&sealed.entry, sealed.hash));

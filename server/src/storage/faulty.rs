@@ -36,6 +36,8 @@ pub(crate) struct Faulty {
     pub(crate) reopens: AtomicBool,
     closed: AtomicBool,
     pub(crate) free_bytes: AtomicU64,
+    /// How often the free bytes were asked for.
+    pub(crate) looks: AtomicU64,
     /// How often the end of a log was asked for.
     pub(crate) heads_read: AtomicU64,
     /// How many entries were read, their effects not counted.
@@ -53,6 +55,7 @@ impl Faulty {
             reopens: AtomicBool::new(true),
             closed: AtomicBool::new(false),
             free_bytes: AtomicU64::new(u64::MAX),
+            looks: AtomicU64::new(0),
             heads_read: AtomicU64::new(0),
             entries_read: AtomicU64::new(0),
         }
@@ -118,6 +121,7 @@ impl Store for Faulty {
     }
 
     fn disk_free_bytes(&self) -> StoreResult<u64> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         Ok(self.free_bytes.load(Ordering::Relaxed))
     }
 

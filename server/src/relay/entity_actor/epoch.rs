@@ -5,10 +5,13 @@
 //!
 //! Must not know: sockets, how a document is made anew.
 
+use std::time::Duration;
+
 use indelible_engine::entity::Entity;
 use indelible_engine::history::Derived;
 use indelible_engine::lifecycle::next_epoch;
 use indelible_engine::principal::Principal;
+use tokio::time::Instant;
 
 use super::super::budget;
 use super::Actor;
@@ -16,9 +19,40 @@ use crate::clock;
 use crate::storage::{Append, NewEntry, Presence};
 use crate::work::{self, Lane, Weight};
 
+/// The pause after an epoch that could not be written is no longer than this many of the first one.
+const PAUSES_MAX: u32 = 128;
+
+/// When an epoch that could not be written is tried again.
+#[derive(Debug)]
+pub(super) struct Postponed {
+    until: Instant,
+    pause: Duration,
+}
+
 impl Actor {
-    /// Whether a new epoch is to begin at the next quiet moment.
-    pub(super) fn is_due(&mut self) -> bool {
+    /// How long it has to be quiet before a new epoch begins, if one is due.
+    pub(super) fn epoch_due_in(&mut self) -> Option<Duration> {
+        if !self.is_due() {
+            return None;
+        }
+        let quiet = self.hub.budgets().epoch_quiet;
+        let postponed = self.postponed.as_ref();
+        let left = postponed.map(|one| one.until.saturating_duration_since(Instant::now()));
+        Some(left.map_or(quiet, |left| left.max(quiet)))
+    }
+
+    /// Tries again later, and later each time: the disk may be full for hours.
+    fn postpone_epoch(&mut self) {
+        let first = self.hub.budgets().epoch_quiet;
+        let pause = match &self.postponed {
+            Some(Postponed { pause, .. }) => (*pause * 2).min(first * PAUSES_MAX),
+            None => first * 2,
+        };
+        let until = Instant::now() + pause;
+        self.postponed = Some(Postponed { until, pause });
+    }
+
+    fn is_due(&mut self) -> bool {
         let is_there = |entity: &&Entity| entity.presence() == Presence::Present;
         let Some(entity) = self.entity.as_ref().filter(is_there) else {
             return false;
@@ -28,7 +62,12 @@ impl Actor {
 
     /// Whether it is not to wait for one.
     pub(super) fn is_overdue(&mut self) -> bool {
-        if !self.is_due() {
+        if !self.is_due()
+            || self
+                .postponed
+                .as_ref()
+                .is_some_and(|one| one.until > Instant::now())
+        {
             return false;
         }
         let entity = self.entity.as_ref();
@@ -47,6 +86,7 @@ impl Actor {
             .enter(lane, Weight::of_operations(entity.operations()))
             .await
         else {
+            self.postpone_epoch();
             return;
         };
         let made = work::here(|| next_epoch(&entity, entity.policy(), clock::now()));
@@ -96,6 +136,7 @@ impl Actor {
                 }
             }
             Err(error) => {
+                self.postpone_epoch();
                 self.after(&error).await;
             }
         }

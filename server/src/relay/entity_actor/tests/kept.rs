@@ -352,3 +352,33 @@ async fn a_value_that_has_shrunk_is_worth_less_history() {
     }
     panic!("no epoch began while the entity stayed in memory");
 }
+
+#[tokio::test]
+async fn an_epoch_that_cannot_be_written_is_tried_again_less_and_less_often() {
+    let mut world = Fixture::new().restarted_with(RelaySettings::default(), short_epochs());
+    long_history(&mut world).await;
+    world.tell("team/a", put(json!({ "bio": "" }))).await;
+    world.store.free_bytes.store(0, Ordering::Relaxed);
+    // The write before may have been followed by an epoch already.
+    let before = world.epoch("team/a").await;
+    assert_eq!(before, Epoch::FIRST);
+    let looks = || world.store.looks.load(Ordering::Relaxed);
+    let first = looks();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let tried = looks() - first;
+    assert!(
+        (2..=6).contains(&tried),
+        "tried {tried} times in 1.5 s, 20 ms after the write"
+    );
+
+    world.store.free_bytes.store(u64::MAX, Ordering::Relaxed);
+    // What is written then tells that it may be tried at once.
+    world.tell("team/a", put(json!({ "name": "two" }))).await;
+    let began = tokio::time::Instant::now();
+    while world.epoch("team/a").await == Epoch::FIRST {
+        assert!(began.elapsed() < Duration::from_secs(20), "no epoch began");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    world.hub.end().await;
+    world.thread.stop().await;
+}
