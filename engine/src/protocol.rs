@@ -8,6 +8,7 @@
 //! well-formed names. Whether the names mean anything is for others to find out.
 //! Must never know: sockets, sessions, what a frame leads to.
 
+mod fields;
 mod form;
 
 use std::fmt;
@@ -383,11 +384,6 @@ impl From<&Principal> for AuthorReport {
     }
 }
 
-const CLIENT_FRAMES: [&str; 12] = [
-    "hello", "auth", "open", "close", "watch", "unwatch", "propose", "create", "delete",
-    "undelete", "ping", "pong",
-];
-
 const SERVER_FRAMES: [&str; 14] = [
     "welcome", "schema", "snapshot", "entries", "value", "patch", "watched", "admitted", "refused",
     "gone", "reset", "error", "ping", "pong",
@@ -431,7 +427,7 @@ pub enum FrameError {
 impl FrameError {
     /// What is wrong may quote the bytes, which may be many: only the beginning is kept.
     fn malformed(reason: impl fmt::Display) -> Self {
-        const REASON_CHARS_MAX: usize = 200;
+        const REASON_CHARS_MAX: usize = 400;
         let reason = reason.to_string().chars().take(REASON_CHARS_MAX).collect();
         Self::Malformed { reason }
     }
@@ -456,11 +452,9 @@ impl ClientFrame {
                 max,
             });
         }
-        let (name, fields) = open_envelope(bytes, &CLIENT_FRAMES)?;
-        if name == "propose" {
-            check_changes(fields, limits.changes_per_proposal_max)?;
-        }
-        decode_whole(bytes)
+        let (name, mut rest) = open_envelope(bytes, fields::is_known)?;
+        fields::check(name, &mut rest, limits.changes_per_proposal_max)?;
+        decode_whole(name, bytes)
     }
 }
 
@@ -476,8 +470,10 @@ impl ServerFrame {
     ///
     /// [`FrameError`], which tells a frame that is merely unknown from bytes that are none.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
-        open_envelope(bytes, &SERVER_FRAMES)?;
-        decode_whole(bytes)
+        let (name, _) = open_envelope(bytes, |name| {
+            SERVER_FRAMES.contains(&name)
+        })?;
+        decode_whole(name, bytes)
     }
 }
 
@@ -486,17 +482,30 @@ fn encode<T: Serialize>(frame: &T) -> Vec<u8> {
 }
 
 /// Reads the outer map: the frame's name, and a decoder that stands on its fields.
-fn open_envelope<'b>(
-    bytes: &'b [u8],
-    known: &[&str],
-) -> Result<(&'b str, Decoder<'b>), FrameError> {
+fn open_envelope(
+    bytes: &[u8],
+    is_known: impl Fn(&str) -> bool,
+) -> Result<(&str, Decoder<'_>), FrameError> {
     form::check(bytes)?;
     let mut decoder = Decoder::new(bytes);
-    if decoder.map().map_err(FrameError::malformed)? != Some(1) {
-        return Err(FrameError::malformed("a frame is a map with one key"));
+    let found = fields::of(&decoder);
+    match decoder.map() {
+        Ok(Some(1)) => {}
+        Ok(Some(count)) => {
+            let what = format_args!("a frame is a map with one key, not {count}");
+            return Err(form::wrong(0, what));
+        }
+        _ => {
+            let what = format_args!("a frame is a map with one key, not {found}");
+            return Err(form::wrong(0, what));
+        }
     }
-    let name = decoder.str().map_err(FrameError::malformed)?;
-    if known.contains(&name) {
+    let (at, found) = (decoder.position(), fields::of(&decoder));
+    let Ok(name) = decoder.str() else {
+        let what = format_args!("the name of a frame must be a text, not {found}");
+        return Err(form::wrong(at, what));
+    };
+    if is_known(name) {
         return Ok((name, decoder));
     }
     Err(FrameError::Unknown {
@@ -504,42 +513,10 @@ fn open_envelope<'b>(
     })
 }
 
-/// Counts the changes of a proposal before any of them is taken into memory.
-fn check_changes(mut fields: Decoder<'_>, max: usize) -> Result<(), FrameError> {
-    let count = fields.map().map_err(FrameError::malformed)?;
-    let Some(count) = count else {
-        return Err(FrameError::malformed("maps have a definite length"));
-    };
-    for _ in 0..count {
-        if fields.str().map_err(FrameError::malformed)? != "changes" {
-            fields.skip().map_err(FrameError::malformed)?;
-            continue;
-        }
-        let Some(found) = fields.array().map_err(FrameError::malformed)? else {
-            return Err(FrameError::malformed("lists have a definite length"));
-        };
-        let found = usize::try_from(found).unwrap_or(usize::MAX);
-        if found > max {
-            return Err(FrameError::TooMany {
-                what: "changes",
-                found,
-                max,
-            });
-        }
-        for _ in 0..found {
-            fields.skip().map_err(FrameError::malformed)?;
-        }
-    }
-    Ok(())
-}
-
-fn decode_whole<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
+fn decode_whole<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, FrameError> {
     let mut deserializer = minicbor_serde::Deserializer::new(bytes);
-    let frame = T::deserialize(&mut deserializer).map_err(FrameError::malformed)?;
-    if deserializer.decoder().position() != bytes.len() {
-        return Err(FrameError::malformed("bytes after the frame"));
-    }
-    Ok(frame)
+    T::deserialize(&mut deserializer)
+        .map_err(|error| FrameError::malformed(format_args!("{name}: {error}")))
 }
 
 #[cfg(test)]

@@ -160,62 +160,46 @@ fn a_string_that_is_no_text_is_replaced_as_a_whole() {
     assert_eq!(pair.value["name"], "Jane D.");
     assert_eq!(pair.value["links"][0]["url"], "b");
     assert_eq!(pair.value["slogan"], "New");
-    for (pointer, wrong, says) in [
+    let beyond = |pointer: &str, index: usize, remove: usize, units: usize| {
+        let end =
+            format!("beyond the end of the text at {pointer}, which has {units} UTF-16 code units");
+        match remove {
+            0 => format!("index is {index}: that is {end}"),
+            _ => format!("remove is {remove}: from index {index} that reaches {end}"),
+        }
+    };
+    for (pointer, index, remove, units) in [
+        ("/slogan", 999, 0, 3),
+        ("/slogan", 1, 99, 3),
+        ("/bio", 50, 0, 5),
+        ("/bio", 0, 6, 5),
+    ] {
+        let wrong = typed(pointer, splice(index, remove, "1"));
+        let refused = pair.session.splice(JANE, &wrong, NOW).expect_err(pointer);
+        assert_eq!(refused.to_string(), beyond(pointer, index, remove, units));
+    }
+    for (pointer, says) in [
         (
             "/number",
-            splice(0, 0, "1"),
             "number: the field is written once, when it is created",
         ),
-        (
-            "/links",
-            splice(0, 0, "1"),
-            "what is at /links is a list, not a text",
-        ),
+        ("/links", "what is at /links is a list, not a text"),
         (
             "/createdAt",
-            splice(0, 0, "1"),
             "createdAt: the field is derived from the ledger",
         ),
-        (
-            "/slogan",
-            splice(999, 0, "1"),
-            "index is 999: that is beyond the end of the text at /slogan, which has 3 UTF-16 code units",
-        ),
-        (
-            "/slogan",
-            splice(1, 99, "1"),
-            "remove is 99: from index 1 that reaches beyond the end of the text at /slogan, which has 3 UTF-16 code units",
-        ),
-        (
-            "/bio",
-            splice(50, 0, "1"),
-            "index is 50: that is beyond the end of the text at /bio, which has 5 UTF-16 code units",
-        ),
-        (
-            "/bio",
-            splice(0, 6, "1"),
-            "remove is 6: from index 0 that reaches beyond the end of the text at /bio, which has 5 UTF-16 code units",
-        ),
-        ("/bio/x", splice(0, 0, "1"), "there is nothing at /bio/x"),
-        ("/none", splice(1, 0, "1"), "there is nothing at /none"),
-        (
-            "/links/none/url",
-            splice(0, 0, "1"),
-            "there is nothing at /links/none/url",
-        ),
+        ("/bio/x", "there is nothing at /bio/x"),
+        ("/none", "there is nothing at /none"),
+        ("/links/none/url", "there is nothing at /links/none/url"),
         (
             "bio",
-            splice(0, 0, "1"),
             "\"bio\": a JSON pointer must be empty or begin with '/'",
         ),
-        (
-            "",
-            splice(0, 0, "1"),
-            "the pointer names the whole value, not a text in it",
-        ),
+        ("", "the pointer names the whole value, not a text in it"),
     ] {
-        let refused = pair.session.splice(JANE, &typed(pointer, wrong), NOW);
-        assert_eq!(refused.expect_err(says).to_string(), says);
+        let wrong = typed(pointer, splice(0, 0, "1"));
+        let refused = pair.session.splice(JANE, &wrong, NOW).expect_err(says);
+        assert_eq!(refused.to_string(), says);
     }
     pair.run();
     assert_eq!(pair.value, pair.on_server());
