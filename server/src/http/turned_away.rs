@@ -1,5 +1,5 @@
-//! What the log says of those who get no connection, or no answer because of who they are, so that an
-//! operator learns why.
+//! What the log says of those who get no connection, or no answer because of who they are or because
+//! the server cannot give one now, so that an operator learns why.
 //!
 //! Invariant: each reason is logged at most once a minute, and there are never more reasons
 //! remembered than the table holds: strangers choose them.
@@ -114,7 +114,7 @@ impl TurnedAway {
         }
     }
 
-    /// A request over HTTP was answered with 401 or 403.
+    /// A request over HTTP was answered with 401, 403 or 503.
     fn request(&self, status: StatusCode, noted: &Noted, asked: &Asked) {
         let who = noted.who.as_deref().unwrap_or("nobody who is signed in");
         // Whoever asks for many things is logged once for each kind.
@@ -161,7 +161,7 @@ struct Asked {
     peer: Option<IpAddr>,
 }
 
-/// Logs what is refused over HTTP because of who asks.
+/// Logs what is refused over HTTP because of who asks, and what the server could not do.
 pub(super) async fn note(State(app): State<App>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let asked = Asked {
@@ -180,7 +180,13 @@ pub(super) async fn note(State(app): State<App>, request: Request, next: Next) -
     if is_handshake && !is_sync && status.is_client_error() {
         app.turned_away.elsewhere(&asked);
     }
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    let is_logged = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        // Why is logged where it failed, without the request; a probe asks to be told so.
+        StatusCode::SERVICE_UNAVAILABLE => asked.path != "/readyz",
+        _ => false,
+    };
+    if is_logged
         && let Some(noted) = response.extensions().get::<Noted>()
         // Of origins, more is said where they are looked at.
         && noted.code != "origin"

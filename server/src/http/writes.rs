@@ -258,7 +258,8 @@ async fn write(
 
 /// The answer to a merge; without values for a caller who may not read them.
 fn merged(written: &Written, reads: bool) -> Result<Response, Problem> {
-    let present = written.present.as_ref().ok_or_else(Problem::unavailable)?;
+    // A repeat of what was written to an entity that was deleted since.
+    let present = written.present.as_ref().ok_or_else(Problem::not_found)?;
     let names = |pointers: &[Pointer]| -> Vec<String> {
         pointers.iter().map(ToString::to_string).collect()
     };

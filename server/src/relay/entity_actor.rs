@@ -23,7 +23,7 @@ use indelible_engine::effects::{json_patch, spliced_patch};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::history::Had;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::RefusalDraft;
+use indelible_engine::ledger::{RefusalDraft, Sealed};
 use indelible_engine::policy::Policy;
 use indelible_engine::protocol::TextForm;
 use indelible_engine::splice::Texts;
@@ -55,8 +55,8 @@ const UNRECORDED_LOGGED_MAX: usize = 16;
 /// What an actor is asked.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// Publish the value; the answer has it, if there is one.
-    Load(oneshot::Sender<Option<Arc<Present>>>),
+    /// Publish the value; the answer has it, if there is one, or says why it cannot be read.
+    Load(oneshot::Sender<Result<Option<Arc<Present>>, WriteError>>),
     /// Send a replica what it lacks, then all entries to come; or everything once the entity is there.
     Follow {
         /// Who.
@@ -132,7 +132,8 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         }
         // Whoever waits is told; the next message makes another actor.
         mailbox.close();
-        while let Ok(message) = mailbox.try_recv() {
+        // One may still be on its way into the mailbox.
+        while let Some(message) = mailbox.recv().await {
             actor.turn_away(message);
         }
         return;
@@ -202,7 +203,7 @@ impl Actor {
             let mut writes = Vec::new();
             for message in waiting.drain(..) {
                 match message {
-                    Message::Load(reply) => drop(reply.send(self.present.clone())),
+                    Message::Load(reply) => drop(reply.send(Ok(self.present.clone()))),
                     Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
                     Message::Follow {
                         subscriber,
@@ -283,7 +284,7 @@ impl Actor {
     /// Answers that nothing can be done at present.
     fn turn_away(&mut self, message: Message) {
         match message {
-            Message::Load(reply) => drop(reply.send(None)),
+            Message::Load(reply) => drop(reply.send(Err(WriteError::Storage))),
             Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
             Message::Follow { subscriber, .. } => {
                 let reason = WriteError::Storage;
@@ -303,25 +304,29 @@ impl Actor {
         // Dropping a document takes a while: nobody shall wait for that.
         let before = self.entity.clone();
         let mut left = JUDGED_MAX;
-        let (decided, ending) = loop {
+        let (decided, was, ending) = loop {
             left -= 1;
             let Verdicts {
                 request,
                 entity,
+                was,
                 decided,
             } = self.judge(&writes).await;
             let Some(request) = request else {
-                break (decided, Ending::Committed);
+                break (decided, None, Ending::Committed);
             };
             let refusals = request.refusals.clone();
             match self.commit(request, entity).await {
-                Ok(()) => break (decided, Ending::Committed),
+                Ok(entries) => {
+                    let was = was.map(|was| self.before_deletion(was, &entries));
+                    break (decided, was, Ending::Committed);
+                }
                 Err(CommitError::Taken(taken)) if left > 0 => {
                     tracing::debug!(%taken, "judging again");
                 }
                 Err(error) => {
                     log_unrecorded(&refusals);
-                    break (decided, self.after(&error).await);
+                    break (decided, None, self.after(&error).await);
                 }
             }
         };
@@ -330,10 +335,11 @@ impl Actor {
         } else {
             Haste::Soon
         };
+        let present = self.present.clone().or(was);
         work::here(|| {
             for (write, decided) in writes.into_iter().zip(decided) {
                 let session = write.session.as_deref();
-                let outcome = decided.outcome(session, self.present.as_ref(), ending);
+                let outcome = decided.outcome(session, present.as_ref(), ending);
                 write.answer.give(&self.id, write.id, outcome, haste);
             }
         });
@@ -382,7 +388,12 @@ impl Actor {
         Weight::of_operations(operations)
     }
 
-    async fn commit(&mut self, request: Append, entity: Option<Entity>) -> Result<(), CommitError> {
+    /// Gives the entries as they are on disk.
+    async fn commit(
+        &mut self,
+        request: Append,
+        entity: Option<Entity>,
+    ) -> Result<Vec<Sealed>, CommitError> {
         let appended = self.hub.commit().commit(request).await?;
         self.postponed = None;
         if let Some(mut entity) = entity {
@@ -403,7 +414,25 @@ impl Actor {
             let entries: Vec<_> = appended.entries.iter().map(RelayedEntry::of).collect();
             work::here(|| self.publish(entity, Some(&entries)));
         }
-        Ok(())
+        Ok(appended.entries)
+    }
+
+    /// The value before the commit deleted the entity, for those whose writes it still took.
+    fn before_deletion(&self, mut was: Entity, entries: &[Sealed]) -> Arc<Present> {
+        let last = (was.epoch(), was.seq());
+        for sealed in entries {
+            if (sealed.entry.epoch, sealed.entry.seq) <= last {
+                was.confirm(Logged::of(&sealed.entry, sealed.hash));
+            }
+        }
+        Arc::new(self.shown(&was))
+    }
+
+    /// The value of an entity as readers see it.
+    fn shown(&self, entity: &Entity) -> Present {
+        let place = ((entity.epoch(), entity.seq()), entity.hash());
+        let at = entity.stamps().updated_at.unwrap_or_default();
+        self.hub.value_at(&self.id, place, (at, entity.presented()))
     }
 
     /// After a failed commit: whether this state is still that of the disk.
@@ -454,15 +483,10 @@ impl Actor {
         let was_there = self.present.is_some();
         let before = self.entity.as_ref();
         let begins = before.is_some_and(|before| before.epoch() != entity.epoch());
-        let value = entity.presented();
-        self.footprint = footprint(&value, entity.operations());
         let place = (entity.epoch(), entity.seq());
-        let at = entity.stamps().updated_at.unwrap_or_default();
         let before = self.present.as_ref().map(|before| &before.value);
-        let present = self
-            .hub
-            .value_at(&self.id, (place, entity.hash()), (at, value));
-        let present = Arc::new(present);
+        let present = Arc::new(self.shown(&entity));
+        self.footprint = footprint(&present.value, entity.operations());
         let make = |form| match before {
             Some(before) => self.patch((before, &present.value), &entity, form),
             None => String::new(),
@@ -476,11 +500,13 @@ impl Actor {
         }
         let values = self.hub.values(self.id.kind());
         let known = values.and_then(|values| values.load(&self.id));
-        // Followers have it from an actor before this one.
         let known = known.filter(|known| (known.epoch, known.seq) == place);
         if let Some(known) = &known {
             debug_assert_eq!(known.value, present.value, "{} at {place:?}", self.id);
         }
+        // What was on disk before has been told to followers; what has just been written has not,
+        // though somebody may have read it from there meanwhile.
+        let known = known.filter(|_| entries.is_none());
         if let Some(values) = values.filter(|_| known.is_none()) {
             values.publish(&present, patches.as_ref());
         }

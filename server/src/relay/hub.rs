@@ -229,6 +229,8 @@ impl Hub {
                 // The actor has just left; the next round makes another.
                 Err(mpsc::error::SendError(back)) => message = back,
             }
+            // A runtime that ends makes none any more, and ends this, too, once it may.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -358,10 +360,8 @@ impl Hub {
         }
         let (reply, loaded) = oneshot::channel();
         self.send(entity, Message::Load(reply)).await;
-        match loaded.await {
-            Ok(Some(present)) => Ok(Some(present)),
-            Ok(None) | Err(_) => Err(WriteError::Storage),
-        }
+        // Deleted since the head was read, it is not there.
+        loaded.await.unwrap_or_else(|_| Err(unanswered(entity)))
     }
 
     /// Whether an entity is there no more.
@@ -530,8 +530,14 @@ impl Hub {
             .await;
         outcome
             .await
-            .unwrap_or(Outcome::Failed(WriteError::Storage))
+            .unwrap_or_else(|_| Outcome::Failed(unanswered(entity)))
     }
+}
+
+/// What asked an actor that ended by a panic.
+fn unanswered(entity: &EntityId) -> WriteError {
+    tracing::error!(%entity, "an actor ended without an answer");
+    WriteError::Storage
 }
 
 fn log_store(entity: &EntityId, error: &StoreError) -> WriteError {

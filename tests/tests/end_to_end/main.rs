@@ -45,6 +45,7 @@ mod oracle;
 mod process;
 mod proposals;
 mod quotas;
+mod races;
 mod raw_socket;
 mod repeats;
 mod replaced;

@@ -22,7 +22,7 @@ use indelible_engine::claims::{self, Claim, Step};
 use indelible_engine::entity::Entity;
 use indelible_engine::history::{Derived, Had};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
-use indelible_engine::ledger::{Claimed, RefusalDraft};
+use indelible_engine::ledger::{Claimed, EntryKind, RefusalDraft};
 use indelible_engine::merge::{self, Attempts, MergeError, MergeOptions};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
@@ -49,6 +49,8 @@ pub(super) struct Batch<'a> {
     committed: Option<&'a Entity>,
     had: &'a mut Had,
     staging: Option<Staging>,
+    /// As it was before the last deletion.
+    was: Option<Entity>,
     request: Append,
     verdicts: Vec<Decided>,
     /// Changes that were refused in this batch, and in which session.
@@ -71,6 +73,7 @@ impl<'a> Batch<'a> {
             committed: entity,
             had,
             staging: entity.cloned().map(Staging::new),
+            was: None,
             request: Append::new(id.clone()),
             verdicts: Vec::new(),
             dropped: HashSet::new(),
@@ -139,6 +142,7 @@ impl<'a> Batch<'a> {
     pub(super) fn finish(self) -> Verdicts {
         let Self {
             staging,
+            was,
             request,
             verdicts,
             ..
@@ -148,6 +152,7 @@ impl<'a> Batch<'a> {
         Verdicts {
             request,
             entity: staging.filter(|_| changed).map(Staging::into_entity),
+            was,
             decided: verdicts,
         }
     }
@@ -365,7 +370,12 @@ impl<'a> Batch<'a> {
         self.request.claims.extend(steps);
         let effects = Derived::encode(admitted.effects(), admitted.conflicts());
         let draft = match &mut self.staging {
-            Some(staging) => staging.advance(admitted).0,
+            Some(staging) => {
+                if admitted.draft().kind == EntryKind::Deleted {
+                    self.was = Some(staging.entity().clone());
+                }
+                staging.advance(admitted).0
+            }
             None => {
                 let (entity, draft, _) = admitted.into_parts();
                 self.staging = Some(Staging::new(entity));

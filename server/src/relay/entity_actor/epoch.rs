@@ -119,7 +119,7 @@ impl Actor {
         });
         let epoch = entity.epoch();
         match self.commit(request, Some(entity)).await {
-            Ok(()) => {
+            Ok(_) => {
                 tracing::info!(
                     entity = %self.id,
                     epoch = epoch.0,

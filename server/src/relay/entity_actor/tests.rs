@@ -4,6 +4,7 @@
 //! which nobody knows whether it happened.
 
 mod kept;
+mod together;
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -66,6 +67,10 @@ fn said(outcome: &Outcome) -> String {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(BudgetSettings::default())
+    }
+
+    fn with(budgets: BudgetSettings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Faulty::open(dir.path()));
         let source = SchemaSource {
@@ -81,7 +86,7 @@ impl Fixture {
             known,
             limits: Limits::default(),
             settings: RelaySettings::default(),
-            budgets: BudgetSettings::default(),
+            budgets,
             rates: RateSettings::default(),
             store: shared,
             commit: thread.handle(),
@@ -448,7 +453,7 @@ async fn nothing_is_judged_or_shown_while_nobody_knows_what_was_written() {
         let (reply, loaded) = oneshot::channel();
         let id = "team/a".parse().unwrap();
         world.hub.send(&id, Message::Load(reply)).await;
-        assert!(loaded.await.unwrap().is_none());
+        assert_eq!(loaded.await.unwrap().err(), Some(WriteError::Storage));
     }
     world.store.reopens.store(true, Ordering::Relaxed);
     assert_eq!(world.thread.handle().check().await, Health::Ready);

@@ -19,6 +19,8 @@ pub(in super::super) struct Verdicts {
     pub(in super::super) request: Option<Append>,
     /// The state after the commit, if it differs.
     pub(in super::super) entity: Option<Entity>,
+    /// The state before the last deletion in the batch, if there was one.
+    pub(in super::super) was: Option<Entity>,
     /// One for each write, in order.
     pub(in super::super) decided: Vec<Decided>,
 }

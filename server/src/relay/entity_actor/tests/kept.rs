@@ -274,7 +274,7 @@ async fn another_log_is_told_by_one_entry() {
         world.hub.send(&id("team/a"), message).await;
         let (reply, loaded) = oneshot::channel();
         world.hub.send(&id("team/a"), Message::Load(reply)).await;
-        loaded.await.unwrap();
+        loaded.await.unwrap().unwrap();
         let frames = std::iter::from_fn(|| outbox.pop(usize::MAX));
         let names = frames.map(|frame| match ServerFrame::decode(&frame).unwrap() {
             ServerFrame::Entries { .. } => "entries",
