@@ -34,7 +34,7 @@ pub(crate) async fn get(
     caller.reads(&policy)?;
     let entity = entity(&policy, Some(&id))?;
     let present = present(&app, &entity).await?;
-    Ok(value(&present, &caller.0, &headers))
+    Ok(value(&app, &present, &caller.0, &headers))
 }
 
 /// The policy of the kind that a path names.
@@ -91,10 +91,11 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
 }
 
 /// The answer that carries a value; 304 when the caller has it.
-fn value(present: &Present, caller: &Principal, headers: &HeaderMap) -> Response {
+fn value(app: &App, present: &Present, caller: &Principal, headers: &HeaderMap) -> Response {
     let etag = validators::quoted(&present.version);
     let make = || json(StatusCode::OK, present.encoded());
-    let mut response = validators::read(headers, &etag, make);
+    let stands_for = |version: &str| app.hub.stands_for(version, present);
+    let mut response = validators::read_as(headers, &etag, stands_for, make);
     if !response.status().is_client_error() {
         let out = response.headers_mut();
         insert(out, header::LAST_MODIFIED, &http_date(present.at));
@@ -112,7 +113,7 @@ pub(crate) async fn get_singleton(
 ) -> Result<Response, Problem> {
     let entity = entity(policy, None)?;
     let present = present(app, &entity).await?;
-    Ok(value(&present, caller, headers))
+    Ok(value(app, &present, caller, headers))
 }
 
 /// JSON that is text already.

@@ -23,13 +23,19 @@ const PACKED: [&str; 8] = [
 ];
 
 /// Answers a GET of what has the tag `etag`: by what `make` makes, by 304 where the caller has it,
-/// or by 412 where it should be another.
-pub(super) fn read(headers: &HeaderMap, etag: &str, make: impl FnOnce() -> Response) -> Response {
+/// or by 412 where it should be another. What the caller names as a version that `stands_for` that tag
+/// is the same.
+pub(super) fn read_as(
+    headers: &HeaderMap,
+    etag: &str,
+    stands_for: impl Fn(&str) -> bool,
+    make: impl FnOnce() -> Response,
+) -> Response {
     match if_match(headers) {
         Err(problem) => return problem.into_response(),
         Ok(Some(IfMatch::Versions(versions))) => {
             // A weak tag is no strong one, be it the same.
-            let is = |version: &String| etag == quoted(version);
+            let is = |version: &String| etag == quoted(version) || stands_for(version);
             if !versions.iter().any(is) {
                 return failed().into_response();
             }
@@ -40,7 +46,7 @@ pub(super) fn read(headers: &HeaderMap, etag: &str, make: impl FnOnce() -> Respo
         Ok(known) => known,
         Err(problem) => return problem.into_response(),
     };
-    let mut response = match known.is_some_and(|known| known.names(etag)) {
+    let mut response = match known.is_some_and(|known| known.names(etag, stands_for)) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => make(),
     };
@@ -48,6 +54,11 @@ pub(super) fn read(headers: &HeaderMap, etag: &str, make: impl FnOnce() -> Respo
         response.headers_mut().insert(header::ETAG, etag);
     }
     response
+}
+
+/// [`read_as`] of what has no other versions.
+pub(super) fn read(headers: &HeaderMap, etag: &str, make: impl FnOnce() -> Response) -> Response {
+    read_as(headers, etag, |_| false, make)
 }
 
 /// A version as an entity tag.
@@ -138,13 +149,12 @@ pub(super) fn if_none_match(headers: &HeaderMap) -> Result<Option<Known>, Proble
 }
 
 impl Known {
-    /// Whether the tag is among them, by the weak comparison.
-    fn names(&self, etag: &str) -> bool {
+    /// Whether the tag, or a version that stands for it, is among them, by the weak comparison.
+    fn names(&self, etag: &str, stands_for: impl Fn(&str) -> bool) -> bool {
+        let is = |tag: &String| quoted(tag) == etag.trim_start_matches("W/") || stands_for(tag);
         match self {
             Self::Any => true,
-            Self::Tags(tags) => tags
-                .iter()
-                .any(|tag| quoted(tag) == etag.trim_start_matches("W/")),
+            Self::Tags(tags) => tags.iter().any(is),
         }
     }
 }
@@ -270,7 +280,11 @@ mod tests {
                 headers.append(header::IF_NONE_MATCH, line);
             }
             let known = if_none_match(&headers).unwrap();
-            let names = |etag: &str| known.as_ref().is_some_and(|known| known.names(etag));
+            let names = |etag: &str| {
+                known
+                    .as_ref()
+                    .is_some_and(|known| known.names(etag, |_| false))
+            };
             assert_eq!(names(r#""a""#), strong, "{lines:?}");
             assert_eq!(names(r#"W/"a""#), weak, "{lines:?}");
         }

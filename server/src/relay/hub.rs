@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::cold;
 use super::entity_actor::{self, Message};
 use super::fanout::ConnectionId;
+use super::loading;
 use super::residents::{Resident, Residents};
 use super::values::{KindValues, Leaving, PROJECTION, Present};
 use super::writes::{Outcome, Write, WriteError};
@@ -33,7 +34,7 @@ use crate::keys::Keys;
 use crate::rates::Rates;
 use crate::room::Room;
 use crate::storage::{Head, Presence, Scope, Store, StoreError};
-use crate::versions::Versions;
+use crate::versions::{Opened, Versions};
 use crate::work::Work;
 
 /// Hexadecimal digits of an id that the server picks: 96 bits.
@@ -362,6 +363,32 @@ impl Hub {
         self.send(entity, Message::Load(reply)).await;
         // Deleted since the head was read, it is not there.
         loaded.await.unwrap_or_else(|_| Err(unanswered(entity)))
+    }
+
+    /// Whether a version is that of a value: by itself, or since an epoch has begun in between, which
+    /// changes none.
+    pub(crate) fn stands_for(&self, version: &str, present: &Present) -> bool {
+        if version == present.version {
+            return true;
+        }
+        let opened = self.versions().open(&present.entity, PROJECTION, version);
+        opened.is_some_and(|opened| {
+            self.begins_after(&present.entity, (present.epoch, present.seq), &opened)
+        })
+    }
+
+    /// Whether a place is the beginning of an epoch that followed a version's entry.
+    pub(super) fn begins_after(
+        &self,
+        entity: &EntityId,
+        (epoch, seq): (Epoch, Seq),
+        opened: &Opened,
+    ) -> bool {
+        if seq != Seq(0) || opened.epoch >= epoch {
+            return false;
+        }
+        let first = loading::entry(&*self.0.store, entity, epoch, seq);
+        first.is_ok_and(|first| first.is_some_and(|first| opened.is_of(&first.previous_hash)))
     }
 
     /// Whether an entity is there no more.

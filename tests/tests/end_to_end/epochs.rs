@@ -13,13 +13,14 @@ use super::schema_life::run_command;
 
 const LETTERS: usize = 400;
 
-/// An epoch holds few operations, and ends as soon as nobody writes for a moment.
+/// An epoch holds few operations, as many as come before the last write of [`outgrow`], and ends as soon
+/// as nobody writes for a moment.
 fn small(config: &mut Config) {
     let budgets = &mut config.budgets;
     (
         budgets.epoch_operations_min,
         budgets.epoch_operations_per_element,
-    ) = (1_000, 1);
+    ) = (3_000, 1);
     budgets.epoch_quiet = Duration::from_millis(50);
     budgets.epoch_overdue = 1_000;
 }
@@ -79,6 +80,37 @@ async fn what_has_outgrown_its_value_begins_anew_and_versions_from_before_stay_g
     drop(before);
 
     // The version of before is that of the present: nothing has changed.
+    for (condition, status) in [("if-none-match", 304), ("if-match", 200)] {
+        let answer = editor
+            .send("GET", "/api/page/a", &[(condition, &last)], None)
+            .await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_ne!(answer.header("etag"), last);
+        let answer = editor
+            .send("GET", "/api/page/a", &[(condition, &first)], None)
+            .await;
+        assert_eq!(
+            answer.status,
+            if status == 304 { 200 } else { 412 },
+            "{answer:?}"
+        );
+    }
+    let mut reader = server.connect("eve", &["editor"]).await;
+    let open = |version: &str| ClientFrame::Open {
+        entity: "page/a".parse().unwrap(),
+        mode: Mode::Value,
+        epoch: None,
+        seq: None,
+        hash: None,
+        version: Some(version.trim_matches('"').to_owned()),
+    };
+    reader.send(&open(&last)).await;
+    match reader.next().await {
+        ServerFrame::Patch { patch, .. } => assert_eq!(patch, "[]"),
+        other => panic!("{other:?}"),
+    }
+    reader.send(&open(&first)).await;
+    assert!(matches!(reader.next().await, ServerFrame::Value { .. }));
     let conditional = [("if-match", last.as_str())];
     let body = Some(json!({ "title": "B" }));
     let answer = editor.send("PUT", "/api/page/a", &conditional, body).await;

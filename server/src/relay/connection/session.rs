@@ -308,8 +308,14 @@ impl Following {
                 None => return,
             };
             values.encode(Some(&entity));
+            let known = values.get(&entity).filter(|known| {
+                version
+                    .as_ref()
+                    .is_some_and(|version| self.hub.stands_for(version, known))
+            });
+            let known = known.as_ref().map(|known| known.version.as_str());
             // A value that nobody follows yet may leave in between.
-            match values.follow(subscriber, &entity, (version.as_deref(), absent)) {
+            match values.follow(subscriber, &entity, (known, absent)) {
                 Ok(()) => break,
                 Err(back) => subscriber = back,
             }

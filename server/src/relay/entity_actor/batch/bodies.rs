@@ -10,7 +10,6 @@ use std::collections::HashSet;
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
 use indelible_engine::history::{Past, Place, State};
-use indelible_engine::id::Seq;
 use indelible_engine::merge::{Attempts, MergeOptions};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::PolicySource as _;
@@ -173,15 +172,9 @@ impl Batch<'_> {
     /// Whether a version is that of the present value. The first entry of an epoch changes none, so
     /// the version before it stays good.
     pub(super) fn is_current(&self, entity: &Entity, opened: &Opened) -> bool {
-        if opened.epoch == entity.epoch() {
-            return opened.seq == entity.seq() && opened.is_of(&entity.hash());
-        }
-        if entity.seq() != Seq(0) || opened.epoch > entity.epoch() {
-            return false;
-        }
-        let store = &**self.hub.store();
-        let first = loading::entry(store, self.id, entity.epoch(), Seq(0));
-        first.is_ok_and(|first| first.is_some_and(|first| opened.is_of(&first.previous_hash)))
+        let place = (entity.epoch(), entity.seq());
+        (opened.epoch, opened.seq) == place && opened.is_of(&entity.hash())
+            || self.hub.begins_after(self.id, place, opened)
     }
 
     /// The value after an entry of an epoch that is over: by what each entry since has changed.
