@@ -5,7 +5,8 @@
 //! what others write into it. What an entry did can then not be read from the value before and
 //! after it. This module compares what its author had seen with what was there. An author has seen
 //! what a change depends on or, where the change was made from an earlier value, what that value
-//! held (see `base_message`).
+//! held (see `base_message`); where that value was of an epoch that is over, the change says what of
+//! it was written since (see `unseen_message`).
 //!
 //! Invariant: a function of the document up to the entry and of the entry's changes. Equal values
 //! are no conflict; neither are increments of counters, nor edits inside texts and lists, which
@@ -14,6 +15,7 @@
 mod registers;
 mod removed;
 mod standing;
+mod unseen;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -28,6 +30,7 @@ use crate::policy::Policy;
 use crate::principal::Principal;
 
 pub use standing::Held;
+pub(crate) use unseen::{unseen, unseen_in, unseen_message};
 
 /// What became of a write that was made at the same time as another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +100,10 @@ pub(crate) fn conflicts(around: Around<'_>, changes: &[&Change]) -> Vec<Conflict
     let own = Own::new(around, changes);
     let mut found = registers::conflicts(&own);
     found.extend(removed::conflicts(&own));
+    let mut unseen = unseen::conflicts(&own);
+    // What the document tells by itself, it tells better.
+    unseen.retain(|one| found.iter().all(|known| known.pointer != one.pointer));
+    found.extend(unseen);
     found.sort_by(|a, b| a.pointer.tokens().cmp(b.pointer.tokens()));
     found
 }
@@ -105,7 +112,8 @@ pub(crate) fn conflicts(around: Around<'_>, changes: &[&Change]) -> Vec<Conflict
 pub(crate) fn is_sequential(before: &[ChangeHash], changes: &[&Change]) -> bool {
     let mut heads = before.to_vec();
     changes.iter().all(|change| {
-        let follows = change.deps() == heads && base_of(change).is_none();
+        let follows =
+            change.deps() == heads && change.message().is_none_or(|said| !is_seen_message(said));
         heads = vec![change.hash()];
         follows
     })
@@ -128,9 +136,10 @@ pub(crate) fn base_message(heads: &[ChangeHash]) -> Option<String> {
     (names.len() <= BASE_HEADS_MAX).then(|| format!("{BASE}{}", names.join(",")))
 }
 
-/// Whether a message is one of [`base_message`].
-pub(crate) fn is_base_message(message: &str) -> bool {
-    base_in(message).is_some()
+/// Whether a message says what the author had seen, or had not: [`base_message`] or
+/// [`unseen_message`].
+pub(crate) fn is_seen_message(message: &str) -> bool {
+    base_in(message).is_some() || unseen_in(message).is_some()
 }
 
 fn base_of(change: &Change) -> Option<Vec<ChangeHash>> {
@@ -155,6 +164,8 @@ struct Made {
     ops: Vec<automerge::legacy::Op>,
     /// What its author had seen.
     seen: Vec<ChangeHash>,
+    /// Where it says that its author had not seen what was there.
+    unseen: Vec<Pointer>,
 }
 
 /// An operation's id without Automerge's index.
@@ -173,6 +184,7 @@ impl<'a> Own<'a> {
             seen: base_of(change)
                 .filter(known)
                 .unwrap_or_else(|| change.deps().to_vec()),
+            unseen: change.message().and_then(unseen_in).unwrap_or_default(),
         });
         Self {
             around,

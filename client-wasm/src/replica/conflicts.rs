@@ -180,7 +180,8 @@ impl Replica {
 
     /// Names who deleted what dropped edits belonged to.
     pub(super) fn name_deleters(&self, mut dropped: Vec<DroppedView>) -> Vec<DroppedView> {
-        for one in dropped.iter_mut().filter(|one| one.reason == "gone") {
+        let unnamed = |one: &&mut DroppedView| one.reason == "gone" && one.by.is_none();
+        for one in dropped.iter_mut().filter(unnamed) {
             let id = self.confirmed.deleted_by(&one.pointer);
             one.by = id.map(|id| self.author(id));
         }

@@ -249,7 +249,11 @@ impl Replica {
             seq: fresh.confirmed.seq(),
             reason: error.to_string(),
         })?;
-        let mended = fresh.adopt(&pending, rebased, self.shown(), author)?;
+        let mut mended = fresh.adopt(&pending, rebased, self.shown(), author)?;
+        // An epoch begins without what was deleted in the one before.
+        if fresh.confirmed.epoch() > self.confirmed.epoch() {
+            mended.dropped = self.name_deleters(mended.dropped);
+        }
         Ok((saved, mended))
     }
 

@@ -199,7 +199,7 @@ fn moved(
 }
 
 /// What an effect brought along.
-fn came(effect: &Effect) -> Option<Value> {
+pub(super) fn came(effect: &Effect) -> Option<Value> {
     match &effect.change {
         EffectChange::Put { to, .. } => to.clone(),
         EffectChange::Splice { inserted, .. } => {
@@ -226,7 +226,7 @@ fn joined(before: Option<Value>, more: Value) -> Option<Value> {
 }
 
 /// Who wrote a field inside an object, where it is a register.
-fn writer(
+pub(super) fn writer(
     own: &Own<'_>,
     (object, mut node): (&ObjId, NodeId),
     (from, pointer): (&Pointer, &Pointer),

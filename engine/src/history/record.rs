@@ -7,7 +7,7 @@
 use super::derived::Derived;
 use super::state::Place;
 use crate::change::{self, ChangeHead};
-use crate::conflicts::{Conflict, is_base_message};
+use crate::conflicts::{Conflict, is_seen_message};
 use crate::effects::Effect;
 use crate::entity::{Entity, LoadError, Logged};
 use crate::id::{Epoch, GlobalSeq, Hash, ProposalId, Seq, SessionId};
@@ -120,7 +120,7 @@ impl Record {
         self.changes
             .iter()
             .filter_map(|change| change.message.as_deref())
-            .filter(|message| !is_base_message(message))
+            .filter(|message| !is_seen_message(message))
     }
 }
 

@@ -10,8 +10,8 @@ use automerge::{ActorId, ObjId};
 use serde_json::{Map, Value};
 
 use super::{
-    Absent, Base, MergeError, MergeOptions, Merged, Merger, Outcome, Protected, Source, Target,
-    write,
+    Absent, Base, MergeError, MergeOptions, Merged, Merger, Outcome, Protected, Seen, Source,
+    Target, write,
 };
 use crate::document::POSITION;
 use crate::entity::Entity;
@@ -70,17 +70,25 @@ fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
 }
 
 /// Makes the edit that brings the difference of two values, of an entity elsewhere, into this one.
+/// Its author had not seen what is at the places `unseen`.
 pub(crate) fn carry_value(
     entity: &Entity,
     (author, actor): (&Principal, &ActorId),
     (base, body): (&Value, &Value),
-    care: Care<'_>,
+    (unseen, care): (&[Pointer], Care<'_>),
 ) -> Result<Merged, MergeError> {
     let options = options(Some(base.clone()), care);
-    write(entity, author, actor, &options, None, |merger| {
-        merger.source = Source::Edits;
-        merger.root(body)
-    })
+    write(
+        entity,
+        author,
+        actor,
+        &options,
+        Seen::Value(base, unseen),
+        |merger| {
+            merger.source = Source::Edits;
+            merger.root(body)
+        },
+    )
 }
 
 /// Makes the edit that brings an object made elsewhere (no `base`), or the difference of two of
@@ -94,13 +102,20 @@ pub(crate) fn carry_object(
 ) -> Result<Merged, MergeError> {
     let value = base.map(|base| Value::Object(base.value.clone()));
     let options = options(value, care);
-    write(entity, author, actor, &options, None, |merger| {
-        merger.source = match base {
-            Some(_) => Source::Edits,
-            None => Source::Object,
-        };
-        merger.version(holder, base, body)
-    })
+    write(
+        entity,
+        author,
+        actor,
+        &options,
+        Seen::Heads(None),
+        |merger| {
+            merger.source = match base {
+                Some(_) => Source::Edits,
+                None => Source::Object,
+            };
+            merger.version(holder, base, body)
+        },
+    )
 }
 
 /// Makes the edit that brings the difference of two values of some fields of an object elsewhere
@@ -113,16 +128,23 @@ pub(crate) fn carry_fields(
     care: Care<'_>,
 ) -> Result<Merged, MergeError> {
     let options = options(Some(Value::Object(base.clone())), care);
-    write(entity, author, actor, &options, None, |merger| {
-        merger.source = Source::Edits;
-        let target = Target {
-            object,
-            node,
-            at,
-            fresh: merger.is_new(object),
-        };
-        merger.object(&target, body, Some(base))
-    })
+    write(
+        entity,
+        author,
+        actor,
+        &options,
+        Seen::Heads(None),
+        |merger| {
+            merger.source = Source::Edits;
+            let target = Target {
+                object,
+                node,
+                at,
+                fresh: merger.is_new(object),
+            };
+            merger.object(&target, body, Some(base))
+        },
+    )
 }
 
 impl Merger<'_> {

@@ -242,7 +242,8 @@ impl Merger<'_> {
                         items.push(Item::Present(row, map));
                     }
                 }
-                None if self.makes_named() => {
+                // One that the base had, and the document not, was deleted in an epoch that is over.
+                None if self.makes_named() || base.is_some_and(|base| base.contains_key(id)) => {
                     items.push(Item::New(id.to_owned(), map));
                 }
                 None => {

@@ -23,11 +23,11 @@ mod wanted;
 
 use std::collections::HashSet;
 
-use automerge::{ActorId, ChangeHash, ExpandedChange, ObjId};
+use automerge::{ActorId, Automerge, Change, ChangeHash, ExpandedChange, ObjId};
 use serde_json::{Map, Value};
 
 use crate::change::divided;
-use crate::conflicts::base_message;
+use crate::conflicts::{base_message, unseen, unseen_message};
 use crate::document::Reader;
 use crate::draft::Draft;
 use crate::entity::Entity;
@@ -179,7 +179,10 @@ pub fn merge_watched(
         author,
         actor,
         options,
-        base_heads.as_deref(),
+        match &options.base {
+            Some(base) if base.heads.is_empty() => Seen::Value(&base.value, &[]),
+            _ => Seen::Heads(base_heads.as_deref()),
+        },
         |merger| {
             let merged = merger.root(body);
             attempts.append(&mut merger.attempts);
@@ -194,7 +197,7 @@ fn write(
     author: &Principal,
     actor: &ActorId,
     options: &MergeOptions,
-    base_heads: Option<&[ChangeHash]>,
+    seen: Seen<'_>,
     writes: impl FnOnce(&mut Merger<'_>) -> Outcome,
 ) -> Result<Merged, MergeError> {
     let mut rights = entity.policy.rights(author);
@@ -202,6 +205,10 @@ fn write(
         // Admission refuses as a whole what comes from an author without any rights.
         rights = entity.policy.rights_at_creation(author);
     }
+    let base_heads = match seen {
+        Seen::Heads(heads) => heads,
+        Seen::Value(..) => None,
+    };
     let mut merger = Merger {
         entity,
         policy: &entity.policy,
@@ -222,12 +229,51 @@ fn write(
     };
     writes(&mut merger).map_err(|error| MergeError::Document(error.to_string()))?;
     let (change, preserved, unnamed) = merger.finish()?;
-    let changes = change.map_or_else(Vec::new, |change| divided(change, &options.limits));
+    let changes = match change {
+        Some(mut change) => {
+            seen.note(entity, &mut change, &options.limits)?;
+            divided(change, &options.limits)
+        }
+        None => Vec::new(),
+    };
     Ok(Merged {
         changes,
         preserved,
         unnamed,
     })
+}
+
+/// What the author of an edit had seen.
+#[derive(Clone, Copy)]
+enum Seen<'a> {
+    /// The state at these heads; `None` for the present, or where nothing is to be said of it.
+    Heads(Option<&'a [ChangeHash]>),
+    /// A value of an epoch that is over, and places whose values that author had not seen then either.
+    Value(&'a Value, &'a [Pointer]),
+}
+
+impl Seen<'_> {
+    /// Notes in a change of `entity` what it writes over that its author had not seen, where the
+    /// document cannot tell that.
+    fn note(
+        &self,
+        entity: &Entity,
+        change: &mut ExpandedChange,
+        limits: &Limits,
+    ) -> Result<(), MergeError> {
+        let Self::Value(Value::Object(seen), earlier) = self else {
+            return Ok(());
+        };
+        let mut made = Automerge::clone(&entity.doc);
+        made.apply_changes([Change::from(change.clone())])
+            .map_err(|error| MergeError::Document(error.to_string()))?;
+        let after = Reader::now(&made, &entity.policy).root();
+        let mut places = unseen(&entity.policy, seen, (&entity.value, &after));
+        let further = earlier.iter().filter(|at| !places.contains(at)).cloned();
+        places.extend(further.collect::<Vec<_>>());
+        change.message = unseen_message(&places, limits.message_bytes_max);
+        Ok(())
+    }
 }
 
 /// The changes since a base under another policy: objects that they made were not there then.

@@ -7,7 +7,7 @@ use automerge::{ActorId, ChangeHash};
 use serde_json::Value;
 
 use super::splices::Sides;
-use super::{MergeError, MergeOptions, Merged, Merger, Outcome, Target, write};
+use super::{MergeError, MergeOptions, Merged, Merger, Outcome, Seen, Target, write};
 use crate::document::Reader;
 use crate::draft::letter;
 use crate::entity::Entity;
@@ -71,9 +71,14 @@ pub fn splice(
         limits: edit.limits.clone(),
         ..MergeOptions::default()
     };
-    write(entity, author, actor, &options, base.as_deref(), |merger| {
-        merger.typed(edit, &text, &run)
-    })
+    write(
+        entity,
+        author,
+        actor,
+        &options,
+        Seen::Heads(base.as_deref()),
+        |merger| merger.typed(edit, &text, &run),
+    )
 }
 
 /// The text that the author saw, letter by letter.

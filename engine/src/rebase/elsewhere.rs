@@ -59,7 +59,18 @@ pub(super) fn forget_gone(
                     ) {
                         forget_gone(policy, *item, (had, now), one);
                     }
-                    now.is_some() || had != Some(one)
+                    if now.is_some() {
+                        return true;
+                    }
+                    let Some(had) = had else {
+                        return true;
+                    };
+                    if repeats_value(one, had, false) {
+                        return false;
+                    }
+                    // It keeps its id.
+                    make_anew(policy, *item, one);
+                    true
                 });
             }
             _ => {}

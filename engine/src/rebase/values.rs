@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use automerge::Automerge;
+use automerge::{Automerge, ChangeHash};
 use serde_json::{Map, Value};
 
 use super::passage::Passage;
@@ -15,6 +15,7 @@ use super::pending::Pending;
 use super::present::Present;
 use super::report::{Dropped, Why};
 use super::{Ground, RebaseError, Rebased, RebasedChange};
+use crate::conflicts::unseen_in;
 use crate::document::Reader;
 use crate::entity::Entity;
 use crate::limits::Limits;
@@ -26,7 +27,8 @@ use crate::violation::Rule;
 /// Rebases `changes`, made in this order on `before`, onto a ground that shares no operations with
 /// them: another epoch, another genesis. What each change did to the value is done to the ground's
 /// value: scalars are set, counters go on by the same amount, texts and lists get the same splices
-/// at the places that comparing the values tells, items keep their ids.
+/// at the places that comparing the values tells, items keep their ids. What a change did is seen from
+/// what its author had seen, also where `before` has heard of more since.
 ///
 /// # Errors
 /// [`RebaseError::Unreadable`], or [`RebaseError::NotThere`] when the changes were not made on
@@ -45,30 +47,29 @@ pub fn rebase_values(
     let mut local = Automerge::clone(&before.doc);
     let passage = Passage::new(&before.policy, policy);
     let roots = (before.policy.root(), policy.root());
-    let now = |doc: &Automerge| {
-        let value = Reader::now(doc, &before.policy).root();
+    let at = |doc: &Automerge, heads: &[ChangeHash]| {
+        let value = Reader::at(doc, &before.policy, heads).root();
         passage.rename(roots, value)
     };
-    let (mut base, mut was_removed) = now(&local);
     for (from, change) in pending.changes.iter().enumerate() {
         local
             .apply_changes([change.raw().clone()])
             .map_err(|error| RebaseError::Document(error.to_string()))?;
-        if local
-            .get_change_meta_by_hash(&change.raw().hash())
-            .is_none()
-        {
+        let hash = change.raw().hash();
+        if local.get_change_meta_by_hash(&hash).is_none() {
             return Err(RebaseError::NotThere { change: from });
         }
-        let (after, removed) = now(&local);
-        let mut body = after.clone();
+        let (mut base, was_removed) = at(&local, change.deps());
+        let (mut body, removed) = at(&local, &[hash]);
         let mut lost = Lost::new((&passage, ground.limits), policy.root(), &root, from);
-        lost.removed(&was_removed, removed.clone());
+        lost.removed(&was_removed, removed);
         let now = Reader::now(present.doc(), policy).root();
         lost.fit(Some(&mut base), Some(&now), &mut body);
         let values = (&Value::Object(base), &Value::Object(body.clone()));
+        // It may have been brought over from an epoch before.
+        let unseen = change.message().and_then(unseen_in).unwrap_or_default();
         let made = lost.persist(&body, Vec::new(), |care| {
-            carry_value(&present.entity, by, values, care)
+            carry_value(&present.entity, by, values, (&unseen, care))
         })?;
         present.take(&made)?;
         let made = made.into_iter();
@@ -79,7 +80,6 @@ pub fn rebase_values(
         rebased
             .carried
             .extend((0..change.ops().len()).map(|op| (from, op)));
-        (base, was_removed) = (after, removed);
     }
     Ok(rebased)
 }
@@ -188,6 +188,12 @@ impl<'a> Lost<'a> {
             };
             let at = at.child(&name);
             let now = present.and_then(|present| present.get(&name));
+            // An entry that others deleted is gone, as an item is.
+            if old.is_some() && now.is_none() && self.policy.is_dynamic(child) {
+                let value = body.remove(&name);
+                self.found.insert(at, (value, Why::Gone));
+                continue;
+            }
             if self.passage.converted(child).is_some() {
                 continue;
             }

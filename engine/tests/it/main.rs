@@ -8,6 +8,7 @@ mod bundle_schemas;
 mod conflicts;
 mod divided;
 mod empty;
+mod epochs;
 mod fixture;
 mod history;
 mod ledgers;

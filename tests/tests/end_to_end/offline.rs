@@ -6,6 +6,7 @@
 
 mod conflicts;
 mod editor;
+mod epochs;
 mod restored;
 
 use std::path::{Path, PathBuf};
