@@ -45,6 +45,8 @@ pub(crate) struct Reader<'a> {
     doc: &'a Automerge,
     policy: &'a Policy,
     at: Option<&'a [ChangeHash]>,
+    /// Whether deleted items and entries are read like others.
+    with_deleted: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -53,6 +55,15 @@ impl<'a> Reader<'a> {
             doc,
             policy,
             at: None,
+            with_deleted: false,
+        }
+    }
+
+    /// Reads what there would be if everything that is deleted were undeleted.
+    pub(crate) fn with_deleted(doc: &'a Automerge, policy: &'a Policy) -> Self {
+        Self {
+            with_deleted: true,
+            ..Self::now(doc, policy)
         }
     }
 
@@ -61,6 +72,7 @@ impl<'a> Reader<'a> {
             doc,
             policy,
             at: Some(heads),
+            with_deleted: false,
         }
     }
 
@@ -205,7 +217,8 @@ impl<'a> Reader<'a> {
     fn container(&self, object: &ObjId, node: NodeId, required: bool) -> Option<Value> {
         let (value, empty) = match &self.policy.node(node).shape {
             Shape::Object { .. } => {
-                if self.policy.is_dynamic(node) && self.is_deleted(object) {
+                let hides = !self.with_deleted && self.policy.is_dynamic(node);
+                if hides && self.is_deleted(object) {
                     return None;
                 }
                 let map = self.object(object, node);
@@ -240,7 +253,7 @@ impl<'a> Reader<'a> {
     fn items(&self, list: &ObjId, item: NodeId, key: &str) -> Vec<Value> {
         self.read_rows(list, Some(item))
             .into_iter()
-            .filter(|(row, _)| !row.deleted)
+            .filter(|(row, _)| self.with_deleted || !row.deleted)
             .map(|(row, mut map)| {
                 map.insert(key.to_owned(), Value::String(row.id));
                 Value::Object(map)

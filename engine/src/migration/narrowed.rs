@@ -8,9 +8,11 @@ use std::mem::discriminant;
 
 use serde_json::{Map, Value};
 
+use crate::document::Reader;
 use crate::entity::Entity;
+use crate::lifecycle::Presence;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, NodeName, Origin, Policy, Shape, Succession, WriteRule};
+use crate::policy::{NodeId, NodeName, Origin, Policy, Presented, Shape, Succession, WriteRule};
 
 /// A value that somebody might write who may not write it under the next schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +25,12 @@ pub struct Narrowed {
     pub after: WriteRule,
     /// Whether the next schema drops it.
     pub dropped: bool,
+    /// Whether it lies in an item or entry that is deleted, or the entity is: it comes back with that.
+    pub deleted: bool,
 }
 
 /// The values of `entity` at places that `next`, a later version of its schema, lets fewer write.
-/// What has no place in it any more is not named.
+/// What has no place in it any more is not named; what would come back where a deletion is undone is.
 #[must_use]
 pub fn narrowed(entity: &Entity, next: &Policy) -> Vec<Narrowed> {
     let succession = Succession::new(&entity.policy, next);
@@ -41,13 +45,14 @@ pub fn narrowed(entity: &Entity, next: &Policy) -> Vec<Narrowed> {
         new: next,
         successors: origins.collect(),
         succession: &succession,
+        shown: match entity.presence {
+            Presence::Deleted => None,
+            _ => Some(Presented::new(&entity.policy, &entity.value)),
+        },
         found: Vec::new(),
     };
-    search.fields(
-        (NodeId::ROOT, NodeId::ROOT),
-        &entity.value,
-        &Pointer::root(),
-    );
+    let all = Reader::with_deleted(&entity.doc, &entity.policy).root();
+    search.fields((NodeId::ROOT, NodeId::ROOT), &all, &Pointer::root());
     search.found
 }
 
@@ -59,6 +64,8 @@ struct Search<'a> {
     new: &'a Policy,
     succession: &'a Succession,
     successors: BTreeMap<NodeId, NodeId>,
+    /// What readers see; nothing where the entity is deleted.
+    shown: Option<Presented<'a>>,
     found: Vec<Narrowed>,
 }
 
@@ -92,14 +99,14 @@ impl Search<'_> {
                     }
                 }
             }
-            (Shape::Object { .. } | Shape::Keyed { .. }, _, value) if is_empty(value) => {}
+            (old, _, value) if old.is_container() && is_empty(value) => {}
             (old, new, _) => {
                 let converted = discriminant(old) != discriminant(new);
                 let narrower = match converted {
                     true => self.narrowed_in(target),
                     false => Some(target).filter(|id| self.succession.is_narrowed(*id)),
                 };
-                if let Some(narrower) = narrower.filter(|_| !is_empty(value)) {
+                if let Some(narrower) = narrower {
                     self.add((source, narrower), at);
                 }
             }
@@ -127,6 +134,10 @@ impl Search<'_> {
             before: self.old.node(source).write.clone(),
             after: self.new.node(target).write.clone(),
             dropped: self.succession.is_dropped(target),
+            deleted: self
+                .shown
+                .as_mut()
+                .is_none_or(|shown| shown.get(at).is_none()),
         });
     }
 
@@ -157,9 +168,9 @@ impl Search<'_> {
     }
 }
 
+/// Whether a container holds nothing; single values that are empty or null are values.
 fn is_empty(value: &Value) -> bool {
     match value {
-        Value::Null => true,
         Value::String(text) => text.is_empty(),
         Value::Array(elements) => elements.is_empty(),
         Value::Object(entries) => entries.is_empty(),

@@ -231,6 +231,12 @@ pub enum WriteRule {
 }
 
 impl WriteRule {
+    /// Whether whoever `other` admits is admitted by `self` too.
+    #[must_use]
+    pub fn admits_all_of(&self, other: &Self) -> bool {
+        other.is_within(self)
+    }
+
     /// Whether everything that `self` allows is allowed by `outer` too.
     pub(crate) fn is_within(&self, outer: &Self) -> bool {
         match (self, outer) {

@@ -304,3 +304,52 @@ fn what_an_open_map_holds_under_a_declared_name_is_no_obstacle_where_it_is_dropp
     kept.migrate(&kind(&field("drop")));
     assert_eq!(kept.entity.presented(), json!({}));
 }
+
+#[test]
+fn what_is_deleted_or_null_or_empty_is_named_and_dropped_like_the_rest() {
+    let system = json!("system");
+    let rows = |row: Value| json!({ "type": "object", "additionalProperties": row });
+    let row = json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
+    let note = json!({ "type": ["string", "null"] });
+    let fields = |rule: &Value| match rule {
+        Value::Null => json!({ "steps": steps(rule), "rows": rows(row.clone()), "note": note,
+                               "mark": { "type": "string" } }),
+        rule => json!({ "steps": steps(rule), "rows": rows(written_by(rule, row.clone())),
+                        "note": written_by(rule, note.clone()),
+                        "mark": written_by(rule, json!({ "type": "string" })) }),
+    };
+    let (old, new) = (
+        kind(&fields(&Value::Null)),
+        kind(&dropping(&fields(&system))),
+    );
+    let mut kept = Kept::new(
+        &old,
+        &json!({ "steps": [{ "id": "a", "name": "A", "code": "x" }, { "id": "b", "name": "B" }],
+                 "rows": { "k": { "n": 1 } }, "note": null, "mark": "" }),
+    );
+    kept.put(&json!({ "steps": [{ "id": "b" }], "rows": { "k": null } }));
+    let told = narrowed(&kept.entity, &new);
+    let told: Vec<_> = told
+        .iter()
+        .map(|one| (one.pointer.to_string(), one.deleted))
+        .collect();
+    let expected = [
+        ("/mark", false),
+        ("/note", false),
+        ("/rows/k", true),
+        ("/steps/a/code", true),
+    ];
+    assert_eq!(told, expected.map(|(at, deleted)| (at.to_owned(), deleted)));
+
+    kept.migrate(&new);
+    assert_eq!(kept.entity.presented().get("note"), None);
+    assert_eq!(kept.entity.presented().get("mark"), None);
+    // What comes back has lost it, too, once somebody may bring it back.
+    let again = kind(&fields(&json!("edit")));
+    kept.migrate(&again);
+    kept.put(&json!({ "steps": [{ "id": "a" }, { "id": "b" }] }));
+    let back = json!([{ "id": "a", "name": "A", "code": "none" },
+                      { "id": "b", "name": "B", "code": "none" }]);
+    assert_eq!(kept.entity.presented()["steps"], back);
+    kept.check_replay(&[&old, &new, &again]);
+}

@@ -1,18 +1,20 @@
 //! Values that stand at places which fewer may write under a new schema, and who wrote them.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
+use indelible_engine::effects::EffectChange;
 use indelible_engine::entity::Entity;
-use indelible_engine::history::Blame;
+use indelible_engine::history::{Blame, Place, Record};
 use indelible_engine::migration::{self, Narrowed};
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{Policy, PolicyBook};
+use indelible_engine::policy::{Policy, PolicyBook, WriteRule};
 use indelible_engine::principal::Principal;
 use serde_json::{Value, json};
 
 use crate::cli::tables;
 use crate::past::{Effects, Past, PastError};
-use crate::storage::Store;
+use crate::storage::{Presence, Store};
 
 /// Such a value.
 pub(super) struct Written {
@@ -21,15 +23,16 @@ pub(super) struct Written {
     authors: BTreeSet<String>,
 }
 
-/// The values of an entity that fewer may write under `policy`, or that it drops. What only the
-/// server wrote and stays is not told.
+/// The values of an entity that fewer may write under `policy`, or that it drops; and, where fewer
+/// may edit the kind, the entity as a whole. What only the server wrote and stays is not told.
 pub(super) fn written(
     store: &dyn Store,
     entity: &Entity,
     policy: &Policy,
     known: &PolicyBook,
 ) -> Result<Vec<Written>, PastError> {
-    let values = migration::narrowed(entity, policy);
+    let mut values = migration::narrowed(entity, policy);
+    values.extend(edited_by_fewer(entity, policy));
     if values.is_empty() {
         return Ok(Vec::new());
     }
@@ -38,14 +41,53 @@ pub(super) fn written(
         Some(end) => past.blame(end)?,
         None => Blame::new(),
     };
+    let mut before_deletions = BTreeMap::new();
     let system = Principal::system().id;
-    let written = values.into_iter().map(|value| Written {
-        authors: authors(&blame, &value.pointer),
-        value,
-    });
-    let concerns =
-        |one: &Written| one.value.dropped || one.authors.iter().any(|id| **id != *system);
-    Ok(written.filter(concerns).collect())
+    let mut written = Vec::new();
+    for value in values {
+        let mut authors = authors(&blame, &value.pointer);
+        if authors.is_empty()
+            && let Some(place) = before_deletion(&past, &value.pointer)
+        {
+            let blame = match before_deletions.entry(place) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(past.blame(place)?),
+            };
+            authors = self::authors(blame, &value.pointer);
+        }
+        if value.dropped || authors.is_empty() || authors.iter().any(|id| **id != *system) {
+            written.push(Written { value, authors });
+        }
+    }
+    Ok(written)
+}
+
+/// The whole entity, where some of those who may edit the kind may not any more.
+fn edited_by_fewer(entity: &Entity, policy: &Policy) -> Option<Narrowed> {
+    let editors = |policy: &Policy| WriteRule::Roles(policy.permissions().edit.clone());
+    let (before, after) = (editors(entity.policy()), editors(policy));
+    (!after.admits_all_of(&before)).then(|| Narrowed {
+        pointer: Pointer::root(),
+        before,
+        after,
+        dropped: false,
+        deleted: entity.presence() == Presence::Deleted,
+    })
+}
+
+/// The entry before the one that last took away what is at a place: what it held then comes back
+/// where the deletion is undone.
+fn before_deletion(past: &Past, at: &Pointer) -> Option<Place> {
+    let mut records: Vec<&Record> = past.records().collect();
+    let takes = |record: &&Record| {
+        record.effects.iter().any(|effect| {
+            let removes = matches!(&effect.change, EffectChange::Put { to: None, .. });
+            removes && effect.pointer.contains(at)
+        })
+    };
+    let last = records.iter().rposition(takes)?;
+    records.truncate(last);
+    Some(records.last()?.place())
 }
 
 fn authors(blame: &Blame, at: &Pointer) -> BTreeSet<String> {
@@ -68,11 +110,23 @@ impl Written {
 
     pub(super) fn why(&self) -> String {
         let authors: Vec<String> = self.authors.iter().map(|id| tables::plain(id)).collect();
+        let authors = match authors.is_empty() {
+            true => "somebody".to_owned(),
+            false => authors.join(", "),
+        };
+        let rule = if self.value.pointer.is_root() {
+            "edit"
+        } else {
+            "write"
+        };
+        let deleted = if self.value.deleted {
+            "; deleted, and there again when undeleted"
+        } else {
+            ""
+        };
         format!(
-            "written by {}; write {} (was {})",
-            authors.join(", "),
-            self.value.after,
-            self.value.before
+            "written by {authors}; {rule} {} (was {}){deleted}",
+            self.value.after, self.value.before
         )
     }
 
@@ -83,6 +137,7 @@ impl Written {
             "write": self.value.after.to_string(),
             "was": self.value.before.to_string(),
             "dropped": self.value.dropped,
+            "deleted": self.value.deleted,
         })
     }
 }
