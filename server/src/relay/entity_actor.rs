@@ -12,6 +12,7 @@ mod batch;
 mod epoch;
 mod following;
 mod snapshots;
+mod unrecorded;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -23,7 +24,7 @@ use indelible_engine::effects::{json_patch, spliced_patch};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::history::Had;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::{RefusalDraft, Sealed};
+use indelible_engine::ledger::Sealed;
 use indelible_engine::policy::Policy;
 use indelible_engine::protocol::TextForm;
 use indelible_engine::splice::Texts;
@@ -32,6 +33,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Batch, Ending, Verdicts};
 use self::snapshots::Snapshots;
+use self::unrecorded::log_unrecorded;
 use super::budget;
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, DELETED, RelayedEntry};
@@ -47,10 +49,6 @@ use crate::work::{self, Busy, Lane, Weight};
 /// How often writes are judged again because somebody else was quicker to claim what one of them
 /// wants. The disk says who, so once is enough unless claims change hands all the time.
 const JUDGED_MAX: usize = 100;
-
-/// Refusals of one commit, and violations of one refusal, that are logged where they cannot be
-/// recorded; of the rest only the number is.
-const UNRECORDED_LOGGED_MAX: usize = 16;
 
 /// What an actor is asked.
 #[derive(Debug)]
@@ -504,8 +502,7 @@ impl Actor {
         if let Some(known) = &known {
             debug_assert_eq!(known.value, present.value, "{} at {place:?}", self.id);
         }
-        // What was on disk before has been told to followers; what has just been written has not,
-        // though somebody may have read it from there meanwhile.
+        // Followers know what was on disk before; what has just been written they do not.
         let known = known.filter(|_| entries.is_none());
         if let Some(values) = values.filter(|_| known.is_none()) {
             values.publish(&present, patches.as_ref());
@@ -602,28 +599,6 @@ async fn in_background<T: Send + 'static>(
         tracing::error!(%error, "the entity cannot be loaded");
         WriteError::Storage
     })
-}
-
-/// What the store should have recorded, at least in the log: who was refused what, by which rules.
-fn log_unrecorded(refusals: &[RefusalDraft]) {
-    for refusal in refusals.iter().take(UNRECORDED_LOGGED_MAX) {
-        let violations = refusal.violations.iter();
-        let rules: Vec<_> = violations
-            .take(UNRECORDED_LOGGED_MAX)
-            .map(|violation| format!("{} at {}", violation.rule, violation.pointer))
-            .collect();
-        tracing::warn!(
-            entity = %refusal.entity,
-            principal = ?refusal.author.id,
-            code = refusal.code,
-            violations = refusal.violations.len(),
-            rules = rules.join(", "),
-            "a refusal could not be recorded"
-        );
-    }
-    if let Some(further @ 1..) = refusals.len().checked_sub(UNRECORDED_LOGGED_MAX) {
-        tracing::warn!(further, "further refusals could not be recorded");
-    }
 }
 
 #[cfg(test)]
