@@ -33,6 +33,10 @@ pub mod telemetry;
 pub mod versions;
 mod work;
 
+/// What the binary takes its memory from. It gives back to the system what is not used any more; that of
+/// the C library keeps what lies between things that are.
+pub use tikv_jemallocator::Jemalloc as Allocator;
+
 pub use http::problem::Problem;
 pub use http::request::{Creation, Replacement};
 pub use migration::SchemaChangeError;
