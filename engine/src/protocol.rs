@@ -470,9 +470,7 @@ impl ServerFrame {
     ///
     /// [`FrameError`], which tells a frame that is merely unknown from bytes that are none.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
-        let (name, _) = open_envelope(bytes, |name| {
-            SERVER_FRAMES.contains(&name)
-        })?;
+        let (name, _) = open_envelope(bytes, |name| SERVER_FRAMES.contains(&name))?;
         decode_whole(name, bytes)
     }
 }

@@ -240,8 +240,10 @@ fn every_way_to_close_is_documented() {
             Some(name) => number(name),
             None => code.to_owned(),
         };
-        let reason = match rest.trim_start().strip_prefix('"') {
-            Some(literal) => literal.split('"').next().unwrap(),
+        let reason = rest.trim_start().trim_start_matches("format!(");
+        let reason = match reason.strip_prefix('"') {
+            // Of a reason that says which rule was broken, what it begins with.
+            Some(literal) => literal.split(['"', '{']).next().unwrap(),
             // What is wrong with a token has many sentences; the page shows one of them.
             None => {
                 assert!(rest.trim_start().starts_with("why"), "{rest}");
