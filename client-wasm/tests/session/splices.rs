@@ -189,7 +189,7 @@ fn a_string_that_is_no_text_is_replaced_as_a_whole() {
             "createdAt: the field is derived from the ledger",
         ),
         ("/bio/x", "there is nothing at /bio/x"),
-        ("/none", "there is nothing at /none"),
+        ("/none", "none: the schema declares no such field"),
         ("/links/none/url", "there is nothing at /links/none/url"),
         (
             "bio",

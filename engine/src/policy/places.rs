@@ -64,6 +64,8 @@ impl Policy {
             }
             _ => None,
         });
+        // That the object itself has nearly this name says nothing about what is in it.
+        let fields = fields.filter(|(_, at)| at != way);
         let nearest = fields.min_by_key(|(distance, at)| (*distance, at.tokens().len()));
         nearest.map(|(_, at)| at)
     }
@@ -90,5 +92,42 @@ impl Policy {
                 Shape::Stamp(kind) => Some((name, *kind)),
                 _ => None,
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::pointer::Pointer;
+    use crate::policy::Policy;
+    use crate::schema::SchemaSource;
+
+    #[test]
+    fn what_was_meant_by_a_name_is_never_the_object_itself() {
+        let schema = json!({
+            "type": "object",
+            "x-indelible": { "kind": "page", "edit": ["editor"] },
+            "properties": {
+                "place": { "type": "object", "properties": { "city": { "type": "string" } } }
+            }
+        });
+        let source = SchemaSource {
+            file: "page.json".to_owned(),
+            text: schema.to_string(),
+        };
+        let policy = Policy::compile(&source).expect("the schema has no mistakes");
+        let place: Pointer = "/place".parse().expect("a pointer");
+        let node = policy.child(policy.root(), "place").expect("a field");
+        let unknown = "the schema declares no such field";
+        for (name, says) in [
+            ("plaec", unknown.to_owned()),
+            ("ctiy", format!("{unknown} (is it city?)")),
+        ] {
+            assert_eq!(policy.undeclared(node, &place, name), says, "{name}");
+        }
+        let root = Pointer::root();
+        let says = format!("{unknown} (is it place?)");
+        assert_eq!(policy.undeclared(policy.root(), &root, "plaec"), says);
     }
 }

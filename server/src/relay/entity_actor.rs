@@ -539,40 +539,6 @@ impl Actor {
         };
         serde_json::to_string(&patch).expect("patches are plain JSON with text keys")
     }
-
-    /// Queues entries for everybody who follows the entity. They go out with the answers, or when
-    /// those are given.
-    fn relay(&mut self, entity: &Entity, entries: &[RelayedEntry<'_>]) {
-        if self.replicas.is_empty() {
-            return;
-        }
-        let frames = frames::entries(&self.id, entity.epoch(), entries, &entity.stamp_fields());
-        self.queue(&frames);
-    }
-
-    /// Queues the whole entity for everybody who waited for it to be there.
-    fn relay_snapshot(&mut self, entity: &Entity) {
-        if self.replicas.is_empty() {
-            return;
-        }
-        let snapshot = frames::snapshot(entity);
-        self.queue(std::slice::from_ref(&snapshot));
-        self.snapshot = Some(snapshot);
-    }
-
-    fn queue(&mut self, frames: &[Bytes]) {
-        let id = &self.id;
-        self.replicas.retain(|_, replica| {
-            let reset = || frames::reset(id, "slow-consumer");
-            let outbox = &replica.outbox;
-            let relay = |frame: &Bytes| {
-                outbox
-                    .queue_relayed(&replica.subscription, frame.clone(), reset)
-                    .is_ok()
-            };
-            frames.iter().all(relay)
-        });
-    }
 }
 
 impl Drop for Actor {

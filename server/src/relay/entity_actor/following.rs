@@ -1,4 +1,5 @@
-//! What a replica lacks when it comes: entries after its place, or a snapshot.
+//! What replicas get: what they lack when they come, entries after their place or a snapshot; and
+//! what is written while they follow.
 //!
 //! Must not know: how entries are judged and written.
 
@@ -101,5 +102,39 @@ impl Actor {
             &missed,
             &entity.stamp_fields(),
         ))
+    }
+
+    /// Queues entries for everybody who follows the entity. They go out with the answers, or when
+    /// those are given.
+    pub(super) fn relay(&mut self, entity: &Entity, entries: &[RelayedEntry<'_>]) {
+        if self.replicas.is_empty() {
+            return;
+        }
+        let frames = frames::entries(&self.id, entity.epoch(), entries, &entity.stamp_fields());
+        self.queue(&frames);
+    }
+
+    /// Queues the whole entity for everybody who waited for it to be there.
+    pub(super) fn relay_snapshot(&mut self, entity: &Entity) {
+        if self.replicas.is_empty() {
+            return;
+        }
+        let snapshot = frames::snapshot(entity);
+        self.queue(std::slice::from_ref(&snapshot));
+        self.snapshot = Some(snapshot);
+    }
+
+    pub(super) fn queue(&mut self, frames: &[Bytes]) {
+        let id = &self.id;
+        self.replicas.retain(|_, replica| {
+            let reset = || frames::reset(id, "slow-consumer");
+            let outbox = &replica.outbox;
+            let relay = |frame: &Bytes| {
+                outbox
+                    .queue_relayed(&replica.subscription, frame.clone(), reset)
+                    .is_ok()
+            };
+            frames.iter().all(relay)
+        });
     }
 }
