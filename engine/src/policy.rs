@@ -42,7 +42,7 @@ pub(crate) use rights::refusal_text;
 pub use rules::Rules;
 #[cfg(feature = "whole-entity")]
 pub(crate) use scalar::Quick;
-pub use scalar::{AtomicRule, NESTING_MAX, ScalarRule, Types};
+pub use scalar::{AtomicRule, NESTING_MAX, PATTERN_LENGTH_MAX, ScalarRule, Types};
 pub(crate) use scalar::{Constraint, Pattern};
 pub use source::{PolicyBook, PolicySource};
 pub(crate) use succession::{Origin, Succession};

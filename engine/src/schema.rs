@@ -14,6 +14,7 @@ mod gather;
 mod idle;
 #[cfg(feature = "whole-entity")]
 mod ids;
+mod lengths;
 mod list;
 mod marks;
 mod meta;

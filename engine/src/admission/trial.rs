@@ -26,6 +26,7 @@ use crate::id::Hash;
 use crate::ledger::{EntryDraft, EntryKind};
 use crate::lifecycle::Presence;
 use crate::limits::Limits;
+use crate::policy::Rules;
 use crate::time::Timestamp;
 use crate::value;
 use crate::violation::{Refusal, Violation};
@@ -333,6 +334,9 @@ impl<'a> Trial<'a> {
     fn faults(&self, next: &Entity) -> Vec<Violation> {
         let creation = self.proposal.origin == Origin::Creation;
         let mut faults = overlong(self.entity, next, &self.roots());
+        if !faults.is_empty() && next.policy.rules() >= Rules::V4 {
+            return faults;
+        }
         faults.extend(introduced(self.entity, next, creation));
         faults.extend(doubled::doubled(&self.doc, &next.policy, &self.passed));
         faults

@@ -1,13 +1,16 @@
 //! How long texts, lists and maps may be for which the schema states no maximum.
 //!
-//! Invariant: holds from the second version of the rules on.
+//! Invariant: holds from the second version of the rules on, for strings that a pattern is tried on
+//! from the fourth.
 //! Must never know: documents, changes, who writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Demand, Fault, NodeId, Policy, Rules, ScalarFault, Shape, Types};
+use super::{
+    Demand, Fault, NodeId, PATTERN_LENGTH_MAX, Policy, Rules, ScalarFault, ScalarRule, Shape, Types,
+};
 use crate::pointer::Pointer;
 
 /// Characters of a text, elements of a list and entries of a map for which the schema states no
@@ -42,8 +45,19 @@ impl Policy {
         self.rules() >= Rules::V2 && !self.node(id).bounded
     }
 
+    /// What holds strings at a place to the bound for what a pattern is tried on.
+    fn for_pattern(&self, id: NodeId) -> Option<&ScalarRule> {
+        match &self.node(id).shape {
+            Shape::Text(rule) | Shape::Scalar(rule) => rule.length_max().map(|_| rule),
+            _ => None,
+        }
+    }
+
     /// What is wrong with a text, list or map of so many elements at a place, if anything is.
     pub(crate) fn too_long(&self, id: NodeId, count: usize) -> Option<ScalarFault> {
+        if let Some(rule) = self.for_pattern(id) {
+            return rule.too_long(count as u64);
+        }
         if count <= ELEMENTS_MAX || !self.is_bound(id) {
             return None;
         }
@@ -129,7 +143,7 @@ impl Policy {
 
     fn overlong_at(&self, id: NodeId, value: &Value, at: &Pointer, found: &mut Vec<Overlong>) {
         match (&self.node(id).shape, value) {
-            (Shape::Text(_), Value::String(text)) if text.len() > ELEMENTS_MAX => {
+            (Shape::Text(_), Value::String(text)) if text.len() as u64 > PATTERN_LENGTH_MAX => {
                 self.note(id, text.chars().count(), at, found);
             }
             (Shape::List { .. }, Value::Array(elements)) => {
@@ -208,6 +222,11 @@ impl<'a> Room<'a> {
             "minItems" | "minProperties" => ("elements", elements, true),
             _ => return None,
         };
+        let pattern = self.policy.for_pattern(demand.node);
+        let pattern = pattern.filter(|_| demand.keyword == "minLength");
+        if let Some(fault) = pattern.and_then(|rule| rule.too_long(count as u64)) {
+            return Some((true, format!("nothing is that long: it {fault}")));
+        }
         if is_minimum && (count > most || self.policy.too_long(demand.node, count).is_some()) {
             let reason = format!(
                 "nothing is that long: an entity holds {max} bytes, which is room for {most} {noun}, \

@@ -17,14 +17,16 @@ pub enum Rules {
     V2,
     /// The third version.
     V3,
+    /// The fourth version.
+    V4,
 }
 
 impl Rules {
     /// The version that new entries are judged by.
-    pub const LATEST: Self = Self::V3;
+    pub const LATEST: Self = Self::V4;
 
     /// All versions, oldest first.
-    pub const ALL: [Self; 3] = [Self::V1, Self::V2, Self::V3];
+    pub const ALL: [Self; 4] = [Self::V1, Self::V2, Self::V3, Self::V4];
 
     /// The number that stands for the version in records and frames.
     pub fn number(self) -> u32 {
@@ -32,6 +34,7 @@ impl Rules {
             Self::V1 => 1,
             Self::V2 => 2,
             Self::V3 => 3,
+            Self::V4 => 4,
         }
     }
 

@@ -296,16 +296,38 @@ fn mantissa(number: f64) -> (u128, i32) {
     (mantissa, exponent + 1 - count)
 }
 
+/// Characters of a string that a pattern is tried on, where the schema states no maximum.
+pub const PATTERN_LENGTH_MAX: u64 = 100_000;
+
 /// What one scalar may be.
 #[derive(Debug)]
 pub struct ScalarRule {
     types: Types,
     pub(super) constraints: Vec<Constraint>,
+    /// The most characters of a string, where the schema does not say.
+    length_max: Option<u64>,
 }
 
 impl ScalarRule {
     pub(crate) fn new(types: Types, constraints: Vec<Constraint>) -> Self {
-        Self { types, constraints }
+        Self {
+            types,
+            constraints,
+            length_max: None,
+        }
+    }
+
+    /// The same, which counts the characters of a string before it asks anything else of it, and
+    /// takes at most `length_max` of them where the schema does not say.
+    pub(crate) fn with_length_first(mut self, length_max: Option<u64>) -> Self {
+        let is_length = |one: &Constraint| matches!(one, Constraint::MaxLength(_));
+        self.constraints.sort_by_key(|one| !is_length(one));
+        Self { length_max, ..self }
+    }
+
+    /// The most characters of a string, where the schema does not say but tries a pattern.
+    pub(crate) fn length_max(&self) -> Option<u64> {
+        self.length_max
     }
 
     /// The types it allows.
@@ -320,22 +342,22 @@ impl ScalarRule {
 
     /// Whether it says more than the type.
     pub fn has_constraints(&self) -> bool {
-        !self.constraints.is_empty()
+        !self.constraints.is_empty() || self.length_max.is_some()
     }
 
     /// Whether a pattern is tried on strings of which neither the schema nor the pattern says how long
     /// they may be.
     #[cfg(feature = "whole-entity")]
     pub fn has_unbounded_pattern(&self) -> bool {
-        let any = |is: fn(&Constraint) -> bool| self.constraints.iter().any(is);
-        any(|one| matches!(one, Constraint::Pattern(_)))
-            && !any(|one| matches!(one, Constraint::Pattern(pattern) if pattern.quick.is_bounded))
-            && !any(|one| {
-                matches!(
-                    one,
-                    Constraint::MaxLength(_) | Constraint::Enum(_) | Constraint::Const(_)
-                )
-            })
+        let is_bounded =
+            |one: &Constraint| matches!(one, Constraint::Pattern(one) if one.quick.is_bounded);
+        self.length_max.is_some() && !self.constraints.iter().any(is_bounded)
+    }
+
+    /// Whether the schema states a pattern for the place itself, not under `anyOf` and the like.
+    pub fn states_pattern(&self) -> bool {
+        let mut constraints = self.constraints.iter();
+        constraints.any(|one| matches!(one, Constraint::Pattern(_)))
     }
 
     /// Judges a scalar. Where only integers may be, those beyond ±(2^53 − 1) are refused, since most
@@ -352,6 +374,7 @@ impl ScalarRule {
         if let Value::Number(number) = value {
             check_exact(number, self.types)?;
         }
+        self.check_length(value)?;
         self.constraints
             .iter()
             .try_for_each(|constraint| constraint.check(value))
@@ -363,11 +386,35 @@ impl ScalarRule {
     pub(crate) fn faults(&self, value: &Value) -> Vec<ScalarFault> {
         match self.check(value) {
             Err(fault) if fault.keyword != "type" => {
-                let checked = self.constraints.iter();
-                checked.filter_map(|one| one.check(value).err()).collect()
+                let checked = self.constraints.iter().map(|one| one.check(value));
+                let checked = std::iter::once(self.check_length(value)).chain(checked);
+                checked.filter_map(Result::err).collect()
             }
             checked => checked.err().into_iter().collect(),
         }
+    }
+}
+
+impl ScalarRule {
+    /// Refuses a string that is longer than the bound for what the schema does not say.
+    fn check_length(&self, value: &Value) -> Result<(), ScalarFault> {
+        match value {
+            Value::String(text) if text.len() as u64 > PATTERN_LENGTH_MAX => {
+                self.too_long(length(text)).map_or(Ok(()), Err)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is wrong with a string of so many characters, by the bound for what the schema does not
+    /// say.
+    pub(crate) fn too_long(&self, count: u64) -> Option<ScalarFault> {
+        let max = self.length_max.filter(|max| count > *max)?;
+        let message = format!(
+            "must have at most {max} characters, the bound for a pattern where the schema states \
+             no maxLength"
+        );
+        Some(ScalarFault::new("maxLength", message).bound(max.into()))
     }
 }
 

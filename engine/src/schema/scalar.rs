@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use super::Mistake;
 use super::bind::{Binder, Field, stated_types};
 use super::gather::Part;
+use super::lengths;
 use super::marks::Merge;
 use super::pattern;
 use crate::pointer::Pointer;
@@ -102,7 +103,10 @@ impl<'a> Binder<'a, '_> {
         field: &Field<'a>,
         types: Types,
     ) -> Option<(Shape, Option<Value>)> {
-        let rule = ScalarRule::new(types, constraints(self.rules, &field.parts));
+        let mut rule = ScalarRule::new(types, constraints(self.rules, &field.parts));
+        if self.rules >= Rules::V4 {
+            rule = rule.with_length_first(lengths::unstated(self.root, &field.parts));
+        }
         self.check_options(field, types);
         let merge = field.marks.merge.as_ref().map(|word| word.value);
         let is_property = matches!(field.place.name, NodeName::Property(_));

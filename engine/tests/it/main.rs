@@ -19,6 +19,7 @@ mod migration;
 mod narrowed;
 mod numbers;
 mod old_faults;
+mod pattern_lengths;
 mod rebase;
 mod replays;
 mod runs;

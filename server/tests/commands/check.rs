@@ -132,14 +132,21 @@ fn a_pattern_for_strings_of_any_length_is_told() {
         "either": { "type": "string", "pattern": "^a$|b" },
         "code": { "type": "string", "pattern": "^E-[0-9]{4}$" },
         "short": { "type": "string", "pattern": "^[a-z-]*$", "maxLength": 100 },
-        "one": { "enum": ["a"], "type": "string", "pattern": "^[a-z-]*$" }"#;
+        "one": { "enum": ["a"], "type": "string", "pattern": "^[a-z-]*$" },
+        "nested": { "type": "string", "anyOf": [{ "pattern": "^a" }, { "pattern": "z$" }] },
+        "around": { "type": "string", "maxLength": 9, "not": { "pattern": "^a" } }"#;
     let words = r#""edit": ["editor"], "history": ["editor"]"#;
     let dir = folder(&[("a.json", kind("page", words, properties).as_bytes())]);
     let (code, found) = check(dir.path());
     assert_eq!(code, Some(0), "{found}");
-    let text = "/pattern: the pattern is tried on strings of any length, up to the size of an \
-                entity; state \"maxLength\" beside it [unbounded]";
-    let places = ["anywhere", "either", "slug"];
+    let text = ": the pattern matches strings of any length, and no \"maxLength\" is stated: at most \
+                100000 characters are taken; state the \"maxLength\" that is meant [unbounded]";
+    let places = [
+        "anywhere/pattern",
+        "either/pattern",
+        "nested",
+        "slug/pattern",
+    ];
     let expected = places.map(|name| format!("page at /properties/{name}{text}"));
     let mut told = warnings(&found);
     told.sort_unstable();

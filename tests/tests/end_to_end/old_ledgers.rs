@@ -6,7 +6,8 @@
 //! `const` and an `enum` on containers that do not match, a pattern that ECMAScript reads in
 //! another way, a host name that is not valid. `tests/vectors/rules-2/` holds a bundle of the second
 //! version: a pattern that ECMAScript refuses, and a list that was too long for a new schema and
-//! got longer.
+//! got longer. `tests/vectors/rules-3/` holds one of the third version: a string and a text, each
+//! with a pattern, of more than 100,000 characters.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,18 @@ fn a_bundle_under_the_second_rules_verifies() {
     let answer = verify(&bundle);
     assert!(
         answer.starts_with("good: 4 entries of 1 entity (judged again), 0 refusals, 2 policies"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_bundle_under_the_third_rules_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle.ndjson");
+    unpack("rules-3/bundle.ndjson.gz", &bundle);
+    let answer = verify(&bundle);
+    assert!(
+        answer.starts_with("good: 5 entries of 1 entity (judged again), 0 refusals, 1 policy"),
         "{answer}"
     );
 }

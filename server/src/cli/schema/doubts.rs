@@ -3,7 +3,7 @@
 
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{Policy, Shape};
+use indelible_engine::policy::{PATTERN_LENGTH_MAX, Policy, Shape};
 use indelible_engine::schema::{doubtful_keywords, idle_keywords, unmet_keywords};
 
 use super::check::Shown;
@@ -102,19 +102,26 @@ fn fields(policy: &Policy) -> Vec<Shown> {
     warnings
 }
 
-/// Patterns that are tried on strings which may be as long as an entity.
+/// Patterns for which the bound holds that takes the place of one that is not stated.
 fn patterns(policy: &Policy) -> Vec<Shown> {
     let nodes = policy.nodes().map(|(_, node)| node);
-    let unbounded = nodes.filter(|node| match &node.shape {
-        Shape::Scalar(rule) | Shape::Text(rule) => rule.has_unbounded_pattern(),
-        _ => false,
+    let unbounded = nodes.filter_map(|node| match &node.shape {
+        Shape::Scalar(rule) | Shape::Text(rule) if rule.has_unbounded_pattern() => {
+            Some((node, rule))
+        }
+        _ => None,
     });
-    let shown = unbounded.map(|node| {
-        let reason = "the pattern is tried on strings of any length, up to the size of an entity; \
-                      state \"maxLength\" beside it";
-        let at = node.schema_pointer.child("pattern");
+    let shown = unbounded.map(|(node, rule)| {
+        let reason = format!(
+            "the pattern matches strings of any length, and no \"maxLength\" is stated: at most \
+             {PATTERN_LENGTH_MAX} characters are taken; state the \"maxLength\" that is meant"
+        );
+        let at = match rule.states_pattern() {
+            true => node.schema_pointer.child("pattern"),
+            false => node.schema_pointer.clone(),
+        };
         let kind = policy.kind().to_string();
-        Shown::warning(kind, at, "unbounded", reason.to_owned())
+        Shown::warning(kind, at, "unbounded", reason)
     });
     shown.collect()
 }

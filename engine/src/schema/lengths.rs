@@ -1,0 +1,43 @@
+//! How long the strings may be that a pattern is tried on, where the schema does not say.
+//!
+//! Invariant: holds from the fourth version of the rules on; what the schema states wins.
+
+use serde_json::{Map, Value};
+
+use super::gather::Part;
+use crate::policy::PATTERN_LENGTH_MAX;
+
+/// The keywords whose schemas speak about the same value.
+const IN_PLACE: [&str; 7] = ["allOf", "anyOf", "else", "if", "not", "oneOf", "then"];
+/// How deep schemas are looked into. A reference that leads back to itself is a mistake.
+const DEPTH_MAX: usize = 32;
+
+/// The bound that holds for strings at a place, where a pattern is tried on them and no schema
+/// there says how long they may be.
+pub(super) fn unstated(root: &Value, parts: &[Part<'_>]) -> Option<u64> {
+    let is_stated = parts.iter().any(|part| is_bounded(part.keywords));
+    let tries = |part: &Part<'_>| tries_any_length(root, part.keywords, 0);
+    let holds = !is_stated && parts.iter().any(tries);
+    holds.then_some(PATTERN_LENGTH_MAX)
+}
+
+fn is_bounded(schema: &Map<String, Value>) -> bool {
+    let bounds = ["maxLength", "enum", "const"];
+    bounds.iter().any(|keyword| schema.contains_key(*keyword))
+}
+
+/// Whether a schema holds a pattern without a bound beside or around it.
+fn tries_any_length(root: &Value, schema: &Map<String, Value>, depth: usize) -> bool {
+    if is_bounded(schema) || depth > DEPTH_MAX {
+        return false;
+    }
+    let target = schema.get("$ref").and_then(Value::as_str);
+    let target = target.and_then(|target| root.pointer(target.strip_prefix('#')?));
+    let below = IN_PLACE.iter().filter_map(|keyword| schema.get(*keyword));
+    let below = below.flat_map(|value| match value {
+        Value::Array(schemas) => schemas.as_slice(),
+        schema => std::slice::from_ref(schema),
+    });
+    let mut inside = below.chain(target).filter_map(Value::as_object);
+    schema.contains_key("pattern") || inside.any(|inside| tries_any_length(root, inside, depth + 1))
+}
