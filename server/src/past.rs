@@ -269,7 +269,8 @@ impl Past {
         self.reach(|past| past.blame(place))
     }
 
-    /// The names that a place had before the one it has after the entry at `place`.
+    /// The names that a place had before the one it has after the entry at `place`; where there was
+    /// no such field by then, before the one that a later entry gave it.
     ///
     /// # Errors
     /// [`PastError`] when a policy is not known.
@@ -278,8 +279,30 @@ impl Past {
         place: Place,
         field: &Pointer,
     ) -> Result<Vec<(Place, Pointer)>, PastError> {
-        let records = self.records().take_while(|record| record.place() <= place);
-        self.reach(|past| Ok(history::former_names(records, past.policies, field)?))
+        let upto = || self.records().take_while(|record| record.place() <= place);
+        if self.ever_had(upto(), field) {
+            return self.reach(|past| Ok(history::former_names(upto(), past.policies, field)?));
+        }
+        self.reach(|past| Ok(history::former_names(self.records(), past.policies, field)?))
+    }
+
+    /// The name that a field has after the entry at `place`: where a later entry gave it the one that
+    /// was asked for, the one before that.
+    ///
+    /// # Errors
+    /// [`PastError`] when a policy is not known.
+    pub(crate) fn name_at(&self, place: Place, field: &Pointer) -> Result<Pointer, PastError> {
+        let formerly = self.former_names(place, field)?;
+        Ok(named_at(&formerly, place, field).clone())
+    }
+
+    /// Whether a schema of these records has a field.
+    fn ever_had<'r>(&self, records: impl Iterator<Item = &'r Record>, field: &Pointer) -> bool {
+        let hashes: HashSet<Hash> = records.map(|record| record.policy_hash).collect();
+        let policies = hashes.into_iter().map(|hash| self.policies.policy(hash));
+        policies
+            .flatten()
+            .any(|policy| policy.find(field).is_some())
     }
 
     /// Where what a place held went to, by the entry at `place`, as changes of the schema took it
@@ -342,6 +365,12 @@ impl Past {
         }
         Ok(told)
     }
+}
+
+/// The name that a field had after the entry at `place`, of its former names, the last one first.
+fn named_at<'a>(formerly: &'a [(Place, Pointer)], place: Place, field: &'a Pointer) -> &'a Pointer {
+    let later = formerly.iter().take_while(|(until, _)| place < *until);
+    later.last().map_or(field, |(_, name)| name)
 }
 
 /// All entries of an entity, their chain checked.

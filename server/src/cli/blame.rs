@@ -78,33 +78,33 @@ impl Blame {
             names::check_field(&past, field)?;
         }
         let at = points::find(&past, &self.at)?;
+        let field = self.field.as_ref();
+        let asked = field.map(|field| past.name_at(at, field)).transpose()?;
+        let bound = points::bound(&self.at, at);
         let (state, blame) = (past.state(at)?, past.blame(at)?);
         let losses = blame.losses();
         let mut told = told(&state, blame.fields(), &losses);
         told.retain(|told| {
-            let asked = self.field.as_ref();
+            let asked = asked.as_ref();
             let asked = asked.is_none_or(|field| field.contains(&told.pointer));
             asked && !(self.races && told.losses.is_empty())
         });
         let deleted = deletion(&past, at, &state);
         let root = Pointer::root();
         let gone = match told.is_empty() && !self.races {
-            true => Gone::of(&past, at, self.field.as_ref().unwrap_or(&root))?,
+            true => Gone::of(&past, at, asked.as_ref().unwrap_or(&root))?,
             false => None,
         };
-        let stamped = self
-            .field
-            .as_ref()
-            .filter(|_| told.is_empty() && !self.races);
+        let stamped = asked.as_ref().filter(|_| told.is_empty() && !self.races);
         let stamped = stamped.and_then(|field| Stamped::of(&past, (at, &state), field));
         if self.json {
             let mut objects: Vec<Value> = told.iter().map(object).collect();
-            let field = self.field.as_ref().unwrap_or(&root);
+            let field = asked.as_ref().unwrap_or(&root);
             objects.extend(stamped.iter().map(|stamped| stamped.object(field)));
             objects.extend(gone.iter().map(|gone| gone.object(field)));
             if objects.is_empty() {
                 objects.extend(deleted.iter().map(|_| unset(field)));
-                super::note(&self.nothing(gone.as_ref()));
+                super::note(&self.nothing(asked.as_ref(), gone.as_ref(), &bound));
             }
             for mut object in objects {
                 if let Some(by) = &deleted {
@@ -122,18 +122,18 @@ impl Blame {
                 self.place.entity
             ))?;
         }
-        if let (Some(stamped), Some(field)) = (&stamped, &self.field) {
+        if let (Some(stamped), Some(field)) = (&stamped, &asked) {
             super::print(&stamped.sentence(field))?;
             return Ok(ExitCode::SUCCESS);
         }
         if told.is_empty() {
-            return super::print(&self.nothing(gone.as_ref()))
+            return super::print(&self.nothing(asked.as_ref(), gone.as_ref(), &bound))
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(Into::into);
         }
         let heading = ["FIELD", "VALUE", "BY", "TIME (UTC)", "ENTRY"];
         let mut table = Table::new(&heading).uncut(&[3, 4]);
-        let runs_max = self.field.map_or(RUNS_SHOWN_MAX, |_| usize::MAX);
+        let runs_max = asked.map_or(RUNS_SHOWN_MAX, |_| usize::MAX);
         // The items that the field lies in, the outermost first: fields are shown below theirs.
         let mut items: Vec<&Told<'_>> = Vec::new();
         for told in &told {
@@ -154,14 +154,14 @@ impl Blame {
 }
 
 impl Blame {
-    /// Why there is nothing to show.
-    fn nothing(&self, gone: Option<&Gone>) -> String {
-        match (self.races, &self.field, gone) {
-            (true, ..) => "no field was written by several at the same time".to_owned(),
-            (false, Some(field), Some(gone)) => gone.sentence(field, "that field"),
-            (false, None, Some(gone)) => gone.sentence(&Pointer::root(), "any field"),
-            (false, Some(_), None) => "nobody has set that field".to_owned(),
-            (false, None, None) => "nobody has set any field".to_owned(),
+    /// Why there is nothing to show of a field, up to a bound.
+    fn nothing(&self, field: Option<&Pointer>, gone: Option<&Gone>, bound: &str) -> String {
+        match (self.races, field, gone) {
+            (true, ..) => format!("no field was written by several at the same time{bound}"),
+            (false, Some(field), Some(gone)) => gone.sentence(field, "that field", bound),
+            (false, None, Some(gone)) => gone.sentence(&Pointer::root(), "any field", bound),
+            (false, Some(_), None) => format!("nobody has set that field{bound}"),
+            (false, None, None) => format!("nobody has set any field{bound}"),
         }
     }
 }

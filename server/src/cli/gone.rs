@@ -45,37 +45,41 @@ impl Gone {
         }))
     }
 
-    /// As a sentence; `what` is what was asked about.
-    pub(super) fn sentence(&self, field: &Pointer, what: &str) -> String {
+    /// As a sentence; `what` is what was asked about, `bound` up to where.
+    pub(super) fn sentence(&self, field: &Pointer, what: &str, bound: &str) -> String {
         let text = |pointer: &Pointer| tables::plain(&pointer.to_string());
         let entry = |by: &Credit| place((by.epoch, by.seq));
         let time = |by: &Credit| format!("{} ({})", entry(by), tables::time(by.at));
         match self {
             Self::Removed(removed, by) => format!(
-                "nobody has set {what} since {} removed {} in {}",
+                "nobody has set {what}{bound} since {} removed {} in {}",
                 tables::plain(&by.author),
                 text(removed),
                 time(by)
             ),
             Self::Migrated(removed, by) => format!(
-                "nobody has set {what} since a change of the schema removed {} in {}",
+                "nobody has set {what}{bound} since a change of the schema removed {} in {}",
                 text(removed),
                 time(by)
             ),
             Self::Renamed(name, by) => format!(
-                "nobody has set {what} under this name; {} was {} until {}",
+                "nobody has set {what}{bound} under this name; {} was {} until {}",
                 text(name),
                 text(field),
                 entry(by)
             ),
             Self::Within(whole, by) => format!(
-                "{} has been a part of {}, which is kept as one value, since {}",
+                "{} has been a part of {}, which is kept as one value, since {}{bound}",
                 text(field),
                 text(whole),
                 time(by)
             ),
             Self::Dropped(by) => {
-                format!("the schema has had no {} since {}", text(field), time(by))
+                format!(
+                    "the schema has had no {} since {}{bound}",
+                    text(field),
+                    time(by)
+                )
             }
         }
     }

@@ -107,6 +107,8 @@ impl History {
             names::check_field(&past, field)?;
         }
         let (epoch, seq) = points::find(&past, &self.until)?;
+        let bound = points::bound(&self.until, (epoch, seq));
+        let upto = ((epoch, seq), bound.as_str());
         let formerly = match &self.field {
             Some(field) => past.former_names((epoch, seq), field)?,
             None => Vec::new(),
@@ -129,12 +131,12 @@ impl History {
                 super::print(&tables::json(&text))?;
             }
             if page.records.is_empty() {
-                super::note(&nothing(&self.place.entity, &past, &query)?);
+                super::note(&nothing(&self.place.entity, &past, &query, upto)?);
             }
             return Ok(ExitCode::SUCCESS);
         }
         if page.records.is_empty() {
-            super::print(&nothing(&self.place.entity, &past, &query)?)?;
+            super::print(&nothing(&self.place.entity, &past, &query, upto)?)?;
         } else {
             let told = past.tell(&page.records)?;
             let mut table = Table::new(&["ENTRY", "TIME (UTC)", "BY", "MESSAGE"]).uncut(&[0, 1]);
@@ -151,26 +153,26 @@ impl History {
     }
 }
 
-/// That there is no such entry.
+/// That there is no such entry up to a place.
 fn nothing(
     entity: &EntityId,
     past: &Past,
     query: &TimelineQuery,
+    (at, bound): (Place, &str),
 ) -> Result<String, Box<dyn Error>> {
     let field = query.within.as_ref();
-    if let Some(field) = field {
-        let at = past.find(&Point::Now)?;
-        if let Some(stamped) = Stamped::of(past, (at, &past.state(at)?), field) {
-            return Ok(stamped.sentence(field));
-        }
+    if let Some(field) = field
+        && let Some(stamped) = Stamped::of(past, (at, &past.state(at)?), field)
+    {
+        return Ok(stamped.sentence(field));
     }
     let what = match field {
         Some(field) => format!(" at {}", tables::plain(&field.to_string())),
         None => format!(" in {entity}"),
     };
     Ok(match &query.author {
-        Some(id) => format!("{} has changed nothing{what}", tables::plain(id)),
-        None => format!("nobody has changed anything{what}"),
+        Some(id) => format!("{} has changed nothing{what}{bound}", tables::plain(id)),
+        None => format!("nobody has changed anything{what}{bound}"),
     })
 }
 

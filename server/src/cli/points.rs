@@ -24,3 +24,11 @@ pub(super) fn find(past: &Past, point: &Point) -> Result<Place, PastError> {
     }
     Ok(found)
 }
+
+/// What is said of a point behind that there is nothing: later entries were not looked at.
+pub(super) fn bound(point: &Point, found: Place) -> String {
+    match point {
+        Point::Now => String::new(),
+        _ => format!(" up to {}", place(found)),
+    }
+}

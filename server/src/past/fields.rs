@@ -13,7 +13,7 @@ use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicySource, Shape};
 use serde_json::Value;
 
-use super::{Past, PastError};
+use super::{Past, PastError, named_at};
 
 /// Corrections of a name that are followed further.
 const FOLLOWED_MAX: usize = 5;
@@ -155,10 +155,7 @@ impl Past {
         let formerly = self.former_names(place, field)?;
         let upto = self.records.iter().rev();
         for record in upto.skip_while(|record| record.place() > place) {
-            let later = formerly
-                .iter()
-                .take_while(|(until, _)| record.place() < *until);
-            let name = later.last().map_or(field, |(_, name)| name);
+            let name = named_at(&formerly, record.place(), field);
             let Some(policy) = self.policies.policy(record.policy_hash) else {
                 continue;
             };

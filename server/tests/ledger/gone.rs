@@ -96,6 +96,9 @@ fn who_removed_what_is_not_there_is_told() {
             "nobody has set that field since bob removed {removed} in 1:2 (2026-03-02 09:02:02)\n"
         );
         assert_eq!(told(dir.path(), &["blame", "recipe/cake", field]), expected);
+        let then = told(dir.path(), &["blame", "recipe/cake", field, "--at", "1:2"]);
+        let bounded = expected.replace("that field", "that field up to 1:2");
+        assert_eq!(then, bounded);
         let line = told(dir.path(), &["blame", "recipe/cake", field, "--json"]);
         let line: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line["pointer"], field);

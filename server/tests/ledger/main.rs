@@ -10,6 +10,7 @@ mod fixture;
 mod gone;
 mod names;
 mod races;
+mod renamed;
 mod untouched;
 
 use std::fs;
@@ -422,7 +423,7 @@ FIELD                         VALUE          BY      TIME (UTC)           ENTRY
     assert_eq!(lines.len(), 3, "{raced}");
     assert_eq!(
         blame(&["--races", "--at", "2"]),
-        "no field was written by several at the same time\n"
+        "no field was written by several at the same time up to 1:2\n"
     );
     assert_eq!(blame(&["/rating"]), "nobody has set that field\n");
 
@@ -434,32 +435,6 @@ FIELD                         VALUE          BY      TIME (UTC)           ENTRY
     let told: serde_json::Value = serde_json::from_str(&blame(&["/bio", "--json"])).unwrap();
     assert_eq!(told["runs"][1]["start"], 5);
     assert_eq!(told["runs"][1]["set"]["by"], "alice");
-}
-
-#[test]
-fn the_history_of_a_field_goes_back_under_its_former_names() {
-    let dir = tempfile::tempdir().unwrap();
-    fixture::renamed(dir.path());
-    let history = |field: &str| {
-        let args = ["history", "team/lee", "--field", field, "--data", "."];
-        done(dir.path(), &args)
-    };
-    let told = history("/about");
-    let expected = "\
-ENTRY  TIME (UTC)           BY      MESSAGE
-1:4    2026-03-02 09:04:04  bob
-       About: “, often” added after “Sings well”
-1:3    2026-03-02 09:03:03  system  (taken over to a new schema)
-       About has a new name (was Bio)
-1:2    2026-03-02 09:02:02  bob
-       Bio: “ well” added after “Sings”
-1:1    2026-03-02 09:01:01  alice
-       Bio: “Sings.” added at the beginning
-";
-    assert_eq!(told, expected);
-    let entries = |told: &str| told.lines().filter(|line| line.starts_with("1:")).count();
-    assert_eq!(entries(&history("/talents")), 2);
-    assert_eq!(entries(&history("/bio")), 3);
 }
 
 #[test]

@@ -90,6 +90,33 @@ fn who_wrote_elsewhere_has_changed_nothing_here() {
 }
 
 #[test]
+fn that_there_is_nothing_is_said_of_what_was_looked_at() {
+    let told_as_both = |words: &[&str], said: &str| {
+        assert_eq!(noted(words), (format!("{said}\n"), String::new()));
+        let (_, noted) = noted(&[words, &["--json"]].concat());
+        assert_eq!(noted, format!("indelible: {said}\n"));
+    };
+    let by_bob = ["history", "team/jane", "--by", "bob", "--until", "1:1"];
+    told_as_both(&by_bob, "bob has changed nothing in team/jane up to 1:1");
+    let at_bio = [&by_bob[..], &["--field", "/bio"]].concat();
+    told_as_both(&at_bio, "bob has changed nothing at /bio up to 1:1");
+    told_as_both(
+        &["history", "team/jane", "--field", "/bio", "--until", "0"],
+        "nobody has changed anything at /bio up to 1:0",
+    );
+    let at_zero = ["blame", "team/jane", "--at", "1:0"];
+    told_as_both(&at_zero, "nobody has set any field up to 1:0");
+    told_as_both(
+        &[&at_zero[..], &["/bio"]].concat(),
+        "nobody has set that field up to 1:0",
+    );
+    told_as_both(
+        &[&at_zero[..], &["--races"]].concat(),
+        "no field was written by several at the same time up to 1:0",
+    );
+}
+
+#[test]
 fn times_behind_the_last_entry_are_said_to_be() {
     let last = "2026-03-02 09:";
     for (words, future) in [
