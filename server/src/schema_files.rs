@@ -21,6 +21,8 @@ use crate::config::SchemaPlace;
 use crate::demo;
 
 const CONTENT_FOLDER: &str = "content";
+/// How the names of Emacs's locks begin: links to nothing, beside the file that is being edited.
+const EDITOR_LOCK: &str = ".#";
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Initial content by kind: a singleton's value, or an object of values by id.
@@ -58,6 +60,14 @@ pub enum SchemaFilesError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// What has the name of a file or folder that is read is something else.
+    #[error("{file} cannot be read: {reason}")]
+    Other {
+        /// Which, as `team.json` or `content`.
+        file: String,
+        /// What it is.
+        reason: String,
     },
     /// There is no schema.
     #[error("there is no schema (*.json) in {}", path.display())]
@@ -133,6 +143,7 @@ pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
                 passed_over.extend(other_case(&content, "content/")?);
                 read_folder(&content, "content/", &mut mistakes)?
             } else {
+                mistakes.extend(other_than("a folder", &content, CONTENT_FOLDER.to_owned()));
                 Vec::new()
             };
             (sources, content)
@@ -167,23 +178,25 @@ fn read_folder(
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error(dir))? {
         let path = entry.map_err(io_error(dir))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-            && path.is_file()
-        {
+        if path.extension().is_some_and(|end| end == "json") {
             paths.push(path);
         }
     }
     paths.sort();
     let mut sources = Vec::new();
     for path in paths {
-        let bytes = fs::read(&path).map_err(io_error(&path))?;
         let file = path
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
+        if !path.is_file() {
+            if !file.starts_with(EDITOR_LOCK) {
+                mistakes.extend(other_than("a file", &path, format!("{prefix}{file}")));
+            }
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(io_error(&path))?;
         match String::from_utf8(bytes) {
             Ok(text) if text.starts_with(BYTE_ORDER_MARK) => {
                 mistakes.push(SchemaFilesError::ByteOrderMark {
@@ -198,6 +211,21 @@ fn read_folder(
         }
     }
     Ok(sources)
+}
+
+/// Why what is at a path cannot be read as `wanted`; `None` where nothing is there.
+fn other_than(wanted: &str, path: &Path, file: String) -> Option<SchemaFilesError> {
+    let is_link = fs::symlink_metadata(path).ok()?.is_symlink();
+    let reason = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => format!("it is a directory, not {wanted}"),
+        Ok(_) => format!("it is not {wanted}"),
+        Err(error) if is_link => {
+            let target = fs::read_link(path).unwrap_or_default();
+            format!("it is a symbolic link to {}: {error}", target.display())
+        }
+        Err(error) => error.to_string(),
+    };
+    Some(SchemaFilesError::Other { file, reason })
 }
 
 /// What looks like a schema or content and is not read: files whose names end in `.JSON` or the like.
@@ -345,6 +373,42 @@ mod tests {
         );
         let gone = load(&SchemaPlace::Folder("/nowhere/at/all".into())).unwrap_err();
         assert_eq!(gone.to_string(), "cannot read /nowhere/at/all");
+    }
+
+    #[test]
+    fn what_is_no_file_and_has_the_name_of_one_is_a_mistake() {
+        use std::os::unix::fs::symlink;
+        let (dir, place) = folder(&[("a.json", "{}"), ("content/a.json", "{}")]);
+        let path = |name: &str| dir.path().join(name);
+        symlink("me@here.1", path(".#a.json")).unwrap();
+        symlink("a.json", path("b.json")).unwrap();
+        assert_eq!(load(&place).unwrap().sources.len(), 2);
+        for name in ["k.json", "content/k.json"] {
+            symlink("nowhere.json", path(name)).unwrap();
+        }
+        fs::create_dir(path("dir.json")).unwrap();
+        let said = || -> Vec<String> {
+            let mistakes = read(&place).unwrap().mistakes;
+            mistakes.iter().map(ToString::to_string).collect()
+        };
+        let is_link = "it is a symbolic link to nowhere.json: No such file or directory";
+        let expected = [
+            "dir.json cannot be read: it is a directory, not a file".to_owned(),
+            format!("k.json cannot be read: {is_link} (os error 2)"),
+            format!("content/k.json cannot be read: {is_link} (os error 2)"),
+        ];
+        assert_eq!(said(), expected);
+        fs::remove_dir_all(path("content")).unwrap();
+        assert_eq!(said(), expected[..2]);
+        symlink("nowhere.json", path("content")).unwrap();
+        assert_eq!(
+            said()[2],
+            format!("content cannot be read: {is_link} (os error 2)")
+        );
+        fs::remove_file(path("content")).unwrap();
+        fs::write(path("content"), "").unwrap();
+        assert_eq!(said()[2], "content cannot be read: it is not a folder");
+        assert!(load(&place).is_err());
     }
 
     #[test]

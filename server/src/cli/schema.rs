@@ -30,7 +30,9 @@ pub(super) fn compiled(folder: &Path) -> Result<Policies, Box<dyn Error>> {
     let unread = |mistake: &&SchemaFilesError| {
         matches!(
             mistake,
-            SchemaFilesError::Encoding { .. } | SchemaFilesError::ByteOrderMark { .. }
+            SchemaFilesError::Encoding { .. }
+                | SchemaFilesError::ByteOrderMark { .. }
+                | SchemaFilesError::Other { .. }
         )
     };
     if let Some(mistake) = files.mistakes.iter().find(unread) {

@@ -1,6 +1,7 @@
 //! `schema check` of folders in which something is wrong, or probably is.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::{indelible, path, text};
@@ -31,6 +32,44 @@ fn warnings(found: &str) -> Vec<&str> {
     lines
         .filter_map(|line| line.strip_prefix("warning: "))
         .collect()
+}
+
+/// Half a schema must not be taken for the whole.
+#[test]
+fn a_link_to_nothing_and_a_directory_are_mistakes() {
+    let team = kind("team", r#""read": ["public"], "edit": ["editor"]"#, "");
+    let good = folder(&[("team.json", team.as_bytes())]);
+    let dir = folder(&[("team.json", team.as_bytes())]);
+    symlink("gone.json", dir.path().join("k.json")).unwrap();
+    let link = "k.json cannot be read: it is a symbolic link to gone.json: No such file";
+    let (code, found) = check(dir.path());
+    assert_eq!(code, Some(1));
+    assert!(found.contains(link) && found.contains("[json]"), "{found}");
+    for words in [
+        &["schema", "diff", path(dir.path()), path(good.path())][..],
+        &["schema", "diff", path(good.path()), path(dir.path())],
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--schema",
+            path(dir.path()),
+        ],
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let data = ["--data", path(data.path())];
+        let data = &data[..if words[0] == "serve" { 2 } else { 0 }];
+        let output = indelible(&[words, data].concat());
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert!(text(&output.stderr).contains(link), "{words:?}");
+    }
+    fs::create_dir(dir.path().join("dir.json")).unwrap();
+    let (_, found) = check(dir.path());
+    let is_directory = "dir.json cannot be read: it is a directory, not a file [json]";
+    assert!(
+        found.contains(is_directory) && found.contains(link),
+        "{found}"
+    );
 }
 
 /// Who has a mistake somewhere wants to see all the same who may do what.

@@ -223,7 +223,8 @@ fn file_mistake(error: &SchemaFilesError) -> Shown {
     let (file, mistake) = match error {
         SchemaFilesError::Content { file, .. }
         | SchemaFilesError::Encoding { file, .. }
-        | SchemaFilesError::ByteOrderMark { file } => (file.clone(), Mistake::Json),
+        | SchemaFilesError::ByteOrderMark { file }
+        | SchemaFilesError::Other { file, .. } => (file.clone(), Mistake::Json),
         SchemaFilesError::ContentName { file, .. } => (file.clone(), Mistake::Content),
         SchemaFilesError::Io { path, .. } | SchemaFilesError::Empty { path } => {
             (path.display().to_string(), Mistake::Content)
