@@ -58,6 +58,18 @@ test('a splice is a place, a length and a text, and nothing else is made of it',
       expect.objectContaining({ name: 'JsonError', pointer: '/attempted' }),
     )
   }
+  const lost = { pointer: '/name', reason: 'gone', operations: 1 }
+  for (const [given, says] of [
+    [{}, 'a pointer must be a string, not undefined'],
+    [{ ...lost, pointer: 1 }, 'a pointer must be a string, not number'],
+    [{ ...lost, pointer: 'name' }, '"name" is no pointer'],
+    [{ ...lost, reason: 5 }, 'reason of what is brought back must be a string, not number'],
+    [{ ...lost, rule: 5 }, 'rule of what is brought back must be a string, not number'],
+    [{ ...lost, operations: 'a' }, 'operations of what is brought back must be a number'],
+  ] as const) {
+    const refused = expect.objectContaining({ message: expect.stringContaining(says) })
+    expect(() => entity.bringBack(given as unknown as Dropped), says).toThrow(refused)
+  }
   expect(entity.value).toBe(value)
 })
 

@@ -81,6 +81,19 @@ export function assertObject(given: unknown, what: string): asserts given is obj
   throw new IndelibleError('argument', `${what} must be an object, not ${kindOf(given)}`)
 }
 
+/** What was lost of an edit, as a status reports it. */
+export function assertDropped(given: unknown): void {
+  const what = 'what is brought back'
+  assertObject(given, what)
+  const { pointer, reason, rule, operations } = given as { readonly [name: string]: unknown }
+  assertPointer(pointer)
+  const wrong = (part: string, form: string, found: unknown) =>
+    new IndelibleError('argument', `${part} of ${what} must be ${form}, not ${kindOf(found)}`)
+  if (typeof reason !== 'string') throw wrong('reason', 'a string', reason)
+  if (isGiven(rule) && typeof rule !== 'string') throw wrong('rule', 'a string', rule)
+  if (typeof operations !== 'number') throw wrong('operations', 'a number', operations)
+}
+
 /** The JSON text of an object. */
 export function objectJson(given: unknown, what: string): string {
   if (given === undefined) assertObject(given, what)
@@ -189,6 +202,14 @@ function isSource(given: unknown): given is WasmSource {
 export function isBoth(given: unknown): given is Partial<WasmSources> {
   if (typeof given !== 'object' || given === null) return false
   return 'whole' in given || Object.hasOwn(given, 'values')
+}
+
+/** Sees to it that a promise which fails before its core is needed does not end the process. */
+export function holdFailures(wasm: unknown): void {
+  const sources = isBoth(wasm) ? [wasm.whole, wasm.values] : [wasm]
+  for (const source of sources) {
+    if (source instanceof Promise) source.catch(() => undefined)
+  }
 }
 
 /** Programs in JavaScript leave an option out with `null`, too. */

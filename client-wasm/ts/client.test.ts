@@ -384,6 +384,21 @@ test('sources may be given for both cores, or for the whole one alone', async ()
   }
 })
 
+test('a module whose promise fails ends no process before it is needed', async () => {
+  const gone = () => Promise.reject<Response>(new Error('it is not there'))
+  const failures: unknown[] = []
+  const note = (error: unknown) => failures.push(error)
+  const { IndelibleClient } = await import('./index.js')
+  process.on('unhandledRejection', note)
+  for (const wasm of [gone, () => ({ whole: gone(), values: gone() })]) {
+    const client = new IndelibleClient({ url: server.url, WebSocket, wasm: wasm() })
+    await new Promise(resolve => setTimeout(resolve, 10))
+    client.close()
+  }
+  process.off('unhandledRejection', note)
+  expect(failures).toEqual([])
+})
+
 test('a core that cannot be loaded is told and tried again', async () => {
   vi.resetModules()
   const fresh = await import('./index.js')

@@ -10,6 +10,7 @@ import {
   assertId,
   assertKind,
   faultOfOptions,
+  holdFailures,
   objectJson,
   optionsOf,
 } from './arguments.js'
@@ -96,6 +97,7 @@ export class IndelibleClient {
         onClosed: (fault, ended) => this.#onClosed(fault, ended),
       },
     )
+    holdFailures(options.wasm)
     this.#host = this.#makeHost()
     this.#unwatchTraps = Core.watch(error => this.#restart(error))
     bindMethods(this)

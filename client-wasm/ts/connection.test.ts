@@ -144,6 +144,22 @@ test('a token source that fails is asked again later', async () => {
   expect(log.opened).toEqual(['secret'])
 })
 
+test('why there is no token is said, whatever was thrown', async () => {
+  for (const [thrown, says] of [
+    ['sign in first', ': sign in first'],
+    [{ code: 401, message: 'session over' }, ': session over'],
+    [{ message: 5 }, ''],
+    [null, ''],
+    [undefined, ''],
+  ] as const) {
+    const log = connect(() => Promise.reject(thrown))
+    await vi.advanceTimersByTimeAsync(0)
+    const message = `no token could be had${says}`
+    expect(log.closed).toEqual([{ fault: { code: 'token', message }, final: false }])
+    log.connection.stop()
+  }
+})
+
 test('the interface fits the WebSocket of browsers', () => {
   const check: (socket: WebSocket) => WebSocketLike = socket => socket
   expect(check).toBeTypeOf('function')

@@ -7,7 +7,7 @@
 
 import { diagnose } from './diagnosis.js'
 import { endpoint } from './endpoint.js'
-import { IndelibleError } from './errors.js'
+import { IndelibleError, reasonOf } from './errors.js'
 import { watchPage } from './page.js'
 import { Pulse, type SilenceOptions } from './pulse.js'
 import { askForToken } from './token.js'
@@ -537,8 +537,8 @@ function webSocket(given: unknown): WebSocketConstructor {
 }
 
 function fault(code: string, message: string, cause?: unknown): Fault {
-  const why = cause instanceof Error ? `: ${cause.message}` : ''
-  return { code, message: message + why }
+  const why = reasonOf(cause)
+  return { code, message: why === '' ? message : `${message}: ${why}` }
 }
 
 /** Why the server does not take the token: the one reason for closing that is a sentence for people. */

@@ -8,7 +8,7 @@
  */
 
 import type { ConflictReport } from './conflicts.js'
-import { IndelibleError, PolicyError } from './errors.js'
+import { IndelibleError, PolicyError, reasonOf } from './errors.js'
 import { type Bindings, type CoreName, loadCore } from './load.js'
 import type { Splice } from './text.js'
 import type {
@@ -148,7 +148,8 @@ export class Core {
       const bindings = await loadCore(name, source)
       if (!loaded.has(name)) loaded.set(name, { name, bindings, generation: 0 })
     } catch (cause) {
-      const why = cause instanceof Error ? ` (${cause.message})` : ''
+      const reason = reasonOf(cause)
+      const why = reason === '' ? '' : ` (${reason})`
       const message =
         `the WebAssembly core could not be loaded${why}; ` +
         'where a bundler leaves the .wasm files of the package behind, give them as the option wasm'

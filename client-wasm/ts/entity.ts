@@ -6,6 +6,7 @@
  */
 
 import {
+  assertDropped,
   assertFunction,
   assertNames,
   assertObject,
@@ -224,6 +225,7 @@ export class Entity<T extends object = JsonObject> {
    * made again.
    */
   bringBack(dropped: Dropped): MergeResult {
+    assertDropped(dropped)
     const body = objectJson(dropped, 'what is brought back')
     return this.#write(core => core.bringBack(this.name, body))
   }

@@ -35,6 +35,13 @@ export class PolicyError extends IndelibleError {
   }
 }
 
+/** Why something failed, as far as what was thrown says: programs throw texts and objects, too. */
+export function reasonOf(thrown: unknown): string {
+  if (typeof thrown === 'string') return thrown
+  const held = thrown as { readonly message?: unknown } | null | undefined
+  return typeof held?.message === 'string' ? held.message : ''
+}
+
 /** Something is asked of a client that has ended. */
 export function closedError(): IndelibleError {
   return new IndelibleError('closed', 'the client has been closed')

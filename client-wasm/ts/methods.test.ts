@@ -88,7 +88,7 @@ const ENTITY: Table<Entity> = {
     ['element', element()],
     ['options', {}],
   ],
-  bringBack: [['object', {}]],
+  bringBack: [['object', { pointer: '/name', reason: 'gone', operations: 1 }]],
 }
 
 const COLLECTION: Table<Collection> = {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use indelible_engine::json;
 use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 use jsonwebtoken::Header;
@@ -25,10 +26,11 @@ const TEXT: &str = "a text";
 const TEXTS: &str = "a list of texts";
 
 /// What is said of claims that are not JSON, or some other JSON.
-pub(super) const NO_CLAIMS: &str =
-    "the token's claims must be a JSON object, whose numbers are not beyond 1e308";
+pub(super) const NO_CLAIMS: &str = "the token's claims must be a JSON object: no name twice, no lone surrogate, no number beyond 1e308, not nested deep";
 
-const NO_HEADER: &str = "the token's header must be a JSON object in base64url";
+/// What is said of a header that is not JSON, or some other JSON.
+pub(super) const NO_HEADER: &str =
+    "the token's header must be a JSON object in base64url, in which no name stands twice";
 
 /// The members of a header that have a form (RFC 7515 §4.1); we make no use of them.
 const FORMS: [(&str, &str); 11] = [
@@ -56,8 +58,7 @@ pub(super) fn check_header(token: &str) -> Result<(), TokenError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(part)
         .map_err(|_| TokenError::Malformed)?;
-    let header: Map<String, Value> =
-        serde_json::from_slice(&bytes).map_err(|_| TokenError::Part(NO_HEADER))?;
+    let header = object(&bytes).ok_or(TokenError::Part(NO_HEADER))?;
     if header.get("alg").and_then(Value::as_str) != Some("HS256") {
         return Err(TokenError::Algorithm);
     }
@@ -83,6 +84,22 @@ pub(super) fn check_header(token: &str) -> Result<(), TokenError> {
         let flaw = Flaw::Form(form);
         Err(TokenError::Header { member, flaw })
     })
+}
+
+/// The claims of a token whose signature is good.
+pub(super) fn read(token: &str) -> Result<Map<String, Value>, TokenError> {
+    let part = token.split('.').nth(1);
+    let bytes = part.and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = bytes.and_then(|bytes| object(&bytes));
+    claims.ok_or(TokenError::Part(NO_CLAIMS))
+}
+
+/// An object that all readers of JSON read alike.
+fn object(text: &[u8]) -> Option<Map<String, Value>> {
+    match json::parse(text) {
+        Ok(Value::Object(members)) => Some(members),
+        _ => None,
+    }
 }
 
 /// Who is named by the claims of a token whose signature is good, if it is good at `now`.

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use signature::Signer;
 
 use super::hs256::HmacSha256;
@@ -95,6 +95,9 @@ fn forged_and_stale_tokens_are_told_apart() {
         "",
         r#"{"exp":1e400}"#,
         r#"{"exp":NaN}"#,
+        r#"{"roles":[],"roles":["admin"]}"#,
+        r#"{"exp":1,"exp":2}"#,
+        r#"{"name":"\ud800"}"#,
     ] {
         assert_eq!(
             auth_here.verify(&signed(&auth_here, HS256, bad)),
@@ -121,6 +124,14 @@ fn the_header_says_hs256_and_demands_nothing() {
         (r#"{"alg":"Unheard"}"#, Some(TokenError::Algorithm)),
         (r#"{"alg":["HS256"]}"#, Some(TokenError::Algorithm)),
         ("{}", Some(TokenError::Algorithm)),
+        (
+            r#"{"alg":"none","alg":"HS256"}"#,
+            Some(TokenError::Part(claims::NO_HEADER)),
+        ),
+        (
+            r#"{"alg":"HS256","typ":"JWT","typ":"JWT"}"#,
+            Some(TokenError::Part(claims::NO_HEADER)),
+        ),
         (
             r#"{"alg":"HS256","crit":["b64"],"b64":true}"#,
             Some(TokenError::Critical),
@@ -158,7 +169,7 @@ fn what_is_wrong_with_a_header_is_said_by_name() {
     let claims = good(now()).to_string();
     let crit =
         "the header of the token: crit must be a list of one or more texts where it is given";
-    let no_header = "the token's header must be a JSON object in base64url";
+    let no_header = claims::NO_HEADER;
     for (header, sentence) in [
         (r#"{"alg":"HS256","crit":[]}"#, crit),
         (r#"{"alg":"HS256","crit":null}"#, crit),

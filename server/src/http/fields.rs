@@ -48,11 +48,14 @@ const PARTS: [(&str, &str); 3] = [
 ];
 
 /// Fields by which some servers take another method than the one that is asked for.
-const OVERRIDES: [&str; 4] = [
+const OVERRIDES: [&str; 7] = [
     "x-http-method-override",
+    "x-http-verb-override",
     "x-http-method",
     "x-method-override",
     "x-original-method",
+    "http-method-override",
+    "method-override",
 ];
 
 /// The conditions that are known; whether one can be stated is said elsewhere.
@@ -65,14 +68,16 @@ const CONDITIONS: [HeaderName; 5] = [
 ];
 
 /// What a write may say of its body that makes a part of it, or another one.
-const PARTIAL: [&str; 9] = [
+const PARTIAL: [&str; 11] = [
     "content-range",
     "content-transfer-encoding",
     "range",
     "if-range",
     "tus-resumable",
     "upload-complete",
+    "upload-draft-interop-version",
     "upload-incomplete",
+    "upload-length",
     "upload-offset",
     "x-update-range",
 ];
@@ -243,6 +248,32 @@ pub(super) fn split(text: &str, separator: char) -> Vec<&str> {
     parts.map(|part| part.trim_matches([' ', '\t'])).collect()
 }
 
+/// Whether a text is a name, or a name with a value: a token, or a quoted string (RFC 9110, 5.6).
+pub(super) fn is_pair(text: &str) -> bool {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    let value = value.trim_matches([' ', '\t']);
+    let is_quoted = || {
+        let inner = value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
+        let mut escaped = false;
+        inner.is_some_and(|inner| {
+            let ends = inner.chars().any(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            });
+            !ends && !escaped
+        })
+    };
+    is_token(name.trim_matches([' ', '\t'])) && (value.is_empty() || is_token(value) || is_quoted())
+}
+
+fn is_token(text: &str) -> bool {
+    let is_letter = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(is_letter)
+}
+
 /// `name=value`, in which the value may be quoted; without one it is empty.
 pub(super) fn pair(text: &str) -> (&str, String) {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
@@ -297,6 +328,25 @@ mod tests {
         assert_eq!(pair("a"), ("a", String::new()));
         assert_eq!(pair("q = 0.5"), ("q", "0.5".to_owned()));
         assert_eq!(pair(r#"charset="utf\-8""#), ("charset", "utf-8".to_owned()));
+    }
+
+    #[test]
+    fn pairs_are_well_formed() {
+        for pair in ["a", "a=b", "q = 0.5", r#"a="b, \"c\"""#, r#"a="""#, "a="] {
+            assert!(is_pair(pair), "{pair}");
+        }
+        for pair in [
+            "",
+            "=b",
+            "a b",
+            r#""a"=b"#,
+            r#"a="b"#,
+            r#"a="b\""#,
+            r#"a="b"c""#,
+            "a=b c",
+        ] {
+            assert!(!is_pair(pair), "{pair}");
+        }
     }
 
     #[test]

@@ -269,6 +269,16 @@ fn handling(headers: &HeaderMap) -> Result<Option<Protected>, Problem> {
     for preference in preferences {
         // What comes behind a semicolon is a parameter of this preference (section 2), and none itself.
         let parts = fields::split(&preference, ';');
+        let parameters = parts.iter().skip(1).filter(|part| !part.is_empty());
+        if !parts
+            .iter()
+            .take(1)
+            .chain(parameters.clone())
+            .all(|part| fields::is_pair(part))
+        {
+            let detail = format!("Prefer: {preference:?} is not a name, or a name with a value");
+            return Err(Problem::bad_request(detail));
+        }
         let (name, value) = fields::pair(parts.first().copied().unwrap_or_default());
         if !name.eq_ignore_ascii_case(HANDLING) {
             if is_meant(name) {
@@ -276,6 +286,11 @@ fn handling(headers: &HeaderMap) -> Result<Option<Protected>, Problem> {
                 return Err(Problem::bad_request(detail));
             }
             continue;
+        }
+        let mut parameters = parameters.map(|part| fields::pair(part).0);
+        if parameters.any(|name| name.eq_ignore_ascii_case(HANDLING)) {
+            let detail = "Prefer: handling is strict or lenient, not both";
+            return Err(Problem::bad_request(detail));
         }
         let handling = match value.to_ascii_lowercase().as_str() {
             "strict" => Protected::Refuse,

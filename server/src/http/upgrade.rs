@@ -7,7 +7,7 @@
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -41,7 +41,12 @@ pub(crate) async fn sync(
         let title = "Pages of this origin may not connect";
         return Problem::new(StatusCode::FORBIDDEN, "origin", title).into_response();
     }
-    if let Err(fault) = check(&parts.headers) {
+    // A HEAD would become a connection, too: the router takes it for a GET.
+    let asked = match parts.method {
+        Method::GET => check(&parts.headers),
+        _ => Err(Fault::NoUpgrade),
+    };
+    if let Err(fault) = asked {
         app.turned_away.handshake(fault.text());
         return fault.into_response();
     }

@@ -26,7 +26,7 @@ use indelible_engine::time::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
@@ -292,7 +292,9 @@ impl Incoming {
             outbox.room().await;
             let bytes = match self.next().await? {
                 None => return Err(End::gone("the connection was lost")),
-                Some(Ok(Message::Close(close))) => return Err(closed_by_peer(close)),
+                Some(Ok(Message::Close(close))) => {
+                    return Err(closed_by_peer(close.map(|close| close.code.into())));
+                }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 Some(Ok(Message::Text(_))) => {
                     return Err(End::new(close_code::BAD_FRAME, "frames are binary"));
@@ -375,10 +377,12 @@ impl Incoming {
     }
 }
 
-/// How to end after the peer has closed.
-fn closed_by_peer(close: Option<CloseFrame>) -> End {
+/// How to end after the peer has closed: with its own code, as is usual.
+fn closed_by_peer(code: Option<u16>) -> End {
+    let code = code.unwrap_or(close_code::NONE);
     End {
-        came: Some(close.map_or(close_code::NONE, |close| close.code.into())),
+        code,
+        came: Some(code),
         ..End::new(close_code::NORMAL, "goodbye")
     }
 }
@@ -395,6 +399,7 @@ fn transport_end(error: &Error) -> End {
         (Some(Flaw::Rule(rule)), _) => {
             End::new(close_code::PROTOCOL, format!("protocol error: {rule}"))
         }
+        (Some(Flaw::Closed(code)), _) => return closed_by_peer(*code),
         (Some(Flaw::NotUtf8), _) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
         (Some(Flaw::TooLong(_)), _) => End::new(close_code::TOO_BIG, "frame too big"),
         (None, error) => transport_fault(error),

@@ -19,6 +19,10 @@ pub(super) enum Flaw {
     /// A close gives a reason that is not UTF-8.
     #[error("the reason of a close is not UTF-8")]
     NotUtf8,
+    /// A close in order, with its code if it has one. The transport takes no answers any more once it
+    /// knows of it, and some to what came before may be on their way.
+    #[error("closed by the peer")]
+    Closed(Option<u16>),
 }
 
 /// The place in the frames that come.
@@ -35,8 +39,6 @@ pub(super) struct Heads {
     ends: bool,
     /// The payload of a close that is coming, and what it is masked with.
     close: Option<([u8; MASK_BYTES], Vec<u8>)>,
-    /// Whether a close came, behind which nothing counts.
-    is_closed: bool,
 }
 
 /// What bytes came to.
@@ -67,7 +69,7 @@ impl Heads {
     pub(super) fn read(&mut self, bytes: &[u8]) -> Came {
         let mut came = Came::default();
         let mut at = 0;
-        while at < bytes.len() && !self.is_closed {
+        while at < bytes.len() {
             if self.payload_left > 0 {
                 at += self.pass(&bytes[at..]);
             } else {
@@ -103,8 +105,7 @@ impl Heads {
         }
         if self.payload_left == 0 && self.head.is_empty() {
             if let Some((mask, payload)) = self.close.take() {
-                judge_close(mask, payload)?;
-                self.is_closed = true;
+                return Err(close(mask, payload));
             }
             if self.ends {
                 came.ended = true;
@@ -185,24 +186,23 @@ fn judge_first(first: u8, is_divided: bool) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a close has the payload that it may have: none, or a code that may be sent and a reason.
-fn judge_close(mask: [u8; MASK_BYTES], mut payload: Vec<u8>) -> Result<(), Flaw> {
+/// What a close with this payload comes to: it may have none, or a code that may be sent and a reason.
+fn close(mask: [u8; MASK_BYTES], mut payload: Vec<u8>) -> Flaw {
     for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
         *byte ^= mask;
     }
     let Some((code, reason)) = payload.split_first_chunk() else {
         return match payload.is_empty() {
-            true => Ok(()),
-            false => Err(Flaw::Rule("a close code of one byte")),
+            true => Flaw::Closed(None),
+            false => Flaw::Rule("a close code of one byte"),
         };
     };
     match u16::from_be_bytes(*code) {
-        1000..=1003 | 1007..=1013 | 3000..=4999 => {}
-        _ => return Err(Flaw::Rule("a close code that may not be sent")),
-    }
-    match std::str::from_utf8(reason) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Flaw::NotUtf8),
+        code @ (1000..=1003 | 1007..=1013 | 3000..=4999) => match std::str::from_utf8(reason) {
+            Ok(_) => Flaw::Closed(Some(code)),
+            Err(_) => Flaw::NotUtf8,
+        },
+        _ => Flaw::Rule("a close code that may not be sent"),
     }
 }
 
@@ -296,13 +296,13 @@ mod tests {
     fn a_close_is_judged_before_its_last_byte_is_passed_on() {
         let unsendable = Flaw::Rule("a close code that may not be sent");
         for (payload, flaw) in [
-            (&b""[..], None),
-            (b"\x03\xe8", None),
-            (b"\x03\xe8caf\xc3\xa9", None),
-            (b"\x03", Some(Flaw::Rule("a close code of one byte"))),
-            (b"\x03\xed", Some(unsendable)),
-            (b"\x13\x88bye", Some(unsendable)),
-            (b"\x03\xe8\xc3", Some(Flaw::NotUtf8)),
+            (&b""[..], Flaw::Closed(None)),
+            (b"\x03\xe8", Flaw::Closed(Some(1000))),
+            (b"\x03\xe8caf\xc3\xa9", Flaw::Closed(Some(1000))),
+            (b"\x03", Flaw::Rule("a close code of one byte")),
+            (b"\x03\xed", unsendable),
+            (b"\x13\x88bye", unsendable),
+            (b"\x03\xe8\xc3", Flaw::NotUtf8),
         ] {
             let ping = frame(0x89, 3);
             let bytes = [&ping[..], &close(payload)].concat();
@@ -319,7 +319,7 @@ mod tests {
                         None => passed += chunk.len(),
                     }
                 }
-                let expected = flaw.map(|flaw| (bytes.len() - 1, flaw));
+                let expected = Some((bytes.len() - 1, flaw));
                 assert_eq!(found, expected, "{payload:02x?} by {step}");
             }
         }
@@ -329,6 +329,10 @@ mod tests {
     fn nothing_counts_behind_a_close() {
         let bytes = [close(b"\x03\xe8"), vec![0xff; 20]].concat();
         let came = Heads::default().read(&bytes);
-        assert_eq!((came.frames, came.flaw), (1, None));
+        let end = bytes.len() - 21;
+        assert_eq!(
+            (came.frames, came.flaw),
+            (1, Some((end, Flaw::Closed(Some(1000)))))
+        );
     }
 }

@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
+use super::connection::close_code;
 use super::fanout::{Closing, Outbox, Wire};
 use super::heard::Counted;
 use crate::config::ConnectionSettings;
@@ -150,7 +151,9 @@ async fn send(sink: &mut Sink, outbox: &Outbox, first: Longest) -> Result<(), Er
 }
 
 fn close_message(closing: Closing) -> Message {
-    Message::Close(Some(CloseFrame {
+    // A close without a code is answered by one.
+    let has_code = closing.code != close_code::NONE;
+    Message::Close(has_code.then(|| CloseFrame {
         code: closing.code.into(),
         reason: closing.reason.into_owned().into(),
     }))

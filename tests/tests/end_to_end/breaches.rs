@@ -247,6 +247,31 @@ async fn what_came_before_a_breach_is_answered() {
     assert!(has(b"welcome") && has(b"a close code of one byte"));
 }
 
+/// Frames and the close behind them may come in one packet.
+#[tokio::test]
+async fn what_came_before_a_close_is_answered() {
+    let server = Running::start().await;
+    let hello = frame(0x82, b"\xa1\x65hello\xa1\x68protocol\x01");
+    let ping = frame(0x82, b"\xa1\x64ping\xa0");
+    let unknown = frame(0x82, b"\xa1\x64none\xa0");
+    for (frames, says) in [
+        (hello.clone(), &b"welcome"[..]),
+        ([&hello[..], &ping].concat(), b"pong"),
+        ([&hello[..], &unknown].concat(), b"unknown-frame"),
+    ] {
+        let mut stream = open(&server.authority).await;
+        let bytes = [&frames[..], &close(&1000_u16.to_be_bytes())].concat();
+        stream.write_all(&bytes).await.unwrap();
+        let mut received = Vec::new();
+        let read = stream.read_to_end(&mut received);
+        timeout(PATIENCE, read).await.expect("it ends").unwrap();
+        let has = |text: &[u8]| received.windows(text.len()).any(|part| part == text);
+        assert!(has(says), "{received:02x?}");
+        let end = [&b"\x88\x09\x03\xe8"[..], b"goodbye"].concat();
+        assert!(received.ends_with(&end), "{received:02x?}");
+    }
+}
+
 #[tokio::test]
 async fn an_end_in_order_is_answered_as_such() {
     let log = Log::default();
