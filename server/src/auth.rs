@@ -189,8 +189,7 @@ impl fmt::Debug for Auth {
 impl Auth {
     /// Tokens signed with the secret of these keys.
     pub fn new(keys: &Keys) -> Self {
-        // A second call finds it installed already, and nobody else in this process installs one.
-        let _ = hs256::ALONE.install_default();
+        install_hs256();
         // Claims are judged in `claims`: with fractions, with reasons, and all with one leeway.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.validate_exp = false;
@@ -236,29 +235,56 @@ impl Auth {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<String, IssueError> {
-        check(principal)?;
-        let seconds = i64::try_from(ttl.as_secs()).map_err(|_| IssueError::Lifetime)?;
-        if seconds == 0 || ttl > TOKEN_TTL_MAX {
-            return Err(IssueError::Lifetime);
-        }
-        let iat = now.0.div_euclid(1000);
-        let claims = Claims {
-            sub: principal.id.clone(),
-            name: principal.name.clone(),
-            roles: principal.roles.clone(),
-            iat,
-            exp: iat + seconds,
-            iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
-        };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
-            .expect("claims are plain JSON, and HMAC takes a key of any length");
-        if token.len() > TOKEN_BYTES_MAX {
-            Err(IssueError::TooLong)
-        } else {
-            Ok(token)
-        }
+        encoded(principal, now, ttl, &self.signing)
     }
+}
+
+/// Refuses what no token can be issued for, whatever the key.
+///
+/// # Errors
+/// As [`Auth::issue`].
+pub(crate) fn check_issue(
+    principal: &Principal,
+    now: Timestamp,
+    ttl: Duration,
+) -> Result<(), IssueError> {
+    encoded(principal, now, ttl, &EncodingKey::from_secret(&[])).map(drop)
+}
+
+fn encoded(
+    principal: &Principal,
+    now: Timestamp,
+    ttl: Duration,
+    key: &EncodingKey,
+) -> Result<String, IssueError> {
+    install_hs256();
+    check(principal)?;
+    let seconds = i64::try_from(ttl.as_secs()).map_err(|_| IssueError::Lifetime)?;
+    if seconds == 0 || ttl > TOKEN_TTL_MAX {
+        return Err(IssueError::Lifetime);
+    }
+    let iat = now.0.div_euclid(1000);
+    let claims = Claims {
+        sub: principal.id.clone(),
+        name: principal.name.clone(),
+        roles: principal.roles.clone(),
+        iat,
+        exp: iat + seconds,
+        iss: ISSUER.to_owned(),
+        aud: AUDIENCE.to_owned(),
+    };
+    let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, key)
+        .expect("claims are plain JSON, and HMAC takes a key of any length");
+    if token.len() > TOKEN_BYTES_MAX {
+        Err(IssueError::TooLong)
+    } else {
+        Ok(token)
+    }
+}
+
+fn install_hs256() {
+    // A second call finds it installed already, and nobody else in this process installs one.
+    let _ = hs256::ALONE.install_default();
 }
 
 fn check(principal: &Principal) -> Result<(), IssueError> {

@@ -74,6 +74,9 @@ pub(super) fn check_author(past: &Past, store: &dyn Store, id: &str) -> Result<(
     if past.records().any(|record| record.author.id == id) {
         return Ok(());
     }
+    if id.is_empty() {
+        return Err("--by is empty: name the id of a person, as the history shows it".into());
+    }
     let (mut known, mut after) = (BTreeSet::new(), GlobalSeq(0));
     loop {
         let page = store.feed(after, RECORDS_AT_ONCE)?;

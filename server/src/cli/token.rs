@@ -12,7 +12,7 @@ use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 
 use super::KeyPlace;
-use crate::auth::Auth;
+use crate::auth::{self, Auth, IssueError};
 use crate::config::TOKEN_TTL_DEFAULT;
 use crate::served_roles::{self, RoleError};
 use crate::storage::Store as _;
@@ -65,6 +65,19 @@ impl Token {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         cores::forbid();
         let are_known = self.check_roles()?;
+        let principal = Principal {
+            id: self.sub,
+            name: self.name,
+            roles: BTreeSet::from_iter(self.roles),
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let now = Timestamp(i64::try_from(since.as_millis())?);
+        let ttl = self.ttl.unwrap_or(TOKEN_TTL_DEFAULT);
+        // No key is made for a token that is refused.
+        match auth::check_issue(&principal, now, ttl) {
+            Err(error @ IssueError::Lifetime) => return Err(format!("--ttl: {error}").into()),
+            checked => checked?,
+        }
         let file = self.key.file();
         let is_new = !file.exists();
         let auth = Auth::new(&self.key.open()?);
@@ -92,20 +105,13 @@ impl Token {
             (None, false) => super::note(roles),
             (None, true) => {}
         }
-        if self.roles.is_empty() {
+        if principal.roles.is_empty() {
             super::note(&format!(
                 "without --role, {} may do only what everybody may (the role \"public\")",
-                self.sub
+                principal.id
             ));
         }
-        let principal = Principal {
-            id: self.sub,
-            name: self.name,
-            roles: BTreeSet::from_iter(self.roles),
-        };
-        let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let now = Timestamp(i64::try_from(since.as_millis())?);
-        super::print(&auth.issue(&principal, now, self.ttl.unwrap_or(TOKEN_TTL_DEFAULT))?)?;
+        super::print(&auth.issue(&principal, now, ttl)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

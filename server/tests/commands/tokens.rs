@@ -205,6 +205,35 @@ fn ids_that_look_like_others_get_no_token() {
 }
 
 #[test]
+fn a_token_that_is_refused_leaves_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("new");
+    // Each of these takes two bytes in the token.
+    let long = "\"".repeat(61);
+    let many: Vec<String> = (0..64).map(|n| format!("{n:03}{long}")).collect();
+    let many: Vec<&str> = many.iter().flat_map(|role| ["--role", role]).collect();
+    let lifetime = "--ttl: a token lives between one second and 366 days";
+    for (more, said) in [
+        (&["--sub", "bo b"][..], "holds a blank"),
+        (&["--sub", ""], "sub must not be empty"),
+        (&["--sub", "system"], "is reserved"),
+        (&["--sub", "bob", "--name", ""], "name must not be empty"),
+        (&["--sub", "bob", "--ttl", "999d"], lifetime),
+        (&["--sub", "bob", "--ttl", "0s"], lifetime),
+        (
+            &[&["--sub", "bob"][..], &many].concat(),
+            "the token would be longer",
+        ),
+    ] {
+        let output = indelible(&[&["token", "--data", path(&data)], more].concat());
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let told = text(&output.stderr);
+        assert!(told.contains(said), "{said}: {told}");
+        assert!(!data.exists(), "{said}");
+    }
+}
+
+#[test]
 fn a_schema_folder_is_not_taken_for_a_data_directory() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("team.json"), TEAM).unwrap();

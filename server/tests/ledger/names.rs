@@ -90,6 +90,14 @@ fn who_wrote_elsewhere_has_changed_nothing_here() {
 }
 
 #[test]
+fn nobody_has_an_empty_id() {
+    let dir = data();
+    let words = ["history", "team/jane", "--by", "", "--data", "."];
+    let said = failed(dir.path(), &words);
+    assert!(said.contains("--by is empty"), "{said}");
+}
+
+#[test]
 fn that_there_is_nothing_is_said_of_what_was_looked_at() {
     let told_as_both = |words: &[&str], said: &str| {
         assert_eq!(noted(words), (format!("{said}\n"), String::new()));
