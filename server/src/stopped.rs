@@ -57,8 +57,6 @@ pub(crate) enum StoppedError {
 #[derive(Debug)]
 pub(crate) struct StoppedStore {
     store: RedbStore,
-    /// Where a repaired copy lies, until it has been read.
-    _copy: Option<TempDir>,
 }
 
 impl Deref for StoppedStore {
@@ -87,7 +85,7 @@ pub(crate) fn open(data: &Path) -> Result<StoppedStore, StoppedError> {
         },
     };
     match RedbStore::open_to_read(data, refusals) {
-        Ok(store) => Ok(StoppedStore { store, _copy: None }),
+        Ok(store) => Ok(StoppedStore { store }),
         Err(StoreError::NeedsWriting) => {
             let copy = copied(data, &file)?;
             // What is wrong with the copy is wrong with the original.
@@ -101,10 +99,9 @@ pub(crate) fn open(data: &Path) -> Result<StoppedStore, StoppedError> {
                 error => error,
             });
             let store = opened.map_err(failed)?;
-            Ok(StoppedStore {
-                store,
-                _copy: Some(copy),
-            })
+            // The open file lives on without a name, and ends with the process however that ends.
+            drop(copy);
+            Ok(StoppedStore { store })
         }
         Err(error) => Err(failed(error)),
     }
@@ -127,6 +124,7 @@ fn copied(data: &Path, file: &Path) -> Result<TempDir, StoppedError> {
     }
     let copy = tempfile::Builder::new()
         .prefix("indelible-")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir_in(&to)
         .map_err(failed)?;
     let copied = copy.path().join(STORE_FILE);
@@ -134,4 +132,22 @@ fn copied(data: &Path, file: &Path) -> Result<TempDir, StoppedError> {
     // The original may be one that nobody may write.
     std::fs::set_permissions(&copied, Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against a copy that others can look at.
+
+    use super::*;
+
+    #[test]
+    fn a_copy_lies_in_a_private_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(STORE_FILE);
+        std::fs::write(&file, "store").unwrap();
+        let copy = copied(dir.path(), &file).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(copy.path()), 0o700);
+        assert_eq!(mode(&copy.path().join(STORE_FILE)), 0o600);
+    }
 }

@@ -3,15 +3,18 @@
 //! destroys what it is made of.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::{RedbStore, STORE_FILE};
 use indelible_server::storage::{Append, Store};
+use serde_json::json;
 
+use super::fixture::{Filling, alice};
 use super::{data, done, failed};
 
 /// Everything that reading alters: the bytes of each file, its times, and which files there are.
@@ -79,6 +82,43 @@ fn a_store_that_was_not_closed_is_read_from_a_copy() {
     let before = state(copy.path());
     assert_eq!(read_everything(copy.path()), expected);
     assert_eq!(state(copy.path()), before);
+}
+
+#[test]
+fn a_copy_does_not_outlive_a_reader_that_is_ended() {
+    let (data, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let refusals = RefusalSettings {
+        kept_per_principal_max: 100,
+    };
+    // More than a pipe holds, so that the reader stays at it.
+    let mut filling = Filling::new(data.path());
+    let lee = filling.unborn("team/lee");
+    let bio = "x".repeat(400_000);
+    filling.merge(lee, &alice(), json!({ "name": "Lee", "bio": bio }));
+    drop(filling);
+    let store = RedbStore::open(data.path(), refusals).unwrap();
+    let nothing = Append::new("team/lee".parse().unwrap());
+    store.append(&[nothing]).unwrap()[0].as_ref().unwrap();
+    fs::copy(data.path().join(STORE_FILE), copy.path().join(STORE_FILE)).unwrap();
+    assert!(RedbStore::open_to_read(copy.path(), refusals).is_err());
+
+    let temporary = tempfile::tempdir().unwrap();
+    let mut reader = Command::new(env!("CARGO_BIN_EXE_indelible"))
+        .args(["history", "team/lee", "--json", "--data", "."])
+        .current_dir(copy.path())
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0];
+    let stdout = reader.stdout.as_mut().unwrap();
+    stdout.read_exact(&mut first).unwrap();
+    assert_eq!(reader.try_wait().unwrap(), None, "it has ended by itself");
+    let ended = Command::new("kill").arg(reader.id().to_string()).status();
+    assert!(ended.unwrap().success());
+    assert!(!reader.wait().unwrap().success());
+    let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
