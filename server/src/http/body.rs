@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
 use super::App;
+use super::fields::Late;
 use super::problem::Problem;
 use crate::config::{BODY_BYTES_MAX, BODY_REST_BYTES_MAX};
 use crate::room::Taken;
@@ -74,7 +75,10 @@ async fn gather(body: Body, kept_max: usize, room: &mut Taken) -> Result<Option<
     while let Some(part) = parts.next().await {
         let part = part.map_err(|error| {
             tracing::debug!(%error, "a body broke off");
-            Problem::bad_request("the body broke off, or is not framed as HTTP has it")
+            match late(&error) {
+                Some(late) => Problem::bad_request(late.to_string()),
+                None => Problem::bad_request("the body broke off, or is not framed as HTTP has it"),
+            }
         })?;
         came += part.len();
         if came <= kept_max {
@@ -88,4 +92,11 @@ async fn gather(body: Body, kept_max: usize, room: &mut Taken) -> Result<Option<
         }
     }
     Ok((came <= kept_max).then(|| kept.into()))
+}
+
+/// What came too late, where that is what is wrong.
+fn late(error: &axum::Error) -> Option<&Late> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source())
+        .find_map(|error| error.downcast_ref())
 }

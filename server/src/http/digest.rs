@@ -5,7 +5,7 @@
 //! whether the body came as it was sent. A body is never packed, cut or converted here, so its
 //! content is its representation, and all three fields speak about the same bytes.
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256, Sha512};
@@ -54,29 +54,12 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
         let detail = "Content-MD5 is not checked: send Content-Digest with sha-256 or sha-512";
         return Err(Problem::bad_request(detail));
     }
-    named_in_trailer(headers)?;
     for name in [CONTENT_DIGEST, REPR_DIGEST, DIGEST] {
         if headers.contains_key(&name) {
             compare(headers, &name, body)?;
         }
     }
     Ok(())
-}
-
-/// What comes behind the body is not read.
-fn named_in_trailer(headers: &HeaderMap) -> Result<(), Problem> {
-    let announced = fields::list(headers, &header::TRAILER);
-    let is_digest = |name: &&String| {
-        FIELDS
-            .iter()
-            .any(|field| field.as_str().eq_ignore_ascii_case(name))
-    };
-    match announced.iter().find(is_digest) {
-        None => Ok(()),
-        Some(name) => Err(Problem::bad_request(format!(
-            "{name} has to stand before the body, not behind it in a trailer"
-        ))),
-    }
 }
 
 fn compare(headers: &HeaderMap, name: &HeaderName, body: &[u8]) -> Result<(), Problem> {
@@ -184,7 +167,6 @@ mod tests {
             ),
             ("digest", "sha-256=:AAAA:", "Digest cannot be read"),
             ("content-digest", "sha-256=:AAAA:", "altered on the way"),
-            ("trailer", "Expires, Content-Digest", "before the body"),
         ] {
             let told = checked(&[(name, value)], b"{}").unwrap_err();
             assert!(told.contains(reason), "{name}: {value}: {told}");

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use indelible_engine::near;
 
+use super::digest;
 use super::problem::Problem;
 use super::request;
 use super::validators;
@@ -162,8 +163,26 @@ fn framing(headers: &HeaderMap) -> Result<(), Problem> {
         let problem = Problem::new(StatusCode::EXPECTATION_FAILED, "expectation", title);
         return Err(problem.detail("Expect is 100-continue, or is left out"));
     }
-    Ok(())
+    let announced = list(headers, &header::TRAILER);
+    let mut announced = announced.iter().map(|name| name.to_ascii_lowercase());
+    match announced.find_map(|name| early(&name)) {
+        None => Ok(()),
+        Some(late) => Err(Problem::bad_request(late.to_string())),
+    }
 }
+
+/// What is said of a field behind the body that has to be known before the body is taken: one that
+/// protects, or that makes another request of it.
+pub(super) fn early(name: &str) -> Option<Late> {
+    let names_digest = || digest::FIELDS.iter().any(|field| field.as_str() == name);
+    let is_early = PROTECTING.contains(&name) || name.starts_with("if-") || names_digest();
+    is_early.then(|| Late(title_of(name)))
+}
+
+/// A field came behind the body that has to be known before it is taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} has to stand before the body, not behind it in a trailer")]
+pub(super) struct Late(String);
 
 /// Fields that would make another request of it, or one with a condition.
 fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
@@ -299,7 +318,11 @@ fn unescaped(quoted: &str) -> String {
 
 /// A field's name as people write it: `Content-Type`.
 pub(super) fn title(name: &HeaderName) -> String {
-    let words = name.as_str().split('-').map(|word| {
+    title_of(name.as_str())
+}
+
+fn title_of(name: &str) -> String {
+    let words = name.split('-').map(|word| {
         let (first, rest) = word.split_at(word.len().min(1));
         first.to_ascii_uppercase() + rest
     });

@@ -4,22 +4,24 @@
 //! next one as soon as they have the answer. So a short rest is waited for, and the end of the
 //! connection is announced where more is to come.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use futures_util::{StreamExt as _, future, stream};
+use futures_util::{future, stream};
 use tokio::time::timeout;
 
+use super::fields;
 use crate::config::{UNREAD_BYTES_MAX, UNREAD_WAIT};
 
 /// A body that the handler reads, and whoever comes after it.
 struct Shared {
-    body: BodyDataStream,
+    body: Body,
     ended: bool,
 }
 
@@ -28,9 +30,27 @@ impl Shared {
         if self.ended {
             return Poll::Ready(None);
         }
-        let polled = self.body.poll_next_unpin(cx);
-        self.ended = matches!(polled, Poll::Ready(None | Some(Err(_))));
-        polled
+        let next = ready!(self.poll_data(cx));
+        self.ended = matches!(next, None | Some(Err(_)));
+        Poll::Ready(next)
+    }
+
+    /// The next bytes; what comes behind them may say nothing of them.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, axum::Error>>> {
+        loop {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            };
+            let names = frame.trailers_ref().into_iter().flat_map(|map| map.keys());
+            if let Some(late) = { names }.find_map(|name| fields::early(name.as_str())) {
+                return Poll::Ready(Some(Err(axum::Error::new(late))));
+            }
+            if let Ok(data) = frame.into_data() {
+                return Poll::Ready(Some(Ok(data)));
+            }
+        }
     }
 }
 
@@ -42,10 +62,7 @@ pub(super) async fn mind(request: Request, next: Next) -> Response {
     // Reading a body that its sender holds back until it is asked for would ask for it.
     let held_back = request.headers().contains_key(header::EXPECT);
     let (head, body) = request.into_parts();
-    let shared = Arc::new(Mutex::new(Shared {
-        body: body.into_data_stream(),
-        ended: false,
-    }));
+    let shared = Arc::new(Mutex::new(Shared { body, ended: false }));
     let poll = |shared: &Mutex<Shared>, cx: &mut Context<'_>| {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.poll(cx)

@@ -43,6 +43,8 @@ async fn what_would_make_another_write_of_it_is_refused() {
         ("digest", "sha-256=AAAA"),
         ("content-digest", "md5=:AAAA:"),
         ("trailer", "Content-Digest"),
+        ("trailer", "Expires, If-Match"),
+        ("trailer", "Prefer"),
     ] {
         for (method, path, has_body) in WRITES {
             let mut headers = vec![(name, value)];

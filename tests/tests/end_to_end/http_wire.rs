@@ -82,6 +82,39 @@ async fn heads_that_say_two_things_are_refused() {
     }
 }
 
+/// What protects a write is not passed over because it comes behind the body.
+#[tokio::test]
+async fn trailers_that_say_something_of_the_request_are_refused() {
+    let server = Running::start().await;
+    let token = server.token("ada", &["editor"]);
+    let head = format!(
+        "PUT /api/site HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        server.authority
+    );
+    let before = server.http(None).get("/api/site").await.body;
+    for trailer in [
+        "If-Match: \"nope\"",
+        "Prefer: handling=strict",
+        "Content-Digest: sha-256=:AAAA:",
+        "Idempotency-Key: one",
+    ] {
+        let body = format!("11\r\n{{\"title\": \"Lost\"}}\r\n0\r\n{trailer}\r\n\r\n");
+        let answer = raw(&server.authority, &[head.as_bytes(), body.as_bytes()]).await;
+        assert_problem(&answer, 400, "bad-request");
+        let detail = answer.body["detail"].as_str().unwrap();
+        let name = trailer.split(':').next().unwrap();
+        assert!(
+            detail.contains(name) && detail.contains("trailer"),
+            "{detail}"
+        );
+        assert_eq!(server.http(None).get("/api/site").await.body, before);
+    }
+    let body = "11\r\n{\"title\": \"Kept\"}\r\n0\r\nServer-Timing: x\r\n\r\n";
+    let answer = raw(&server.authority, &[head.as_bytes(), body.as_bytes()]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
 #[tokio::test]
 async fn heads_that_are_too_big_are_told_so() {
     let server = Running::start().await;
