@@ -10,16 +10,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::fields::{self, title};
+use super::fields::{self, CONTENT_DIGEST, CONTENT_MD5, DIGEST, REPR_DIGEST, title};
 use super::problem::Problem;
-
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-const DIGEST: HeaderName = HeaderName::from_static("digest");
-const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
-
-/// The fields that hold digests.
-pub(super) const FIELDS: [HeaderName; 4] = [CONTENT_DIGEST, REPR_DIGEST, DIGEST, CONTENT_MD5];
 
 /// The algorithms that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,13 +10,19 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use indelible_engine::near;
 
-use super::digest;
 use super::problem::Problem;
 use super::request;
 use super::validators;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+pub(super) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+pub(super) const DIGEST: HeaderName = HeaderName::from_static("digest");
+pub(super) const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// Fields that hold digests.
+const DIGESTS: [HeaderName; 4] = [CONTENT_DIGEST, REPR_DIGEST, DIGEST, CONTENT_MD5];
 
 /// Fields of which there is one: of two, readers take one or the other.
 const SINGLE: [HeaderName; 8] = [
@@ -174,7 +180,7 @@ fn framing(headers: &HeaderMap) -> Result<(), Problem> {
 /// What is said of a field behind the body that has to be known before the body is taken: one that
 /// protects, or that makes another request of it.
 pub(super) fn early(name: &str) -> Option<Late> {
-    let names_digest = || digest::FIELDS.iter().any(|field| field.as_str() == name);
+    let names_digest = || DIGESTS.iter().any(|field| field.as_str() == name);
     let is_early = PROTECTING.contains(&name) || name.starts_with("if-") || names_digest();
     is_early.then(|| Late(title_of(name)))
 }
