@@ -47,8 +47,6 @@ use crate::work;
 
 /// Close codes of the protocol; see `docs/protocol.md`.
 pub(crate) mod close_code {
-    /// Done.
-    pub(crate) const NORMAL: u16 = 1000;
     /// For the log only: the line ended without a close.
     pub(crate) const ABNORMAL: u16 = 1006;
     /// For the log only: the peer closed without a code.
@@ -83,11 +81,9 @@ const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Why a connection ends: how the server closes it, if anybody is there to hear it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct End {
-    /// The code and the sentence that the peer is closed with, where it is there to read them.
+    /// The code and the sentence for the log, and for the peer where it is there to read them.
     code: u16,
     reason: Cow<'static, str>,
-    /// The code for the log where the end came from the peer.
-    came: Option<u16>,
 }
 
 impl End {
@@ -95,17 +91,12 @@ impl End {
         Self {
             code,
             reason: reason.into(),
-            came: None,
         }
     }
 
-    /// The peer went away without a word: its end of the line is gone. No close frame may have the
-    /// code that says so.
+    /// The peer went away without a word: its end of the line is gone.
     fn gone(reason: &'static str) -> Self {
-        Self {
-            came: Some(close_code::ABNORMAL),
-            ..Self::new(close_code::NORMAL, reason)
-        }
+        Self::new(close_code::ABNORMAL, reason)
     }
 }
 
@@ -177,8 +168,8 @@ pub(crate) async fn serve(
         () = shutdown.cancelled() => End::new(close_code::GOING_AWAY, "going away"),
         () = seat.unwanted() => crowded(),
     };
-    let End { code, reason, came } = end;
-    tracing::info!(code = came.unwrap_or(code), %reason, "disconnected");
+    let End { code, reason } = end;
+    tracing::info!(code, %reason, "disconnected");
     outbox.close(code, reason);
     // A peer that does not take its last frames is left to the operating system.
     let _ = timeout(settings.shutdown_timeout, sender).await;
@@ -292,10 +283,8 @@ impl Incoming {
             outbox.room().await;
             let bytes = match self.next().await? {
                 None => return Err(End::gone("the connection was lost")),
-                Some(Ok(Message::Close(close))) => {
-                    return Err(closed_by_peer(close.map(|close| close.code.into())));
-                }
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                // Closes are judged before the transport sees them, and end the stream.
+                Some(Ok(Message::Close(_) | Message::Ping(_) | Message::Pong(_))) => continue,
                 Some(Ok(Message::Text(_))) => {
                     return Err(End::new(close_code::BAD_FRAME, "frames are binary"));
                 }
@@ -379,12 +368,7 @@ impl Incoming {
 
 /// How to end after the peer has closed: with its own code, as is usual.
 fn closed_by_peer(code: Option<u16>) -> End {
-    let code = code.unwrap_or(close_code::NONE);
-    End {
-        code,
-        came: Some(code),
-        ..End::new(close_code::NORMAL, "goodbye")
-    }
+    End::new(code.unwrap_or(close_code::NONE), "goodbye")
 }
 
 /// How to end after the transport failed. The transport's own limit lies above the protocol's.

@@ -151,8 +151,8 @@ async fn send(sink: &mut Sink, outbox: &Outbox, first: Longest) -> Result<(), Er
 }
 
 fn close_message(closing: Closing) -> Message {
-    // A close without a code is answered by one.
-    let has_code = closing.code != close_code::NONE;
+    // A close without a code is answered by one, and no frame may have the code of a lost line.
+    let has_code = ![close_code::NONE, close_code::ABNORMAL].contains(&closing.code);
     Message::Close(has_code.then(|| CloseFrame {
         code: closing.code.into(),
         reason: closing.reason.into_owned().into(),
