@@ -490,13 +490,13 @@ impl Actor {
             None => String::new(),
         };
         let patches = before.map(|_| Patches::new(&make));
-        if let (Some(values), Some(patches)) = (self.hub.values(self.id.kind()), &patches) {
+        let values = self.hub.values(self.id.kind());
+        if let (Some(values), Some(patches)) = (values, &patches) {
             // Before the lock that joining and publishing share.
             for form in values.forms(&self.id) {
                 patches.text(form);
             }
         }
-        let values = self.hub.values(self.id.kind());
         let known = values.and_then(|values| values.load(&self.id));
         let known = known.filter(|known| (known.epoch, known.seq) == place);
         if let Some(known) = &known {
