@@ -512,13 +512,8 @@ impl Session {
             .get(id.kind())
             .is_some_and(|report| report.singleton);
         if id.id().is_none() && !singleton {
-            // Said of a watch, or of an entity by that name, of which there can be none.
-            let followed = self.followed.get(id);
-            if followed.is_some_and(|followed| !matches!(followed.known, Known::Gone(_))) {
-                self.lose(id, fault);
-            } else {
-                self.unwatchable(id.kind(), fault);
-            }
+            // No entity has such a name, so it is said of the watch.
+            self.unwatchable(id.kind(), fault);
             return;
         }
         if let Some(watch) = self.watches.get_mut(id.kind())

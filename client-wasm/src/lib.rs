@@ -16,6 +16,7 @@
     allow(dead_code, reason = "what only replicas need is not reached")
 )]
 
+mod absence;
 mod bring_back;
 mod conflicts;
 mod edit;

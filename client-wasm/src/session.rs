@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Kind, ProposalId};
 use indelible_engine::limits::Limits;
-use indelible_engine::near;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
@@ -402,24 +401,6 @@ impl Session {
             .map_or(KindMode::None, |report| report.mode)
     }
 
-    /// Why nothing of a kind may be followed.
-    pub(crate) fn unreadable(&self, kind: &Kind, what: String) -> Fault {
-        if self.kinds.contains_key(kind) {
-            return Fault::new("forbidden", format!("you may not read {what}"));
-        }
-        let readable = self
-            .kinds
-            .iter()
-            .filter(|(_, report)| report.mode != KindMode::None);
-        let none = format!("there is no kind {kind}");
-        let message =
-            match near::nearest_ascii(kind.as_str(), readable.map(|(kind, _)| kind.as_str())) {
-                Some(near) => format!("{none}; did you mean {near}?"),
-                None => none,
-            };
-        Fault::new("no-kind", message)
-    }
-
     pub(crate) fn followed_of(&self, kind: &Kind) -> Vec<EntityId> {
         self.followed
             .keys()
@@ -449,6 +430,10 @@ impl Session {
                 return;
             }
         };
+        if let Some(fault) = self.misnamed(id) {
+            self.lose(id, &fault);
+            return;
+        }
         if self.comes_with_watch(id) {
             // Asking for the kind again is how a late-comer gets what the others were told.
             let kind = id.kind().clone();

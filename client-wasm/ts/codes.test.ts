@@ -45,10 +45,8 @@ test('every code of the client is explained, and every code that is explained ex
   const code = found(sources('ts', /\.ts$/), ...IN_TYPESCRIPT)
   const rust =
     readFileSync('src/error.rs', 'utf8') +
-    sources('src', /(session|inbound|followed|event|refusal)\.rs$/)
+    sources('src', /(session|absence|inbound|followed|event|refusal)\.rs$/)
   for (const one of found(rust, ...IN_RUST)) code.add(one)
-  const opening = /"(forbidden|no-kind)"/g
-  for (const one of found(readFileSync('src/session.rs', 'utf8'), opening)) code.add(one)
   code.add('policy')
   expect(code.size).toBeGreaterThan(30)
   expect([...code].sort()).toEqual([...new Set([...connecting, ...others])].sort())

@@ -82,7 +82,7 @@ impl Replica {
             .map(|followed| followed.base);
         let shown = self.shown().presented();
         let seen = base.as_ref().map_or(&shown, |base| &base.value);
-        let gone = || CallError::Document(format!("there is nothing at {at}"));
+        let gone = || nothing(self.policy(), &at);
         let (pointer, _) = places(self.policy(), &shown, &at).ok_or_else(gone)?;
         let shape = self.policy().find(&pointer).map(|node| {
             let policy = self.policy();
@@ -90,7 +90,7 @@ impl Replica {
         });
         if !matches!(shape, Some(Shape::Text { .. })) {
             let (_, path) = places(self.policy(), seen, &pointer).ok_or_else(gone)?;
-            let body = replaced(seen, &path, typed, &at, shape.is_some())?;
+            let body = replaced(seen, &path, typed, &at, self.policy())?;
             let options = EditOptions {
                 absent: Absent::Removed,
                 revision: typed.revision,
@@ -144,16 +144,33 @@ fn places(policy: &Policy, value: &Value, at: &Pointer) -> Option<(Pointer, Poin
     Some((pointer, path))
 }
 
+/// That nothing is where a text is to be edited. A field that the schema does not have is named with
+/// the one that was probably meant.
+fn nothing(policy: &Policy, at: &Pointer) -> CallError {
+    let (mut way, mut node) = (Pointer::root(), policy.root());
+    for token in at.tokens() {
+        let Some(child) = policy.child(node, token) else {
+            if let Some(near) = policy.meant(node, &way, token) {
+                return CallError::Document(format!("there is nothing at {at} (is it {near}?)"));
+            }
+            break;
+        };
+        way.push(token.clone());
+        node = child;
+    }
+    CallError::Document(format!("there is nothing at {at}"))
+}
+
 /// The value with a part of one of its strings replaced. Where there is none, it is empty, if the
-/// place is `known` to the policy.
+/// policy knows the place.
 fn replaced(
     value: &Value,
     path: &Pointer,
     typed: &TypedEdit,
     at: &Pointer,
-    known: bool,
+    policy: &Policy,
 ) -> Result<Value, CallError> {
-    let gone = || CallError::Document(format!("there is nothing at {at}"));
+    let gone = || nothing(policy, at);
     let other = |found: &Value| {
         let kind = match found {
             Value::Bool(_) => "a boolean",
@@ -182,7 +199,7 @@ fn replaced(
     };
     let fits = apply(&text, std::slice::from_ref(&typed.splice));
     let text = fits.ok_or_else(|| match misfit(text.chars(), &typed.splice, at) {
-        Some(why) if known || found.is_some() => CallError::Document(why),
+        Some(why) if found.is_some() || policy.find(at).is_some() => CallError::Document(why),
         _ => gone(),
     })?;
     match parent {

@@ -378,17 +378,61 @@ fn a_kind_of_many_is_no_entity_and_a_handle_to_it_is_told() {
     pair.session.open("team").expect("a name");
     pair.run();
     pair.listen();
-    let of_entity = |event: &&Event| {
-        matches!(event, Event::Gone { entity, fault }
-            if entity.to_string() == "team" && fault.code == "not-found")
+    let said = |events: &[Event]| -> Vec<String> {
+        let of_entity = |event: &Event| match event {
+            Event::Gone { entity, fault } if entity.to_string() == "team" => {
+                assert_eq!(fault.code, "not-found");
+                Some(fault.message.clone())
+            }
+            _ => None,
+        };
+        events.iter().filter_map(of_entity).collect()
     };
-    assert_eq!(pair.events.iter().filter(of_entity).count(), 1);
-    // The watch is another matter: what is said once more is about that.
+    let says = "team is a kind with many entities: give the id of one, as in team/ID, or follow all of \
+                them as a collection";
+    assert_eq!(said(&pair.events), [says]);
+    // The watch is another matter: what the server says of the kind is about that.
     let of_kind = |event: &&Event| matches!(event, Event::Unwatchable { .. });
     assert_eq!(pair.events.iter().filter(of_kind).count(), 0);
     pair.receive(&none);
     pair.listen();
     assert_eq!(pair.events.iter().filter(of_kind).count(), 1);
+    assert_eq!(said(&pair.events), [says]);
+}
+
+#[test]
+fn an_id_in_a_kind_of_one_is_no_entity() {
+    let mut pair = Pair::new();
+    pair.session.open(JANE).expect("a good name");
+    pair.session.connecting();
+    pair.session.connected(Some("token".to_owned()));
+    pair.sent();
+    let mut welcome = pair.server.welcome();
+    if let ServerFrame::Welcome { kinds, .. } = &mut welcome {
+        kinds[0].singleton = true;
+    }
+    pair.receive(&welcome);
+    pair.listen();
+    let error = pair.status().error.expect("it says why");
+    let says = "there is one entity of the kind team, and its name is team alone";
+    assert_eq!(
+        (error.code.as_str(), error.message.as_str()),
+        ("not-found", says)
+    );
+    assert_eq!(pair.sent(), []);
+}
+
+/// A watch brings the values of all entities, and nothing of one that there cannot be.
+#[test]
+fn a_handle_to_a_kind_of_many_is_told_while_values_come_with_a_watch() {
+    let mut pair = Pair::new();
+    pair.server.mode = KindMode::Value;
+    pair.session.watch("team").expect("a kind");
+    pair.session.open("team").expect("a name");
+    pair.connect();
+    pair.listen();
+    let told = |event: &&Event| matches!(event, Event::Gone { entity, .. } if entity.to_string() == "team");
+    assert_eq!(pair.events.iter().filter(told).count(), 1);
 }
 
 #[test]

@@ -178,7 +178,17 @@ fn a_string_that_is_no_text_is_replaced_as_a_whole() {
         let refused = pair.session.splice(JANE, &wrong, NOW).expect_err(pointer);
         assert_eq!(refused.to_string(), beyond(pointer, index, remove, units));
     }
+    let beyond_none = typed("/slogn/x", splice(7, 0, "1"));
+    let refused = pair.session.splice(JANE, &beyond_none, NOW);
+    assert_eq!(
+        refused.expect_err("no such field").to_string(),
+        "there is nothing at /slogn/x (is it /slogan?)"
+    );
     for (pointer, says) in [
+        (
+            "/slogn",
+            "slogn: the schema declares no such field (is it slogan?)",
+        ),
         (
             "/number",
             "number: the field is written once, when it is created",
