@@ -6,9 +6,9 @@
  * nothing that was given is passed over.
  */
 
-import { IndelibleError } from './errors.js'
-import { toJson } from './json.js'
-import type { WasmSource, WasmSources } from './types.js'
+import { IndelibleError, reasonOf } from './errors.js'
+import { JsonError, shortened, toJson } from './json.js'
+import type { Splice } from './text.js'
 
 /** What was given, for a sentence. */
 export function kindOf(given: unknown): string {
@@ -53,20 +53,17 @@ export function assertEntityName(given: unknown): asserts given is string {
   if (slash >= 0) assertId(given.slice(slash + 1))
 }
 
-/** Keeps sentences short where somebody gives a megabyte. */
-function quoted(text: string): string {
-  const [...shown] = text.slice(0, 2 * SHOWN)
-  return JSON.stringify(shown.length > SHOWN ? `${shown.slice(0, SHOWN).join('')}…` : text)
+/** A text in a sentence. */
+export function quoted(text: string): string {
+  return JSON.stringify(shortened(text))
 }
-
-const SHOWN = 80
 
 /** Whether something is a JSON Pointer (RFC 6901). */
 export function assertPointer(given: unknown): asserts given is string {
   assertText(given, 'a pointer')
   if (/^(\/([^~]|~[01])*)?$/su.test(given)) return
   const form = "a JSON pointer is empty or begins with '/', and has '~' only in '~0' and '~1'"
-  throw new IndelibleError('name', `${JSON.stringify(given)} is no pointer: ${form}`)
+  throw new IndelibleError('name', `${quoted(given)} is no pointer: ${form}`)
 }
 
 /** Whether something can be called later; it would fail where nobody can tell whose it is. */
@@ -81,17 +78,21 @@ export function assertObject(given: unknown, what: string): asserts given is obj
   throw new IndelibleError('argument', `${what} must be an object, not ${kindOf(given)}`)
 }
 
-/** What was lost of an edit, as a status reports it. */
-export function assertDropped(given: unknown): void {
+/** The JSON text of what was lost of an edit, as a status reports it. */
+export function droppedJson(given: unknown): string {
   const what = 'what is brought back'
   assertObject(given, what)
-  const { pointer, reason, rule, operations } = given as { readonly [name: string]: unknown }
+  const text = objectJson(given, what)
+  const { pointer, reason, rule, operations } = JSON.parse(text) as {
+    readonly [name: string]: unknown
+  }
   assertPointer(pointer)
   const wrong = (part: string, form: string, found: unknown) =>
     new IndelibleError('argument', `${part} of ${what} must be ${form}, not ${kindOf(found)}`)
   if (typeof reason !== 'string') throw wrong('reason', 'a string', reason)
   if (isGiven(rule) && typeof rule !== 'string') throw wrong('rule', 'a string', rule)
   if (typeof operations !== 'number') throw wrong('operations', 'a number', operations)
+  return text
 }
 
 /** The JSON text of an object. */
@@ -105,149 +106,101 @@ export function objectJson(given: unknown, what: string): string {
   return text
 }
 
-const CLIENT_OPTIONS = [
-  'url',
-  'token',
-  'store',
-  'WebSocket',
-  'wasm',
-  'preventUnsavedChanges',
-  'name',
-  'reconnect',
-  'silence',
-]
-const TIMES = { reconnect: ['delayMin', 'delayMax'], silence: ['probeAfter', 'answerWithin'] }
-
-/** What is wrong with the options of a client, but for those that the connection looks at itself. */
-export function faultOfOptions(options: object): IndelibleError | null {
-  const given: Readonly<Record<string, unknown>> = { ...options }
-  const fault = (message: string) => new IndelibleError('option', message)
-  const unknown = (of: string, held: object, names: readonly string[]) => {
-    const name = Object.keys(held).find(one => !names.includes(one))
-    const known = `it has ${names.join(', ')}`
-    return name === undefined
-      ? null
-      : fault(`${of} has no option ${JSON.stringify(name)}: ${known}`)
-  }
-  const misspelt = unknown('a client', given, CLIENT_OPTIONS)
-  if (misspelt !== null) return misspelt
-  const { store, name, wasm, preventUnsavedChanges: asks } = given
-  if (isGiven(store) && store !== 'memory') {
-    return fault("the option store must be 'memory'")
-  }
-  if (isGiven(asks) && typeof asks !== 'boolean') {
-    return fault(`the option preventUnsavedChanges must be a boolean, not ${kindOf(asks)}`)
-  }
-  if (isGiven(name) && typeof name !== 'string') {
-    return fault(`the option name must be a string, not ${kindOf(name)}`)
-  }
-  const wrongSource = isGiven(wasm) ? faultOfWasm(wasm) : null
-  if (wrongSource !== null) return fault(wrongSource)
-  for (const [option, names] of Object.entries(TIMES)) {
-    const held = given[option]
-    if (!isGiven(held)) continue
-    if (typeof held !== 'object') {
-      return fault(`the option ${option} must be an object, not ${kindOf(held)}`)
-    }
-    const wrong = unknown(`the option ${option}`, held, names)
-    if (wrong !== null) return wrong
-    for (const [part, time] of Object.entries(held) as [string, unknown][]) {
-      // Of anything else a timer makes zero, and the client would try again without a pause.
-      const isTime = typeof time === 'number' && Number.isFinite(time) && time >= 0
-      if (isGiven(time) && !isTime) {
-        const found = typeof time === 'number' ? String(time) : kindOf(time)
-        return fault(`${part} of the option ${option} must be milliseconds, not ${found}`)
-      }
-    }
-  }
-  return null
-}
-
-/** What is wrong with the option `wasm`. */
-function faultOfWasm(given: unknown): string | null {
-  if (isSource(given)) return null
-  if (!isBoth(given)) {
-    return `the option wasm must be ${SOURCES}, or { whole, values }, not ${kindOf(given)}`
-  }
-  for (const [name, source] of Object.entries(given)) {
-    if (name !== 'whole' && name !== 'values') {
-      return `the option wasm has no option ${JSON.stringify(name)}: it has whole, values`
-    }
-    if (isGiven(source) && !isSource(source)) {
-      return `${name} of the option wasm must be ${SOURCES}, not ${kindOf(source)}`
-    }
-  }
-  return null
-}
-
-const SOURCES = 'a URL, a Response, bytes or a WebAssembly.Module'
-
-/** Whether a core can be had from something, or from what a promise will give. */
-function isSource(given: unknown): given is WasmSource {
-  if (typeof given === 'string') return true
-  if (typeof given !== 'object' || given === null) return false
-  const { href, arrayBuffer, then } = given as { readonly [name: string]: unknown }
-  // Told by what they say they are: they may be of another window.
-  const words = ['ArrayBuffer', 'SharedArrayBuffer', 'WebAssembly.Module']
-  return (
-    typeof href === 'string' ||
-    typeof arrayBuffer === 'function' ||
-    typeof then === 'function' ||
-    ArrayBuffer.isView(given) ||
-    words.some(word => Object.prototype.toString.call(given) === `[object ${word}]`)
-  )
-}
-
-/** Whether the option `wasm` names the two cores. Bytes have a method of the name `values`. */
-export function isBoth(given: unknown): given is Partial<WasmSources> {
-  if (typeof given !== 'object' || given === null) return false
-  return 'whole' in given || Object.hasOwn(given, 'values')
-}
-
-/** Sees to it that a promise which fails before its core is needed does not end the process. */
-export function holdFailures(wasm: unknown): void {
-  const sources = isBoth(wasm) ? [wasm.whole, wasm.values] : [wasm]
-  for (const source of sources) {
-    if (source instanceof Promise) source.catch(() => undefined)
-  }
-}
-
 /** Programs in JavaScript leave an option out with `null`, too. */
 export function isGiven<T>(option: T): option is NonNullable<T> {
   return option !== undefined && option !== null
 }
 
-/** By option: the words that it takes, `'function'` or `'any'`. */
-type Forms = { readonly [name: string]: readonly string[] | 'function' | 'any' }
-
-/** That an object has no properties but these. */
-export function assertNames(
+/** What is said of a property that there is not; `null`: there is none but `names`. */
+export function unknownIn(
   given: object,
   of: string,
   part: string,
   names: readonly string[],
-): void {
+): string | null {
   const name = Object.keys(given).find(one => !names.includes(one))
-  if (name === undefined) return
-  const message = `${of} has no ${part} ${JSON.stringify(name)}: it has ${names.join(', ')}`
-  throw new IndelibleError('argument', message)
+  return name === undefined
+    ? null
+    : `${of} has no ${part} ${quoted(name)}: it has ${names.join(', ')}`
 }
+
+/** What was thrown, at the end of a sentence. */
+export function because(thrown: unknown): string {
+  const reason = reasonOf(thrown)
+  return reason === '' ? '' : `: ${reason}`
+}
+
+/**
+ * The properties of these names that are there, each read once: what is read again may be something
+ * else. Reading may fail, and `fault` makes what is thrown then.
+ */
+export function readProperties(
+  from: object,
+  names: readonly string[],
+  title: (name: string) => string,
+  fault: (message: string, cause: unknown) => IndelibleError,
+): Record<string, unknown> {
+  const read: Record<string, unknown> = {}
+  for (const name of names) {
+    try {
+      const value = (from as Readonly<Record<string, unknown>>)[name]
+      if (value !== undefined) read[name] = value
+    } catch (cause) {
+      throw fault(`${title(name)} could not be read${because(cause)}`, cause)
+    }
+  }
+  return read
+}
+
+function wrongArgument(message: string, cause?: unknown): IndelibleError {
+  return new IndelibleError('argument', message, { cause })
+}
+
+/** By option: the words that it takes, `'function'` or `'any'`. */
+type Forms = { readonly [name: string]: readonly string[] | 'function' | 'any' }
 
 /** The options of a method, of which none are unknown. */
 export function optionsOf<T extends object>(given: T | undefined, method: string, forms: Forms): T {
   if (given === undefined) return {} as T
   assertObject(given, `the options of ${method}`)
-  assertNames(given, method, 'option', Object.keys(forms))
-  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
+  const unknown = unknownIn(given, method, 'option', Object.keys(forms))
+  if (unknown !== null) throw wrongArgument(unknown)
+  const title = (name: string) => `the option ${name} of ${method}`
+  const read = readProperties(given, Object.keys(forms), title, wrongArgument)
+  for (const [name, value] of Object.entries(read)) {
     const form = forms[name]
-    if (form === undefined || value === undefined || form === 'any') continue
-    if (form === 'function') assertFunction(value, `the option ${name} of ${method}`)
+    if (form === undefined || form === 'any') continue
+    if (form === 'function') assertFunction(value, title(name))
     else if (!form.some(word => word === value)) {
       const words = form.map(word => `'${word}'`).join(' or ')
-      const found = typeof value === 'string' ? JSON.stringify(value) : kindOf(value)
-      const message = `the option ${name} of ${method} must be ${words}, not ${found}`
-      throw new IndelibleError('argument', message)
+      const found = typeof value === 'string' ? quoted(value) : kindOf(value)
+      throw wrongArgument(`${title(name)} must be ${words}, not ${found}`)
     }
   }
-  return given
+  return read as T
+}
+
+/** A splice that says something that can be done; the core takes it on trust. */
+export function spliceOf(given: unknown, pointer: string): Splice {
+  assertObject(given, 'a splice')
+  const names = ['index', 'remove', 'insert']
+  const unknown = unknownIn(given, 'a splice', 'property', names)
+  if (unknown !== null) throw wrongArgument(unknown)
+  const title = (name: string) => `${name} of a splice`
+  const { index, remove, insert } = readProperties(given, names, title, wrongArgument)
+  if (typeof insert !== 'string') {
+    throw new JsonError(pointer, 'what is inserted in a text must be a string')
+  }
+  // For halves of surrogate pairs.
+  toJson(insert, pointer)
+  const count = (name: string, value: unknown): number => {
+    if (typeof value !== 'number' || !Number.isInteger(value)) {
+      const found = typeof value === 'number' ? String(value) : kindOf(value)
+      throw wrongArgument(`${title(name)} must be a whole number, not ${found}`)
+    }
+    if (value >= 0 && value < 2 ** 32) return value
+    const message = `${name} is ${value}: the splice is not inside the text at ${pointer}`
+    throw new IndelibleError('document', message)
+  }
+  return { index: count('index', index), remove: count('remove', remove), insert }
 }

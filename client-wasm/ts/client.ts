@@ -9,8 +9,7 @@ import {
   assertEntityName,
   assertId,
   assertKind,
-  faultOfOptions,
-  holdFailures,
+  kindOf,
   objectJson,
   optionsOf,
 } from './arguments.js'
@@ -22,6 +21,7 @@ import { Entity, type EntityHost } from './entity.js'
 import { closedError, IndelibleError, PolicyError, refusalOf } from './errors.js'
 import { type Deferred, Listeners, Notices } from './listeners.js'
 import { type CoreName, coreSource, firstCore } from './load.js'
+import { readOptions } from './options.js'
 import { Requests } from './requests.js'
 import { frozen, IDLE, principalOf } from './status.js'
 import type {
@@ -51,6 +51,8 @@ import { askByBrowser, UnsavedGuard } from './unsaved.js'
  */
 export class IndelibleClient {
   readonly #options: ClientOptions
+  /** What is wrong with them. */
+  readonly #fault: IndelibleError | null
   readonly #name: string
   readonly #connection: Connection
   readonly #notices = new Notices()
@@ -73,10 +75,10 @@ export class IndelibleClient {
 
   /** Never fails: what is wrong with the options, `status.error` says at the first connection. */
   constructor(given: ClientOptions) {
-    // Programs in JavaScript may give none.
-    const options = typeof given === 'object' && given !== null ? given : ({} as ClientOptions)
+    const { options, fault } = readOptions(given)
     this.#options = options
-    this.#name = typeof options.name === 'string' ? options.name : 'indelible-js'
+    this.#fault = fault
+    this.#name = options.name ?? 'indelible-js'
     this.#guard = new UnsavedGuard(options.preventUnsavedChanges ?? true)
     this.#connection = new Connection(
       {
@@ -97,7 +99,6 @@ export class IndelibleClient {
         onClosed: (fault, ended) => this.#onClosed(fault, ended),
       },
     )
-    holdFailures(options.wasm)
     this.#host = this.#makeHost()
     this.#unwatchTraps = Core.watch(error => this.#restart(error))
     bindMethods(this)
@@ -245,8 +246,13 @@ export class IndelibleClient {
     const count = this.#guard.count + this.#status.dropped.length
     if (pending === 'ask' && count > 0 && !this.#closed) {
       const goOn = confirm === undefined ? askByBrowser(count) : await confirm(this.#status)
-      if (goOn === undefined) {
+      if (goOn === undefined && confirm === undefined) {
         throw new IndelibleError('unsaved', 'edits are not saved yet; say what to do with them')
+      }
+      // A forgotten `return`, or a word such as 'no', is no leave to lose edits.
+      if (typeof goOn !== 'boolean') {
+        const message = `what the option confirm of signOut answers must be a boolean, not ${kindOf(goOn)}`
+        throw new IndelibleError('argument', message)
       }
       if (!goOn) return false
     }
@@ -315,8 +321,7 @@ export class IndelibleClient {
 
   /** Loads the core if need be and keeps the connection going. */
   async #start(): Promise<Core> {
-    const wrong = faultOfOptions(this.#options)
-    const unusable = wrong ?? refusalOf(() => this.#connection.prepare())
+    const unusable = this.#fault ?? refusalOf(() => this.#connection.prepare())
     if (unusable !== null) throw this.#fail(unusable)
     this.#loading ??= this.#load()
     const core = await this.#loading

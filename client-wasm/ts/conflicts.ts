@@ -4,6 +4,7 @@
  * Invariant: the list is replaced, never changed, and only by what the core says.
  */
 
+import { kindOf, quoted } from './arguments.js'
 import type { Core } from './core.js'
 import { IndelibleError } from './errors.js'
 import { Listeners, type Notices } from './listeners.js'
@@ -107,7 +108,8 @@ export class Conflicts {
   #keep(pointer: string, which: 'mine' | 'theirs'): void {
     // Anything else would forget our value without having been told to.
     if (which !== 'mine' && which !== 'theirs') {
-      throw new IndelibleError('keep', `keep takes 'mine' or 'theirs', not ${String(which)}`)
+      const found = typeof which === 'string' ? quoted(which) : kindOf(which)
+      throw new IndelibleError('keep', `keep takes 'mine' or 'theirs', not ${found}`)
     }
     const { core, name } = this.#owner
     // One that ended meanwhile has nothing to decide.

@@ -229,6 +229,9 @@ test('a callback that gives no token is an error, and null is not', async () => 
     [() => undefined, 'the token callback gave undefined; it has to give'],
     [() => Promise.resolve(undefined), 'the token callback gave undefined; it has to give'],
     [Promise.resolve('secret'), 'the option token is a Promise; it has to be'],
+    // A server could not read the greeting that it is in, and would not say why.
+    ['é'.repeat(16_385), 'a text of 32770 bytes; it has to be a token of at most 32768 bytes'],
+    [() => 'x'.repeat(70_000), 'a text of 70000 bytes; it has to give a token of at most 32768'],
   ]
   for (const [given, what] of wrong) {
     sources.push([() => given, `the token callback gave ${what}; it has to give`])
@@ -243,9 +246,16 @@ test('a callback that gives no token is an error, and null is not', async () => 
     expect(log.closed[0]?.fault?.message).toContain(says)
     log.connection.stop()
   }
-  const log = connect(async () => null)
-  ;(await nextSocket()).fire('open')
-  expect(log.opened).toEqual([undefined])
+  const longest = 'x'.repeat(32_768)
+  for (const [source, presented] of [
+    [async () => null, undefined],
+    [longest, longest],
+  ] as const) {
+    const log = connect(source)
+    ;(await nextSocket()).fire('open')
+    expect(log.opened).toEqual([presented])
+    log.connection.stop()
+  }
 })
 
 test('signing out in the callback goes on without a name', async () => {

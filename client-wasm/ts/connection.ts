@@ -8,6 +8,7 @@
 import { diagnose } from './diagnosis.js'
 import { endpoint } from './endpoint.js'
 import { IndelibleError, reasonOf } from './errors.js'
+import { DELAY_MAX_MS } from './options.js'
 import { watchPage } from './page.js'
 import { Pulse, type SilenceOptions } from './pulse.js'
 import { askForToken } from './token.js'
@@ -27,7 +28,6 @@ export const SUBPROTOCOL = 'indelible.v1'
 const CLOSED = 3
 
 const DELAY_MIN_MS = 250
-const DELAY_MAX_MS = 30_000
 /** Attempts in a row that reach nobody before it is asked why. */
 const FAILURES_UNEXPLAINED = 3
 /** From the start of an attempt to the server's welcome. */
@@ -385,11 +385,11 @@ export class Connection {
       if (typeof socket.addEventListener !== 'function') {
         throw new TypeError('what the option WebSocket makes is not a WebSocket')
       }
+      socket.binaryType = 'arraybuffer'
     } catch (error) {
       this.#lost(fault('connect', 'the connection could not be made', error))
       return
     }
-    socket.binaryType = 'arraybuffer'
     this.#socket = socket
     let opened = false
     this.#timer = setTimeout(() => {
@@ -548,9 +548,11 @@ function unauthorized(reason: string): Fault {
 }
 
 function foreign(url: string): Fault {
+  // Names, passwords and parameters may be secret, and are not what is wrong.
+  const { origin, pathname } = new URL(url)
   return fault(
     'not-indelible',
-    `what answers at ${url} is not an Indelible server, or speaks another version of its protocol`,
+    `what answers at ${origin}${pathname} is not an Indelible server, or speaks another version of its protocol`,
   )
 }
 

@@ -50,6 +50,24 @@ test('another path', async () => {
   expect((await diagnose(`ws://${authority}/synk`))?.message).toMatch(/\/synk.*\/sync$/)
 })
 
+test('the right path with parameters, of which only the names are told', async () => {
+  const authority = await indelible('welcome')
+  const fault = await diagnose(`ws://${authority}/sync?token=secret&x=1&x=2`)
+  expect(fault?.code).toBe('wrong-path')
+  expect(fault?.message).toMatch(/at \/sync without parameters, and the url has token, x$/)
+  const empty = await diagnose(`ws://${authority}/sync?&`)
+  expect(empty?.message).toMatch(/the url has \?&$/)
+  expect(await codeAt(`ws://${authority}/sync?`)).toBe('no-upgrade')
+  expect((await diagnose(`ws://${authority}/synk?x=1`))?.message).toMatch(/path \/synk:/)
+})
+
+test('an address with a name and a password, which are told to nobody', async () => {
+  const authority = await indelible('welcome')
+  const fault = await diagnose(`ws://ada:secret@${authority}/synk`)
+  expect(fault?.code).toBe('wrong-path')
+  expect(fault?.message).not.toMatch(/ada|secret/)
+})
+
 test('a server below a path of a proxy', async () => {
   const authority = await indelible('welcome', '/live/healthz')
   expect(await codeAt(`ws://${authority}/live/sync`)).toBe('no-upgrade')

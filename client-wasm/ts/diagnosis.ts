@@ -38,7 +38,11 @@ export async function diagnose(url: string): Promise<Fault | null> {
   const place = globalThis as Place
   const http = new URL(url)
   http.protocol = http.protocol.replace(/^ws/, 'http')
+  const { search } = http
   http.search = ''
+  // `fetch` takes no address with a name and a password.
+  http.username = ''
+  http.password = ''
   const { origin, pathname } = http
   // A proxy may have the whole server below a path of its own.
   const beside = new URL('healthz', http)
@@ -53,15 +57,23 @@ export async function diagnose(url: string): Promise<Fault | null> {
   }
   switch (found) {
     case 'welcome':
-      return pathname === sync
-        ? fault(
-            'no-upgrade',
-            `${origin} answers, but WebSocket connections to it fail: a proxy or filter on the way may not let them pass`,
-          )
-        : fault(
-            'wrong-path',
-            `there is an Indelible server at ${origin}, but not at the path ${pathname}: it takes connections at ${sync}`,
-          )
+      if (pathname !== sync) {
+        return fault(
+          'wrong-path',
+          `there is an Indelible server at ${origin}, but not at the path ${pathname}: it takes connections at ${sync}`,
+        )
+      }
+      // What the parameters hold may be secret: only their names are said.
+      if (search !== '') {
+        return fault(
+          'wrong-path',
+          `there is an Indelible server at ${origin}, but it takes connections at ${sync} without parameters, and the url has ${namesIn(search)}`,
+        )
+      }
+      return fault(
+        'no-upgrade',
+        `${origin} answers, but WebSocket connections to it fail: a proxy or filter on the way may not let them pass`,
+      )
     case 'refused':
       return fault(
         'origin-refused',
@@ -112,6 +124,11 @@ async function get(url: URL, mode: 'cors' | 'no-cors'): Promise<Response | null>
   } finally {
     clearTimeout(timer)
   }
+}
+
+function namesIn(search: string): string {
+  const names = [...new Set(new URLSearchParams(search).keys())]
+  return names.length === 0 ? search : names.join(', ')
 }
 
 function fault(code: string, message: string): Fault {

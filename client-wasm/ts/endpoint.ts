@@ -1,5 +1,6 @@
 /** Where a connection goes: the option `url`, completed and checked. */
 
+import { because, kindOf, quoted } from './arguments.js'
 import { IndelibleError } from './errors.js'
 import type { UrlLike } from './types.js'
 
@@ -16,7 +17,7 @@ export function endpoint(given: string | UrlLike): string {
   const url = completed(text)
   url.protocol = url.protocol.replace(/^http/, 'ws')
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
-    const found = JSON.stringify(text)
+    const found = quoted(text)
     throw unusable(`the url ${found} must begin with ws:, wss:, http: or https:, ${EXAMPLE}`)
   }
   if (url.pathname === '/') url.pathname = '/sync'
@@ -25,12 +26,21 @@ export function endpoint(given: string | UrlLike): string {
 }
 
 function textOf(given: unknown): string {
-  const href = typeof given === 'object' && given !== null && 'href' in given ? given.href : given
+  const href = hrefOf(given)
   if (href === undefined || href === null || href === '') {
     throw unusable(`the option url is missing: give the address of the server, ${EXAMPLE}`)
   }
   if (typeof href === 'string') return href
-  throw unusable(`the option url must be a text or a URL, not ${typeof href}: ${EXAMPLE}`)
+  throw unusable(`the option url must be a text or a URL, not ${kindOf(href)}: ${EXAMPLE}`)
+}
+
+function hrefOf(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || !('href' in given)) return given
+  try {
+    return given.href
+  } catch (error) {
+    throw unusable(`the option url could not be read${because(error)}`)
+  }
 }
 
 function completed(text: string): URL {
@@ -38,7 +48,7 @@ function completed(text: string): URL {
   try {
     return new URL(text, location?.href)
   } catch {
-    const found = JSON.stringify(text)
+    const found = quoted(text)
     // With a base, only what is wrong by itself fails.
     const wrong = /^[a-z][a-z\d+.-]*:/i.test(text)
     throw unusable(

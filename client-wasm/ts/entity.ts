@@ -6,14 +6,13 @@
  */
 
 import {
-  assertDropped,
   assertFunction,
-  assertNames,
   assertObject,
   assertPointer,
-  kindOf,
+  droppedJson,
   objectJson,
   optionsOf,
+  spliceOf,
 } from './arguments.js'
 import { bindMethods } from './bind-methods.js'
 import { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
@@ -21,7 +20,6 @@ import { type Conflict, type ConflictListener, Conflicts } from './conflicts.js'
 import type { Core, CoreEvent, Located } from './core.js'
 import { produce } from './draft.js'
 import { IndelibleError, PolicyError } from './errors.js'
-import { JsonError, toJson } from './json.js'
 import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
 import { locate } from './locate.js'
 import { frozen, IDLE } from './status.js'
@@ -197,12 +195,11 @@ export class Entity<T extends object = JsonObject> {
    */
   splice(pointer: string, splice: Splice, options?: { readonly base?: T }): MergeResult {
     assertPointer(pointer)
-    assertObject(splice, 'a splice')
     const { base: from } = optionsOf(options, 'splice', { base: 'any' })
+    const read = spliceOf(splice, pointer)
     return this.#write(core => {
       const base = from === undefined ? undefined : this.#revision(from)
-      assertSplice(splice, pointer)
-      return core.splice({ entity: this.name, pointer, splice, base })
+      return core.splice({ entity: this.name, pointer, splice: read, base })
     })
   }
 
@@ -225,8 +222,7 @@ export class Entity<T extends object = JsonObject> {
    * made again.
    */
   bringBack(dropped: Dropped): MergeResult {
-    assertDropped(dropped)
-    const body = objectJson(dropped, 'what is brought back')
+    const body = droppedJson(dropped)
     return this.#write(core => core.bringBack(this.name, body))
   }
 
@@ -453,27 +449,6 @@ export class Entity<T extends object = JsonObject> {
 
 function mergeOptions<T>(given: MergeOptions<T> | undefined, method: string): MergeOptions<T> {
   return optionsOf(given, method, { protected: ['refuse', 'keep'], base: 'any' })
-}
-
-/** Whether a splice says something that can be done, before the core takes it on trust. */
-function assertSplice(splice: Splice, pointer: string): void {
-  assertNames(splice, 'a splice', 'property', ['index', 'remove', 'insert'])
-  const { index, remove, insert } = splice
-  if (typeof insert !== 'string') {
-    throw new JsonError(pointer, 'what is inserted in a text must be a string')
-  }
-  // For halves of surrogate pairs.
-  toJson(insert, pointer)
-  for (const [name, count] of Object.entries<unknown>({ index, remove })) {
-    if (typeof count !== 'number' || !Number.isInteger(count)) {
-      const found = typeof count === 'number' ? String(count) : kindOf(count)
-      const message = `${name} of a splice must be a whole number, not ${found}`
-      throw new IndelibleError('argument', message)
-    }
-    if (count >= 0 && count < 2 ** 32) continue
-    const message = `${name} is ${count}: the splice is not inside the text at ${pointer}`
-    throw new IndelibleError('document', message)
-  }
 }
 
 function split<T>(all: readonly T[], test: (one: T) => boolean): readonly [T[], T[]] {

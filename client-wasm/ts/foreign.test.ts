@@ -41,3 +41,13 @@ test.each<[string, (socket: WebSocket) => void, string]>([
   if (code === 'not-indelible') expect(client.status.error?.message).toContain(url)
   expect(client.status.state).toMatch(/offline|connecting/)
 })
+
+test('what may be secret in an address is told to nobody', async () => {
+  const url = await serve(socket => socket.send('hello'))
+  const client = connect({ url: `${url.replace('ws://', 'ws://ada:secret@')}?key=secret` })
+  client.entity('team/jane')
+  await until(() => client.status.error !== null)
+  expect(client.status.error).toMatchObject({ code: 'not-indelible' })
+  expect(client.status.error?.message).toContain(`at ${url} is not`)
+  expect(client.status.error?.message).not.toContain('secret')
+})

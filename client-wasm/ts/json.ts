@@ -17,7 +17,7 @@ export class JsonError extends IndelibleError {
   readonly pointer: string
 
   constructor(pointer: string, reason: string, options?: { readonly cause?: unknown }) {
-    super('json', `${pointer === '' ? 'the value' : pointer}: ${reason}`, options)
+    super('json', `${pointer === '' ? 'the value' : shortened(pointer)}: ${reason}`, options)
     this.pointer = pointer
   }
 }
@@ -34,6 +34,14 @@ export function toJson(value: unknown, at = ''): string {
   const text = new Writer().write(value, at)
   if (text === undefined) throw new JsonError(at, 'undefined is no JSON value')
   return text
+}
+
+const SHOWN = 80
+
+/** Keeps sentences short where somebody gives a megabyte. */
+export function shortened(text: string): string {
+  const [...shown] = text.slice(0, 2 * SHOWN)
+  return shown.length > SHOWN ? `${shown.slice(0, SHOWN).join('')}…` : text
 }
 
 /** One step of a JSON Pointer. */

@@ -3,8 +3,8 @@
 import { statSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
-import { faultOfOptions } from './arguments.js'
 import { loadCore } from './load.js'
+import { readOptions } from './options.js'
 import type { WasmSource } from './types.js'
 
 test.each(['values', 'whole'] as const)('the core "%s" is of the package’s version', async name => {
@@ -31,8 +31,8 @@ test('the sources of a module that are documented are taken, alone and for each'
   ]
   for (const source of sources) {
     for (const wasm of [source, { whole: source, values: source }, { values: source }]) {
-      expect(faultOfOptions({ wasm }), String(source)).toBeNull()
+      expect(readOptions({ wasm }).fault, String(source)).toBeNull()
     }
   }
-  expect(faultOfOptions({ wasm: { whole: null, values: undefined } })).toBeNull()
+  expect(readOptions({ wasm: { whole: null, values: undefined } }).fault).toBeNull()
 })

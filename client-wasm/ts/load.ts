@@ -5,7 +5,8 @@
  * faces are the same.
  */
 
-import { isBoth, isGiven } from './arguments.js'
+import { isGiven } from './arguments.js'
+import { isBoth } from './options.js'
 import type { ClientOptions, WasmSource } from './types.js'
 
 /** Which of the two. */

@@ -212,6 +212,24 @@ test('options of a client that make no sense are said at the first connection', 
       { wasm: { whole: '/a.wasm', value: '/b.wasm' } },
       'the option wasm has no option "value": it has whole, values',
     ],
+    // A timer takes these for no time at all.
+    [
+      { reconnect: { delayMax: 0 } },
+      'delayMax of the option reconnect must be from 1 to 2147483647',
+    ],
+    [
+      { reconnect: { delayMin: 2 ** 31 } },
+      'must be from 1 to 2147483647 milliseconds, not 2147483648',
+    ],
+    [{ silence: { answerWithin: Infinity } }, 'must be milliseconds, not Infinity'],
+    [{ silence: { answerWithin: -1 } }, 'must be from 1 to 2147483647 milliseconds, not -1'],
+    [
+      { reconnect: { delayMin: 40_000 } },
+      'delayMin of the option reconnect is 40000: that is more than delayMax, 30000',
+    ],
+    [{ reconnect: { delayMin: 2, delayMax: 1 } }, 'is 2: that is more than delayMax, 1'],
+    [{ name: 'x'.repeat(70_000) }, 'the option name must have at most 200 characters, not 70000'],
+    [{ ['o'.repeat(100_000)]: 1 }, `a client has no option "${'o'.repeat(80)}…": it has url`],
   ] as const) {
     const one = new IndelibleClient({ url: server.url, WebSocket, ...options } as ClientOptions)
     await expect(one.entity('team/jane').ready()).rejects.toMatchObject({
@@ -221,6 +239,115 @@ test('options of a client that make no sense are said at the first connection', 
     expect(one.status.error).toMatchObject({ code: 'option' })
     one.close()
   }
+})
+
+/** An object with one property that cannot be read. */
+function broken(name: string): object {
+  return Object.defineProperty({}, name, {
+    enumerable: true,
+    get: () => {
+      throw new Error('not now')
+    },
+  })
+}
+
+test('options that cannot be read are said at the first connection, and end no process', async () => {
+  const given: [unknown, string][] = [
+    ['url', 'token', 'name', 'wasm', 'preventUnsavedChanges'].map(
+      name => [broken(name), `the option ${name} could not be read: not now`] as const,
+    ),
+    [
+      [{ wasm: broken('whole') }, 'whole of the option wasm could not be read: not now'],
+      [{ silence: broken('probeAfter') }, 'probeAfter of the option silence could not be read'],
+      ['ws://a.test/sync', 'the options of a client must be an object, such as { url: '],
+      [
+        new Proxy(
+          {},
+          {
+            ownKeys: () => {
+              throw new Error('no keys')
+            },
+          },
+        ),
+        'the options of a client could not be read: no keys',
+      ],
+    ] as const,
+  ].flat() as [unknown, string][]
+  for (const [options, says] of given) {
+    const one = new IndelibleClient(options as ClientOptions)
+    const error = { code: 'option', message: expect.stringContaining(says) }
+    await expect(one.entity('team/jane').ready(), says).rejects.toMatchObject(error)
+    expect(one.status.error, says).toMatchObject(error)
+    one.close()
+  }
+  const wasm = Promise.reject(new Error('none'))
+  new IndelibleClient({ url: server.url, wasm, tokn: 1 } as unknown as ClientOptions).close()
+  await new Promise(resolve => setImmediate(resolve))
+  const url = broken('href')
+  const one = new IndelibleClient({ url } as ClientOptions)
+  const error = { code: 'url', message: 'the option url could not be read: not now' }
+  await expect(one.entity('team/jane').ready()).rejects.toMatchObject(error)
+  expect(one.status.error).toMatchObject(error)
+  one.close()
+})
+
+test('options are read once, wherever they come from', async () => {
+  let reads = 0
+  class Options {
+    readonly url = server.url
+    readonly WebSocket = WebSocket
+    get token(): string {
+      reads += 1
+      return reads === 1 ? 'good' : 'bad'
+    }
+  }
+  const one = new IndelibleClient(new Options())
+  const entity = one.entity<{ name: string }>('team/jane')
+  await entity.ready()
+  expect(server.tokens.at(-1)).toBe('good')
+  expect(reads).toBe(1)
+  class Protected {
+    get protected(): string {
+      return 'Keep'
+    }
+  }
+  const wrong = expect.objectContaining({
+    code: 'argument',
+    message: `the option protected of merge must be 'refuse' or 'keep', not "Keep"`,
+  })
+  expect(() => entity.merge({}, new Protected() as object)).toThrow(wrong)
+  for (const call of [
+    () => entity.merge({}, broken('protected')),
+    () => entity.splice('/bio', SPLICE, broken('base')),
+    () => entity.splice('/bio', broken('index') as typeof SPLICE),
+    () => entity.bindText('/bio', element(), broken('onError')),
+  ]) {
+    const message = expect.stringMatching(/could not be read: not now$/)
+    expect(call).toThrow(expect.objectContaining({ code: 'argument', message }))
+  }
+  expect(() => entity.bringBack(broken('pointer') as never)).toThrow(
+    expect.objectContaining({ name: 'JsonError', pointer: '/pointer' }),
+  )
+  one.close()
+})
+
+test('what answers a question of signOut is a boolean', async () => {
+  const entity = client.entity('team/jane')
+  await entity.ready()
+  server.deaf = true
+  entity.merge({ name: 'Unsaved' })
+  for (const answer of [undefined, null, 'no', 0]) {
+    const confirm = (() => answer) as unknown as () => boolean
+    await expect(client.signOut({ confirm })).rejects.toMatchObject({
+      code: 'argument',
+      message: expect.stringContaining(
+        'what the option confirm of signOut answers must be a boolean',
+      ),
+    })
+  }
+  expect(entity.status.pending).toBe(1)
+  expect(await client.signOut({ confirm: () => false })).toBe(false)
+  expect(await client.signOut({ confirm: () => Promise.resolve(true) })).toBe(true)
 })
 
 test('a kind that the last connection did not have is no reason to wait without one', async () => {

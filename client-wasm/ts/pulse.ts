@@ -18,6 +18,8 @@ const LOOK_MS = 10_000
 const ASLEEP_MS = 10_000
 /** A snapshot on a thin line keeps an answer behind it: whoever misses one gets twice the time next. */
 const DOUBLINGS_MAX = 5
+/** Timers run at once when they are to wait longer. */
+const WAIT_MAX_MS = 2 ** 31 - 1
 
 /** How long a connection may be silent, in milliseconds. */
 export interface SilenceOptions {
@@ -111,8 +113,9 @@ export class Pulse {
 
   #wait(delay: number): void {
     clearTimeout(this.#timer)
-    this.#due = Date.now() + delay
-    this.#timer = setTimeout(() => this.#look(), delay)
+    const wait = Math.min(delay, WAIT_MAX_MS)
+    this.#due = Date.now() + wait
+    this.#timer = setTimeout(() => this.#look(), wait)
   }
 
   #look(): void {

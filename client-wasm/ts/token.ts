@@ -6,10 +6,17 @@ import type { TokenReason, TokenSource } from './types.js'
 const ANSWER_MS = 60_000
 
 /**
+ * More than any server takes. What is too long for its first message a server cannot read, and says
+ * no more than that.
+ */
+const BYTES_MAX = 32_768
+
+/**
  * The token to present; `null`: none, on purpose.
  *
- * Throws what the callback throws, and a `TypeError` when it or the option is neither a string nor `null`: a
- * forgotten `return` or an expired login must not make somebody anonymous. Throws, too, when the callback gives nothing in time.
+ * Throws what the callback throws, and a `TypeError` when it or the option is neither a string nor
+ * `null`, or too long: a forgotten `return` or an expired login must not make somebody anonymous.
+ * Throws, too, when the callback gives nothing in time.
  */
 export async function askForToken(
   source: TokenSource,
@@ -17,12 +24,15 @@ export async function askForToken(
 ): Promise<string | null> {
   const given: unknown =
     typeof source === 'function' ? await inTime(source(reason)) : (source ?? null)
-  if (given === null || (typeof given === 'string' && given !== '')) return given
-  const what = named(given)
+  if (given === null) return given
+  const bytes = typeof given === 'string' ? new TextEncoder().encode(given).length : 0
+  if (typeof given === 'string' && bytes > 0 && bytes <= BYTES_MAX) return given
+  const what = bytes === 0 ? named(given) : `a text of ${bytes} bytes`
+  const form = bytes === 0 ? 'a token' : `a token of at most ${BYTES_MAX} bytes`
   throw new TypeError(
     typeof source === 'function'
-      ? `the token callback gave ${what}; it has to give a token, or null to be anonymous on purpose`
-      : `the option token is ${what}; it has to be a token, a callback that gives one, or null to be anonymous on purpose`,
+      ? `the token callback gave ${what}; it has to give ${form}, or null to be anonymous on purpose`
+      : `the option token is ${what}; it has to be ${form}, a callback that gives one, or null to be anonymous on purpose`,
   )
 }
 
