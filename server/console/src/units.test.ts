@@ -3,3 +3,4 @@
 import './admin/lost.test.ts'
 import './admin/session.test.ts'
 import './form/violations.test.ts'
+import './text/kept.test.ts'

@@ -5,8 +5,8 @@ import { useState } from 'react'
 import { placeOf } from '../form/labels.ts'
 import type { Schema } from '../form/schema.ts'
 import { reasonOf } from '../form/violations.ts'
+import { whyAbsent } from '../live/absent.ts'
 import { useLanguage } from '../text/language.tsx'
-import type { Text } from '../text/messages.ts'
 
 interface Props {
   readonly client: IndelibleClient
@@ -29,28 +29,14 @@ export function Absent({ client, entity, root, status }: Props) {
   return (
     <div className="notice" role="alert" data-absent={error.code}>
       <h1>{t(error.code === 'deleted' ? 'load.deleted' : 'load.failed')}</h1>
-      <p>{t(explanation(error.code))}</p>
+      <p>
+        {t(whyAbsent(error.code))} <code>{error.code}</code>
+      </p>
       {error.code === 'deleted' && mayUndelete && (
         <Undelete client={client} entity={entity} root={root} />
       )}
     </div>
   )
-}
-
-function explanation(code: string): Text {
-  switch (code) {
-    case 'deleted':
-      return 'load.deleted.lead'
-    case 'forbidden':
-    case 'no-kind':
-    case 'unauthorized':
-    case 'principal':
-      return 'load.no-access'
-    case 'not-found':
-      return 'load.gone'
-    default:
-      return 'load.later'
-  }
 }
 
 function Undelete({ client, entity, root }: Omit<Props, 'status'>) {

@@ -5,6 +5,7 @@ import { type ReactNode, useMemo } from 'react'
 import { Fields } from '../form/Fields.tsx'
 import type { Schema, Viewer } from '../form/schema.ts'
 import { entitySource, SourceProvider } from '../form/source.ts'
+import { whyAbsent } from '../live/absent.ts'
 import { useConflicts, useStatus, useValue } from '../live/hooks.ts'
 import { useLanguage } from '../text/language.tsx'
 import { Absent } from './Absent.tsx'
@@ -27,7 +28,9 @@ export function EntityForm(props: Props) {
     <article className="absent" data-entity={name}>
       <div className="notice" role="alert" data-absent="name">
         <h1>{t('load.failed')}</h1>
-        <p>{t('load.gone')}</p>
+        <p>
+          {t(whyAbsent('name'))} <code>name</code>
+        </p>
       </div>
     </article>
   )

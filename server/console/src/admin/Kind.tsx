@@ -1,6 +1,6 @@
 /** The entities of one kind: find one, edit one, add one. */
 
-import { type IndelibleClient, type Item, PolicyError } from 'indelible'
+import { type IndelibleClient, IndelibleError, type Item, PolicyError } from 'indelible'
 import { type FormEvent, useMemo, useState } from 'react'
 import { Fields } from '../form/Fields.tsx'
 import { Icon } from '../form/icons.tsx'
@@ -9,6 +9,7 @@ import type { JsonObject } from '../form/path.ts'
 import type { Schema } from '../form/schema.ts'
 import { draftSource, SourceProvider } from '../form/source.ts'
 import { problemsOf, reasonOf } from '../form/violations.ts'
+import { whyAbsent } from '../live/absent.ts'
 import { useGuard } from '../live/guard.ts'
 import { useItems } from '../live/hooks.ts'
 import { initials } from '../text/initials.ts'
@@ -88,7 +89,11 @@ function EntityList({ client, kind, root, id }: Props) {
         value={wanted}
         onChange={event => setWanted(event.target.value)}
       />
-      {error !== null && <p className="reason">{error.message}</p>}
+      {error !== null && (
+        <p className="reason">
+          {t(whyAbsent(error.code))} <code>{error.code}</code>
+        </p>
+      )}
       {!complete && error === null && <p className="loading">{t('state.loading')}</p>}
       {complete && items.length === 0 && <p className="empty">{t('kind.empty')}</p>}
       {items.length > 0 && found.length === 0 && <p className="empty">{t('kind.none-found')}</p>}
@@ -135,7 +140,7 @@ function NewEntity({ client, kind, root }: Omit<Props, 'id'>) {
   const { t } = useLanguage()
   const [value, setValue] = useState<JsonObject>({})
   useGuard(Object.keys(value).length > 0)
-  const [refusal, setRefusal] = useState<unknown>(null)
+  const [refusal, setRefusal] = useState<IndelibleError | null>(null)
   const [busy, setBusy] = useState(false)
   const viewer = { ...viewerOf(client, root, true), mayEdit: true }
   const source = draftSource({ kind, root, viewer }, value, setValue)
@@ -148,8 +153,9 @@ function NewEntity({ client, kind, root }: Omit<Props, 'id'>) {
       const made = await client.create(kind, value)
       go(`#/${made.name}`)
     } catch (error) {
-      setRefusal(error)
       setBusy(false)
+      if (!(error instanceof IndelibleError)) throw error
+      setRefusal(error)
     }
   }
   return (
@@ -166,7 +172,7 @@ function NewEntity({ client, kind, root }: Omit<Props, 'id'>) {
           {refusal instanceof PolicyError && refusal.violations.length > 0 ? (
             <Violations kind={kind} root={root} violations={refusal.violations} />
           ) : (
-            <p>{refusal instanceof PolicyError ? reasonOf(refusal, t) : String(refusal)}</p>
+            <p>{reasonOf(refusal, t)}</p>
           )}
         </div>
       )}

@@ -7,6 +7,7 @@
 
 import { IndelibleClient } from 'indelible'
 import { holdsMore } from '../live/guard.ts'
+import { keep, recall } from '../text/kept.ts'
 import type { Text } from '../text/messages.ts'
 
 export interface Session {
@@ -31,7 +32,7 @@ export function looksLikeToken(text: string): boolean {
 }
 
 export function start(token: string): Session {
-  sessionStorage.setItem(KEY, token)
+  keep('sessionStorage', KEY, token)
   const client = new IndelibleClient({
     url: new URL('/sync', location.href),
     token: () => session.token,
@@ -54,7 +55,7 @@ export type Ask = () => Promise<boolean>
  */
 export async function renew(session: Session, token: string, ask: Ask): Promise<Session> {
   if (subjectOf(token) === subjectOf(session.token)) {
-    sessionStorage.setItem(KEY, token)
+    keep('sessionStorage', KEY, token)
     session.token = token
     session.accepted = false
     session.client.connect()
@@ -77,7 +78,7 @@ function subjectOf(token: string): unknown {
 }
 
 export function resume(): Session | null {
-  const token = sessionStorage.getItem(KEY)
+  const token = recall('sessionStorage', KEY)
   return token === null ? null : start(token)
 }
 
@@ -86,7 +87,7 @@ export async function end({ client }: Session, ask: Ask): Promise<boolean> {
   // What was lost and has been seen is no reason to ask.
   if ((client.status.pending > 0 || holdsMore()) && !(await ask())) return false
   await client.signOut({ pending: 'discard' })
-  sessionStorage.removeItem(KEY)
+  keep('sessionStorage', KEY, null)
   delete window.indelible
   return true
 }

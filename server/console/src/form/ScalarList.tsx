@@ -59,7 +59,7 @@ export function ScalarList({ schema, path, label }: FieldProps) {
       <label htmlFor={id}>{label}</label>
       <ul className="chips">
         {list.map((value, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: equal values may repeat; only their place differs
+          // Equal values may repeat; only their place differs.
           <li key={`${index}-${String(value)}`}>
             {element.enum ? choiceLabel(String(value), language) : shown(value)}
             <button

@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import type { JsonValue, Violation } from 'indelible'
+import { IndelibleError, type JsonValue, PolicyError, type Violation } from 'indelible'
 import type { Translate } from '../text/language.tsx'
 import { en, fr } from '../text/messages.ts'
-import { explain } from './violations.ts'
+import { explain, reasonOf } from './violations.ts'
 
 function speaking(texts: typeof en | typeof fr): Translate {
   return (text, values = {}) =>
@@ -84,6 +84,20 @@ test('a message without a bound is not made to have one', () => {
   assert.equal(explain(violation('required'), t), en['rule.required'])
   assert.equal(explain(violation('maxLength'), t), en['rule.maxLength'])
   assert.equal(explain(violation('unheard'), t), 'the sentence of the engine')
+})
+
+test('a refusal is told in the language of the page, and what has no words is named', () => {
+  const french = speaking(fr)
+  for (const code of ['forbidden', 'not-found', 'exists', 'entity-size', 'too-big', 'closed']) {
+    const known = fr[`rule.${code}` as keyof typeof fr]
+    assert.ok(known)
+    assert.equal(reasonOf(new PolicyError([], 'in English', code), french), known)
+    assert.equal(reasonOf(new IndelibleError(code, 'in English'), french), known)
+  }
+  assert.equal(explain(violation('unheard'), french), 'cela n’a pas été accepté (unheard)')
+  const error = new IndelibleError('unheard', 'in English')
+  assert.equal(reasonOf(error, french), 'cela n’a pas été accepté (unheard)')
+  assert.equal(reasonOf(error, speaking(en)), 'in English')
 })
 
 test('every rule that a keyword makes is named in both languages', () => {

@@ -20,7 +20,8 @@ function isText(key: string): key is Text {
 /** The sentence for a violation, from its rule and bound. */
 export function explain({ rule, bound, message }: Violation, t: Translate): string {
   const key = `rule.${rule}`
-  if (!isText(key)) return message
+  // In English the engine has a sentence of its own; a French one says which rule it is.
+  if (!isText(key)) return t('rule.other', { message, rule })
   if (rule === 'format') {
     const format = `format.${bound}`
     return t(isText(format) ? format : key)
@@ -83,15 +84,13 @@ export function whyLost({ reason, rule, by }: Dropped, t: Translate): string {
 export function reasonOf(error: unknown, t: Translate): string {
   if (error instanceof GoneError) return t('rule.gone')
   if (error instanceof JsonError) return t('rule.half-character')
-  if (error instanceof PolicyError) {
-    return error.violations.length === 0
-      ? error.message
-      : [...new Set(error.violations.map(violation => explain(violation, t)))].join('; ')
+  if (error instanceof PolicyError && error.violations.length > 0) {
+    return [...new Set(error.violations.map(violation => explain(violation, t)))].join('; ')
   }
-  if (error instanceof IndelibleError) {
-    return error.code === 'document' ? t('rule.gone') : error.message
-  }
-  throw error
+  if (!(error instanceof IndelibleError)) throw error
+  const { code, message } = error
+  if (code === 'document') return t('rule.gone')
+  return explain({ change: 0, ops: [], pointer: '', rule: code, message }, t)
 }
 
 /** The reasons of a refusal by the pointer they belong to. */

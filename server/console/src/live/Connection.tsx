@@ -54,7 +54,7 @@ function Box({ client, error, state }: BoxProps) {
   return (
     <div className="trouble" role="status" data-trouble={error?.code ?? ''}>
       <p>
-        {error === null ? t('trouble.none') : isText(key) ? t(key, values()) : error.message}{' '}
+        {isText(key) ? t(key, values()) : t('trouble.none')}{' '}
         {error !== null && <code>{error.code}</code>}
       </p>
       {state !== 'online' && (

@@ -57,7 +57,7 @@ function glow(element: HTMLElement | null): void {
 /** A long text, a paragraph for each part between empty lines. */
 export function Paragraphs({ text = '' }: { text: string | undefined }) {
   return text.split(/\n{2,}/).map((paragraph, index) => (
-    // biome-ignore lint/suspicious/noArrayIndexKey: a paragraph that changes shall stay one element
+    // A paragraph that changes stays one element.
     <Live key={index} as="p" text={paragraph} />
   ))
 }

@@ -2,6 +2,7 @@
 
 import type { IndelibleClient } from 'indelible'
 import { type ReactNode, useMemo } from 'react'
+import { whyAbsent } from '../live/absent.ts'
 import { Trouble } from '../live/Connection.tsx'
 import { useClientStatus, useItems, useStatus, useValue } from '../live/hooks.ts'
 import { Live, News, Paragraphs } from '../live/Live.tsx'
@@ -35,7 +36,11 @@ function Page({ client }: { client: IndelibleClient }) {
     return (
       <main className="notice" role={error === null ? 'status' : 'alert'}>
         <p>{error === null ? t('site.loading') : t('site.failed')}</p>
-        {error !== null && <p className="help">{error.message}</p>}
+        {error !== null && (
+          <p className="help">
+            {t(whyAbsent(error.code))} <code>{error.code}</code>
+          </p>
+        )}
       </main>
     )
   }

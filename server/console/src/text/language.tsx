@@ -6,6 +6,7 @@
  */
 
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react'
+import { keep, recall } from './kept.ts'
 import { en, fr, type Text } from './messages.ts'
 
 export type Language = 'en' | 'fr'
@@ -26,7 +27,7 @@ const KEY = 'indelible-language'
 const Context = createContext<Spoken | null>(null)
 
 function initial(): Language {
-  const kept = localStorage.getItem(KEY)
+  const kept = recall('localStorage', KEY)
   if (kept === 'en' || kept === 'fr') return kept
   return navigator.language.toLowerCase().startsWith('fr') ? 'fr' : 'en'
 }
@@ -40,7 +41,7 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
     () => ({
       language,
       choose: chosen => {
-        localStorage.setItem(KEY, chosen)
+        keep('localStorage', KEY, chosen)
         setLanguage(chosen)
       },
       t: (text, values = {}) =>

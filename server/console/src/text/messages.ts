@@ -72,7 +72,7 @@ export const en = {
   'trouble.blocked-by-page':
     'The rules of this page (Content-Security-Policy) do not let it connect to the server.',
   'trouble.not-indelible': 'Something answers at this address, but not this server.',
-  'trouble.wrong-path': 'The server is there, but not at the path that this page uses.',
+  'trouble.wrong-path': 'The server is there, but not at the address that this page uses.',
   'trouble.origin-refused':
     'The server does not let pages of {origin} connect. It does when it is started with --allow-origin {origin}.',
   'trouble.no-upgrade':
@@ -83,6 +83,7 @@ export const en = {
   'trouble.token': 'No new token could be had. Without one the connection ends.',
   'trouble.crowded': 'Too many visitors are connected just now. This page tries again by itself.',
   'trouble.trap': 'This page had to start again. What was not saved is lost.',
+  'trouble.connect': 'This page could not open a connection to the server.',
   'trouble.wasm': 'A part of this page could not be loaded. Reload it to try again.',
 
   'lost.lead': 'This was not saved. Copy what you still need:',
@@ -260,6 +261,17 @@ export const en = {
   'rule.gone': 'someone else removed it',
   'rule.half-character': 'it has half of a character in it',
   'rule.unknown-field': 'this field no longer exists',
+  'rule.unknown-item': 'someone else removed it',
+  'rule.forbidden': 'you may not do this, or not any more',
+  'rule.not-found': 'this is not there, or not any more',
+  'rule.deleted': 'someone else deleted this',
+  'rule.entity-size': 'this and what is there already are too much together',
+  'rule.too-big': 'this is too much to be sent at once',
+  'rule.value-mode': 'you may read this, but not edit it',
+  'rule.not-ready': 'this is not here yet',
+  'rule.closed': 'this was closed meanwhile',
+  'rule.unauthorized': 'your token is no longer accepted',
+  'rule.other': '{message}',
 
   'site.live': 'Live',
   'site.offline': 'Reconnecting…',
@@ -361,7 +373,7 @@ export const fr: Readonly<Record<Text, string>> = {
   'trouble.blocked-by-page':
     'Les règles de cette page (Content-Security-Policy) ne la laissent pas se connecter au serveur.',
   'trouble.not-indelible': 'Quelque chose répond à cette adresse, mais pas ce serveur.',
-  'trouble.wrong-path': 'Le serveur est là, mais pas au chemin que cette page utilise.',
+  'trouble.wrong-path': 'Le serveur est là, mais pas à l’adresse que cette page utilise.',
   'trouble.origin-refused':
     'Le serveur ne laisse pas les pages de {origin} se connecter. Il le fait s’il est lancé avec --allow-origin {origin}.',
   'trouble.no-upgrade':
@@ -373,6 +385,7 @@ export const fr: Readonly<Record<Text, string>> = {
   'trouble.crowded':
     'Trop de visiteurs sont connectés en ce moment. Cette page réessaie d’elle-même.',
   'trouble.trap': 'Cette page a dû redémarrer. Ce qui n’était pas enregistré est perdu.',
+  'trouble.connect': 'Cette page n’a pas pu ouvrir de connexion au serveur.',
   'trouble.wasm': 'Une partie de cette page n’a pas pu être chargée. Rechargez-la pour réessayer.',
 
   'lost.lead': 'Ceci n’a pas été enregistré. Copiez ce qu’il vous faut encore :',
@@ -551,6 +564,17 @@ export const fr: Readonly<Record<Text, string>> = {
   'rule.gone': 'quelqu’un l’a retiré',
   'rule.half-character': 'il y a une moitié de caractère dedans',
   'rule.unknown-field': 'ce champ n’existe plus',
+  'rule.unknown-item': 'quelqu’un l’a retiré',
+  'rule.forbidden': 'vous ne pouvez pas faire cela, ou plus',
+  'rule.not-found': 'cela n’existe pas, ou plus',
+  'rule.deleted': 'quelqu’un l’a supprimé',
+  'rule.entity-size': 'avec ce qui est déjà là, c’est trop',
+  'rule.too-big': 'c’est trop pour être envoyé en une fois',
+  'rule.value-mode': 'vous pouvez lire ceci, mais pas le modifier',
+  'rule.not-ready': 'ceci n’est pas encore là',
+  'rule.closed': 'ceci a été fermé entre-temps',
+  'rule.unauthorized': 'votre jeton n’est plus accepté',
+  'rule.other': 'cela n’a pas été accepté ({rule})',
 
   'site.live': 'En direct',
   'site.offline': 'Reconnexion…',
