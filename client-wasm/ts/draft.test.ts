@@ -137,6 +137,23 @@ test('what a recipe returns by the way is left alone', () => {
   }
 })
 
+test('a recipe that makes a new value instead of editing is told', () => {
+  const base = Object.freeze({ a: 1, b: Object.freeze({ c: 2 }) })
+  type Base = { a: number; b: { c: number } }
+  const none = (recipe: (draft: Base) => unknown) => () =>
+    produce(base, recipe as (draft: object) => void)
+  for (const recipe of [(draft: Base) => ({ ...draft, a: 2 }), () => base, () => ({})]) {
+    const message = expect.stringContaining('what it returns is not taken')
+    expect(none(recipe)).toThrow(expect.objectContaining({ code: 'argument', message }))
+  }
+  for (const recipe of [(draft: Base) => draft, (draft: Base) => draft.b, () => new Map()]) {
+    expect(none(recipe)()).toBeNull()
+  }
+  // Arrow functions return what they assign.
+  const assigned = produce(base, draft => ((draft as Base).b = { c: 3 }))
+  expect(JSON.parse(String(assigned))).toEqual({ a: 1, b: { c: 3 } })
+})
+
 test('a cycle is a mistake', () => {
   expect(() =>
     edited(draft => {

@@ -19,15 +19,17 @@ const drafts = new WeakSet()
 /**
  * JSON text of what `recipe` makes out of `value`; `null` when it changes nothing.
  *
- * @throws IndelibleError `argument` when the recipe is async; JsonError when it leaves something
- * that JSON cannot hold.
+ * @throws IndelibleError `argument` when the recipe is async, or returns a value instead of editing;
+ * JsonError when it leaves something that JSON cannot hold.
  */
 export function produce(value: object, recipe: (draft: object) => void): string | null {
   const change: Change = { open: true, modified: false }
   const draft = draftOf(value, change)
   try {
     // `unknown`: a recipe that is async by mistake shows only in what it returns.
-    assertSynchronous((recipe as (draft: object) => unknown)(draft))
+    const result = (recipe as (draft: object) => unknown)(draft)
+    assertSynchronous(result)
+    if (!change.modified) assertNoValue(result)
     return change.modified ? toJson(draft) : null
   } finally {
     change.open = false
@@ -46,6 +48,16 @@ function assertSynchronous(result: unknown): void {
   throw new IndelibleError(
     'argument',
     'the recipe of a change must be synchronous, neither async nor a generator: nothing was changed',
+  )
+}
+
+/** A recipe that makes a new value, as those of other libraries may, would change nothing. */
+function assertNoValue(result: unknown): void {
+  const isObject = typeof result === 'object' && result !== null && !drafts.has(result)
+  if (!isObject || Object.getPrototypeOf(result) !== Object.prototype) return
+  throw new IndelibleError(
+    'argument',
+    'the recipe of a change must edit its draft: what it returns is not taken, and nothing was changed',
   )
 }
 

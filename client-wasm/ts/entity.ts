@@ -172,7 +172,8 @@ export class Entity<T extends object = JsonObject> {
    * Lets `recipe` edit a draft of the present value and writes the difference. Unlike with `merge`,
    * a property that the recipe deletes is removed.
    *
-   * @throws PolicyError like `merge`; IndelibleError `argument` when the recipe is async.
+   * @throws PolicyError like `merge`; IndelibleError `argument` when the recipe is async, or returns a
+   * value and edits nothing.
    */
   change(recipe: (draft: Draft<T>) => void, options?: MergeOptions<T>): MergeResult {
     assertFunction(recipe, 'a recipe')
