@@ -240,7 +240,9 @@ async function listen(web) {
 }
 
 test('why there is no connection, as far as a page can know', async () => {
-  assert.equal(await whyNot(`ws://127.0.0.1:${server.port}/synk`), 'wrong-path')
+  for (const path of ['/synk', '/sync?x=1']) {
+    assert.equal(await whyNot(`ws://127.0.0.1:${server.port}${path}`), 'wrong-path', path)
+  }
 
   // Another port is another origin, whose pages the other server does not let in.
   const other = await Server.fresh()
@@ -309,6 +311,34 @@ test('the site says why it is not live, and tries again when it is told to', asy
   await loseLine(line, page)
   await checkTrouble(page, 'site-trouble')
   await tryNow(line, page, async () => (await page.locator('[data-live="live"]').count()) > 0)
+})
+
+test('a site that nothing reaches can be read in both languages, and names the code whole', async () => {
+  const proxy = proxyOfAnswers()
+  proxy.on('upgrade', (_, socket) => socket.destroy())
+  const context = await browser.newContext({ locale: 'en-GB' })
+  const page = await context.newPage()
+  await page.goto(`http://${await listen(proxy)}/demo/site`)
+  const trouble = page.locator('[data-trouble="no-upgrade"]')
+  await trouble.waitFor()
+  for (const width of [320, 1_200]) {
+    await page.setViewportSize({ width, height: 800 })
+    for (const [language, text] of [
+      ['Français', 'Chargement de la page…'],
+      ['English', 'Loading the page…'],
+    ]) {
+      await page.getByTitle(String(language)).click()
+      await page.getByText(String(text)).waitFor()
+      for (const part of ['.masthead', '.trouble']) assert.ok(await fits(page, part), part)
+      const lines = await trouble.locator('code').evaluate(code => code.getClientRects().length)
+      assert.equal(lines, 1, `the code is on one line, ${width}`)
+      const below = await trouble.evaluate(bar => innerHeight - bar.getBoundingClientRect().bottom)
+      assert.ok(Math.abs(below) < 1, `the bar is at the bottom, ${width}: ${below}`)
+      await picture(page, `site-unreached-${language}-${width}`)
+    }
+  }
+  proxy.closeAllConnections()
+  proxy.close()
 })
 
 test('a connection that opens and is cut is not said to have been there', async () => {

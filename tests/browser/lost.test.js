@@ -192,8 +192,19 @@ test('a form comes back by itself, and offers nothing to those who may not', asy
 test('an address that can be of nothing says so', async () => {
   for (const at of ['#/team/..', '#/team/-', '#/team/a%20b']) {
     const page = await signIn(browser, server, { name: 'Ada', at })
-    await page.locator('article [data-absent="name"]').waitFor()
+    const notice = page.locator('article [data-absent="name"]')
+    await notice.waitFor()
     await shows(page, 'It does not exist (any more), or you may not read it.')
+    // The list stands beside it, or behind a link where there is no room for both.
+    await page.locator('.entities li a').first().click()
+    await field(page, '/name').waitFor()
+    await page.goBack()
+    await notice.waitFor()
+    await page.setViewportSize({ width: 380, height: 700 })
+    assert.equal(await page.locator('.entities').isVisible(), false)
+    await page.locator('.back').click()
+    await page.locator('.entities li a').first().click()
+    await field(page, '/name').waitFor()
     await page.context().close()
   }
 })

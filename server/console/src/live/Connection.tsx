@@ -54,7 +54,7 @@ function Box({ client, error, state }: BoxProps) {
   return (
     <div className="trouble" role="status" data-trouble={error?.code ?? ''}>
       <p>
-        {isText(key) ? t(key, values()) : t('trouble.none')}{' '}
+        <span>{isText(key) ? t(key, values()) : t('trouble.none')}</span>{' '}
         {error !== null && <code>{error.code}</code>}
       </p>
       {state !== 'online' && (

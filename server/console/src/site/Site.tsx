@@ -34,14 +34,20 @@ function Page({ client }: { client: IndelibleClient }) {
 
   if (settings === undefined) {
     return (
-      <main className="notice" role={error === null ? 'status' : 'alert'}>
-        <p>{error === null ? t('site.loading') : t('site.failed')}</p>
-        {error !== null && (
-          <p className="help">
-            {t(whyAbsent(error.code))} <code>{error.code}</code>
-          </p>
-        )}
-      </main>
+      <>
+        <header className="masthead">
+          <LiveSign client={client} />
+          <LanguageToggle />
+        </header>
+        <main className="notice" role={error === null ? 'status' : 'alert'}>
+          <p>{error === null ? t('site.loading') : t('site.failed')}</p>
+          {error !== null && (
+            <p className="help">
+              {t(whyAbsent(error.code))} <code>{error.code}</code>
+            </p>
+          )}
+        </main>
+      </>
     )
   }
   const { showTeam = true, showPrices = true } = settings.features ?? {}
