@@ -217,8 +217,8 @@ export type WebSocketConstructor = new (url: string, protocols: string[]) => Web
 export type TokenReason = 'start' | 'expiring' | 'rejected'
 
 /**
- * A token, or how to get one. `null` means anonymous, on purpose. A callback that throws, rejects or
- * gives anything but a string or `null` (`undefined` too) leaves the client without a connection:
+ * A token of at most 32 KiB, or how to get one. `null` means anonymous, on purpose. A callback that
+ * throws, rejects or gives anything but a token or `null` (`undefined` too) leaves the client without a connection:
  * the status says why, and the callback is asked again later.
  */
 export type TokenSource =
@@ -244,8 +244,8 @@ export interface SignOutOptions {
   /** What to do about edits that are not saved: `ask` (default), or `discard` them. */
   readonly pending?: 'ask' | 'discard'
   /**
-   * Asks whether to go on although so many edits would be lost. Default: the browser's own
-   * question.
+   * Asks whether to go on although so many edits would be lost; anything but `true` and `false` is an
+   * error. Default: the browser's own question.
    */
   readonly confirm?: (status: SyncStatus) => boolean | Promise<boolean>
 }
@@ -281,11 +281,12 @@ export interface ClientOptions {
    * Default: true. Without effect outside of browsers.
    */
   readonly preventUnsavedChanges?: boolean
-  /** A name for the server's logs, such as `acme-admin/2.1`. */
+  /** A name for the server's logs, such as `acme-admin/2.1`; at most 200 characters. */
   readonly name?: string
   /**
-   * Bounds of the waiting time between attempts to connect, in milliseconds: at first 250 at most,
-   * then twice as much after each failure, up to 30,000, and always between half and all of that.
+   * Bounds of the waiting time between attempts to connect, in milliseconds, from 1 to 2 ** 31 - 1: at
+   * first 250 at most, then twice as much after each failure, up to 30,000, and always between half
+   * and all of that.
    */
   readonly reconnect?: { readonly delayMin?: number; readonly delayMax?: number }
   /**
