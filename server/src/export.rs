@@ -5,7 +5,9 @@
 //! Must never know: how a bundle is spelt or checked.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,8 @@ use indelible_engine::bundle::Writer;
 use indelible_engine::id::{EntityId, GlobalSeq, Hash};
 use indelible_engine::ledger::{RecordError, decode, decode_refusal};
 use indelible_engine::time::Timestamp;
+use rustix::fs::AtFlags;
+use tempfile::NamedTempFile;
 
 use crate::keys::KEY_FILE;
 use crate::served_roles::ROLES_FILE;
@@ -132,15 +136,15 @@ pub fn export(
         path: file.to_owned(),
         source,
     };
-    // It holds everything that ever was, so it is as private as the store: the mode is 0600.
-    let part = tempfile::NamedTempFile::new_in(folder);
     // The name of the temporary file says nothing to whoever named another one.
-    let mut part = part.map_err(|error| failed(error.kind().into()))?;
-    let mut out = BufWriter::new(part.as_file_mut());
+    let unmade = |error: io::Error| failed(error.kind().into());
+    let mut draft = Draft::new_in(folder).map_err(unmade)?;
+    let mut out = BufWriter::new(draft.file());
     let exported = write(store, &mut out, made, file)?;
     out.flush().map_err(failed)?;
     drop(out);
-    part.as_file().sync_all().map_err(failed)?;
+    draft.file().sync_all().map_err(failed)?;
+    let part = draft.named(folder).map_err(unmade)?;
     let kept = match existing {
         Existing::Keep => part.persist_noclobber(file),
         Existing::Replace => part.persist(file),
@@ -152,6 +156,63 @@ pub fn export(
         }
         Err(error) => Err(failed(error.error)),
     }
+}
+
+/// The files that this process has open.
+const OPEN_FILES: &str = "/proc/self/fd";
+
+/// A file in the making. It holds everything that ever was, so it is as private as the store: the mode
+/// is 0600.
+enum Draft {
+    /// It has no name before it is whole: where the command is ended, nothing is left of it.
+    Unnamed(File),
+    /// On file systems that know only files with names.
+    Named(NamedTempFile),
+}
+
+impl Draft {
+    fn new_in(folder: &Path) -> io::Result<Self> {
+        match unnamed(folder) {
+            // By its entry there, it gets its name.
+            Ok(file) if Path::new(OPEN_FILES).exists() => Ok(Self::Unnamed(file)),
+            _ => NamedTempFile::new_in(folder).map(Self::Named),
+        }
+    }
+
+    fn file(&mut self) -> &mut File {
+        match self {
+            Self::Unnamed(file) => file,
+            Self::Named(file) => file.as_file_mut(),
+        }
+    }
+
+    /// The file under a name that no other one has.
+    fn named(self, folder: &Path) -> io::Result<NamedTempFile> {
+        let file = match self {
+            Self::Unnamed(file) => file,
+            Self::Named(file) => return Ok(file),
+        };
+        let open = format!("{OPEN_FILES}/{}", file.as_raw_fd());
+        tempfile::Builder::new().make_in(folder, |path| {
+            let (here, follow) = (rustix::fs::CWD, AtFlags::SYMLINK_FOLLOW);
+            rustix::fs::linkat(here, open.as_str(), here, path, follow)?;
+            file.try_clone()
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn unnamed(folder: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?;
+    Ok(file.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether a path leads to a file of this data directory, or into any.

@@ -1,16 +1,13 @@
 //! Reading a data directory that no server is running on.
 //!
 //! Not a byte of the directory changes. A store that cannot be read as it is (it was not closed in
-//! the ordinary way, or an earlier version wrote its indexes) is copied to a private directory, and
+//! the ordinary way, or an earlier version wrote its indexes) is copied to a file without a name, and
 //! the copy is repaired and read.
 
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Deref;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-use tempfile::TempDir;
 
 use crate::config::Config;
 use crate::storage::StoreError;
@@ -88,27 +85,16 @@ pub(crate) fn open(data: &Path) -> Result<StoppedStore, StoppedError> {
         Ok(store) => Ok(StoppedStore { store }),
         Err(StoreError::NeedsWriting) => {
             let copy = copied(data, &file)?;
-            // What is wrong with the copy is wrong with the original.
-            let opened = RedbStore::open(copy.path(), refusals).map_err(|error| match error {
-                StoreError::Damaged { what } => StoreError::Damaged {
-                    what: what.replace(
-                        &copy.path().display().to_string(),
-                        &data.display().to_string(),
-                    ),
-                },
-                error => error,
-            });
-            let store = opened.map_err(failed)?;
-            // The open file lives on without a name, and ends with the process however that ends.
-            drop(copy);
+            let store = RedbStore::open_copy(data, copy, refusals).map_err(failed)?;
             Ok(StoppedStore { store })
         }
         Err(error) => Err(failed(error)),
     }
 }
 
-/// Copies the store to a directory that only this user can read.
-fn copied(data: &Path, file: &Path) -> Result<TempDir, StoppedError> {
+/// Copies the store to a file that no directory names: it ends with the process, however that ends,
+/// and no other user can open it.
+fn copied(data: &Path, file: &Path) -> Result<File, StoppedError> {
     let to = std::env::temp_dir();
     let failed = |source| StoppedError::Copy {
         path: data.to_owned(),
@@ -116,38 +102,13 @@ fn copied(data: &Path, file: &Path) -> Result<TempDir, StoppedError> {
         source,
     };
     // A server that starts meanwhile would change the file under the copy.
-    let original = File::open(file).map_err(failed)?;
+    let mut original = File::open(file).map_err(failed)?;
     match original.try_lock_shared() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(StoppedError::Running(data.to_owned())),
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
-    let copy = tempfile::Builder::new()
-        .prefix("indelible-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(&to)
-        .map_err(failed)?;
-    let copied = copy.path().join(STORE_FILE);
-    std::fs::copy(file, &copied).map_err(failed)?;
-    // The original may be one that nobody may write.
-    std::fs::set_permissions(&copied, Permissions::from_mode(0o600)).map_err(failed)?;
+    let mut copy = tempfile::tempfile_in(&to).map_err(failed)?;
+    io::copy(&mut original, &mut copy).map_err(failed)?;
     Ok(copy)
-}
-
-#[cfg(test)]
-mod tests {
-    //! Guards against a copy that others can look at.
-
-    use super::*;
-
-    #[test]
-    fn a_copy_lies_in_a_private_directory() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join(STORE_FILE);
-        std::fs::write(&file, "store").unwrap();
-        let copy = copied(dir.path(), &file).unwrap();
-        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(copy.path()), 0o700);
-        assert_eq!(mode(&copy.path().join(STORE_FILE)), 0o600);
-    }
 }

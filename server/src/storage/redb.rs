@@ -93,7 +93,7 @@ pub struct RedbStore {
     dir: PathBuf,
     refusals: RefusalSettings,
     database: RwLock<Option<Handle>>,
-    /// The file that was opened first; nothing of a store that is opened to be read is written.
+    /// The file that was opened first, where it is the one in the directory and is written to.
     file: Option<Identity>,
     /// Keeps others from writing in the directory.
     _lock: Option<File>,
@@ -107,18 +107,37 @@ impl RedbStore {
     pub fn open(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
         let lock = place::lock(dir, Use::Writing)?;
         let (database, file) = opening::to_write(dir, Missing::Make)?;
-        let store = Self {
+        let mut store = Self::of(dir, refusals, Handle::Writing(database));
+        (store.file, store._lock) = (Some(file), lock);
+        store.prepared()
+    }
+
+    /// Opens a copy of the store in a data directory, which is altered in the place of the original.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); what is wrong is said of the original, since it is wrong there too.
+    pub fn open_copy(dir: &Path, copy: File, refusals: RefusalSettings) -> StoreResult<Self> {
+        let (database, _) = opening::database(dir, copy)?;
+        Self::of(dir, refusals, Handle::Writing(database)).prepared()
+    }
+
+    fn of(dir: &Path, refusals: RefusalSettings, database: Handle) -> Self {
+        Self {
             dir: dir.to_owned(),
             refusals,
-            database: RwLock::new(Some(Handle::Writing(database))),
-            file: Some(file),
-            _lock: lock,
-        };
-        if store.prepare()? == Caches::Stale {
-            tracing::info!("making the store's indexes again");
-            store.rebuild_caches()?;
+            database: RwLock::new(Some(database)),
+            file: None,
+            _lock: None,
         }
-        Ok(store)
+    }
+
+    /// The store with tables and indexes of this version.
+    fn prepared(self) -> StoreResult<Self> {
+        if self.prepare()? == Caches::Stale {
+            tracing::info!("making the store's indexes again");
+            self.rebuild_caches()?;
+        }
+        Ok(self)
     }
 
     /// Opens the store in a data directory to read it: not a byte of the file changes, and nothing
@@ -130,13 +149,8 @@ impl RedbStore {
     pub fn open_to_read(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
         let lock = place::lock(dir, Use::Reading)?;
         let database = opening::to_read(dir)?;
-        let store = Self {
-            dir: dir.to_owned(),
-            refusals,
-            database: RwLock::new(Some(Handle::Reading(database))),
-            file: None,
-            _lock: lock,
-        };
+        let mut store = Self::of(dir, refusals, Handle::Reading(database));
+        store._lock = lock;
         let (format, caches) = store.read(|reader| {
             let meta = reader.table(META)?;
             let format = format_of(&meta, META_FORMAT)?;

@@ -84,13 +84,13 @@ fn a_store_that_was_not_closed_is_read_from_a_copy() {
     assert_eq!(state(copy.path()), before);
 }
 
-#[test]
-fn a_copy_does_not_outlive_a_reader_that_is_ended() {
+/// What a server that was killed leaves: a store that has to be repaired before it is read, of more
+/// bytes than a pipe holds.
+fn unclean() -> tempfile::TempDir {
     let (data, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let refusals = RefusalSettings {
         kept_per_principal_max: 100,
     };
-    // More than a pipe holds, so that the reader stays at it.
     let mut filling = Filling::new(data.path());
     let lee = filling.unborn("team/lee");
     let bio = "x".repeat(400_000);
@@ -101,24 +101,98 @@ fn a_copy_does_not_outlive_a_reader_that_is_ended() {
     store.append(&[nothing]).unwrap()[0].as_ref().unwrap();
     fs::copy(data.path().join(STORE_FILE), copy.path().join(STORE_FILE)).unwrap();
     assert!(RedbStore::open_to_read(copy.path(), refusals).is_err());
+    copy
+}
 
-    let temporary = tempfile::tempdir().unwrap();
-    let mut reader = Command::new(env!("CARGO_BIN_EXE_indelible"))
-        .args(["history", "team/lee", "--json", "--data", "."])
-        .current_dir(copy.path())
-        .env("TMPDIR", temporary.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = [0];
-    let stdout = reader.stdout.as_mut().unwrap();
-    stdout.read_exact(&mut first).unwrap();
-    assert_eq!(reader.try_wait().unwrap(), None, "it has ended by itself");
-    let ended = Command::new("kill").arg(reader.id().to_string()).status();
-    assert!(ended.unwrap().success());
-    assert!(!reader.wait().unwrap().success());
-    let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().collect();
+fn assert_nothing_is_left(temporary: &Path) {
+    let left: Vec<_> = fs::read_dir(temporary).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_copy_does_not_outlive_a_reader_that_is_ended() {
+    let copy = unclean();
+    let temporary = tempfile::tempdir().unwrap();
+    for signal in ["-TERM", "-INT", "-HUP", "-PIPE", "-KILL"] {
+        let mut reader = Command::new(env!("CARGO_BIN_EXE_indelible"))
+            .args(["history", "team/lee", "--json", "--data", "."])
+            .current_dir(copy.path())
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0];
+        let stdout = reader.stdout.as_mut().unwrap();
+        stdout.read_exact(&mut first).unwrap();
+        assert_eq!(reader.try_wait().unwrap(), None, "it has ended by itself");
+        let id = reader.id().to_string();
+        let ended = Command::new("kill").args([signal, &id]).status();
+        assert!(ended.unwrap().success());
+        // A command that ignores a signal is at an end with its output.
+        drop(reader.stdout.take());
+        assert!(!reader.wait().unwrap().success(), "{signal}");
+        assert_nothing_is_left(temporary.path());
+    }
+}
+
+/// The system ends a process by a signal where it writes more than it may: in the middle of the copy,
+/// whichever machine this runs on.
+#[test]
+fn a_copy_that_is_cut_short_leaves_nothing() {
+    let copy = unclean();
+    let temporary = tempfile::tempdir().unwrap();
+    let bytes = fs::metadata(copy.path().join(STORE_FILE)).unwrap().len();
+    // In the units that POSIX counts file sizes in for `ulimit`.
+    for blocks in [0, 8, bytes / 512 / 2, bytes / 512 - 1] {
+        let script = format!("ulimit -f {blocks}; exec \"$@\"");
+        for words in [
+            &["history", "team/lee"][..],
+            &["at", "team/lee", "1"],
+            &["blame", "team/lee"],
+            &["refusals"],
+        ] {
+            let ended = Command::new("sh")
+                .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_indelible")])
+                .args([words, &["--data", "."]].concat())
+                .current_dir(copy.path())
+                .env("TMPDIR", temporary.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(!ended.success(), "{blocks} {words:?}: {ended}");
+            assert_nothing_is_left(temporary.path());
+        }
+    }
+}
+
+/// As above: in the middle of the file.
+#[test]
+fn an_export_that_is_cut_short_leaves_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let mut filling = Filling::new(data.path());
+    let lee = filling.unborn("team/lee");
+    filling.merge(
+        lee,
+        &alice(),
+        json!({ "name": "Lee", "bio": "x".repeat(400_000) }),
+    );
+    drop(filling);
+    let out = tempfile::tempdir().unwrap();
+    for existing in [&[][..], &["--force"]] {
+        let script = "ulimit -f 100; exec \"$@\"";
+        let ended = Command::new("sh")
+            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_indelible")])
+            .args(["export", "--out", "ledger.ndjson", "--data"])
+            .arg(data.path())
+            .args(existing)
+            .current_dir(out.path())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(!ended.success(), "{ended}");
+        assert_nothing_is_left(out.path());
+    }
 }
 
 #[test]

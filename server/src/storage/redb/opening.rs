@@ -47,7 +47,7 @@ pub(super) fn to_write(dir: &Path, missing: Missing) -> StoreResult<(Database, I
 }
 
 /// The database in an open file, which may be empty.
-fn database(dir: &Path, file: File) -> StoreResult<(Database, Identity)> {
+pub(super) fn database(dir: &Path, file: File) -> StoreResult<(Database, Identity)> {
     let identity = Identity::of(&file).map_err(backend("open"))?;
     let opened = FileBackend::new(file).and_then(|file| builder().create_with_backend(file));
     let database = opened.map_err(|error| cannot_open(dir, error))?;
