@@ -12,6 +12,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
+use crate::excerpt::Short;
+
 const KIND_CHARACTERS_MAX: usize = 32;
 const ENTITY_KEY_CHARACTERS_MAX: usize = 64;
 const ITEM_ID_CHARACTERS_MAX: usize = 64;
@@ -60,11 +62,7 @@ pub enum IdError {
 
 /// Keeps error messages short when somebody sends a megabyte as a name.
 fn shortened(text: &str) -> String {
-    const SHOWN: usize = 80;
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
+    Short(text).to_string()
 }
 
 fn is_kind(text: &str) -> bool {

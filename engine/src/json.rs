@@ -14,6 +14,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::excerpt::{PLACE_CHARS_MAX, Short, cut};
 use crate::pointer::Pointer;
 
 /// How much of a number an error shows.
@@ -21,9 +22,6 @@ const NUMBER_SHOWN_MAX: usize = 40;
 
 /// How many lists and objects may lie in one another.
 const DEPTH_MAX: usize = 127;
-
-/// How much of a deep place an error shows, in bytes.
-const PLACE_SHOWN_MAX: usize = 200;
 
 /// Reads one value.
 ///
@@ -55,16 +53,24 @@ pub(crate) fn parse_rounding(text: &[u8]) -> Result<Value, serde_json::Error> {
 }
 
 fn inexact(text: &[u8], number: &str, at: usize) -> serde_json::Error {
-    let shown: String = number.chars().take(NUMBER_SHOWN_MAX).collect();
-    let more = if shown.len() < number.len() {
-        "…"
-    } else {
-        ""
-    };
+    let shown = cut(number, NUMBER_SHOWN_MAX);
     let place = object_of(&exact::place(text, at));
     serde_json::Error::custom(format!(
-        "{shown}{more} {place} is a number that JSON readers do not hold exactly"
+        "{shown} {place} is a number that JSON readers do not hold exactly"
     ))
+}
+
+/// What a reader of JSON found wrong with the syntax, in our words.
+#[must_use]
+pub fn said(error: &serde_json::Error) -> String {
+    let reason = error.to_string();
+    match faults::sentence(&reason) {
+        Some(sentence) => {
+            let (line, column) = (error.line(), error.column());
+            format!("{sentence}, at line {line} column {column}")
+        }
+        None => reason,
+    }
 }
 
 /// Says what is wrong in our words, and adds the place in the value where the reader of the text
@@ -81,11 +87,7 @@ fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
     let sentence = faults::sentence(&reason);
     if !of_value.iter().any(|word| reason.contains(word)) {
         return match sentence {
-            Some(sentence) => serde_json::Error::custom(format!(
-                "{sentence}, at line {} column {}",
-                error.line(),
-                error.column()
-            )),
+            Some(_) => serde_json::Error::custom(said(&error)),
             None => error,
         };
     }
@@ -106,10 +108,8 @@ fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
     }
     let place = object_of(&exact::place(text, at));
     if reason.contains("recursion") {
-        let shown: String = place.chars().take(PLACE_SHOWN_MAX).collect();
-        let more = if shown == place { "" } else { "…" };
         return serde_json::Error::custom(format!(
-            "what stands {shown}{more} lies deeper than {DEPTH_MAX} lists and objects in one another"
+            "what stands {place} lies deeper than {DEPTH_MAX} lists and objects in one another"
         ));
     }
     let reason = sentence.unwrap_or(&reason);
@@ -120,7 +120,7 @@ fn with_place(text: &[u8], error: serde_json::Error) -> serde_json::Error {
 fn object_of(place: &Pointer) -> String {
     match place.tokens() {
         [] => "here".to_owned(),
-        _ => format!("in {place}"),
+        _ => format!("in {}", cut(&place.to_string(), PLACE_CHARS_MAX)),
     }
 }
 
@@ -202,7 +202,10 @@ impl<'de> Visitor<'de> for At<'_> {
         while let Some(key) = access.next_key::<String>()? {
             if entries.contains_key(&key) {
                 let object = object_of(&self.pointer());
-                return Err(A::Error::custom(format!("{key:?} stands twice {object}")));
+                return Err(A::Error::custom(format!(
+                    "{:?} stands twice {object}",
+                    Short(&key)
+                )));
             }
             let value = access.next_value_seed(At::Property(&self, &key))?;
             entries.insert(key, value);

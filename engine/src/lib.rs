@@ -72,6 +72,7 @@ mod document;
 mod draft;
 pub mod effects;
 pub mod entity;
+pub mod excerpt;
 mod genesis;
 pub mod history;
 pub mod id;

@@ -6,6 +6,9 @@
 //! Nothing may be decided by what is near, for a later version may measure otherwise: it is for
 //! messages only.
 
+/// Names with more edits between them are not near.
+const EDITS_MAX: usize = 2;
+
 /// How far two names are from each other, `None` where neither is meant by the other: 0 where they
 /// differ only in case and separators.
 ///
@@ -28,8 +31,13 @@ fn between(word: String, other: String) -> Option<usize> {
     if singular(&word) == singular(&other) {
         return Some(1);
     }
+    let (length, other_length) = (word.chars().count(), other.chars().count());
+    // So many edits it takes at least; names may be long, and counting them takes the product.
+    if length.abs_diff(other_length) > EDITS_MAX {
+        return None;
+    }
     let distance = strsim::osa_distance(&word, &other);
-    let near = distance <= 2 && distance * 2 < other.chars().count();
+    let near = distance <= EDITS_MAX && distance * 2 < other_length;
     near.then_some(distance)
 }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::excerpt::cut;
 use crate::id::text_serde;
 
 /// A path from the root of a JSON value. Empty: the root itself.
@@ -66,6 +67,14 @@ impl Pointer {
     /// The tokens, unescaped, from the root down.
     pub fn tokens(&self) -> &[String] {
         &self.tokens
+    }
+
+    /// The pointer as an answer shows it: what is longer than any name that people give is cut.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        const TOKEN_CHARS_MAX: usize = 1_024;
+        let tokens = self.tokens.iter();
+        tokens.map(|token| cut(token, TOKEN_CHARS_MAX)).collect()
     }
 
     /// Whether it points to the whole value.

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::excerpt::{PLACE_CHARS_MAX, cut};
 use crate::id::EntityId;
 use crate::pointer::Pointer;
 
@@ -116,6 +117,7 @@ pub(crate) fn sentence(pointer: &Pointer, message: &str) -> String {
     /// How messages begin that have the field for their subject.
     const PREDICATES: [&str; 6] = ["breaks ", "does ", "has ", "holds ", "is ", "must "];
     let text = pointer.to_string();
+    let text = cut(&text, PLACE_CHARS_MAX);
     let name = match text.strip_prefix('/') {
         None if message.starts_with("must ") => "the entity",
         None => return message.to_owned(),

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use indelible_engine::excerpt::Short;
 use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
@@ -148,12 +149,14 @@ impl TokenError {
 pub enum IssueError {
     /// The id is the server's own or that of strangers, or looks like it.
     #[error(
-        "{0:?} is reserved, or looks like \"system\" or \"anonymous\": nobody can sign in with it"
+        "{:?} is reserved, or looks like \"system\" or \"anonymous\": nobody can sign in with it",
+        Short(.0)
     )]
     Reserved(String),
     /// The id holds what people do not see.
     #[error(
-        "the subject {0:?} holds a blank, an invisible character or one that turns the text around"
+        "the subject {:?} holds a blank, an invisible character or one that turns the text around",
+        Short(.0)
     )]
     Hidden(String),
     /// A claim that is not what it has to be.

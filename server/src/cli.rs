@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use indelible_engine::excerpt::{PLACE_CHARS_MAX, SENTENCE_CHARS_MAX, cut};
 
 use crate::keys::{self, KEY_FILE, KeyError, Keys};
 use crate::storage::redb::STORE_FILE;
@@ -170,8 +171,12 @@ fn failed(error: &(dyn Error + 'static)) -> ExitCode {
 /// Help and version are results; all else is what the command line gets wrong.
 fn misunderstood(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
+        let text = error.to_string();
         // Where standard error is closed, nobody is there to read it.
-        let _ = error.print();
+        let _ = match with_short_words(&text) {
+            Some(short) => write!(io::stderr(), "{short}"),
+            None => error.print(),
+        };
         return ExitCode::from(2);
     }
     let printed = error.print().and_then(|()| io::stdout().flush());
@@ -179,6 +184,13 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// A text whose long words are cut, if it has any: an argument is quoted as it was given.
+fn with_short_words(text: &str) -> Option<String> {
+    let words = text.split_inclusive(char::is_whitespace);
+    let short: String = words.map(|word| cut(word, PLACE_CHARS_MAX)).collect();
+    (short != text).then_some(short)
 }
 
 /// Whether a reader of the output went away, as `head` does when it has seen enough.
@@ -195,8 +207,9 @@ fn report(error: &dyn Error) {
         text.push_str(&format!(": {error}"));
         cause = error.source();
     }
+    let text = without_numbers(&text);
     // Where standard error is closed, there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "{}", without_numbers(&text));
+    let _ = writeln!(io::stderr(), "{}", cut(&text, SENTENCE_CHARS_MAX));
 }
 
 /// The system's words for errors without the numbers that Rust adds to them.

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
+use indelible_engine::excerpt::Short;
 use indelible_engine::near;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::ROLE_PUBLIC;
@@ -53,7 +54,8 @@ pub enum RoleError {
     System,
     /// Nothing in a schema asks for it.
     #[error(
-        "no schema names the role {role:?}{}{}",
+        "no schema names the role {:?}{}{}",
+        Short(role),
         meant(role, known),
         all(known)
     )]

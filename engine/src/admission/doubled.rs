@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::judge::Touched;
 use crate::change::ParsedChange;
 use crate::document::Reader;
+use crate::excerpt::Short;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy};
 use crate::violation::{Rule, Violation};
@@ -58,7 +59,7 @@ pub(super) fn doubled(
             kept: None,
             holder: None,
             bound: Some(Value::Bool(true)),
-            message: format!("must not hold {value} twice"),
+            message: format!("must not hold {} twice", Short(&value.to_string())),
         }));
     }
     found

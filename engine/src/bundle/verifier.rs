@@ -19,6 +19,7 @@ use super::rerun::{Bench, Rerun, rerun};
 use super::schemas::Schemas;
 use crate::claims::{Holders, Step};
 use crate::entity::Entity;
+use crate::excerpt::{Short, cut};
 use crate::id::{EntityId, Epoch, GlobalSeq, Hash, Seq};
 use crate::ledger::{
     Chain, ChainError, REFUSAL_BYTES_MAX, RefusalChain, RefusalRecord, decode, decode_refusal,
@@ -208,7 +209,11 @@ impl Verifier {
             "tail" => self.tail(&read, line)?,
             // The trailer's own sum covers it.
             "trailer" => return self.trailer(&read, line),
-            other => return Err(Flaw::Malformed(format!("no line is called {other:?}")).into()),
+            other => {
+                return Err(
+                    Flaw::Malformed(format!("no line is called {:?}", Short(other))).into(),
+                );
+            }
         }
         self.sum.add(line);
         Ok(())
@@ -447,11 +452,8 @@ fn same(line: &[u8], spelt: String) -> Result<(), Flaw> {
         return Ok(());
     }
     const SHOWN_CHARS: usize = 400;
-    let mut shown: String = spelt.trim_end().chars().take(SHOWN_CHARS).collect();
-    if shown.len() < spelt.trim_end().len() {
-        shown.push('…');
-    }
-    Err(Flaw::Spelling(shown))
+    let shown = cut(spelt.trim_end(), SHOWN_CHARS);
+    Err(Flaw::Spelling(shown.into_owned()))
 }
 
 fn wanted<T>(field: Option<T>, name: &str) -> Result<T, Flaw> {

@@ -12,7 +12,11 @@ use serde_json::{Number, Value, json};
 use super::Rules;
 use super::fault::ScalarFault;
 use super::format::Format;
+use crate::excerpt::{Short, cut};
 use crate::value::{self, INTEGER_MAX};
+
+/// How much of a list of values, or of a pattern, a message shows.
+const OPTIONS_CHARS_MAX: usize = 400;
 
 /// A set of the types of JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -232,10 +236,12 @@ impl Constraint {
 
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::Const(expected) => format!("must be {}", value::canonical(expected)),
+            Self::Const(expected) => format!("must be {}", Short(&value::canonical(expected))),
             Self::Enum(options) => {
-                let options: Vec<_> = options.iter().map(value::canonical).collect();
-                format!("must be one of {}", options.join(", "))
+                let options = options.iter().map(value::canonical);
+                let options: Vec<_> = options.map(|one| Short(&one).to_string()).collect();
+                let options = options.join(", ");
+                format!("must be one of {}", cut(&options, OPTIONS_CHARS_MAX))
             }
             Self::Minimum(min) => format!("must be {} or more", shortest(min)),
             Self::Maximum(max) => format!("must be {} or less", shortest(max)),
@@ -246,7 +252,10 @@ impl Constraint {
             Self::MinLength(min) => format!("must have {min} characters or more"),
             Self::MaxLength(1) => "must have at most 1 character".to_owned(),
             Self::MaxLength(max) => format!("must have at most {max} characters"),
-            Self::Pattern(pattern) => format!("must match the pattern {}", pattern.as_str()),
+            Self::Pattern(pattern) => {
+                let pattern = cut(pattern.as_str(), OPTIONS_CHARS_MAX);
+                format!("must match the pattern {pattern}")
+            }
             Self::Format(format, _) => format!("must be {}", format.description()),
         }
     }

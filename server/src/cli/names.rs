@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 
+use indelible_engine::excerpt::{PLACE_CHARS_MAX, cut};
 use indelible_engine::id::{EntityId, GlobalSeq};
 use indelible_engine::ledger;
 use indelible_engine::near;
@@ -22,6 +23,11 @@ const FEW: usize = 5;
 const RECORDS_AT_ONCE: usize = 256;
 /// Entities of a kind that are looked through.
 const ENTITIES_MAX: usize = 10_000;
+
+/// A name in a sentence: safe to print, and not too long.
+fn shown(name: &str) -> String {
+    tables::plain(&cut(name, PLACE_CHARS_MAX))
+}
 
 /// A name that matches nothing.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +58,7 @@ impl UnknownName {
         let near = near.into_iter().take(NAMED_MAX.max(FEW.min(known.len())));
         Self {
             what,
-            near: near.map(|name| tables::plain(name)).collect(),
+            near: near.map(|name| shown(name)).collect(),
         }
     }
 }
@@ -92,7 +98,7 @@ pub(super) fn check_author(past: &Past, store: &dyn Store, id: &str) -> Result<(
     if known.contains(id) {
         return Ok(());
     }
-    let what = format!("no entry of the ledger is by {}", tables::plain(id));
+    let what = format!("no entry of the ledger is by {}", shown(id));
     Err(UnknownName::new(what, id, &known).into())
 }
 
@@ -108,14 +114,14 @@ pub(super) fn check_field(past: &Past, field: &Pointer) -> Result<(), UnknownNam
             near: Vec::new(),
         });
     }
-    let plain = tables::plain(&text);
+    let plain = shown(&text);
     match past.knows(field) {
         Known::Field => Ok(()),
         Known::Within(whole, why) => {
             let whole = whole.to_string();
-            let shown = tables::plain(&whole);
+            let whole = shown(&whole);
             Err(UnknownName {
-                what: format!("{plain} is no field of its own: {shown} {why}; ask for {shown}"),
+                what: format!("{plain} is no field of its own: {whole} {why}; ask for {whole}"),
                 near: Vec::new(),
             })
         }
@@ -126,7 +132,7 @@ pub(super) fn check_field(past: &Past, field: &Pointer) -> Result<(), UnknownNam
                 return Err(UnknownName::new(what, &text, &past.fields()));
             }
             let near = near.iter().take(NAMED_MAX);
-            let near = near.map(|near| tables::plain(&near.to_string())).collect();
+            let near = near.map(|near| shown(&near.to_string())).collect();
             Err(UnknownName { what, near })
         }
     }

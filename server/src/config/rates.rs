@@ -9,6 +9,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
+use indelible_engine::excerpt::Short;
 use indelible_engine::near;
 use indelible_engine::principal::{Principal, ROLE_PUBLIC};
 
@@ -119,15 +120,21 @@ pub enum QuotaSettingError {
     #[error("a limit looks like writes=9000, or importer:writes=9000 for a role")]
     Form,
     /// There is no such quota.
-    #[error("there is no limit {name:?}{}; there are {}", meant(name), names())]
+    #[error(
+        "there is no limit {:?}{}; there are {}",
+        Short(name),
+        meant(name),
+        names()
+    )]
     Name {
         /// What was named.
         name: String,
     },
     /// Not a number from one on.
     #[error(
-        "{value:?} is not a number per minute from 1 on, nor \"none\"; to let a role write \
-         nothing, give it no rights in the schema"
+        "{:?} is not a number per minute from 1 on, nor \"none\"; to let a role write nothing, give it \
+         no rights in the schema",
+        Short(value)
     )]
     Value {
         /// What stands there.

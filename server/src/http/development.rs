@@ -13,6 +13,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::routing::post;
 use axum::{Json, Router};
+use indelible_engine::excerpt::Short;
 use indelible_engine::principal::Principal;
 use serde::Serialize;
 use serde_json::Value;
@@ -68,7 +69,10 @@ impl Wanted {
         };
         let mut names = asked.as_object().into_iter().flat_map(|asked| asked.keys());
         if let Some(other) = names.find(|name| !matches!(name.as_str(), "name" | "role")) {
-            let detail = format!("a token is made from name and role; there is no {other:?}");
+            let detail = format!(
+                "a token is made from name and role; there is no {:?}",
+                Short(other)
+            );
             return Err(Problem::bad_request(detail));
         }
         Ok(Self {

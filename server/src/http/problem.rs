@@ -8,6 +8,7 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use indelible_engine::excerpt::{SENTENCE_CHARS_MAX, cut};
 use indelible_engine::violation::Violation;
 use serde_json::{Value, json};
 
@@ -73,7 +74,8 @@ impl Problem {
 
     /// Adds what is particular about this occurrence.
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into().into_boxed_str());
+        let detail = detail.into();
+        self.detail = Some(cut(&detail, SENTENCE_CHARS_MAX).into());
         self
     }
 
@@ -174,7 +176,7 @@ impl Problem {
 
 fn violation_json(violation: &Violation) -> Value {
     let mut json = json!({
-        "pointer": violation.pointer.to_string(),
+        "pointer": violation.pointer.shown().to_string(),
         "rule": violation.rule.to_string(),
         "message": violation.to_string(),
     });

@@ -4,6 +4,7 @@
 //! a slip of the pen must not cost what the parameter protects.
 
 use axum::http::Uri;
+use indelible_engine::excerpt::Short;
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
@@ -57,13 +58,17 @@ impl Query {
 fn decoded(text: &str) -> Result<String, Problem> {
     if !is_encoded(text) {
         return Err(Problem::bad_request(format!(
-            "in the query, {text:?} has a % that is not followed by two hexadecimal digits"
+            "in the query, {:?} has a % that is not followed by two hexadecimal digits",
+            Short(text)
         )));
     }
     let spaced = text.replace('+', " ");
     let bytes = percent_decode_str(&spaced);
     let text = bytes.decode_utf8().map_err(|_| {
-        Problem::bad_request(format!("in the query, {text:?} does not stand for UTF-8"))
+        Problem::bad_request(format!(
+            "in the query, {:?} does not stand for UTF-8",
+            Short(text)
+        ))
     })?;
     Ok(text.into_owned())
 }
@@ -77,9 +82,11 @@ pub(super) fn is_encoded(text: &str) -> bool {
 }
 
 fn unknown(name: &str, known: &[&str]) -> String {
+    let name = Short(name);
+    let low = name.to_string().to_lowercase();
     let near = known
         .iter()
-        .map(|known| (strsim::osa_distance(&name.to_lowercase(), known), known))
+        .map(|known| (strsim::osa_distance(&low, known), known))
         .min()
         .filter(|(distance, known)| *distance <= known.len() / 2);
     let instead = match (near, known) {

@@ -7,6 +7,7 @@
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use indelible_engine::excerpt::Short;
 use indelible_engine::id::{Hash, ProposalId};
 use indelible_engine::merge::Protected;
 use indelible_engine::near;
@@ -173,11 +174,14 @@ fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
     let mut parts = fields::split(&told, ';').into_iter();
     let kind = parts.next().unwrap_or_default();
     if !kind.eq_ignore_ascii_case("application/json") {
-        return refused(format!("Content-Type is {kind:?}"));
+        return refused(format!("Content-Type is {:?}", Short(kind)));
     }
     for (name, value) in parts.map(fields::pair) {
         if name.eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") {
-            return refused(format!("JSON is in UTF-8, and charset is {value:?}"));
+            return refused(format!(
+                "JSON is in UTF-8, and charset is {:?}",
+                Short(&value)
+            ));
         }
     }
     Ok(())
@@ -276,13 +280,19 @@ fn handling(headers: &HeaderMap) -> Result<Option<Protected>, Problem> {
             .chain(parameters.clone())
             .all(|part| fields::is_pair(part))
         {
-            let detail = format!("Prefer: {preference:?} is not a name, or a name with a value");
+            let detail = format!(
+                "Prefer: {:?} is not a name, or a name with a value",
+                Short(&preference)
+            );
             return Err(Problem::bad_request(detail));
         }
         let (name, value) = fields::pair(parts.first().copied().unwrap_or_default());
         if !name.eq_ignore_ascii_case(HANDLING) {
             if is_meant(name) {
-                let detail = format!("Prefer: handling=strict is meant, or lenient; not {name:?}");
+                let detail = format!(
+                    "Prefer: handling=strict is meant, or lenient; not {:?}",
+                    Short(name)
+                );
                 return Err(Problem::bad_request(detail));
             }
             continue;
@@ -296,7 +306,10 @@ fn handling(headers: &HeaderMap) -> Result<Option<Protected>, Problem> {
             "strict" => Protected::Refuse,
             "lenient" => Protected::Keep,
             _ => {
-                let detail = format!("Prefer: handling is strict or lenient, not {value:?}");
+                let detail = format!(
+                    "Prefer: handling is strict or lenient, not {:?}",
+                    Short(&value)
+                );
                 return Err(Problem::bad_request(detail));
             }
         };
@@ -354,14 +367,17 @@ fn places(
     let place = |name: &String| {
         let at = match name.starts_with('/') {
             true => name.parse().map_err(|_| {
-                Problem::bad_request(format!("{what} names {name:?}, which is no JSON Pointer"))
+                Problem::bad_request(format!(
+                    "{what} names {:?}, which is no JSON Pointer",
+                    Short(name)
+                ))
             })?,
             false => Pointer::root().child(name),
         };
         match policy.and_then(|policy| misplaced(policy, &at, care)) {
             None => Ok(at),
             Some(why) => {
-                let detail = format!("{what} names {name:?}, {why}");
+                let detail = format!("{what} names {:?}, {why}", Short(name));
                 Err(Problem::bad_request(detail))
             }
         }

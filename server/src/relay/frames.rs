@@ -5,10 +5,11 @@
 
 use axum::body::Bytes;
 use indelible_engine::entity::Entity;
+use indelible_engine::excerpt::{SENTENCE_CHARS_MAX, cut};
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId};
 use indelible_engine::ledger::{Entry, Sealed};
 use indelible_engine::protocol::{AuthorReport, EntryReport, ServerFrame};
-use indelible_engine::violation::{Refusal, ViolationReport};
+use indelible_engine::violation::{Refusal, Violation, ViolationReport};
 use serde_bytes::ByteBuf;
 use serde_json::{Map, Value};
 
@@ -170,7 +171,7 @@ pub(crate) fn error(
 ) -> Bytes {
     encode(&ServerFrame::Error {
         code: code.to_owned(),
-        reason: reason.into(),
+        reason: cut(&reason.into(), SENTENCE_CHARS_MAX).into_owned(),
         entity: entity.cloned(),
         id,
         retry: None,
@@ -195,12 +196,15 @@ pub(crate) fn refused(entity: &EntityId, id: ProposalId, refusal: &Refusal) -> B
         entity: entity.clone(),
         admitted: count(refusal.admitted),
         code: refusal.code.to_string(),
-        violations: refusal
-            .violations
-            .iter()
-            .map(ViolationReport::from)
-            .collect(),
+        violations: refusal.violations.iter().map(report).collect(),
     })
+}
+
+fn report(violation: &Violation) -> ViolationReport {
+    ViolationReport {
+        pointer: violation.pointer.shown(),
+        ..ViolationReport::from(violation)
+    }
 }
 
 /// What became of a write.

@@ -3,6 +3,7 @@
 //! Invariant: a place that can protect nothing is refused, never passed over.
 
 use indelible_engine::entity::Entity;
+use indelible_engine::excerpt::{PLACE_CHARS_MAX, Short, cut};
 use indelible_engine::id::{ItemId, check_map_key};
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
@@ -39,11 +40,12 @@ pub(crate) fn misplaced(policy: &Policy, at: &Pointer, care: Care) -> Option<Str
         let is_keyed = matches!(shape, Shape::Keyed { .. });
         if is_keyed && ItemId::new(token.as_str()).is_err() {
             return Some(format!(
-                "and {token:?} can be no id of an item: items are named by id, one by one"
+                "and {:?} can be no id of an item: items are named by id, one by one",
+                Short(token)
             ));
         }
         if policy.is_additional(child) && check_map_key(token).is_err() {
-            return Some(format!("and {token:?} can be no key of a map"));
+            return Some(format!("and {:?} can be no key of a map", Short(token)));
         }
         way.push(token.clone());
         node = child;
@@ -63,7 +65,10 @@ fn undeclared(
     }
     // A pointer without its first slash.
     if at.tokens().len() == 1 && token.contains('/') {
-        return format!("{none}; a pointer begins with \"/\": is it \"/{token}\"?");
+        return format!(
+            "{none}; a pointer begins with \"/\": is it \"/{}\"?",
+            Short(token)
+        );
     }
     match policy.meant(node, way, token) {
         Some(meant) => format!("{none}: is it {meant}?"),
@@ -114,14 +119,18 @@ impl<'a> There<'a> {
     fn nowhere(&self, holder: &Pointer, token: &str, what: &str) -> String {
         let names = self.names(holder);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let none = format!("and {holder} has no {what} {token:?}, nor has the body");
+        let none = format!(
+            "and {} has no {what} {:?}, nor has the body",
+            cut(&holder.to_string(), PLACE_CHARS_MAX),
+            Short(token)
+        );
         if let Some(near) = near::nearest(token, names.iter().copied()) {
             return format!("{none}: is it {}?", holder.child(near));
         }
         let listed: Vec<String> = names
             .iter()
             .take(NAMES_MAX)
-            .map(|n| format!("{n:?}"))
+            .map(|n| format!("{:?}", Short(n)))
             .collect();
         match (listed.is_empty(), names.len().saturating_sub(NAMES_MAX)) {
             (true, _) => format!("{none}: it is empty"),

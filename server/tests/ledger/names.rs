@@ -54,6 +54,38 @@ fn a_misspelt_name_is_refused_with_the_nearest() {
 }
 
 #[test]
+fn long_names_are_quoted_by_their_beginning() {
+    let dir = data();
+    let long = "x".repeat(100_000);
+    let field = format!("/{long}");
+    for words in [
+        &["history", "team/jane", "--field", &field][..],
+        &["history", "team/jane", "--by", &long],
+        &["history", &long],
+        &["at", "team/jane", &long],
+        &["blame", "team/jane", &field],
+        &["refusals", &field[1..]],
+        &["verify", &long],
+        &["token", "--sub", "ada", "--role", &long],
+        &[&long],
+    ] {
+        let words = match words.len() {
+            1 => words.to_vec(),
+            _ if words[0] == "verify" => words.to_vec(),
+            _ => [words, &["--data", "."]].concat(),
+        };
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_indelible"))
+            .args(&words)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{}", words[0]);
+        let bytes = output.stderr.len();
+        assert!(bytes < 4_000, "{} says {bytes} bytes", &words[0][..1]);
+    }
+}
+
+#[test]
 fn a_name_that_there_is_may_have_nothing_to_show() {
     let dir = data();
     let show = |words: &[&str]| done(dir.path(), &[words, &["--data", "."]].concat());
