@@ -152,18 +152,21 @@ const HARDENED: [(HeaderName, &str); 5] = [
     ),
 ];
 
+/// What holds where an answer does not say otherwise.
+const CLOSED: [(HeaderName, &str); 2] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+];
+
 async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HARDENED {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    for (name, value) in [
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
+    for (name, value) in CLOSED {
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));

@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, StatusCode, header};
 use axum::response::IntoResponse as _;
 use futures_util::FutureExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -71,10 +71,15 @@ pub(crate) async fn serve(
                 async move {
                     // A panic was logged where it happened; whoever asked is told, too.
                     let answer = AssertUnwindSafe(answer).catch_unwind().await;
-                    let answer = match answer {
+                    let mut answer = match answer {
                         Ok(answer) => answer?,
                         Err(_) => Problem::internal().into_response(),
                     };
+                    if answer.status() == StatusCode::NOT_MODIFIED {
+                        // Stated, it is that of the answer with a body (RFC 9110, 8.6); the router
+                        // states that of its empty one.
+                        answer.headers_mut().remove(header::CONTENT_LENGTH);
+                    }
                     Ok::<_, Infallible>(answer.map(|body| Until::written(body, serving)))
                 }
             });

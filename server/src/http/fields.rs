@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use indelible_engine::excerpt::Short;
 use indelible_engine::near;
 
 use super::problem::Problem;
@@ -47,12 +48,66 @@ const PROTECTING: [&str; 7] = [
     "if-none-match",
 ];
 
+/// Those, and others that say what the body is or what has to happen before it is taken.
+const MEANT: [&str; 13] = [
+    "authorization",
+    "idempotency-key",
+    "prefer",
+    "content-digest",
+    "repr-digest",
+    "digest",
+    "content-md5",
+    "if-match",
+    "if-none-match",
+    "content-encoding",
+    "content-range",
+    "transfer-encoding",
+    "expect",
+];
+
 /// What names of such fields have in them, and what is meant then.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 10] = [
     ("match", "if-match"),
     ("modified-since", "if-match"),
     ("prefer", "prefer"),
+    (IDEMPOTENT, "idempotency-key"),
+    // What OASIS calls the same.
+    ("repeatability", "idempotency-key"),
+    ("authori", "authorization"),
+    ("authenti", "authorization"),
+    ("bearer", "authorization"),
+    ("digest", "content-digest"),
+    ("encoding", "content-encoding"),
 ];
+
+/// No proxy adds a field with this in its name: it is meant also with an `X-` before it.
+const IDEMPOTENT: &str = "idempot";
+
+/// How the names of fields begin that are meant: those of proxies, and of browsers.
+const OTHERS: [&str; 2] = ["x-", "sec-"];
+
+/// Registered fields that are near one of the above, and are meant.
+const REGISTERED: [&str; 16] = [
+    "accept-encoding",
+    "accept-transfer-encoding",
+    "authentication-control",
+    "authentication-info",
+    "content-id",
+    "content-transfer-encoding",
+    "expect-ct",
+    "optional-www-authenticate",
+    "preference-applied",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "want-content-digest",
+    "want-digest",
+    "want-repr-digest",
+    "www-authenticate",
+];
+
+/// How much longer or shorter a misspelt name may be: two letters, and two hyphens.
+const LENGTHS_APART: usize = 4;
 
 /// Fields by which some servers take another method than the one that is asked for.
 const OVERRIDES: [&str; 7] = [
@@ -114,25 +169,30 @@ fn single(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses what was probably meant for a field that protects. Names that begin with `x-` are those of
-/// proxies.
+/// Refuses what was probably meant for a field that protects.
 fn spelling(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut names = headers.keys().filter(|name| {
-        let is_known = CONDITIONS.contains(name) || PROTECTING.contains(&name.as_str());
-        !is_known && !name.as_str().starts_with("x-")
-    });
-    let misspelt = names.find_map(|name| Some((name, meant(name.as_str())?)));
-    let Some((name, near)) = misspelt else {
+    let mut names = headers.keys().map(HeaderName::as_str);
+    let Some((name, near)) = names.find_map(|name| Some((name, meant(name)?))) else {
         return Ok(());
     };
-    let meant = title(&HeaderName::from_static(near));
-    let detail = format!("{} is not known here: is it {meant}?", title(name));
+    let (name, meant) = (title_of(name), title_of(near));
+    let detail = format!("{} is not known here: is it {meant}?", Short(&name));
     Err(Problem::bad_request(detail))
 }
 
-/// Which field that protects a name was probably meant for.
+/// Which field that protects a name was probably meant for, if it is none itself.
 fn meant(name: &str) -> Option<&'static str> {
-    let near = near::nearest(name, PROTECTING);
+    let known = CONDITIONS.iter().map(HeaderName::as_str);
+    let mut known = known.chain(MEANT).chain(PARTIAL).chain(REGISTERED);
+    let is_other = || OTHERS.iter().any(|start| name.starts_with(start));
+    if known.any(|known| known == name) || (is_other() && !name.contains(IDEMPOTENT)) {
+        return None;
+    }
+    // Most names are too long or too short to be near, which is cheap to see.
+    let alike = MEANT
+        .iter()
+        .filter(|meant| meant.len().abs_diff(name.len()) <= LENGTHS_APART);
+    let near = near::nearest_ascii(name, alike.copied());
     let part = || {
         let is_condition = name.starts_with("if-");
         let mut parts = PARTS.into_iter().filter(|_| !is_condition);
@@ -192,8 +252,9 @@ pub(super) struct Late(String);
 
 /// Fields that would make another request of it, or one with a condition.
 fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(name) = OVERRIDES.iter().find(|name| headers.contains_key(**name)) {
-        let detail = format!("{name} is not followed: send the method itself");
+    let mut names = headers.keys().map(HeaderName::as_str);
+    if let Some(name) = names.find(|name| is_override(name)) {
+        let detail = format!("{} is not followed: send the method itself", Short(name));
         return Err(Problem::bad_request(detail));
     }
     if headers.contains_key(header::IF_UNMODIFIED_SINCE) && !headers.contains_key(header::IF_MATCH)
@@ -209,26 +270,12 @@ fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     if let Some(name) = conditions.find(|name| !CONDITIONS.contains(name)) {
         let detail = format!(
             "{} is a condition that is not known here: send If-Match with the version instead",
-            title(name)
+            Short(&title(name))
         );
         return Err(Problem::bad_request(detail));
     }
     if method.is_safe() {
         return validators::if_none_match(headers).map(drop);
-    }
-    for (name, detail) in [
-        (
-            header::IF_NONE_MATCH,
-            "If-None-Match is for reading: a PUT never creates, and a POST never replaces",
-        ),
-        (
-            header::IF_MODIFIED_SINCE,
-            "If-Modified-Since is for reading: send If-Match with the version instead",
-        ),
-    ] {
-        if headers.contains_key(name) {
-            return Err(Problem::bad_request(detail));
-        }
     }
     if let Some(name) = PARTIAL.iter().find(|name| headers.contains_key(**name)) {
         let name = title(&HeaderName::from_static(name));
@@ -239,6 +286,12 @@ fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     }
     // Also where nothing is lenient, a misspelt preference is not the one that is followed.
     request::protected(headers).map(drop)
+}
+
+/// Whether a field names another method, be it misspelt.
+fn is_override(name: &str) -> bool {
+    let is_near = || near::nearest_ascii(name, OVERRIDES).is_some();
+    OVERRIDES.contains(&name) || (name.contains("method") && is_near())
 }
 
 /// Whether a request brings a body, be it empty.
@@ -336,50 +389,4 @@ fn title_of(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    //! Guards against lists that are read as one word, or cut inside a quoted string.
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn lists_are_read_over_all_lines() {
-        let mut headers = HeaderMap::new();
-        for line in [r#"a, "b,\",c" ,,"#, "d;x=\"1,2\"", " "] {
-            headers.append(header::ACCEPT, HeaderValue::from_str(line).unwrap());
-        }
-        let read = list(&headers, &header::ACCEPT);
-        assert_eq!(read, ["a", r#""b,\",c""#, r#"d;x="1,2""#]);
-    }
-
-    #[test]
-    fn pairs_may_be_quoted() {
-        assert_eq!(pair("a"), ("a", String::new()));
-        assert_eq!(pair("q = 0.5"), ("q", "0.5".to_owned()));
-        assert_eq!(pair(r#"charset="utf\-8""#), ("charset", "utf-8".to_owned()));
-    }
-
-    #[test]
-    fn pairs_are_well_formed() {
-        for pair in ["a", "a=b", "q = 0.5", r#"a="b, \"c\"""#, r#"a="""#, "a="] {
-            assert!(is_pair(pair), "{pair}");
-        }
-        for pair in [
-            "",
-            "=b",
-            "a b",
-            r#""a"=b"#,
-            r#"a="b"#,
-            r#"a="b\""#,
-            r#"a="b"c""#,
-            "a=b c",
-        ] {
-            assert!(!is_pair(pair), "{pair}");
-        }
-    }
-
-    #[test]
-    fn names_are_written_as_people_do() {
-        assert_eq!(title(&header::CONTENT_TYPE), "Content-Type");
-    }
-}
+mod tests;

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
+use axum::routing::{MethodRouter, any};
 use indelible_engine::id::Kind;
 use indelible_engine::policy::Policy;
 use percent_encoding::percent_decode_str;
@@ -27,13 +27,49 @@ struct Verb {
     method: Method,
     /// The parameters; `None` where they are the page's own business.
     query: Option<&'static [&'static str]>,
-    /// Whether `If-Match` can be stated.
-    condition: bool,
+    conditions: Conditions,
     body: bool,
     /// Whether it writes an entity, as what `Idempotency-Key` and `Prefer` say of a write can be
     /// stated with that only. With what reads, nothing depends on them.
     entity: bool,
 }
+
+/// Which conditions can be stated (RFC 9110, section 13.1).
+#[derive(Debug, Clone, Copy)]
+enum Conditions {
+    /// All that are about a version.
+    All,
+    /// `If-Match` alone; why none of the others.
+    Match(&'static str),
+    /// None; why.
+    None(&'static str),
+}
+
+impl Conditions {
+    /// Refuses those that cannot be stated.
+    fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
+        let (names, why) = match self {
+            Self::All => return Ok(()),
+            Self::Match(why) => (&FOR_READING[..], why),
+            Self::None(why) => (&CONDITIONS[..], why),
+        };
+        match names.iter().find(|name| headers.contains_key(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let name = fields::title(name);
+                let detail = format!("{name} cannot be stated here: {why}");
+                Err(Problem::bad_request(detail))
+            }
+        }
+    }
+}
+
+const CONDITIONS: [HeaderName; 3] = [
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+];
+const FOR_READING: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
 /// What an address takes.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +94,7 @@ const fn reads(query: &'static [&'static str]) -> Verb {
     Verb {
         method: Method::GET,
         query: Some(query),
-        condition: true,
+        conditions: Conditions::All,
         body: false,
         entity: false,
     }
@@ -67,41 +103,47 @@ const fn reads(query: &'static [&'static str]) -> Verb {
 const PUT: Verb = Verb {
     method: Method::PUT,
     query: Some(&["base", "preserve", "remove"]),
-    condition: true,
+    conditions: Conditions::Match(
+        "it is for reading, and a PUT never creates; send If-Match with the version instead",
+    ),
     body: true,
     entity: true,
 };
 
-const fn post(query: &'static [&'static str], body: bool) -> Verb {
-    Verb {
-        method: Method::POST,
-        query: Some(query),
-        condition: false,
-        body,
-        entity: true,
-    }
-}
+const CREATE: Verb = Verb {
+    method: Method::POST,
+    query: Some(&["id"]),
+    conditions: Conditions::None("what is not there has no version, and a POST never replaces"),
+    body: true,
+    entity: true,
+};
 
-const COLLECTION: &[Verb] = &[reads(&["after", "limit"]), post(&["id"], true)];
+const COLLECTION: &[Verb] = &[reads(&["after", "limit"]), CREATE];
 const SINGLETON: &[Verb] = &[reads(&[]), PUT];
 /// Of a kind that is not there, whatever the method: handlers say so.
-const NO_KIND: &[Verb] = &[reads(&["after", "limit"]), post(&["id"], true), PUT];
+const NO_KIND: &[Verb] = &[reads(&["after", "limit"]), CREATE, PUT];
 const ENTITY: &[Verb] = &[
     reads(&[]),
     PUT,
     Verb {
         method: Method::DELETE,
         query: Some(&[]),
-        condition: true,
+        conditions: Conditions::Match("it is for reading; send If-Match with the version instead"),
         body: false,
         entity: true,
     },
 ];
-const UNDELETE: &[Verb] = &[post(&[], false)];
+const UNDELETE: &[Verb] = &[Verb {
+    method: Method::POST,
+    query: Some(&[]),
+    conditions: Conditions::None("what is deleted has no version"),
+    body: false,
+    entity: true,
+}];
 const TOKEN: &[Verb] = &[Verb {
     method: Method::POST,
     query: Some(&[]),
-    condition: false,
+    conditions: Conditions::None("a token has no version"),
     body: true,
     entity: false,
 }];
@@ -110,7 +152,7 @@ const HEALTH: &[Verb] = &[reads(&["origin"])];
 const PAGE: &[Verb] = &[Verb {
     method: Method::GET,
     query: None,
-    condition: true,
+    conditions: Conditions::All,
     body: false,
     entity: false,
 }];
@@ -119,6 +161,8 @@ impl Form {
     /// The routes of one address, behind its table.
     pub(super) fn guard(self, app: &App, methods: MethodRouter<App>) -> MethodRouter<App> {
         let state = (app.clone(), self);
+        // A router of methods without `any` adds an `Allow` of its own to what is refused.
+        let methods = any(unlisted).merge(methods);
         methods.layer(middleware::from_fn_with_state(state, check))
     }
 
@@ -165,18 +209,23 @@ async fn check(State((app, form)): State<(App, Form)>, request: Request, next: N
         let problem = Problem::not_found().header(header::ALLOW, nothing);
         return problem.into_response();
     }
-    let is_question = request.method() == Method::OPTIONS;
-    let taken = match is_question {
-        true => question(verbs, &request),
-        false => take(verbs, &request),
-    };
-    match taken {
-        Ok(()) if is_question => {
-            (StatusCode::NO_CONTENT, [(header::ALLOW, allow(verbs))]).into_response()
-        }
+    if request.method() == Method::OPTIONS {
+        let mut response = match question(verbs, &request) {
+            Ok(()) => StatusCode::NO_CONTENT.into_response(),
+            Err(problem) => problem.into_response(),
+        };
+        response.headers_mut().insert(header::ALLOW, allow(verbs));
+        return response;
+    }
+    match take(verbs, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// What answers a method that the table of an address has and its router has not.
+async fn unlisted() -> Problem {
+    Problem::internal()
 }
 
 /// Whether `OPTIONS` can be answered: it takes the parameters that any of the methods takes. A
@@ -190,7 +239,12 @@ fn question(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
     if let Some(known) = known.filter(|_| !is_preflight) {
         Query::read(request.uri(), &known.concat())?;
     }
-    bare(request, false, false)
+    if headers.contains_key(header::IF_MATCH) {
+        let detail =
+            "If-Match cannot be stated here: OPTIONS asks about the address, not a version";
+        return Err(Problem::bad_request(detail));
+    }
+    without_body(request)
 }
 
 /// What an address takes with a method.
@@ -214,7 +268,10 @@ fn take(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
     if let Some(known) = verb.query {
         Query::read(request.uri(), known)?;
     }
-    bare(request, verb.condition, verb.body)?;
+    verb.conditions.check(request.headers())?;
+    if !verb.body {
+        without_body(request)?;
+    }
     if !verb.entity && !verb.method.is_safe() {
         request::no_write(request.headers())?;
     }
@@ -225,14 +282,9 @@ fn take(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a condition or a body where none is taken.
-fn bare(request: &Request, condition: bool, body: bool) -> Result<(), Problem> {
-    let headers = request.headers();
-    if !condition && headers.contains_key(header::IF_MATCH) {
-        let detail = "If-Match cannot be stated here: there is no version that could match";
-        return Err(Problem::bad_request(detail));
-    }
-    if !body && fields::brings_body(headers) {
+/// Refuses a body where none is taken.
+fn without_body(request: &Request) -> Result<(), Problem> {
+    if fields::brings_body(request.headers()) {
         let method = request.method();
         let detail = format!("{method} takes no body here");
         return Err(Problem::bad_request(detail));

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 
 use super::patience::Patience;
 use super::problem::Problem;
+use super::{CLOSED, HARDENED};
 use crate::config::BODY_REST_BYTES_MAX;
 
 /// What an answer of hyper's own holds at most: its status, length and date.
@@ -121,10 +122,13 @@ fn unparsed(bytes: &[u8]) -> Option<Problem> {
 /// An answer after which the connection is closed.
 fn answer(problem: &Problem) -> Bytes {
     let (status, body) = (problem.status(), problem.body().to_string());
+    let hardened = HARDENED.into_iter().chain(CLOSED);
+    let hardened: String = hardened
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-         cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\
-         date: {}\r\n\r\n{body}",
+         cache-control: no-store\r\n{hardened}connection: close\r\ndate: {}\r\n\r\n{body}",
         body.len(),
         httpdate::fmt_http_date(std::time::SystemTime::now()),
     );

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::harness::{Http, Running};
 use super::http_form::{assert_problem, detail};
+use super::raw_socket::raw;
 
 #[tokio::test]
 async fn weak_tags_of_proxies_are_taken_for_a_base_and_told_as_a_condition() {
@@ -47,6 +48,50 @@ async fn weak_tags_of_proxies_are_taken_for_a_base_and_told_as_a_condition() {
         }
         assert_problem(&answer, 412, "precondition-failed");
         assert!(detail(&answer).contains("weak"), "{answer:?}");
+    }
+}
+
+/// The length that a HEAD states is that of the answer to a GET, or is left out (RFC 9110, 8.6).
+#[tokio::test]
+async fn a_head_states_no_length_that_a_get_has_not() {
+    let server = Running::start().await;
+    let token = server.token("ada", &["editor"]);
+    let ask = async |method: &str, path: &str, field: &str| {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n{field}\
+             Connection: close\r\n\r\n",
+            server.authority
+        );
+        raw(&server.authority, &[head.as_bytes()]).await
+    };
+    let http = server.http(None);
+    for path in ["/api/site", "/api/page", "/api/page/home", "/"] {
+        let etag = http.get(path).await.header("etag").to_owned();
+        for (field, status) in [
+            (String::new(), 200),
+            (format!("If-None-Match: {etag}\r\n"), 304),
+            ("If-None-Match: *\r\n".to_owned(), 304),
+            ("If-Match: \"none\"\r\n".to_owned(), 412),
+            ("If-Match: none\r\n".to_owned(), 400),
+            ("X-Method-Override: PUT\r\n".to_owned(), 400),
+        ] {
+            let (get, head) = (
+                ask("GET", path, &field).await,
+                ask("HEAD", path, &field).await,
+            );
+            assert_eq!(
+                (get.status, head.status),
+                (status, status),
+                "{path} {field}"
+            );
+            assert_eq!(head.body, "", "{path} {field}");
+            let length = (status != 304).then(|| get.header("content-length"));
+            assert_eq!(
+                head.header("content-length"),
+                length.unwrap_or(""),
+                "{path} {field}"
+            );
+        }
     }
 }
 

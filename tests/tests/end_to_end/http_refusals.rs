@@ -3,8 +3,10 @@
 
 use serde_json::json;
 
+use indelible_engine::protocol::{ClientFrame, ServerFrame};
+
 use super::harness::{Answer, Running};
-use super::http_form::assert_problem;
+use super::http_form::{assert_problem, development};
 use super::raw_socket::raw;
 
 fn detail(answer: &Answer) -> &str {
@@ -61,6 +63,77 @@ async fn what_would_make_another_write_of_it_is_refused() {
     assert_eq!(http.get("/api/site").await.body, before.body);
     assert_eq!(http.get("/api/page/home").await.status, 200);
     assert_eq!(http.get("/api/page/n").await.status, 404);
+}
+
+/// An answer is short whatever the request says.
+#[tokio::test]
+async fn names_and_values_are_quoted_by_their_beginning() {
+    let server = development().await;
+    let http = server.http_as("ada", &["editor"]);
+    let (long, shorter) = ("x".repeat(200_000), "y".repeat(30_000));
+    let member = json!({ long.as_str(): 1 }).to_string();
+    let twice = format!("{{\"{long}\":1,\"{long}\":2}}");
+    let deep = format!("{}{member}{}", "{\"a\":".repeat(9), "}".repeat(9));
+    let mut token = json!({ "name": "ada", "role": "editor" });
+    token[long.as_str()] = 1.into();
+    let none: [(&str, &str); 0] = [];
+    let (unread, kind) = ([("prefer", &*shorter)], [("authorization-", &*shorter)]);
+    let spaced = format!("{shorter} a");
+    let prefer = [("prefer", &*spaced)];
+    let field = format!("if-{shorter}");
+    let condition = [(&*field, "x")];
+    for (asked, headers, body) in [
+        ("PUT /api/site".to_owned(), &none[..], member.clone()),
+        ("POST /api/page?id=n".to_owned(), &none, member),
+        ("PUT /api/site".to_owned(), &none, twice),
+        ("PUT /api/site".to_owned(), &none, deep),
+        (
+            format!("PUT /api/site?preserve={shorter}"),
+            &none,
+            "{}".to_owned(),
+        ),
+        (
+            format!("PUT /api/site?preserve=/{shorter}/a~"),
+            &none,
+            "{}".to_owned(),
+        ),
+        (format!("PUT /api/site?{shorter}=1"), &none, "{}".to_owned()),
+        (
+            format!("PUT /api/site?base=%zz{shorter}"),
+            &none,
+            "{}".to_owned(),
+        ),
+        ("POST /dev/token".to_owned(), &none, token.to_string()),
+        ("PUT /api/site".to_owned(), &prefer, "{}".to_owned()),
+        ("PUT /api/site".to_owned(), &kind, "{}".to_owned()),
+        ("PUT /api/site".to_owned(), &condition, "{}".to_owned()),
+    ] {
+        let (method, path) = asked.split_once(' ').unwrap();
+        let answer = http.send_text(method, path, headers, Some(body)).await;
+        let (bytes, start) = (answer.body.to_string().len(), &asked[..asked.len().min(40)]);
+        assert!(answer.status >= 400, "{start}: {}", answer.status);
+        assert!(bytes < 4_000, "{start}: {bytes}");
+    }
+    let unknown = http
+        .send("PUT", "/api/site", &unread, Some(json!({})))
+        .await;
+    assert_eq!(
+        unknown.status, 200,
+        "a preference that is not known is no mistake"
+    );
+    let mut client = server.connect("ada", &["editor"]).await;
+    let (id, entity) = (client.next_id(), "page/n".parse().unwrap());
+    let value = json!({ "slug": "n", "title": "N", long.as_str(): 1 }).to_string();
+    client
+        .send(&ClientFrame::Create { id, entity, value })
+        .await;
+    match client.next().await {
+        refused @ ServerFrame::Refused { .. } => {
+            let bytes = refused.encode().len();
+            assert!(bytes < 4_000, "{bytes}");
+        }
+        other => panic!("not refused: {other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -195,25 +268,32 @@ async fn every_answer_says_what_browsers_may_do_with_it() {
         ("GET", "/assets/nothing.js"),
         ("PUT", "/api/site?bsae=1"),
     ] {
-        let answer = http.send(method, path, &[], None).await;
-        for (name, value) in [
-            ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
-            ("cross-origin-opener-policy", "same-origin"),
-            ("cross-origin-resource-policy", "same-origin"),
-        ] {
-            assert_eq!(answer.header(name), value, "{method} {path} {name}");
-        }
-        let policy = answer.header("content-security-policy");
-        assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
-        assert!(
-            policy.contains("frame-ancestors 'none'"),
-            "{path}: {policy}"
-        );
-        assert!(!policy.contains("https:"), "{path}: {policy}");
-        assert!(answer.header("permissions-policy").contains("camera=()"));
-        assert!(!answer.header("referrer-policy").is_empty(), "{path}");
+        assert_hardened(&http.send(method, path, &[], None).await, path);
     }
+    // Also what is no HTTP at all.
+    let answer = raw(&server.authority, &[b"nonsense\r\n\r\n"]).await;
+    assert_problem(&answer, 400, "bad-request");
+    assert_hardened(&answer, "nonsense");
+}
+
+fn assert_hardened(answer: &Answer, path: &str) {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(answer.header(name), value, "{path} {name}");
+    }
+    let policy = answer.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
+    assert!(
+        policy.contains("frame-ancestors 'none'"),
+        "{path}: {policy}"
+    );
+    assert!(!policy.contains("https:"), "{path}: {policy}");
+    assert!(answer.header("permissions-policy").contains("camera=()"));
+    assert!(!answer.header("referrer-policy").is_empty(), "{path}");
 }
 
 /// Behind a proxy on the same machine everybody seems to be on the same machine.

@@ -27,6 +27,7 @@ mod held;
 mod hosts;
 mod http_conditions;
 mod http_form;
+mod http_methods;
 mod http_reads;
 mod http_refusals;
 mod http_told;
