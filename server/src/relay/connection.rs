@@ -6,6 +6,7 @@
 //!
 //! Must not know: how changes are judged or stored, HTTP beyond the upgrade.
 
+mod deadline;
 mod session;
 
 use std::borrow::Cow;
@@ -31,6 +32,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 
+use self::deadline::Deadline;
 use self::session::{Asker, Following};
 use super::fanout::Outbox;
 use super::frames;
@@ -40,7 +42,7 @@ use super::hub::Hub;
 use super::socket::{self, Line, Socket, WebSocket};
 use crate::auth::TokenError;
 use crate::clock;
-use crate::config::{ConnectionSettings, SOCKET_READ_BYTES, TOKEN_LEEWAY};
+use crate::config::{ConnectionSettings, SOCKET_READ_BYTES};
 use crate::room::Taken;
 use crate::seats::Seat;
 use crate::work;
@@ -289,7 +291,7 @@ impl Incoming {
                     return Err(End::new(close_code::BAD_FRAME, "frames are binary"));
                 }
                 Some(Ok(Message::Binary(bytes))) => bytes,
-                Some(Err(error)) => return Err(transport_end(&error)),
+                Some(Err(error)) => return Err(self.failed(&error)),
                 Some(Ok(Message::Frame(_))) => continue,
             };
             self.last = bytes.clone();
@@ -309,7 +311,7 @@ impl Incoming {
                     ));
                 }
                 Err(FrameError::TooBig { .. }) => {
-                    return Err(End::new(close_code::TOO_BIG, "frame too big"));
+                    return Err(too_big());
                 }
                 Err(FrameError::TooMany { .. }) if !self.greeted => {
                     return Err(hello_first(outbox));
@@ -323,6 +325,16 @@ impl Incoming {
                 }
             }
         }
+    }
+
+    /// How to end after the transport failed.
+    fn failed(&self, error: &Error) -> End {
+        let (mut end, max) = (transport_end(error), self.settings.reader_message_bytes_max);
+        if !self.greeted && end == too_big() {
+            let text = format!("a hello has at most {max} bytes: is its token too long?");
+            end.reason = text.into();
+        }
+        end
     }
 
     /// Who it is that sends: those who may write nothing have nothing long to say.
@@ -366,6 +378,11 @@ impl Incoming {
     }
 }
 
+/// A message is longer than its sender may send.
+fn too_big() -> End {
+    End::new(close_code::TOO_BIG, "frame too big")
+}
+
 /// How to end after the peer has closed: with its own code, as is usual.
 fn closed_by_peer(code: Option<u16>) -> End {
     End::new(code.unwrap_or(close_code::NONE), "goodbye")
@@ -385,7 +402,7 @@ fn transport_end(error: &Error) -> End {
         }
         (Some(Flaw::Closed(code)), _) => return closed_by_peer(*code),
         (Some(Flaw::NotUtf8), _) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
-        (Some(Flaw::TooLong(_)), _) => End::new(close_code::TOO_BIG, "frame too big"),
+        (Some(Flaw::TooLong(_)), _) => too_big(),
         (None, error) => transport_fault(error),
     };
     tracing::info!(%error, "the socket failed");
@@ -394,37 +411,13 @@ fn transport_end(error: &Error) -> End {
 
 fn transport_fault(error: &Error) -> End {
     match error {
-        Error::Capacity(_) => End::new(close_code::TOO_BIG, "frame too big"),
+        Error::Capacity(_) => too_big(),
         Error::Utf8(_) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
             End::gone("the connection was lost")
         }
         Error::Protocol(_) => End::new(close_code::PROTOCOL, "protocol error"),
         _ => End::gone("the connection was lost"),
-    }
-}
-
-/// The end of a token, and when to give notice of it.
-struct Deadline {
-    expires: Timestamp,
-    /// When the connection ends: until then a new one would be taken, too.
-    ends: Timestamp,
-    /// How long before that: of a short-lived token, when half of what it had left is over, so
-    /// that fresh ones are asked for no more than twice in the life of one.
-    notice: Duration,
-    noticed: bool,
-}
-
-impl Deadline {
-    /// For a token that is presented now.
-    fn new(expires: Timestamp, notice: Duration) -> Self {
-        let leeway = i64::try_from(TOKEN_LEEWAY.as_millis()).unwrap_or(i64::MAX);
-        Self {
-            expires,
-            ends: Timestamp(expires.0.saturating_add(leeway)),
-            notice: notice.min(clock::until(expires) / 2) + TOKEN_LEEWAY,
-            noticed: false,
-        }
     }
 }
 

@@ -181,7 +181,7 @@ fn bad_payloads() -> Vec<Breach> {
             "a frame longer than any may be",
             frame(0x82, &vec![0; too_long])[..14].to_vec(),
             1009,
-            "frame too big",
+            "a hello has at most 65536 bytes: is its token too long?",
         ),
     ];
     for code in [
