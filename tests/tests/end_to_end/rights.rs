@@ -118,3 +118,28 @@ async fn creating_needs_the_right_to() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_refusal_names_what_was_asked_for() {
+    let server = Running::start().await;
+    let mut editor = server.connect("ada", &["editor"]).await;
+    for (brings_back, says) in [
+        (false, "you may not delete this"),
+        (true, "you may not undelete this"),
+    ] {
+        let (id, entity) = (editor.next_id(), "page/home".parse().unwrap());
+        let asked = match brings_back {
+            true => ClientFrame::Undelete { id, entity },
+            false => ClientFrame::Delete { id, entity },
+        };
+        editor.send(&asked).await;
+        match editor.next().await {
+            ServerFrame::Refused {
+                code, violations, ..
+            } => {
+                assert_eq!((&*code, &*violations[0].message), ("forbidden", says));
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+}

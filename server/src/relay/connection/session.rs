@@ -482,7 +482,11 @@ impl Following {
         match self.readable(entity) {
             None => self.refuse(entity, id, "not-found", "there is no such entity"),
             Some(policy) if !policy.may(&self.principal, Permission::Delete) => {
-                self.refuse(entity, id, "forbidden", "you may not delete this");
+                let text = match task {
+                    Task::Undelete => "you may not undelete this",
+                    _ => "you may not delete this",
+                };
+                self.refuse(entity, id, "forbidden", text);
             }
             Some(_) => self.write(id, entity, task, room).await,
         }
