@@ -16,16 +16,12 @@ use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::bad_frame::{BadFrame, json_of, object};
 use crate::edit::{Author, FORGOTTEN, Refused, Settled, Snapshot};
 use crate::event::{Event, Fault};
 use crate::followed::{Known, NOT_FOUND, Phase};
 use crate::replica::Replica;
 use crate::session::{REPLICAS, Session};
-
-/// Bytes that are no frame; the connection must be closed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the server sent what is no frame: {0}")]
-pub struct BadFrame(String);
 
 impl Session {
     /// Takes in one frame.
@@ -48,7 +44,9 @@ impl Session {
                 ..
             } => {
                 if protocol != PROTOCOL_VERSION {
-                    return Err(BadFrame(format!("protocol {protocol}")));
+                    return Err(BadFrame(format!(
+                        "it speaks protocol version {protocol}, and this client {PROTOCOL_VERSION}"
+                    )));
                 }
                 self.limits = limits;
                 self.on_welcome(principal, kinds);
@@ -72,7 +70,7 @@ impl Session {
                 document,
                 stamps,
             } => {
-                let stamps = object(&stamps)?;
+                let stamps = object("snapshot: the field stamps", &stamps)?;
                 let snapshot = Snapshot {
                     epoch,
                     seq,
@@ -88,7 +86,13 @@ impl Session {
                 entries,
                 stamps,
             } => {
-                self.on_entries(&entity, epoch, &entries, object(&stamps)?, now);
+                self.on_entries(
+                    &entity,
+                    epoch,
+                    &entries,
+                    object("entries: the field stamps", &stamps)?,
+                    now,
+                );
             }
             ServerFrame::Value {
                 entity,
@@ -96,7 +100,12 @@ impl Session {
                 value,
                 ..
             } => {
-                self.on_value(&entity, version, json(&value)?, now);
+                self.on_value(
+                    &entity,
+                    version,
+                    json_of("value: the field value", &value)?,
+                    now,
+                );
             }
             ServerFrame::Patch {
                 entity,
@@ -104,7 +113,12 @@ impl Session {
                 patch,
                 ..
             } => {
-                self.on_patch(&entity, version, &json(&patch)?, now);
+                self.on_patch(
+                    &entity,
+                    version,
+                    &json_of("patch: the field patch", &patch)?,
+                    now,
+                );
             }
             ServerFrame::Watched { kind } => self.on_watched(&kind),
             ServerFrame::Admitted {
@@ -569,11 +583,3 @@ impl Session {
 
 /// The code of the server's notice that the token of this connection ends soon.
 const TOKEN_EXPIRING: &str = "token-expiring";
-
-fn json(text: &str) -> Result<Value, BadFrame> {
-    serde_json::from_str(text).map_err(|error| BadFrame(error.to_string()))
-}
-
-fn object(text: &str) -> Result<Map<String, Value>, BadFrame> {
-    serde_json::from_str(text).map_err(|error| BadFrame(error.to_string()))
-}

@@ -17,6 +17,7 @@
 )]
 
 mod absence;
+mod bad_frame;
 mod bring_back;
 mod conflicts;
 mod edit;
@@ -40,10 +41,10 @@ mod values;
 #[cfg(not(feature = "replicas"))]
 use values as replica;
 
+pub use bad_frame::BadFrame;
 pub use edit::{EditOptions, Edited, Located, TypedEdit};
 pub use error::CallError;
 pub use event::{
     ConflictView, DroppedView, Event, Fault, KindView, Status, SyncState, ViolationView,
 };
-pub use inbound::BadFrame;
 pub use session::Session;

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::excerpt::{Short, cut};
 use crate::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
 use crate::limits::Limits;
 use crate::principal::Principal;
@@ -384,11 +385,6 @@ impl From<&Principal> for AuthorReport {
     }
 }
 
-const SERVER_FRAMES: [&str; 14] = [
-    "welcome", "schema", "snapshot", "entries", "value", "patch", "watched", "admitted", "refused",
-    "gone", "reset", "error", "ping", "pong",
-];
-
 /// Why bytes are not a frame that can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -428,7 +424,7 @@ impl FrameError {
     /// What is wrong may quote the bytes, which may be many: only the beginning is kept.
     fn malformed(reason: impl fmt::Display) -> Self {
         const REASON_CHARS_MAX: usize = 400;
-        let reason = reason.to_string().chars().take(REASON_CHARS_MAX).collect();
+        let reason = cut(&reason.to_string(), REASON_CHARS_MAX).into_owned();
         Self::Malformed { reason }
     }
 }
@@ -452,9 +448,9 @@ impl ClientFrame {
                 max,
             });
         }
-        let (name, mut rest) = open_envelope(bytes, fields::is_known)?;
-        fields::check(name, &mut rest, limits.changes_per_proposal_max)?;
-        decode_whole(name, bytes)
+        let (frame, mut rest) = open_envelope(bytes, &fields::OF_CLIENTS)?;
+        fields::check(frame, &mut rest, limits.changes_per_proposal_max)?;
+        decode_whole(frame.0, bytes)
     }
 }
 
@@ -470,8 +466,9 @@ impl ServerFrame {
     ///
     /// [`FrameError`], which tells a frame that is merely unknown from bytes that are none.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
-        let (name, _) = open_envelope(bytes, |name| SERVER_FRAMES.contains(&name))?;
-        decode_whole(name, bytes)
+        let (frame, mut rest) = open_envelope(bytes, &fields::OF_THE_SERVER)?;
+        fields::check(frame, &mut rest, usize::MAX)?;
+        decode_whole(frame.0, bytes)
     }
 }
 
@@ -479,11 +476,11 @@ fn encode<T: Serialize>(frame: &T) -> Vec<u8> {
     minicbor_serde::to_vec(frame).expect("frames are plain data and memory takes any bytes")
 }
 
-/// Reads the outer map: the frame's name, and a decoder that stands on its fields.
-fn open_envelope(
-    bytes: &[u8],
-    is_known: impl Fn(&str) -> bool,
-) -> Result<(&str, Decoder<'_>), FrameError> {
+/// Reads the outer map: which of the known frames it is, and a decoder that stands on its fields.
+fn open_envelope<'a>(
+    bytes: &'a [u8],
+    known: &[fields::Frame],
+) -> Result<(fields::Frame, Decoder<'a>), FrameError> {
     form::check(bytes)?;
     let mut decoder = Decoder::new(bytes);
     let found = fields::of(&decoder);
@@ -503,12 +500,12 @@ fn open_envelope(
         let what = format_args!("the name of a frame must be a text, not {found}");
         return Err(form::wrong(at, what));
     };
-    if is_known(name) {
-        return Ok((name, decoder));
+    match known.iter().find(|(known, _)| *known == name) {
+        Some(frame) => Ok((*frame, decoder)),
+        None => Err(FrameError::Unknown {
+            name: Short(name).to_string(),
+        }),
     }
-    Err(FrameError::Unknown {
-        name: name.chars().take(40).collect(),
-    })
 }
 
 fn decode_whole<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, FrameError> {

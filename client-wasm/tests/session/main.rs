@@ -470,7 +470,25 @@ fn an_entity_that_is_not_there_is_gone_until_it_is_created() {
 #[test]
 fn what_is_no_frame_ends_the_connection_and_news_is_skipped() {
     let mut pair = Pair::opened();
-    assert!(pair.session.handle_frame(b"\xff\x00", NOW).is_err());
+    for (frame, says) in [
+        (
+            &b"\xff\x00"[..],
+            "malformed frame: the end of a list that has a length, at byte 0",
+        ),
+        (
+            b"\xa1\x64gone\xa1\x66entity\x05",
+            "malformed frame: gone: the field entity must be the name of an entity, a text, not a \
+             number, at byte 14",
+        ),
+        (
+            b"\xa1\x65patch\xa4\x66entity\x64team\x67version\x61v\x65patch\x61[\x62at\x00",
+            "patch: the field patch is not JSON: the text ends inside a list, at line 1 column 1",
+        ),
+    ] {
+        let error = pair.session.handle_frame(frame, NOW).unwrap_err();
+        let says = format!("the server sent what is no frame: {says}");
+        assert_eq!(error.to_string(), says);
+    }
     let later = b"\xa1\x65later\xa0";
     assert_eq!(pair.session.handle_frame(later, NOW), Ok(()));
 }

@@ -44,7 +44,8 @@ fn frames_come_back_as_they_were() {
 #[test]
 fn every_name_is_known_to_the_envelope() {
     // A sign of life has no fields that could be missing.
-    for name in SERVER_FRAMES.iter().filter(|name| !name.ends_with("ng")) {
+    let names = fields::OF_THE_SERVER.iter().map(|(name, _)| name);
+    for name in names.filter(|name| !name.ends_with("ng")) {
         let mut bytes = Vec::new();
         let mut encoder = Encoder::new(&mut bytes);
         encoder.map(1).unwrap().str(name).unwrap().map(0).unwrap();
@@ -53,7 +54,7 @@ fn every_name_is_known_to_the_envelope() {
             error.starts_with(&format!("malformed frame: {name}: ")),
             "{error}"
         );
-        assert!(error.contains("missing field"), "{error}");
+        assert!(error.ends_with(" is missing"), "{error}");
     }
 }
 
