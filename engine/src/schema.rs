@@ -26,6 +26,7 @@ mod pattern;
 mod satisfiable;
 mod scalar;
 mod sketch;
+#[cfg(feature = "whole-entity")]
 mod unmet;
 mod vocabulary;
 #[cfg(feature = "whole-entity")]
@@ -44,6 +45,7 @@ pub use idle::{Idle, idle_keywords};
 pub use meta::meta;
 pub use mistake::Mistake;
 pub(crate) use sketch::sketch;
+#[cfg(feature = "whole-entity")]
 pub use unmet::{Unmet, unmet_keywords};
 #[cfg(feature = "whole-entity")]
 pub(crate) use whole::Whole;

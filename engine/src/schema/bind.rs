@@ -490,6 +490,15 @@ pub(super) fn inner_place<'a>(field: &Field<'a>) -> Place<'a> {
 pub(super) fn stated_types(parts: &[Part<'_>]) -> Option<Types> {
     parts
         .iter()
-        .filter_map(|part| type_names(part.keywords.get("type")?))
+        .filter_map(|part| named_types(part.keywords.get("type")?))
         .reduce(Types::and)
+}
+
+/// As [`type_names`]; a type that is named twice, which is a mistake, is named all the same.
+fn named_types(value: &Value) -> Option<Types> {
+    let Value::Array(names) = value else {
+        return type_names(value);
+    };
+    let each = names.iter().map(type_names);
+    each.reduce(|all, one| Some(all?.or(one?))).flatten()
 }

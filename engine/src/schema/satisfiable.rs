@@ -374,7 +374,7 @@ fn counts(parts: &[Part<'_>], types: Types, found: &mut Vec<(Pointer, String)>) 
 }
 
 /// Whether a schema takes every value of these types.
-fn takes_all(schema: &Value, types: Types) -> bool {
+pub(super) fn takes_all(schema: &Value, types: Types) -> bool {
     match schema {
         Value::Bool(any) => *any,
         Value::Object(keywords) => keywords.iter().all(|(keyword, value)| {
@@ -491,6 +491,23 @@ fn numbers(parts: &[Part<'_>], rule: &ScalarRule, found: &mut Vec<(Pointer, Stri
     }
 }
 
+impl Format {
+    /// How many characters its values have at least, and at most.
+    pub(super) fn lengths(self) -> (u64, Option<u64>) {
+        match self {
+            Self::Date => (10, Some(10)),
+            Self::Uuid => (36, Some(36)),
+            Self::DateTime => (20, None),
+            Self::Time => (9, None),
+            Self::Ipv4 => (7, Some(15)),
+            Self::Ipv6 => (2, Some(45)),
+            Self::Email => (3, None),
+            Self::Uri => (2, None),
+            Self::Hostname => (1, Some(253)),
+        }
+    }
+}
+
 /// Lengths that no value of a format has.
 fn formats(parts: &[Part<'_>], types: Types, found: &mut Vec<(Pointer, String)>) {
     if types != Types::STRING {
@@ -498,17 +515,7 @@ fn formats(parts: &[Part<'_>], types: Types, found: &mut Vec<(Pointer, String)>)
     }
     let named = |part: &Part<'_>| Format::named(part.keywords.get("format")?.as_str()?);
     for format in parts.iter().filter_map(named) {
-        let (least, most) = match format {
-            Format::Date => (10, Some(10)),
-            Format::Uuid => (36, Some(36)),
-            Format::DateTime => (20, None),
-            Format::Time => (9, None),
-            Format::Ipv4 => (7, Some(15)),
-            Format::Ipv6 => (2, Some(45)),
-            Format::Email => (3, None),
-            Format::Uri => (2, None),
-            Format::Hostname => (1, Some(253)),
-        };
+        let (least, most) = format.lengths();
         let name = format.name();
         if let Some((_, at, max)) = strongest(parts, "maxLength")
             && max < least

@@ -16,6 +16,7 @@ mod rules;
 mod satisfiable;
 #[cfg(feature = "whole-entity")]
 mod sentences;
+#[cfg(feature = "whole-entity")]
 mod unmet;
 #[cfg(feature = "whole-entity")]
 mod walk;

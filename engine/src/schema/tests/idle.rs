@@ -234,3 +234,19 @@ fn types_of_other_languages_have_their_names_here() {
         );
     }
 }
+
+#[test]
+fn a_type_that_is_named_twice_is_one_mistake() {
+    for (types, twice) in [
+        (json!(["number", "number"]), "number"),
+        (json!(["string", "null", "string"]), "string"),
+    ] {
+        let says =
+            format!("/properties/x/type: must name each type once, and names {twice:?} twice");
+        super::check(&field(json!({ "type": types })), &[&says]);
+    }
+    let mut root = field(json!({ "type": "string" }));
+    root["type"] = json!(["object", "object"]);
+    let says = "/type: must name each type once, and names \"object\" twice";
+    super::check(&root, &[says]);
+}

@@ -70,6 +70,176 @@ fn what_nothing_can_satisfy_is_found() {
             ),
             "properties/y/contains",
         ),
+        // Names that there cannot be.
+        (
+            json!({ "type": "object", "additionalProperties": { "type": "string" },
+                    "propertyNames": false, "minProperties": 1 }),
+            "minProperties",
+        ),
+        (
+            json!({ "type": "object", "additionalProperties": { "type": "string" },
+                    "propertyNames": { "enum": ["a", "b"] }, "minProperties": 3 }),
+            "minProperties",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "a": {} }, "additionalProperties": false,
+                           "minProperties": 2 }),
+            ),
+            "minProperties",
+        ),
+        (
+            atomic(json!({ "required": ["ab"], "propertyNames": { "pattern": "^b" } })),
+            "required/0",
+        ),
+        (
+            atomic(
+                json!({ "required": ["a"], "dependentRequired": { "a": ["b"] },
+                           "properties": { "b": false } }),
+            ),
+            "dependentRequired/a/0",
+        ),
+        (
+            atomic(json!({ "required": ["a", "b"], "allOf": [{ "maxProperties": 1 }] })),
+            "allOf/0/maxProperties",
+        ),
+        // Values that are listed and refused.
+        (
+            json!({ "type": "string", "oneOf": [{ "const": "a" }, { "const": "a" }] }),
+            "oneOf",
+        ),
+        (
+            json!({ "type": "string", "enum": ["a", "b"], "not": { "enum": ["b", "a"] } }),
+            "enum",
+        ),
+        (
+            json!({ "type": "string", "const": "a", "anyOf": [{ "minLength": 2 }, { "pattern": "b" }] }),
+            "const",
+        ),
+        (
+            json!({ "type": ["string", "null"], "enum": ["abc", null], "not": { "maxLength": 9 } }),
+            "enum",
+        ),
+        (
+            json!({ "type": "string", "if": { "const": "a" }, "then": { "const": "b" },
+                    "else": false }),
+            "if/const",
+        ),
+        (
+            json!({ "type": "string", "if": { "maxLength": 3 }, "then": { "enum": ["long"] },
+                    "else": { "type": "null" } }),
+            "then/enum",
+        ),
+        (
+            atomic(json!({ "properties": { "y": { "const": 1, "enum": [2, 3] } } })),
+            "properties/y/const",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "enum": ["abc", 7], "maxLength": 2, "maximum": 6 } } }),
+            ),
+            "properties/y/enum",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "type": "boolean", "not": { "type": "boolean" } } } }),
+            ),
+            "properties/y/not",
+        ),
+        // Schemas that leave nothing to each other.
+        (
+            json!({ "type": "string", "maxLength": 5, "not": { "type": "string", "maxLength": 5 } }),
+            "not",
+        ),
+        (
+            json!({ "type": "integer", "anyOf": [{ "allOf": [{ "minimum": 5 }, { "maximum": 4 }] },
+                                                 { "type": "string" }] }),
+            "anyOf",
+        ),
+        (
+            json!({ "type": "string", "oneOf": [{ "maxLength": 3 }, { "maxLength": 3 }, false] }),
+            "oneOf",
+        ),
+        (
+            json!({ "type": "string", "maxLength": 2,
+                    "oneOf": [{ "minLength": 3 }, { "type": "null" }] }),
+            "maxLength",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "allOf": [{ "type": "string" },
+                                                            { "type": "integer" }] } } }),
+            ),
+            "properties/y/allOf/1/type",
+        ),
+        // Bounds within a value.
+        (
+            atomic(
+                json!({ "properties": { "y": { "allOf": [{ "minItems": 3 }, { "maxItems": 2 }] } } }),
+            ),
+            "properties/y/allOf/1/maxItems",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "type": "integer", "exclusiveMinimum": 1,
+                                                  "exclusiveMaximum": 2 } } }),
+            ),
+            "properties/y/exclusiveMaximum",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "type": "number", "minimum": 1.1, "maximum": 1.4,
+                                                  "multipleOf": 0.5 } } }),
+            ),
+            "properties/y/maximum",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "type": "string", "format": "uuid",
+                                                  "maxLength": 35 } } }),
+            ),
+            "properties/y/maxLength",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "uniqueItems": true, "minItems": 4,
+                                                  "items": { "type": ["boolean", "null"] } } } }),
+            ),
+            "properties/y/minItems",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "uniqueItems": true, "minItems": 3,
+                                                  "items": { "enum": [1, 1.0, 2] } } } }),
+            ),
+            "properties/y/minItems",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "prefixItems": [{}], "items": false,
+                                                  "minItems": 2 } } }),
+            ),
+            "properties/y/minItems",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "contains": {}, "maxContains": 2,
+                                                  "minItems": 3 } } }),
+            ),
+            "properties/y/minItems",
+        ),
+        (
+            atomic(
+                json!({ "properties": { "y": { "contains": { "allOf": [{ "const": 1 },
+                                                                          { "const": 2 }] } } } }),
+            ),
+            "properties/y/contains",
+        ),
+        (
+            atomic(json!({ "required": ["y"], "properties": {
+                "y": { "type": "string", "allOf": [{ "minLength": 2 }, { "maxLength": 1 }] } } })),
+            "properties/y/allOf/1/maxLength",
+        ),
     ] {
         assert_eq!(unmet(x.clone()), [format!("/properties/x/{at}")], "{x}");
     }
@@ -91,6 +261,40 @@ fn what_something_satisfies_is_not() {
                 "additionalProperties": false }),
         ),
         atomic(json!({ "required": ["x"] })),
+        json!({ "type": "string", "oneOf": [{ "const": "a" }, { "const": "a" }, { "const": "b" }] }),
+        json!({ "type": "string", "enum": ["a", "b"], "not": { "const": "a" } }),
+        json!({ "type": "string", "maxLength": 5, "not": { "maxLength": 4 } }),
+        json!({ "type": "string", "if": { "const": "a" }, "then": { "const": "b" } }),
+        json!({ "type": "string", "if": { "maxLength": 3 }, "then": false }),
+        json!({ "type": ["string", "null"], "allOf": [{ "minLength": 2 }, { "maxLength": 1 }] }),
+        json!({ "type": "object", "additionalProperties": { "type": "string" },
+                "propertyNames": false }),
+        json!({ "type": "object", "additionalProperties": { "type": "string" },
+                "propertyNames": { "enum": ["a", "b"] }, "minProperties": 2 }),
+        atomic(json!({ "properties": { "y": false } })),
+        atomic(json!({ "dependentRequired": { "a": ["b"] }, "properties": { "b": false } })),
+        atomic(
+            json!({ "properties": { "y": { "type": "integer", "exclusiveMinimum": 1,
+                                              "maximum": 2 } } }),
+        ),
+        atomic(
+            json!({ "properties": { "y": { "type": "number", "minimum": 0.3, "maximum": 0.3,
+                                              "multipleOf": 0.1 } } }),
+        ),
+        atomic(
+            json!({ "properties": { "y": { "uniqueItems": true, "minItems": 3,
+                                              "prefixItems": [{ "type": "string" }],
+                                              "items": { "type": "boolean" } } } }),
+        ),
+        atomic(
+            json!({ "properties": { "y": { "contains": { "const": 1 }, "maxContains": 1,
+                                              "minItems": 3 } } }),
+        ),
+        // What leads back to itself ends somewhere.
+        atomic(
+            json!({ "properties": { "y": { "items": { "anyOf": [{ "type": "null" },
+            { "type": "array", "items": { "type": "null" } }] } } } }),
+        ),
         // An item is given its id.
         json!({ "type": "array", "items": { "type": "object", "required": ["id"],
                 "properties": { "a": { "type": "string" } }, "additionalProperties": false } }),
