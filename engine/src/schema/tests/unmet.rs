@@ -103,6 +103,38 @@ fn what_nothing_can_satisfy_is_found() {
             atomic(json!({ "required": ["a", "b"], "allOf": [{ "maxProperties": 1 }] })),
             "allOf/0/maxProperties",
         ),
+        (
+            atomic(
+                json!({ "required": ["a"], "properties": { "a": { "maxLength": 2, "type": "string" } },
+                           "allOf": [{ "properties": { "a": { "minLength": 3 } } }] }),
+            ),
+            "properties/a/maxLength",
+        ),
+        (
+            json!({ "type": "object", "required": ["a"], "properties": { "a": { "type": "string" } },
+                    "dependentSchemas": { "a": false } }),
+            "dependentSchemas/a",
+        ),
+        (
+            json!({ "type": "object", "required": ["a"], "properties": { "a": { "type": "string" } },
+                    "if": { "required": ["a"] }, "then": false }),
+            "if",
+        ),
+        // Elements that there cannot be.
+        (
+            json!({ "type": "array", "items": { "type": "string" }, "contains": { "type": "integer" } }),
+            "contains",
+        ),
+        (
+            json!({ "type": "array", "items": { "type": "string", "maxLength": 2 },
+                    "contains": { "minLength": 3 } }),
+            "contains",
+        ),
+        (
+            json!({ "type": "array", "items": { "type": "string" }, "contains": { "const": "a" },
+                    "minContains": 2, "uniqueItems": true }),
+            "contains",
+        ),
         // Values that are listed and refused.
         (
             json!({ "type": "string", "oneOf": [{ "const": "a" }, { "const": "a" }] }),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::place::{Place, options};
+use super::place::Place;
 use super::search::{Context, Dead, Search};
 use crate::pointer::Pointer;
 use crate::policy::{Format, Types};
@@ -123,7 +123,7 @@ impl<'a> Place<'a> {
     }
 
     /// Names that have to be there, each with where that is said: those that others bring along too.
-    fn required(&self) -> Vec<(&'a str, Pointer)> {
+    pub(super) fn required(&self) -> Vec<(&'a str, Pointer)> {
         let mut names: Vec<(&str, Pointer)> = Vec::new();
         for (at, list) in self.stated("required") {
             push_names(&mut names, list, &at.child("required"));
@@ -268,15 +268,38 @@ impl<'a> Search<'a> {
             if self.dead(&at, Types::ALL, Context::Whole).is_some() {
                 return Err(Dead::at(at, "asks for an element that nothing can be"));
             }
-            let listed = contains.as_object().and_then(options);
-            let is_taken = |option: &Value| elements.iter().all(|items| self.takes(items, option));
-            if let Some((_, options)) = listed.filter(|_| prefix == 0)
-                && !options.iter().any(is_taken)
-            {
+            let both = [&elements[..], std::slice::from_ref(&at)].concat();
+            if prefix == 0 && self.dead_together(&both).is_some() {
                 return Err(Dead::at(at, "asks for an item that the list does not take"));
             }
+            self.enough(place, (&at, &both), least)?;
         }
         Ok(())
+    }
+
+    /// Elements that are asked for several times, and have to be different.
+    fn enough(
+        &self,
+        place: &Place<'a>,
+        (at, both): (&Pointer, &[Pointer]),
+        least: u64,
+    ) -> Result<(), Dead> {
+        if !place.says("uniqueItems", &Value::Bool(true)) {
+            return Ok(());
+        }
+        let mut element = Place::default();
+        for at in both {
+            element.add(self.schema(), at.clone());
+        }
+        let listed = self.candidates(&element, Types::ALL);
+        let different = listed.map(|(_, listed)| listed.iter().map(canonical).collect());
+        match different.map(|all: BTreeSet<String>| all.len() as u64) {
+            Some(few) if few < least => {
+                let reason = format!("asks for {least} different elements, and there can be {few}");
+                Err(Dead::at(at.clone(), reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn objects(&mut self, place: &Place<'a>, context: Context) -> Result<(), Dead> {
@@ -317,6 +340,7 @@ impl<'a> Search<'a> {
             let reason = format!("requires {name:?}, which {keyword} does not allow");
             Err(Dead::at(at.clone(), reason))
         };
+        let mut declared = Vec::new();
         for (holder, part) in &place.parts {
             if let Some(keyword) = refuses(part, name) {
                 return refusing(keyword);
@@ -326,15 +350,15 @@ impl<'a> Search<'a> {
             {
                 return refusing("propertyNames");
             }
-            let declared = part.get("properties").and_then(|named| named.get(name));
-            if context == Context::Whole && declared.is_some() {
-                let inner = holder.child("properties").child(name);
-                if let Some(dead) = self.dead(&inner, Types::ALL, Context::Whole) {
-                    return Err(dead);
-                }
+            let named = part.get("properties");
+            if named.is_some_and(|named| named.get(name).is_some()) {
+                declared.push(holder.child("properties").child(name));
             }
         }
-        Ok(())
+        match self.dead_together(&declared) {
+            Some(dead) if context == Context::Whole => Err(dead),
+            _ => Ok(()),
+        }
     }
 
     /// How many names there can be, where a schema says so of them.

@@ -104,6 +104,10 @@ impl<'a> Search<'a> {
         }
     }
 
+    pub(super) fn schema(&self) -> &'a Value {
+        self.schema
+    }
+
     pub(super) fn place(&self, at: &Pointer) -> Place<'a> {
         Place::at(self.schema, at)
     }
@@ -146,14 +150,31 @@ impl<'a> Search<'a> {
         // What leads back to itself is not decided by itself.
         self.known.insert(key.clone(), None);
         self.depth += 1;
-        let found = self.look(at, within, context).err();
+        let found = self.look(std::slice::from_ref(at), within, context).err();
         self.depth -= 1;
         self.known.insert(key, found.clone());
         found
     }
 
-    fn look(&mut self, at: &Pointer, within: Types, context: Context) -> Result<(), Dead> {
-        let mut place = self.place(at);
+    /// Why no value is good at several places at once, if none is.
+    pub(super) fn dead_together(&mut self, all: &[Pointer]) -> Option<Dead> {
+        if let [at] = all {
+            return self.dead(at, Types::ALL, Context::Whole);
+        }
+        if self.depth == DEPTH_MAX || all.is_empty() {
+            return None;
+        }
+        self.depth += 1;
+        let found = self.look(all, Types::ALL, Context::Whole).err();
+        self.depth -= 1;
+        found
+    }
+
+    fn look(&mut self, all: &[Pointer], within: Types, context: Context) -> Result<(), Dead> {
+        let mut place = Place::default();
+        for at in all {
+            place.add(self.schema, at.clone());
+        }
         let mut index = 0;
         while index < place.parts.len().min(PARTS_MAX) {
             let types = place.types(within)?;
@@ -168,7 +189,7 @@ impl<'a> Search<'a> {
         if context == Context::Whole
             && let Some((from, candidates)) = self.candidates(&place, types)
         {
-            return self.try_all(at, types, (from, &candidates));
+            return self.try_all(all, types, (from, &candidates));
         }
         self.by_type(&place, types, context)
     }
@@ -176,17 +197,18 @@ impl<'a> Search<'a> {
     /// Tries the only values that there can be.
     fn try_all(
         &self,
-        at: &Pointer,
+        all: &[Pointer],
         types: Types,
         (from, candidates): (Pointer, &[Value]),
     ) -> Result<(), Dead> {
-        let Some(judge) = self
-            .judge(at)
-            .filter(|_| candidates.len() <= CANDIDATES_MAX)
-        else {
+        if candidates.len() > CANDIDATES_MAX {
             return Ok(());
+        }
+        let judges: Vec<Whole> = all.iter().filter_map(|at| self.judge(at)).collect();
+        let is_good = |one: &Value| {
+            let is_taken = || judges.iter().all(|judge| judge.faults(one).is_empty());
+            Types::of(one).is_within(types) && is_taken()
         };
-        let is_good = |one: &Value| Types::of(one).is_within(types) && judge.faults(one).is_empty();
         match candidates.iter().any(is_good) {
             true => Ok(()),
             false => {
@@ -269,7 +291,21 @@ impl<'a> Search<'a> {
                 _ => {}
             }
         }
+        if types.is_within(Types::OBJECT) {
+            self.dependents(place, (at, part));
+        }
         self.conditions(place, (at, part), (types, context))
+    }
+
+    /// Adds what holds with properties that have to be there.
+    fn dependents(&self, place: &mut Place<'a>, (at, part): (&Pointer, &Map<String, Value>)) {
+        let dependent = part.get("dependentSchemas").and_then(Value::as_object);
+        for (name, _) in place.required() {
+            if dependent.is_some_and(|schemas| schemas.contains_key(name)) {
+                let inner = at.child("dependentSchemas").child(name);
+                place.add(self.schema, inner);
+            }
+        }
     }
 
     /// The branches that a value may satisfy; of `oneOf`, not those that are there twice.
@@ -308,7 +344,8 @@ impl<'a> Search<'a> {
             is_there && self.dead(&at.child(keyword), types, context).is_some()
         };
         let never = is_dead("if") || is_dead("then");
-        let always = takes_all(condition, types) || is_dead("else");
+        let holds = takes_all(condition, types) || is_implied(condition, place);
+        let always = holds || is_dead("else");
         match (never, always) {
             (true, true) => {
                 let reason = "neither then nor else leaves a value";
