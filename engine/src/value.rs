@@ -3,6 +3,7 @@
 //! Invariant: two values are the same exactly when their canonical texts are equal.
 //! Must never know: schemas, entities, who reads or writes.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::{Map, Number, Value};
@@ -21,6 +22,13 @@ const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 pub fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write_value(&mut text, value);
+    text
+}
+
+/// The canonical text of the list of some values.
+pub fn canonical_list<'v>(values: impl IntoIterator<Item = &'v Value>) -> String {
+    let mut text = String::new();
+    write_list(&mut text, values);
     text
 }
 
@@ -49,6 +57,14 @@ pub(crate) fn normal(value: &Value) -> Value {
 /// The same in what is read from canonical text, where every number stands for the nearest double.
 pub(crate) fn nearest(value: &Value) -> Value {
     with_numbers(value, &|n| number(double(n)))
+}
+
+/// [`normal`], without a copy of what holds no number.
+pub(crate) fn normalized(value: &Value) -> Cow<'_, Value> {
+    match value {
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => Cow::Owned(normal(value)),
+        Value::Null | Value::Bool(_) | Value::String(_) => Cow::Borrowed(value),
+    }
 }
 
 fn with_numbers(value: &Value, form: &dyn Fn(&Number) -> Option<Value>) -> Value {
@@ -115,8 +131,16 @@ pub(crate) fn size(map: &Map<String, Value>) -> usize {
             Value::Object(map) => size(map),
             Value::Null => 4,
             Value::Bool(_) => 5,
-            // As digits, where that is less: a list of a million small numbers has room.
-            Value::Number(number) => number.to_string().len().min(8),
+            Value::Number(number) => of_number(number).min(8),
+        }
+    }
+    // As digits, where that is less: a list of a million small numbers has room.
+    fn of_number(number: &Number) -> usize {
+        let digits = |number: u64| number.checked_ilog10().unwrap_or(0) as usize + 1;
+        match (number.as_u64(), number.as_i64()) {
+            (Some(whole), _) => digits(whole),
+            (None, Some(negative)) => digits(negative.unsigned_abs()) + 1,
+            (None, None) => number.to_string().len(),
         }
     }
     map.iter()
@@ -132,16 +156,7 @@ fn write_value(text: &mut String, value: &Value) {
         Value::Bool(false) => text.push_str("false"),
         Value::Number(number) => write_number(text, double(number)),
         Value::String(string) => write_string(text, string),
-        Value::Array(items) => {
-            text.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    text.push(',');
-                }
-                write_value(text, item);
-            }
-            text.push(']');
-        }
+        Value::Array(items) => write_list(text, items),
         Value::Object(entries) => {
             let mut entries: Vec<_> = entries.iter().collect();
             entries.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
@@ -159,29 +174,50 @@ fn write_value(text: &mut String, value: &Value) {
     }
 }
 
-fn write_string(text: &mut String, string: &str) {
-    text.push('"');
-    for character in string.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\u{8}' => text.push_str("\\b"),
-            '\t' => text.push_str("\\t"),
-            '\n' => text.push_str("\\n"),
-            '\u{c}' => text.push_str("\\f"),
-            '\r' => text.push_str("\\r"),
-            '\0'..='\u{1f}' => write!(text, "\\u{:04x}", u32::from(character))
-                .expect("writing to a string does not fail"),
-            _ => text.push(character),
+fn write_list<'v>(text: &mut String, values: impl IntoIterator<Item = &'v Value>) {
+    text.push('[');
+    for (at, value) in values.into_iter().enumerate() {
+        if at > 0 {
+            text.push(',');
         }
+        write_value(text, value);
     }
+    text.push(']');
+}
+
+fn write_string(text: &mut String, string: &str) {
+    let is_escaped = |character: char| matches!(character, '"' | '\\' | '\0'..='\u{1f}');
+    text.push('"');
+    let mut rest = string;
+    while let Some(at) = rest.find(is_escaped) {
+        text.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => text.push_str("\\\""),
+            b'\\' => text.push_str("\\\\"),
+            0x8 => text.push_str("\\b"),
+            b'\t' => text.push_str("\\t"),
+            b'\n' => text.push_str("\\n"),
+            0xc => text.push_str("\\f"),
+            b'\r' => text.push_str("\\r"),
+            control => {
+                write!(text, "\\u{control:04x}").expect("writing to a string does not fail");
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    text.push_str(rest);
     text.push('"');
 }
 
 /// ECMAScript's `Number::toString` (ECMA-262, section 6.1.6.1.20).
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "guarded by the bound on exact integers"
+)]
 fn write_number(text: &mut String, number: f64) {
-    if number == 0.0 {
-        text.push('0');
+    // Zero without a sign, too.
+    if number.fract() == 0.0 && number.abs() < EXACT_INTEGER_MAX {
+        write!(text, "{}", number as i64).expect("writing to a string does not fail");
         return;
     }
     if number < 0.0 {
@@ -288,6 +324,27 @@ mod tests {
             "{\"\\r\":2,\"1\":4,\"b\":[true,null,-1.5,100,{\"\":\"\\u0000\\\"\\\\/\\u001f\u{7f}é\\n\"}],\
              \"\u{80}\":6,\"\u{f6}\":7,\"\u{20ac}\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}"
         );
+    }
+
+    #[test]
+    fn weighs_numbers_by_their_digits() {
+        let empty = size(&Map::new());
+        for number in [
+            json!(0),
+            json!(9),
+            json!(10),
+            json!(-1),
+            json!(-99_999),
+            json!(1_234_567),
+            json!(0.5),
+            json!(i64::MIN),
+            json!(u64::MAX),
+            json!(1.0 / 3.0),
+        ] {
+            let bytes = number.to_string().len().min(8);
+            let map = Map::from_iter([("a".to_owned(), number.clone())]);
+            assert_eq!(size(&map) - empty, 1 + 4 + bytes, "{number}");
+        }
     }
 
     #[test]

@@ -36,8 +36,15 @@ fn is_numeric(byte: u8) -> bool {
     matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
 }
 
+/// Whole numbers of so many digits are doubles, all of them.
+const EXACT_DIGITS: usize = 15;
+
 /// Whether a double holds the number; texts that are no numbers count as such.
 fn is_exact(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.len() <= EXACT_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return true;
+    }
     let Some((digits, exponent)) = significant(text) else {
         return true;
     };

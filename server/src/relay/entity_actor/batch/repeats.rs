@@ -11,7 +11,7 @@ use indelible_engine::change;
 use indelible_engine::id::{Epoch, Hash, Seq};
 use indelible_engine::ledger::{Entry, EntryKind};
 use indelible_engine::merge::Protected;
-use indelible_engine::value::canonical;
+use indelible_engine::value::canonical_list;
 use serde_json::{Value, json};
 
 use super::super::super::loading;
@@ -95,14 +95,15 @@ fn digest(task: &Task) -> Option<Hash> {
         Some(IfMatch::Any) => "*".into(),
         Some(IfMatch::Versions(versions)) => json!(versions),
     };
-    let asked = match task {
+    // The body comes second, and is not copied for it.
+    let (verb, body, further) = match task {
         Task::Propose { .. } => return None,
         Task::Create { value, claimed } => {
             let at = claimed.as_ref().and_then(|claimed| claimed.created_at);
             let by = claimed
                 .as_ref()
                 .and_then(|claimed| claimed.created_by.as_ref());
-            json!(["create", value, at, by])
+            ("create", Some(value), vec![json!(at), json!(by)])
         }
         Task::Merge(Merging {
             body,
@@ -114,17 +115,64 @@ fn digest(task: &Task) -> Option<Hash> {
         }) => {
             let strict = *protected == Protected::Refuse;
             let preserve: Vec<_> = preserve.iter().map(ToString::to_string).collect();
-            let mut asked = json!(["merge", body, strict, preserve, base, condition(if_match)]);
-            if let (Value::Array(asked), false) = (&mut asked, remove.is_empty()) {
-                asked.extend(remove.iter().map(|at| at.to_string().into()));
-            }
-            asked
+            let mut further = vec![
+                json!(strict),
+                json!(preserve),
+                json!(base),
+                condition(if_match),
+            ];
+            further.extend(remove.iter().map(|at| at.to_string().into()));
+            ("merge", Some(body), further)
         }
-        Task::Delete { if_match } => json!(["delete", condition(if_match)]),
-        Task::Undelete => json!(["undelete"]),
+        Task::Delete { if_match } => ("delete", None, vec![condition(if_match)]),
+        Task::Undelete => ("undelete", None, Vec::new()),
     };
-    Some(Hash::of(&[
-        b"indelible/asked/1\0",
-        canonical(&asked).as_bytes(),
-    ]))
+    let verb = Value::from(verb);
+    let asked = canonical_list([&verb].into_iter().chain(body).chain(&further));
+    Some(Hash::of(&[b"indelible/asked/1\0", asked.as_bytes()]))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guards against digests that differ from those that a store keeps of earlier writes.
+    use indelible_engine::value::canonical;
+
+    use super::*;
+
+    #[test]
+    fn a_digest_is_that_of_a_canonical_list() {
+        let merging = |remove: &[&str]| Merging {
+            body: json!({ "b": [1.0, "x"], "a": null }),
+            protected: Protected::Refuse,
+            preserve: vec!["/c".parse().unwrap()],
+            remove: remove.iter().map(|at| at.parse().unwrap()).collect(),
+            base: Some("v".to_owned()),
+            if_match: Some(IfMatch::Versions(vec!["w".to_owned()])),
+        };
+        let body = json!({ "a": null, "b": [1, "x"] });
+        let create = Task::Create {
+            value: body.clone(),
+            claimed: None,
+        };
+        let delete = Task::Delete {
+            if_match: Some(IfMatch::Any),
+        };
+        for (task, asked) in [
+            (create, json!(["create", body, null, null])),
+            (
+                Task::Merge(merging(&[])),
+                json!(["merge", body, true, ["/c"], "v", ["w"]]),
+            ),
+            (
+                Task::Merge(merging(&["/d", "/e"])),
+                json!(["merge", body, true, ["/c"], "v", ["w"], "/d", "/e"]),
+            ),
+            (delete, json!(["delete", "*"])),
+            (Task::Undelete, json!(["undelete"])),
+        ] {
+            let text = canonical(&asked);
+            let expected = Hash::of(&[b"indelible/asked/1\0", text.as_bytes()]);
+            assert_eq!(digest(&task), Some(expected), "{text}");
+        }
+    }
 }
