@@ -15,7 +15,7 @@ use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Permission, Policy};
 use indelible_engine::principal::Principal;
 use indelible_engine::violation::Refusal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::App;
 use super::api;
@@ -79,18 +79,28 @@ fn begun(
     present: Option<&Present>,
     caller: &Principal,
 ) -> Response {
-    let mut body = json!({ "id": entity.id() });
-    let mut etag = None;
-    if let Some(present) = present {
-        body["version"] = present.version.clone().into();
-        body["value"] = present.value.clone();
-        etag = Some(validators::quoted(&present.version));
-    }
-    let mut response = api::json(status, body.to_string());
-    if let Some(etag) = etag {
-        api::insert(response.headers_mut(), header::ETAG, &etag);
-    }
+    let head = json!({ "id": entity.id() });
+    let mut response = match present {
+        Some(present) => with_value(status, &head, present),
+        None => api::json(status, head.to_string()),
+    };
     api::cache(response.headers_mut(), caller);
+    response
+}
+
+/// An answer of the fields of `head`, the present value and its version.
+fn with_value(status: StatusCode, head: &Value, present: &Present) -> Response {
+    let head = head.to_string();
+    let head = head.strip_suffix('}').expect("an object ends so");
+    let parts = [
+        Bytes::from(format!("{head},\"value\":")),
+        present.encoded(),
+        // A version needs no escapes.
+        Bytes::from(format!(",\"version\":\"{}\"}}", present.version)),
+    ];
+    let mut response = api::json(status, shared_body::of(parts));
+    let etag = validators::quoted(&present.version);
+    api::insert(response.headers_mut(), header::ETAG, &etag);
     response
 }
 
@@ -263,28 +273,14 @@ fn merged(written: &Written, reads: bool) -> Result<Response, Problem> {
     let names = |pointers: &[Pointer]| -> Vec<String> {
         pointers.iter().map(ToString::to_string).collect()
     };
-    let body = json!({
+    let head = json!({
         "changed": names(&written.changed),
         "preserved": names(&written.preserved),
     });
-    if !reads {
-        return Ok(api::json(StatusCode::OK, body.to_string()));
-    }
-    let head = body.to_string();
-    let head = head.strip_suffix('}').expect("an object ends so");
-    let parts = [
-        Bytes::from(format!("{head},\"value\":")),
-        present.encoded(),
-        // A version needs no escapes.
-        Bytes::from(format!(",\"version\":\"{}\"}}", present.version)),
-    ];
-    let mut response = api::json(StatusCode::OK, shared_body::of(parts));
-    api::insert(
-        response.headers_mut(),
-        header::ETAG,
-        &validators::quoted(&present.version),
-    );
-    Ok(response)
+    Ok(match reads {
+        true => with_value(StatusCode::OK, &head, present),
+        false => api::json(StatusCode::OK, head.to_string()),
+    })
 }
 
 /// A refusal as a problem.
