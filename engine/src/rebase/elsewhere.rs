@@ -4,6 +4,8 @@
 //! are not any more have left no trace in the document, so a body that merely repeats them brings nothing.
 //! Must never know: operations.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use crate::merge::repeats_value;
@@ -43,15 +45,12 @@ pub(super) fn forget_gone(
             }
             (Shape::Keyed { item, key }, Value::Array(base), Value::Array(body)) => {
                 let present = present.as_array().map_or(&[][..], Vec::as_slice);
-                let find = |items: &'_ [Value], id: &Value| -> Option<usize> {
-                    items.iter().position(|item| item.get(key) == Some(id))
-                };
+                let (base, present) = (by_id(base, key), by_id(present, key));
                 body.retain_mut(|one| {
-                    let Some(id) = one.get(key).cloned() else {
+                    let Some(id) = one.get(key) else {
                         return true;
                     };
-                    let had = find(base, &id).and_then(|at| base.get(at));
-                    let now = find(present, &id).and_then(|at| present.get(at));
+                    let (had, now) = (base.get(id).copied(), present.get(id).copied());
                     if let (Some(had), Some(now), Value::Object(one)) = (
                         had.and_then(Value::as_object),
                         now.and_then(Value::as_object),
@@ -76,6 +75,13 @@ pub(super) fn forget_gone(
             _ => {}
         }
     }
+}
+
+/// The items of a list by what they have for an id; of several, the first.
+fn by_id<'v>(items: &'v [Value], key: &str) -> HashMap<&'v Value, &'v Value> {
+    let named = items.iter().rev();
+    let named = named.filter_map(|item| Some((item.get(key)?, item)));
+    named.collect()
 }
 
 /// Takes the ids out of the items in a value: the document knows none of them.
