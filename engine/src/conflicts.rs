@@ -17,16 +17,18 @@ mod removed;
 mod standing;
 mod unseen;
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
-use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId};
+use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, Prop, ReadDoc as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::entity::ActorState;
 use crate::id::Hash;
 use crate::pointer::Pointer;
-use crate::policy::Policy;
+use crate::policy::{NodeId, Policy};
 use crate::principal::Principal;
 
 pub use standing::Held;
@@ -155,7 +157,11 @@ fn base_in(message: &str) -> Option<Vec<ChangeHash>> {
 struct Own<'a> {
     around: Around<'a>,
     changes: Vec<Made>,
+    paths: RefCell<HashMap<ObjId, Option<Path>>>,
 }
+
+/// The objects from the root to one, with their places in the policy.
+type Path = Rc<Vec<(ObjId, NodeId, Pointer)>>;
 
 /// One change, read.
 struct Made {
@@ -189,7 +195,39 @@ impl<'a> Own<'a> {
         Self {
             around,
             changes: changes.collect(),
+            paths: RefCell::default(),
         }
+    }
+
+    /// The way to an object of the document; none where it is not in use.
+    fn path(&self, object: &ObjId) -> Option<Path> {
+        if let Some(known) = self.paths.borrow().get(object) {
+            return known.clone();
+        }
+        let path = self.way(object).map(Rc::new);
+        let mut paths = self.paths.borrow_mut();
+        paths.insert(object.clone(), path.clone());
+        path
+    }
+
+    fn way(&self, object: &ObjId) -> Option<Vec<(ObjId, NodeId, Pointer)>> {
+        let policy = self.around.policy;
+        let mut steps = Vec::new();
+        let mut inner = object.clone();
+        for parent in self.around.doc.parents(object).ok()? {
+            let Prop::Map(name) = parent.prop else {
+                return None;
+            };
+            steps.push((name, inner));
+            inner = parent.obj;
+        }
+        let mut path = vec![(ObjId::Root, policy.root(), Pointer::root())];
+        for (name, object) in steps.into_iter().rev() {
+            let (_, node, at) = path.last()?;
+            let step = (object, policy.child(*node, &name)?, at.child(name));
+            path.push(step);
+        }
+        Some(path)
     }
 
     fn holds(&self, (counter, actor): &Op) -> bool {

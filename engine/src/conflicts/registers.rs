@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use automerge::legacy::{ElementId, Key, ObjectId, OpType};
-use automerge::{ChangeHash, Cursor, ObjId, Prop, ReadDoc, Value as Stored};
+use automerge::{ChangeHash, Cursor, ObjId, ReadDoc, Value as Stored};
 use serde_json::Value;
 
 use super::{Conflict, Op, Outcome, Own, object_of, op_of};
@@ -51,16 +51,16 @@ pub(super) fn conflicts(own: &Own<'_>) -> Vec<Conflict> {
             written.last = index;
         }
     }
-    let mut places = Places::new(own);
     let mut found = Vec::new();
     for ((_, key), written) in &fields {
-        if let Some((object, node, pointer)) = places.find(&written.object) {
+        let path = own.path(&written.object);
+        if let Some((object, node, pointer)) = path.as_ref().and_then(|path| path.last()) {
             let child = match key.starts_with('$') {
-                true => Some(node),
-                false => own.around.policy.child(node, key),
+                true => Some(*node),
+                false => own.around.policy.child(*node, key),
             };
             let register = Register {
-                object: &object,
+                object,
                 node: child,
                 pointer: pointer.child(key),
             };
@@ -68,69 +68,19 @@ pub(super) fn conflicts(own: &Own<'_>) -> Vec<Conflict> {
         }
     }
     for ((_, element), written) in &elements {
-        if let Some((object, node, pointer)) = places.find(&written.object)
-            && let Shape::List { element: node } = &own.around.policy.node(node).shape
+        let path = own.path(&written.object);
+        if let Some((object, node, pointer)) = path.as_ref().and_then(|path| path.last())
+            && let Shape::List { element: node } = &own.around.policy.node(*node).shape
         {
             let register = Register {
-                object: &object,
+                object,
                 node: Some(*node),
-                pointer,
+                pointer: pointer.clone(),
             };
             found.extend(register.element(own, element, written));
         }
     }
     found
-}
-
-/// Where objects of the document are in the policy; those that are not in use are left out.
-struct Places<'o> {
-    own: &'o Own<'o>,
-    known: BTreeMap<Object, Option<(ObjId, NodeId, Pointer)>>,
-}
-
-impl<'o> Places<'o> {
-    fn new(own: &'o Own<'o>) -> Self {
-        Self {
-            own,
-            known: BTreeMap::new(),
-        }
-    }
-
-    fn find(&mut self, object: &ObjId) -> Option<(ObjId, NodeId, Pointer)> {
-        let name = op_of(object);
-        if !self.known.contains_key(&name) {
-            let place = place(self.own, object);
-            self.known.insert(name.clone(), place);
-        }
-        self.known.get(&name)?.clone()
-    }
-}
-
-fn place(own: &Own<'_>, object: &ObjId) -> Option<(ObjId, NodeId, Pointer)> {
-    let path = path(own, object)?;
-    let last = path.into_iter().next_back()?;
-    Some(last)
-}
-
-/// The objects from the root to one, with their places in the policy.
-pub(super) fn path(own: &Own<'_>, object: &ObjId) -> Option<Vec<(ObjId, NodeId, Pointer)>> {
-    let policy = own.around.policy;
-    let mut steps = Vec::new();
-    let mut inner = object.clone();
-    for parent in own.around.doc.parents(object).ok()? {
-        let Prop::Map(name) = parent.prop else {
-            return None;
-        };
-        steps.push((name, inner));
-        inner = parent.obj;
-    }
-    let mut path = vec![(ObjId::Root, policy.root(), Pointer::root())];
-    for (name, object) in steps.into_iter().rev() {
-        let (_, node, at) = path.last()?;
-        let step = (object, policy.child(*node, &name)?, at.child(name));
-        path.push(step);
-    }
-    Some(path)
 }
 
 struct Register<'r> {

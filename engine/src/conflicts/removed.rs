@@ -9,7 +9,7 @@ use automerge::legacy::{Key, OpType};
 use automerge::{ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue};
 use serde_json::Value;
 
-use super::registers::{is_inner, path};
+use super::registers::is_inner;
 use super::{Conflict, Op, Outcome, Own, object_of, op_of};
 use crate::document::{DELETED, POSITION, Reader};
 use crate::effects::{Effect, EffectChange, effects_at};
@@ -63,7 +63,7 @@ fn written(own: &Own<'_>) -> Vec<Conflict> {
 
 fn hidden(own: &Own<'_>, object: &ObjId, into: &Into) -> Option<Vec<Conflict>> {
     let around = own.around;
-    let path = path(own, object)?;
+    let path = own.path(object)?;
     let (gone, _, removed) = path.iter().find(|(object, node, _)| {
         around.policy.is_dynamic(*node) && is_deleted(own, object, around.after)
     })?;
@@ -123,12 +123,13 @@ fn deleted(own: &Own<'_>) -> Vec<Conflict> {
 
 fn unseen(own: &Own<'_>, object: &ObjId, seen: &[ChangeHash]) -> Option<Vec<Conflict>> {
     let around = own.around;
-    let (object, node, removed) = path(own, object)?.pop()?;
-    if is_deleted(own, &object, around.before) || !is_deleted(own, &object, around.after) {
+    let path = own.path(object)?;
+    let (object, node, removed) = path.last().map(|(object, node, at)| (object, *node, at))?;
+    if is_deleted(own, object, around.before) || !is_deleted(own, object, around.after) {
         return None;
     }
     let at = |heads: &[ChangeHash]| {
-        let value = Reader::at(around.doc, around.policy, heads).object(&object, node);
+        let value = Reader::at(around.doc, around.policy, heads).object(object, node);
         Value::Object(value)
     };
     // What the entry itself wrote before, its author has seen.
@@ -145,7 +146,7 @@ fn unseen(own: &Own<'_>, object: &ObjId, seen: &[ChangeHash]) -> Option<Vec<Conf
         let Some(other) = came(&effect) else {
             continue;
         };
-        let (by, change) = writer(own, (&object, node), (&removed, &effect.pointer));
+        let (by, change) = writer(own, (object, node), (removed, &effect.pointer));
         if let Some(last) = found
             .last_mut()
             .filter(|last| last.pointer == effect.pointer)
@@ -163,7 +164,7 @@ fn unseen(own: &Own<'_>, object: &ObjId, seen: &[ChangeHash]) -> Option<Vec<Conf
             removed: Some(removed.clone()),
         });
     }
-    found.extend(moved(own, (&object, &removed), seen));
+    found.extend(moved(own, (object, removed), seen));
     Some(found)
 }
 
