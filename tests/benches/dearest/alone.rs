@@ -1,10 +1,10 @@
-//! What Automerge alone takes for the change that a request made: applying it once to the document
-//! before, and loading the document after.
+//! What Automerge alone takes for the change that a request made: encoding it once, applying it once
+//! to the document before, and saving and loading the document after.
 
 use std::process;
 use std::time::Duration;
 
-use automerge::{Automerge, Change, LoadOptions, TextEncoding};
+use automerge::{Automerge, Change, ExpandedChange, LoadOptions, TextEncoding};
 
 use super::super::figures::cpu_time;
 use super::ground::Ground;
@@ -12,7 +12,9 @@ use super::ground::Ground;
 /// What Automerge takes, by itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Alone {
+    pub(super) encoded: Duration,
     pub(super) applied: Duration,
+    pub(super) saved: Duration,
     pub(super) loaded: Duration,
 }
 
@@ -28,11 +30,19 @@ pub(super) fn alone(changes: &[Change], before: usize) -> Alone {
     let mut doc = Automerge::new_with_encoding(TextEncoding::Utf16CodeUnit);
     doc.apply_changes(before.to_vec()).unwrap();
     let after = after.to_vec();
+    let decoded: Vec<ExpandedChange> = after.iter().map(Change::decode).collect();
+    let encoded = taken(|| drop(decoded.into_iter().map(Change::from).collect::<Vec<_>>()));
     let applied = taken(|| doc.apply_changes(after).unwrap());
-    let saved = doc.save();
+    let mut bytes = Vec::new();
+    let saved = taken(|| bytes = doc.save());
     let options = LoadOptions::new().text_encoding(TextEncoding::Utf16CodeUnit);
-    let loaded = taken(|| drop(Automerge::load_with_options(&saved, options).unwrap()));
-    Alone { applied, loaded }
+    let loaded = taken(|| drop(Automerge::load_with_options(&bytes, options).unwrap()));
+    Alone {
+        encoded,
+        applied,
+        saved,
+        loaded,
+    }
 }
 
 /// The processor time of this process, whose only thread this is.

@@ -140,7 +140,7 @@ pub(super) async fn list(words: &[String]) {
     let asked: Vec<[usize; 2]> = words.iter().filter_map(|word| sizes(word)).collect();
     let named: Vec<&String> = words.iter().filter(|word| sizes(word).is_none()).collect();
     println!(
-        "{:<42} {:>16} {:>9} {:>10} {:>9} {:>8} {:>11}  Automerge alone (applying + loading)",
+        "{:<42} {:>16} {:>9} {:>10} {:>9} {:>8} {:>11}  Automerge alone (encoding + applying + saving + loading)",
         "dearest request", "sizes", "CPU", "operations", "KiB", "held", "per unit"
     );
     for shape in http::SHAPES.iter().chain(frames::SHAPES) {
@@ -162,7 +162,9 @@ fn print(shape: &Shape, at: [usize; 2], figure: Figure) {
     let price = figure.price();
     let alone = figure.alone.map_or_else(String::new, |alone| {
         let each = |time: Duration| time.div_f64(figure.load.units()).as_millis();
-        format!("  {} + {} ms", each(alone.applied), each(alone.loaded))
+        let parts = [alone.encoded, alone.applied, alone.saved, alone.loaded];
+        let listed = parts.map(|part| each(part).to_string()).join(" + ");
+        format!("  {listed} = {} ms", each(parts.iter().sum()))
     });
     println!(
         "{:<42} {:>16} {:>6} ms {:>10} {:>9} {:>4} MiB {:>8} ms ({}{}){alone}",
