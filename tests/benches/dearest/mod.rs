@@ -20,7 +20,7 @@ use ground::Ground;
 use load::Load;
 use shape::Shape;
 
-use super::figures::{cpu_time, memory_kib};
+use super::figures::{cpu_time, is_busy, memory_kib};
 
 /// What a request may cost for each unit.
 const AIM: Duration = Duration::from_millis(250);
@@ -53,8 +53,9 @@ async fn rested(pid: u32) -> Duration {
     loop {
         tokio::time::sleep(REST).await;
         let now = cpu_time(pid);
-        // A timer of the runtime takes microseconds.
-        if now.saturating_sub(last) < Duration::from_millis(1) {
+        // A timer of the runtime takes microseconds. On a loaded machine what wants to run may have
+        // to wait.
+        if now.saturating_sub(last) < Duration::from_millis(1) && !is_busy(pid) {
             return now;
         }
         last = now;

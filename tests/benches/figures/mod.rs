@@ -48,6 +48,17 @@ pub(crate) fn aim(found: f64, most: f64) -> String {
     format!("(aim ≤ {most}: {word})")
 }
 
+/// Whether a thread of a process runs, waits for a processor, or for a disk.
+pub(crate) fn is_busy(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+    tasks.flatten().any(|task| {
+        let text = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        // The name before it, in brackets, may hold anything.
+        let state = text.rsplit_once(") ").map(|(_, rest)| rest);
+        state.is_some_and(|state| state.starts_with(['R', 'D']))
+    })
+}
+
 /// The time that all threads of a process have run.
 pub(crate) fn cpu_time(pid: u32) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
