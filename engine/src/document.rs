@@ -5,9 +5,13 @@
 //! Invariant: reads only; the same document and policy always give the same value.
 //! Must never know: who asks. Stamps and tallies are not stored, so they never appear here.
 
+mod changes;
+mod registers;
+
 use std::collections::HashSet;
 
 use automerge::iter::{MapRange, MapRangeItem};
+use automerge::legacy::OpId;
 use automerge::{
     ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef,
     TextEncoding, Value as Stored, ValueRef,
@@ -15,7 +19,10 @@ use automerge::{
 use serde_json::{Map, Value};
 
 use crate::policy::{Node, NodeId, Policy, Shape};
-use crate::value::{nearest, normal, number};
+use crate::value::{nearest, normal, normalized, number};
+
+pub(crate) use changes::Changes;
+pub(crate) use registers::{Held, Registers};
 
 /// The register that holds an item's place in its keyed list.
 pub(crate) const POSITION: &str = "$position";
@@ -28,6 +35,11 @@ pub(crate) const ENCODING: TextEncoding = TextEncoding::Utf16CodeUnit;
 /// An empty document whose actor is `actor`; never a random one.
 pub(crate) fn empty(actor: ActorId) -> Automerge {
     Automerge::new_with_encoding(ENCODING).with_actor(actor)
+}
+
+/// The Automerge id of the object that an operation made, or of the operation itself.
+pub(crate) fn object_id(id: &OpId) -> ObjId {
+    ObjId::Id(id.counter(), id.actor().clone(), 0)
 }
 
 /// One item of a keyed list, deleted or not.
@@ -83,10 +95,14 @@ impl<'a> Reader<'a> {
 
     /// One property of an object as presented; `None` where it is absent.
     pub(crate) fn property(&self, object: &ObjId, name: &str, node: NodeId) -> Option<Value> {
-        let (stored, id) = self.get(object, name)?;
+        self.presented(&self.get(object, name)?, node)
+    }
+
+    /// What stands at a property, as presented.
+    pub(crate) fn presented(&self, (stored, id): &Held<'_>, node: NodeId) -> Option<Value> {
         match stored {
-            Stored::Object(_) => self.container(&id, node, self.policy.node(node).required),
-            Stored::Scalar(scalar) => scalar_value(self.policy.node(node), &scalar),
+            Stored::Object(_) => self.container(id, node, self.policy.node(node).required),
+            Stored::Scalar(scalar) => scalar_value(self.policy.node(node), scalar),
         }
     }
 
@@ -103,6 +119,16 @@ impl<'a> Reader<'a> {
         list: &ObjId,
         item: Option<NodeId>,
     ) -> Vec<(Row, Map<String, Value>)> {
+        self.read_rows_for(list, item, |_, _| {})
+    }
+
+    /// The same for somebody who asks for registers of the items afterwards: `seen` is told of each.
+    pub(crate) fn read_rows_for(
+        &self,
+        list: &ObjId,
+        item: Option<NodeId>,
+        mut seen: impl FnMut(&ObjId, &MapRangeItem<'_>),
+    ) -> Vec<(Row, Map<String, Value>)> {
         let mut rows: Vec<(Row, Map<String, Value>)> = self
             .range(list)
             .filter(|found| matches!(found.value, ValueRef::Object(ObjType::Map)))
@@ -115,6 +141,7 @@ impl<'a> Reader<'a> {
                 };
                 let mut fields = Map::new();
                 for field in self.range(&row.object) {
+                    seen(&row.object, &field);
                     match (&*field.key, &field.value) {
                         (POSITION, ValueRef::Scalar(ScalarValueRef::Str(text))) => {
                             row.position = text.to_string();
@@ -169,13 +196,13 @@ impl<'a> Reader<'a> {
         };
         range
             .filter_map(|item| match item.value {
-                ValueRef::Scalar(scalar) => scalar_value(node, &owned(&scalar)),
+                ValueRef::Scalar(scalar) => scalar_ref_value(node, &scalar),
                 ValueRef::Object(_) => None,
             })
             .collect()
     }
 
-    pub(crate) fn get(&self, object: &ObjId, name: &str) -> Option<(Stored<'a>, ObjId)> {
+    pub(crate) fn get(&self, object: &ObjId, name: &str) -> Option<Held<'a>> {
         match self.at {
             None => self.doc.get(object, name),
             Some(heads) => self.doc.get_at(object, name, heads),
@@ -208,7 +235,7 @@ impl<'a> Reader<'a> {
             ValueRef::Object(_) => {
                 self.container(&field.id(), child, self.policy.node(child).required)
             }
-            ValueRef::Scalar(scalar) => scalar_value(self.policy.node(child), &owned(scalar)),
+            ValueRef::Scalar(scalar) => scalar_ref_value(self.policy.node(child), scalar),
         };
         Some((field.key.into_owned(), value?))
     }
@@ -290,6 +317,15 @@ pub(crate) fn owned(scalar: &ScalarValueRef<'_>) -> ScalarValue {
     }
 }
 
+/// [`scalar_value`], of a scalar in its document.
+fn scalar_ref_value(node: &Node, scalar: &ScalarValueRef<'_>) -> Option<Value> {
+    match (&node.shape, scalar) {
+        (Shape::Atomic(_), _) => scalar_value(node, &owned(scalar)),
+        (_, ScalarValueRef::Str(text)) => Some(Value::String(text.to_string())),
+        (_, scalar) => plain_value(&owned(scalar)),
+    }
+}
+
 /// A stored scalar as JSON: atomics are parsed, numbers get their one form.
 pub(crate) fn scalar_value(node: &Node, scalar: &ScalarValue) -> Option<Value> {
     match (&node.shape, scalar) {
@@ -318,9 +354,9 @@ pub(crate) fn plain_value(scalar: &ScalarValue) -> Option<Value> {
 
 /// The scalar that stores a JSON scalar; `None` for arrays and objects.
 pub(crate) fn stored_scalar(value: &Value) -> Option<ScalarValue> {
-    Some(match normal(value) {
-        Value::String(text) => ScalarValue::Str(text.into()),
-        Value::Bool(b) => ScalarValue::Boolean(b),
+    Some(match &*normalized(value) {
+        Value::String(text) => ScalarValue::Str(text.as_str().into()),
+        Value::Bool(b) => ScalarValue::Boolean(*b),
         Value::Null => ScalarValue::Null,
         Value::Number(n) => match (n.as_i64(), n.as_u64(), n.as_f64()) {
             (Some(i), _, _) => ScalarValue::Int(i),

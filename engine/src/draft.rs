@@ -20,7 +20,7 @@ use automerge::{
     ScalarValue, Value as Stored,
 };
 
-use crate::document::plain_value;
+use crate::document::{Held, Registers, plain_value};
 use crate::entity::Entity;
 use crate::genesis::Maker;
 use elements::{Elements, Found};
@@ -69,7 +69,7 @@ enum Standing {
     /// What the operation with this counter wrote.
     Own(u64),
     /// What stood there already: what was written beside it went.
-    Kept(Box<(Stored<'static>, ObjId)>),
+    Kept(Box<Held<'static>>),
 }
 
 /// A change in the making.
@@ -83,6 +83,8 @@ pub(crate) struct Draft<'a> {
     ops: Vec<Op>,
     keys: HashMap<ObjId, BTreeMap<String, Standing>>,
     sequences: HashMap<ObjId, Pieces>,
+    /// What stood in maps before it.
+    registers: Registers<'a>,
     elements: Elements<'a>,
 }
 
@@ -107,6 +109,7 @@ impl<'a> Draft<'a> {
             ops: Vec::new(),
             keys: HashMap::new(),
             sequences: HashMap::new(),
+            registers: Registers::of(doc),
             elements: Elements::of(doc),
         }
     }
@@ -134,23 +137,29 @@ impl<'a> Draft<'a> {
     }
 
     /// What stands at a key of a map: the later of several values.
-    pub(crate) fn get(
-        &self,
-        map: &ObjId,
-        key: &str,
-    ) -> Result<Option<(Stored<'_>, ObjId)>, AutomergeError> {
+    pub(crate) fn get(&self, map: &ObjId, key: &str) -> Result<Option<Held<'_>>, AutomergeError> {
         match self.written(map, key) {
             Some(standing) => Ok(self.value_of(standing)),
             None if self.is_own(map) => Ok(None),
-            None => self.doc.get(map, key),
+            None => self.registers.get(map, key),
         }
+    }
+
+    /// What stood in maps before this change, for those who read them whole.
+    pub(crate) fn registers(&self) -> &Registers<'a> {
+        &self.registers
+    }
+
+    /// What stood at a key of a map before this change.
+    pub(crate) fn before(&self, map: &ObjId, key: &str) -> Option<Held<'a>> {
+        self.registers.get(map, key).ok().flatten()
     }
 
     /// Writes a single value to a key of a map. What stands alone there already is not written.
     pub(crate) fn put(&mut self, map: &ObjId, key: &str, value: impl Into<ScalarValue>) -> Outcome {
         let value = value.into();
         let mut standing = self.standing(map, key)?;
-        let stands = |(last, _): &(Stored<'_>, ObjId)| last.as_scalar() == Some(&value);
+        let stands = |(last, _): &Held<'_>| last.as_scalar() == Some(&value);
         if let Some((_, winner)) = standing.pop_if(|last| stands(last)) {
             if !standing.is_empty() {
                 // What was written beside it at the same time goes.
@@ -197,9 +206,8 @@ impl<'a> Draft<'a> {
     /// Moves a counter. ([`Draft::get`] gives it as it was.)
     pub(crate) fn increment(&mut self, map: &ObjId, key: &str, by: i64) -> Outcome {
         let standing = self.standing(map, key)?;
-        let is_counter = |(value, _): &(Stored<'_>, ObjId)| {
-            matches!(value.as_scalar(), Some(ScalarValue::Counter(_)))
-        };
+        let is_counter =
+            |(value, _): &Held<'_>| matches!(value.as_scalar(), Some(ScalarValue::Counter(_)));
         if !standing.iter().any(is_counter) {
             return Err(AutomergeError::MissingCounter);
         }
@@ -375,7 +383,7 @@ impl<'a> Draft<'a> {
         self.keys.get(map)?.get(key)
     }
 
-    fn value_of<'s>(&'s self, standing: &'s Standing) -> Option<(Stored<'s>, ObjId)> {
+    fn value_of<'s>(&'s self, standing: &'s Standing) -> Option<Held<'s>> {
         match standing {
             Standing::Nothing => None,
             Standing::Kept(kept) => Some((**kept).clone()),
@@ -391,16 +399,16 @@ impl<'a> Draft<'a> {
     }
 
     /// All values that stand at a key of a map, the one that shows last.
-    fn standing(&self, map: &ObjId, key: &str) -> Result<Vec<(Stored<'_>, ObjId)>, AutomergeError> {
+    fn standing(&self, map: &ObjId, key: &str) -> Result<Vec<Held<'_>>, AutomergeError> {
         match self.written(map, key) {
             Some(standing) => Ok(self.value_of(standing).into_iter().collect()),
             None if self.is_own(map) => Ok(Vec::new()),
-            None => self.doc.get_all(map, key),
+            None => self.registers.all(map, key),
         }
     }
 
     /// Whether this change makes an object.
-    fn is_own(&self, object: &ObjId) -> bool {
+    pub(crate) fn is_own(&self, object: &ObjId) -> bool {
         matches!(object, ObjId::Id(counter, actor, _)
             if *counter >= self.start && *actor == self.actor)
     }
@@ -483,7 +491,7 @@ fn op_id(id: &ObjId) -> Option<OpId> {
     }
 }
 
-fn ids(values: Vec<(Stored<'_>, ObjId)>) -> Vec<OpId> {
+fn ids(values: Vec<Held<'_>>) -> Vec<OpId> {
     values.iter().filter_map(|(_, id)| op_id(id)).collect()
 }
 

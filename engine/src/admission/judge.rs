@@ -6,14 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{Automerge, ObjId, ObjType, Prop, ReadDoc, ScalarValue};
 use serde_json::Value;
 
-use super::operations::{Fault, Lookup, Operations, fault, is_same, object_id};
+use super::operations::{Fault, Lookup, Operations, fault, is_same};
 use super::references::Past;
-use crate::document::{DELETED, POSITION, Reader};
+use crate::document::{DELETED, POSITION, Reader, object_id};
 use crate::entity::Entity;
 use crate::id::{ItemId, check_map_key};
 use crate::pointer::Pointer;
@@ -49,7 +50,7 @@ impl Place {
 
 /// An object that the change under judgement makes.
 pub(super) struct Made {
-    pub(super) place: Place,
+    pub(super) place: Rc<Place>,
     op: usize,
     pub(super) fields: BTreeSet<String>,
     /// How much of its default a text (bytes) or list (elements) has got that the author may not
@@ -60,7 +61,7 @@ pub(super) struct Made {
 impl Made {
     fn new(op: usize, place: Place) -> Self {
         Self {
-            place,
+            place: Rc::new(place),
             op,
             fields: BTreeSet::new(),
             filled: (0, 0),
@@ -98,6 +99,7 @@ pub(super) fn judge(
         made: BTreeMap::new(),
         items: HashSet::new(),
         places: HashMap::new(),
+        last: None,
         counters: HashMap::new(),
         touched: Touched::default(),
         violations: Vec::new(),
@@ -119,6 +121,9 @@ pub(super) fn judge(
     Ok((touched, judge.violations))
 }
 
+/// An object that operations work on, and its type; no place if it was refused.
+type Found = (Option<Rc<Place>>, ObjType);
+
 pub(super) struct Judge<'a> {
     pub(super) case: &'a Case<'a>,
     pub(super) reader: Reader<'a>,
@@ -127,8 +132,10 @@ pub(super) struct Judge<'a> {
     made: BTreeMap<usize, Made>,
     /// Items that this change makes in lists of the document.
     items: HashSet<Pointer>,
-    /// Places of objects in the document; `None` where the schema does not know them.
-    places: HashMap<OpId, Option<(Place, ObjType)>>,
+    /// Places of objects in the document that are not refused.
+    places: HashMap<OpId, (Rc<Place>, ObjType)>,
+    /// The object that the operation before works on: most work on the same one.
+    last: Option<(ObjectId, Found)>,
     /// What counters stand at, with the increments of this change.
     pub(super) counters: HashMap<(ObjectId, String), i64>,
     pub(super) touched: Touched,
@@ -140,28 +147,23 @@ pub(super) struct Judge<'a> {
 impl Judge<'_> {
     /// Closes what the edit made: it is not new to the edits after it.
     fn end_edit(&mut self) -> Touched {
+        self.last = None;
         for made in self.made.range_mut(self.edit.clone()) {
-            made.1.place.fresh = false;
+            Rc::make_mut(&mut made.1.place).fresh = false;
         }
         std::mem::take(&mut self.touched)
     }
 
     fn operation(&mut self, index: usize, op: &Op) -> Result<(), Fault> {
-        let (place, kind) = match &op.obj {
-            ObjectId::Root => {
-                let policy = &self.case.entity.policy;
-                let place = Place {
-                    node: policy.root(),
-                    pointer: Pointer::root(),
-                    object: Some(automerge::ROOT),
-                    fresh: self.case.creation,
-                };
-                (Some(place), ObjType::Map)
+        let (place, kind) = match &self.last {
+            Some((object, found)) if *object == op.obj => found.clone(),
+            _ => {
+                let found = self.place(index, &op.obj)?;
+                // Each operation at a refused place is told.
+                let last = (op.obj.clone(), found.clone());
+                self.last = found.0.is_some().then_some(last);
+                found
             }
-            ObjectId::Id(id) => match self.lookup.own(id) {
-                Some(own) => self.own_place(index, own)?,
-                None => self.document_place(index, id)?,
-            },
         };
         self.lookup.check(index, op, kind)?;
         let Some(place) = place else { return Ok(()) };
@@ -176,8 +178,27 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// The object that the operation at `index` works on.
+    fn place(&mut self, index: usize, object: &ObjectId) -> Result<Found, Fault> {
+        match object {
+            ObjectId::Root => {
+                let place = Place {
+                    node: self.case.entity.policy.root(),
+                    pointer: Pointer::root(),
+                    object: Some(automerge::ROOT),
+                    fresh: self.case.creation,
+                };
+                Ok((Some(Rc::new(place)), ObjType::Map))
+            }
+            ObjectId::Id(id) => match self.lookup.own(id) {
+                Some(own) => self.own_place(index, own),
+                None => self.document_place(index, id),
+            },
+        }
+    }
+
     /// An object that an earlier operation of this change made; no place if that was refused.
-    fn own_place(&self, index: usize, own: usize) -> Result<(Option<Place>, ObjType), Fault> {
+    fn own_place(&self, index: usize, own: usize) -> Result<Found, Fault> {
         let maker = self
             .lookup
             .own_op(own)
@@ -190,16 +211,13 @@ impl Judge<'_> {
                 "it works on an object that is not made yet",
             );
         };
-        Ok((self.made.get(&own).map(|made| made.place.clone()), *kind))
+        let made = self.made.get(&own);
+        Ok((made.map(|made| Rc::clone(&made.place)), *kind))
     }
 
-    fn document_place(
-        &mut self,
-        index: usize,
-        id: &OpId,
-    ) -> Result<(Option<Place>, ObjType), Fault> {
-        if let Some(Some((place, kind))) = self.places.get(id) {
-            return Ok((Some(place.clone()), *kind));
+    fn document_place(&mut self, index: usize, id: &OpId) -> Result<Found, Fault> {
+        if let Some((place, kind)) = self.places.get(id) {
+            return Ok((Some(Rc::clone(place)), *kind));
         }
         let object = object_id(id);
         let kind = match self.case.doc.object_type(&object) {
@@ -246,13 +264,14 @@ impl Judge<'_> {
             self.refuse(index, &pointer, Rule::CONTAINER, message);
             return Ok((None, kind));
         }
-        let place = Place {
+        let place = Rc::new(Place {
             node,
             pointer,
             object: Some(object),
             fresh: self.case.creation,
-        };
-        self.places.insert(id.clone(), Some((place.clone(), kind)));
+        });
+        let known = (Rc::clone(&place), kind);
+        self.places.insert(id.clone(), known);
         Ok((Some(place), kind))
     }
 
@@ -266,7 +285,7 @@ impl Judge<'_> {
     /// An operation at a named key of an object.
     fn field(&mut self, index: usize, op: &Op, place: &Place, name: &str) {
         self.touch(place, name);
-        let at = place.pointer.child(name);
+        let at = || place.pointer.child(name);
         let policy = &self.case.entity.policy;
         if policy.is_dynamic(place.node) && (name == POSITION || name == DELETED) {
             self.register(index, op, place, name);
@@ -275,7 +294,7 @@ impl Judge<'_> {
         if policy.presented_key(place.node) == Some(name) {
             self.refuse(
                 index,
-                &at,
+                &at(),
                 Rule::KEY,
                 "the key of an item cannot be written",
             );
@@ -293,7 +312,7 @@ impl Judge<'_> {
         if policy.is_additional(child) && check_map_key(name).is_err() {
             self.refuse(
                 index,
-                &at,
+                &at(),
                 Rule::NAME,
                 "a map key is 1 to 128 bytes of plain text",
             );
@@ -309,14 +328,14 @@ impl Judge<'_> {
             Shape::Stamp(_) => {
                 self.refuse(
                     index,
-                    &at,
+                    &at(),
                     Rule::STAMP,
                     "the field is derived from the ledger",
                 );
             }
             _ => self.refuse(
                 index,
-                &at,
+                &at(),
                 Rule::TALLY,
                 "the field lives beside the document",
             ),
@@ -383,12 +402,10 @@ impl Judge<'_> {
     /// An item of a keyed list or an object value of an open map.
     fn make_dynamic(&mut self, index: usize, op: &Op, place: &Place, child: NodeId, name: &str) {
         let at = place.pointer.child(name);
-        let there = place.object.as_ref().is_some_and(|object| {
-            self.case
-                .doc
-                .get_all(object, name)
-                .is_ok_and(|found| !found.is_empty())
-        });
+        let there = place
+            .object
+            .as_ref()
+            .is_some_and(|object| !self.lookup.held(object, name).is_empty());
         let again = match self.owner(&op.obj) {
             Some(made) => !made.fields.insert(name.to_owned()),
             None => !self.items.insert(at.clone()),
@@ -419,7 +436,7 @@ impl Judge<'_> {
     /// `$position` or `$deleted` of an item.
     fn register(&mut self, index: usize, op: &Op, place: &Place, name: &str) {
         let policy = &self.case.entity.policy;
-        let at = place.pointer.child(name);
+        let at = || place.pointer.child(name);
         if let Some(made) = self.owner(&op.obj) {
             made.fields.insert(name.to_owned());
         }
@@ -439,20 +456,25 @@ impl Judge<'_> {
         match keyed.filter(|_| name == POSITION) {
             Some(_) if !good => {
                 let message = "a position is 1 to 128 of 0-9A-Za-z and does not end in 0";
-                self.refuse(index, &at, Rule::POSITION, message);
+                self.refuse(index, &at(), Rule::POSITION, message);
             }
             // The right to move is the list's, whatever brought the item into being.
             Some(list) => {
                 if let Some(rule) = self.right(list, place.fresh) {
                     let message = "items of this list may not be moved by you";
-                    self.refuse(index, &at, rule, message);
+                    self.refuse(index, &at(), rule, message);
                 }
             }
             None if name == POSITION => {
-                self.refuse(index, &at, Rule::POSITION, "an open map has no order");
+                self.refuse(index, &at(), Rule::POSITION, "an open map has no order");
             }
             None if !good => {
-                self.refuse(index, &at, Rule::DELETE, "the register holds true or false");
+                self.refuse(
+                    index,
+                    &at(),
+                    Rule::DELETE,
+                    "the register holds true or false",
+                );
             }
             None => {
                 if !self.case.rights.may_delete(place.node) {

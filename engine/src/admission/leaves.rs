@@ -9,8 +9,7 @@ use automerge::legacy::{ElementId, Key, ObjectId, Op, OpType};
 use serde_json::Value;
 
 use super::judge::{Judge, Made, Place};
-use super::operations::object_id;
-use crate::document::plain_value;
+use crate::document::{object_id, plain_value};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, ScalarFault, Shape, refusal_text, wrong_type};
 use crate::value::{INTEGER_MAX, canonical, nearest};
@@ -28,7 +27,7 @@ impl Judge<'_> {
         child: NodeId,
         name: &str,
     ) {
-        let at = place.pointer.child(name);
+        let at = || place.pointer.child(name);
         let node = self.case.entity.policy.node(child);
         if let Some(made) = self.owner(&op.obj) {
             made.fields.insert(name.to_owned());
@@ -36,10 +35,10 @@ impl Judge<'_> {
         let attempted = match &op.action {
             OpType::Put(scalar) => match put_value(&node.shape, scalar) {
                 Ok(value) => Some(value),
-                Err(fault) => return self.refuse_fault(index, &at, fault, None),
+                Err(fault) => return self.refuse_fault(index, &at(), fault, None),
             },
             OpType::Delete => None,
-            _ => return self.refuse_fault(index, &at, wrong_type(&node.shape), None),
+            _ => return self.refuse_fault(index, &at(), wrong_type(&node.shape), None),
         };
         let is_default = place.fresh && attempted.is_some() && attempted == node.default;
         if let Some(rule) = self.right(child, place.fresh).filter(|_| !is_default) {
@@ -48,21 +47,27 @@ impl Judge<'_> {
                 .as_ref()
                 .and_then(|object| self.reader.property(object, name, child));
             let message = refusal_text(&rule);
-            self.refuse_value(index, &at, rule, message, attempted, kept);
+            self.refuse_value(index, &at(), rule, message, attempted, kept);
         } else if let Some(value) = attempted {
-            self.constraint(index, &at, child, value);
+            self.constraint(index, at, child, value);
         }
     }
 
     /// The constraints of one scalar or atomic value.
-    fn constraint(&mut self, index: usize, at: &Pointer, node: NodeId, value: Value) {
+    fn constraint(
+        &mut self,
+        index: usize,
+        at: impl FnOnce() -> Pointer,
+        node: NodeId,
+        value: Value,
+    ) {
         let checked = match &self.case.entity.policy.node(node).shape {
             Shape::Scalar(rule) | Shape::Counter(rule) => rule.check(&value),
             Shape::Atomic(rule) => rule.check(&value),
             _ => Ok(()),
         };
         if let Err(fault) = checked {
-            self.refuse_fault(index, at, fault, Some(value));
+            self.refuse_fault(index, &at(), fault, Some(value));
         }
     }
 
@@ -87,7 +92,7 @@ impl Judge<'_> {
         child: NodeId,
         name: &str,
     ) {
-        let at = place.pointer.child(name);
+        let at = || place.pointer.child(name);
         let right = self.right(child, place.fresh);
         let key = (op.obj.clone(), name.to_owned());
         match &op.action {
@@ -101,15 +106,20 @@ impl Judge<'_> {
                 if !first {
                     self.refuse(
                         index,
-                        &at,
+                        &at(),
                         Rule::COUNTER,
                         "is a counter, which is made once",
                     );
                 } else if let Some(rule) = right.filter(|_| start != default) {
-                    self.refuse(index, &at, rule, "only the default may be set here by you");
+                    self.refuse(
+                        index,
+                        &at(),
+                        rule,
+                        "only the default may be set here by you",
+                    );
                 } else {
                     self.counters.insert(key, start);
-                    self.constraint(index, &at, child, Value::from(start));
+                    self.constraint(index, at, child, Value::from(start));
                 }
             }
             OpType::Increment(by) => {
@@ -125,22 +135,22 @@ impl Judge<'_> {
                 if let Some(rule) = right {
                     self.refuse(
                         index,
-                        &at,
+                        &at(),
                         rule,
                         "is a counter, which may not be changed by you",
                     );
                 } else if let Some(next) = next {
                     self.counters.insert(key, next);
-                    self.constraint(index, &at, child, Value::from(next));
+                    self.constraint(index, at, child, Value::from(next));
                 } else {
                     let most = INTEGER_MAX;
                     let message = format!("must be an integer between -{most} and {most}");
-                    self.refuse(index, &at, Rule::COUNTER, &message);
+                    self.refuse(index, &at(), Rule::COUNTER, &message);
                 }
             }
             _ => self.refuse(
                 index,
-                &at,
+                &at(),
                 Rule::COUNTER,
                 "is a counter, which changes by increments only",
             ),
@@ -150,29 +160,29 @@ impl Judge<'_> {
     /// An element of a list of scalars.
     pub(super) fn element(&mut self, index: usize, op: &Op, place: &Place, element: NodeId) {
         self.touch(place, "");
-        let at = place.pointer.clone();
+        let at = &place.pointer;
         let attempted = match &op.action {
             OpType::Put(scalar) => {
                 match put_value(&self.case.entity.policy.node(element).shape, scalar) {
                     Ok(value) => Some(value),
-                    Err(fault) => return self.refuse_fault(index, &at, fault, None),
+                    Err(fault) => return self.refuse_fault(index, at, fault, None),
                 }
             }
             OpType::Delete => None,
             _ => {
                 let fault = wrong_type(&self.case.entity.policy.node(element).shape);
-                return self.refuse_fault(index, &at, fault, None);
+                return self.refuse_fault(index, at, fault, None);
             }
         };
         if attempted.is_some() && self.case.entity.policy.shows_once(element) {
-            self.note_list(op, &at, element);
+            self.note_list(op, at, element);
         }
         let rule = self.right(element, place.fresh);
         if let Some(rule) = rule.filter(|_| !self.fills(index, op, place, attempted.as_ref())) {
             let message = refusal_text(&rule);
-            self.refuse_value(index, &at, rule, message, attempted, None);
+            self.refuse_value(index, at, rule, message, attempted, None);
         } else if let Some(value) = attempted {
-            self.constraint(index, &at, element, value);
+            self.constraint(index, || at.clone(), element, value);
         }
     }
 
@@ -188,7 +198,7 @@ impl Judge<'_> {
     /// An element of a text.
     pub(super) fn character(&mut self, index: usize, op: &Op, place: &Place) {
         self.touch(place, "");
-        let at = place.pointer.clone();
+        let at = &place.pointer;
         let character = match &op.action {
             OpType::Put(ScalarValue::Str(text)) if op.insert => Some(text.as_str()),
             _ => None,
@@ -199,12 +209,12 @@ impl Judge<'_> {
         });
         if !fits {
             let message = "is a text, which takes single characters, inserted or deleted";
-            self.refuse(index, &at, Rule::TEXT, message);
+            self.refuse(index, at, Rule::TEXT, message);
         } else if let Some(rule) = self.right(place.node, place.fresh) {
             let value = character.map(Value::from);
             if !self.fills(index, op, place, value.as_ref()) {
                 let message = refusal_text(&rule);
-                self.refuse(index, &at, rule, message);
+                self.refuse(index, at, rule, message);
             }
         }
     }

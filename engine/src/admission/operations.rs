@@ -5,14 +5,14 @@
 //! Must never know: the policy.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
-use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc};
+use automerge::{ActorId, Automerge, ObjId, ObjType};
 
 use super::references::Past;
 use crate::change::ParsedChange;
+use crate::document::{Changes, Held, Registers, object_id};
 
 /// A fault in the structure of a change: stable code and message.
 pub(super) type Fault = (Cow<'static, str>, String);
@@ -92,12 +92,8 @@ pub(super) struct Lookup<'a> {
     doc: &'a Automerge,
     operations: &'a Operations<'a>,
     past: &'a Past,
-    decoded: HashMap<ChangeHash, (u64, Vec<Op>)>,
-}
-
-/// The Automerge id of the object that an operation made.
-pub(super) fn object_id(id: &OpId) -> ObjId {
-    ObjId::Id(id.counter(), id.actor().clone(), 0)
+    changes: Changes,
+    registers: Registers<'a>,
 }
 
 impl<'a> Lookup<'a> {
@@ -106,7 +102,8 @@ impl<'a> Lookup<'a> {
             doc,
             operations,
             past,
-            decoded: HashMap::new(),
+            changes: Changes::default(),
+            registers: Registers::of(doc),
         }
     }
 
@@ -118,6 +115,11 @@ impl<'a> Lookup<'a> {
     /// One of the operations under judgement.
     pub(super) fn own_op(&self, index: usize) -> Option<&'a Op> {
         self.operations.all.get(index).copied()
+    }
+
+    /// All values at a key of a map of the document.
+    pub(super) fn held(&self, map: &ObjId, key: &str) -> Vec<Held<'a>> {
+        self.registers.all(map, key).unwrap_or_default()
     }
 
     /// Whether an operation of the document lies in the past of those under judgement.
@@ -133,16 +135,7 @@ impl<'a> Lookup<'a> {
         if !self.is_past(id) {
             return None;
         }
-        let hash = self.doc.hash_for_opid(&object_id(id))?;
-        let (doc, decoded) = (self.doc, &mut self.decoded);
-        let (start, ops) = match decoded.entry(hash) {
-            std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
-            std::collections::hash_map::Entry::Vacant(vacant) => {
-                let change = doc.get_change_by_hash(&hash)?.decode();
-                vacant.insert((change.start_op.get(), change.operations))
-            }
-        };
-        ops.get(usize::try_from(id.counter().checked_sub(*start)?).ok()?)
+        self.changes.find(self.doc, id)
     }
 
     /// Checks key and predecessors of operation `at`, which works on an object of type `kind`.
@@ -179,8 +172,8 @@ impl<'a> Lookup<'a> {
         }
         let present = match &op.obj {
             ObjectId::Id(id) if self.own(id).is_some() => Vec::new(),
-            ObjectId::Id(id) => self.doc.get_all(object_id(id), key).unwrap_or_default(),
-            ObjectId::Root => self.doc.get_all(automerge::ROOT, key).unwrap_or_default(),
+            ObjectId::Id(id) => self.held(&object_id(id), key),
+            ObjectId::Root => self.held(&automerge::ROOT, key),
         };
         for pred in op.pred.iter() {
             let there = self.is_past(pred) && present.iter().any(|(_, id)| is_same(id, pred));

@@ -3,15 +3,15 @@
 //! Invariant: many are found in one pass over the object, few by looking each up; nothing is looked
 //! at that is not asked for, but for the changes that made the elements of a list.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
-use automerge::legacy::{Key, Op, OpId};
+use automerge::legacy::{ElementId, Key, OpId};
 use automerge::{
-    Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValueRef, Value, ValueRef,
+    Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ScalarValueRef, Value, ValueRef,
 };
 
-use super::{op_id, width};
+use super::{ids, op_id, width};
+use crate::document::{Changes, object_id};
 
 /// Looking an element up takes as long as passing so many of them.
 const PASSED_PER_LOOKUP: usize = 32;
@@ -48,15 +48,14 @@ pub(super) fn within<'f>(
 /// Finds elements in a document.
 pub(super) struct Elements<'a> {
     doc: &'a Automerge,
-    /// The operations of changes, and the counter of the first of each.
-    changes: HashMap<ChangeHash, (u64, Vec<Op>)>,
+    changes: Changes,
 }
 
 impl<'a> Elements<'a> {
     pub(super) fn of(doc: &'a Automerge) -> Self {
         Self {
             doc,
-            changes: HashMap::new(),
+            changes: Changes::default(),
         }
     }
 
@@ -103,8 +102,7 @@ impl<'a> Elements<'a> {
                 };
                 // An anchor may be asked for by its second half.
                 done = (unit + width.max(1)).min(units.end);
-                let values = values.iter().filter_map(|(_, id)| op_id(id)).collect();
-                found.extend(element(unit..done, values));
+                found.extend(element(unit..done, ids(values)));
                 unit = done;
             }
         }
@@ -127,10 +125,7 @@ impl<'a> Elements<'a> {
             if next.start < end {
                 let values = match item.conflict {
                     false => op_id(&item.id()).into_iter().collect(),
-                    true => {
-                        let all = self.doc.get_all(sequence, start)?;
-                        all.iter().filter_map(|(_, id)| op_id(id)).collect()
-                    }
+                    true => ids(self.doc.get_all(sequence, start)?),
                 };
                 found.extend(element(start..end, values));
             }
@@ -141,21 +136,10 @@ impl<'a> Elements<'a> {
 
     /// Finds out what inserted the element of a list whose value may have been put there later.
     fn resolve(&mut self, found: &mut Found) -> Result<(), AutomergeError> {
-        let id = &found.element;
-        let object = ObjId::Id(id.counter(), id.actor().clone(), 0);
-        let missing = || AutomergeError::InvalidObjId(object.to_string());
-        let hash = self.doc.hash_for_opid(&object).ok_or_else(missing)?;
-        let (start, ops) = match self.changes.entry(hash) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(vacant) => {
-                let change = self.doc.get_change_by_hash(&hash).ok_or_else(missing)?;
-                let change = change.decode();
-                vacant.insert((change.start_op.get(), change.operations))
-            }
-        };
-        let index = usize::try_from(id.counter() - *start).map_err(|_| missing())?;
-        let op = ops.get(index).ok_or_else(missing)?;
-        if let (false, Key::Seq(automerge::legacy::ElementId::Id(element))) = (op.insert, &op.key) {
+        let missing = || AutomergeError::InvalidObjId(object_id(&found.element).to_string());
+        let op = self.changes.find(self.doc, &found.element);
+        let op = op.ok_or_else(missing)?;
+        if let (false, Key::Seq(ElementId::Id(element))) = (op.insert, &op.key) {
             found.element = element.clone();
         }
         Ok(())

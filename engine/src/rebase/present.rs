@@ -17,6 +17,7 @@ use automerge::{
 
 use super::RebaseError;
 use crate::change::{Limits, Op, divide};
+use crate::document::Changes;
 use crate::entity::Entity;
 
 /// The Automerge id of an object.
@@ -56,7 +57,7 @@ pub(super) struct Present {
     heads: Vec<ChangeHash>,
     max_op: u64,
     values: HashMap<(ObjectId, Key), Vec<Standing>>,
-    decoded: HashMap<ChangeHash, (u64, Vec<Op>)>,
+    changes: Changes,
 }
 
 impl Present {
@@ -69,7 +70,7 @@ impl Present {
             seq: 0,
             waiting: Vec::new(),
             values: HashMap::new(),
-            decoded: HashMap::new(),
+            changes: Changes::default(),
         }
     }
 
@@ -149,17 +150,7 @@ impl Present {
 
     /// The element at which an operation of the document stands.
     fn element_of(&mut self, id: &OpId) -> Option<OpId> {
-        let hash = self
-            .entity
-            .doc
-            .hash_for_opid(&object_id(&ObjectId::Id(id.clone())))?;
-        if !self.decoded.contains_key(&hash) {
-            let change = self.entity.doc.get_change_by_hash(&hash)?.decode();
-            let read = (change.start_op.get(), change.operations);
-            self.decoded.insert(hash, read);
-        }
-        let (start, ops) = self.decoded.get(&hash)?;
-        let op = ops.get(usize::try_from(id.counter().checked_sub(*start)?).ok()?)?;
+        let op = self.changes.find(&self.entity.doc, id)?;
         match &op.key {
             _ if op.insert => Some(id.clone()),
             Key::Seq(ElementId::Id(element)) => Some(element.clone()),
