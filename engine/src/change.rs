@@ -209,6 +209,21 @@ pub struct ParsedChange {
 }
 
 impl ParsedChange {
+    /// A change that is made here: Automerge's own encoder writes it, so it need not be read back.
+    pub(crate) fn made(expanded: ExpandedChange) -> Self {
+        let raw = Change::from(expanded.clone());
+        Self { raw, expanded }
+    }
+
+    /// Whether it is what [`parse`] makes of its bytes.
+    pub(crate) fn is_as_read(&self, limits: &Limits) -> bool {
+        parse(self.bytes(), limits).is_ok_and(|read| {
+            read.bytes() == self.bytes()
+                && read.ops() == self.ops()
+                && read.claimed_author() == self.claimed_author()
+        })
+    }
+
     /// Automerge's change.
     pub fn raw(&self) -> &Change {
         &self.raw

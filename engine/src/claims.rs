@@ -12,7 +12,7 @@ use automerge::{ObjId, ReadDoc};
 use serde_json::Value;
 
 use crate::admission::{self, Admitted, Proposal, Staging, Verdict};
-use crate::change;
+use crate::change::{self, ParsedChange};
 use crate::effects::{Effect, EffectChange};
 use crate::entity::Entity;
 use crate::id::{EntityId, Hash, Kind};
@@ -189,7 +189,20 @@ pub fn admit<E>(
     (now, limits): (Timestamp, &Limits),
     holder: &mut impl FnMut(&Claim) -> Result<Option<EntityId>, E>,
 ) -> Result<Verdict, E> {
-    let verdict = admission::admit(entity, proposal, now, limits);
+    admit_made(entity, (proposal, Vec::new()), (now, limits), holder)
+}
+
+/// [`admit`] of changes that were made here, as in [`admission::admit_made`].
+///
+/// # Errors
+/// Those of `holder`.
+pub fn admit_made<E>(
+    entity: &Entity,
+    (proposal, made): (&Proposal, Vec<ParsedChange>),
+    (now, limits): (Timestamp, &Limits),
+    holder: &mut impl FnMut(&Claim) -> Result<Option<EntityId>, E>,
+) -> Result<Verdict, E> {
+    let verdict = admission::admit_made(entity, (proposal, made), now, limits);
     match first_taken(&verdict, holder)? {
         Some(taken) => without_taken(entity, proposal, (verdict, taken), (now, limits), holder),
         None => Ok(verdict),

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use automerge::Automerge;
 
+use crate::change::ParsedChange;
 use crate::conflicts::Conflict;
 use crate::effects::Effect;
 use crate::entity::Entity;
@@ -148,10 +149,22 @@ impl Admitted {
 /// in any of its changes, where another of them makes the object. The entity itself is not touched.
 #[must_use]
 pub fn admit(entity: &Entity, proposal: &Proposal, now: Timestamp, limits: &Limits) -> Verdict {
+    admit_made(entity, (proposal, Vec::new()), now, limits)
+}
+
+/// [`admit`] of changes that a merge [made](crate::merge::Merged::take_made) here, which need not be
+/// read again; where these are not the proposal's, they are.
+#[must_use]
+pub fn admit_made(
+    entity: &Entity,
+    (proposal, made): (&Proposal, Vec<ParsedChange>),
+    now: Timestamp,
+    limits: &Limits,
+) -> Verdict {
     if let Some(refusal) = barred(entity, proposal, limits) {
         return Verdict::refusal(refusal);
     }
-    Trial::new(entity, proposal, limits).decide(now)
+    Trial::new(entity, (proposal, made), limits).decide(now)
 }
 
 /// [`admit`] for those who have no use for the entity unless the proposal is admitted whole: the

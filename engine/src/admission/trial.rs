@@ -53,6 +53,8 @@ pub(super) struct Trial<'a> {
     before: Before<'a>,
     /// The heads of the document before the proposal.
     heads: Vec<ChangeHash>,
+    /// The proposal's changes, where they need not be read.
+    made: Vec<ParsedChange>,
     passed: Vec<(ParsedChange, Touched)>,
     refused: Option<Refusal>,
     pub(super) known: Vec<Hash>,
@@ -62,9 +64,23 @@ pub(super) struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// Checks and applies the proposal's changes, up to the first that fails; all or none of what is
     /// one edit.
-    pub(super) fn new(entity: &'a Entity, proposal: &'a Proposal, limits: &'a Limits) -> Self {
+    ///
+    /// `made` are changes that were made here. They are read from the proposal where it has others,
+    /// and where they are beyond the limits, so that it is said why.
+    pub(super) fn new(
+        entity: &'a Entity,
+        (proposal, made): (&'a Proposal, Vec<ParsedChange>),
+        limits: &'a Limits,
+    ) -> Self {
         let own = (Arc::clone(&entity.doc), Arc::clone(&entity.actors));
-        Self::on(own, Before::Kept, entity, (proposal, limits)).run()
+        let mut trial = Self::on(own, Before::Kept, entity, (proposal, limits));
+        let is_within = |change: &ParsedChange| change::operations(change.bytes(), limits).is_ok();
+        if made.iter().map(ParsedChange::bytes).eq(&proposal.changes) && made.iter().all(is_within)
+        {
+            debug_assert!(made.iter().all(|change| change.is_as_read(limits)));
+            trial.made = made;
+        }
+        trial.run()
     }
 
     /// The same with a document and actors of its own, which are the entity's, in place of those
@@ -126,11 +142,14 @@ impl<'a> Trial<'a> {
     /// Checks the changes as if they were one, and applies them in one go. `None` where they are
     /// not the parts of one change, so that nothing was looked at.
     fn together(&mut self) -> Option<Result<(), Refusal>> {
-        let parsed = self.proposal.changes.iter();
-        let parsed: Result<Vec<ParsedChange>, _> = parsed
-            .map(|bytes| change::parse(bytes, self.limits))
-            .collect();
-        let mut changes = parsed.ok().filter(|changes| changes.len() > 1)?;
+        let mut changes = std::mem::take(&mut self.made);
+        if changes.is_empty() {
+            let parsed = self.proposal.changes.iter();
+            let parsed: Result<Vec<ParsedChange>, _> = parsed
+                .map(|bytes| change::parse(bytes, self.limits))
+                .collect();
+            changes = parsed.ok().filter(|changes| changes.len() > 1)?;
+        }
         if !references::is_chain(&changes) || changes.iter().any(|change| self.knows(change)) {
             return None;
         }
@@ -166,6 +185,7 @@ impl<'a> Trial<'a> {
             actors,
             max_op: entity.max_op,
             before,
+            made: Vec::new(),
             passed: Vec::new(),
             refused: None,
             known: Vec::new(),

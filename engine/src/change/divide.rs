@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::num::NonZeroU64;
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op};
-use automerge::{ActorId, Change, ExpandedChange};
+use automerge::{ActorId, Change, ChangeHash, ExpandedChange};
 
 use super::chunk;
 use crate::limits::Limits;
@@ -25,11 +25,22 @@ pub fn divide(change: &Change, limits: &Limits) -> Vec<Vec<u8>> {
     if fits.is_ok() || change.len() <= 1 {
         return vec![bytes.to_vec()];
     }
-    divided(change.decode(), limits)
+    let mut parts = Vec::new();
+    divided(change.decode(), limits, |part| {
+        let part = Change::from(part);
+        parts.push(part.raw_bytes().to_vec());
+        part.hash()
+    });
+    parts
 }
 
-/// The same of a change that is not encoded yet: a single part where it is within the limits.
-pub(crate) fn divided(change: ExpandedChange, limits: &Limits) -> Vec<Vec<u8>> {
+/// The same of a change that is not encoded yet: a single part where it is within the limits. `made`
+/// takes each part, and gives its hash.
+pub(crate) fn divided(
+    change: ExpandedChange,
+    limits: &Limits,
+    mut made: impl FnMut(ExpandedChange) -> ChangeHash,
+) {
     let ExpandedChange {
         operations,
         actor_id,
@@ -43,7 +54,6 @@ pub(crate) fn divided(change: ExpandedChange, limits: &Limits) -> Vec<Vec<u8>> {
         ..
     } = change;
     let mut counter = start_op.get();
-    let mut parts: Vec<Vec<u8>> = Vec::new();
     let mut rest = operations.into_iter().peekable();
     while rest.peek().is_some() {
         let mut room = Room::of(limits);
@@ -52,7 +62,7 @@ pub(crate) fn divided(change: ExpandedChange, limits: &Limits) -> Vec<Vec<u8>> {
             part.push(op);
         }
         let length = part.len() as u64;
-        let made = Change::from(ExpandedChange {
+        let hash = made(ExpandedChange {
             operations: part,
             actor_id: actor_id.clone(),
             hash: None,
@@ -64,11 +74,9 @@ pub(crate) fn divided(change: ExpandedChange, limits: &Limits) -> Vec<Vec<u8>> {
             extra_bytes: std::mem::take(&mut extra_bytes),
             author: author.take(),
         });
-        deps = vec![made.hash()];
+        deps = vec![hash];
         (seq, counter) = (seq + 1, counter + length);
-        parts.push(made.raw_bytes().to_vec());
     }
-    parts
 }
 
 /// What a part may still take.

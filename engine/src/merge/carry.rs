@@ -56,95 +56,81 @@ fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
             None => Absent::Stays,
         },
         preserve: care.preserve.to_vec(),
-        remove: Vec::new(),
         base: base.map(|value| Base {
             value,
             heads: Vec::new(),
             earlier: None,
         }),
-        revive: false,
-        remake: false,
-        creation: false,
         limits: care.limits.clone(),
+        ..MergeOptions::default()
     }
+}
+
+/// Makes the edit that `writes` makes of what somebody wrote elsewhere: of a whole object, or of its
+/// difference from a `base`.
+fn carry(
+    entity: &Entity,
+    by: (&Principal, &ActorId),
+    (base, seen): (Option<Value>, Seen<'_>),
+    care: Care<'_>,
+    writes: impl FnOnce(&mut Merger<'_>) -> Outcome,
+) -> Result<Merged, MergeError> {
+    let options = options(base, care);
+    write(entity, by, (&options, seen), |merger| {
+        merger.source = match options.base {
+            Some(_) => Source::Edits,
+            None => Source::Object,
+        };
+        writes(merger)
+    })
 }
 
 /// Makes the edit that brings the difference of two values, of an entity elsewhere, into this one.
 /// Its author had not seen what is at the places `unseen`.
 pub(crate) fn carry_value(
     entity: &Entity,
-    (author, actor): (&Principal, &ActorId),
+    by: (&Principal, &ActorId),
     (base, body): (&Value, &Value),
     (unseen, care): (&[Pointer], Care<'_>),
 ) -> Result<Merged, MergeError> {
-    let options = options(Some(base.clone()), care);
-    write(
-        entity,
-        author,
-        actor,
-        &options,
-        Seen::Value(base, unseen),
-        |merger| {
-            merger.source = Source::Edits;
-            merger.root(body)
-        },
-    )
+    let from = (Some(base.clone()), Seen::Value(base, unseen));
+    carry(entity, by, from, care, |merger| merger.root(body))
 }
 
 /// Makes the edit that brings an object made elsewhere (no `base`), or the difference of two of
 /// its versions, to its place in this entity.
 pub(crate) fn carry_object(
     entity: &Entity,
-    (author, actor): (&Principal, &ActorId),
+    by: (&Principal, &ActorId),
     holder: &Holder<'_>,
     (base, body): (Option<&Version>, &Version),
     care: Care<'_>,
 ) -> Result<Merged, MergeError> {
     let value = base.map(|base| Value::Object(base.value.clone()));
-    let options = options(value, care);
-    write(
-        entity,
-        author,
-        actor,
-        &options,
-        Seen::Heads(None),
-        |merger| {
-            merger.source = match base {
-                Some(_) => Source::Edits,
-                None => Source::Object,
-            };
-            merger.version(holder, base, body)
-        },
-    )
+    carry(entity, by, (value, Seen::Heads(None)), care, |merger| {
+        merger.version(holder, base, body)
+    })
 }
 
 /// Makes the edit that brings the difference of two values of some fields of an object elsewhere
 /// to an object of this entity: its id, its place in the schema, and its name.
 pub(crate) fn carry_fields(
     entity: &Entity,
-    (author, actor): (&Principal, &ActorId),
+    by: (&Principal, &ActorId),
     (object, node, at): (&ObjId, NodeId, &Pointer),
     (base, body): (&Map<String, Value>, &Map<String, Value>),
     care: Care<'_>,
 ) -> Result<Merged, MergeError> {
-    let options = options(Some(Value::Object(base.clone())), care);
-    write(
-        entity,
-        author,
-        actor,
-        &options,
-        Seen::Heads(None),
-        |merger| {
-            merger.source = Source::Edits;
-            let target = Target {
-                object,
-                node,
-                at,
-                fresh: merger.is_new(object),
-            };
-            merger.object(&target, body, Some(base))
-        },
-    )
+    let value = Some(Value::Object(base.clone()));
+    carry(entity, by, (value, Seen::Heads(None)), care, |merger| {
+        let target = Target {
+            object,
+            node,
+            at,
+            fresh: merger.is_new(object),
+        };
+        merger.object(&target, body, Some(base))
+    })
 }
 
 impl Merger<'_> {
@@ -153,7 +139,7 @@ impl Merger<'_> {
     pub(super) fn is_new(&self, object: &ObjId) -> bool {
         let is_own =
             |object: &ObjId| matches!(object, ObjId::Id(_, actor, _) if actor == self.actor);
-        self.made.contains(object) || (self.source != Source::Body && is_own(object))
+        self.draft.is_own(object) || (self.source != Source::Body && is_own(object))
     }
 
     fn version(&mut self, holder: &Holder<'_>, base: Option<&Version>, body: &Version) -> Outcome {

@@ -63,8 +63,8 @@ impl Merger<'_> {
         }
         let replaces = policy.node(old).shape.is_single();
         let present = match replaces {
-            true if self.made.contains(target.object) => None,
-            true => self.reader.property(target.object, name, child),
+            true if self.draft.is_own(target.object) => None,
+            true => self.present(target.object, name, child),
             false => None,
         };
         let base = match replaces {

@@ -47,7 +47,7 @@ impl Merger<'_> {
 
     /// The names at which an object holds something; all declared ones where this merge makes it.
     fn held(&self, target: &Target<'_>) -> Vec<String> {
-        if self.made.contains(target.object) {
+        if self.draft.is_own(target.object) {
             let declared = self.policy.children(target.node);
             return declared.map(|(name, _)| name.to_owned()).collect();
         }
@@ -63,13 +63,9 @@ impl Merger<'_> {
         child: NodeId,
         base: Option<Option<&Value>>,
     ) -> Outcome {
-        let at = target.at.child(name);
         match &self.policy.node(child).shape {
             _ if base == Some(None) => Ok(()),
-            _ if self.is_preserved(&at) => {
-                self.preserved.push(at);
-                Ok(())
-            }
+            _ if self.keeps(target, name) => Ok(()),
             Shape::Object { .. } if !self.policy.is_dynamic(child) => {
                 let Some((Stored::Object(_), object)) = self.draft.get(target.object, name)? else {
                     return Ok(());
@@ -77,7 +73,7 @@ impl Merger<'_> {
                 let inside = Target {
                     object: &object,
                     node: child,
-                    at: &at,
+                    at: &target.at.child(name),
                     fresh: target.fresh || self.is_new(&object),
                 };
                 let base = base.and_then(|base| base?.as_object());

@@ -163,10 +163,15 @@ impl Merger<'_> {
 
     /// The items of the list as they were before this merge, and what they present.
     fn reader_rows(&self, list: &List<'_>) -> (Vec<Row>, Vec<Map<String, Value>>) {
-        if self.made.contains(list.object) {
+        if self.draft.is_own(list.object) {
             return (Vec::new(), Vec::new());
         }
-        let rows = self.reader.read_rows(list.object, Some(list.item));
+        let registers = self.draft.registers();
+        let rows = self
+            .reader
+            .read_rows_for(list.object, Some(list.item), |object, field| {
+                registers.take(object, field);
+            });
         rows.into_iter().unzip()
     }
 
@@ -445,7 +450,6 @@ impl Merger<'_> {
                     .child(child, field)
                     .is_some_and(|node| rights.denied(node, true).is_none())
         })?;
-        self.remember(&object, child);
         self.object(
             &Target {
                 object: &object,
@@ -456,20 +460,6 @@ impl Merger<'_> {
             body,
             None,
         )
-    }
-
-    /// Notes an object that was just made, and the declared objects inside it.
-    fn remember(&mut self, object: &ObjId, node: NodeId) {
-        self.made.insert(object.clone());
-        let containers: Vec<(NodeId, ObjId)> = self
-            .policy
-            .children(node)
-            .filter(|(_, child)| self.policy.node(*child).shape.is_container())
-            .filter_map(|(name, child)| Some((child, self.draft.get(object, name).ok()??.1)))
-            .collect();
-        for (child, container) in containers {
-            self.remember(&container, child);
-        }
     }
 
     /// New positions for the items that are new or move, by id; for all when there is no room.

@@ -4,6 +4,8 @@
 //! differs from the base.
 //! Must never know: how objects are made or found.
 
+use std::borrow::Cow;
+
 use automerge::ObjId;
 use serde_json::Value;
 
@@ -11,7 +13,7 @@ use super::{Merger, Outcome, Target};
 use crate::document::stored_scalar;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Shape, refusal_text};
-use crate::value::{canonical, normal};
+use crate::value::{canonical, normalized};
 use crate::violation::Rule;
 
 impl Merger<'_> {
@@ -23,19 +25,19 @@ impl Merger<'_> {
         value: &Value,
         base: Option<Option<&Value>>,
     ) -> Outcome {
-        let at = target.at.child(name);
+        let at = || target.at.child(name);
         let node = self.policy.node(child);
-        let base = base.map(|base| base.map(normal));
+        let base = base.map(|base| base.map(normalized));
         if base
             .as_ref()
-            .is_some_and(|base| base.as_ref() == Some(value))
+            .is_some_and(|base| base.as_deref() == Some(value))
         {
             return Ok(());
         }
-        let present = if self.made.contains(target.object) {
+        let present = if self.draft.is_own(target.object) {
             node.default.clone()
         } else {
-            self.reader.property(target.object, name, child)
+            self.present(target.object, name, child)
         };
         // `null` where the schema does not allow it removes the field.
         let checked = match &node.shape {
@@ -56,7 +58,7 @@ impl Merger<'_> {
         let rule = self.rights.denied(child, target.fresh);
         // A counter goes on from where others have brought it, though that be the same place.
         let counts = matches!(node.shape, Shape::Counter(_)) && base.is_some() && rule.is_none();
-        let unset = self.made.contains(target.object) && self.is_unset(target.object, name);
+        let unset = self.draft.is_own(target.object) && self.is_unset(target.object, name);
         if same && !unset && !counts {
             return Ok(());
         }
@@ -64,24 +66,24 @@ impl Merger<'_> {
         if let Some(rule) = rule {
             if !is_default {
                 let message = refusal_text(&rule);
-                self.protect(&at, rule, message, Some(value), present);
+                self.protect(&at(), rule, message, Some(value), present);
             }
             return Ok(());
         }
         if removes && matches!(node.shape, Shape::Counter(_)) {
-            self.keep_counter(&at, present);
+            self.keep_counter(&at(), present);
             return Ok(());
         }
         if removes {
             return self.draft.delete(target.object, name);
         }
         if let Err(fault) = checked {
-            self.refuse_fault(&at, fault, Some(value), present);
+            self.refuse_fault(&at(), fault, Some(value), present);
             return Ok(());
         }
         match &node.shape {
             Shape::Counter(_) => {
-                let from = base.flatten().or(present);
+                let from = base.flatten().map(Cow::into_owned).or(present);
                 let from = from.as_ref().and_then(Value::as_i64).unwrap_or(0);
                 match value.as_i64().and_then(|to| to.checked_sub(from)) {
                     Some(by) if by != 0 => self.draft.increment(target.object, name, by),
@@ -108,25 +110,25 @@ impl Merger<'_> {
 
     /// Removes a scalar field, or deletes an entry of an open map.
     pub(super) fn remove(&mut self, target: &Target<'_>, name: &str, child: NodeId) -> Outcome {
-        let at = target.at.child(name);
+        let at = || target.at.child(name);
         let Some((_, object)) = self.draft.get(target.object, name)? else {
             return Ok(());
         };
         if self.policy.is_dynamic(child) {
-            return self.delete_item(&object, child, &at);
+            return self.delete_item(&object, child, &at());
         }
         let node = self.policy.node(child);
-        let present = match self.made.contains(target.object) {
+        let present = match self.draft.is_own(target.object) {
             true => node.default.clone(),
-            false => self.reader.property(target.object, name, child),
+            false => self.present(target.object, name, child),
         };
         if matches!(node.shape, Shape::Counter(_)) {
-            self.keep_counter(&at, present);
+            self.keep_counter(&at(), present);
             return Ok(());
         }
         if let Some(rule) = self.rights.denied(child, target.fresh) {
             let message = refusal_text(&rule);
-            self.protect(&at, rule, message, None, present);
+            self.protect(&at(), rule, message, None, present);
             return Ok(());
         }
         self.draft.delete(target.object, name)

@@ -2,6 +2,10 @@
 
 use std::collections::HashMap;
 
+use automerge::ExpandedChange;
+
+use crate::change::{ParsedChange, divided};
+use crate::limits::Limits;
 use crate::pointer::Pointer;
 use crate::violation::Violation;
 
@@ -11,6 +15,8 @@ pub struct Merged {
     /// The edit, as Automerge change chunks: none where nothing differs, one as a rule, and where
     /// one would hold more than a change may, several that directly follow one another.
     pub changes: Vec<Vec<u8>>,
+    /// The same, which need not be read again.
+    pub(super) made: Vec<ParsedChange>,
     /// Fields of the body that were kept as they are.
     pub preserved: Vec<Pointer>,
     /// The new items to which the body gives no id.
@@ -18,6 +24,22 @@ pub struct Merged {
 }
 
 impl Merged {
+    /// Takes in the edit, divided where it is more than one change may hold.
+    pub(super) fn fill(&mut self, change: ExpandedChange, limits: &Limits) {
+        divided(change, limits, |part| {
+            let made = ParsedChange::made(part);
+            let hash = made.raw().hash();
+            self.changes.push(made.bytes().to_vec());
+            self.made.push(made);
+            hash
+        });
+    }
+
+    /// The changes for [`admit_made`](crate::admission::admit_made), which are taken out.
+    pub fn take_made(&mut self) -> Vec<ParsedChange> {
+        std::mem::take(&mut self.made)
+    }
+
     /// Names places as the body names them that the edit was made from, where a refusal of the edit
     /// tells of them: of a new item that the body gives no id there is nothing but its index.
     pub fn name_as_given(&self, violations: &mut [Violation]) {

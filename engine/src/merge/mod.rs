@@ -10,6 +10,7 @@ mod carried;
 mod carry;
 mod earlier;
 mod empty;
+mod kept;
 mod keyed;
 mod leaves;
 mod merged;
@@ -26,7 +27,6 @@ use std::collections::HashSet;
 use automerge::{ActorId, Automerge, Change, ChangeHash, ExpandedChange, ObjId};
 use serde_json::{Map, Value};
 
-use crate::change::divided;
 use crate::conflicts::{base_message, unseen, unseen_message};
 use crate::document::Reader;
 use crate::draft::Draft;
@@ -36,10 +36,11 @@ use crate::limits::Limits;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Rights, Shape, wrong_type};
 use crate::principal::Principal;
-use crate::value::normal;
+use crate::value::normalized;
 use crate::violation::{Rule, Violation};
 
 pub use earlier::Earlier;
+use kept::Kept;
 use merged::Unnamed;
 pub use merged::{Attempts, Merged};
 pub(crate) use refused::violation;
@@ -174,30 +175,22 @@ pub fn merge_watched(
         _ => None,
     }
     .filter(|heads| *heads != entity.doc.get_heads());
-    write(
-        entity,
-        author,
-        actor,
-        options,
-        match &options.base {
-            Some(base) if base.heads.is_empty() => Seen::Value(&base.value, &[]),
-            _ => Seen::Heads(base_heads.as_deref()),
-        },
-        |merger| {
-            let merged = merger.root(body);
-            attempts.append(&mut merger.attempts);
-            merged
-        },
-    )
+    let seen = match &options.base {
+        Some(base) if base.heads.is_empty() => Seen::Value(&base.value, &[]),
+        _ => Seen::Heads(base_heads.as_deref()),
+    };
+    write(entity, (author, actor), (options, seen), |merger| {
+        let merged = merger.root(body);
+        attempts.append(&mut merger.attempts);
+        merged
+    })
 }
 
 /// Makes one edit of what `writes` writes.
 fn write(
     entity: &Entity,
-    author: &Principal,
-    actor: &ActorId,
-    options: &MergeOptions,
-    seen: Seen<'_>,
+    (author, actor): (&Principal, &ActorId),
+    (options, seen): (&MergeOptions, Seen<'_>),
     writes: impl FnOnce(&mut Merger<'_>) -> Outcome,
 ) -> Result<Merged, MergeError> {
     let mut rights = entity.policy.rights(author);
@@ -216,11 +209,11 @@ fn write(
         rights,
         actor,
         options,
+        kept: Kept::of(&options.preserve),
         base_heads,
         source: Source::Body,
         since: since(entity, options, base_heads),
         draft: Draft::of(entity, actor),
-        made: HashSet::new(),
         is_converted: false,
         unnamed: Unnamed::default(),
         preserved: Vec::new(),
@@ -229,18 +222,16 @@ fn write(
     };
     writes(&mut merger).map_err(|error| MergeError::Document(error.to_string()))?;
     let (change, preserved, unnamed) = merger.finish()?;
-    let changes = match change {
-        Some(mut change) => {
-            seen.note(entity, &mut change, &options.limits)?;
-            divided(change, &options.limits)
-        }
-        None => Vec::new(),
-    };
-    Ok(Merged {
-        changes,
+    let mut merged = Merged {
         preserved,
         unnamed,
-    })
+        ..Merged::default()
+    };
+    if let Some(mut change) = change {
+        seen.note(entity, &mut change, &options.limits)?;
+        merged.fill(change, &options.limits);
+    }
+    Ok(merged)
 }
 
 /// What the author of an edit had seen.
@@ -313,6 +304,8 @@ struct Merger<'a> {
     rights: Rights<'a>,
     actor: &'a ActorId,
     options: &'a MergeOptions,
+    /// The places that it preserves.
+    kept: Kept<'a>,
     /// Heads of the base where it is not the present.
     base_heads: Option<&'a [ChangeHash]>,
     source: Source,
@@ -321,8 +314,6 @@ struct Merger<'a> {
     draft: Draft<'a>,
     /// Whether this is inside a field that was stored in another form at the base.
     is_converted: bool,
-    /// Objects that this merge makes.
-    made: HashSet<ObjId>,
     /// Items that get their ids here.
     unnamed: Unnamed,
     preserved: Vec<Pointer>,
@@ -346,6 +337,12 @@ impl Merger<'_> {
             || self.options.remake
             || self.is_converted
             || self.source != Source::Body
+    }
+
+    /// A property of an object that was there before this merge, as it was presented then.
+    fn present(&self, object: &ObjId, name: &str, node: NodeId) -> Option<Value> {
+        self.reader
+            .presented(&self.draft.before(object, name)?, node)
     }
 
     /// What was written, unless there were faults.
@@ -401,7 +398,6 @@ impl Merger<'_> {
         base: Option<&Map<String, Value>>,
     ) -> Outcome {
         for (name, value) in body {
-            let at = target.at.child(name);
             if self.policy.presented_key(target.node) == Some(name) {
                 continue;
             }
@@ -414,8 +410,7 @@ impl Merger<'_> {
                 self.refuse_undeclared(target, name);
                 continue;
             };
-            if self.is_preserved(&at) {
-                self.preserved.push(at);
+            if self.keeps(target, name) {
                 continue;
             }
             self.field(target, name, child, value, base.map(|base| base.get(name)))?;
@@ -435,8 +430,7 @@ impl Merger<'_> {
         value: &Value,
         base: Option<Option<&Value>>,
     ) -> Outcome {
-        let at = target.at.child(name);
-        let value = &normal(value);
+        let at = || target.at.child(name);
         let shape = &self.policy.node(child).shape;
         if value.is_null() && shape.is_container() {
             return self.empty(target, name, child, base);
@@ -444,7 +438,7 @@ impl Merger<'_> {
         match shape {
             Shape::Object { .. } => {
                 let Value::Object(body) = value else {
-                    self.refuse_fault(&at, wrong_type(shape), Some(value), None);
+                    self.refuse_fault(&at(), wrong_type(shape), Some(value), None);
                     return Ok(());
                 };
                 let base = base.map(|base| base.and_then(Value::as_object));
@@ -454,6 +448,7 @@ impl Merger<'_> {
                 let Some(object) = self.container(target, name, value, Value::is_array) else {
                     return Ok(());
                 };
+                let at = at();
                 let list = keyed::List {
                     object: &object,
                     node: child,
@@ -469,6 +464,7 @@ impl Merger<'_> {
                 let Some(object) = self.container(target, name, value, Value::is_array) else {
                     return Ok(());
                 };
+                let at = at();
                 let target = Target {
                     object: &object,
                     node: *element,
@@ -481,6 +477,7 @@ impl Merger<'_> {
                 let Some(object) = self.container(target, name, value, Value::is_string) else {
                     return Ok(());
                 };
+                let at = at();
                 let target = Target {
                     object: &object,
                     node: child,
@@ -491,15 +488,15 @@ impl Merger<'_> {
             }
             Shape::Stamp(_) => {
                 let present = self.entity.stamp_fields().remove(name);
-                self.derived(&at, Rule::STAMP, value, present, base);
+                self.derived(&at(), Rule::STAMP, &normalized(value), present, base);
                 Ok(())
             }
             Shape::Tally => {
-                self.derived(&at, Rule::TALLY, value, None, base);
+                self.derived(&at(), Rule::TALLY, &normalized(value), None, base);
                 Ok(())
             }
             Shape::Scalar(_) | Shape::Atomic(_) | Shape::Counter(_) => {
-                self.scalar(target, name, child, value, base)
+                self.scalar(target, name, child, &normalized(value), base)
             }
         }
     }

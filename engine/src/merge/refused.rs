@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Merger, Protected, Target};
 use crate::pointer::Pointer;
 use crate::policy::{ScalarFault, refusal_text};
+use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
 impl Merger<'_> {
@@ -28,13 +29,25 @@ impl Merger<'_> {
 
     /// Whether the caller wants a place to stay as it is.
     pub(super) fn is_preserved(&self, at: &Pointer) -> bool {
-        self.options.preserve.iter().any(|kept| kept.contains(at))
+        self.kept.holds(at)
+    }
+
+    /// Whether the caller wants a field to stay as it is; says so.
+    pub(super) fn keeps(&mut self, target: &Target<'_>, name: &str) -> bool {
+        if self.kept.is_none() {
+            return false;
+        }
+        let at = target.at.child(name);
+        let keeps = self.is_preserved(&at);
+        if keeps {
+            self.preserved.push(at);
+        }
+        keeps
     }
 
     /// Whether the caller wants a place to stay as it is, or one that it lies in or that lies in it.
     pub(super) fn holds_preserved(&self, at: &Pointer) -> bool {
-        let mut preserve = self.options.preserve.iter();
-        preserve.any(|kept| kept.contains(at) || at.contains(kept))
+        self.kept.touches(at)
     }
 
     /// Keeps a protected field and says so, or refuses.
@@ -115,7 +128,7 @@ pub(crate) fn violation(
         ops: Vec::new(),
         pointer: at.clone(),
         rule,
-        attempted: attempted.cloned(),
+        attempted: attempted.map(normal),
         kept,
         holder: None,
         bound: None,

@@ -114,7 +114,7 @@ impl Merger<'_> {
         let body: Vec<Value> = value.as_array().into_iter().flatten().map(normal).collect();
         let present: Vec<Value> = match self.draft.length(target.object) {
             0 => Vec::new(),
-            _ if self.made.contains(target.object) => self.draft.made_list(target.object),
+            _ if self.draft.is_own(target.object) => self.draft.made_list(target.object),
             _ => self.reader.list(target.object, target.node),
         };
         let old: Vec<Value> = match (self.is_based(), base) {
@@ -157,7 +157,7 @@ impl Merger<'_> {
         inserted: impl Iterator<Item = &'v Value>,
     ) -> Result<Option<Stored>, AutomergeError> {
         let (list, element) = (target.object, target.node);
-        if !self.policy.shows_once(element) || self.made.contains(list) {
+        if !self.policy.shows_once(element) || self.draft.is_own(list) {
             return Ok(None);
         }
         let mut now = self.reader.stored_list(list, element);
@@ -295,7 +295,7 @@ impl Merger<'_> {
                 Carried::compared(&differ, &starts, &self::starts(present, &width))
             }
             // What this merge makes is in no earlier state, and nobody else has written in it.
-            _ if self.made.contains(object) => Carried::unchanged(length),
+            _ if self.draft.is_own(object) => Carried::unchanged(length),
             Some(heads) if sides.is_base => {
                 Carried::since(&self.entity.doc, object, heads, length)?
             }

@@ -71,14 +71,10 @@ pub fn splice(
         limits: edit.limits.clone(),
         ..MergeOptions::default()
     };
-    write(
-        entity,
-        author,
-        actor,
-        &options,
-        Seen::Heads(base.as_deref()),
-        |merger| merger.typed(edit, &text, &run),
-    )
+    let seen = Seen::Heads(base.as_deref());
+    write(entity, (author, actor), (&options, seen), |merger| {
+        merger.typed(edit, &text, &run)
+    })
 }
 
 /// The text that the author saw, letter by letter.

@@ -7,7 +7,7 @@ use indelible_engine::excerpt::{PLACE_CHARS_MAX, Short, cut};
 use indelible_engine::id::{ItemId, check_map_key};
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{NodeId, Policy, Shape};
+use indelible_engine::policy::{NodeId, Policy, Presented, Shape};
 use serde_json::Value;
 
 /// How many names a refusal lists at most.
@@ -79,11 +79,13 @@ fn undeclared(
 /// Where items of lists and entries of open maps can be: in the entity, in a body, in its base.
 pub(crate) struct There<'a> {
     entity: &'a Entity,
-    values: Vec<&'a Value>,
+    values: Vec<Presented<'a>>,
 }
 
 impl<'a> There<'a> {
     pub(crate) fn new(entity: &'a Entity, values: impl Iterator<Item = &'a Value>) -> Self {
+        let policy = entity.policy();
+        let values = values.filter_map(|value| Some(Presented::new(policy, value.as_object()?)));
         Self {
             entity,
             values: values.collect(),
@@ -93,7 +95,7 @@ impl<'a> There<'a> {
     /// What is wrong with a place of the schema on whose way there is an item or an entry that is
     /// nowhere, as [`misplaced`] has it. A deleted item is known; an entry that is to be removed
     /// need not be there, since nothing remembers those that were.
-    pub(crate) fn lacks(&self, at: &Pointer, care: Care) -> Option<String> {
+    pub(crate) fn lacks(&mut self, at: &Pointer, care: Care) -> Option<String> {
         let policy = self.entity.policy();
         let (mut node, mut way) = (policy.root(), Pointer::root());
         for token in at.tokens() {
@@ -110,10 +112,9 @@ impl<'a> There<'a> {
         None
     }
 
-    fn is_known(&self, at: &Pointer) -> bool {
-        let policy = self.entity.policy();
-        let mut values = self.values.iter();
-        self.entity.holds_at(at) || values.any(|value| policy.value_at(value, at).is_some())
+    fn is_known(&mut self, at: &Pointer) -> bool {
+        let mut values = self.values.iter_mut();
+        self.entity.holds_at(at) || values.any(|value| value.get(at).is_some())
     }
 
     fn nowhere(&self, holder: &Pointer, token: &str, what: &str) -> String {

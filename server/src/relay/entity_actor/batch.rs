@@ -200,9 +200,16 @@ impl<'a> Batch<'a> {
         Ok(staging.entity().clone())
     }
 
-    fn admit(&self, entity: &Entity, proposal: &Proposal) -> Result<Verdict, WriteError> {
+    /// Judges what a merge made.
+    fn admit(
+        &self,
+        entity: &Entity,
+        proposal: &Proposal,
+        merged: &mut merge::Merged,
+    ) -> Result<Verdict, WriteError> {
         let at = (clock::now(), self.hub.limits());
-        claims::admit(entity, proposal, at, &mut holders(self.hub, self.id))
+        let made = (proposal, merged.take_made());
+        claims::admit_made(entity, made, at, &mut holders(self.hub, self.id))
     }
 
     fn propose(

@@ -59,7 +59,7 @@ impl Batch<'_> {
         let changes = std::mem::take(&mut merged.changes);
         self.charge_operations(case, &changes);
         let proposal = case.proposal(Origin::Server, changes, None);
-        let verdict = self.admit(&entity, &proposal)?;
+        let verdict = self.admit(&entity, &proposal, &mut merged)?;
         // Judged after the same entry as the rest.
         let whole = verdict.admitted.is_some() && verdict.refused.is_none();
         self.record_kept(case, if whole { count } else { 0 }, attempts);
@@ -126,7 +126,7 @@ impl Batch<'_> {
     ) -> Vec<Violation> {
         let readable = self.policy.readable(case.author);
         let base = options.base.as_ref().map(|base| &base.value);
-        let there = places::There::new(entity, [Some(body), base].into_iter().flatten());
+        let mut there = places::There::new(entity, [Some(body), base].into_iter().flatten());
         let preserve = options.preserve.iter().map(|at| (at, Care::Preserve));
         let named = preserve.chain(options.remove.iter().map(|at| (at, Care::Remove)));
         let unknown = named.filter_map(|(at, care)| {

@@ -47,7 +47,7 @@ impl Batch<'_> {
         let changes = std::mem::take(&mut merged.changes);
         self.charge_operations(case, &changes);
         let proposal = case.proposal(Origin::Creation, changes, claimed);
-        let verdict = self.admit(&genesis, &proposal)?;
+        let verdict = self.admit(&genesis, &proposal, &mut merged)?;
         Ok(match (verdict.admitted, verdict.refused) {
             (Some(admitted), None) => {
                 self.request.entries.push(NewEntry {
