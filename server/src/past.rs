@@ -129,6 +129,7 @@ impl Past {
             policies,
         };
         past.records = past.make_records(kept_effects(store, id, &past.entries)?, effects)?;
+        history::name_former_authors(&mut past.records, &past.policies);
         Ok(past)
     }
 

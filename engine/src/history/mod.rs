@@ -130,6 +130,7 @@ mod archive;
 mod blame;
 mod checkpoint;
 mod derived;
+mod former;
 mod had;
 mod items;
 mod points;
@@ -148,6 +149,7 @@ pub use blame::{
 };
 pub use checkpoint::{Checkpoints, checkpoint};
 pub use derived::{Derived, Kept, is_sequential};
+pub use former::name_former_authors;
 pub use had::Had;
 pub use points::{FindError, Point, PointError, find};
 pub use races::{Contender, Race, races};

@@ -116,4 +116,13 @@ async fn edits_come_over_several_epochs_and_what_is_gone_is_reported_with_who_de
         history.contains("which it replaced") && history.contains("His"),
         "{history}"
     );
+    // So is whose it was, though the document of the present epoch does not know.
+    let whole = run_command(&["history", "page/one", "--json", "--data", data]);
+    let records = serde_json::Deserializer::from_str(&whole).into_iter::<Value>();
+    let conflicts = records.flat_map(|record| {
+        let conflicts = record.unwrap()["conflicts"].as_array().unwrap().clone();
+        conflicts.into_iter()
+    });
+    let title = conflicts.into_iter().find(|one| one["pointer"] == "/title");
+    assert_eq!(title.unwrap()["by"], "bob", "{whole}");
 }
