@@ -1,5 +1,6 @@
 //! Guards against answers without a value for writes that were committed together with a deletion,
-//! and against a new epoch that a full disk keeps from beginning for good.
+//! and against a new epoch that a full disk keeps from beginning for good, or that is written and not
+//! known.
 
 use std::time::Duration;
 
@@ -75,19 +76,12 @@ async fn what_is_written_and_deleted_in_one_commit_is_answered_with_its_value() 
     world.thread.stop().await;
 }
 
-#[tokio::test]
-async fn an_epoch_that_is_due_on_a_full_disk_begins_when_there_is_room() {
-    let log = Log::default();
-    let lines = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || lines.clone())
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+/// An entity whose next epoch is due once nobody writes for a moment.
+async fn outgrown(quiet: Duration) -> Fixture {
     let mut world = Fixture::with(BudgetSettings {
         epoch_bytes_min: 4_000,
         epoch_bytes_per_byte: 1,
-        epoch_quiet: Duration::from_millis(200),
+        epoch_quiet: quiet,
         epoch_overdue: 1_000,
         ..BudgetSettings::default()
     });
@@ -100,6 +94,42 @@ async fn an_epoch_that_is_due_on_a_full_disk_begins_when_there_is_room() {
         let bio = world.write("ada", bio);
         assert_eq!(world.ask("team/a", vec![bio]).await, ["written"]);
     }
+    world
+}
+
+fn epoch(world: &Fixture) -> Epoch {
+    let id: EntityId = "team/a".parse().unwrap();
+    let head = crate::storage::Store::head(&*world.store, &id).unwrap();
+    head.unwrap().epoch
+}
+
+#[tokio::test]
+async fn an_epoch_of_which_nobody_knows_whether_it_was_written_is_read_back() {
+    let mut world = outgrown(Duration::from_secs(1)).await;
+    world.store.set(Fault::AfterCommit);
+    while epoch(&world) == Epoch::FIRST {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let two = world.write("bob", put(json!({ "name": "two" })));
+    assert_eq!(world.ask("team/a", vec![two.again()]).await, ["written"]);
+    assert_eq!(world.name("team/a").await.as_deref(), Some("two"));
+    // A repeat is found in the log of the new epoch.
+    assert_eq!(world.ask("team/a", vec![two]).await, ["unchanged"]);
+    assert_eq!(epoch(&world), Epoch(2));
+    world.hub.end().await;
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn an_epoch_that_is_due_on_a_full_disk_begins_when_there_is_room() {
+    let log = Log::default();
+    let lines = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || lines.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let mut world = outgrown(Duration::from_millis(200)).await;
     world.store.free_bytes.store(0, Ordering::Relaxed);
     while !log.text().contains("nothing was written") {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -110,13 +140,6 @@ async fn an_epoch_that_is_due_on_a_full_disk_begins_when_there_is_room() {
         ["unavailable"]
     );
     assert_eq!(world.name("team/a").await.as_deref(), Some("one"));
-    let id: EntityId = "team/a".parse().unwrap();
-    let epoch = |world: &Fixture| {
-        crate::storage::Store::head(&*world.store, &id)
-            .unwrap()
-            .unwrap()
-            .epoch
-    };
     assert_eq!(epoch(&world), Epoch::FIRST);
 
     world.store.free_bytes.store(u64::MAX, Ordering::Relaxed);
