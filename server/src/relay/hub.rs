@@ -17,6 +17,7 @@ use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -250,6 +251,14 @@ impl Hub {
         let actor = entity_actor::run(self.clone(), entity.clone(), receiver);
         self.0.running.spawn(actor);
         sender
+    }
+
+    /// Runs what holds the hub beside its actors; it is waited for at the [end](Self::end), too.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.0.running.spawn(task)
     }
 
     /// Ends all actors, after what is in their mailboxes. They hold the hub, which holds the store,

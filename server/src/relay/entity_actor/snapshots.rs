@@ -119,10 +119,10 @@ impl Snapshots {
     fn begin(&mut self, hub: &Hub, entity: &Entity) {
         let since = std::mem::take(&mut self.since);
         self.since.snapshot_bytes = since.snapshot_bytes;
-        let (entity, hub) = (entity.clone(), hub.clone());
-        let task = tokio::spawn(async move {
+        let (entity, own) = (entity.clone(), hub.clone());
+        let task = hub.spawn(async move {
             let weight = Weight::of_operations(entity.operations());
-            let slot = hub.work().enter(Lane::Snapshots, weight).await.ok()?;
+            let slot = own.work().enter(Lane::Snapshots, weight).await.ok()?;
             let mut request = Append::new(entity.id().clone());
             let made = tokio::task::spawn_blocking(move || loading::snapshot(&entity)).await;
             drop(slot);
@@ -134,7 +134,7 @@ impl Snapshots {
                 }
             }
             let bytes = request.bytes();
-            hub.commit().commit(request).await.ok().map(|_| bytes)
+            own.commit().commit(request).await.ok().map(|_| bytes)
         });
         self.storing = Some(Storing { since, task });
     }

@@ -126,3 +126,47 @@ async fn edits_come_over_several_epochs_and_what_is_gone_is_reported_with_who_de
     let title = conflicts.into_iter().find(|one| one["pointer"] == "/title");
     assert_eq!(title.unwrap()["by"], "bob", "{whole}");
 }
+
+/// Many edits go up one after the other, and epochs begin in between: each counts once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_goes_on_through_epochs_that_begin_meanwhile() {
+    const EDITS: usize = 200;
+    let server = Running::with(|config| {
+        small(config);
+        // At once, and not when it is quiet.
+        config.budgets.epoch_overdue = 1;
+    })
+    .await;
+    let token = Some(server.token("ada", &["editor"]));
+    let bob = server.http_as("bob", &["editor"]);
+    let before = bob.get("/api/page/one").await.body;
+    let (hits, tags) = (before["hits"].as_u64().unwrap_or(0), before["tags"].clone());
+    let mut ada = Editor::new("page/one", 1);
+    ada.connect(&server.authority, token.clone()).await;
+    ada.disconnect();
+    for edit in 1..=EDITS {
+        let tag = json!(format!("t{edit}"));
+        let mut tags = ada.value()["tags"].as_array().unwrap().clone();
+        tags.push(tag.clone());
+        ada.edit(&json!({ "hits": hits + edit as u64, "tags": tags, "title": tag }));
+    }
+    let writing = async {
+        for letter in ["a", "b", "c", "d"].iter().cycle().take(16) {
+            put(&bob, json!({ "body": letter.repeat(LETTERS) })).await;
+        }
+        put(&bob, json!({ "body": "Hello" })).await;
+    };
+    tokio::join!(ada.connect(&server.authority, token), writing);
+    ada.settle().await;
+    assert_eq!(ada.status().dropped, []);
+    let shown = bob.get("/api/page/one").await.body;
+    assert_eq!(shown["hits"], hits + EDITS as u64);
+    assert_eq!(shown["title"], format!("t{EDITS}"));
+    let mut expected = tags.as_array().unwrap().clone();
+    expected.extend((1..=EDITS).map(|edit| json!(format!("t{edit}"))));
+    assert_eq!(shown["tags"], json!(expected));
+    let data = server.stop_and_keep().await;
+    let data = data.path().to_str().unwrap();
+    let history = run_command(&["history", "page/one", "--limit", "0", "--data", data]);
+    assert!(history.contains("3:1"), "{history}");
+}
