@@ -160,7 +160,7 @@ impl Had {
 }
 
 /// The records of a log, the last one first.
-struct Back {
+pub(super) struct Back {
     page: Vec<Record>,
     /// The place before which to go on reading.
     next: Option<Place>,
@@ -168,7 +168,7 @@ struct Back {
 }
 
 impl Back {
-    fn new(last: Place) -> Self {
+    pub(super) fn new(last: Place) -> Self {
         Self {
             page: Vec::new(),
             next: Some(last),
@@ -176,7 +176,7 @@ impl Back {
         }
     }
 
-    fn next<A: Archive>(
+    pub(super) fn next<A: Archive>(
         &mut self,
         archive: &mut A,
     ) -> Result<Option<Record>, ReachError<A::Error>> {

@@ -129,6 +129,7 @@ mod apply;
 mod archive;
 mod blame;
 mod checkpoint;
+mod deletions;
 mod derived;
 mod former;
 mod had;
@@ -148,6 +149,7 @@ pub use blame::{
     Blame, Blamed, Credit, CreditedRun, Former, Later, Loss, former_names, later_name,
 };
 pub use checkpoint::{Checkpoints, checkpoint};
+pub use deletions::Deletions;
 pub use derived::{Derived, Kept, is_sequential};
 pub use former::name_former_authors;
 pub use had::Had;

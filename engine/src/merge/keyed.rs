@@ -36,6 +36,8 @@ enum Item<'a> {
     Present(&'a Row, &'a Map<String, Value>),
     /// A new one, under this id.
     New(String, &'a Map<String, Value>),
+    /// One that was deleted before the epoch began, with what it is now to hold.
+    Anew(String, Map<String, Value>),
 }
 
 impl Item<'_> {
@@ -43,7 +45,7 @@ impl Item<'_> {
     fn present(&self) -> Option<&str> {
         match self {
             Self::Present(row, _) => Some(row.id.as_str()),
-            Self::New(..) => None,
+            Self::New(..) | Self::Anew(..) => None,
         }
     }
 }
@@ -73,6 +75,12 @@ impl Merger<'_> {
         };
         self.delete_absent(list, &rows, &items, base.as_ref())?;
         let places = self.places(list, &rows, &items, &order, fresh);
+        let holder = Target {
+            object: list.object,
+            node: list.node,
+            at: list.at,
+            fresh,
+        };
         for item in &items {
             match item {
                 Item::Present(row, value) => {
@@ -101,13 +109,14 @@ impl Merger<'_> {
                     let Some(position) = places.get(id.as_str()) else {
                         continue;
                     };
-                    let target = Target {
-                        object: list.object,
-                        node: list.node,
-                        at: list.at,
-                        fresh,
+                    self.make_item(&holder, id, list.item, value, Some(position))?;
+                }
+                Item::Anew(id, value) => {
+                    let Some(position) = places.get(id.as_str()) else {
+                        continue;
                     };
-                    self.make_item(&target, id, list.item, value, Some(position))?;
+                    let content = (value, Some(position));
+                    self.make_anew(&holder, id, list.item, content)?;
                 }
             }
         }
@@ -240,16 +249,18 @@ impl Merger<'_> {
                 self.refuse(&at, Rule::EXISTS, message, map.get(list.key), None);
                 continue;
             }
+            let had = base.and_then(|base| base.get(id).copied());
             match known.get(id) {
                 Some(row) => {
-                    let base = base.map(|base| base.get(id).copied());
+                    let base = base.map(|_| had);
                     if !row.deleted || self.revives(list.item, &list.at.child(id), map, base) {
                         items.push(Item::Present(row, map));
                     }
                 }
+                None if self.makes_named() => items.push(Item::New(id.to_owned(), map)),
                 // One that the base had, and the document not, was deleted in an epoch that is over.
-                None if self.makes_named() || base.is_some_and(|base| base.contains_key(id)) => {
-                    items.push(Item::New(id.to_owned(), map));
+                None if self.held_formerly(&list.at.child(id), had).is_some() => {
+                    items.extend(self.anew(list, (id, map), base.map(|_| had)));
                 }
                 None => {
                     let message = "the list never held an item with this id";
@@ -260,6 +271,22 @@ impl Merger<'_> {
         }
         // Where no more faults are told, it is not known whether there were any.
         (self.violations.len() == faults && faults < VIOLATIONS_MAX).then_some(items)
+    }
+
+    /// An item that was deleted before the epoch began, if it is to be there again.
+    fn anew<'b>(
+        &mut self,
+        list: &List<'_>,
+        (id, body): (&str, &Map<String, Value>),
+        base: Option<Option<&Value>>,
+    ) -> Option<Item<'b>> {
+        let at = list.at.child(id);
+        let revives = self.revives(list.item, &at, body, base);
+        let held = self
+            .held_formerly(&at, base.flatten())
+            .filter(|_| revives)?;
+        let value = self.remade((list.item, &at), held, (body, base.flatten()));
+        Some(Item::Anew(id.to_owned(), value))
     }
 
     /// An id that no other item has: from the actor, its next operation and the place in the body.
@@ -350,13 +377,19 @@ impl Merger<'_> {
             );
         }
         // What was deleted before this epoch began is not in its document.
-        if self.policy.is_dynamic(child)
-            && let Some(Some(had)) = base
-            && !self.revives(child, &at, body, Some(Some(&Value::Object(had.clone()))))
-        {
-            return Ok(());
+        let base = base.map(|base| base.map(|base| Value::Object(base.clone())));
+        let base = base.as_ref().map(Option::as_ref);
+        if !self.policy.is_dynamic(child) || self.held_formerly(&at, base.flatten()).is_none() {
+            return self.make(target, name, child, body);
         }
-        self.make(target, name, child, body)
+        let revives = self.revives(child, &at, body, base);
+        match self.held_formerly(&at, base.flatten()).filter(|_| revives) {
+            Some(held) => {
+                let value = self.remade((child, &at), held, (body, base.flatten()));
+                self.make_anew(target, name, child, (&value, None))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Brings a deleted entry of an open map back with the body's values, if that is an edit.
@@ -475,7 +508,7 @@ impl Merger<'_> {
             .iter()
             .map(|item| match item {
                 Item::Present(row, _) => row.id.as_str(),
-                Item::New(id, _) => id.as_str(),
+                Item::New(id, _) | Item::Anew(id, _) => id.as_str(),
             })
             .collect();
         let moved: HashSet<&str> = moves(order, &wanted).into_iter().copied().collect();

@@ -6,6 +6,7 @@
 //! Invariant: what it writes is an ordinary change, judged by admission like any other.
 //! Must never know: HTTP, frames, who else is writing.
 
+mod anew;
 mod carried;
 mod carry;
 mod earlier;
@@ -22,7 +23,7 @@ mod splices;
 mod typed;
 mod wanted;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ExpandedChange, ObjId};
 use serde_json::{Map, Value};
@@ -96,6 +97,9 @@ pub struct MergeOptions {
     pub remove: Vec<Pointer>,
     /// The state that the body was made from; without it, the present.
     pub base: Option<Base>,
+    /// Items and entries that were deleted before the epoch of the entity began, so that its document
+    /// has nothing of them, with what they held: a body that has them undeletes them.
+    pub deleted: BTreeMap<Pointer, Value>,
     /// Whether the body tells of an earlier state: deleted items that it has are undeleted.
     pub revive: bool,
     /// Whether items that the list never held are made under the ids that the body gives.
@@ -215,6 +219,7 @@ fn write(
         since: since(entity, options, base_heads),
         draft: Draft::of(entity, actor),
         is_converted: false,
+        is_anew: false,
         unnamed: Unnamed::default(),
         preserved: Vec::new(),
         attempts: Attempts::new(),
@@ -314,6 +319,8 @@ struct Merger<'a> {
     draft: Draft<'a>,
     /// Whether this is inside a field that was stored in another form at the base.
     is_converted: bool,
+    /// Whether this is inside an object that is made anew, since it was deleted before the epoch began.
+    is_anew: bool,
     /// Items that get their ids here.
     unnamed: Unnamed,
     preserved: Vec<Pointer>,
@@ -336,6 +343,7 @@ impl Merger<'_> {
         self.options.creation
             || self.options.remake
             || self.is_converted
+            || self.is_anew
             || self.source != Source::Body
     }
 
@@ -410,7 +418,8 @@ impl Merger<'_> {
                 self.refuse_undeclared(target, name);
                 continue;
             };
-            if self.keeps(target, name) {
+            // What is made anew has what it held at such places.
+            if !self.is_anew && self.keeps(target, name) {
                 continue;
             }
             self.field(target, name, child, value, base.map(|base| base.get(name)))?;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::elsewhere::forget_gone;
 use super::names::{Unplaced, is_said};
 use super::passage::Passage;
 use crate::entity::Entity;
@@ -77,11 +76,7 @@ impl Read {
         let (base, had) = passage.rename(roots, value);
         let (body, unplaced) = match body {
             Value::Object(body) => {
-                let (mut body, unplaced) = passage.rename_body(roots, body.clone(), Some(&base));
-                if is_elsewhere {
-                    let values = (&base, &*entity.value);
-                    forget_gone(entity.policy(), roots.1, values, &mut body);
-                }
+                let (body, unplaced) = passage.rename_body(roots, body.clone(), Some(&base));
                 (Value::Object(body), unplaced)
             }
             other => (other.clone(), Vec::new()),

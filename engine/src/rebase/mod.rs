@@ -56,7 +56,6 @@
 //! ```
 
 mod body;
-mod elsewhere;
 mod former;
 mod gone;
 mod names;
@@ -84,6 +83,7 @@ use crate::principal::Principal;
 
 pub use self::body::{Followed, Read};
 pub use self::gone::gone;
+pub(crate) use self::passage::Passage;
 pub use self::report::{Dropped, Named, Why};
 pub use self::values::rebase_values;
 

@@ -61,7 +61,7 @@ impl At {
 
 impl Passage {
     /// A value under the names of the ground's schema. What that has no place for is apart.
-    pub(super) fn rename(
+    pub(crate) fn rename(
         &self,
         roots: (NodeId, NodeId),
         value: Map<String, Value>,
@@ -94,7 +94,7 @@ impl Passage {
     ///
     /// # Errors
     /// The field that it lies in, where that had parts and is one value now.
-    pub(super) fn follow(&self, at: &Pointer) -> Result<Option<Pointer>, Pointer> {
+    pub(crate) fn follow(&self, at: &Pointer) -> Result<Option<Pointer>, Pointer> {
         let mut place = (Some(self.old.root()), Some(self.new.root()));
         let mut followed = Pointer::root();
         for token in at.tokens() {

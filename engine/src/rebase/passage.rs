@@ -14,6 +14,7 @@ use automerge::{Automerge, ObjId, ObjType, ReadDoc, Value as Stored};
 
 use super::present::object_id;
 use crate::document::plain_value;
+use crate::id::Hash;
 use crate::merge::Earlier;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Origin, Policy, Shape, Succession};
@@ -56,7 +57,7 @@ pub(super) enum Step {
 }
 
 /// The two policies and what leads from one to the other.
-pub(super) struct Passage {
+pub(crate) struct Passage {
     /// The policy of the ground.
     pub(super) new: Arc<Policy>,
     /// The policy that the changes were made under.
@@ -68,7 +69,7 @@ pub(super) struct Passage {
 }
 
 impl Passage {
-    pub(super) fn new(old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
+    pub(crate) fn new(old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
         let mut origins = HashMap::new();
         let targets = (old.hash() != new.hash()).then(|| {
             let succession = Succession::new(old, new);
@@ -87,6 +88,17 @@ impl Passage {
             targets,
             origins,
         }
+    }
+
+    /// Whether this leads from the policy with that hash.
+    pub(crate) fn is_from(&self, policy: Hash) -> bool {
+        self.old.hash() == policy
+    }
+
+    /// Whether an object at a place of the old policy is one that comes and goes.
+    pub(crate) fn is_dynamic(&self, at: &Pointer) -> bool {
+        let node = self.old.find(at);
+        node.is_some_and(|node| self.old.is_dynamic(node))
     }
 
     /// The place of the old policy that a place of the ground's comes from; none under one policy.

@@ -22,7 +22,6 @@ use axum::body::Bytes;
 use futures_util::FutureExt as _;
 use indelible_engine::effects::{json_patch, spliced_patch};
 use indelible_engine::entity::{Entity, Logged};
-use indelible_engine::history::Had;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::Sealed;
 use indelible_engine::policy::Policy;
@@ -31,7 +30,7 @@ use indelible_engine::splice::Texts;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use self::batch::{Batch, Ending, Verdicts};
+use self::batch::{Batch, Ending, KnownPast, Verdicts};
 use self::snapshots::Snapshots;
 use self::unrecorded::log_unrecorded;
 use super::budget;
@@ -89,8 +88,8 @@ struct Actor {
     weight: budget::Weight,
     /// Set while a new epoch cannot be written.
     postponed: Option<epoch::Postponed>,
-    /// Which values protected places had, as far as that was asked.
-    had: Had,
+    /// What was asked of the log.
+    past: KnownPast,
     /// Whether the store may have gone on without this state, and could not be read since.
     stale: bool,
 }
@@ -115,7 +114,7 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
         snapshots: Snapshots::default(),
         weight: budget::Weight::default(),
         postponed: None,
-        had: Had::default(),
+        past: KnownPast::default(),
         stale: false,
     };
     let served = AssertUnwindSafe(async {
@@ -357,7 +356,7 @@ impl Actor {
     async fn judge(&mut self, writes: &[Write]) -> Verdicts {
         let place = (&self.id, &self.policy);
         let own = self.weight();
-        let mut batch = Batch::new(&self.hub, place, self.entity.as_ref(), &mut self.had);
+        let mut batch = Batch::new(&self.hub, place, self.entity.as_ref(), &mut self.past);
         for writes in writes.chunk_by(|one, next| one.author.id == next.author.id) {
             let Some(first) = writes.first() else {
                 continue;

@@ -169,7 +169,7 @@ impl Log {
     }
 
     /// What the server does of itself: a new epoch, or another schema.
-    fn renew(&mut self, kind: EntryKind) {
+    pub(super) fn renew(&mut self, kind: EntryKind) {
         let policy = Arc::clone(self.now().policy());
         let admitted = match kind {
             EntryKind::Epoch => next_epoch(self.now(), &policy, NOW).unwrap(),

@@ -2,6 +2,7 @@
 //! state to the next or back, blame that names the wrong entry, a restore that brings back less or
 //! more than it says, a page that leaves something out.
 
+mod deletions;
 mod had;
 mod log;
 mod long;

@@ -20,7 +20,7 @@ use indelible_engine::admission::{Admitted, Origin, Proposal, Staging, Verdict};
 use indelible_engine::change;
 use indelible_engine::claims::{self, Claim, Step};
 use indelible_engine::entity::Entity;
-use indelible_engine::history::{Derived, Had};
+use indelible_engine::history::{Deletions, Derived, Had};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
 use indelible_engine::ledger::{Claimed, EntryKind, RefusalDraft};
 use indelible_engine::merge::{self, Attempts, MergeError, MergeOptions};
@@ -40,6 +40,15 @@ use crate::rates::Writer;
 use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};
 use crate::versions::Opened;
 
+/// What was looked up in the log, for the next time that it is asked for.
+#[derive(Debug, Default)]
+pub(super) struct KnownPast {
+    /// Which values protected places had.
+    had: Had,
+    /// What was deleted in epochs that are over.
+    deletions: Deletions,
+}
+
 /// The writes of one commit, while they are judged.
 pub(super) struct Batch<'a> {
     hub: &'a Hub,
@@ -47,7 +56,7 @@ pub(super) struct Batch<'a> {
     policy: &'a Arc<Policy>,
     /// As it is on disk.
     committed: Option<&'a Entity>,
-    had: &'a mut Had,
+    past: &'a mut KnownPast,
     staging: Option<Staging>,
     /// As it was before the last deletion.
     was: Option<Entity>,
@@ -64,14 +73,14 @@ impl<'a> Batch<'a> {
         hub: &'a Hub,
         (id, policy): (&'a EntityId, &'a Arc<Policy>),
         entity: Option<&'a Entity>,
-        had: &'a mut Had,
+        past: &'a mut KnownPast,
     ) -> Self {
         Self {
             hub,
             id,
             policy,
             committed: entity,
-            had,
+            past,
             staging: entity.cloned().map(Staging::new),
             was: None,
             request: Append::new(id.clone()),

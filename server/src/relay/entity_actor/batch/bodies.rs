@@ -4,15 +4,15 @@
 //!
 //! Must not know: followers, frames, sockets.
 
-/// A body, how to merge it, and what it preserves that has no place any more.
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
 use indelible_engine::history::{Past, Place, State};
+use indelible_engine::id::Epoch;
 use indelible_engine::merge::{Attempts, MergeOptions};
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::PolicySource as _;
+use indelible_engine::policy::PolicySource;
 use indelible_engine::rebase::Read;
 use indelible_engine::violation::{Refusal, Rule, Violation};
 use serde_json::{Map, Value};
@@ -24,9 +24,10 @@ use super::super::super::writes::{Merging, WriteError, Written};
 use super::{Batch, Case, Judged, unreadable};
 use crate::versions::Opened;
 
+/// A body, how to merge it, and what it preserves that has no place any more.
 type Wanted = (Value, MergeOptions, Vec<Pointer>);
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
     pub(super) fn merge(
         &mut self,
         case: &Case<'_>,
@@ -83,7 +84,7 @@ impl Batch<'_> {
     /// The body and how to merge it, under the names of now, and what it preserves that has no place
     /// any more; or what else of it has none.
     fn options(
-        &self,
+        &mut self,
         case: &Case<'_>,
         entity: &Entity,
         merging: &Merging,
@@ -109,32 +110,39 @@ impl Batch<'_> {
             (options.preserve, options.remove) = (followed.preserve, followed.remove);
             preserved = followed.preserved;
         }
-        let unknown = self.unknown(case, entity, (&body, &options));
+        let unknown = self.unknown(case, entity, (&body, &options))?;
         if !unknown.is_empty() {
             return Ok(Err(unknown));
         }
+        options.deleted = self.deleted_in(entity, &body)?;
         Ok(Ok((body, options, preserved)))
     }
 
     /// The places to be kept or removed that there are not. Without the right to read, nobody is
     /// told what there is.
     fn unknown(
-        &self,
+        &mut self,
         case: &Case<'_>,
         entity: &Entity,
         (body, options): (&Value, &MergeOptions),
-    ) -> Vec<Violation> {
+    ) -> Result<Vec<Violation>, WriteError> {
         let readable = self.policy.readable(case.author);
         let base = options.base.as_ref().map(|base| &base.value);
         let mut there = places::There::new(entity, [Some(body), base].into_iter().flatten());
         let preserve = options.preserve.iter().map(|at| (at, Care::Preserve));
         let named = preserve.chain(options.remove.iter().map(|at| (at, Care::Remove)));
-        let unknown = named.filter_map(|(at, care)| {
-            let why = places::misplaced(self.policy, at, care);
-            let why = why.or_else(|| there.lacks(at, care).filter(|_| readable))?;
-            Some(no_such_place(at, why))
-        });
-        unknown.collect()
+        let mut unknown = Vec::new();
+        for (at, care) in named {
+            let why = match places::misplaced(self.policy, at, care) {
+                None => match there.lacks(at, care).filter(|_| readable) {
+                    Some(_) if self.was_deleted(entity, at)? => None,
+                    why => why,
+                },
+                why => why,
+            };
+            unknown.extend(why.map(|why| no_such_place(at, why)));
+        }
+        Ok(unknown)
     }
 
     /// What was read at a version; `None` when that is the present.
@@ -180,12 +188,7 @@ impl Batch<'_> {
     /// The value after an entry of an epoch that is over: by what each entry since has changed.
     fn past_value(&self, place: Place) -> Result<Map<String, Value>, WriteError> {
         let entity = self.committed.ok_or(WriteError::UnknownBase)?;
-        let mut log = StoredLog {
-            store: &**self.hub.store(),
-            entity: self.id,
-            last: (entity.epoch(), entity.seq()),
-            policies: &**self.hub.known_policies(),
-        };
+        let mut log = self.log(entity);
         let mut past = Past {
             archive: &mut log,
             checkpoints: &mut (),
@@ -199,6 +202,47 @@ impl Batch<'_> {
         Ok(state.value().clone())
     }
 
+    /// The items and entries of a body that were deleted before this epoch began, and what they held.
+    fn deleted_in(
+        &mut self,
+        entity: &Entity,
+        body: &Value,
+    ) -> Result<BTreeMap<Pointer, Value>, WriteError> {
+        if entity.epoch() == Epoch::FIRST {
+            return Ok(BTreeMap::new());
+        }
+        let mut log = self.log(entity);
+        let asked = (&mut log, &**self.hub.known_policies() as &dyn PolicySource);
+        let deleted = self.past.deletions.named_in(body, entity, asked);
+        deleted.map_err(|error| self.unreadable_past(&error))
+    }
+
+    /// Whether a place is, or lies in, what was deleted before this epoch began.
+    fn was_deleted(&mut self, entity: &Entity, at: &Pointer) -> Result<bool, WriteError> {
+        if entity.epoch() == Epoch::FIRST {
+            return Ok(false);
+        }
+        let mut log = self.log(entity);
+        let asked = (&mut log, &**self.hub.known_policies() as &dyn PolicySource);
+        let deleted = self.past.deletions.know(at, entity, asked);
+        deleted.map_err(|error| self.unreadable_past(&error))
+    }
+
+    fn unreadable_past(&self, error: &dyn std::error::Error) -> WriteError {
+        tracing::error!(entity = %self.id, %error, "former epochs cannot be read");
+        WriteError::Storage
+    }
+
+    /// The log of the entity, up to where it stands.
+    fn log(&self, entity: &Entity) -> StoredLog<'a> {
+        StoredLog {
+            store: &**self.hub.store(),
+            entity: self.id,
+            last: (entity.epoch(), entity.seq()),
+            policies: &**self.hub.known_policies(),
+        }
+    }
+
     /// Those of the attempts at protected fields whose value the field never had: what a form puts
     /// back that it once read is none.
     fn new_to_the_field(&mut self, attempts: Attempts) -> Attempts {
@@ -206,13 +250,9 @@ impl Batch<'_> {
             return attempts;
         };
         let policies = &**self.hub.known_policies();
-        let mut log = StoredLog {
-            store: &**self.hub.store(),
-            entity: self.id,
-            last: (entity.epoch(), entity.seq()),
-            policies,
-        };
-        let never = self.had.never(entity, &mut log, policies, attempts.clone());
+        let mut log = self.log(entity);
+        let had = &mut self.past.had;
+        let never = had.never(entity, &mut log, policies, attempts.clone());
         never.unwrap_or_else(|error| {
             // Rather too much is recorded than too little.
             tracing::warn!(entity = %self.id, %error, "the values of a field cannot be read");
