@@ -1,6 +1,9 @@
 //! Guards against a history that grows without bound for what it shows, and against readers,
 //! writers and auditors who lose anything when it begins anew.
 
+mod worlds;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use indelible_engine::id::Epoch;
@@ -230,5 +233,61 @@ async fn bytes_count_too_and_what_is_loaded_shrinks_with_them() {
     let body = json!({ "notes": "e".repeat(100_000) });
     assert_eq!(editor.put("/api/page/a", body).await.status, 200);
     assert!(matches!(follower.next().await, ServerFrame::Entries { .. }));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_that_outgrow_their_values_at_once_all_begin_anew() {
+    let server = Running::with(small).await;
+    let editor = server.http_as("ada", &["editor"]);
+    let ids: Vec<String> = (0..20).map(|number| format!("p{number}")).collect();
+    let mut follower = server.connect("bob", &["editor"]).await;
+    let mut reader = server.connect_anonymously().await;
+    for id in &ids {
+        let value = json!({ "slug": id, "title": "A", "body": "Hello world" });
+        let created = editor.post(&format!("/api/page?id={id}"), value).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        follower.replica(&format!("page/{id}")).await;
+        reader.value(&format!("page/{id}")).await;
+    }
+    let outgrown = ids.iter().map(|id| {
+        let editor = &editor;
+        async move { outgrow(editor, &format!("/api/page/{id}"), id).await }
+    });
+    let last = futures_util::future::join_all(outgrown).await;
+    let mut begun = HashSet::new();
+    while begun.len() < ids.len() {
+        if let ServerFrame::Snapshot { entity, epoch, .. } = follower.next().await {
+            assert_eq!(epoch, Epoch(2));
+            begun.insert(entity);
+        }
+    }
+    // Readers of values notice nothing but other versions.
+    let nowhere = "nothing/here".parse().unwrap();
+    reader.open(&nowhere, Mode::Value).await;
+    let mut versions = HashMap::new();
+    loop {
+        match reader.next().await {
+            ServerFrame::Patch {
+                entity, version, ..
+            } => drop(versions.insert(entity.to_string(), version)),
+            ServerFrame::Gone { entity, .. } if entity == nowhere => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    for (id, last) in ids.iter().zip(last) {
+        let path = format!("/api/page/{id}");
+        let now = editor.get(&path).await;
+        assert_eq!(now.body["body"], **id);
+        let told = versions[&format!("page/{id}")].as_str();
+        assert_eq!(now.header("etag").trim_matches('"'), told);
+        let conditional = [("if-none-match", last.as_str())];
+        let same = editor.send("GET", &path, &conditional, None).await;
+        assert_eq!(same.status, 304, "{same:?}");
+        let conditional = [("if-match", last.as_str())];
+        let body = Some(json!({ "title": "B" }));
+        let written = editor.send("PUT", &path, &conditional, body).await;
+        assert_eq!(written.status, 200, "{written:?}");
+    }
     server.stop().await;
 }
