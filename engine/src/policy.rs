@@ -17,6 +17,8 @@ mod node;
 mod oracle;
 mod places;
 mod presented;
+#[cfg(feature = "whole-entity")]
+pub(crate) mod quantity;
 mod rights;
 mod rules;
 mod scalar;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 /// The largest integer up to which every integer is a number of its own in JSON as everybody
 /// reads it, that is as IEEE 754 double (RFC 7493, section 2.2): 2^53 − 1.
@@ -123,7 +123,7 @@ pub fn depth(value: &Value) -> usize {
 }
 
 /// About the bytes that an object takes as JSON.
-pub(crate) fn size(map: &Map<String, Value>) -> usize {
+pub(crate) fn size<'v>(fields: impl IntoIterator<Item = (&'v String, &'v Value)>) -> usize {
     fn of(value: &Value) -> usize {
         match value {
             Value::String(text) => text.len() + 2,
@@ -143,7 +143,8 @@ pub(crate) fn size(map: &Map<String, Value>) -> usize {
             (None, None) => number.to_string().len(),
         }
     }
-    map.iter()
+    let fields = fields.into_iter();
+    fields
         .map(|(name, value)| name.len() + 4 + of(value))
         .sum::<usize>()
         + 2
@@ -278,7 +279,7 @@ pub(crate) fn decimal(number: f64) -> (String, i32) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::judge::{self, Touched};
 use super::operations::{Division, Operations};
@@ -336,7 +336,7 @@ impl<'a> Trial<'a> {
     /// Refuses a proposal after which the value would be larger than an entity may be. What makes
     /// it smaller passes, so that an entity that is too large can be mended.
     fn oversize(&self, next: &Entity) -> Option<Refusal> {
-        let (before, after) = (value::size(&self.entity.value), value::size(&next.value));
+        let (before, after) = (value::size(&*self.entity.value), value::size(&*next.value));
         let max = self.limits.entity_bytes_max;
         (after > max && after > before).then(|| {
             let message = format!("the entity would hold {after} bytes, {max} are allowed");
@@ -366,15 +366,21 @@ impl<'a> Trial<'a> {
     fn next_entity(&self, now: Timestamp) -> Entity {
         let entity = self.entity;
         let reader = Reader::now(&self.doc, &entity.policy);
-        let mut value = Map::clone(&entity.value);
-        for name in self.roots() {
+        let roots = self.roots();
+        let untouched = entity
+            .value
+            .iter()
+            .filter(|(name, _)| !roots.contains(name));
+        let mut value: Map<String, Value> = untouched
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        for name in roots {
             let Some(node) = entity.policy.child(entity.policy.root(), name) else {
                 continue;
             };
-            match reader.property(&automerge::ROOT, name, node) {
-                Some(present) => value.insert(name.clone(), present),
-                None => value.remove(name),
-            };
+            if let Some(present) = reader.property(&automerge::ROOT, name, node) {
+                value.insert(name.clone(), present);
+            }
         }
         let claimed = self.proposal.claimed.as_ref();
         Entity {

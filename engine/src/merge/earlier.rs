@@ -30,6 +30,11 @@ impl Earlier {
             converted,
         }
     }
+
+    /// Whether a field of now had another form.
+    pub(super) fn converts(&self, field: NodeId) -> bool {
+        self.converted.contains_key(&field)
+    }
 }
 
 impl Merger<'_> {

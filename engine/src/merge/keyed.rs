@@ -212,12 +212,6 @@ impl Merger<'_> {
         base: Option<&HashMap<&str, &Value>>,
     ) -> Option<Vec<Item<'b>>> {
         let faults = self.violations.len();
-        if let Some(fault) = self.policy.too_long(list.node, body.len())
-            && known.len() < body.len()
-        {
-            self.refuse_fault(list.at, fault, None, None);
-            return None;
-        }
         let mut items = Vec::with_capacity(body.len());
         let mut seen = HashSet::new();
         for (index, value) in body.iter().enumerate() {

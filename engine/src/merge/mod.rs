@@ -9,6 +9,7 @@
 mod anew;
 mod carried;
 mod carry;
+mod counts;
 mod earlier;
 mod empty;
 mod kept;
@@ -158,7 +159,8 @@ pub fn merge(
 }
 
 /// [`merge`], which also notes what the body tries at protected fields that are kept: all of it,
-/// also where the merge then fails. Fields that the options preserve are not among it.
+/// also where the merge then fails, unless the body has more than there is room for. Fields that the
+/// options preserve are not among it.
 ///
 /// # Errors
 /// As [`merge`].
@@ -367,7 +369,7 @@ impl Merger<'_> {
 
     fn root(&mut self, body: &Value) -> Outcome {
         let at = Pointer::root();
-        let Value::Object(body) = body else {
+        let Value::Object(fields) = body else {
             let shape = &self.policy.node(self.policy.root()).shape;
             self.refuse_fault(&at, wrong_type(shape), None, None);
             return Ok(());
@@ -384,7 +386,7 @@ impl Merger<'_> {
             fresh: self.options.creation,
         };
         if !self.options.creation && self.rights.is_blind() {
-            let mut barred = self.rights.barred(body);
+            let mut barred = self.rights.barred(fields);
             barred.extend(self.rights.barred_from_removing(&self.options.remove));
             for at in barred {
                 let message = "without the right to read, only fields of the system can be named";
@@ -394,7 +396,10 @@ impl Merger<'_> {
                 return Ok(());
             }
         }
-        self.object(&target, body, base)?;
+        if !self.counts_fit(body) {
+            return Ok(());
+        }
+        self.object(&target, fields, base)?;
         self.remove_named()
     }
 

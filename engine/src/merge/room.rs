@@ -25,8 +25,8 @@ pub(super) fn check(
     if value::size(body) <= max {
         return Ok(());
     }
-    let bytes = value::size(&written(&entity.policy, author, body, options));
-    let is_too_large = bytes > max && bytes > value::size(&entity.value);
+    let bytes = value::size(written(&entity.policy, author, body, options));
+    let is_too_large = bytes > max && bytes > value::size(&*entity.value);
     match is_too_large {
         true => Err(MergeError::TooLarge { bytes, max }),
         false => Ok(()),
@@ -34,25 +34,23 @@ pub(super) fn check(
 }
 
 /// The fields of a body that a merge takes over.
-fn written(
-    policy: &Policy,
-    author: &Principal,
-    body: &Map<String, Value>,
-    options: &MergeOptions,
-) -> Map<String, Value> {
+fn written<'a>(
+    policy: &'a Policy,
+    author: &'a Principal,
+    body: &'a Map<String, Value>,
+    options: &'a MergeOptions,
+) -> impl Iterator<Item = (&'a String, &'a Value)> {
     let rights = match options.creation {
         true => policy.rights_at_creation(author),
         false => policy.rights(author),
     };
-    let is_kept = |name: &str| {
+    let is_kept = move |name: &str| {
         let mut preserved = options.preserve.iter();
         preserved.any(|at| at.tokens().first().is_some_and(|first| first == name))
     };
-    let fields = body.iter().filter(|(name, _)| {
+    body.iter().filter(move |(name, _)| {
         let field = policy.child(NodeId::ROOT, name);
         field.is_some_and(|field| rights.denied(field, options.creation).is_none())
             && !is_kept(name)
-    });
-    let fields = fields.map(|(name, value)| (name.clone(), value.clone()));
-    fields.collect()
+    })
 }

@@ -8,6 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+#[cfg(feature = "whole-entity")]
+use super::quantity::{ITEMS, PROPERTIES, at_most};
+#[cfg(feature = "whole-entity")]
+use super::scalar::Constraint;
 use super::{
     Demand, Fault, NodeId, PATTERN_LENGTH_MAX, Policy, Rules, ScalarFault, ScalarRule, Shape, Types,
 };
@@ -42,7 +46,7 @@ pub(crate) struct Overlong {
 impl Policy {
     /// Whether the default bound holds at a place.
     fn is_bound(&self, id: NodeId) -> bool {
-        self.rules() >= Rules::V2 && !self.node(id).bounded
+        self.rules() >= Rules::V2 && self.node(id).count_max.is_none()
     }
 
     /// What holds strings at a place to the bound for what a pattern is tried on.
@@ -72,6 +76,28 @@ impl Policy {
             "must have at most {ELEMENTS_MAX} {noun}, the bound where the schema states none"
         );
         Some(ScalarFault::new(keyword, message).bound(ELEMENTS_MAX.into()))
+    }
+
+    /// What is wrong with so many characters, elements or entries at a place, by the maximum that
+    /// the schema states or else by the default. A client leaves what is stated to the server, like
+    /// all that others have a part in.
+    pub(crate) fn too_many(&self, id: NodeId, count: usize) -> Option<ScalarFault> {
+        #[cfg(feature = "whole-entity")]
+        if let Some(max) = self.node(id).count_max {
+            return (count as u64 > max).then(|| self.stated_count(id, max));
+        }
+        self.too_long(id, count)
+    }
+
+    /// The fault of what is longer than the schema states.
+    #[cfg(feature = "whole-entity")]
+    fn stated_count(&self, id: NodeId, max: u64) -> ScalarFault {
+        let (keyword, message) = match &self.node(id).shape {
+            Shape::Text(_) => ("maxLength", Constraint::MaxLength(max).message()),
+            Shape::Object { .. } => ("maxProperties", at_most(max, PROPERTIES)),
+            _ => ("maxItems", at_most(max, ITEMS)),
+        };
+        ScalarFault::new(keyword, message).bound(max.into())
     }
 
     /// Every bound on a length that cannot be reached, or need not be reachable, in an entity of so

@@ -71,8 +71,9 @@ pub struct Node {
     pub unique: bool,
     /// For a list of scalars: whether an element may stand in it only once.
     pub unique_items: bool,
-    /// Whether the schema itself states how long a text, list or map may be.
-    pub bounded: bool,
+    /// The most characters of a text, elements of a list or entries of a map, where the schema
+    /// states it.
+    pub count_max: Option<u64>,
     /// Whether entities of the kind can be filtered and sorted by it.
     pub index: bool,
     /// The name that the property had before.

@@ -216,17 +216,16 @@ impl<'a> Binder<'a, '_> {
         if !shape.is_derived() && !matches!(shape, Shape::Atomic(_)) {
             self.keep_whole(&field, &shape);
         }
-        let says = |keyword: &str, value: Option<&Value>| {
-            let mut found = field.parts.iter().map(|part| part.keywords.get(keyword));
-            found.any(|stated| stated.is_some_and(|stated| value.is_none_or(|v| v == stated)))
-        };
-        let unique_items = says("uniqueItems", Some(&Value::Bool(true)));
+        let unique_items = field
+            .all("uniqueItems")
+            .any(|(stated, _)| stated == &Value::Bool(true));
         let bound = match &shape {
             Shape::Text(_) => "maxLength",
             Shape::Object { .. } => "maxProperties",
             _ => "maxItems",
         };
-        let bounded = says(bound, None);
+        let maxima = field.all(bound).filter_map(|(max, _)| scalar::count(max));
+        let count_max = maxima.min();
         let Field {
             id,
             place,
@@ -249,7 +248,7 @@ impl<'a> Binder<'a, '_> {
             default: default.as_ref().map(normal),
             unique: marks.unique.is_some(),
             unique_items,
-            bounded,
+            count_max,
             index: marks.index.is_some(),
             was: marks.was.map(|word| word.value),
             schema_pointer: at,

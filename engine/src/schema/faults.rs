@@ -13,13 +13,9 @@ use serde_json::{Value, json};
 use super::ids;
 use super::scalar::count;
 use crate::pointer::Pointer;
+use crate::policy::quantity::{ITEMS, PROPERTIES, at_least, at_most};
 use crate::policy::{Fault, Mark, Types};
 use crate::value::{canonical, normal};
-
-/// One and several of what a count is about.
-pub(super) type Noun = (&'static str, &'static str);
-pub(super) const PROPERTIES: Noun = ("property", "properties");
-const ITEMS: Noun = ("item", "items");
 
 pub(super) const TWICE: &str = "must not hold the same value twice";
 
@@ -185,21 +181,6 @@ fn said(schema: &Value, error: &ValidationError<'_>) -> Said {
             None => Said::new(message.clone(), None),
         },
         other => Said::new(format!("breaks the rule {}", other.keyword()), None),
-    }
-}
-
-/// `must have 3 items or more`.
-pub(super) fn at_least(limit: u64, (one, several): Noun) -> String {
-    let noun = if limit == 1 { one } else { several };
-    format!("must have {limit} {noun} or more")
-}
-
-/// `must have at most 3 items`.
-pub(super) fn at_most(limit: u64, (one, several): Noun) -> String {
-    match limit {
-        0 => format!("must have no {several}"),
-        1 => format!("must have at most 1 {one}"),
-        _ => format!("must have at most {limit} {several}"),
     }
 }
 

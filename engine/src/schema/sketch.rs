@@ -111,7 +111,7 @@ fn root() -> Node {
         default: None,
         unique: false,
         unique_items: false,
-        bounded: false,
+        count_max: None,
         index: false,
         was: None,
         schema_pointer: Pointer::root(),

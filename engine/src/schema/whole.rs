@@ -7,9 +7,10 @@
 use jsonschema::{Draft, Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
-use super::faults::{self, PROPERTIES, with_bound};
+use super::faults::{self, with_bound};
 use super::ids;
 use super::scalar::{SCALAR_KEYWORDS, constraint, count};
+use crate::policy::quantity::{PROPERTIES, at_least, at_most};
 use crate::policy::{Constraint, Fault, Rules};
 use crate::value::canonical;
 
@@ -115,8 +116,8 @@ fn seeing<'a>(
             let options = value.as_array().cloned().unwrap_or_default();
             (options.clone(), Constraint::Enum(options).message())
         }
-        "maxProperties" => (vec![limit.into()], faults::at_most(limit, PROPERTIES)),
-        "minProperties" => (vec![limit.into()], faults::at_least(limit, PROPERTIES)),
+        "maxProperties" => (vec![limit.into()], at_most(limit, PROPERTIES)),
+        "minProperties" => (vec![limit.into()], at_least(limit, PROPERTIES)),
         _ => (vec![value.clone()], faults::TWICE.to_owned()),
     };
     Ok(Box::new(Seeing {

@@ -500,7 +500,7 @@ fn a_body_larger_than_an_entity_costs_no_merge() {
     };
     let actor = server_actor(entity.id(), Epoch::FIRST, "alice");
     let put = |body: &Value, max| merge(&entity, &editor("alice"), &actor, body, &options(max));
-    let long = json!({ "body": "x".repeat(900) });
+    let long = json!({ "tagline": "x".repeat(900) });
     let refused = put(&long, 800);
     assert!(
         matches!(refused, Err(MergeError::TooLarge { max: 800, .. })),
@@ -510,7 +510,7 @@ fn a_body_larger_than_an_entity_costs_no_merge() {
     // What is not taken over is not weighed, and what makes an entity smaller that is too large
     // already is taken.
     let preserved = MergeOptions {
-        preserve: vec!["/body".parse().unwrap()],
+        preserve: vec!["/tagline".parse().unwrap()],
         ..options(800)
     };
     let kept = merge(&entity, &editor("alice"), &actor, &long, &preserved);

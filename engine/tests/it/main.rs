@@ -6,6 +6,7 @@ mod bases;
 mod bundle;
 mod bundle_schemas;
 mod conflicts;
+mod counts;
 mod divided;
 mod empty;
 mod epochs;

@@ -1,7 +1,7 @@
 //! Guards against a merge that writes more than differs, loses somebody's edit, or lets a
 //! protected value through; and against effects and patches that do not say what happened.
 
-use crate::fixture::{Client, editor, judge, next, thing, write};
+use crate::fixture::{Client, editor, judge, next, refusals, thing, write};
 use automerge::{ROOT, transaction::Transactable};
 use indelible_engine::admission::Origin;
 use indelible_engine::change::server_actor;
@@ -548,12 +548,9 @@ fn crowded_positions_are_spread() {
 #[test]
 fn a_text_obeys_its_bounds_without_the_full_validator() {
     let entity = thing();
-    let alice = editor("alice");
-    let body = json!({ "body": "x".repeat(101) });
-    let verdict = write(&entity, &alice, &body, &keep(), Origin::Server).unwrap();
-    let refusal = verdict.refused.expect("the text is too long");
+    let refused = refusals(&entity, &json!({ "body": "x".repeat(101) }));
     assert_eq!(
-        refusal.violations[0].to_string(),
+        refused[0].to_string(),
         "body must have at most 100 characters"
     );
 }

@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
-use indelible_engine::merge::MergeOptions;
 use indelible_engine::migration::migrate;
 use indelible_engine::policy::{Policy, Rules};
 use serde_json::{Value, json};
 
-use crate::fixture::{NOW, compiled_under, created, editor, write};
+use crate::fixture::{NOW, compiled_under, created, refusals};
 
 fn kind(rules: Rules, strict: bool) -> Arc<Policy> {
     let is = |name: &str| json!({ "not": { "properties": { name: { "const": 1 } }, "required": [name] } });
@@ -57,13 +55,8 @@ fn faulty(rules: Rules) -> Entity {
 
 /// What an edit is refused for.
 fn refused(entity: &Entity, body: &Value) -> Vec<String> {
-    let options = MergeOptions::default();
-    let verdict = write(entity, &editor("alice"), body, &options, Origin::Server).unwrap();
-    let refusal = verdict
-        .refused
-        .into_iter()
-        .flat_map(|refusal| refusal.violations);
-    refusal
+    refusals(entity, body)
+        .iter()
         .map(|one| format!("{} {}", one.pointer, one.rule.code()))
         .collect()
 }
