@@ -45,7 +45,7 @@ pub use rules::Rules;
 #[cfg(feature = "whole-entity")]
 pub(crate) use scalar::Quick;
 pub use scalar::{AtomicRule, NESTING_MAX, PATTERN_LENGTH_MAX, ScalarRule, Types};
-pub(crate) use scalar::{Constraint, Pattern};
+pub(crate) use scalar::{Constraint, Pattern, pattern_too_long};
 pub use source::{PolicyBook, PolicySource};
 pub(crate) use succession::{Origin, Succession};
 pub(crate) use whole::wrong_type;
@@ -107,6 +107,7 @@ pub(crate) struct Parts {
     /// The same as it is judged: with marks that keep generated ids out.
     #[cfg(feature = "whole-entity")]
     pub(crate) judged: Option<Value>,
+    pub(crate) long_strings: Option<schema::LongStrings>,
 }
 
 /// What one kind's schema compiles to.
@@ -127,6 +128,8 @@ pub struct Policy {
     merged: Option<Value>,
     #[cfg(feature = "whole-entity")]
     whole: Option<schema::Whole>,
+    /// How long strings may be that patterns are tried on; none where there are no such patterns.
+    long_strings: Option<schema::LongStrings>,
 }
 
 impl Policy {
@@ -198,6 +201,7 @@ impl Policy {
                 None => None,
             },
             merged: parts.whole,
+            long_strings: parts.long_strings,
             kind: parts.kind,
             singleton: parts.singleton,
             schema: parts.schema,

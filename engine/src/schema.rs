@@ -16,6 +16,7 @@ mod idle;
 mod ids;
 mod lengths;
 mod list;
+mod long_strings;
 mod marks;
 mod meta;
 mod mistake;
@@ -26,6 +27,8 @@ mod pattern;
 mod satisfiable;
 mod scalar;
 mod sketch;
+#[cfg(feature = "whole-entity")]
+mod unbounded;
 #[cfg(feature = "whole-entity")]
 mod unmet;
 mod vocabulary;
@@ -42,9 +45,12 @@ use crate::policy::{Parts, Rules};
 
 pub use doubts::{Doubt, doubtful_keywords};
 pub use idle::{Idle, idle_keywords};
+pub(crate) use long_strings::LongStrings;
 pub use meta::meta;
 pub use mistake::Mistake;
 pub(crate) use sketch::sketch;
+#[cfg(feature = "whole-entity")]
+pub use unbounded::unbounded_patterns;
 #[cfg(feature = "whole-entity")]
 pub use unmet::{Unmet, unmet_keywords};
 #[cfg(feature = "whole-entity")]
@@ -189,6 +195,7 @@ fn compile_value(rules: Rules, schema: Value, report: &mut Report) -> Option<Par
         whole,
         #[cfg(feature = "whole-entity")]
         judged,
+        long_strings: LongStrings::new(rules, &schema),
         schema,
     })
 }

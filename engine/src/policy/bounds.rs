@@ -1,7 +1,7 @@
 //! How long texts, lists and maps may be for which the schema states no maximum.
 //!
 //! Invariant: holds from the second version of the rules on, for strings that a pattern is tried on
-//! from the fourth.
+//! from the fourth, wherever these are from the fifth.
 //! Must never know: documents, changes, who writes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,6 +156,37 @@ impl Policy {
         }
         let root = Pointer::root();
         self.note(NodeId::ROOT, value.len(), &root, &mut found);
+        let of_patterns = self.long_strings(value, |name| names.contains(name));
+        for (fault, count) in of_patterns {
+            if found.iter().all(|one| one.fault.pointer != fault.pointer) {
+                found.push(Overlong { fault, count });
+            }
+        }
+        found
+    }
+
+    /// Strings in the fields of this name that are longer than the patterns of the schema are tried
+    /// on, and how long each is.
+    pub(super) fn long_strings(
+        &self,
+        value: &Map<String, Value>,
+        is_named: impl Fn(&String) -> bool,
+    ) -> Vec<(Fault, usize)> {
+        let Some(strings) = &self.long_strings else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (name, field) in value.iter().filter(|(name, _)| is_named(name)) {
+            let Some(node) = self.child(NodeId::ROOT, name) else {
+                continue;
+            };
+            for (mut fault, count) in strings.faults(&self.schema, name, field) {
+                let below = fault.pointer.tokens().get(1..).unwrap_or_default();
+                let below = self.name_items_below(node, field, below);
+                fault.pointer = std::iter::once(name.as_str()).chain(below).collect();
+                found.push((fault, count));
+            }
+        }
         found
     }
 

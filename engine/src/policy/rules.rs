@@ -19,14 +19,16 @@ pub enum Rules {
     V3,
     /// The fourth version.
     V4,
+    /// The fifth version.
+    V5,
 }
 
 impl Rules {
     /// The version that new entries are judged by.
-    pub const LATEST: Self = Self::V4;
+    pub const LATEST: Self = Self::V5;
 
     /// All versions, oldest first.
-    pub const ALL: [Self; 4] = [Self::V1, Self::V2, Self::V3, Self::V4];
+    pub const ALL: [Self; 5] = [Self::V1, Self::V2, Self::V3, Self::V4, Self::V5];
 
     /// The number that stands for the version in records and frames.
     pub fn number(self) -> u32 {
@@ -35,6 +37,7 @@ impl Rules {
             Self::V2 => 2,
             Self::V3 => 3,
             Self::V4 => 4,
+            Self::V5 => 5,
         }
     }
 

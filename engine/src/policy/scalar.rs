@@ -176,6 +176,12 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
+    /// Whether no text of more than some length matches.
+    #[cfg(feature = "whole-entity")]
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.quick.is_bounded
+    }
+
     /// What each of both engines says, where there are both.
     #[cfg(all(test, feature = "whole-entity"))]
     pub(crate) fn by_both(&self, text: &str) -> Option<[bool; 2]> {
@@ -359,7 +365,7 @@ impl ScalarRule {
     #[cfg(feature = "whole-entity")]
     pub fn has_unbounded_pattern(&self) -> bool {
         let is_bounded =
-            |one: &Constraint| matches!(one, Constraint::Pattern(one) if one.quick.is_bounded);
+            |one: &Constraint| matches!(one, Constraint::Pattern(one) if one.is_bounded());
         self.length_max.is_some() && !self.constraints.iter().any(is_bounded)
     }
 
@@ -419,12 +425,17 @@ impl ScalarRule {
     /// say.
     pub(crate) fn too_long(&self, count: u64) -> Option<ScalarFault> {
         let max = self.length_max.filter(|max| count > *max)?;
-        let message = format!(
-            "must have at most {max} characters, the bound for a pattern where the schema states \
-             no maxLength"
-        );
-        Some(ScalarFault::new("maxLength", message).bound(max.into()))
+        Some(pattern_too_long(max))
     }
+}
+
+/// The fault of a string that is longer than patterns are tried on.
+pub(crate) fn pattern_too_long(max: u64) -> ScalarFault {
+    let message = format!(
+        "must have at most {max} characters, the bound for a pattern where the schema states no \
+         maxLength"
+    );
+    ScalarFault::new("maxLength", message).bound(max.into())
 }
 
 /// Refuses numbers that a double does not hold exactly; where only integers may be, also those that

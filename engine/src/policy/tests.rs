@@ -276,7 +276,7 @@ fn the_hash_is_that_of_the_record() {
         assert_eq!(first.record(), canonical);
         assert_eq!(first.hash(), Hash::of(&[canonical.as_bytes()]));
         let latest = compile(text);
-        let record = format!(r#"{{"rules":4,"schema":{canonical}}}"#);
+        let record = format!(r#"{{"rules":5,"schema":{canonical}}}"#);
         assert_eq!(latest.record(), record);
         assert_eq!(latest.hash(), Hash::of(&[record.as_bytes()]));
         for policy in [first, latest] {
@@ -289,10 +289,10 @@ fn the_hash_is_that_of_the_record() {
         }
     }
     // A record is no schema, and one under rules that are not known yet says so.
-    let future = source(r#"{"rules":5,"schema":{"type":"object","x-indelible":{"kind":"a"}}}"#);
+    let future = source(r#"{"rules":6,"schema":{"type":"object","x-indelible":{"kind":"a"}}}"#);
     assert!(Policy::compile(&future).is_err());
     let errors = Policy::from_record(&future).unwrap_err();
-    assert!(errors[0].reason.contains("version 5"), "{errors:?}");
+    assert!(errors[0].reason.contains("version 6"), "{errors:?}");
 }
 
 #[test]

@@ -16,6 +16,15 @@ impl Policy {
     pub fn check_values(&self, value: &Value) -> Vec<Fault> {
         let mut faults = Vec::new();
         self.check_values_at(NodeId::ROOT, value, &Pointer::root(), &mut faults);
+        let fields = value.as_object();
+        let long = fields.map(|fields| self.long_strings(fields, |_| true));
+        for (fault, _) in long.into_iter().flatten() {
+            let is_told =
+                |one: &Fault| one.pointer == fault.pointer && one.keyword == fault.keyword;
+            if !faults.iter().any(is_told) {
+                faults.push(fault);
+            }
+        }
         faults
     }
 
@@ -76,10 +85,20 @@ impl Policy {
 
     /// Turns the indices of items of keyed lists in a pointer into their ids.
     pub fn name_items(&self, value: &Value, pointer: &Pointer) -> Pointer {
-        let mut node = Some(NodeId::ROOT);
+        self.name_items_below(NodeId::ROOT, value, pointer.tokens())
+            .collect()
+    }
+
+    /// The same of a place in the value of a node.
+    pub(super) fn name_items_below<'v>(
+        &'v self,
+        node: NodeId,
+        value: &'v Value,
+        tokens: &'v [String],
+    ) -> impl Iterator<Item = &'v str> {
+        let mut node = Some(node);
         let mut value = Some(value);
-        let mut named = Pointer::root();
-        for token in pointer.tokens() {
+        tokens.iter().map(move |token| {
             let inner = match value {
                 Some(Value::Object(entries)) => entries.get(token),
                 Some(Value::Array(items)) => token.parse().ok().and_then(|i: usize| items.get(i)),
@@ -90,11 +109,10 @@ impl Policy {
                 _ => None,
             });
             let id = key.and_then(|key| inner?.get(key)?.as_str());
-            named = named.child(id.unwrap_or(token));
             node = node.and_then(|id| self.child(id, token));
             value = inner;
-        }
-        named
+            id.unwrap_or(token)
+        })
     }
 }
 

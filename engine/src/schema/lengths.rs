@@ -8,7 +8,7 @@ use super::gather::Part;
 use crate::policy::PATTERN_LENGTH_MAX;
 
 /// The keywords whose schemas speak about the same value.
-const IN_PLACE: [&str; 7] = ["allOf", "anyOf", "else", "if", "not", "oneOf", "then"];
+pub(super) const IN_PLACE: [&str; 7] = ["allOf", "anyOf", "else", "if", "not", "oneOf", "then"];
 /// How deep schemas are looked into. A reference that leads back to itself is a mistake.
 const DEPTH_MAX: usize = 32;
 
@@ -21,7 +21,8 @@ pub(super) fn unstated(root: &Value, parts: &[Part<'_>]) -> Option<u64> {
     holds.then_some(PATTERN_LENGTH_MAX)
 }
 
-fn is_bounded(schema: &Map<String, Value>) -> bool {
+/// Whether a schema says how long a string may be.
+pub(super) fn is_bounded(schema: &Map<String, Value>) -> bool {
     let bounds = ["maxLength", "enum", "const"];
     bounds.iter().any(|keyword| schema.contains_key(*keyword))
 }

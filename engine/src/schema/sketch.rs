@@ -29,6 +29,7 @@ pub(crate) fn sketch(source: &SchemaSource) -> Option<Parts> {
         whole: None,
         #[cfg(feature = "whole-entity")]
         judged: None,
+        long_strings: None,
         schema,
     })
 }

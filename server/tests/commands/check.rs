@@ -173,7 +173,16 @@ fn a_pattern_for_strings_of_any_length_is_told() {
         "short": { "type": "string", "pattern": "^[a-z-]*$", "maxLength": 100 },
         "one": { "enum": ["a"], "type": "string", "pattern": "^[a-z-]*$" },
         "nested": { "type": "string", "anyOf": [{ "pattern": "^a" }, { "pattern": "z$" }] },
-        "around": { "type": "string", "maxLength": 9, "not": { "pattern": "^a" } }"#;
+        "around": { "type": "string", "maxLength": 9, "not": { "pattern": "^a" } },
+        "box": { "type": "object", "x-indelible": { "merge": "atomic" },
+                 "properties": { "free": { "pattern": "^a" }, "code": { "pattern": "^a{3}$" },
+                                 "short": { "pattern": "^a", "maxLength": 9 } },
+                 "patternProperties": { "^x": { "pattern": "^b" } },
+                 "propertyNames": { "pattern": "^[a-z]*$" } },
+        "rows": { "type": "array", "contains": { "properties": { "n": { "pattern": "^a" },
+                                                               "m": { "pattern": "^a" } } },
+                  "items": { "type": "object", "properties": {
+                      "n": { "type": "string" }, "m": { "type": "string", "maxLength": 9 } } } }"#;
     let words = r#""edit": ["editor"], "history": ["editor"]"#;
     let dir = folder(&[("a.json", kind("page", words, properties).as_bytes())]);
     let (code, found) = check(dir.path());
@@ -182,8 +191,12 @@ fn a_pattern_for_strings_of_any_length_is_told() {
                 100000 characters are taken; state the \"maxLength\" that is meant [unbounded]";
     let places = [
         "anywhere/pattern",
+        "box/patternProperties/^x/pattern",
+        "box/properties/free/pattern",
+        "box/propertyNames/pattern",
         "either/pattern",
         "nested",
+        "rows/contains/properties/n/pattern",
         "slug/pattern",
     ];
     let expected = places.map(|name| format!("page at /properties/{name}{text}"));

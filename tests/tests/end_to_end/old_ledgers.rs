@@ -7,7 +7,8 @@
 //! another way, a host name that is not valid. `tests/vectors/rules-2/` holds a bundle of the second
 //! version: a pattern that ECMAScript refuses, and a list that was too long for a new schema and
 //! got longer. `tests/vectors/rules-3/` holds one of the third version: a string and a text, each
-//! with a pattern, of more than 100,000 characters.
+//! with a pattern, of more than 100,000 characters. `tests/vectors/rules-4/` holds one of the fourth
+//! version: such strings in a value that is replaced as one, and under a `contains`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,18 @@ fn a_bundle_under_the_third_rules_verifies() {
     let answer = verify(&bundle);
     assert!(
         answer.starts_with("good: 5 entries of 1 entity (judged again), 0 refusals, 1 policy"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_bundle_under_the_fourth_rules_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle.ndjson");
+    unpack("rules-4/bundle.ndjson.gz", &bundle);
+    let answer = verify(&bundle);
+    assert!(
+        answer.starts_with("good: 4 entries of 1 entity (judged again), 0 refusals, 1 policy"),
         "{answer}"
     );
 }

@@ -4,7 +4,9 @@
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{PATTERN_LENGTH_MAX, Policy, Shape};
-use indelible_engine::schema::{doubtful_keywords, idle_keywords, unmet_keywords};
+use indelible_engine::schema::{
+    doubtful_keywords, idle_keywords, unbounded_patterns, unmet_keywords,
+};
 
 use super::check::Shown;
 
@@ -111,17 +113,16 @@ fn patterns(policy: &Policy) -> Vec<Shown> {
         }
         _ => None,
     });
-    let shown = unbounded.map(|(node, rule)| {
+    let fields = unbounded.map(|(node, rule)| match rule.states_pattern() {
+        true => node.schema_pointer.child("pattern"),
+        false => node.schema_pointer.clone(),
+    });
+    let shown = fields.chain(unbounded_patterns(policy)).map(|at| {
         let reason = format!(
             "the pattern matches strings of any length, and no \"maxLength\" is stated: at most \
              {PATTERN_LENGTH_MAX} characters are taken; state the \"maxLength\" that is meant"
         );
-        let at = match rule.states_pattern() {
-            true => node.schema_pointer.child("pattern"),
-            false => node.schema_pointer.clone(),
-        };
-        let kind = policy.kind().to_string();
-        Shown::warning(kind, at, "unbounded", reason)
+        Shown::warning(policy.kind().to_string(), at, "unbounded", reason)
     });
     shown.collect()
 }
