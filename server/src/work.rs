@@ -43,6 +43,9 @@ const HEAVY_BYTES: usize = 64 << 10;
 /// Bytes of what an entity is loaded from, from which that is heavy.
 const HEAVY_STORED_BYTES: usize = 16 << 10;
 
+/// Entries of a log from which going through them is heavy.
+const HEAVY_ENTRIES: u64 = 100;
+
 /// Operations in an entity's document from which each edit of it is heavy: applying one costs what
 /// the document is long.
 const HEAVY_OPERATIONS: u64 = 50_000;
@@ -65,6 +68,11 @@ impl Weight {
     /// That of making a document from so many bytes of the store. They are packed.
     pub(crate) fn of_stored(bytes: usize) -> Self {
         Self::heavy_from(bytes >= HEAVY_STORED_BYTES)
+    }
+
+    /// That of going through so many entries of a log.
+    pub(crate) fn of_entries(entries: u64) -> Self {
+        Self::heavy_from(entries >= HEAVY_ENTRIES)
     }
 
     /// That of an edit of a document with so many operations.
@@ -108,10 +116,10 @@ const BESIDE_VALUE_BYTES: usize = 8;
 pub(crate) enum Lane {
     /// What a principal asks for. All who have not signed in are one.
     Principal(String),
-    /// Reading entities back from the store.
-    Loading,
+    /// Reading entities back from the store for a principal.
+    Loading(String),
     /// The same where that takes long: it keeps none waiting that are read quickly.
-    LongLoading,
+    LongLoading(String),
     /// Storing snapshots, for which nobody waits.
     Snapshots,
     /// Telling followers and authors of what was committed.
@@ -123,6 +131,22 @@ impl Lane {
     pub(crate) fn of(principal: &Principal) -> Self {
         Self::Principal(principal.id.clone())
     }
+
+    /// The loads of this length, of all principals.
+    fn loads(&self) -> Option<Loads> {
+        match self {
+            Self::Loading(_) => Some(Loads::Quick),
+            Self::LongLoading(_) => Some(Loads::Long),
+            _ => None,
+        }
+    }
+}
+
+/// Loads, which together leave room for what principals ask for besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loads {
+    Quick,
+    Long,
 }
 
 /// Too much of a lane is waiting already.
@@ -148,6 +172,8 @@ struct State {
     taken: usize,
     /// Of these, by heavy work.
     heavy: usize,
+    /// Of these, by loads of each length.
+    loads: [usize; 2],
     lanes: HashMap<Lane, Waiting>,
     /// The lanes in which somebody waits, in the order of their turns.
     turns: VecDeque<Lane>,
@@ -225,19 +251,27 @@ impl Work {
     fn has_room(&self, state: &State, lane: &Lane, weight: Weight) -> bool {
         let share = match lane {
             Lane::Principal(_) => self.0.share,
-            // Whose work this is nobody knows; it leaves room for that of principals.
-            Lane::Loading | Lane::LongLoading => (self.0.slots / 2).max(1),
+            // A page of entities is loaded several at a time.
+            Lane::Loading(_) => (self.0.slots / 4).max(1),
+            Lane::LongLoading(_) => self.0.share,
             Lane::Snapshots => 1,
             Lane::Publishing => self.0.slots,
         };
         let taken = state.lanes.get(lane).map_or(0, |of| of.taken);
         let heavy_fits = weight == Weight::Light || state.heavy < self.0.heavy;
-        state.taken < self.0.slots && taken < share && heavy_fits
+        let loads = lane
+            .loads()
+            .map_or(0, |length| state.loads[length as usize]);
+        let loads_fit = loads < (self.0.slots / 2).max(1);
+        state.taken < self.0.slots && taken < share && heavy_fits && loads_fit
     }
 
     fn take(&self, state: &mut State, lane: Lane, weight: Weight) -> Slot {
         state.taken += 1;
         state.heavy += usize::from(weight == Weight::Heavy);
+        if let Some(length) = lane.loads() {
+            state.loads[length as usize] += 1;
+        }
         state.lanes.entry(lane.clone()).or_default().taken += 1;
         Slot {
             work: self.clone(),
@@ -252,6 +286,9 @@ impl Work {
         let mut state = self.lock();
         state.taken -= 1;
         state.heavy -= usize::from(weight == Weight::Heavy);
+        if let Some(length) = lane.loads() {
+            state.loads[length as usize] -= 1;
+        }
         if let Some(of) = state.lanes.get_mut(lane) {
             of.taken -= 1;
             if of.taken == 0 && of.waiting.is_empty() {
@@ -440,6 +477,57 @@ mod tests {
         assert!(ready(&mut behind)[0].is_some());
         drop(light);
         assert!(work.lock().lanes.is_empty() && work.lock().heavy == 0);
+    }
+
+    #[test]
+    fn who_loads_much_delays_the_loads_of_others_by_a_turn() {
+        let work = Work::with((8, 2), 1, 1_000);
+        let load = |name: &str, weight| {
+            let (work, name) = (work.clone(), name.to_owned());
+            let lane = match weight {
+                Weight::Light => Lane::Loading(name),
+                Weight::Heavy => Lane::LongLoading(name),
+            };
+            Box::pin(async move { work.enter(lane, weight).await })
+        };
+        for (weight, share) in [(Weight::Heavy, 1), (Weight::Light, 2)] {
+            let mut eve: Vec<_> = (0..500).map(|_| load("eve", weight)).collect();
+            let mut hers: VecDeque<Slot> = ready(&mut eve).into_iter().flatten().collect();
+            assert_eq!(hers.len(), share, "{weight:?}");
+            // Of heavy work there is room for one more, of light loads for two.
+            let mut ada: Vec<_> = (0..500).map(|_| load("ada", weight)).collect();
+            let adas: Vec<Slot> = ready(&mut ada).into_iter().flatten().collect();
+            assert_eq!(adas.len(), share, "{weight:?}");
+            let mut bob = [load("bob", weight)];
+            assert!(ready(&mut bob)[0].is_none());
+            let mut turns = 0;
+            let bobs = loop {
+                drop(hers.pop_front());
+                hers.extend(ready(&mut eve[share + turns..]).into_iter().flatten());
+                match ready(&mut bob).remove(0) {
+                    Some(slot) => break slot,
+                    None => turns += 1,
+                }
+            };
+            assert!(turns <= 1, "{turns} loads of Eve's went before his one");
+            drop((bobs, hers, adas));
+        }
+    }
+
+    #[test]
+    fn loads_leave_room_for_other_work() {
+        let work = Work::with((8, 8), 8, 10);
+        let loads = ["ada", "bob", "eve"].map(|name| {
+            let load = || work.enter(Lane::Loading(name.to_owned()), Weight::Light);
+            [load().now_or_never(), load().now_or_never()]
+        });
+        let taken = loads.iter().flatten().flatten().count();
+        assert_eq!(taken, 4, "half of the slots");
+        assert!(
+            work.enter(lane("ada"), Weight::Light)
+                .now_or_never()
+                .is_some()
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) async fn get(
     let policy = policy(&app, &kind)?;
     caller.reads(&policy)?;
     let entity = entity(&policy, Some(&id))?;
-    let present = present(&app, &entity).await?;
+    let present = present(&app, &entity, &caller.0).await?;
     Ok(value(&app, &present, &caller.0, &headers))
 }
 
@@ -55,8 +55,12 @@ pub(crate) fn entity(policy: &Policy, id: Option<&str>) -> Result<EntityId, Prob
 }
 
 /// The value of an entity that the caller may read.
-pub(crate) async fn present(app: &App, entity: &EntityId) -> Result<Arc<Present>, Problem> {
-    match app.hub.present(entity).await {
+pub(crate) async fn present(
+    app: &App,
+    entity: &EntityId,
+    caller: &Principal,
+) -> Result<Arc<Present>, Problem> {
+    match app.hub.present(entity, caller).await {
         Ok(Some(present)) => Ok(present),
         Ok(None) => Err(Problem::not_found()),
         Err(error) => Err(failure(&error)),
@@ -112,7 +116,7 @@ pub(crate) async fn get_singleton(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let entity = entity(policy, None)?;
-    let present = present(app, &entity).await?;
+    let present = present(app, &entity, caller).await?;
     Ok(value(app, &present, caller, headers))
 }
 

@@ -66,7 +66,8 @@ pub(crate) async fn get(
         return api::get_singleton(&app, &policy, &caller.0, &headers).await;
     }
     let Page { limit, after } = Page::read(&uri, policy.kind())?;
-    let page = app.hub.page(policy.kind(), after, (limit + 1, PAGE_BYTES));
+    let most = (limit + 1, PAGE_BYTES);
+    let page = app.hub.page(policy.kind(), after, most, &caller.0);
     let mut found = page.await.map_err(|error| api::failure(&error))?;
     let more = end_page(&mut found, limit);
 

@@ -205,7 +205,7 @@ async fn merge(
     let reads = policy.readable(caller);
     let Replacement { id, merging } = asked;
     let strict = merging.protected == Protected::Refuse;
-    api::present(app, entity).await?;
+    api::present(app, entity, caller).await?;
     match write(app, entity, (caller, sender), id, Task::Merge(merging)).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
             let mut response = work::here(|| merged(&written, reads))?;

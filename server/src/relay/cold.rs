@@ -13,33 +13,63 @@ use indelible_engine::history::State;
 use indelible_engine::id::{EntityId, Hash};
 
 use super::hub::Hub;
-use super::loading;
+use super::loading::{self, FoundValue};
 use super::values::{KindValues, Present};
 use crate::storage::Presence;
 use crate::work::{self, Lane, Weight};
 
-/// The value of an entity as the store has it; `None` where only its document tells, or somebody
-/// has just written to it.
+/// The value of an entity as the store has it, read for a principal; `None` where only its document
+/// tells, or somebody has just written to it. What takes long has to wait for its turn among such
+/// work.
 pub(super) async fn present(
     hub: &Hub,
     values: &KindValues,
     entity: &EntityId,
+    asker: &str,
 ) -> Option<Arc<Present>> {
-    let _slot = hub.work().enter(Lane::Loading, Weight::Light).await.ok()?;
-    work::here(|| {
-        let store = &**hub.store();
-        let read = loading::state(store, entity, &**hub.known_policies());
-        let read = read.inspect_err(|error| {
+    let enter = |lane, weight| hub.work().enter(lane, weight);
+    let quick = Lane::Loading(asker.to_owned());
+    let quick = enter(quick, Weight::Light).await.ok()?;
+    let found = work::here(|| {
+        let found = loading::find_value(&**hub.store(), entity);
+        let found = found.inspect_err(|error| {
             tracing::warn!(%entity, %error, "a value cannot be read by itself");
         });
-        let (state, hash) = read.ok()??;
-        let found = Arc::new(made(hub, entity, &state, hash)?);
-        let is_last = || {
-            let head = store.head(entity).ok().flatten();
-            head.is_some_and(|head| head.hash == hash)
-        };
-        values.adopt(found, is_last)
-    })
+        let found = found.ok()??;
+        Some(match found.weight() {
+            Weight::Light => Found::Read(read(hub, values, entity, found)),
+            Weight::Heavy => Found::Long(Box::new(found)),
+        })
+    });
+    let found = match found? {
+        Found::Read(present) => return present,
+        Found::Long(found) => found,
+    };
+    drop(quick);
+    let long = Lane::LongLoading(asker.to_owned());
+    let _slot = enter(long, Weight::Heavy).await.ok()?;
+    work::here(|| read(hub, values, entity, *found))
+}
+
+enum Found {
+    Read(Option<Arc<Present>>),
+    Long(Box<FoundValue>),
+}
+
+fn read(
+    hub: &Hub,
+    values: &KindValues,
+    entity: &EntityId,
+    found: FoundValue,
+) -> Option<Arc<Present>> {
+    let store = &**hub.store();
+    let (state, hash) = found.state(store, entity, &**hub.known_policies())?;
+    let present = Arc::new(made(hub, entity, &state, hash)?);
+    let is_last = || {
+        let head = store.head(entity).ok().flatten();
+        head.is_some_and(|head| head.hash == hash)
+    };
+    values.adopt(present, is_last)
 }
 
 fn made(hub: &Hub, entity: &EntityId, state: &State, hash: Hash) -> Option<Present> {

@@ -52,11 +52,18 @@ const JUDGED_MAX: usize = 100;
 /// What an actor is asked.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// Publish the value; the answer has it, if there is one, or says why it cannot be read.
-    Load(oneshot::Sender<Result<Option<Arc<Present>>, WriteError>>),
+    /// Publish the value.
+    Load {
+        /// The id of who asks.
+        asker: String,
+        /// Where the value goes, if there is one, or why it cannot be read.
+        reply: oneshot::Sender<Result<Option<Arc<Present>>, WriteError>>,
+    },
     /// Send a replica what it lacks, then all entries to come; or everything once the entity is there.
     Follow {
-        /// Who.
+        /// The id of who asks.
+        asker: String,
+        /// Where the frames go.
         subscriber: Subscriber,
         /// Where the replica stands.
         from: Option<(Epoch, Seq, Hash)>,
@@ -69,9 +76,22 @@ pub(crate) enum Message {
     Write(Box<Write>),
 }
 
+impl Message {
+    /// The id of whoever asks; nobody who stops following asks for an entity.
+    pub(super) fn asker(&self) -> &str {
+        match self {
+            Self::Load { asker, .. } | Self::Follow { asker, .. } => asker,
+            Self::Unfollow(_) => "",
+            Self::Write(write) => &write.author.id,
+        }
+    }
+}
+
 struct Actor {
     hub: Hub,
     id: EntityId,
+    /// The id of the principal for whom the entity was brought into memory.
+    asker: String,
     policy: Arc<Policy>,
     /// `None` while the entity was never there.
     entity: Option<Entity>,
@@ -94,9 +114,14 @@ struct Actor {
     stale: bool,
 }
 
-/// Runs the actor of `id` until it is idle.
+/// Runs the actor of `id`, which `asker` needs first, until it is idle.
 #[tracing::instrument(level = "debug", name = "entity", skip_all, fields(entity = %id))]
-pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Message>) {
+pub(crate) async fn run(
+    hub: Hub,
+    id: EntityId,
+    asker: String,
+    mut mailbox: mpsc::Receiver<Message>,
+) {
     let Some(policy) = hub.policy_of(&id).map(Arc::clone) else {
         tracing::error!("an actor was asked for an entity of no kind");
         return;
@@ -104,6 +129,7 @@ pub(crate) async fn run(hub: Hub, id: EntityId, mut mailbox: mpsc::Receiver<Mess
     let mut actor = Actor {
         hub: hub.clone(),
         id: id.clone(),
+        asker,
         policy,
         entity: None,
         present: None,
@@ -200,12 +226,13 @@ impl Actor {
             let mut writes = Vec::new();
             for message in waiting.drain(..) {
                 match message {
-                    Message::Load(reply) => drop(reply.send(Ok(self.present.clone()))),
+                    Message::Load { reply, .. } => drop(reply.send(Ok(self.present.clone()))),
                     Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
                     Message::Follow {
                         subscriber,
                         from,
                         absent,
+                        ..
                     } => work::here(|| self.follow(subscriber, from, absent)),
                     Message::Write(write) => writes.push(*write),
                 }
@@ -257,19 +284,20 @@ impl Actor {
 
     /// Reads the entity from the store. What takes long has to wait for its turn among such work.
     async fn read(&self) -> Result<Option<Loaded>, WriteError> {
-        let light = self.hub.work().enter(Lane::Loading, Weight::Light).await;
+        let lane = Lane::Loading(self.asker.clone());
+        let light = self.hub.work().enter(lane, Weight::Light).await;
         let light = light.map_err(too_many)?;
         let (store, id) = (Arc::clone(self.hub.store()), self.id.clone());
         let find = move || loading::find(&*store, &id).map_err(LoadingError::from);
         let Some(found) = in_background(find).await? else {
             return Ok(None);
         };
-        let weight = Weight::of_stored(found.bytes());
-        let _slot = match weight {
+        let _slot = match found.weight() {
             Weight::Light => light,
             Weight::Heavy => {
                 drop(light);
-                let heavy = self.hub.work().enter(Lane::LongLoading, weight).await;
+                let lane = Lane::LongLoading(self.asker.clone());
+                let heavy = self.hub.work().enter(lane, Weight::Heavy).await;
                 heavy.map_err(too_many)?
             }
         };
@@ -281,7 +309,7 @@ impl Actor {
     /// Answers that nothing can be done at present.
     fn turn_away(&mut self, message: Message) {
         match message {
-            Message::Load(reply) => drop(reply.send(Err(WriteError::Storage))),
+            Message::Load { reply, .. } => drop(reply.send(Err(WriteError::Storage))),
             Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
             Message::Follow { subscriber, .. } => {
                 let reason = WriteError::Storage;

@@ -225,7 +225,7 @@ impl Hub {
     /// Sends a message to an entity's actor, which is made if there is none.
     pub(crate) async fn send(&self, entity: &EntityId, mut message: Message) {
         loop {
-            let mailbox = self.mailbox(entity);
+            let mailbox = self.mailbox(entity, message.asker());
             match mailbox.send(message).await {
                 Ok(()) => return,
                 // The actor has just left; the next round makes another.
@@ -241,14 +241,15 @@ impl Hub {
         self.0.residents.enter()
     }
 
-    fn mailbox(&self, entity: &EntityId) -> mpsc::Sender<Message> {
+    /// The mailbox of an entity's actor, which is made for `asker` if there is none.
+    fn mailbox(&self, entity: &EntityId, asker: &str) -> mpsc::Sender<Message> {
         let mut actors = self.0.actors.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mailbox) = actors.get(entity).filter(|mailbox| !mailbox.is_closed()) {
             return mailbox.clone();
         }
         let (sender, receiver) = mpsc::channel(self.0.settings.mailbox_max);
         actors.insert(entity.clone(), sender.clone());
-        let actor = entity_actor::run(self.clone(), entity.clone(), receiver);
+        let actor = entity_actor::run(self.clone(), entity.clone(), asker.to_owned(), receiver);
         self.0.running.spawn(actor);
         sender
     }
@@ -340,13 +341,14 @@ impl Hub {
         Present::new(entity.clone(), (epoch, seq), version, at, value)
     }
 
-    /// The value of an entity, if it exists.
+    /// The value of an entity, if it exists, read for `asker`.
     ///
     /// # Errors
     /// [`WriteError::Storage`] when it cannot be read.
     pub(crate) async fn present(
         &self,
         entity: &EntityId,
+        asker: &Principal,
     ) -> Result<Option<Arc<Present>>, WriteError> {
         let Some(values) = self.values(entity.kind()) else {
             return Ok(None);
@@ -362,14 +364,15 @@ impl Hub {
         if !head.is_some_and(|head| head.presence == Presence::Present) {
             return Ok(None);
         }
-        if let Some(present) = cold::present(self, values, entity).await {
+        if let Some(present) = cold::present(self, values, entity, &asker.id).await {
             self.0
                 .running
                 .spawn(self.clone().let_go_later(entity.clone()));
             return Ok(Some(present));
         }
         let (reply, loaded) = oneshot::channel();
-        self.send(entity, Message::Load(reply)).await;
+        let asker = asker.id.clone();
+        self.send(entity, Message::Load { asker, reply }).await;
         // Deleted since the head was read, it is not there.
         loaded.await.unwrap_or_else(|_| Err(unanswered(entity)))
     }
@@ -410,12 +413,12 @@ impl Hub {
         Ok(head.is_some_and(|head| head.presence == Presence::Deleted))
     }
 
-    /// Makes sure that all values of a kind are known.
+    /// Makes sure that all values of a kind are known, and reads them for `asker`.
     ///
     /// # Errors
     /// [`WriteError::Storage`] when the list of entities cannot be read, or the store was closed
     /// while they were. An entity that cannot be loaded is left out, and logged.
-    pub(crate) async fn complete(&self, kind: &Kind) -> Result<(), WriteError> {
+    pub(crate) async fn complete(&self, kind: &Kind, asker: &Principal) -> Result<(), WriteError> {
         let Some(values) = self.values(kind) else {
             return Ok(());
         };
@@ -429,7 +432,7 @@ impl Hub {
         futures_util::stream::iter(entities)
             .for_each_concurrent(self.0.settings.loads_at_once, |(entity, _)| async move {
                 // A failure has been logged where it happened.
-                let lost = self.present(&entity).await.is_err();
+                let lost = self.present(&entity, asker).await.is_err();
                 lacks.fetch_or(lost, Ordering::Relaxed);
             })
             .await;
@@ -441,7 +444,7 @@ impl Hub {
     }
 
     /// Values of a kind in the order of their ids, those after `after`: up to `limit`, and no more
-    /// than one after they have so many bytes together. An entity that cannot be loaded is left out,
+    /// than one after they have so many bytes together, read for `asker`. An entity that cannot be loaded is left out,
     /// and logged.
     ///
     /// # Errors
@@ -452,6 +455,7 @@ impl Hub {
         kind: &Kind,
         mut after: Option<EntityId>,
         (limit, bytes_max): (usize, usize),
+        asker: &Principal,
     ) -> Result<Vec<Arc<Present>>, WriteError> {
         let Some(values) = self.values(kind) else {
             return Ok(Vec::new());
@@ -473,7 +477,7 @@ impl Hub {
             let present = heads
                 .into_iter()
                 .filter(|(_, head)| head.presence == Presence::Present);
-            let loads = present.map(async |(entity, _)| self.present(&entity).await);
+            let loads = present.map(async |(entity, _)| self.present(&entity, asker).await);
             let mut loads =
                 futures_util::stream::iter(loads).buffered(self.0.settings.loads_at_once);
             while page.len() < limit && without_last < bytes_max {

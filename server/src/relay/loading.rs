@@ -14,6 +14,7 @@ use indelible_engine::policy::PolicySource;
 
 use super::log::StoredLog;
 use crate::storage::{Place, Presence, Snapshot, Store, StoreError, Stored};
+use crate::work::Weight;
 
 /// Entries behind a snapshot by which a value is brought up to date; beyond, loading is quicker.
 const BEHIND_MAX: u64 = 2_000;
@@ -84,11 +85,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// About how many bytes there are to be read: of the snapshot and the last entry. What lies
-    /// between them is less than what makes a snapshot due.
-    pub(crate) fn bytes(&self) -> usize {
+    /// How long loading it takes: by the bytes of the snapshot and the last entry. What lies between
+    /// them is less than what makes a snapshot due.
+    pub(crate) fn weight(&self) -> Weight {
         let snapshot = self.snapshot.as_ref();
-        self.last_bytes + snapshot.map_or(0, |stored| stored.document.len())
+        Weight::of_stored(self.last_bytes + snapshot.map_or(0, |stored| stored.document.len()))
     }
 
     /// Makes the entity, under the policy that its log says, deleted or not.
@@ -237,17 +238,26 @@ fn log(
     }
 }
 
-/// What an entity is at present as readers see it, by what its entries changed: no document is
-/// made, which costs what the whole history is long. `None` where too much lies behind the snapshot,
-/// or something of it is not in the store's caches; [`load`] tells then.
+/// What the value of an entity is read from, without its document.
+#[derive(Debug)]
+pub(crate) struct FoundValue {
+    /// The end of the log.
+    last: (Epoch, Seq),
+    hash: Hash,
+    checkpoint: AtSnapshot,
+    /// Entries behind the snapshot.
+    behind: u64,
+}
+
+/// What there is of a value; `None` where there is none, or too much lies behind the snapshot:
+/// [`load`] tells then.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(crate) fn state(
+pub(crate) fn find_value(
     store: &dyn Store,
     id: &EntityId,
-    policies: &dyn PolicySource,
-) -> Result<Option<(State, Hash)>, StoreError> {
+) -> Result<Option<FoundValue>, StoreError> {
     let Some(head) = store.head(id)? else {
         return Ok(None);
     };
@@ -260,29 +270,54 @@ pub(crate) fn state(
         // Earlier epochs may be long.
         (None, _) => return Ok(None),
     };
-    if behind > BEHIND_MAX {
-        return Ok(None);
+    let hash = head.hash;
+    Ok((behind <= BEHIND_MAX).then_some(FoundValue {
+        last,
+        hash,
+        checkpoint,
+        behind,
+    }))
+}
+
+impl FoundValue {
+    /// How long reading it takes: by the bytes of the state that is kept, and the entries behind it.
+    pub(crate) fn weight(&self) -> Weight {
+        let kept = self.checkpoint.0.as_ref();
+        let kept = Weight::of_stored(kept.map_or(0, |stored| stored.state.len()));
+        kept.max(Weight::of_entries(self.behind))
     }
-    let mut past = Past {
-        archive: &mut StoredLog {
-            store,
-            entity: id,
-            last,
+
+    /// What the entity is as readers see it, by what its entries changed: no document is made, which
+    /// costs what the whole history is long. `None` where something of it is not in the store's
+    /// caches; [`load`] tells then.
+    pub(crate) fn state(
+        mut self,
+        store: &dyn Store,
+        id: &EntityId,
+        policies: &dyn PolicySource,
+    ) -> Option<(State, Hash)> {
+        let mut past = Past {
+            archive: &mut StoredLog {
+                store,
+                entity: id,
+                last: self.last,
+                policies,
+            },
+            checkpoints: &mut self.checkpoint,
             policies,
-        },
-        checkpoints: &mut checkpoint,
-        policies,
-    };
-    match past.state(last, None) {
-        Ok(state) => Ok(Some((state, head.hash))),
-        Err(error) => {
-            tracing::debug!(entity = %id, %error, "the value is read from the document instead");
-            Ok(None)
+        };
+        match past.state(self.last, None) {
+            Ok(state) => Some((state, self.hash)),
+            Err(error) => {
+                tracing::debug!(entity = %id, %error, "the value is read from the document instead");
+                None
+            }
         }
     }
 }
 
 /// A snapshot as the one state that is kept.
+#[derive(Debug)]
 struct AtSnapshot(Option<Snapshot>);
 
 impl Checkpoints for AtSnapshot {

@@ -280,6 +280,7 @@ impl Following {
             None => return,
         };
         let follow = Message::Follow {
+            asker: self.principal.id.clone(),
             subscriber: self.subscriber(Subscription::Entity(entity.clone())),
             from,
             absent,
@@ -330,7 +331,7 @@ impl Following {
         let policy = self.hub.policy_of(entity)?;
         let may_know =
             policy.may(&self.principal, Permission::Delete) || policy.replica_mode(&self.principal);
-        let present = self.hub.present(entity).await;
+        let present = self.hub.present(entity, &self.principal).await;
         let known = present.and_then(|present| {
             Ok(match present {
                 Some(_) => Known::Present,
@@ -380,7 +381,7 @@ impl Following {
         };
         let mut subscriber = self.subscriber(Subscription::Kind(kind.clone()));
         loop {
-            if let Err(error) = self.hub.complete(&kind).await {
+            if let Err(error) = self.hub.complete(&kind, &self.principal).await {
                 self.error(error.code(), &error.to_string(), Some(&name), None);
                 return;
             }
@@ -423,7 +424,7 @@ impl Following {
     }
 
     async fn exists_for_write(&self, entity: &EntityId, id: ProposalId) -> bool {
-        match self.hub.present(entity).await {
+        match self.hub.present(entity, &self.principal).await {
             Ok(Some(_)) => true,
             Ok(None) => {
                 self.refuse(entity, id, "not-found", "there is no such entity");

@@ -47,6 +47,11 @@ const SCHEMA: &str = r#"{
     }
 }"#;
 
+/// Who reads.
+fn ada() -> Principal {
+    Principal::new("ada", ["editor"])
+}
+
 struct Fixture {
     _dir: TempDir,
     store: Arc<Faulty>,
@@ -186,7 +191,7 @@ impl Fixture {
 
     async fn name(&self, entity: &str) -> Option<String> {
         let entity = entity.parse().unwrap();
-        let present = self.hub.present(&entity).await.unwrap()?;
+        let present = self.hub.present(&entity, &ada()).await.unwrap()?;
         Some(present.value["name"].as_str().unwrap().to_owned())
     }
 }
@@ -282,7 +287,11 @@ async fn what_rests_on_a_failed_commit_is_unavailable() {
     let first = world.write("ada", create("one"));
     assert_eq!(world.ask("team/a", vec![first]).await, ["written"]);
     let version = {
-        let present = world.hub.present(&"team/a".parse().unwrap()).await.unwrap();
+        let present = world
+            .hub
+            .present(&"team/a".parse().unwrap(), &ada())
+            .await
+            .unwrap();
         present.unwrap().version.clone()
     };
     let change = proposal(&world, "bob", json!({ "name": "theirs" }));
@@ -452,7 +461,16 @@ async fn nothing_is_judged_or_shown_while_nobody_knows_what_was_written() {
         );
         let (reply, loaded) = oneshot::channel();
         let id = "team/a".parse().unwrap();
-        world.hub.send(&id, Message::Load(reply)).await;
+        world
+            .hub
+            .send(
+                &id,
+                Message::Load {
+                    asker: "ada".to_owned(),
+                    reply,
+                },
+            )
+            .await;
         assert_eq!(loaded.await.unwrap().err(), Some(WriteError::Storage));
     }
     world.store.reopens.store(true, Ordering::Relaxed);
@@ -477,13 +495,20 @@ async fn a_kind_is_not_complete_without_what_a_closed_store_holds() {
     let lost = world.write("ada", create("two"));
     assert_eq!(world.ask("team/b", vec![lost]).await, ["unavailable"]);
     let kind = "team/b".parse::<EntityId>().unwrap().kind().clone();
-    assert_eq!(world.hub.complete(&kind).await, Err(WriteError::Storage));
-    let page = world.hub.page(&kind, None, (10, usize::MAX)).await;
+    assert_eq!(
+        world.hub.complete(&kind, &ada()).await,
+        Err(WriteError::Storage)
+    );
+    let page = world.hub.page(&kind, None, (10, usize::MAX), &ada()).await;
     assert_eq!(page.err(), Some(WriteError::Storage));
     world.store.reopens.store(true, Ordering::Relaxed);
     assert_eq!(world.thread.handle().check().await, Health::Ready);
-    assert_eq!(world.hub.complete(&kind).await, Ok(()));
-    let page = world.hub.page(&kind, None, (10, usize::MAX)).await.unwrap();
+    assert_eq!(world.hub.complete(&kind, &ada()).await, Ok(()));
+    let page = world
+        .hub
+        .page(&kind, None, (10, usize::MAX), &ada())
+        .await
+        .unwrap();
     let names: Vec<_> = page.iter().map(|one| one.entity.to_string()).collect();
     assert_eq!(names, ["team/a", "team/b"]);
     world.hub.end().await;

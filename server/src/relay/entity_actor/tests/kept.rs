@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     async fn epoch(&self, entity: &str) -> Epoch {
-        let present = self.hub.present(&id(entity)).await.unwrap();
+        let present = self.hub.present(&id(entity), &ada()).await.unwrap();
         present.unwrap().epoch
     }
 
@@ -84,7 +84,12 @@ async fn a_value_needs_no_document() {
     }
     world.tell("team/b", create("gone")).await;
     world.tell("team/b", delete()).await;
-    let mut before = world.hub.present(&id("team/a")).await.unwrap().unwrap();
+    let mut before = world
+        .hub
+        .present(&id("team/a"), &ada())
+        .await
+        .unwrap()
+        .unwrap();
     for snapshot in [false, true] {
         world = world.restarted(RelaySettings::default());
         if snapshot {
@@ -95,13 +100,25 @@ async fn a_value_needs_no_document() {
             world.hub.commit().commit(request).await.unwrap();
         }
         let read = world.store.entries_read.load(Ordering::Relaxed);
-        let found = world.hub.present(&id("team/a")).await.unwrap().unwrap();
+        let found = world
+            .hub
+            .present(&id("team/a"), &ada())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(found.value, world.loaded("team/a"));
         assert_eq!(
             (&found.version, found.at, found.seq),
             (&before.version, before.at, before.seq)
         );
-        assert!(world.hub.present(&id("team/b")).await.unwrap().is_none());
+        assert!(
+            world
+                .hub
+                .present(&id("team/b"), &ada())
+                .await
+                .unwrap()
+                .is_none()
+        );
         assert_eq!(world.hub.actors(), 0, "nobody needed a document");
         if snapshot {
             let read = world.store.entries_read.load(Ordering::Relaxed) - read;
@@ -111,9 +128,52 @@ async fn a_value_needs_no_document() {
         let name = if snapshot { "later" } else { "late" };
         world.tell("team/a", put(json!({ "name": name }))).await;
         assert_eq!(world.name("team/a").await.as_deref(), Some(name));
-        before = world.hub.present(&id("team/a")).await.unwrap().unwrap();
+        before = world
+            .hub
+            .present(&id("team/a"), &ada())
+            .await
+            .unwrap()
+            .unwrap();
         world.hub.end().await;
     }
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_value_waits_among_long_work_and_keeps_no_short_one_waiting() {
+    let mut world = Fixture::new();
+    for (name, bio) in [("team/short", 10), ("team/long", 60_000)] {
+        world.tell(name, create("one")).await;
+        let body = json!({ "bio": letters(1, bio) });
+        world.tell(name, put(body)).await;
+        let loaded = loading::load(&*world.store, &id(name), &**world.hub.known_policies());
+        let made = loading::snapshot(&loaded.unwrap().unwrap().entity).unwrap();
+        let mut request = Append::new(id(name));
+        request.snapshot = Some(made);
+        world.hub.commit().commit(request).await.unwrap();
+    }
+    world.hub.end().await;
+    let world = world.restarted(RelaySettings::default());
+    // All that may be heavy at once is.
+    let mut heavy = Vec::new();
+    loop {
+        let lane = Lane::Principal(format!("somebody {}", heavy.len()));
+        let Some(slot) = world.hub.work().enter(lane, Weight::Heavy).now_or_never() else {
+            break;
+        };
+        heavy.push(slot.unwrap());
+    }
+    let (long, ada) = (id("team/long"), ada());
+    let mut long = Box::pin(world.hub.present(&long, &ada));
+    assert!(long.as_mut().now_or_never().is_none(), "it has to wait");
+    let short = world.hub.present(&id("team/short"), &ada).await;
+    assert_eq!(short.unwrap().unwrap().value["name"], "one");
+    assert!(long.as_mut().now_or_never().is_none(), "it still waits");
+    drop(heavy);
+    let long = long.await.unwrap().unwrap();
+    assert_eq!(long.value["bio"], letters(1, 60_000));
+    assert_eq!(world.hub.actors(), 0, "nobody needed a document");
+    world.hub.end().await;
     world.thread.stop().await;
 }
 
@@ -135,7 +195,7 @@ async fn a_page_reads_its_own_entities_alone() {
     };
     let page = world
         .hub
-        .page(&kind, Some(id("team/10")), (3, usize::MAX))
+        .page(&kind, Some(id("team/10")), (3, usize::MAX), &ada())
         .await
         .unwrap();
     assert_eq!(names(page), ["team/11", "team/14", "team/15"]);
@@ -143,7 +203,7 @@ async fn a_page_reads_its_own_entities_alone() {
     assert!(read <= 12, "{read} ends of logs were read for three values");
     let page = world
         .hub
-        .page(&kind, Some(id("team/37")), (3, usize::MAX))
+        .page(&kind, Some(id("team/37")), (3, usize::MAX), &ada())
         .await
         .unwrap();
     assert_eq!(names(page), ["team/38"]);
@@ -200,6 +260,7 @@ async fn entities_that_nobody_follows_give_way_to_others() {
     };
     world.tell("team/followed", create("one")).await;
     let follow = Message::Follow {
+        asker: "ada".to_owned(),
         subscriber: follower,
         from: None,
         absent: "not-found",
@@ -215,7 +276,12 @@ async fn entities_that_nobody_follows_give_way_to_others() {
     assert!(world.hub.is_in_memory(&id("team/followed")));
     assert!(!world.hub.is_in_memory(&id("team/0")));
     world.tell("team/0", Task::Undelete).await;
-    let present = world.hub.present(&id("team/0")).await.unwrap().unwrap();
+    let present = world
+        .hub
+        .present(&id("team/0"), &ada())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(present.value["bio"], bio, "nothing is lost");
     world.hub.end().await;
     world.thread.stop().await;
@@ -267,13 +333,23 @@ async fn another_log_is_told_by_one_entry() {
         let from = Some((Epoch::FIRST, Seq(1), hash));
         let absent = "not-found";
         let message = Message::Follow {
+            asker: "ada".to_owned(),
             subscriber,
             from,
             absent,
         };
         world.hub.send(&id("team/a"), message).await;
         let (reply, loaded) = oneshot::channel();
-        world.hub.send(&id("team/a"), Message::Load(reply)).await;
+        world
+            .hub
+            .send(
+                &id("team/a"),
+                Message::Load {
+                    asker: "ada".to_owned(),
+                    reply,
+                },
+            )
+            .await;
         loaded.await.unwrap().unwrap();
         let frames = std::iter::from_fn(|| outbox.pop(usize::MAX));
         let names = frames.map(|frame| match ServerFrame::decode(&frame).unwrap() {
