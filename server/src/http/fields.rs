@@ -22,9 +22,6 @@ pub(super) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest"
 pub(super) const DIGEST: HeaderName = HeaderName::from_static("digest");
 pub(super) const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
-/// Fields that hold digests.
-const DIGESTS: [HeaderName; 4] = [CONTENT_DIGEST, REPR_DIGEST, DIGEST, CONTENT_MD5];
-
 /// Fields of which there is one: of two, readers take one or the other.
 const SINGLE: [HeaderName; 8] = [
     header::HOST,
@@ -37,19 +34,9 @@ const SINGLE: [HeaderName; 8] = [
     IDEMPOTENCY_KEY,
 ];
 
-/// Fields that protect, and of which a misspelt one would be passed over as one that nobody knows.
-const PROTECTING: [&str; 7] = [
-    "authorization",
-    "idempotency-key",
-    "prefer",
-    "content-digest",
-    "repr-digest",
-    "if-match",
-    "if-none-match",
-];
-
-/// Those, and others that say what the body is or what has to happen before it is taken.
-const MEANT: [&str; 13] = [
+/// Fields that protect, or say what the body is or what has to happen before it is taken. A misspelt
+/// one would be passed over as one that nobody knows, and so would one behind the body.
+const PROTECTING: [&str; 13] = [
     "authorization",
     "idempotency-key",
     "prefer",
@@ -183,13 +170,13 @@ fn spelling(headers: &HeaderMap) -> Result<(), Problem> {
 /// Which field that protects a name was probably meant for, if it is none itself.
 fn meant(name: &str) -> Option<&'static str> {
     let known = CONDITIONS.iter().map(HeaderName::as_str);
-    let mut known = known.chain(MEANT).chain(PARTIAL).chain(REGISTERED);
+    let mut known = known.chain(PROTECTING).chain(PARTIAL).chain(REGISTERED);
     let is_other = || OTHERS.iter().any(|start| name.starts_with(start));
     if known.any(|known| known == name) || (is_other() && !name.contains(IDEMPOTENT)) {
         return None;
     }
     // Most names are too long or too short to be near, which is cheap to see.
-    let alike = MEANT
+    let alike = PROTECTING
         .iter()
         .filter(|meant| meant.len().abs_diff(name.len()) <= LENGTHS_APART);
     let near = near::nearest_ascii(name, alike.copied());
@@ -240,8 +227,7 @@ fn framing(headers: &HeaderMap) -> Result<(), Problem> {
 /// What is said of a field behind the body that has to be known before the body is taken: one that
 /// protects, or that makes another request of it.
 pub(super) fn early(name: &str) -> Option<Late> {
-    let names_digest = || DIGESTS.iter().any(|field| field.as_str() == name);
-    let is_early = PROTECTING.contains(&name) || name.starts_with("if-") || names_digest();
+    let is_early = PROTECTING.contains(&name) || name.starts_with("if-");
     is_early.then(|| Late(title_of(name)))
 }
 

@@ -49,6 +49,8 @@ use crate::work;
 
 /// Close codes of the protocol; see `docs/protocol.md`.
 pub(crate) mod close_code {
+    /// Done.
+    pub(crate) const NORMAL: u16 = 1000;
     /// For the log only: the line ended without a close.
     pub(crate) const ABNORMAL: u16 = 1006;
     /// For the log only: the peer closed without a code.
@@ -329,12 +331,15 @@ impl Incoming {
 
     /// How to end after the transport failed.
     fn failed(&self, error: &Error) -> End {
-        let (mut end, max) = (transport_end(error), self.settings.reader_message_bytes_max);
-        if !self.greeted && end == too_big() {
-            let text = format!("a hello has at most {max} bytes: is its token too long?");
-            end.reason = text.into();
+        let end = transport_end(error);
+        if self.greeted || end != too_big() {
+            return end;
         }
-        end
+        let max = self.settings.reader_message_bytes_max;
+        End::new(
+            close_code::TOO_BIG,
+            format!("a hello has at most {max} bytes: is its token too long?"),
+        )
     }
 
     /// Who it is that sends: those who may write nothing have nothing long to say.
@@ -385,7 +390,9 @@ fn too_big() -> End {
 
 /// How to end after the peer has closed: with its own code, as is usual.
 fn closed_by_peer(code: Option<u16>) -> End {
-    End::new(code.unwrap_or(close_code::NONE), "goodbye")
+    let mut end = End::new(close_code::NORMAL, "goodbye");
+    end.code = code.unwrap_or(close_code::NONE);
+    end
 }
 
 /// How to end after the transport failed. The transport's own limit lies above the protocol's.
