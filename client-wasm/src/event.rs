@@ -375,7 +375,7 @@ pub enum Event {
     /// The token of this connection ends soon: a fresh one is to be
     /// [presented](crate::Session::authenticate).
     TokenExpiring,
-    /// The server wants no writes for so many milliseconds; then it is time to send again.
+    /// Something waits to be sent until so many milliseconds are over, as the server asked.
     Pause {
         /// How many.
         millis: i64,

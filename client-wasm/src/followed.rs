@@ -60,6 +60,8 @@ pub(crate) struct Followed {
     pub(crate) current: bool,
     /// The last answer to `open` with our place was a reset: the next one asks for everything.
     pub(crate) from_scratch: bool,
+    /// When to ask for it again, since the server could not serve it.
+    pub(crate) again: Option<Timestamp>,
     /// Whether it was there, and ours to read, at some time.
     pub(crate) had: bool,
     /// The ordinal of the last local edit.
@@ -80,6 +82,7 @@ impl Followed {
             known: Known::Nothing,
             current: false,
             from_scratch: false,
+            again: None,
             had: false,
             edits: 0,
             refusal: None,
@@ -122,6 +125,7 @@ impl Followed {
 
     pub(crate) fn disconnected(&mut self) {
         self.current = false;
+        self.again = None;
         if let Some(replica) = self.replica() {
             replica.send_again();
         }

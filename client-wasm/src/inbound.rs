@@ -20,6 +20,7 @@ use crate::bad_frame::{BadFrame, json_of, object};
 use crate::edit::{Author, FORGOTTEN, Refused, Settled, Snapshot};
 use crate::event::{Event, Fault};
 use crate::followed::{Known, NOT_FOUND, Phase};
+use crate::pause;
 use crate::replica::Replica;
 use crate::session::{REPLICAS, Session};
 
@@ -35,6 +36,9 @@ impl Session {
             Err(FrameError::Unknown { .. }) => return Ok(()),
             Err(error) => return Err(BadFrame(error.to_string())),
         };
+        if is_service(&frame) {
+            self.is_served();
+        }
         match frame {
             ServerFrame::Welcome {
                 protocol,
@@ -162,10 +166,14 @@ impl Session {
                 entity,
                 id,
                 retry,
-            } => match (id, retry) {
-                (Some(id), Some(retry)) => self.on_pause((entity.as_ref(), id), retry, now),
-                _ => self.on_error(Fault::new(code, reason), entity, id),
-            },
+            } => {
+                let wait = pause::wait(&code, retry);
+                let fault = Fault::new(code, reason);
+                match wait.filter(|_| id.is_some() || entity.is_some()) {
+                    Some(wait) => self.on_wait(fault, wait, (entity.as_ref(), id), now),
+                    None => self.on_error(fault, entity, id),
+                }
+            }
         }
         Ok(())
     }
@@ -243,6 +251,7 @@ impl Session {
         if let Some(followed) = self.followed.get_mut(id) {
             followed.known = Known::Nothing;
             followed.current = false;
+            followed.again = None;
             followed.forget_told();
         }
     }
@@ -539,16 +548,6 @@ impl Session {
         self.lose(id, fault);
     }
 
-    /// The server does not serve a watch that it has not answered yet.
-    fn unwatchable(&mut self, kind: &Kind, fault: &Fault) {
-        let Some(watch) = self.watches.get_mut(kind).filter(|watch| !watch.complete) else {
-            return;
-        };
-        watch.failed = true;
-        let (kind, fault) = (kind.clone(), fault.clone());
-        self.events.push_back(Event::Unwatchable { kind, fault });
-    }
-
     fn on_error(&mut self, fault: Fault, entity: Option<EntityId>, id: Option<ProposalId>) {
         if let Some(request) = id.and_then(|id| self.requests.remove(&id)) {
             let (request, violations) = (request.number, Vec::new());
@@ -583,3 +582,16 @@ impl Session {
 
 /// The code of the server's notice that the token of this connection ends soon.
 const TOKEN_EXPIRING: &str = "token-expiring";
+
+/// Whether a frame shows that the server does what it is asked to.
+fn is_service(frame: &ServerFrame) -> bool {
+    matches!(
+        frame,
+        ServerFrame::Snapshot { .. }
+            | ServerFrame::Entries { .. }
+            | ServerFrame::Value { .. }
+            | ServerFrame::Watched { .. }
+            | ServerFrame::Admitted { .. }
+            | ServerFrame::Refused { .. }
+    )
+}

@@ -35,6 +35,7 @@ mod refusal;
 mod replica;
 mod requests;
 mod session;
+mod subscriptions;
 #[cfg(not(feature = "replicas"))]
 mod values;
 

@@ -14,7 +14,7 @@ use indelible_engine::limits::Limits;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
-    ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, TextForm, Token,
+    ClientFrame, KindMode, KindReport, PROTOCOL_VERSION, TextForm, Token,
 };
 use indelible_engine::time::Timestamp;
 use serde_bytes::ByteBuf;
@@ -27,23 +27,13 @@ use crate::followed::{Followed, Known, Phase};
 use crate::ids::Ids;
 use crate::replica::Replica;
 use crate::requests::Request;
+use crate::subscriptions::Watch;
 
 /// Whether this module has replicas, and Automerge with them.
 pub(crate) const REPLICAS: bool = cfg!(feature = "replicas");
 
 /// The code of the fault that a token could not be had.
 const NO_TOKEN: &str = "token";
-
-/// A kind that is watched.
-#[derive(Debug, Default)]
-pub(crate) struct Watch {
-    /// Versions of the entities that were told since `watch` was last sent.
-    pub(crate) versions: BTreeMap<EntityId, String>,
-    /// Whether all present entities have been told on this connection.
-    pub(crate) complete: bool,
-    /// Whether the server does not serve it.
-    pub(crate) failed: bool,
-}
 
 /// A client's end of the protocol.
 #[derive(Debug)]
@@ -60,7 +50,7 @@ pub struct Session {
     pub(crate) requests: BTreeMap<ProposalId, Request>,
     pub(crate) request_numbers: u32,
     pub(crate) fault: Option<Fault>,
-    outgrown: bool,
+    pub(crate) outgrown: bool,
     /// Until when the server wants no writes.
     pub(crate) paused: Option<Timestamp>,
     outbox: VecDeque<Vec<u8>>,
@@ -148,6 +138,7 @@ impl Session {
         }
         for watch in self.watches.values_mut() {
             watch.complete = false;
+            watch.again = None;
             watch.versions.clear();
         }
         for request in self.requests.values_mut() {
@@ -155,13 +146,20 @@ impl Session {
         }
     }
 
-    /// The next frame to send.
+    /// The next frame to send. Where there is none, but will be after a wait, an event says when to
+    /// ask again.
     pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Vec<u8>> {
-        let may_write = self.phase == Phase::Ready && !self.is_paused(now);
-        if self.outbox.is_empty() && may_write {
-            self.send_due(now);
+        if self.outbox.is_empty() && self.phase == Phase::Ready {
+            self.follow_due(now);
+            if !self.is_paused(now) {
+                self.send_due(now);
+            }
         }
-        self.outbox.pop_front()
+        let next = self.outbox.pop_front();
+        if next.is_none() {
+            self.announce_wait(now);
+        }
+        next
     }
 
     /// Everything that happened since the last call.
@@ -407,114 +405,6 @@ impl Session {
             .filter(|id| id.kind() == kind)
             .cloned()
             .collect()
-    }
-
-    /// Whether values of an entity come with a watch of its kind, so that it needs no own `open`.
-    pub(crate) fn comes_with_watch(&self, entity: &EntityId) -> bool {
-        self.mode(entity.kind()) == KindMode::Value
-            && self
-                .watches
-                .get(entity.kind())
-                .is_some_and(|watch| !watch.failed)
-    }
-
-    /// Asks for an entity, from where we have it.
-    pub(crate) fn send_open(&mut self, id: &EntityId) {
-        let mode = match self.mode(id.kind()) {
-            KindMode::Replica if !REPLICAS => return self.outgrow(),
-            KindMode::Replica => Mode::Replica,
-            KindMode::Value => Mode::Value,
-            KindMode::None => {
-                let fault = self.unreadable(id.kind(), id.to_string());
-                self.lose(id, &fault);
-                return;
-            }
-        };
-        if let Some(fault) = self.misnamed(id) {
-            self.lose(id, &fault);
-            return;
-        }
-        if self.comes_with_watch(id) {
-            // Asking for the kind again is how a late-comer gets what the others were told.
-            let kind = id.kind().clone();
-            let told = |watch: &Watch| watch.complete || watch.versions.contains_key(id);
-            if self.watches.get(&kind).is_some_and(told) {
-                self.send(&ClientFrame::Unwatch { kind: kind.clone() });
-                self.send_watch(&kind);
-            }
-            return;
-        }
-        let Some(followed) = self.followed.get(id) else {
-            return;
-        };
-        let fresh = followed.from_scratch;
-        let (mut epoch, mut seq, mut hash, mut version) = (None, None, None, None);
-        match &followed.known {
-            Known::Replica(replica) if mode == Mode::Replica && !fresh => {
-                let place = replica.place();
-                (epoch, seq, hash) = (Some(place.0), Some(place.1), Some(place.2));
-            }
-            Known::Value { version: known } if mode == Mode::Value && !fresh => {
-                version = Some(known.clone());
-            }
-            _ => {}
-        }
-        self.send(&ClientFrame::Open {
-            entity: id.clone(),
-            mode,
-            epoch,
-            seq,
-            hash,
-            version,
-        });
-    }
-
-    /// Something is asked for that this module cannot give.
-    fn outgrow(&mut self) {
-        if !self.outgrown {
-            self.outgrown = true;
-            self.events.push_back(Event::Outgrown);
-        }
-    }
-
-    /// Asks for an entity anew on a connection that may know it as open.
-    pub(crate) fn reopen(&mut self, id: &EntityId) {
-        if let Some(followed) = self.followed.get_mut(id) {
-            followed.current = false;
-        }
-        if self.phase != Phase::Ready {
-            return;
-        }
-        if !self.comes_with_watch(id) {
-            self.send(&ClientFrame::Close { entity: id.clone() });
-        }
-        self.send_open(id);
-    }
-
-    pub(crate) fn send_watch(&mut self, kind: &Kind) {
-        let mode = self.mode(kind);
-        let by_value = mode == KindMode::Value;
-        let Some(watch) = self.watches.get_mut(kind) else {
-            return;
-        };
-        watch.complete = false;
-        watch.failed = mode == KindMode::None;
-        watch.versions.clear();
-        if watch.failed {
-            let fault = self.unreadable(kind, kind.to_string());
-            self.events.push_back(Event::Unwatchable {
-                kind: kind.clone(),
-                fault,
-            });
-            return;
-        }
-        if by_value {
-            // Or each of their patches would arrive twice.
-            for id in self.followed_of(kind) {
-                self.send(&ClientFrame::Close { entity: id });
-            }
-        }
-        self.send(&ClientFrame::Watch { kind: kind.clone() });
     }
 
     /// Proposals and requests that can be sent now.

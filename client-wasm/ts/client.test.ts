@@ -453,7 +453,7 @@ test('an edit that the server does not take yet is sent again after the pause, o
   const client = connect()
   const entity = await jane(client)
   const paused = Date.now()
-  server.pause = 300
+  server.cannot = { code: 'rate-limited', retry: 300, times: 1 }
   entity.merge({ slogan: 'patience' })
   await entity.saved()
   expect(Date.now() - paused).toBeGreaterThanOrEqual(300)

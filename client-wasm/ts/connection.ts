@@ -217,7 +217,7 @@ export class Connection {
     return true
   }
 
-  /** Goes on after a pause that the server asks for, if the connection lives as long. */
+  /** Goes on after a wait that the server asks for, if the client lives as long. */
   pause(millis: number, goOn: () => void): void {
     clearTimeout(this.#pauseTimer)
     this.#pauseTimer = setTimeout(goOn, millis)

@@ -80,7 +80,7 @@ export type CoreEvent =
     } & Fault)
   /** The token ends soon. */
   | { readonly type: 'token-expiring' }
-  /** The server wants no writes for so long; then it is time to send again. */
+  /** Something waits to be sent until so many milliseconds are over, as the server asked. */
   | { readonly type: 'pause'; readonly millis: number }
   /** Something that is followed must be a replica, which the core `values` has none of. */
   | { readonly type: 'outgrown' }

@@ -12,6 +12,7 @@ type Fields = { readonly [key: string]: Cbor }
 type Received = {
   readonly token: string | null
   readonly entity: string
+  readonly kind: string
   readonly seq?: number
   readonly version?: string
   readonly id: Uint8Array
@@ -47,8 +48,8 @@ export class TestServer {
   deaf = false
   /** Take proposals and close the connection instead of answering. */
   closeAfterTaking = false
-  /** Milliseconds after which the next proposal is to be sent again, instead of taking it. */
-  pause = 0
+  /** What the next frames that ask for something are answered with, in place of being served. */
+  cannot: { readonly code: string; readonly retry?: number; times: number } | null = null
   /** How many of the next proposals to refuse. */
   refusals = 0
   readonly #server: WebSocketServer
@@ -115,6 +116,7 @@ export class TestServer {
   #take(socket: WebSocket, frame: Cbor): void {
     const [name, fields] = Object.entries(frame as object)[0] as [string, Received]
     this.received.push(name)
+    if (this.#isUnable(socket, name, fields)) return
     switch (name) {
       case 'hello':
         this.tokens.push(fields.token)
@@ -147,6 +149,18 @@ export class TestServer {
         else this.#send(socket, 'error', { code: 'unknown-frame', reason: 'unknown frame "ping"' })
         break
     }
+  }
+
+  #isUnable(socket: WebSocket, name: string, fields: Received): boolean {
+    const { cannot } = this
+    if (cannot === null || cannot.times === 0) return false
+    if (!['open', 'watch', 'propose', 'create'].includes(name)) return false
+    cannot.times -= 1
+    const { code, retry } = cannot
+    const entity = name === 'watch' ? fields.kind : fields.entity
+    const error = { code, reason: 'not now', entity, ...(retry === undefined ? {} : { retry }) }
+    this.#send(socket, 'error', fields.id === undefined ? error : { ...error, id: fields.id })
+    return true
   }
 
   #hello(socket: WebSocket, token: string | null): void {
@@ -182,12 +196,6 @@ export class TestServer {
 
   #propose(socket: WebSocket, { id, entity, changes }: Received): void {
     if (this.deaf) return
-    if (this.pause > 0) {
-      const [code, reason, retry] = ['rate-limited', 'too much', this.pause]
-      this.pause = 0
-      this.#send(socket, 'error', { code, reason, entity, id, retry })
-      return
-    }
     if (this.refusals > 0) {
       this.refusals -= 1
       const violation = {
