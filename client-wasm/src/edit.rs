@@ -11,7 +11,7 @@ use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
 use indelible_engine::splice::Splice;
 use indelible_engine::time::Timestamp;
-use indelible_engine::violation::ViolationReport;
+use indelible_engine::violation::{RefusalCode, ViolationReport};
 use serde_json::{Map, Value};
 
 use crate::event::DroppedView;
@@ -125,7 +125,7 @@ pub(crate) struct Mended {
 /// A refusal of the proposal in flight.
 #[derive(Debug)]
 pub(crate) struct Refused<'a> {
-    pub(crate) code: &'a str,
+    pub(crate) code: &'a RefusalCode,
     /// How many of its changes were admitted.
     pub(crate) admitted: u32,
     pub(crate) violations: &'a [ViolationReport],

@@ -23,6 +23,7 @@ use crate::followed::{Known, NOT_FOUND, Phase};
 use crate::pause;
 use crate::replica::Replica;
 use crate::session::{REPLICAS, Session};
+use indelible_engine::violation::RefusalCode;
 
 impl Session {
     /// Takes in one frame.
@@ -138,7 +139,7 @@ impl Session {
                 violations,
             } => {
                 let refused = Refused {
-                    code: &code,
+                    code: &RefusalCode::from(code.as_str()),
                     admitted,
                     violations: &violations,
                 };

@@ -25,7 +25,7 @@ impl Session {
             || format!("refused: {}", refused.code),
             |violation| violation.message.clone(),
         );
-        let fault = Fault::new(refused.code, message);
+        let fault = Fault::new(refused.code.code(), message);
         if let Some(request) = self.requests.remove(&id) {
             let request = request.number;
             self.events.push_back(Event::NotDone {

@@ -1,5 +1,6 @@
 /** The errors that the client throws and rejects with. Every one has a stable `code`. */
 
+import type { RefusalCode } from './refusal-codes.js'
 import type { Dropped, Violation } from './types.js'
 
 /** Base of all errors of this package. */
@@ -20,13 +21,15 @@ export class IndelibleError extends Error {
  */
 export class PolicyError extends IndelibleError {
   override readonly name = 'PolicyError'
+  /** `policy`, or with which other code the server refused it; a later server may have more. */
+  declare readonly code: RefusalCode | (string & {})
   readonly violations: readonly Violation[]
   readonly dropped: readonly Dropped[]
 
   constructor(
     violations: readonly Violation[],
     message?: string,
-    code = 'policy',
+    code: RefusalCode | (string & {}) = 'policy',
     dropped: readonly Dropped[] = [],
   ) {
     super(code, message ?? describe(violations))

@@ -7,6 +7,7 @@ export type { Author, Conflict, ConflictListener } from './conflicts.js'
 export { Entity, type ValueListener } from './entity.js'
 export { IndelibleError, PolicyError } from './errors.js'
 export { JsonError } from './json.js'
+export type { RefusalCode } from './refusal-codes.js'
 export type { Splice } from './text.js'
 export type {
   Bytes,

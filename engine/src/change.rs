@@ -28,6 +28,7 @@ pub use crate::limits::Limits;
 pub use automerge::legacy::Op;
 
 use crate::id::Hash;
+use crate::violation::RefusalCode;
 
 /// One past the largest operation counter that a change may reach. Automerge counts in 32 bits and
 /// panics beyond; half of that leaves room for what others add on top.
@@ -164,39 +165,39 @@ impl fmt::Display for Bounded {
 }
 
 impl ChangeError {
-    /// A stable name of this error, for answers and tests.
-    pub fn code(&self) -> &'static str {
+    /// The code of the refusal of such a change.
+    pub fn code(&self) -> RefusalCode {
         match self {
-            Self::NotAChunk => "not-a-chunk",
-            Self::ChunkType(_) => "chunk-type",
-            Self::Length => "chunk-length",
-            Self::Checksum => "checksum",
-            Self::Malformed(_) => "malformed-change",
+            Self::NotAChunk => RefusalCode::NotAChunk,
+            Self::ChunkType(_) => RefusalCode::ChunkType,
+            Self::Length => RefusalCode::ChunkLength,
+            Self::Checksum => RefusalCode::Checksum,
+            Self::Malformed(_) => RefusalCode::MalformedChange,
             Self::TooMany { what, .. } => match what {
-                Bounded::Operations => "too-many-operations",
-                Bounded::Dependencies => "too-many-dependencies",
-                Bounded::Actors => "too-many-actors",
-                Bounded::Predecessors => "too-many-predecessors",
-                Bounded::MessageBytes => "message-too-long",
-                Bounded::KeyBytes => "key-too-long",
-                Bounded::AuthorBytes => "author-too-long",
+                Bounded::Operations => RefusalCode::TooManyOperations,
+                Bounded::Dependencies => RefusalCode::TooManyDependencies,
+                Bounded::Actors => RefusalCode::TooManyActors,
+                Bounded::Predecessors => RefusalCode::TooManyPredecessors,
+                Bounded::MessageBytes => RefusalCode::MessageTooLong,
+                Bounded::KeyBytes => RefusalCode::KeyTooLong,
+                Bounded::AuthorBytes => RefusalCode::AuthorTooLong,
             },
-            Self::DependencyOrder => "dependency-order",
-            Self::ActorLength { .. } => "actor-length",
-            Self::ActorDerived => "actor-derived",
-            Self::ActorOrder => "actor-order",
-            Self::Seq(_) => "impossible-seq",
-            Self::OperationCounter(_) => "impossible-counter",
-            Self::Time(_) => "impossible-time",
-            Self::MessageEncoding => "message-encoding",
-            Self::Footer => "author-footer",
-            Self::UnexpectedColumn(_) => "unexpected-column",
-            Self::Rows { .. } => "column-rows",
-            Self::ColumnValue(_) => "column-value",
-            Self::NoOperations => "no-operations",
-            Self::PredecessorOrder(_) => "predecessor-order",
-            Self::Automerge(_) => "unreadable-operations",
-            Self::NotCanonical => "not-canonical",
+            Self::DependencyOrder => RefusalCode::DependencyOrder,
+            Self::ActorLength { .. } => RefusalCode::ActorLength,
+            Self::ActorDerived => RefusalCode::ActorDerived,
+            Self::ActorOrder => RefusalCode::ActorOrder,
+            Self::Seq(_) => RefusalCode::ImpossibleSeq,
+            Self::OperationCounter(_) => RefusalCode::ImpossibleCounter,
+            Self::Time(_) => RefusalCode::ImpossibleTime,
+            Self::MessageEncoding => RefusalCode::MessageEncoding,
+            Self::Footer => RefusalCode::AuthorFooter,
+            Self::UnexpectedColumn(_) => RefusalCode::UnexpectedColumn,
+            Self::Rows { .. } => RefusalCode::ColumnRows,
+            Self::ColumnValue(_) => RefusalCode::ColumnValue,
+            Self::NoOperations => RefusalCode::NoOperations,
+            Self::PredecessorOrder(_) => RefusalCode::PredecessorOrder,
+            Self::Automerge(_) => RefusalCode::UnreadableOperations,
+            Self::NotCanonical => RefusalCode::NotCanonical,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::ledger::{EntryDraft, EntryKind};
 use crate::policy::Permission;
 use crate::principal::Principal;
 use crate::time::Timestamp;
-use crate::violation::Refusal;
+use crate::violation::{Refusal, RefusalCode};
 
 pub use epoch::next_epoch;
 
@@ -83,7 +83,7 @@ pub fn delete(entity: &Entity, request: &Request, now: Timestamp) -> Verdict {
     }
     if entity.presence != Presence::Present {
         let message = format!("{} is not there", entity.id);
-        return Verdict::refusal(Refusal::structural("not-found", 0, message));
+        return Verdict::refusal(Refusal::structural(RefusalCode::NotFound, 0, message));
     }
     Verdict::admission(step(entity, EntryKind::Deleted, request, now))
 }
@@ -98,11 +98,11 @@ pub fn undelete(entity: &Entity, request: &Request, now: Timestamp) -> Verdict {
         Presence::Deleted => Verdict::admission(step(entity, EntryKind::Undeleted, request, now)),
         Presence::Present => {
             let message = format!("{} exists", entity.id);
-            Verdict::refusal(Refusal::structural("exists", 0, message))
+            Verdict::refusal(Refusal::structural(RefusalCode::Exists, 0, message))
         }
         Presence::Unborn => {
             let message = format!("{} was never there", entity.id);
-            Verdict::refusal(Refusal::structural("not-found", 0, message))
+            Verdict::refusal(Refusal::structural(RefusalCode::NotFound, 0, message))
         }
     }
 }
@@ -116,7 +116,7 @@ fn forbidden(entity: &Entity, request: &Request, word: &str) -> Option<Refusal> 
     } else {
         format!("{} may not {word} {}", request.author.id, policy.kind())
     };
-    Some(Refusal::structural("forbidden", 0, message))
+    Some(Refusal::structural(RefusalCode::Forbidden, 0, message))
 }
 
 /// The entity one entry on, with the document as it is.

@@ -1,7 +1,8 @@
 //! Why a change is refused: rules, violations, and the form in which they are sent and recorded.
 //!
 //! Invariant: every code here is stable once released, and documented in `docs/protocol.md`.
-//! Must never know: how a rule is checked, or who may read what a violation says.
+
+mod code;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,6 +13,8 @@ use serde_json::Value;
 use crate::excerpt::{PLACE_CHARS_MAX, cut};
 use crate::id::EntityId;
 use crate::pointer::Pointer;
+
+pub use code::{Recovery, RefusalCode};
 
 /// The rule that a violation broke: one of the constants below, or a JSON Schema keyword.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,8 +136,8 @@ pub(crate) fn sentence(pointer: &Pointer, message: &str) -> String {
 /// Why a proposal, or its rest, was refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
-    /// Stable code: `policy`, `forbidden`, `exists`, or the structural fault.
-    pub code: Cow<'static, str>,
+    /// At which step it failed.
+    pub code: RefusalCode,
     /// How many changes of the proposal were admitted before the refused one.
     pub admitted: usize,
     /// What was wrong; never empty.
@@ -142,22 +145,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The code of refusals that the policy decided. These are recorded in the ledger, and so is
-    /// [`PRESERVED`](Self::PRESERVED).
-    pub const POLICY: &'static str = "policy";
-    /// The code of records of values that a PUT brought for protected fields, which were kept as
-    /// they are while the rest was taken. It is never an answer.
-    pub const PRESERVED: &'static str = "preserved";
-
     /// A refusal for one fault in the structure or the references of a change.
     #[must_use]
-    pub fn structural(code: impl Into<Cow<'static, str>>, change: usize, message: String) -> Self {
-        let code = code.into();
+    pub fn structural(code: RefusalCode, change: usize, message: String) -> Self {
         let violation = Violation {
             change,
             ops: Vec::new(),
             pointer: Pointer::root(),
-            rule: Rule(code.clone()),
+            rule: Rule::keyword(code.code()),
             attempted: None,
             kept: None,
             holder: None,
@@ -175,7 +170,7 @@ impl Refusal {
     #[must_use]
     pub fn policy(change: usize, violations: Vec<Violation>) -> Self {
         Self {
-            code: Cow::Borrowed(Self::POLICY),
+            code: RefusalCode::Policy,
             admitted: change,
             violations,
         }
@@ -185,16 +180,10 @@ impl Refusal {
     #[must_use]
     pub fn preserved(admitted: usize, violations: Vec<Violation>) -> Self {
         Self {
-            code: Cow::Borrowed(Self::PRESERVED),
+            code: RefusalCode::Preserved,
             admitted,
             violations,
         }
-    }
-
-    /// Whether the policy decided, so that the refusal belongs in the ledger.
-    #[must_use]
-    pub fn is_recorded(&self) -> bool {
-        self.code == Self::POLICY || self.code == Self::PRESERVED
     }
 }
 

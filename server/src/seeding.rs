@@ -195,12 +195,12 @@ async fn create(
 mod tests {
     //! Guards against a start that fails without a word of the file, the entity and the field.
 
-    use indelible_engine::violation::Rule;
+    use indelible_engine::violation::{RefusalCode, Rule};
 
     use super::*;
 
     fn violation(at: &str, rule: &str, message: &str) -> Violation {
-        let refusal = Refusal::structural("policy", 0, message.to_owned());
+        let refusal = Refusal::structural(RefusalCode::Policy, 0, message.to_owned());
         let [violation] = refusal.violations.try_into().expect("there is one");
         Violation {
             pointer: at.parse().expect("it is a pointer"),

@@ -19,28 +19,15 @@ use serde_json::Value;
 use super::{Edit, Replica};
 use crate::edit::{Author, Mended, Refused, Snapshot};
 use crate::event::DroppedView;
-
-/// What to take out of the pending edits.
-enum Take {
-    /// What the refusal names.
-    Named,
-    /// Nothing: a fresh actor on the present state may be all that it needs.
-    Nothing,
-    /// All of it: nothing of ours is welcome there.
-    Everything,
-}
+use indelible_engine::violation::{Recovery, RefusalCode};
 
 impl Refused<'_> {
-    fn takes(&self, doubted: bool) -> Take {
-        match self.code {
-            "forbidden" | "not-found" | "mode" | "actor-limit" => Take::Everything,
-            "unknown-deps" | "depends-on-refused" | "repeated" | "seq" | "own-past"
-            | "start-op" | "heads-limit" | "actor-taken" | "epoch"
-                if !doubted =>
-            {
-                Take::Nothing
-            }
-            _ => Take::Named,
+    /// What becomes of the pending edits. When proposing them again was `tried` already, they are
+    /// what is at fault.
+    fn recovery(&self, tried: bool) -> Recovery {
+        match self.code.recovery() {
+            Recovery::Again if tried => Recovery::DropNamed,
+            recovery => recovery,
         }
     }
 
@@ -56,7 +43,7 @@ impl Refused<'_> {
             named.push(Named {
                 change: 0,
                 ops: Vec::new(),
-                rule: self.code.to_owned(),
+                rule: self.code.to_string(),
             });
         }
         if let Some(one) = named.iter().find(|one| one.ops.is_empty() && parts > 1) {
@@ -96,9 +83,9 @@ impl Replica {
         let pending: Vec<Edit> = rest.iter().chain(&self.unsent).cloned().collect();
         let saved = taken.last().map(|edit| edit.ordinal);
         let taken = taken.to_vec();
-        let takes = refused.takes(self.doubted);
+        let recovery = refused.recovery(self.doubted);
         // Another epoch has begun, which the snapshot to come will show.
-        let moved = refused.code == "epoch" && matches!(takes, Take::Nothing);
+        let moved = *refused.code == RefusalCode::Epoch && recovery == Recovery::Again;
         if moved || !known {
             self.doubted |= moved;
             self.flight = Some(flight).filter(|_| !moved);
@@ -110,14 +97,16 @@ impl Replica {
         self.acknowledge(&taken);
         let ground = (&self.confirmed, author);
         let policy = Arc::clone(self.policy());
-        let rebased = match takes {
-            Take::Everything => Ok(everything(ground, &policy, &pending, refused.code)),
-            Take::Named => by_ids(ground, &policy, &pending, &refused.named(admitted, parts)),
-            Take::Nothing => by_ids(ground, &policy, &pending, &[]),
+        let rebased = match recovery {
+            Recovery::DropAll => Ok(everything(ground, &policy, &pending, refused.code.code())),
+            Recovery::DropNamed => {
+                by_ids(ground, &policy, &pending, &refused.named(admitted, parts))
+            }
+            Recovery::Again => by_ids(ground, &policy, &pending, &[]),
         };
-        self.doubted = matches!(takes, Take::Nothing);
+        self.doubted = recovery == Recovery::Again;
         let rebased =
-            rebased.unwrap_or_else(|_| everything(ground, &policy, &pending, refused.code));
+            rebased.unwrap_or_else(|_| everything(ground, &policy, &pending, refused.code.code()));
         let mended = self.adopt(&pending, rebased, &self.shown().clone(), author)?;
         Ok((saved, mended))
     }

@@ -20,7 +20,7 @@ use crate::id::{ItemId, check_map_key};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Rights, Shape, wrong_type};
 use crate::position;
-use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
+use crate::violation::{RefusalCode, Rule, VIOLATIONS_MAX, Violation};
 
 /// What operations are judged on.
 pub(super) struct Case<'a> {
@@ -206,7 +206,7 @@ impl Judge<'_> {
             .map(|op| &op.action);
         let Some(OpType::Make(kind)) = maker else {
             return fault(
-                "unknown-object",
+                RefusalCode::UnknownObject,
                 index,
                 "it works on an object that is not made yet",
             );
@@ -224,14 +224,14 @@ impl Judge<'_> {
             Ok(kind) if self.lookup.is_past(id) => kind,
             _ => {
                 return fault(
-                    "unknown-object",
+                    RefusalCode::UnknownObject,
                     index,
                     "there is no such object in its past",
                 );
             }
         };
         let Ok(parents) = self.case.doc.parents(&object) else {
-            return fault("unknown-object", index, "there is no such object");
+            return fault(RefusalCode::UnknownObject, index, "there is no such object");
         };
         let policy = &self.case.entity.policy;
         let mut names: Vec<String> = Vec::new();

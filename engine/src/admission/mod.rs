@@ -32,7 +32,7 @@ use crate::limits::Limits;
 use crate::policy::Permission;
 use crate::principal::Principal;
 use crate::time::Timestamp;
-use crate::violation::Refusal;
+use crate::violation::{Refusal, RefusalCode};
 use trial::Trial;
 
 pub use staging::Staging;
@@ -194,7 +194,7 @@ fn barred(entity: &Entity, proposal: &Proposal, limits: &Limits) -> Option<Refus
     };
     if !may {
         let message = format!("{} may not {word} {}", author.id, entity.id.kind());
-        return Some(Refusal::structural("forbidden", 0, message));
+        return Some(Refusal::structural(RefusalCode::Forbidden, 0, message));
     }
     if let Some(refusal) = absent(entity, proposal.origin) {
         return Some(refusal);
@@ -207,7 +207,7 @@ fn barred(entity: &Entity, proposal: &Proposal, limits: &Limits) -> Option<Refus
             limits.changes_per_proposal_max,
             proposal.changes.len()
         );
-        return Some(Refusal::structural("malformed", 0, message));
+        return Some(Refusal::structural(RefusalCode::Malformed, 0, message));
     }
     None
 }
@@ -220,11 +220,11 @@ fn absent(entity: &Entity, origin: Origin) -> Option<Refusal> {
         Presence::Present if !creation => None,
         Presence::Present => {
             let message = format!("{} exists", entity.id);
-            Some(Refusal::structural("exists", 0, message))
+            Some(Refusal::structural(RefusalCode::Exists, 0, message))
         }
         Presence::Deleted => {
             let message = format!("{} was deleted", entity.id);
-            Some(Refusal::structural("not-found", 0, message))
+            Some(Refusal::structural(RefusalCode::NotFound, 0, message))
         }
     }
 }

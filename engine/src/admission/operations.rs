@@ -4,7 +4,6 @@
 //! that loads again. An operation may only refer to operations in its own past.
 //! Must never know: the policy.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
@@ -13,12 +12,13 @@ use automerge::{ActorId, Automerge, ObjId, ObjType};
 use super::references::Past;
 use crate::change::ParsedChange;
 use crate::document::{Changes, Held, Registers, object_id};
+use crate::violation::RefusalCode;
 
 /// A fault in the structure of a change: stable code and message.
-pub(super) type Fault = (Cow<'static, str>, String);
+pub(super) type Fault = (RefusalCode, String);
 
-pub(super) fn fault<T>(code: &'static str, op: usize, what: &str) -> Result<T, Fault> {
-    Err((Cow::Borrowed(code), format!("operation {op}: {what}")))
+pub(super) fn fault<T>(code: RefusalCode, op: usize, what: &str) -> Result<T, Fault> {
+    Err((code, format!("operation {op}: {what}")))
 }
 
 /// Where one edit ends among changes that directly follow one another.
@@ -141,31 +141,35 @@ impl<'a> Lookup<'a> {
     /// Checks key and predecessors of operation `at`, which works on an object of type `kind`.
     pub(super) fn check(&mut self, at: usize, op: &Op, kind: ObjType) -> Result<(), Fault> {
         if matches!(op.action, OpType::MarkBegin(_) | OpType::MarkEnd(_)) {
-            return fault("mark", at, "marks are not supported");
+            return fault(RefusalCode::Mark, at, "marks are not supported");
         }
         let repeated = op.pred.iter().enumerate().any(|(index, pred)| {
             index > 0 && op.pred.get(index - 1).is_some_and(|before| before == pred)
         });
         if repeated {
-            return fault("pred", at, "a predecessor is named twice");
+            return fault(RefusalCode::Pred, at, "a predecessor is named twice");
         }
         match (&op.key, kind) {
             (Key::Map(_), ObjType::Map) if op.insert => {
-                fault("key", at, "a map takes no insertion")
+                fault(RefusalCode::Key, at, "a map takes no insertion")
             }
             (Key::Map(key), ObjType::Map) => self.check_map(at, op, key),
             (Key::Seq(element), ObjType::List | ObjType::Text) => {
                 self.check_sequence(at, op, element)
             }
-            (Key::Map(_), _) => fault("key", at, "a list or text has no named keys"),
-            (Key::Seq(_), _) => fault("key", at, "a map has no elements"),
+            (Key::Map(_), _) => fault(RefusalCode::Key, at, "a list or text has no named keys"),
+            (Key::Seq(_), _) => fault(RefusalCode::Key, at, "a map has no elements"),
         }
     }
 
     fn check_map(&mut self, at: usize, op: &Op, key: &str) -> Result<(), Fault> {
         let needs = matches!(op.action, OpType::Delete | OpType::Increment(_));
         if needs && op.pred.is_empty() {
-            return fault("pred", at, "it must name what it deletes or increments");
+            return fault(
+                RefusalCode::Pred,
+                at,
+                "it must name what it deletes or increments",
+            );
         }
         if op.pred.is_empty() {
             return Ok(());
@@ -184,7 +188,7 @@ impl<'a> Lookup<'a> {
                 found.obj == op.obj && found.key == op.key && is_value(&found.action)
             });
             if !known {
-                return fault("pred", at, "its predecessor is not at this key");
+                return fault(RefusalCode::Pred, at, "its predecessor is not at this key");
             }
         }
         Ok(())
@@ -192,26 +196,38 @@ impl<'a> Lookup<'a> {
 
     fn check_sequence(&mut self, at: usize, op: &Op, element: &ElementId) -> Result<(), Fault> {
         if op.insert && !(op.pred.is_empty() && is_value(&op.action)) {
-            return fault("pred", at, "an insertion only makes a value");
+            return fault(RefusalCode::Pred, at, "an insertion only makes a value");
         }
         let ElementId::Id(element) = element else {
             return if op.insert {
                 Ok(())
             } else {
-                fault("element", at, "only an insertion can begin at the head")
+                fault(
+                    RefusalCode::Element,
+                    at,
+                    "only an insertion can begin at the head",
+                )
             };
         };
         let there = self
             .find(element, at)
             .is_some_and(|found| found.insert && found.obj == op.obj);
         if !there {
-            return fault("element", at, "there is no such element in this object");
+            return fault(
+                RefusalCode::Element,
+                at,
+                "there is no such element in this object",
+            );
         }
         if op.insert {
             return Ok(());
         }
         if op.pred.is_empty() {
-            return fault("pred", at, "it must name what it replaces or deletes");
+            return fault(
+                RefusalCode::Pred,
+                at,
+                "it must name what it replaces or deletes",
+            );
         }
         for pred in op.pred.iter() {
             let known = pred == element
@@ -222,7 +238,11 @@ impl<'a> Lookup<'a> {
                         && is_value(&found.action)
                 });
             if !known {
-                return fault("pred", at, "its predecessor is not at this element");
+                return fault(
+                    RefusalCode::Pred,
+                    at,
+                    "its predecessor is not at this element",
+                );
             }
         }
         Ok(())

@@ -4,19 +4,18 @@
 //! author's, with operation ids that nobody else has or will have.
 //! Must never know: what the operations do.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use automerge::{ActorId, ChangeHash};
 
 use super::Origin;
+use super::operations::Fault;
 use super::trial::Trial;
 use crate::change::{ActorClass, ParsedChange, server_actor};
+use crate::violation::RefusalCode;
 
 /// One author's concurrent changes take up at most this part of all that there may be.
 const HEADS_SHARE: usize = 8;
-
-type Fault = (Cow<'static, str>, String);
 
 /// What a change can have seen: everything in the document but what is concurrent to it.
 pub(super) struct Past {
@@ -33,8 +32,8 @@ impl Past {
     }
 }
 
-fn fault<T>(code: &'static str, message: String) -> Result<T, Fault> {
-    Err((Cow::Borrowed(code), message))
+fn fault<T>(code: RefusalCode, message: String) -> Result<T, Fault> {
+    Err((code, message))
 }
 
 /// Checks changes of which each [`joins`] the one before it.
@@ -63,12 +62,17 @@ fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fault> {
     for dep in change.deps() {
         match trial.doc.get_change_meta_by_hash(dep) {
             Some(meta) => floor = floor.max(meta.max_op),
-            None => return fault("unknown-deps", format!("change {dep} is not in the log")),
+            None => {
+                return fault(
+                    RefusalCode::UnknownDeps,
+                    format!("change {dep} is not in the log"),
+                );
+            }
         }
     }
     if change.deps().is_empty() {
         let message = "every change depends on the genesis or on what came after it".to_owned();
-        return fault("unknown-deps", message);
+        return fault(RefusalCode::UnknownDeps, message);
     }
     check_counters(trial, change, floor)?;
     let heads = heads_beside(trial, change);
@@ -101,7 +105,7 @@ fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Resul
             "the first operation must be numbered {} to {ceiling}, not {start}",
             floor + 1
         );
-        return fault("start-op", message);
+        return fault(RefusalCode::StartOp, message);
     }
     Ok(())
 }
@@ -122,7 +126,7 @@ fn check_actor(
     };
     if !allowed {
         return fault(
-            "actor-reserved",
+            RefusalCode::ActorReserved,
             format!("actor {actor} is not for clients to use"),
         );
     }
@@ -131,12 +135,12 @@ fn check_actor(
         .is_some_and(|named| named != author.id.as_bytes())
     {
         let message = "the change names another author than the one who sent it".to_owned();
-        return fault("author", message);
+        return fault(RefusalCode::Author, message);
     }
     let expected = match trial.actors.get(actor) {
         Some(state) if state.principal != author.id => {
             return fault(
-                "actor-taken",
+                RefusalCode::ActorTaken,
                 format!("actor {actor} belongs to somebody else"),
             );
         }
@@ -148,7 +152,7 @@ fn check_actor(
                     .is_some_and(|max_op| past.holds(max_op, actor));
             if !seen {
                 let message = format!("it does not depend on {last}, the actor's change before");
-                return fault("own-past", message);
+                return fault(RefusalCode::OwnPast, message);
             }
             state.seq + 1
         }
@@ -165,7 +169,7 @@ fn check_actor(
                     "{} has used {mine} actors on this entity, when {max} are allowed",
                     author.id
                 );
-                return fault("actor-limit", message);
+                return fault(RefusalCode::ActorLimit, message);
             }
             1
         }
@@ -181,7 +185,7 @@ fn check_seq(change: &ParsedChange, expected: u64) -> Result<(), Fault> {
         "the actor's next change has seq {expected}, not {}",
         change.seq()
     );
-    fault("seq", message)
+    fault(RefusalCode::Seq, message)
 }
 
 /// Heads of the document that stay heads beside the change.
@@ -214,7 +218,7 @@ fn check_heads(trial: &Trial<'_>, beside: &[ChangeHash]) -> Result<(), Fault> {
         "it leaves {found} changes {whose}beside it that it does not depend on, when fewer than \
          {allowed} are allowed; catch up first"
     );
-    fault("heads-limit", message)
+    fault(RefusalCode::HeadsLimit, message)
 }
 
 fn past(trial: &Trial<'_>, change: &ParsedChange, heads: &[ChangeHash]) -> Past {

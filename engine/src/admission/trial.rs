@@ -4,7 +4,6 @@
 //! something failed is dropped.
 //! Must never know: what comes after the verdict.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
 use serde_json::{Map, Value};
 
 use super::judge::{self, Touched};
-use super::operations::{Division, Operations};
+use super::operations::{Division, Fault, Operations};
 use super::staging::{Backup, Working};
 use super::whole::{introduced, overlong};
 use super::{Admitted, Origin, Proposal, Verdict, doubled, references};
@@ -29,7 +28,7 @@ use crate::limits::Limits;
 use crate::policy::Rules;
 use crate::time::Timestamp;
 use crate::value;
-use crate::violation::{Refusal, Violation};
+use crate::violation::{Refusal, RefusalCode, Violation};
 
 /// Where the document is found again as it was before the proposal.
 enum Before<'a> {
@@ -214,9 +213,7 @@ impl<'a> Trial<'a> {
         changes: &mut Vec<ParsedChange>,
         division: Division,
     ) -> Result<(), Refusal> {
-        let fault = |(code, message): (Cow<'static, str>, String)| {
-            Refusal::structural(code, index, message)
-        };
+        let fault = |(code, message): Fault| Refusal::structural(code, index, message);
         let past = references::check_run(self, changes).map_err(fault)?;
         let creation = self.proposal.origin == Origin::Creation;
         let (policy, author) = (&self.entity.policy, &self.proposal.author);
@@ -278,7 +275,11 @@ impl<'a> Trial<'a> {
             self.rewind();
             self.replay(passed);
         }
-        Err(Refusal::structural("inapplicable", index, reason))
+        Err(Refusal::structural(
+            RefusalCode::Inapplicable,
+            index,
+            reason,
+        ))
     }
 
     /// Applies again what was applied before.
@@ -340,7 +341,7 @@ impl<'a> Trial<'a> {
         let max = self.limits.entity_bytes_max;
         (after > max && after > before).then(|| {
             let message = format!("the entity would hold {after} bytes, {max} are allowed");
-            Refusal::structural("entity-size", 0, message)
+            Refusal::structural(RefusalCode::EntitySize, 0, message)
         })
     }
 

@@ -28,7 +28,7 @@ use crate::limits::Limits;
 use crate::policy::{Policy, PolicyBook, PolicySource};
 use crate::schema::SchemaSource;
 use crate::time::Timestamp;
-use crate::violation::Refusal;
+use crate::violation::RefusalCode;
 
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -429,7 +429,7 @@ fn plausible(record: &RefusalRecord, tail: &Tail, bytes: &[u8]) -> Result<(), Fl
     if bytes.len() > REFUSAL_BYTES_MAX {
         return Err(Flaw::Malformed("a refusal is not that long".to_owned()));
     }
-    if ![Refusal::POLICY, Refusal::PRESERVED].contains(&record.code.as_str()) {
+    if !RefusalCode::from(record.code.as_str()).is_recorded() {
         return Err(Flaw::Differs("code"));
     }
     if record.violations_total < record.violations.len() as u64 {

@@ -74,7 +74,8 @@ fn honest() -> Vec<Vec<u8>> {
 }
 
 fn check(bytes: &[u8]) -> Result<ParsedChange, &'static str> {
-    parse(bytes, &Limits::default()).map_err(|error| error.code())
+    let known = |code: RefusalCode| RefusalCode::ALL.iter().find(|one| **one == code);
+    parse(bytes, &Limits::default()).map_err(|error| known(error.code()).unwrap().code())
 }
 
 /// Puts a chunk around content, with the right length and checksum.

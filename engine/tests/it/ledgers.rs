@@ -81,7 +81,7 @@ impl Ledger {
     }
 
     fn refuse(&mut self, id: &EntityId, author: &Principal, refusal: &Refusal) {
-        assert!(refusal.is_recorded(), "{refusal:?}");
+        assert!(refusal.code.is_recorded(), "{refusal:?}");
         let entity = self.entities.get(id);
         self.refusals.push(RefusalDraft {
             entity: id.clone(),

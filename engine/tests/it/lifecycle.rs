@@ -27,7 +27,7 @@ fn by(author: &Principal) -> Request {
 
 fn code(verdict: &Verdict) -> &str {
     assert!(verdict.admitted.is_none());
-    &verdict.refused.as_ref().expect("it is refused").code
+    verdict.refused.as_ref().expect("it is refused").code.code()
 }
 
 /// An entity with its log.

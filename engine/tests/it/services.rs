@@ -13,6 +13,7 @@ use indelible_engine::merge::{MergeError, MergeOptions, Protected, merge};
 use indelible_engine::policy::{Alteration, Permission, Policy, compare};
 use indelible_engine::principal::Principal;
 use indelible_engine::schema::SchemaSource;
+use indelible_engine::violation::RefusalCode;
 use serde_json::{Value, json};
 
 use crate::fixture::{Client, judge, write};
@@ -329,7 +330,7 @@ fn at_creation_it_takes_the_right_to_create() {
     );
     assert!(matches!(make(&["importer"]), Err(MergeError::Refused(found)) if found.len() == 2));
     let alone = make(&["reviews"]).map(|verdict| verdict.refused.map(|refusal| refusal.code));
-    assert_eq!(alone.unwrap().as_deref(), Some("forbidden"));
+    assert_eq!(alone.unwrap(), Some(RefusalCode::Forbidden));
 }
 
 #[test]

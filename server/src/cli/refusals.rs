@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indelible_engine::id::EntityId;
 use indelible_engine::ledger::{RefusalRecord, decode_refusal};
-use indelible_engine::violation::Refusal;
+use indelible_engine::violation::RefusalCode;
 use serde_json::{Value, json};
 
 use super::names;
@@ -139,7 +139,7 @@ fn rows(record: &RefusalRecord) -> Vec<Vec<String>> {
         let mut row = std::mem::replace(&mut who, vec![String::new(); 3]);
         row.extend([
             field,
-            match record.code == Refusal::PRESERVED {
+            match RefusalCode::Preserved == record.code.as_str() {
                 true => format!("{}, kept", violation.rule),
                 false => violation.rule.clone(),
             },

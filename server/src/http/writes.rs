@@ -14,7 +14,7 @@ use indelible_engine::merge::Protected;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Permission, Policy};
 use indelible_engine::principal::Principal;
-use indelible_engine::violation::Refusal;
+use indelible_engine::violation::{Refusal, RefusalCode};
 use serde_json::{Value, json};
 
 use super::App;
@@ -285,16 +285,18 @@ fn merged(written: &Written, reads: bool) -> Result<Response, Problem> {
 
 /// A refusal as a problem.
 fn refused(refusal: &Refusal) -> Problem {
-    let problem = match refusal.code.as_ref() {
-        Refusal::POLICY => {
+    let problem = match &refusal.code {
+        RefusalCode::Policy => {
             let title = "The value breaks rules of the schema";
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, Refusal::POLICY, title)
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "policy", title)
         }
-        "forbidden" => Problem::forbidden(),
-        "not-found" => Problem::not_found(),
-        "exists" => Problem::new(StatusCode::CONFLICT, "exists", "There is one of this name"),
+        RefusalCode::Forbidden => Problem::forbidden(),
+        RefusalCode::NotFound => Problem::not_found(),
+        RefusalCode::Exists => {
+            Problem::new(StatusCode::CONFLICT, "exists", "There is one of this name")
+        }
         code => {
-            tracing::warn!(code, "a change that the server made was refused");
+            tracing::warn!(%code, "a change that the server made was refused");
             let title = "The value cannot be taken";
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", title)
         }

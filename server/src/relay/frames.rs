@@ -222,7 +222,7 @@ pub(crate) fn outcome(entity: &EntityId, id: ProposalId, outcome: &Outcome) -> B
             error(failure.code(), failure.to_string(), Some(entity), Some(id))
         }
         Outcome::Failed(failure) => {
-            let refusal = Refusal::structural(failure.code(), 0, failure.to_string());
+            let refusal = Refusal::structural(failure.refusal(), 0, failure.to_string());
             refused(entity, id, &refusal)
         }
     }

@@ -16,7 +16,7 @@ use indelible_engine::merge::Protected;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
-use indelible_engine::violation::Refusal;
+use indelible_engine::violation::{Refusal, RefusalCode};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -269,6 +269,21 @@ impl WriteError {
             Self::Internal => "internal",
             Self::Busy => "busy",
             Self::Storage => "unavailable",
+        }
+    }
+
+    /// The code of a refusal for this reason.
+    pub(crate) fn refusal(&self) -> RefusalCode {
+        match self {
+            Self::NotFound => RefusalCode::NotFound,
+            Self::Epoch => RefusalCode::Epoch,
+            Self::Body(_) => RefusalCode::Malformed,
+            Self::Name(_) => RefusalCode::BadId,
+            Self::IdReused => RefusalCode::IdReused,
+            Self::Internal => RefusalCode::Internal,
+            Self::Precondition | Self::UnknownBase | Self::Busy | Self::Storage => {
+                RefusalCode::Unknown(self.code().into())
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use indelible_engine::id::{EntityId, Epoch};
 use indelible_engine::merge::{Base, MergeError, MergeOptions, Merged, Protected, merge};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
-use indelible_engine::violation::Refusal;
+use indelible_engine::violation::RefusalCode;
 use indelible_server::{Creation, Merging, Replacement};
 use serde_json::Value;
 
@@ -231,7 +231,7 @@ fn merged(
 /// The entity with what was admitted; what the server made is refused by the policy or not at all.
 fn after(verdict: Verdict) -> Option<Entity> {
     if let Some(refused) = &verdict.refused {
-        assert_eq!(refused.code, Refusal::POLICY, "{refused:?}");
+        assert_eq!(refused.code, RefusalCode::Policy, "{refused:?}");
         assert!(!refused.violations.is_empty());
     }
     stage::after(verdict)

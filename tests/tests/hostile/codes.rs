@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use indelible_engine::schema::Mistake;
+use indelible_engine::violation::RefusalCode;
 use indelible_server::auth::TokenError;
 use indelible_tests::hostile;
 
@@ -52,36 +53,12 @@ fn literals_after(text: &str, calls: &[&str]) -> BTreeSet<String> {
     found
 }
 
-/// Codes that refusals carry, wherever in the sources they are made.
+/// The codes of refusals that clients can meet.
 fn refusal_codes() -> BTreeSet<String> {
-    let mut codes = BTreeSet::new();
-    for text in sources("engine/src/admission") {
-        codes.extend(literals_after(&text, &["fault(", "structural("]));
-    }
-    let change = fs::read_to_string(root().join("engine/src/change.rs")).unwrap();
-    let arms = change.split("pub fn code(&self)").nth(1).unwrap();
-    codes.extend(literals_after(arms.split("\n}\n").next().unwrap(), &["=>"]));
-    for text in sources("server/src/relay") {
-        codes.extend(literals_after(
-            &text,
-            &[
-                "structural(",
-                "refuse(&entity, id,",
-                "refuse(entity, id,",
-                "=> refuse(",
-            ],
-        ));
-        if let Some(arms) = text.split("impl WriteError {").nth(1) {
-            let arms = arms.split("\n}\n").next().unwrap();
-            codes.extend(literals_after(arms, &["=>"]));
-        }
-    }
-    codes.insert("policy".to_owned());
-    // These two say what became of a condition that only HTTP can state; the last ones are `error`s.
-    for elsewhere in ["precondition-failed", "unknown-base", "busy", "unavailable"] {
-        assert!(codes.remove(elsewhere), "{elsewhere} is gone");
-    }
-    codes
+    let codes = RefusalCode::ALL
+        .iter()
+        .filter(|code| **code != RefusalCode::Preserved);
+    codes.map(RefusalCode::to_string).collect()
 }
 
 /// The cells of the tables under a heading of a page, row by row.
@@ -127,7 +104,19 @@ fn every_refusal_code_is_documented() {
     let missing: Vec<_> = sources.difference(&page).collect();
     assert!(missing.is_empty(), "not in docs/protocol.md: {missing:?}");
     let gone: Vec<_> = page.difference(&sources).collect();
-    assert!(gone.is_empty(), "documented, but nowhere made: {gone:?}");
+    assert!(gone.is_empty(), "documented, but not a code: {gone:?}");
+}
+
+#[test]
+fn every_refusal_code_is_made_somewhere() {
+    let mut used = BTreeSet::new();
+    for text in sources("engine/src").iter().chain(&sources("server/src")) {
+        let names = text.split("RefusalCode::").skip(1);
+        used.extend(names.map(|rest| identifier(rest).to_owned()));
+    }
+    let unused = |code: &&RefusalCode| !used.contains(&format!("{code:?}"));
+    let unused: Vec<_> = RefusalCode::ALL.iter().filter(unused).collect();
+    assert!(unused.is_empty(), "nothing is refused with {unused:?}");
 }
 
 #[test]
@@ -173,13 +162,10 @@ fn problems() -> BTreeSet<(String, String)> {
                 }
                 let status = identifier(arguments.strip_prefix("StatusCode::").unwrap());
                 let rest = arguments.split_once(',').unwrap().1.trim_start();
-                let code = match rest.strip_prefix('"') {
-                    Some(literal) => literal.split('"').next().unwrap(),
-                    None => {
-                        assert!(rest.starts_with("Refusal::POLICY,"), "{arguments:.80}");
-                        "policy"
-                    }
-                };
+                let code = rest
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.split('"').next());
+                let code = code.unwrap_or_else(|| panic!("a code in {arguments:.80}"));
                 problems.insert((status.to_owned(), code.to_owned()));
             }
         }

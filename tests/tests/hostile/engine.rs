@@ -33,7 +33,7 @@ fn answer(verdict: &Verdict) -> (String, Vec<String>, usize) {
         let pointer = if pointer.is_empty() { "/" } else { &pointer };
         format!("{} {pointer}", violation.rule)
     };
-    let violations = match refusal.is_recorded() {
+    let violations = match refusal.code.is_recorded() {
         true => refusal.violations.iter().map(place).collect(),
         false => Vec::new(),
     };

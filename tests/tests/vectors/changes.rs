@@ -278,7 +278,7 @@ fn verdict(bytes: &[u8]) -> Value {
     };
     match parse(bytes, &Limits::default()) {
         Ok(change) => json!({ "taken": describe(change) }),
-        Err(error) => json!({ "refused": error.code() }),
+        Err(error) => json!({ "refused": error.code().code() }),
     }
 }
 

@@ -14,6 +14,7 @@ mod entities;
 mod frames;
 mod ledger;
 mod positions;
+mod refusal_codes;
 mod schemas;
 mod verdicts;
 

@@ -114,7 +114,7 @@ fn describe(verdict: &Verdict) -> Value {
     let refused = verdict.refused.as_ref().map(|refusal| {
         let reports = refusal.violations.iter().map(ViolationReport::from);
         json!({
-            "code": refusal.code,
+            "code": refusal.code.code(),
             "admitted": refusal.admitted,
             "violations": reports.collect::<Vec<_>>(),
         })

@@ -17,7 +17,7 @@ use indelible_engine::protocol::{
     ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame, TextForm,
 };
 use indelible_engine::time::Timestamp;
-use indelible_engine::violation::Refusal;
+use indelible_engine::violation::{Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
 use super::super::entity_actor::Message;
@@ -221,7 +221,7 @@ impl Following {
         self.outbox.answer(frames::error(code, text, entity, id));
     }
 
-    fn refuse(&self, entity: &EntityId, id: ProposalId, code: &'static str, text: &str) {
+    fn refuse(&self, entity: &EntityId, id: ProposalId, code: RefusalCode, text: &str) {
         let refusal = Refusal::structural(code, 0, text.to_owned());
         self.outbox.answer(frames::refused(entity, id, &refusal));
     }
@@ -405,16 +405,21 @@ impl Following {
 
     async fn propose(&self, id: ProposalId, entity: EntityId, task: Task, room: Taken) {
         let Some(policy) = self.readable(&entity) else {
-            self.refuse(&entity, id, "not-found", "there is no such entity");
+            self.refuse(
+                &entity,
+                id,
+                RefusalCode::NotFound,
+                "there is no such entity",
+            );
             return;
         };
         if !policy.rights(&self.principal).any() {
-            self.refuse(&entity, id, "forbidden", "you may not edit this");
+            self.refuse(&entity, id, RefusalCode::Forbidden, "you may not edit this");
             return;
         }
         if !policy.replica_mode(&self.principal) {
             let text = "this principal may not propose changes, only values over HTTP";
-            self.refuse(&entity, id, "mode", text);
+            self.refuse(&entity, id, RefusalCode::Mode, text);
             return;
         }
         if !self.exists_for_write(&entity, id).await {
@@ -427,7 +432,7 @@ impl Following {
         match self.hub.present(entity, &self.principal).await {
             Ok(Some(_)) => true,
             Ok(None) => {
-                self.refuse(entity, id, "not-found", "there is no such entity");
+                self.refuse(entity, id, RefusalCode::NotFound, "there is no such entity");
                 false
             }
             Err(error) => {
@@ -456,8 +461,8 @@ impl Following {
         else {
             let known = policy.is_some_and(|policy| policy.readable(&self.principal));
             return match known {
-                true => refuse("forbidden", "you may not create this"),
-                false => refuse("not-found", &self.no_kind(entity.kind())),
+                true => refuse(RefusalCode::Forbidden, "you may not create this"),
+                false => refuse(RefusalCode::NotFound, &self.no_kind(entity.kind())),
             };
         };
         let entity = match self
@@ -465,11 +470,11 @@ impl Following {
             .name_for_creation(policy, entity.id(), &self.principal, id)
         {
             Ok(entity) => entity,
-            Err(error) => return refuse(error.code(), &error.to_string()),
+            Err(error) => return refuse(RefusalCode::BadId, &error.to_string()),
         };
         let value = match json::parse(value.as_bytes()) {
             Ok(value) => value,
-            Err(error) => return refuse("malformed", &format!("the value: {error}")),
+            Err(error) => return refuse(RefusalCode::Malformed, &format!("the value: {error}")),
         };
         let task = Task::Create {
             value,
@@ -481,13 +486,13 @@ impl Following {
     /// Deletes, or undeletes.
     async fn delete(&self, id: ProposalId, entity: &EntityId, task: Task, room: Taken) {
         match self.readable(entity) {
-            None => self.refuse(entity, id, "not-found", "there is no such entity"),
+            None => self.refuse(entity, id, RefusalCode::NotFound, "there is no such entity"),
             Some(policy) if !policy.may(&self.principal, Permission::Delete) => {
                 let text = match task {
                     Task::Undelete => "you may not undelete this",
                     _ => "you may not delete this",
                 };
-                self.refuse(entity, id, "forbidden", text);
+                self.refuse(entity, id, RefusalCode::Forbidden, text);
             }
             Some(_) => self.write(id, entity, task, room).await,
         }

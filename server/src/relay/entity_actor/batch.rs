@@ -26,7 +26,7 @@ use indelible_engine::ledger::{Claimed, EntryKind, RefusalDraft};
 use indelible_engine::merge::{self, Attempts, MergeError, MergeOptions};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::violation::{Refusal, ViolationReport};
+use indelible_engine::violation::{Refusal, RefusalCode, ViolationReport};
 use serde_json::Value;
 
 use self::verdict::Judged;
@@ -244,7 +244,7 @@ impl<'a> Batch<'a> {
                 "{operations} operations, when what they bring and what is there allow {allowed}: \
                  leave out what later ones undo"
             );
-            let refusal = Refusal::structural("operations-limit", 0, text);
+            let refusal = Refusal::structural(RefusalCode::OperationsLimit, 0, text);
             return Ok(Judged::refused(refusal));
         }
         let seq = entity.seq();
@@ -260,7 +260,8 @@ impl<'a> Batch<'a> {
         if repeat && verdict.admitted.is_some() && verdict.refused.is_none() {
             // The rest was refused when it first came: it needs a name of its own now.
             let text = "a part of this proposal was admitted before; propose the rest anew";
-            let refusal = Refusal::structural("repeated", verdict.known.len(), text.to_owned());
+            let refusal =
+                Refusal::structural(RefusalCode::Repeated, verdict.known.len(), text.to_owned());
             return Ok(Judged::refused(refusal));
         }
         let admitted = verdict.admitted.filter(|_| !repeat);
@@ -272,7 +273,7 @@ impl<'a> Batch<'a> {
         };
         match (verdict.refused, written) {
             (Some(refusal), _) => {
-                if !repeat && refusal.is_recorded() {
+                if !repeat && refusal.code.is_recorded() {
                     self.record(case, &refusal);
                 }
                 Ok(Judged::Refused { refusal, partly })
@@ -307,7 +308,7 @@ impl<'a> Batch<'a> {
         let (Some(index), Some(bytes)) = (at, bytes) else {
             return;
         };
-        if refusal.code != "unknown-deps" {
+        if refusal.code != RefusalCode::UnknownDeps {
             return;
         }
         let change = change::parse(bytes, self.hub.limits());
@@ -318,7 +319,7 @@ impl<'a> Batch<'a> {
         if depends {
             let text = "it depends on a change that was refused earlier in this session";
             let admitted = refusal.admitted;
-            *refusal = Refusal::structural("depends-on-refused", index, text.to_owned());
+            *refusal = Refusal::structural(RefusalCode::DependsOnRefused, index, text.to_owned());
             refusal.admitted = admitted;
         }
     }
@@ -341,7 +342,7 @@ impl<'a> Batch<'a> {
             }
             Err(MergeError::UnknownBase) => Err(WriteError::UnknownBase),
             Err(error @ MergeError::TooLarge { .. }) => {
-                let refusal = Refusal::structural("entity-size", 0, error.to_string());
+                let refusal = Refusal::structural(RefusalCode::EntitySize, 0, error.to_string());
                 Ok(Err(self.refuse(case, refusal)))
             }
             Err(error @ MergeError::Document(_)) => {
@@ -420,7 +421,7 @@ impl<'a> Batch<'a> {
     }
 
     fn refuse(&mut self, case: &Case<'_>, refusal: Refusal) -> Judged {
-        if refusal.is_recorded() {
+        if refusal.code.is_recorded() {
             self.record(case, &refusal);
         }
         Judged::refused(refusal)

@@ -12,7 +12,7 @@ use indelible_engine::id::Epoch;
 use indelible_engine::ledger::Claimed;
 use indelible_engine::lifecycle::{self, Request};
 use indelible_engine::merge::{Attempts, MergeOptions};
-use indelible_engine::violation::Refusal;
+use indelible_engine::violation::{Refusal, RefusalCode};
 use serde_json::Value;
 
 use super::super::super::writes::{IfMatch, WriteError};
@@ -30,7 +30,7 @@ impl Batch<'_> {
     ) -> Result<Judged, WriteError> {
         if self.staging.is_some() {
             let text = format!("{} exists", self.id);
-            let refusal = Refusal::structural("exists", 0, text);
+            let refusal = Refusal::structural(RefusalCode::Exists, 0, text);
             return Ok(Judged::refused(refusal));
         }
         let genesis = Entity::genesis(self.id, Epoch::FIRST, self.policy);
