@@ -151,10 +151,7 @@ impl Session {
                     NOT_FOUND => {
                         Fault::new(code, format!("there is no {entity} that you may read"))
                     }
-                    _ => {
-                        let message = format!("{entity}: {code}");
-                        Fault::new(code, message)
-                    }
+                    _ => Fault::new(code, format!("the server does not show {entity} any more")),
                 };
                 self.on_gone(&entity, &fault);
             }
@@ -294,7 +291,7 @@ impl Session {
         let Some(policy) = policy else {
             self.lose(
                 id,
-                &Fault::new("schema", "a snapshot came without its schema"),
+                &Fault::new("schema", "the server sent the entity without its schema"),
             );
             return;
         };

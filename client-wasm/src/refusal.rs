@@ -22,7 +22,7 @@ impl Session {
         let views = refused.violations.iter().cloned().map(Into::into);
         let violations: Vec<ViolationView> = views.collect();
         let message = violations.first().map_or_else(
-            || format!("refused: {}", refused.code),
+            || "the server refused this".to_owned(),
             |violation| violation.message.clone(),
         );
         let fault = Fault::new(refused.code.code(), message);

@@ -422,6 +422,42 @@ fn an_id_in_a_kind_of_one_is_no_entity() {
     assert_eq!(pair.sent(), []);
 }
 
+/// Servers of other versions may have codes that this client has no words for.
+#[test]
+fn a_code_without_words_is_in_no_sentence() {
+    let mut pair = Pair::opened();
+    pair.receive(&gone("moved-away"));
+    pair.listen();
+    let error = pair.status().error.expect("it says why");
+    let says = "the server does not show team/jane any more";
+    assert_eq!(
+        (error.code.as_str(), error.message.as_str()),
+        ("moved-away", says)
+    );
+    let number = pair.session.create("team", "{}", NOW).expect("a kind");
+    let sent = pair.sent();
+    let [ClientFrame::Create { id, entity, .. }] = sent.as_slice() else {
+        panic!("one creation: {sent:?}");
+    };
+    pair.receive(&ServerFrame::Refused {
+        id: *id,
+        entity: entity.clone(),
+        admitted: 0,
+        code: "odd-code".to_owned(),
+        violations: Vec::new(),
+    });
+    pair.listen();
+    let said = pair.events.iter().find_map(|event| match event {
+        Event::NotDone { request, fault, .. } if *request == number => Some(fault.clone()),
+        _ => None,
+    });
+    let fault = said.expect("it is answered");
+    assert_eq!(
+        (fault.code.as_str(), fault.message.as_str()),
+        ("odd-code", "the server refused this")
+    );
+}
+
 /// A watch brings the values of all entities, and nothing of one that there cannot be.
 #[test]
 fn a_handle_to_a_kind_of_many_is_told_while_values_come_with_a_watch() {
