@@ -20,6 +20,19 @@ use crate::origin::Origin;
 pub use budgets::BudgetSettings;
 pub use rates::{Quota, QuotaSetting, QuotaSettingError, RateSettings, SetTwice};
 
+impl Config {
+    /// Bytes of what comes in (bodies, and messages that are long), from all together, until it is
+    /// answered: a third of the memory. One alone may have half of them.
+    pub(crate) fn incoming_bytes_max(&self) -> usize {
+        self.memory_bytes_max / 3
+    }
+
+    /// Bytes of answers that wait and of what is cached: the rest.
+    pub(crate) fn outgoing_bytes_max(&self) -> usize {
+        self.memory_bytes_max - self.incoming_bytes_max()
+    }
+}
+
 /// The settings of one server.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -46,6 +59,9 @@ pub struct Config {
     pub hosts: Vec<HostName>,
     /// What untrusted input may ask for.
     pub limits: Limits,
+    /// Bytes that bodies, messages that have not ended, answers that wait and what is cached may take
+    /// together.
+    pub memory_bytes_max: usize,
     /// How connections are held.
     pub connections: ConnectionSettings,
     /// How entities are held in memory and sent.
@@ -72,6 +88,7 @@ impl Default for Config {
             rates: RateSettings::default(),
             hosts: Vec::new(),
             limits: Limits::default(),
+            memory_bytes_max: MEMORY_BYTES_MAX,
             connections: ConnectionSettings::default(),
             relay: RelaySettings::default(),
             budgets: BudgetSettings::default(),
@@ -136,7 +153,7 @@ pub struct ConnectionSettings {
     pub ping_interval: Duration,
     /// Bytes that may wait to be sent on one connection.
     pub send_queue_bytes_max: usize,
-    /// How long a connection whose queue is full may take to read anything before it is closed.
+    /// How long a peer may take for the next part of what is sent ([`PART_BYTES`]) before it is given up.
     pub stuck_timeout: Duration,
     /// Entities that one connection may have open.
     pub open_entities_max: usize,
@@ -321,6 +338,9 @@ pub const PAGE_MAX: usize = 1_000;
 /// Bytes of the values in a page of a collection, after which it ends.
 pub const PAGE_BYTES: usize = 4 << 20;
 
+/// Pages whose values are read from the store at a time.
+pub const PAGES_AT_ONCE: usize = 8;
+
 /// Bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
@@ -331,12 +351,22 @@ pub const JSON_VALUES_MAX: usize = 1_100_000;
 /// characters are up to twelve million bytes, escaped.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes that are held of what comes from outside (bodies, and messages that are long), from all
-/// together, until it is answered. One alone may have half of them.
-pub const ROOM_BYTES_MAX: usize = 64 << 20;
+/// Bytes that bodies, messages that have not ended, answers that wait and what is cached may take
+/// together.
+pub const MEMORY_BYTES_MAX: usize = 192 << 20;
 
-/// Bytes that one at a time may have beside those, so that nobody waits for somebody who waits.
+/// Bytes of what comes in that one at a time may have beside those, so that nobody waits for somebody
+/// who waits.
 pub const ROOM_RESERVE_BYTES: usize = BODY_BYTES_MAX;
+
+/// How long an answer waits for memory.
+pub const MEMORY_WAIT: Duration = Duration::from_secs(5);
+
+/// After how long what cannot be served at present may be asked for again.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Bytes of a long frame that are written at a time, and copied for the transport.
+pub const PART_BYTES: usize = 16 << 10;
 
 /// Bytes that are read from a WebSocket at a time, and held for it while nothing comes.
 pub const SOCKET_READ_BYTES: usize = 4 << 10;

@@ -25,6 +25,7 @@ pub(crate) mod request;
 mod seated;
 mod sender;
 mod shared_body;
+mod taker;
 mod turned_away;
 mod unread;
 mod upgrade;

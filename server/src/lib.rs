@@ -14,6 +14,7 @@ mod http;
 mod json;
 pub mod keys;
 mod known_policies;
+mod memory;
 mod migration;
 mod open_files;
 pub mod origin;

@@ -11,6 +11,7 @@ mod budget;
 mod claims;
 mod cold;
 mod connection;
+mod encoded;
 mod entity_actor;
 mod fanout;
 mod frames;

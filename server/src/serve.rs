@@ -20,12 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commit::CommitThread;
-use crate::config::{
-    Config, ConnectionSettings, Exposure, FILES_KEPT, Mode, ROOM_BYTES_MAX, ROOM_RESERVE_BYTES,
-};
+use crate::config::{Config, ConnectionSettings, Exposure, FILES_KEPT, Mode, ROOM_RESERVE_BYTES};
 use crate::http::{self, App, accept};
 use crate::keys::{self, KeyError, Keys};
 use crate::known_policies;
+use crate::memory::Memory;
 use crate::migration::{self, SchemaChangeError};
 use crate::open_files;
 use crate::relay::{self, Hub, Parts};
@@ -199,7 +198,8 @@ impl Server {
             store,
             commit: commit.handle(),
             keys,
-            room: Room::new(ROOM_BYTES_MAX, ROOM_RESERVE_BYTES),
+            room: Room::new(config.incoming_bytes_max(), ROOM_RESERVE_BYTES),
+            memory: Memory::new(config.outgoing_bytes_max()),
         });
         if let Err(error) = prepare(&hub, files.content, store_error).await {
             hub.end().await;
@@ -243,7 +243,12 @@ impl Server {
         let patience = config.connections.shutdown_timeout;
         let (token, connections) = (app.shutdown.clone(), app.connections.clone());
         let hub = app.hub.clone();
-        let serving = accept::serve(listener, http::router(app), config, token.clone());
+        let serving = accept::serve(
+            listener,
+            (http::router(app), hub.memory().clone()),
+            config,
+            token.clone(),
+        );
         let mut serving = tokio::spawn(serving);
         shutdown.await;
         tracing::info!("stopping");

@@ -38,6 +38,10 @@ const OPENED: usize = 500;
 const READERS: usize = 100;
 /// Entities of half a megabyte in the page that they ask for.
 const LONG: usize = 16;
+/// Entities whose values are read once.
+const READ_ONCE: usize = 20_000;
+/// After which values have left that nobody asked for.
+const IDLE_TIME: Duration = Duration::from_secs(190);
 /// Connections or entities before the first look, so that what is needed once is there.
 const WARM: usize = 200;
 /// How long the process may take to give back what it is about to give back.
@@ -143,6 +147,46 @@ async fn loaded_entities(data: &Path) {
     }
 }
 
+/// What the values of many entities take that were read once, and whether it is given back.
+async fn values_read_once(data: &Path) {
+    {
+        let server = Process::start(data, &harness::schema());
+        let http = Http::to(&server.authority, Some(editor(data)));
+        for n in 0..READ_ONCE {
+            let value = json!({ "slug": "s", "title": "T", "notes": "n".repeat(2_000) });
+            create(&http, &format!("/api/page?id=p-{n}"), value).await;
+        }
+    }
+    let server = Process::start(data, &harness::schema());
+    let http = Http::to(&server.authority, None);
+    let read = async |number: usize| {
+        let path = format!("/api/page/p-{number}");
+        assert_eq!(http.get(&path).await.status, 200);
+    };
+    // The store keeps pages: those that it will have kept are not what is measured.
+    for number in 0..READ_ONCE {
+        read(number).await;
+    }
+    let most = held_kib(&server).await;
+    tokio::time::sleep(IDLE_TIME).await;
+    let after = held_kib(&server).await;
+    let mut reader = connect_to(&server.authority, None).await;
+    for number in 0..1_000 {
+        reader.value(&format!("page/p-{number}")).await;
+    }
+    drop(reader);
+    tokio::time::sleep(IDLE_TIME).await;
+    let again = held_kib(&server).await;
+    let mib = |kib: f64| kib / 1_024.0;
+    println!(
+        "{READ_ONCE} values read once over HTTP       {:8.1} MiB, after a rest {:.1} MiB, after 1,000 over a \
+         WebSocket and a rest {:.1} MiB",
+        mib(most),
+        mib(after),
+        mib(again)
+    );
+}
+
 /// Asks for a page and takes nothing of it but the first byte.
 async fn slow_reader(server: &Process) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
@@ -188,12 +232,21 @@ fn main() {
     raise_open_files();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        for part in ["sockets", "entities", "readers"] {
+        // `cargo bench --bench memory -- values` takes only these.
+        let named = std::env::args()
+            .skip(1)
+            .find(|word| !word.starts_with("--"));
+        let wanted = |part: &&str| named.as_deref().is_none_or(|named| named == *part);
+        for part in ["sockets", "entities", "readers", "values"]
+            .into_iter()
+            .filter(wanted)
+        {
             let data = tempfile::tempdir().unwrap();
             match part {
                 "sockets" => idle_sockets(data.path()).await,
                 "entities" => loaded_entities(data.path()).await,
-                _ => slow_readers(data.path()).await,
+                "readers" => slow_readers(data.path()).await,
+                _ => values_read_once(data.path()).await,
             }
         }
     });

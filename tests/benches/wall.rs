@@ -7,6 +7,7 @@
     reason = "a benchmark prints figures, and fails where something is not as it should be"
 )]
 
+mod cases;
 #[path = "../tests/end_to_end/crowd.rs"]
 mod crowd;
 #[expect(dead_code, reason = "others use it beside other load")]
@@ -322,6 +323,9 @@ fn main() {
         }
         if wanted("bystanders") {
             bystanders_of_dear_requests().await;
+        }
+        if wanted("cases") {
+            cases::list().await;
         }
         if wanted("dearest") {
             dearest::list(shapes).await;

@@ -94,6 +94,13 @@ pub(super) struct Serve {
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<HostName>,
 
+    /// Memory for what comes in, what waits to go out and what is cached, in MiB
+    ///
+    /// A third is for request bodies and messages until they are answered, the rest for answers that
+    /// wait and for caches. The store, entities that are in use and connections take memory beside it.
+    #[arg(long, value_name = "MIB", default_value_t = 192, value_parser = clap::value_parser!(u32).range(24..=1_048_576))]
+    memory: u32,
+
     /// Let the system write core dumps of the server, and debuggers attach; they see the key
     #[arg(long)]
     core_dumps: bool,
@@ -209,6 +216,7 @@ impl Serve {
             trusted_proxies: self.trusted_proxies.into_iter().collect(),
             rates: RateSettings::new(self.quotas)?,
             hosts: self.hosts,
+            memory_bytes_max: (self.memory as usize) << 20,
             connections: ConnectionSettings {
                 idle_timeout: Duration::from_secs(self.keep_alive),
                 ping_interval: Duration::from_secs(self.ping_interval),
@@ -366,6 +374,14 @@ mod tests {
         );
         assert_eq!(interval("--ping-interval 5"), Ok(Duration::from_secs(5)));
         assert!(interval("--ping-interval 0").is_err());
+    }
+
+    #[test]
+    fn memory_is_said_in_mib() {
+        let memory = |line: &str| config(line).map(|config| config.memory_bytes_max);
+        assert_eq!(memory(""), Ok(Config::default().memory_bytes_max));
+        assert_eq!(memory("--memory 24"), Ok(24 << 20));
+        assert!(memory("--memory 23").is_err());
     }
 
     #[test]

@@ -24,6 +24,7 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use indelible_engine::principal::Principal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +34,7 @@ use super::patience::{Patience, Serving};
 use super::problem::Problem;
 use super::wire::Wire;
 use crate::config::Config;
+use crate::memory::{self, Memory};
 use crate::seats::Seats;
 
 /// How long to wait when the system has no more connections to give.
@@ -41,7 +43,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_secs(1);
 /// Serves until `stopping`, then until the requests that are being answered are.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    (router, memory): (Router, Memory),
     config: Arc<Config>,
     stopping: CancellationToken,
 ) {
@@ -59,14 +61,18 @@ pub(crate) async fn serve(
     while let Some((seat, (stream, peer))) = stopping.run_until_cancelled(next()).await {
         let (router, http, stopping) = (router.clone(), http.clone(), stopping.clone());
         let patience = Patience::new(settings);
+        let owner = memory::owner(&Principal::anonymous(), Some(peer.ip()));
+        let consumer = Arc::new(memory.consumer(owner));
         connections.spawn(async move {
             let stream = Wire::new(stream, patience.clone());
             let stream = TokioIo::new(stream);
             let (ended, held) = (patience.clone(), seat.clone());
+            let too_much = consumer.ended().clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request.extensions_mut().insert(seat.clone());
+                request.extensions_mut().insert(Arc::clone(&consumer));
                 let (answer, serving) = (router.clone().oneshot(request), patience.begin());
                 async move {
                     // A panic was logged where it happened; whoever asked is told, too.
@@ -98,6 +104,7 @@ pub(crate) async fn serve(
                     tracing::debug!(%error, "a connection ended");
                 },
                 () = ended.ended() => tracing::debug!("a connection that asks nothing is closed"),
+                () = too_much.cancelled() => tracing::info!("an answer that waits takes too much memory"),
                 () = held.unwanted() => tracing::debug!("a stranger makes room"),
             }
         });

@@ -20,6 +20,8 @@ use indelible_engine::time::Timestamp;
 use super::App;
 use super::caller::Caller;
 use super::problem::Problem;
+use super::shared_body;
+use super::taker::Taker;
 use super::validators;
 use crate::relay::{Present, WriteError};
 
@@ -27,6 +29,7 @@ use crate::relay::{Present, WriteError};
 pub(crate) async fn get(
     State(app): State<App>,
     caller: Caller,
+    taker: Taker,
     Path((kind, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -34,7 +37,7 @@ pub(crate) async fn get(
     caller.reads(&policy)?;
     let entity = entity(&policy, Some(&id))?;
     let present = present(&app, &entity, &caller.0).await?;
-    Ok(value(&app, &present, &caller.0, &headers))
+    Ok(value(&app, &present, (&caller, taker), &headers))
 }
 
 /// The policy of the kind that a path names.
@@ -95,15 +98,21 @@ pub(crate) fn failure(error: &WriteError) -> Problem {
 }
 
 /// The answer that carries a value; 304 when the caller has it.
-fn value(app: &App, present: &Present, caller: &Principal, headers: &HeaderMap) -> Response {
+fn value(
+    app: &App,
+    present: &Present,
+    (caller, taker): (&Caller, Taker),
+    headers: &HeaderMap,
+) -> Response {
     let etag = validators::quoted(&present.version);
-    let make = || json(StatusCode::OK, present.encoded());
+    let taker = taker.of(caller);
+    let make = || json(StatusCode::OK, shared_body::of([present.encoded()], &taker));
     let stands_for = |version: &str| app.hub.stands_for(version, present);
     let mut response = validators::read_as(headers, &etag, stands_for, make);
     if !response.status().is_client_error() {
         let out = response.headers_mut();
         insert(out, header::LAST_MODIFIED, &http_date(present.at));
-        cache(out, caller);
+        cache(out, &caller.0);
     }
     response
 }
@@ -112,12 +121,12 @@ fn value(app: &App, present: &Present, caller: &Principal, headers: &HeaderMap) 
 pub(crate) async fn get_singleton(
     app: &App,
     policy: &Policy,
-    caller: &Principal,
+    to: (&Caller, Taker),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let entity = entity(policy, None)?;
-    let present = present(app, &entity, caller).await?;
-    Ok(value(app, &present, caller, headers))
+    let present = present(app, &entity, &to.0.0).await?;
+    Ok(value(app, &present, to, headers))
 }
 
 /// JSON that is text already.

@@ -19,6 +19,7 @@ use super::caller::Caller;
 use super::problem::Problem;
 use super::query::Query;
 use super::shared_body;
+use super::taker::Taker;
 use super::validators;
 use crate::config::{PAGE_BYTES, PAGE_DEFAULT, PAGE_MAX};
 use crate::relay::Present;
@@ -56,6 +57,7 @@ impl Page {
 pub(crate) async fn get(
     State(app): State<App>,
     caller: Caller,
+    taker: Taker,
     Path(kind): Path<String>,
     uri: Uri,
     headers: HeaderMap,
@@ -63,7 +65,7 @@ pub(crate) async fn get(
     let policy = api::policy(&app, &kind)?;
     caller.reads(&policy)?;
     if policy.is_singleton() {
-        return api::get_singleton(&app, &policy, &caller.0, &headers).await;
+        return api::get_singleton(&app, &policy, (&caller, taker), &headers).await;
     }
     let Page { limit, after } = Page::read(&uri, policy.kind())?;
     let most = (limit + 1, PAGE_BYTES);
@@ -77,7 +79,8 @@ pub(crate) async fn get(
         .collect();
     let hash = Hash::of(&versions).to_string();
     let etag = format!("W/\"{}\"", &hash[..32]);
-    let make = || api::json(StatusCode::OK, work::here(|| body(&found, more)));
+    let taker = taker.of(&caller);
+    let make = || api::json(StatusCode::OK, work::here(|| body(&found, more, &taker)));
     let mut response = validators::read(&headers, &etag, make);
     if !response.status().is_client_error() {
         api::cache(response.headers_mut(), &caller.0);
@@ -100,7 +103,7 @@ fn end_page(found: &mut Vec<Arc<Present>>, limit: usize) -> bool {
     more
 }
 
-fn body(found: &[Arc<Present>], more: bool) -> Body {
+fn body(found: &[Arc<Present>], more: bool, taker: &Taker) -> Body {
     let mut parts = Vec::with_capacity(2 * found.len() + 1);
     for (index, present) in found.iter().enumerate() {
         let before = if index == 0 { "{\"items\":[" } else { "}," };
@@ -121,5 +124,5 @@ fn body(found: &[Arc<Present>], more: bool) -> Body {
     };
     let next = serde_json::Value::from(next);
     parts.push(Bytes::from(format!("{before}],\"next\":{next}}}")));
-    shared_body::of(parts)
+    shared_body::of(parts, taker)
 }

@@ -12,6 +12,8 @@ use indelible_engine::excerpt::{SENTENCE_CHARS_MAX, cut};
 use indelible_engine::violation::Violation;
 use serde_json::{Value, json};
 
+use crate::config::RETRY_AFTER;
+
 /// An answer that is not a success.
 #[derive(Debug)]
 pub struct Problem {
@@ -155,9 +157,9 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title)
     }
 
-    /// 503: too much of the caller's is waiting.
+    /// 503: too much is waiting, of the caller's or of all.
     pub(crate) fn busy() -> Self {
-        let title = "Too much of yours is waiting; try again later";
+        let title = "Too much is waiting; try again later";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title)
     }
 
@@ -233,7 +235,10 @@ impl IntoResponse for Problem {
             who: self.who,
         };
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(RETRY_AFTER.as_secs()),
+            );
         }
         response.extensions_mut().insert(noted);
         response

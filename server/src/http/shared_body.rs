@@ -12,6 +12,8 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
+use super::taker::Taker;
+
 /// Parts in their order, as far as they were not taken.
 #[derive(Debug)]
 struct SharedBody {
@@ -19,9 +21,10 @@ struct SharedBody {
     bytes_left: u64,
 }
 
-/// A body of these parts.
-pub(super) fn of(parts: impl IntoIterator<Item = Bytes>) -> Body {
-    let parts: VecDeque<Bytes> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+/// A body of these parts for somebody, who holds each until it is written.
+pub(super) fn of(parts: impl IntoIterator<Item = Bytes>, taker: &Taker) -> Body {
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    let parts: VecDeque<Bytes> = parts.map(|part| taker.consumer().held(part)).collect();
     let bytes_left = parts.iter().map(|part| part.len() as u64).sum();
     Body::new(SharedBody { parts, bytes_left })
 }

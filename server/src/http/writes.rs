@@ -25,6 +25,7 @@ use super::problem::Problem;
 use super::request::{Creation, Deletion, Replacement, proposal_id};
 use super::sender::Sender;
 use super::shared_body;
+use super::taker::Taker;
 use super::validators;
 use crate::relay::{Answer, Outcome, Present, Task, Write, Written};
 use crate::work::{self, Lane, Weight};
@@ -35,7 +36,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
-    sender: Sender,
+    taker: Taker,
     Path(kind): Path<String>,
     uri: Uri,
     headers: HeaderMap,
@@ -43,6 +44,7 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.may(&policy, Permission::Create)?;
+    let sender = taker.sender;
     sender.writes(&app, &caller, true)?;
     let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
@@ -66,7 +68,8 @@ pub(crate) async fn post(
     };
     let path = format!("/api/{}/{}", entity.kind(), entity.id().unwrap_or_default());
     let present = written.present.filter(|_| policy.readable(&caller.0));
-    let begin = || begun(StatusCode::CREATED, &entity, present.as_deref(), &caller.0);
+    let to = (&caller, taker);
+    let begin = || begun(StatusCode::CREATED, &entity, present.as_deref(), to);
     let mut response = work::here(begin);
     api::insert(response.headers_mut(), header::LOCATION, &path);
     Ok(response)
@@ -77,19 +80,20 @@ fn begun(
     status: StatusCode,
     entity: &EntityId,
     present: Option<&Present>,
-    caller: &Principal,
+    (caller, taker): (&Caller, Taker),
 ) -> Response {
+    let taker = taker.of(caller);
     let head = json!({ "id": entity.id() });
     let mut response = match present {
-        Some(present) => with_value(status, &head, present),
+        Some(present) => with_value(status, &head, present, &taker),
         None => api::json(status, head.to_string()),
     };
-    api::cache(response.headers_mut(), caller);
+    api::cache(response.headers_mut(), &caller.0);
     response
 }
 
 /// An answer of the fields of `head`, the present value and its version.
-fn with_value(status: StatusCode, head: &Value, present: &Present) -> Response {
+fn with_value(status: StatusCode, head: &Value, present: &Present, taker: &Taker) -> Response {
     let head = head.to_string();
     let head = head.strip_suffix('}').expect("an object ends so");
     let parts = [
@@ -98,7 +102,7 @@ fn with_value(status: StatusCode, head: &Value, present: &Present) -> Response {
         // A version needs no escapes.
         Bytes::from(format!(",\"version\":\"{}\"}}", present.version)),
     ];
-    let mut response = api::json(status, shared_body::of(parts));
+    let mut response = api::json(status, shared_body::of(parts, taker));
     let etag = validators::quoted(&present.version);
     api::insert(response.headers_mut(), header::ETAG, &etag);
     response
@@ -108,7 +112,7 @@ fn with_value(status: StatusCode, head: &Value, present: &Present) -> Response {
 pub(crate) async fn put_singleton(
     State(app): State<App>,
     caller: Caller,
-    sender: Sender,
+    taker: Taker,
     Path(kind): Path<String>,
     uri: Uri,
     headers: HeaderMap,
@@ -117,20 +121,20 @@ pub(crate) async fn put_singleton(
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, None)?;
-    sender.writes(&app, &caller, false)?;
+    taker.sender.writes(&app, &caller, false)?;
     let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
     let bytes = body.as_ref().map_or(0, Bytes::len);
     let read = || Replacement::read(&policy, &caller.0, &uri, &headers, body);
     let asked = weighed(&app, &caller.0, bytes, read).await?;
-    merge(&app, (&caller.0, sender, &policy), &entity, asked).await
+    merge(&app, (&caller, taker, &policy), &entity, asked).await
 }
 
 /// `PUT /api/{kind}/{id}`.
 pub(crate) async fn put(
     State(app): State<App>,
     caller: Caller,
-    sender: Sender,
+    taker: Taker,
     Path((kind, id)): Path<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
@@ -139,13 +143,13 @@ pub(crate) async fn put(
     let policy = api::policy(&app, &kind)?;
     caller.merges(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
-    sender.writes(&app, &caller, false)?;
+    taker.sender.writes(&app, &caller, false)?;
     let mut held = body::read(&app, &caller.0.id, &headers, body).await;
     let body = held.take();
     let bytes = body.as_ref().map_or(0, Bytes::len);
     let read = || Replacement::read(&policy, &caller.0, &uri, &headers, body);
     let asked = weighed(&app, &caller.0, bytes, read).await?;
-    merge(&app, (&caller.0, sender, &policy), &entity, asked).await
+    merge(&app, (&caller, taker, &policy), &entity, asked).await
 }
 
 /// `DELETE /api/{kind}/{id}`.
@@ -176,19 +180,20 @@ pub(crate) async fn delete(
 pub(crate) async fn undelete(
     State(app): State<App>,
     caller: Caller,
-    sender: Sender,
+    taker: Taker,
     Path((kind, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let policy = api::policy(&app, &kind)?;
     caller.deletes(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
+    let sender = taker.sender;
     sender.writes(&app, &caller, false)?;
     let id = proposal_id(&headers, &caller.0)?;
     match write(&app, &entity, (&caller.0, sender), id, Task::Undelete).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
             let present = written.present.as_deref();
-            let begin = || begun(StatusCode::OK, &entity, present, &caller.0);
+            let begin = || begun(StatusCode::OK, &entity, present, (&caller, taker));
             Ok(work::here(begin))
         }
         Outcome::Refused(refusal) => Err(refused(&refusal)),
@@ -198,17 +203,20 @@ pub(crate) async fn undelete(
 
 async fn merge(
     app: &App,
-    (caller, sender, policy): (&Principal, Sender, &Policy),
+    (caller, taker, policy): (&Caller, Taker, &Policy),
     entity: &EntityId,
     asked: Replacement,
 ) -> Result<Response, Problem> {
+    let sender = taker.sender;
+    let taker = taker.of(caller);
+    let caller = &caller.0;
     let reads = policy.readable(caller);
     let Replacement { id, merging } = asked;
     let strict = merging.protected == Protected::Refuse;
     api::present(app, entity, caller).await?;
     match write(app, entity, (caller, sender), id, Task::Merge(merging)).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
-            let mut response = work::here(|| merged(&written, reads))?;
+            let mut response = work::here(|| merged(&written, reads, &taker))?;
             if strict {
                 let applied = HeaderValue::from_static("handling=strict");
                 response.headers_mut().insert(PREFERENCE_APPLIED, applied);
@@ -267,7 +275,7 @@ async fn write(
 }
 
 /// The answer to a merge; without values for a caller who may not read them.
-fn merged(written: &Written, reads: bool) -> Result<Response, Problem> {
+fn merged(written: &Written, reads: bool, taker: &Taker) -> Result<Response, Problem> {
     // A repeat of what was written to an entity that was deleted since.
     let present = written.present.as_ref().ok_or_else(Problem::not_found)?;
     let names = |pointers: &[Pointer]| -> Vec<String> {
@@ -278,7 +286,7 @@ fn merged(written: &Written, reads: bool) -> Result<Response, Problem> {
         "preserved": names(&written.preserved),
     });
     Ok(match reads {
-        true => with_value(StatusCode::OK, &head, present),
+        true => with_value(StatusCode::OK, &head, present, taker),
         false => api::json(StatusCode::OK, head.to_string()),
     })
 }

@@ -7,6 +7,7 @@
 //!
 //! Must not know: followers, changes.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use indelible_engine::history::State;
@@ -15,45 +16,71 @@ use indelible_engine::id::{EntityId, Hash};
 use super::hub::Hub;
 use super::loading::{self, FoundValue};
 use super::values::{KindValues, Present};
+use super::writes::{WriteError, too_many};
 use crate::storage::Presence;
-use crate::work::{self, Lane, Weight};
+use crate::work::{self, Lane, Slot, Weight};
+
+/// What a value is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// By itself: a long one waits until there is memory for it.
+    Itself,
+    /// With others, which take memory until all are read.
+    Others,
+}
 
 /// The value of an entity as the store has it, read for a principal; `None` where only its document
 /// tells, or somebody has just written to it. What takes long has to wait for its turn among such
 /// work.
+///
+/// # Errors
+/// [`WriteError::Busy`] where too many wait, or there is no memory for it.
 pub(super) async fn present(
     hub: &Hub,
     values: &KindValues,
     entity: &EntityId,
-    asker: &str,
-) -> Option<Arc<Present>> {
-    let enter = |lane, weight| hub.work().enter(lane, weight);
+    (asker, what_for): (&str, For),
+) -> Result<Option<Arc<Present>>, WriteError> {
     let quick = Lane::Loading(asker.to_owned());
-    let quick = enter(quick, Weight::Light).await.ok()?;
-    let found = work::here(|| {
+    let quick = hub.work().enter(quick, Weight::Light).await;
+    let quick = quick.map_err(too_many)?;
+    let find = || {
         let found = loading::find_value(&**hub.store(), entity);
         let found = found.inspect_err(|error| {
             tracing::warn!(%entity, %error, "a value cannot be read by itself");
         });
-        let found = found.ok()??;
-        Some(match found.weight() {
-            Weight::Light => Found::Read(read(hub, values, entity, found)),
-            Weight::Heavy => Found::Long(Box::new(found)),
-        })
-    });
-    let found = match found? {
-        Found::Read(present) => return present,
-        Found::Long(found) => found,
+        found.ok()?
     };
+    let is_long = work::here(|| {
+        let Some(found) = find() else {
+            return ControlFlow::Break(None);
+        };
+        match found.weight() {
+            Weight::Light => ControlFlow::Break(read(hub, values, entity, found)),
+            // While it waits, it holds nothing.
+            Weight::Heavy => ControlFlow::Continue(()),
+        }
+    });
+    if let ControlFlow::Break(present) = is_long {
+        return Ok(present);
+    }
     drop(quick);
-    let long = Lane::LongLoading(asker.to_owned());
-    let _slot = enter(long, Weight::Heavy).await.ok()?;
-    work::here(|| read(hub, values, entity, *found))
+    let _slot = turn(hub, asker, what_for).await?;
+    Ok(work::here(|| read(hub, values, entity, find()?)))
 }
 
-enum Found {
-    Read(Option<Arc<Present>>),
-    Long(Box<FoundValue>),
+/// Waits for the turn of a long value. Those before it may have taken the memory that there was.
+async fn turn(hub: &Hub, asker: &str, what_for: For) -> Result<Slot, WriteError> {
+    loop {
+        let long = Lane::LongLoading(asker.to_owned());
+        let slot = hub.work().enter(long, Weight::Heavy).await;
+        let slot = slot.map_err(too_many)?;
+        if what_for == For::Others || !hub.memory().is_full() {
+            return Ok(slot);
+        }
+        drop(slot);
+        hub.settled().await?;
+    }
 }
 
 fn read(
@@ -65,6 +92,7 @@ fn read(
     let store = &**hub.store();
     let (state, hash) = found.state(store, entity, &**hub.known_policies())?;
     let present = Arc::new(made(hub, entity, &state, hash)?);
+    hub.keep_spare(&present);
     let is_last = || {
         let head = store.head(entity).ok().flatten();
         head.is_some_and(|head| head.hash == hash)

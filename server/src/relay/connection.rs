@@ -7,9 +7,9 @@
 //! Must not know: how changes are judged or stored, HTTP beyond the upgrade.
 
 mod deadline;
+mod end;
 mod session;
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -26,54 +26,27 @@ use indelible_engine::protocol::{ClientFrame, FrameError, PROTOCOL_VERSION, Text
 use indelible_engine::time::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 
 use self::deadline::Deadline;
+pub(super) use self::end::close_code;
+use self::end::{End, crowded, too_big, transport_end};
 use self::session::{Asker, Following};
 use super::fanout::Outbox;
 use super::frames;
-use super::heads::Flaw;
 use super::heard::{Counted, Heard, Overdue, SMALL_BYTES};
 use super::hub::Hub;
-use super::socket::{self, Line, Socket, WebSocket};
+use super::socket::{self, GATHERED_BYTES_MAX, Line, Socket, WebSocket};
 use crate::auth::TokenError;
 use crate::clock;
 use crate::config::{ConnectionSettings, SOCKET_READ_BYTES};
+use crate::memory;
 use crate::room::Taken;
 use crate::seats::Seat;
 use crate::work;
-
-/// Close codes of the protocol; see `docs/protocol.md`.
-pub(crate) mod close_code {
-    /// Done.
-    pub(crate) const NORMAL: u16 = 1000;
-    /// For the log only: the line ended without a close.
-    pub(crate) const ABNORMAL: u16 = 1006;
-    /// For the log only: the peer closed without a code.
-    pub(crate) const NONE: u16 = 1005;
-    /// The server is going away; connect again.
-    pub(crate) const GOING_AWAY: u16 = 1001;
-    /// Against the rules of WebSocket (RFC 6455).
-    pub(crate) const PROTOCOL: u16 = 1002;
-    /// A text that is not UTF-8.
-    pub(crate) const NOT_UTF8: u16 = 1007;
-    /// The handshake did not come, or was not one.
-    pub(crate) const POLICY: u16 = 1008;
-    /// A frame was too big.
-    pub(crate) const TOO_BIG: u16 = 1009;
-    /// There is no room now; connect again later.
-    pub(crate) const TRY_AGAIN: u16 = 1013;
-    /// Bytes that are no frame.
-    pub(crate) const BAD_FRAME: u16 = 4400;
-    /// The token is invalid or has expired; connect again with a fresh one.
-    pub(crate) const UNAUTHORIZED: u16 = 4401;
-    /// The rights changed with a fresh token; connect again with it.
-    pub(crate) const RIGHTS_CHANGED: u16 = 4409;
-}
 
 /// How much more than a frame may hold the transport takes, so that the protocol can say itself
 /// what is wrong with a frame that is too big.
@@ -82,34 +55,12 @@ const TRANSPORT_SLACK_BYTES: usize = 64 << 10;
 /// Timers are armed for no longer than this; a token may live for years.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a connection ends: how the server closes it, if anybody is there to hear it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct End {
-    /// The code and the sentence for the log, and for the peer where it is there to read them.
-    code: u16,
-    reason: Cow<'static, str>,
-}
-
-impl End {
-    fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-        }
-    }
-
-    /// The peer went away without a word: its end of the line is gone.
-    fn gone(reason: &'static str) -> Self {
-        Self::new(close_code::ABNORMAL, reason)
-    }
-}
-
-/// All connections for those without a token are taken.
-fn crowded() -> End {
-    End::new(
-        close_code::TRY_AGAIN,
-        "too many are connected without a token",
-    )
+/// The answers that wait take too much of the memory of all. They are dropped.
+async fn crowded_out(outbox: &Outbox) -> End {
+    outbox.consumer().ended().cancelled().await;
+    let end = End::new(close_code::TRY_AGAIN, "too much waits to be sent");
+    outbox.cut(end.code, end.reason.clone());
+    end
 }
 
 /// Serves one socket until it closes, the token ends, or the server goes away.
@@ -124,7 +75,10 @@ pub(crate) async fn serve(
     let line = Counted::new(line, heard.clone(), hub.room(), &settings);
     let (sink, stream) = socket(line, hub.limits()).await.split();
     let sending = Arc::new(Socket::new(sink));
-    let outbox = Arc::new(Outbox::new(settings.send_queue_bytes_max));
+    let consumer = hub
+        .memory()
+        .consumer(memory::owner(&Principal::anonymous(), address));
+    let outbox = Arc::new(Outbox::new(settings.send_queue_bytes_max, consumer));
     outbox.connect(Arc::<Socket>::clone(&sending));
     let gone = CancellationToken::new();
     let sender = socket::send_all(sending, Arc::clone(&outbox), settings.clone(), gone.clone());
@@ -147,6 +101,7 @@ pub(crate) async fn serve(
         hello = hello => match hello {
             Ok(Ok(caller)) => {
                 incoming.introduce(&hub, &caller.asks.principal);
+                outbox.consumer().belongs_to(memory::owner(&caller.asks.principal, address));
                 let mut following = Following::new(hub, caller.asks, Arc::clone(&outbox), &settings);
                 tracing::Span::current()
                     .record("id", following.connection().0)
@@ -171,6 +126,7 @@ pub(crate) async fn serve(
         },
         () = shutdown.cancelled() => End::new(close_code::GOING_AWAY, "going away"),
         () = seat.unwanted() => crowded(),
+        end = crowded_out(&outbox) => end,
     };
     let End { code, reason } = end;
     tracing::info!(code, %reason, "disconnected");
@@ -184,6 +140,7 @@ async fn socket(line: Counted<Line>, limits: &Limits) -> WebSocket {
     let bytes_max = limits.frame_bytes_max + TRANSPORT_SLACK_BYTES;
     let config = WebSocketConfig::default()
         .read_buffer_size(SOCKET_READ_BYTES)
+        .write_buffer_size(GATHERED_BYTES_MAX)
         .max_message_size(Some(bytes_max))
         .max_frame_size(Some(bytes_max));
     WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await
@@ -383,51 +340,6 @@ impl Incoming {
     }
 }
 
-/// A message is longer than its sender may send.
-fn too_big() -> End {
-    End::new(close_code::TOO_BIG, "frame too big")
-}
-
-/// How to end after the peer has closed: with its own code, as is usual.
-fn closed_by_peer(code: Option<u16>) -> End {
-    let mut end = End::new(close_code::NORMAL, "goodbye");
-    end.code = code.unwrap_or(close_code::NONE);
-    end
-}
-
-/// How to end after the transport failed. The transport's own limit lies above the protocol's.
-fn transport_end(error: &Error) -> End {
-    let flaw = match error {
-        Error::Io(error) => error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Flaw>()),
-        _ => None,
-    };
-    let end = match (flaw, error) {
-        (Some(Flaw::Rule(rule)), _) => {
-            End::new(close_code::PROTOCOL, format!("protocol error: {rule}"))
-        }
-        (Some(Flaw::Closed(code)), _) => return closed_by_peer(*code),
-        (Some(Flaw::NotUtf8), _) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
-        (Some(Flaw::TooLong(_)), _) => too_big(),
-        (None, error) => transport_fault(error),
-    };
-    tracing::info!(%error, "the socket failed");
-    end
-}
-
-fn transport_fault(error: &Error) -> End {
-    match error {
-        Error::Capacity(_) => too_big(),
-        Error::Utf8(_) => End::new(close_code::NOT_UTF8, "text is not UTF-8"),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            End::gone("the connection was lost")
-        }
-        Error::Protocol(_) => End::new(close_code::PROTOCOL, "protocol error"),
-        _ => End::gone("the connection was lost"),
-    }
-}
-
 struct Serving<'a> {
     incoming: Incoming,
     /// None for anonymous callers.
@@ -437,10 +349,11 @@ struct Serving<'a> {
 }
 
 /// Why a connection ends that has done nothing wrong.
-async fn over(shutdown: &CancellationToken, gone: &CancellationToken) -> End {
+async fn over(shutdown: &CancellationToken, gone: &CancellationToken, outbox: &Outbox) -> End {
     tokio::select! {
         () = shutdown.cancelled() => End::new(close_code::GOING_AWAY, "going away"),
         () = gone.cancelled() => End::gone("the peer takes no frames"),
+        end = crowded_out(outbox) => end,
     }
 }
 
@@ -454,7 +367,7 @@ impl Serving<'_> {
         loop {
             let alarm = self.alarm();
             let frame = tokio::select! {
-                end = over(shutdown, gone) => return end,
+                end = over(shutdown, gone, self.outbox) => return end,
                 () = sleep_until(alarm) => {
                     if let Some(end) = self.check_token() {
                         return end;
@@ -484,7 +397,7 @@ impl Serving<'_> {
                         tokio::select! {
                             () = handling.as_mut() => break,
                             // What waits for its place outlives neither server nor token.
-                            end = over(shutdown, gone) => return end,
+                            end = over(shutdown, gone, self.outbox) => return end,
                             () = sleep_until(alarm) => {
                                 if let Some(end) = self.check_token() {
                                     return end;

@@ -11,6 +11,7 @@
 mod batch;
 mod epoch;
 mod following;
+mod reading;
 mod snapshots;
 mod unrecorded;
 
@@ -18,7 +19,6 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use futures_util::FutureExt as _;
 use indelible_engine::effects::{json_patch, spliced_patch};
 use indelible_engine::entity::{Entity, Logged};
@@ -34,10 +34,11 @@ use self::batch::{Batch, Ending, KnownPast, Verdicts};
 use self::snapshots::Snapshots;
 use self::unrecorded::log_unrecorded;
 use super::budget;
+use super::encoded::Encoded;
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, DELETED, RelayedEntry};
 use super::hub::Hub;
-use super::loading::{self, Loaded, LoadingError};
+use super::loading::Loaded;
 use super::residents::{Resident, footprint};
 use super::values::{Patches, Present};
 use super::writes::{Haste, Outcome, Write, WriteError};
@@ -102,7 +103,7 @@ struct Actor {
     /// Who follows the entity as a replica, or waits for it to be there.
     replicas: HashMap<ConnectionId, Subscriber>,
     /// The `snapshot` frame of the present state, once somebody needed it.
-    snapshot: Option<Bytes>,
+    snapshot: Arc<Encoded>,
     snapshots: Snapshots,
     /// How much history the epoch has.
     weight: budget::Weight,
@@ -136,7 +137,7 @@ pub(crate) async fn run(
         resident: hub.resident(),
         footprint: 0,
         replicas: HashMap::new(),
-        snapshot: None,
+        snapshot: Arc::default(),
         snapshots: Snapshots::default(),
         weight: budget::Weight::default(),
         postponed: None,
@@ -144,20 +145,23 @@ pub(crate) async fn run(
         stale: false,
     };
     let served = AssertUnwindSafe(async {
-        actor.load().await?;
+        Box::pin(actor.load()).await?;
         actor.serve(&mut mailbox).await;
         Ok::<_, WriteError>(())
     });
-    let served = served.catch_unwind().await;
-    if !matches!(served, Ok(Ok(()))) {
-        if served.is_err() {
+    let failed = match served.catch_unwind().await {
+        Ok(served) => served.err(),
+        Err(_) => {
             tracing::error!("an actor ends by a panic");
+            Some(WriteError::Storage)
         }
+    };
+    if let Some(why) = failed {
         // Whoever waits is told; the next message makes another actor.
         mailbox.close();
         // One may still be on its way into the mailbox.
         while let Some(message) = mailbox.recv().await {
-            actor.turn_away(message);
+            actor.turn_away(message, &why);
         }
         return;
     }
@@ -167,6 +171,8 @@ pub(crate) async fn run(
 }
 
 impl Actor {
+    /// Serves until nobody has use for it. What takes memory only while something is done is in boxes:
+    /// most actors do nothing.
     async fn serve(&mut self, mailbox: &mut mpsc::Receiver<Message>) {
         let settings = self.hub.settings().clone();
         let warm = settings.frames_kept.min(settings.idle);
@@ -198,7 +204,7 @@ impl Actor {
                     continue;
                 }
                 Err(_) if epoch.is_some() => {
-                    self.begin_epoch().await;
+                    Box::pin(self.begin_epoch()).await;
                     continue;
                 }
                 Err(_) if is_warm => {
@@ -209,7 +215,7 @@ impl Actor {
                 Err(_) if !self.replicas.is_empty() => continue,
                 Err(_) => {
                     if let Some(entity) = &self.entity {
-                        self.snapshots.store_last(&self.hub, entity).await;
+                        Box::pin(self.snapshots.store_last(&self.hub, entity)).await;
                     }
                     if self.leave(mailbox) {
                         return;
@@ -217,10 +223,12 @@ impl Actor {
                     continue;
                 }
             }
-            if self.stale && self.read_back().await.is_err() {
+            if self.stale
+                && let Err(why) = Box::pin(self.read_back()).await
+            {
                 waiting
                     .drain(..)
-                    .for_each(|message| self.turn_away(message));
+                    .for_each(|message| self.turn_away(message, &why));
                 continue;
             }
             let mut writes = Vec::new();
@@ -238,7 +246,7 @@ impl Actor {
                 }
             }
             if !writes.is_empty() {
-                self.write(writes).await;
+                Box::pin(self.write(writes)).await;
             }
             self.resident
                 .is_used(self.footprint, !self.replicas.is_empty());
@@ -257,7 +265,7 @@ impl Actor {
 
     /// Lets go of what was made for those who came lately, and can be made again.
     fn rest(&mut self) {
-        self.snapshot = None;
+        self.snapshot.clear();
         if let Some(present) = &self.present {
             present.rest();
         }
@@ -282,43 +290,18 @@ impl Actor {
         Ok(())
     }
 
-    /// Reads the entity from the store. What takes long has to wait for its turn among such work.
-    async fn read(&self) -> Result<Option<Loaded>, WriteError> {
-        let lane = Lane::Loading(self.asker.clone());
-        let light = self.hub.work().enter(lane, Weight::Light).await;
-        let light = light.map_err(too_many)?;
-        let (store, id) = (Arc::clone(self.hub.store()), self.id.clone());
-        let find = move || loading::find(&*store, &id).map_err(LoadingError::from);
-        let Some(found) = in_background(find).await? else {
-            return Ok(None);
-        };
-        let _slot = match found.weight() {
-            Weight::Light => light,
-            Weight::Heavy => {
-                drop(light);
-                let lane = Lane::LongLoading(self.asker.clone());
-                let heavy = self.hub.work().enter(lane, Weight::Heavy).await;
-                heavy.map_err(too_many)?
-            }
-        };
-        let (store, id) = (Arc::clone(self.hub.store()), self.id.clone());
-        let known = Arc::clone(self.hub.known_policies());
-        in_background(move || found.load(&*store, &id, &*known)).await
-    }
-
-    /// Answers that nothing can be done at present.
-    fn turn_away(&mut self, message: Message) {
+    /// Answers that nothing can be done at present, and why.
+    fn turn_away(&mut self, message: Message, why: &WriteError) {
         match message {
-            Message::Load { reply, .. } => drop(reply.send(Err(WriteError::Storage))),
+            Message::Load { reply, .. } => drop(reply.send(Err(why.clone()))),
             Message::Unfollow(connection) => drop(self.replicas.remove(&connection)),
             Message::Follow { subscriber, .. } => {
-                let reason = WriteError::Storage;
-                let (code, text) = (reason.code(), reason.to_string());
-                let frame = frames::error(code, text, Some(&self.id), None);
-                subscriber.outbox.answer(frame);
+                subscriber
+                    .outbox
+                    .answer(frames::failed(why, &self.id, None));
             }
             Message::Write(write) => {
-                let outcome = Outcome::Failed(WriteError::Storage);
+                let outcome = Outcome::Failed(why.clone());
                 write.answer.give(&self.id, write.id, outcome, Haste::Soon);
             }
         }
@@ -524,8 +507,8 @@ impl Actor {
                 patches.text(form);
             }
         }
-        let known = values.and_then(|values| values.load(&self.id));
-        let known = known.filter(|known| (known.epoch, known.seq) == place);
+        // Followers have it from an actor before this one.
+        let known = values.and_then(|values| values.load(&present));
         if let Some(known) = &known {
             debug_assert_eq!(known.value, present.value, "{} at {place:?}", self.id);
         }
@@ -534,7 +517,7 @@ impl Actor {
         if let Some(values) = values.filter(|_| known.is_none()) {
             values.publish(&present, patches.as_ref());
         }
-        self.snapshot = None;
+        self.snapshot.clear();
         // Last, so that what an author gets (entries, then the answer) goes out together.
         if !was_there || begins {
             self.relay_snapshot(&entity);
@@ -552,7 +535,8 @@ impl Actor {
             values.withdraw(&self.id, DELETED);
         }
         self.queue(&[frames::gone(&self.id, DELETED)]);
-        (self.snapshot, self.present) = (None, None);
+        self.snapshot.clear();
+        self.present = None;
     }
 
     /// The patch from the value of the present state to that of a later one.
@@ -573,25 +557,6 @@ impl Drop for Actor {
     fn drop(&mut self) {
         self.reset_replicas("restarted");
     }
-}
-
-fn too_many(Busy: Busy) -> WriteError {
-    tracing::warn!("too many entities wait to be loaded");
-    WriteError::Busy
-}
-
-/// Reads from the store on a thread that may wait for the disk.
-async fn in_background<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, LoadingError> + Send + 'static,
-) -> Result<T, WriteError> {
-    let read = tokio::task::spawn_blocking(read).await.map_err(|error| {
-        tracing::error!(%error, "loading the entity failed");
-        WriteError::Storage
-    })?;
-    read.map_err(|error| {
-        tracing::error!(%error, "the entity cannot be loaded");
-        WriteError::Storage
-    })
 }
 
 #[cfg(test)]

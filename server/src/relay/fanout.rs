@@ -15,6 +15,9 @@ use axum::body::Bytes;
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::protocol::TextForm;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::memory::{Consumer, Hold};
 
 /// Names one connection for as long as the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,11 +53,44 @@ pub(crate) trait Wire: fmt::Debug + Send + Sync {
     fn send_now(&self, outbox: &Outbox);
 }
 
+/// A frame that is made when its turn comes, so that what waits takes no memory of its own.
+pub(crate) trait Deferred: fmt::Debug + Send + Sync {
+    /// About how long it will be.
+    fn length(&self) -> usize;
+    /// The frame.
+    fn frame(&self) -> Bytes;
+}
+
+/// A frame on its way, and the memory that it takes. That is given back before the bytes are: what
+/// comes to lie at their place is counted anew.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    _hold: Option<Hold>,
+    pub(crate) bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Content {
+    Made(Outgoing),
+    Deferred(Arc<dyn Deferred>, Hold),
+}
+
 #[derive(Debug)]
 struct Queued {
-    bytes: Bytes,
+    content: Content,
+    length: usize,
     /// Set on frames that came from elsewhere, not in answer to what the connection asked.
     relayed: Option<Arc<Subscription>>,
+}
+
+impl Queued {
+    /// The bytes that count together with those of other frames.
+    fn short_bytes(&self) -> usize {
+        match &self.content {
+            Content::Made(Outgoing { _hold: None, .. }) => self.length,
+            _ => 0,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +98,9 @@ struct Queue {
     frames: VecDeque<Queued>,
     bytes: usize,
     relayed_bytes: usize,
+    short_bytes: usize,
+    /// How many of these have been counted.
+    short_counted: usize,
     closing: Option<Closing>,
 }
 
@@ -76,12 +115,19 @@ pub(crate) struct Outbox {
     filled: Notify,
     drained: Notify,
     bytes_max: usize,
+    consumer: Consumer,
+    cut: CancellationToken,
 }
+
+/// Short frames are counted in steps of so many bytes: those of a peer that takes them never are.
+const SHORT_STEP_BYTES: usize = 64 << 10;
 
 impl Outbox {
     /// An empty queue that holds at most `bytes_max` bytes of relayed frames, plus one frame.
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize, consumer: Consumer) -> Self {
         Self {
+            consumer,
+            cut: CancellationToken::new(),
             queue: Mutex::default(),
             wire: OnceLock::new(),
             filled: Notify::new(),
@@ -105,6 +151,20 @@ impl Outbox {
         self.filled.notify_one();
     }
 
+    /// Queues an answer that is made when its turn comes, and counts until then as `hold` says.
+    pub(crate) fn answer_later(&self, frame: Arc<dyn Deferred>, hold: Hold) {
+        let mut queue = self.lock();
+        if queue.closing.is_none() {
+            queue.push(Queued {
+                length: frame.length(),
+                content: Content::Deferred(frame, hold),
+                relayed: None,
+            });
+        }
+        drop(queue);
+        self.filled.notify_one();
+    }
+
     /// Queues an answer and sends what is queued from here, on the caller's thread, unless the
     /// peer has to be waited for.
     pub(crate) fn answer_now(&self, bytes: Bytes) {
@@ -118,8 +178,33 @@ impl Outbox {
     fn queue_answer(&self, bytes: Bytes) {
         let mut queue = self.lock();
         if queue.closing.is_none() {
-            queue.push(bytes, None);
+            self.push(&mut queue, bytes, None);
         }
+    }
+
+    fn push(&self, queue: &mut Queue, bytes: Bytes, relayed: Option<Arc<Subscription>>) {
+        queue.push(Queued {
+            length: bytes.len(),
+            content: Content::Made(Outgoing {
+                _hold: self.consumer.hold(&bytes),
+                bytes,
+            }),
+            relayed,
+        });
+        self.count_short(queue);
+    }
+
+    fn count_short(&self, queue: &mut Queue) {
+        let counted = queue.short_bytes / SHORT_STEP_BYTES * SHORT_STEP_BYTES;
+        if counted != queue.short_counted {
+            queue.short_counted = counted;
+            self.consumer.short(counted);
+        }
+    }
+
+    /// Who takes what is queued.
+    pub(crate) fn consumer(&self) -> &Consumer {
+        &self.consumer
     }
 
     /// Queues a frame of a subscription.
@@ -154,12 +239,12 @@ impl Outbox {
         }
         if queue.relayed_bytes >= self.bytes_max {
             queue.drop_frames_of(subscription);
-            queue.push(reset(), None);
+            self.push(&mut queue, reset(), None);
             drop(queue);
             self.filled.notify_one();
             return Err(Overflow);
         }
-        queue.push(bytes, Some(Arc::clone(subscription)));
+        self.push(&mut queue, bytes, Some(Arc::clone(subscription)));
         Ok(())
     }
 
@@ -183,6 +268,25 @@ impl Outbox {
         self.drained.notify_waiters();
     }
 
+    /// The same without sending what is queued, which goes at once.
+    pub(crate) fn cut(&self, code: u16, reason: impl Into<Cow<'static, str>>) {
+        let reason = reason.into();
+        let mut queue = self.lock();
+        queue.closing.get_or_insert(Closing { code, reason });
+        queue.frames.clear();
+        (queue.bytes, queue.relayed_bytes, queue.short_bytes) = (0, 0, 0);
+        self.count_short(&mut queue);
+        drop(queue);
+        self.cut.cancel();
+        self.filled.notify_one();
+        self.drained.notify_waiters();
+    }
+
+    /// Waits until what is on its way is not to be sent any more.
+    pub(crate) async fn is_cut(&self) {
+        self.cut.cancelled().await;
+    }
+
     /// Waits until there is something to send, or to look at again. One task only may call this.
     pub(crate) async fn filled(&self) {
         self.filled.notified().await;
@@ -195,22 +299,26 @@ impl Outbox {
 
     /// The next frame, if one waits that is no longer than `bytes_max`. Only who holds the wire may
     /// call this: the order is that of the calls.
-    pub(crate) fn pop(&self, bytes_max: usize) -> Option<Bytes> {
+    pub(crate) fn pop(&self, bytes_max: usize) -> Option<Outgoing> {
         let mut queue = self.lock();
-        if queue.frames.front()?.bytes.len() > bytes_max {
+        if queue.frames.front()?.length > bytes_max {
             return None;
         }
-        let frame = queue.frames.pop_front()?;
-        queue.bytes -= frame.bytes.len();
-        if frame.relayed.is_some() {
-            queue.relayed_bytes -= frame.bytes.len();
-        }
+        let frame = queue.pop()?;
+        self.count_short(&mut queue);
         let room = queue.bytes <= self.bytes_max;
         drop(queue);
         if room {
             self.drained.notify_waiters();
         }
-        Some(frame.bytes)
+        Some(match frame.content {
+            Content::Made(made) => made,
+            Content::Deferred(later, _hold) => {
+                let bytes = later.frame();
+                let hold = self.consumer.hold(&bytes);
+                Outgoing { _hold: hold, bytes }
+            }
+        })
     }
 
     /// How to close, once every frame has been taken and somebody has closed.
@@ -235,23 +343,32 @@ impl Outbox {
 }
 
 impl Queue {
-    fn push(&mut self, bytes: Bytes, relayed: Option<Arc<Subscription>>) {
-        self.bytes += bytes.len();
-        self.relayed_bytes += relayed.as_ref().map_or(0, |_| bytes.len());
-        self.frames.push_back(Queued { bytes, relayed });
+    fn push(&mut self, frame: Queued) {
+        self.count(&frame);
+        self.frames.push_back(frame);
+    }
+
+    fn pop(&mut self) -> Option<Queued> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.length;
+        self.relayed_bytes -= frame.relayed.as_ref().map_or(0, |_| frame.length);
+        self.short_bytes -= frame.short_bytes();
+        Some(frame)
+    }
+
+    fn count(&mut self, frame: &Queued) {
+        self.bytes += frame.length;
+        self.relayed_bytes += frame.relayed.as_ref().map_or(0, |_| frame.length);
+        self.short_bytes += frame.short_bytes();
     }
 
     fn drop_frames_of(&mut self, subscription: &Arc<Subscription>) {
-        let (mut bytes, mut relayed_bytes) = (0, 0);
-        self.frames.retain(|frame| {
-            let stays = frame.relayed.as_ref().is_none_or(|of| of != subscription);
-            if stays {
-                bytes += frame.bytes.len();
-                relayed_bytes += frame.relayed.as_ref().map_or(0, |_| frame.bytes.len());
-            }
-            stays
-        });
-        (self.bytes, self.relayed_bytes) = (bytes, relayed_bytes);
+        let is_other = |frame: &Queued| frame.relayed.as_ref() != Some(subscription);
+        self.frames.retain(is_other);
+        (self.bytes, self.relayed_bytes, self.short_bytes) = (0, 0, 0);
+        let frames = std::mem::take(&mut self.frames);
+        frames.iter().for_each(|frame| self.count(frame));
+        self.frames = frames;
     }
 }
 
@@ -276,11 +393,20 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::memory::{COUNTED_BYTES_MIN, Memory};
 
     fn subscription(name: &str) -> Arc<Subscription> {
         Arc::new(Subscription::Entity(
             name.parse().expect("a valid entity id"),
         ))
+    }
+
+    fn outbox(bytes_max: usize) -> Outbox {
+        Outbox::new(bytes_max, Memory::new(usize::MAX).consumer("ada"))
+    }
+
+    fn next(outbox: &Outbox, bytes_max: usize) -> Option<Bytes> {
+        outbox.pop(bytes_max).map(|next| next.bytes)
     }
 
     fn frame(size: usize) -> Bytes {
@@ -291,7 +417,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_drops_one_subscription_and_says_so() {
-        let outbox = Outbox::new(100);
+        let outbox = outbox(100);
         let (slow, other) = (subscription("team/a"), subscription("team/b"));
         let reset = || Bytes::from_static(RESET);
         assert_eq!(outbox.relay(&slow, frame(60), reset), Ok(()));
@@ -300,7 +426,7 @@ mod tests {
         assert_eq!(outbox.relay(&other, frame(2), reset), Ok(()));
         outbox.close(1000, "done");
         let mut sent = Vec::new();
-        while let Some(bytes) = outbox.pop(usize::MAX) {
+        while let Some(bytes) = next(&outbox, usize::MAX) {
             assert_eq!(outbox.closing().is_some(), outbox.is_empty());
             sent.push(bytes.len());
         }
@@ -309,31 +435,82 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_gathered_in_order_as_far_as_it_fits() {
-        let outbox = Outbox::new(100);
+        let outbox = outbox(100);
         for size in [1, 2, 3, 40] {
             outbox.answer(frame(size));
         }
         outbox.filled().await;
-        assert_eq!(outbox.pop(usize::MAX), Some(frame(1)));
-        assert_eq!(outbox.pop(10), Some(frame(2)));
-        assert_eq!(outbox.pop(8), Some(frame(3)));
-        assert_eq!(outbox.pop(5), None);
-        assert_eq!(outbox.pop(usize::MAX), Some(frame(40)));
+        assert_eq!(next(&outbox, usize::MAX), Some(frame(1)));
+        assert_eq!(next(&outbox, 10), Some(frame(2)));
+        assert_eq!(next(&outbox, 8), Some(frame(3)));
+        assert_eq!(next(&outbox, 5), None);
+        assert_eq!(next(&outbox, usize::MAX), Some(frame(40)));
         assert_eq!(outbox.closing(), None);
         outbox.close(1000, "done");
         outbox.filled().await;
-        assert_eq!(outbox.pop(5), None);
+        assert_eq!(next(&outbox, 5), None);
         assert_eq!(outbox.closing().map(|closing| closing.code), Some(1000));
     }
 
     #[tokio::test]
     async fn answers_are_never_dropped_but_stop_the_reader() {
-        let outbox = Outbox::new(10);
+        let outbox = outbox(10);
         outbox.answer(frame(20));
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(5), outbox.room());
         assert!(waiting.await.is_err(), "the queue is over its limit");
-        assert_eq!(outbox.pop(usize::MAX), Some(frame(20)));
+        assert_eq!(next(&outbox, usize::MAX), Some(frame(20)));
         outbox.room().await;
+    }
+
+    /// A frame that notes when it is made.
+    #[derive(Debug, Default)]
+    struct Late(std::sync::atomic::AtomicBool);
+
+    impl Deferred for Late {
+        fn length(&self) -> usize {
+            30
+        }
+
+        fn frame(&self) -> Bytes {
+            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            frame(28)
+        }
+    }
+
+    #[test]
+    fn a_frame_is_made_at_its_turn() {
+        let outbox = outbox(100);
+        let late = Arc::new(Late::default());
+        outbox.answer(frame(1));
+        let consumer = outbox.consumer();
+        let hold = consumer.hold_at(consumer.memory().key(), 30);
+        outbox.answer_later(Arc::<Late>::clone(&late), hold);
+        outbox.answer(frame(2));
+        assert_eq!(next(&outbox, 10), Some(frame(1)));
+        assert_eq!(next(&outbox, 10), None, "about as long as it says");
+        assert!(!late.0.load(std::sync::atomic::Ordering::Relaxed));
+        assert_eq!(next(&outbox, 30), Some(frame(28)));
+        assert_eq!(next(&outbox, 30), Some(frame(2)));
+        assert_eq!(outbox.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_cut_off_holds_nothing() {
+        let memory = Memory::new(usize::MAX);
+        let outbox = Outbox::new(10, memory.consumer("ada"));
+        let long = 2 * COUNTED_BYTES_MIN;
+        outbox.answer(frame(long));
+        for _ in 0..2 * SHORT_STEP_BYTES / 1_000 {
+            outbox.answer(frame(1_000));
+        }
+        assert_eq!(memory.bytes(), long + SHORT_STEP_BYTES);
+        assert_eq!(outbox.is_cut().now_or_never(), None);
+        outbox.cut(1013, "later");
+        outbox.answer(frame(long));
+        assert_eq!(memory.bytes(), 0);
+        assert_eq!(outbox.is_cut().now_or_never(), Some(()));
+        assert_eq!(outbox.room().now_or_never(), Some(()));
+        assert_eq!(outbox.closing().map(|closing| closing.code), Some(1013));
     }
 
     /// A wire that takes frames up to some length at once.
@@ -345,7 +522,7 @@ mod tests {
 
     impl Wire for Takes {
         fn send_now(&self, outbox: &Outbox) {
-            while let Some(bytes) = outbox.pop(self.bytes_max) {
+            while let Some(bytes) = next(outbox, self.bytes_max) {
                 self.taken.lock().unwrap().push(bytes.len());
             }
         }
@@ -356,7 +533,7 @@ mod tests {
             bytes_max,
             taken: Mutex::default(),
         });
-        let outbox = Outbox::new(100);
+        let outbox = outbox(100);
         outbox.connect(Arc::<Takes>::clone(&wire));
         (outbox, wire)
     }
@@ -380,13 +557,13 @@ mod tests {
         outbox.answer_now(frame(1));
         assert!(wire.taken.lock().unwrap().is_empty());
         assert_eq!(outbox.filled().now_or_never(), Some(()));
-        assert_eq!(outbox.pop(usize::MAX), Some(frame(60)));
-        assert_eq!(outbox.pop(usize::MAX), Some(frame(1)));
+        assert_eq!(next(&outbox, usize::MAX), Some(frame(60)));
+        assert_eq!(next(&outbox, usize::MAX), Some(frame(1)));
     }
 
     #[test]
     fn what_was_queued_quietly_goes_with_a_call_and_a_reset_at_once() {
-        let outbox = Outbox::new(10);
+        let outbox = outbox(10);
         let slow = subscription("team/a");
         let reset = || Bytes::from_static(RESET);
         assert_eq!(outbox.queue_relayed(&slow, frame(20), reset), Ok(()));
@@ -395,7 +572,7 @@ mod tests {
         assert_eq!(outbox.filled().now_or_never(), Some(()));
         assert_eq!(outbox.queue_relayed(&slow, frame(1), reset), Err(Overflow));
         assert_eq!(outbox.filled().now_or_never(), Some(()));
-        assert_eq!(outbox.pop(usize::MAX), Some(Bytes::from_static(RESET)));
+        assert_eq!(next(&outbox, usize::MAX), Some(Bytes::from_static(RESET)));
         outbox.wake();
         assert_eq!(outbox.filled().now_or_never(), None);
     }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::values::Present;
 use super::writes::{Outcome, WriteError};
-use crate::config::ENTRIES_FRAME_BYTES_MAX;
+use crate::config::{ENTRIES_FRAME_BYTES_MAX, RETRY_AFTER};
 use crate::rates::Exhausted;
 
 /// Why an entity is gone that was there before.
@@ -178,6 +178,18 @@ pub(crate) fn error(
     })
 }
 
+/// Something cannot be served at present, and may be asked for again after the wait that is told.
+pub(crate) fn failed(failure: &WriteError, entity: &EntityId, id: Option<ProposalId>) -> Bytes {
+    let retry = failure.is_passing().then_some(RETRY_AFTER);
+    encode(&ServerFrame::Error {
+        code: failure.code().to_owned(),
+        reason: failure.to_string(),
+        entity: Some(entity.clone()),
+        id,
+        retry: retry.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+    })
+}
+
 /// A write was not taken, since its author has written too much lately.
 pub(crate) fn rate_limited(entity: &EntityId, id: ProposalId, exhausted: &Exhausted) -> Bytes {
     encode(&ServerFrame::Error {
@@ -218,9 +230,7 @@ pub(crate) fn outcome(entity: &EntityId, id: ProposalId, outcome: &Outcome) -> B
         }),
         Outcome::Refused(refusal) => refused(entity, id, refusal),
         // No verdict: the client asks again.
-        Outcome::Failed(failure @ (WriteError::Storage | WriteError::Busy)) => {
-            error(failure.code(), failure.to_string(), Some(entity), Some(id))
-        }
+        Outcome::Failed(failure) if failure.is_passing() => failed(failure, entity, Some(id)),
         Outcome::Failed(failure) => {
             let refusal = Refusal::structural(failure.refusal(), 0, failure.to_string());
             refused(entity, id, &refusal)

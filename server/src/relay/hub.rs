@@ -5,41 +5,47 @@
 //!
 //! Must not know: WebSockets, HTTP, what a change means.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod kinds;
 
-use futures_util::StreamExt;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use indelible_engine::id::{EntityId, Epoch, Hash, IdError, Kind, ProposalId, Seq};
 use indelible_engine::limits::Limits;
 use indelible_engine::policy::{Policies, Policy, PolicyBook};
 use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::cold;
+use super::cold::{self, For};
 use super::entity_actor::{self, Message};
 use super::fanout::ConnectionId;
 use super::loading;
 use super::residents::{Resident, Residents};
-use super::values::{KindValues, Leaving, PROJECTION, Present};
+use super::values::{KindValues, PROJECTION, Present};
 use super::writes::{Outcome, Write, WriteError};
 use crate::auth::Auth;
-use crate::commit::{CommitHandle, Health};
-use crate::config::{BudgetSettings, RateSettings, RelaySettings};
+use crate::commit::CommitHandle;
+use crate::config::{BudgetSettings, PAGES_AT_ONCE, RateSettings, RelaySettings};
 use crate::keys::Keys;
+use crate::memory::Memory;
 use crate::rates::Rates;
 use crate::room::Room;
-use crate::storage::{Head, Presence, Scope, Store, StoreError};
+use crate::storage::{Presence, Store, StoreError};
 use crate::versions::{Opened, Versions};
-use crate::work::Work;
+use crate::work::{self, Busy, Work};
 
 /// Hexadecimal digits of an id that the server picks: 96 bits.
 const GENERATED_ID_DIGITS: usize = 24;
+
+/// How long values are left alone at least.
+const LOOK_MIN: Duration = Duration::from_millis(1);
 
 /// Everything that entities, connections and HTTP requests share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,6 +69,9 @@ struct Shared {
     connections: AtomicU64,
     work: Work,
     room: Room,
+    memory: Memory,
+    /// Pages whose values are read at a time.
+    pages: Semaphore,
     /// The actors that run, and what lets go of values.
     running: TaskTracker,
     /// Cancelled when the actors are to end.
@@ -92,6 +101,8 @@ pub(crate) struct Parts {
     pub(crate) keys: Keys,
     /// What may be held of what comes from outside.
     pub(crate) room: Room,
+    /// What may wait to go out, and be kept to go out again.
+    pub(crate) memory: Memory,
 }
 
 impl Hub {
@@ -108,6 +119,7 @@ impl Hub {
             commit,
             keys,
             room,
+            memory,
         } = parts;
         let values = policies
             .iter()
@@ -118,7 +130,7 @@ impl Hub {
                 )
             })
             .collect();
-        Self(Arc::new(Shared {
+        let hub = Self(Arc::new(Shared {
             policies,
             known: Arc::new(known),
             residents: Residents::new(settings.entities_bytes_max),
@@ -135,9 +147,17 @@ impl Hub {
             connections: AtomicU64::new(1),
             work: Work::new(),
             room,
+            memory,
+            pages: Semaphore::new(PAGES_AT_ONCE),
             running: TaskTracker::new(),
             closing: CancellationToken::new(),
-        }))
+        }));
+        let relieving = hub.0.memory.clone().relieve_always();
+        let closing = hub.0.closing.clone();
+        let relieving = async move { closing.run_until_cancelled(relieving).await };
+        hub.0.running.spawn(relieving);
+        hub.0.running.spawn(hub.clone().leave_unused_always());
+        hub
     }
 
     /// The policies of all kinds.
@@ -210,6 +230,11 @@ impl Hub {
     /// What may be held of what comes from outside.
     pub(crate) fn room(&self) -> &Room {
         &self.0.room
+    }
+
+    /// What may wait to go out, and be kept to go out again.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.0.memory
     }
 
     /// The values of a kind, if there is such a kind.
@@ -303,29 +328,25 @@ impl Hub {
             values.unload(entity);
         }
         drop(actors);
-        self.0.running.spawn(self.clone().let_go(entity.clone()));
+        if let Some(values) = self.values(entity.kind()) {
+            values.leave(entity);
+        }
         true
     }
 
-    /// Waits until nobody follows a value any more, and lets go of it.
-    async fn let_go(self, entity: EntityId) {
-        let Some(values) = self.values(entity.kind()) else {
-            return;
-        };
-        let closing = &self.0.closing;
-        while values.leave(&entity) == Leaving::Followed {
-            let pause = tokio::time::sleep(self.0.settings.idle);
-            if closing.run_until_cancelled(pause).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// The same for a value that had no actor.
-    async fn let_go_later(self, entity: EntityId) {
-        let pause = tokio::time::sleep(self.0.settings.idle);
-        if self.0.closing.run_until_cancelled(pause).await.is_some() {
-            self.let_go(entity).await;
+    /// Lets go of values that no actor holds, nobody follows and nobody asks for, until the end.
+    async fn leave_unused_always(self) {
+        let (closing, pause) = (
+            self.0.closing.clone(),
+            (self.0.settings.idle / 2).max(LOOK_MIN),
+        );
+        // What was asked for just after it was looked is found unused the time after next.
+        while closing
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_some()
+        {
+            work::here(|| self.0.values.values().for_each(KindValues::leave_unused));
         }
     }
 
@@ -338,17 +359,56 @@ impl Hub {
     ) -> Present {
         let last = (epoch, seq, &hash);
         let version = self.versions().seal(entity, PROJECTION, last);
+        let value = (value, self.memory());
         Present::new(entity.clone(), (epoch, seq), version, at, value)
+    }
+
+    /// Keeps a value that no actor holds until its memory is wanted.
+    pub(super) fn keep_spare(&self, present: &Present) {
+        let (hub, entity) = (Arc::downgrade(&self.0), present.entity.clone());
+        present.keep_spare(move || {
+            let hub = hub.upgrade().map(Self);
+            let values = hub.as_ref().and_then(|hub| hub.values(entity.kind()));
+            values.is_none_or(|values| values.leave(&entity))
+        });
     }
 
     /// The value of an entity, if it exists, read for `asker`.
     ///
     /// # Errors
-    /// [`WriteError::Storage`] when it cannot be read.
+    /// [`WriteError::Storage`] when it cannot be read, [`WriteError::Busy`] where there is no memory
+    /// for it.
     pub(crate) async fn present(
         &self,
         entity: &EntityId,
         asker: &Principal,
+    ) -> Result<Option<Arc<Present>>, WriteError> {
+        let known = self
+            .values(entity.kind())
+            .and_then(|values| values.get(entity));
+        match known {
+            Some(present) => Ok(Some(present)),
+            None => {
+                self.settled().await?;
+                self.read(entity, asker, For::Itself).await
+            }
+        }
+    }
+
+    /// Waits until there is memory for more.
+    pub(super) async fn settled(&self) -> Result<(), WriteError> {
+        let settled = self.memory().settled().await;
+        settled.map_err(|Busy| {
+            tracing::warn!("what waits to be sent leaves no memory for more");
+            WriteError::Busy
+        })
+    }
+
+    async fn read(
+        &self,
+        entity: &EntityId,
+        asker: &Principal,
+        what_for: For,
     ) -> Result<Option<Arc<Present>>, WriteError> {
         let Some(values) = self.values(entity.kind()) else {
             return Ok(None);
@@ -364,10 +424,7 @@ impl Hub {
         if !head.is_some_and(|head| head.presence == Presence::Present) {
             return Ok(None);
         }
-        if let Some(present) = cold::present(self, values, entity, &asker.id).await {
-            self.0
-                .running
-                .spawn(self.clone().let_go_later(entity.clone()));
+        if let Some(present) = cold::present(self, values, entity, (&asker.id, what_for)).await? {
             return Ok(Some(present));
         }
         let (reply, loaded) = oneshot::channel();
@@ -411,112 +468,6 @@ impl Hub {
         let head = self.0.store.head(entity);
         let head = head.map_err(|error| log_store(entity, &error))?;
         Ok(head.is_some_and(|head| head.presence == Presence::Deleted))
-    }
-
-    /// Makes sure that all values of a kind are known, and reads them for `asker`.
-    ///
-    /// # Errors
-    /// [`WriteError::Storage`] when the list of entities cannot be read, or the store was closed
-    /// while they were. An entity that cannot be loaded is left out, and logged.
-    pub(crate) async fn complete(&self, kind: &Kind, asker: &Principal) -> Result<(), WriteError> {
-        let Some(values) = self.values(kind) else {
-            return Ok(());
-        };
-        if values.is_complete() {
-            return Ok(());
-        }
-        let (store, listed) = (Arc::clone(&self.0.store), kind.clone());
-        let list = move || store.heads(Scope::Kind(&listed), None, usize::MAX);
-        let entities = self.list(kind, list).await?;
-        let lacks = &AtomicBool::new(false);
-        futures_util::stream::iter(entities)
-            .for_each_concurrent(self.0.settings.loads_at_once, |(entity, _)| async move {
-                // A failure has been logged where it happened.
-                let lost = self.present(&entity, asker).await.is_err();
-                lacks.fetch_or(lost, Ordering::Relaxed);
-            })
-            .await;
-        if lacks.load(Ordering::Relaxed) && self.0.commit.health() == Health::Failed {
-            return Err(WriteError::Storage);
-        }
-        values.set_complete();
-        Ok(())
-    }
-
-    /// Values of a kind in the order of their ids, those after `after`: up to `limit`, and no more
-    /// than one after they have so many bytes together, read for `asker`. An entity that cannot be loaded is left out,
-    /// and logged.
-    ///
-    /// # Errors
-    /// [`WriteError::Storage`] when the list of entities cannot be read, or the store was closed
-    /// while they were.
-    pub(crate) async fn page(
-        &self,
-        kind: &Kind,
-        mut after: Option<EntityId>,
-        (limit, bytes_max): (usize, usize),
-        asker: &Principal,
-    ) -> Result<Vec<Arc<Present>>, WriteError> {
-        let Some(values) = self.values(kind) else {
-            return Ok(Vec::new());
-        };
-        if let Some(page) = values.page(after.as_ref(), limit) {
-            return Ok(page);
-        }
-        let (mut page, mut lacks) = (Vec::new(), false);
-        // One more than is enough tells that there are more.
-        let (mut bytes, mut without_last) = (0, 0);
-        while page.len() < limit && without_last < bytes_max {
-            let (store, listed, from) = (Arc::clone(&self.0.store), kind.clone(), after.take());
-            let list = move || store.heads(Scope::Kind(&listed), from.as_ref(), limit);
-            let heads = self.list(kind, list).await?;
-            let Some((last, _)) = heads.last() else {
-                break;
-            };
-            after = Some(last.clone());
-            let present = heads
-                .into_iter()
-                .filter(|(_, head)| head.presence == Presence::Present);
-            let loads = present.map(async |(entity, _)| self.present(&entity, asker).await);
-            let mut loads =
-                futures_util::stream::iter(loads).buffered(self.0.settings.loads_at_once);
-            while page.len() < limit && without_last < bytes_max {
-                match loads.next().await {
-                    None => break,
-                    Some(Ok(None)) => {}
-                    Some(Ok(Some(present))) => {
-                        without_last = bytes;
-                        bytes += present.encoded().len();
-                        page.push(present);
-                    }
-                    // The failure has been logged where it happened.
-                    Some(Err(_)) => lacks = true,
-                }
-            }
-        }
-        if lacks && self.0.commit.health() == Health::Failed {
-            return Err(WriteError::Storage);
-        }
-        Ok(page)
-    }
-
-    /// Reads a list of entities.
-    async fn list(
-        &self,
-        kind: &Kind,
-        list: impl FnOnce() -> Result<Vec<(EntityId, Head)>, StoreError> + Send + 'static,
-    ) -> Result<Vec<(EntityId, Head)>, WriteError> {
-        match tokio::task::spawn_blocking(list).await {
-            Ok(Ok(entities)) => Ok(entities),
-            Ok(Err(error)) => {
-                tracing::error!(%kind, %error, "the entities of a kind cannot be listed");
-                Err(WriteError::Storage)
-            }
-            Err(error) => {
-                tracing::error!(%kind, %error, "listing the entities of a kind failed");
-                Err(WriteError::Storage)
-            }
-        }
     }
 
     /// The name of an entity that is to be created: the one that was asked for, or one that follows

@@ -3,13 +3,15 @@
 //! Invariant: a value is published by its entity's actor only, after the commit that made it, in
 //! order, or adopted while none is known, at the end of its log; a follower gets every value or patch
 //! after the one it joined at, each exactly once. Joining and publishing hold the same lock, so
-//! nothing falls between them. A value that no actor holds any more and nobody follows leaves.
+//! nothing falls between them. A value that no actor holds leaves when nobody asks for it, or its
+//! memory is wanted; of one that is followed, its place stays.
 //!
 //! Must not know: changes, admission, the store, sockets.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use axum::body::Bytes;
 use indelible_engine::id::{EntityId, Epoch, Kind, Seq};
@@ -17,9 +19,10 @@ use indelible_engine::protocol::TextForm;
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
-use super::fanout::{ConnectionId, Subscriber};
+use super::encoded::Encoded;
+use super::fanout::{ConnectionId, Deferred, Subscriber};
 use super::frames;
-use crate::work;
+use crate::memory::{Cache, Consumer, Hold, Key, Memory, Used};
 
 /// The name of the projection that holds everything; readers get it or nothing.
 pub(super) const PROJECTION: &str = "whole";
@@ -39,8 +42,18 @@ pub(crate) struct Present {
     pub(crate) at: Timestamp,
     /// The value, stamps included.
     pub(crate) value: Value,
-    text: Encoded,
-    frame: Encoded,
+    /// About how long it is as JSON.
+    length: usize,
+    /// About the bytes that it takes.
+    bytes: usize,
+    memory: Memory,
+    /// What it counts as.
+    key: Key,
+    text: Arc<Encoded>,
+    frame: Arc<Encoded>,
+    used: Arc<Used>,
+    /// Set while no actor holds it.
+    spare: Mutex<Option<Arc<Spare>>>,
 }
 
 impl Present {
@@ -50,7 +63,7 @@ impl Present {
         (epoch, seq): (Epoch, Seq),
         version: String,
         at: Timestamp,
-        value: Value,
+        (value, memory): (Value, &Memory),
     ) -> Self {
         Self {
             entity,
@@ -58,21 +71,33 @@ impl Present {
             seq,
             version,
             at,
+            length: length(&value),
+            bytes: bytes(&value),
             value,
-            text: Encoded::default(),
-            frame: Encoded::default(),
+            memory: memory.clone(),
+            key: memory.key(),
+            text: Arc::default(),
+            frame: Arc::default(),
+            used: Arc::default(),
+            spare: Mutex::default(),
         }
     }
 
     /// The value as compact JSON, made when it is first asked for and shared from then on. To make it
     /// may take a while: where that has to be done, other work goes on elsewhere.
     pub(crate) fn encoded(&self) -> Bytes {
-        self.text.get(|| Bytes::from(self.value.to_string()))
+        let make = || Bytes::from(self.value.to_string());
+        self.text.get(&self.memory, make)
     }
 
     /// The `value` frame, encoded once.
     pub(crate) fn frame(&self) -> Bytes {
-        self.frame.get(|| frames::value(self))
+        self.frame.get(&self.memory, || frames::value(self))
+    }
+
+    /// The last entry that changed what a reader sees.
+    fn place(&self) -> (Epoch, Seq) {
+        (self.epoch, self.seq)
     }
 
     /// Lets go of what can be made again. Whoever is being sent it holds it until then.
@@ -80,28 +105,100 @@ impl Present {
         self.text.clear();
         self.frame.clear();
     }
+
+    /// Counts it for who is to be sent it.
+    fn hold(&self, consumer: &Consumer) -> Hold {
+        consumer.hold_at(self.key, self.bytes)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Arc<Spare>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is kept in case that somebody asks for it again. Where its memory is wanted, `leave` is
+    /// called, and says whether it may.
+    pub(super) fn keep_spare(&self, leave: impl Fn() -> bool + Send + Sync + 'static) {
+        let bytes = self.bytes;
+        let spare = Arc::new(Spare {
+            used: Arc::clone(&self.used),
+            leave: Box::new(leave),
+            bytes,
+            _hold: self.memory.keep_at(self.key, bytes),
+        });
+        let noted: Weak<Spare> = Arc::downgrade(&spare);
+        self.memory.cache(noted);
+        *self.spare() = Some(spare);
+    }
 }
 
-/// Bytes that are made when they are asked for, and made again after they were let go.
-#[derive(Debug, Default)]
-struct Encoded(Mutex<Option<Bytes>>);
+/// About the bytes that a value takes in memory.
+fn bytes(value: &Value) -> usize {
+    const NODE: usize = size_of::<Value>();
+    // Its name, what maps keep free, and where allocations begin.
+    const FIELD: usize = size_of::<String>() + NODE;
+    NODE + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(bytes).sum(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            fields
+                .map(|(name, value)| FIELD + name.len() + bytes(value))
+                .sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
 
-impl Encoded {
-    fn lock(&self) -> MutexGuard<'_, Option<Bytes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// About how long a value is as JSON.
+fn length(value: &Value) -> usize {
+    const SHORT: usize = 8;
+    match value {
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => 3 + items.iter().map(length).sum::<usize>(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            3 + fields
+                .map(|(name, value)| name.len() + 3 + length(value))
+                .sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => SHORT,
+    }
+}
+
+impl Deferred for Present {
+    fn length(&self) -> usize {
+        self.length
     }
 
-    fn get(&self, make: impl FnOnce() -> Bytes) -> Bytes {
-        let made = self.lock().clone();
-        // Whoever asks meanwhile makes them, too, rather than wait on a thread that serves others.
-        made.unwrap_or_else(|| {
-            let made = work::here(make);
-            self.lock().get_or_insert(made).clone()
-        })
+    fn frame(&self) -> Bytes {
+        Self::frame(self)
+    }
+}
+
+/// What lets go of a value that no actor holds, and the memory that it takes.
+struct Spare {
+    used: Arc<Used>,
+    leave: Box<dyn Fn() -> bool + Send + Sync>,
+    bytes: usize,
+    _hold: Hold,
+}
+
+impl fmt::Debug for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spare").finish_non_exhaustive()
+    }
+}
+
+impl Cache for Spare {
+    fn was_used(&self) -> bool {
+        self.used.take()
     }
 
-    fn clear(&self) {
-        *self.lock() = None;
+    fn shed(&self) -> usize {
+        match (self.leave)() {
+            true => 0,
+            false => self.bytes,
+        }
     }
 }
 
@@ -138,6 +235,10 @@ struct Table {
     present: BTreeMap<EntityId, Kept>,
     watchers: HashMap<ConnectionId, Subscriber>,
     readers: HashMap<EntityId, HashMap<ConnectionId, Subscriber>>,
+    /// Where those were that have left while they were followed: their followers have them.
+    left: HashMap<EntityId, (Epoch, Seq)>,
+    /// How many are about to watch.
+    gathering: usize,
 }
 
 /// A value, and what keeps it beside its followers.
@@ -162,15 +263,67 @@ impl Table {
         let readers = self.readers.get(entity);
         !self.watchers.is_empty() || readers.is_some_and(|readers| !readers.is_empty())
     }
+
+    /// Lets go of a value that no actor holds, and gives it.
+    fn leave(&mut self, entity: &EntityId) -> Option<Arc<Present>> {
+        self.present.get(entity).filter(|kept| !kept.is_loaded)?;
+        if self.gathering > 0 {
+            return None;
+        }
+        let Kept { present, .. } = self.present.remove(entity)?;
+        self.complete = false;
+        if self.is_followed(entity) {
+            self.left.insert(entity.clone(), present.place());
+        } else {
+            self.readers.remove(entity);
+        }
+        Some(present)
+    }
 }
 
-/// What becomes of a value that no actor holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leaving {
-    /// It is followed, and stays for now.
-    Followed,
-    /// It is gone, or has an actor again.
-    Over,
+/// Keeps the values of a kind while they are gathered for somebody who is about to watch it. Only so can
+/// they be said to be all there are: one that left meanwhile would be missed.
+#[derive(Debug)]
+pub(crate) struct Gathering<'a>(&'a KindValues);
+
+impl Gathering<'_> {
+    /// Whether every entity of the kind has been published.
+    pub(super) fn is_complete(&self) -> bool {
+        self.0.lock().complete
+    }
+
+    /// Notes that every entity that was there when this began has been published. Those made later
+    /// publish themselves.
+    pub(super) fn set_complete(&self) {
+        self.0.lock().complete = true;
+    }
+
+    /// Starts following all entities: their values now, `watched`, then patches and new values. All
+    /// have to be known.
+    pub(crate) fn watch(self, subscriber: Subscriber) {
+        let Self(values) = &self;
+        let mut table = values.lock();
+        let consumer = subscriber.outbox.consumer();
+        consumer.takes_kind();
+        for kept in table.present.values() {
+            let hold = kept.present.hold(consumer);
+            subscriber.outbox.answer_later(kept.present.clone(), hold);
+        }
+        subscriber.outbox.answer(frames::watched(&values.kind));
+        table.watchers.insert(subscriber.connection, subscriber);
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        let mut table = self.0.lock();
+        table.gathering -= 1;
+        if table.gathering == 0
+            && let Some((_, kept)) = table.present.first_key_value()
+        {
+            kept.present.memory.look_again();
+        }
+    }
 }
 
 /// The values of one kind that have been needed so far, and their followers.
@@ -196,18 +349,27 @@ impl KindValues {
     /// The entity's value, if its actor has published one.
     pub(crate) fn get(&self, entity: &EntityId) -> Option<Arc<Present>> {
         let table = self.lock();
-        table
-            .present
-            .get(entity)
-            .map(|kept| Arc::clone(&kept.present))
+        let kept = table.present.get(entity)?;
+        kept.present.used.note();
+        Some(Arc::clone(&kept.present))
     }
 
-    /// The same for the actor, which holds it from now on.
-    pub(crate) fn load(&self, entity: &EntityId) -> Option<Arc<Present>> {
+    /// Whether followers have a value that an actor has loaded and holds from now on; gives the one
+    /// that is known.
+    pub(crate) fn load(&self, loaded: &Arc<Present>) -> Option<Arc<Present>> {
         let mut table = self.lock();
-        let kept = table.present.get_mut(entity)?;
-        kept.is_loaded = true;
-        Some(Arc::clone(&kept.present))
+        let entity = &loaded.entity;
+        let is_it = |kept: &&mut Kept| kept.present.place() == loaded.place();
+        if let Some(kept) = table.present.get_mut(entity).filter(is_it) {
+            kept.is_loaded = true;
+            *kept.present.spare() = None;
+            return Some(Arc::clone(&kept.present));
+        }
+        let left = table.left.remove(entity)?;
+        (left == loaded.place()).then(|| {
+            table.present.insert(entity.clone(), Kept::loaded(loaded));
+            Arc::clone(loaded)
+        })
     }
 
     /// The actor holds the value no more.
@@ -217,21 +379,42 @@ impl KindValues {
         }
     }
 
-    /// Lets go of a value that no actor holds, unless it is followed.
-    pub(crate) fn leave(&self, entity: &EntityId) -> Leaving {
+    /// Lets go of a value that no actor holds, unless all are needed now; whether it may go.
+    pub(crate) fn leave(&self, entity: &EntityId) -> bool {
         let mut table = self.lock();
-        let kept = match table.present.get(entity) {
-            Some(kept) if !kept.is_loaded => kept,
-            _ => return Leaving::Over,
-        };
-        if table.is_followed(entity) {
-            kept.present.rest();
-            return Leaving::Followed;
+        let (may_go, left) = (table.gathering == 0, table.leave(entity));
+        drop(table);
+        // A long one takes a while, and not under the lock.
+        drop(left);
+        may_go
+    }
+
+    /// The same for all that were not used since this was called last, unless the kind is watched:
+    /// whoever else comes to watch it needs all of them.
+    pub(crate) fn leave_unused(&self) {
+        let mut table = self.lock();
+        if !table.watchers.is_empty() {
+            return;
         }
-        table.present.remove(entity);
-        table.readers.remove(entity);
-        table.complete = false;
-        Leaving::Over
+        let unused = |(_, kept): &(&EntityId, &Kept)| !kept.is_loaded && !kept.present.used.take();
+        let unused: Vec<EntityId> = table
+            .present
+            .iter()
+            .filter(unused)
+            .map(|(entity, _)| entity.clone())
+            .collect();
+        let left: Vec<_> = unused.iter().map(|entity| table.leave(entity)).collect();
+        let mut places = std::mem::take(&mut table.left);
+        places.retain(|entity, _| table.is_followed(entity));
+        table.left = places;
+        drop(table);
+        drop(left);
+    }
+
+    /// Lets none of the values leave, until what this gives is dropped.
+    pub(super) fn gather(&self) -> Gathering<'_> {
+        self.lock().gathering += 1;
+        Gathering(self)
     }
 
     /// Takes a value from elsewhere if none is known and `is_last` says that nothing was written
@@ -253,18 +436,8 @@ impl KindValues {
             is_loaded: false,
         };
         table.present.insert(present.entity.clone(), adopted);
+        table.left.remove(&present.entity);
         Some(present)
-    }
-
-    /// Whether every entity of the kind has been published.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.lock().complete
-    }
-
-    /// Notes that every entity that existed at first use has been published. Those made later
-    /// publish themselves.
-    pub(crate) fn set_complete(&self) {
-        self.lock().complete = true;
     }
 
     /// Up to `limit` values after the given id, in the order of their ids; nothing where not all are
@@ -278,20 +451,6 @@ impl KindValues {
             .range::<EntityId, _>((start, Bound::Unbounded));
         let values = range.take(limit).map(|(_, kept)| Arc::clone(&kept.present));
         table.complete.then(|| values.collect())
-    }
-
-    /// Encodes the value of one entity, or those of all, so that nobody has to wait for that who
-    /// waits for the lock.
-    pub(crate) fn encode(&self, entity: Option<&EntityId>) {
-        let known: Vec<Arc<Present>> = match entity {
-            Some(entity) => self.get(entity).into_iter().collect(),
-            None => {
-                let table = self.lock();
-                let known = table.present.values().map(|kept| Arc::clone(&kept.present));
-                known.collect()
-            }
-        };
-        work::here(|| known.iter().for_each(|present| drop(present.frame())));
     }
 
     /// Starts following one entity: its value now, unless the reader has that `version`, or that
@@ -309,15 +468,18 @@ impl KindValues {
     ) -> Result<(), Subscriber> {
         let mut table = self.lock();
         let present = table.present.get(entity).map(|kept| &kept.present);
-        let first = match (present, version, absent) {
-            (None, _, Some(absent)) => frames::gone(entity, absent),
+        let outbox = &subscriber.outbox;
+        match (present, version, absent) {
+            (None, _, Some(absent)) => outbox.answer(frames::gone(entity, absent)),
             (None, _, None) => return Err(subscriber),
             (Some(present), Some(version), _) if version == present.version => {
-                frames::patch(present, "[]")
+                outbox.answer(frames::patch(present, "[]"));
             }
-            (Some(present), ..) => present.frame(),
-        };
-        subscriber.outbox.answer(first);
+            (Some(present), ..) => {
+                let hold = present.hold(outbox.consumer());
+                outbox.answer_later(present.clone(), hold);
+            }
+        }
         let readers = table.readers.entry(entity.clone()).or_default();
         readers.insert(subscriber.connection, subscriber);
         Ok(())
@@ -332,23 +494,6 @@ impl KindValues {
                 table.readers.remove(entity);
             }
         }
-    }
-
-    /// Starts following all entities: their values now, `watched`, then patches and new values.
-    ///
-    /// # Errors
-    /// The subscriber, where not all values are known any more.
-    pub(crate) fn watch(&self, subscriber: Subscriber) -> Result<(), Subscriber> {
-        let mut table = self.lock();
-        if !table.complete {
-            return Err(subscriber);
-        }
-        for kept in table.present.values() {
-            subscriber.outbox.answer(kept.present.frame());
-        }
-        subscriber.outbox.answer(frames::watched(&self.kind));
-        table.watchers.insert(subscriber.connection, subscriber);
-        Ok(())
     }
 
     /// Stops following all entities.
@@ -379,6 +524,7 @@ impl KindValues {
         table
             .present
             .insert(present.entity.clone(), Kept::loaded(present));
+        table.left.remove(&present.entity);
         let (whole, splices) = (OnceCell::new(), OnceCell::new());
         let frame = |form: TextForm| {
             let make = || match patches {
@@ -410,7 +556,8 @@ impl KindValues {
     /// it may come back.
     pub(crate) fn withdraw(&self, entity: &EntityId, code: &str) {
         let mut table = self.lock();
-        if table.present.remove(entity).is_none() {
+        let was_here = table.present.remove(entity).is_some();
+        if table.left.remove(entity).is_none() && !was_here {
             return;
         }
         let frame = frames::gone(entity, code);

@@ -25,7 +25,7 @@ use super::frames;
 use super::values::Present;
 use crate::clock;
 use crate::room::Taken;
-use crate::work::Weight;
+use crate::work::{Busy, Weight};
 
 /// One connection as the log knows it.
 #[derive(Debug)]
@@ -247,8 +247,8 @@ pub(crate) enum WriteError {
     /// The server failed on this very write.
     #[error("the server failed on this")]
     Internal,
-    /// Its author has too much waiting to be judged.
-    #[error("too much of yours is waiting; try again later")]
+    /// Too much is waiting: to be judged, to be loaded, or to be sent.
+    #[error("too much is waiting; try again later")]
     Busy,
     /// The store failed; whether it was written will be known when the write is repeated.
     #[error("the store cannot take writes now")]
@@ -256,6 +256,11 @@ pub(crate) enum WriteError {
 }
 
 impl WriteError {
+    /// Whether the same may succeed later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy | Self::Storage)
+    }
+
     /// The stable code for frames.
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -286,6 +291,12 @@ impl WriteError {
             }
         }
     }
+}
+
+/// What asks for an entity while too many others wait to be loaded.
+pub(super) fn too_many(Busy: Busy) -> WriteError {
+    tracing::warn!("too many entities wait to be loaded");
+    WriteError::Busy
 }
 
 impl Answer {

@@ -73,8 +73,14 @@ async fn a_disk_that_takes_nothing_makes_every_write_unavailable() {
         }
         for (id, _) in &changes {
             match ada.next().await {
-                ServerFrame::Error { code, id: of, .. } => {
-                    assert_eq!((code.as_str(), of), ("unavailable", Some(*id)));
+                ServerFrame::Error {
+                    code,
+                    id: of,
+                    retry,
+                    ..
+                } => {
+                    let told = (code.as_str(), of, retry);
+                    assert_eq!(told, ("unavailable", Some(*id), Some(1_000)));
                 }
                 other => panic!("{other:?}"),
             }

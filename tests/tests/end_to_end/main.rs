@@ -16,6 +16,7 @@ mod claims;
 mod crash;
 mod crowd;
 mod crowded;
+mod crowded_memory;
 mod epochs;
 mod failing_disk;
 mod flood;

@@ -209,18 +209,18 @@ fn every_problem_is_documented() {
 
 #[test]
 fn every_way_to_close_is_documented() {
-    let connection = fs::read_to_string(root().join("server/src/relay/connection.rs")).unwrap();
+    let relay = sources("server/src/relay").concat();
     let number = |name: &str| {
-        let constant = connection.split(&format!("const {name}: u16 = ")).nth(1);
+        let constant = relay.split(&format!("const {name}: u16 = ")).nth(1);
         constant.unwrap().split(';').next().unwrap().to_owned()
     };
     let mut made = BTreeSet::new();
-    for (at, call) in connection.match_indices("End::gone(\"") {
-        let reason = connection[at + call.len()..].split('"').next().unwrap();
+    for (at, call) in relay.match_indices("End::gone(\"") {
+        let reason = relay[at + call.len()..].split('"').next().unwrap();
         made.insert((number("ABNORMAL"), reason.to_owned()));
     }
-    for (at, call) in connection.match_indices("End::new(") {
-        let arguments = connection[at + call.len()..].trim_start();
+    for (at, call) in relay.match_indices("End::new(") {
+        let arguments = relay[at + call.len()..].trim_start();
         let (code, rest) = arguments.split_once(',').unwrap();
         let code = match code.strip_prefix("close_code::") {
             Some(name) => number(name),

@@ -24,7 +24,7 @@ use super::super::entity_actor::Message;
 use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
 use super::super::frames::{self, DELETED, NOT_FOUND};
 use super::super::hub::Hub;
-use super::super::writes::{Answer, Place, Session, Task, Write};
+use super::super::writes::{Answer, Place, Session, Task, Write, WriteError};
 use crate::clock;
 use crate::config::ConnectionSettings;
 use crate::json;
@@ -221,6 +221,10 @@ impl Following {
         self.outbox.answer(frames::error(code, text, entity, id));
     }
 
+    fn failed(&self, failure: &WriteError, entity: &EntityId, id: Option<ProposalId>) {
+        self.outbox.answer(frames::failed(failure, entity, id));
+    }
+
     fn refuse(&self, entity: &EntityId, id: ProposalId, code: RefusalCode, text: &str) {
         let refusal = Refusal::structural(code, 0, text.to_owned());
         self.outbox.answer(frames::refused(entity, id, &refusal));
@@ -308,7 +312,6 @@ impl Following {
                 Some(Known::Absent(absent)) => Some(absent),
                 None => return,
             };
-            values.encode(Some(&entity));
             let known = values.get(&entity).filter(|known| {
                 version
                     .as_ref()
@@ -342,7 +345,7 @@ impl Following {
         match known {
             Ok(known) => Some(known),
             Err(error) => {
-                self.error(error.code(), &error.to_string(), Some(entity), None);
+                self.failed(&error, entity, None);
                 None
             }
         }
@@ -376,23 +379,14 @@ impl Following {
         if !self.has_room(&name) {
             return;
         }
-        let Some(values) = self.hub.values(&kind) else {
-            return;
-        };
-        let mut subscriber = self.subscriber(Subscription::Kind(kind.clone()));
-        loop {
-            if let Err(error) = self.hub.complete(&kind, &self.principal).await {
-                self.error(error.code(), &error.to_string(), Some(&name), None);
-                return;
+        match self.hub.gather(&kind, &self.principal).await {
+            Ok(Some(gathering)) => {
+                gathering.watch(self.subscriber(Subscription::Kind(kind.clone())));
+                self.watched.insert(kind);
             }
-            values.encode(None);
-            // Values that nobody follows yet may leave in between.
-            match values.watch(subscriber) {
-                Ok(()) => break,
-                Err(back) => subscriber = back,
-            }
+            Ok(None) => {}
+            Err(error) => self.failed(&error, &name, None),
         }
-        self.watched.insert(kind);
     }
 
     fn unwatch(&mut self, kind: &Kind) {
@@ -436,7 +430,7 @@ impl Following {
                 false
             }
             Err(error) => {
-                self.error(error.code(), &error.to_string(), Some(entity), Some(id));
+                self.failed(&error, entity, Some(id));
                 false
             }
         }

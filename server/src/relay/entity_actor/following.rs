@@ -44,10 +44,7 @@ impl Actor {
                     .outbox
                     .answer(frames::reset(&self.id, "unknown-place"));
             }
-            let snapshot = self
-                .snapshot
-                .get_or_insert_with(|| frames::snapshot(entity));
-            subscriber.outbox.answer(snapshot.clone());
+            subscriber.outbox.answer(self.snapshot_of(entity));
         }
         self.replicas.insert(subscriber.connection, subscriber);
     }
@@ -119,9 +116,14 @@ impl Actor {
         if self.replicas.is_empty() {
             return;
         }
-        let snapshot = frames::snapshot(entity);
+        let snapshot = self.snapshot_of(entity);
         self.queue(std::slice::from_ref(&snapshot));
-        self.snapshot = Some(snapshot);
+    }
+
+    /// The `snapshot` frame of the present state.
+    fn snapshot_of(&self, entity: &Entity) -> Bytes {
+        let make = || frames::snapshot(entity);
+        self.snapshot.keep(self.hub.memory(), make)
     }
 
     pub(super) fn queue(&mut self, frames: &[Bytes]) {

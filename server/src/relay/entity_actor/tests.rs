@@ -3,6 +3,7 @@
 //! nothing is left where the disk is full; an entity that is served as it was before a commit of
 //! which nobody knows whether it happened.
 
+mod crowded;
 mod kept;
 mod together;
 
@@ -25,12 +26,14 @@ use tokio::sync::Semaphore;
 
 use super::super::fanout::Outbox;
 use super::super::hub::Parts;
+use super::super::loading;
 use super::super::writes::{Answer, IfMatch, Merging, Place, Session, Task};
 use super::*;
 use crate::commit::{CommitThread, Health};
 use crate::config::{BudgetSettings, CommitSettings, RateSettings, RelaySettings};
 use crate::keys::Keys;
 use crate::known_policies;
+use crate::memory::Memory;
 use crate::room::Room;
 use crate::storage::faulty::{Fault, Faulty};
 
@@ -97,6 +100,7 @@ impl Fixture {
             commit: thread.handle(),
             keys: Keys::open_or_create(dir.path()).unwrap(),
             room: Room::new(1 << 20, 1 << 20),
+            memory: Memory::new(usize::MAX),
         });
         Self {
             _dir: dir,
@@ -138,7 +142,10 @@ impl Fixture {
     /// The same over a socket.
     async fn propose(&self, entity: &str, asked: Vec<Asked>) -> Vec<String> {
         let entity: EntityId = entity.parse().unwrap();
-        let outbox = Arc::new(Outbox::new(1 << 20));
+        let outbox = Arc::new(Outbox::new(
+            1 << 20,
+            Memory::new(usize::MAX).consumer("ada"),
+        ));
         let places = Arc::new(Semaphore::new(asked.len()));
         let count = asked.len();
         for Asked { id, author, task } in asked {
@@ -163,7 +170,7 @@ impl Fixture {
         // Each is answered when its place is free again.
         let all = places.acquire_many(count.try_into().unwrap()).await;
         drop(all.unwrap());
-        let frames = std::iter::from_fn(|| outbox.pop(usize::MAX));
+        let frames = std::iter::from_fn(|| outbox.pop(usize::MAX).map(|frame| frame.bytes));
         let codes = frames.map(|frame| match ServerFrame::decode(&frame).unwrap() {
             ServerFrame::Admitted { .. } => "written".to_owned(),
             ServerFrame::Refused { code, .. } | ServerFrame::Error { code, .. } => code,
@@ -495,15 +502,14 @@ async fn a_kind_is_not_complete_without_what_a_closed_store_holds() {
     let lost = world.write("ada", create("two"));
     assert_eq!(world.ask("team/b", vec![lost]).await, ["unavailable"]);
     let kind = "team/b".parse::<EntityId>().unwrap().kind().clone();
-    assert_eq!(
-        world.hub.complete(&kind, &ada()).await,
-        Err(WriteError::Storage)
-    );
+    let gathered = world.hub.gather(&kind, &ada()).await;
+    assert_eq!(gathered.err(), Some(WriteError::Storage));
     let page = world.hub.page(&kind, None, (10, usize::MAX), &ada()).await;
     assert_eq!(page.err(), Some(WriteError::Storage));
     world.store.reopens.store(true, Ordering::Relaxed);
     assert_eq!(world.thread.handle().check().await, Health::Ready);
-    assert_eq!(world.hub.complete(&kind, &ada()).await, Ok(()));
+    let gathered = world.hub.gather(&kind, &ada()).await;
+    assert_eq!(gathered.err(), None);
     let page = world
         .hub
         .page(&kind, None, (10, usize::MAX), &ada())
@@ -525,8 +531,14 @@ fn what_was_not_judged_is_no_refusal() {
     ] {
         let frame = frames::outcome(&entity, id, &Outcome::Failed(error));
         match ServerFrame::decode(&frame).unwrap() {
-            ServerFrame::Error { code, id: of, .. } => {
-                assert_eq!((code.as_str(), of), (expected, Some(id)));
+            ServerFrame::Error {
+                code,
+                id: of,
+                retry,
+                ..
+            } => {
+                let told = (code.as_str(), of, retry);
+                assert_eq!(told, (expected, Some(id), Some(1_000)));
             }
             other => panic!("{other:?}"),
         }

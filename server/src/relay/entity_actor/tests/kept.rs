@@ -19,13 +19,17 @@ async fn until(mut is_so: impl FnMut() -> bool) {
     panic!("it never was");
 }
 
-fn id(name: &str) -> EntityId {
+pub(super) fn outbox() -> Outbox {
+    Outbox::new(1 << 20, Memory::new(usize::MAX).consumer("bob"))
+}
+
+pub(super) fn id(name: &str) -> EntityId {
     name.parse().unwrap()
 }
 
 impl Fixture {
     /// The same store under a server that has just begun.
-    fn restarted(self, settings: RelaySettings) -> Self {
+    pub(super) fn restarted(self, settings: RelaySettings) -> Self {
         self.restarted_with(settings, BudgetSettings::default())
     }
 
@@ -44,6 +48,7 @@ impl Fixture {
             commit: self.thread.handle(),
             keys: Keys::open_or_create(self._dir.path()).unwrap(),
             room: Room::new(1 << 20, 1 << 20),
+            memory: Memory::new(usize::MAX),
         });
         Self { hub, ..self }
     }
@@ -254,7 +259,7 @@ async fn entities_that_nobody_follows_give_way_to_others() {
     let bio = "b".repeat(50_000);
     let follower = Subscriber {
         connection: ConnectionId(1),
-        outbox: Arc::new(Outbox::new(1 << 20)),
+        outbox: Arc::new(outbox()),
         subscription: Arc::new(Subscription::Entity(id("team/followed"))),
         texts: TextForm::Whole,
     };
@@ -322,7 +327,7 @@ async fn another_log_is_told_by_one_entry() {
             .await;
     }
     let follow = async |connection: u64, hash: Hash| -> (Vec<&'static str>, u64) {
-        let outbox = Arc::new(Outbox::new(1 << 20));
+        let outbox = Arc::new(outbox());
         let subscriber = Subscriber {
             connection: ConnectionId(connection),
             outbox: Arc::clone(&outbox),
@@ -351,7 +356,7 @@ async fn another_log_is_told_by_one_entry() {
             )
             .await;
         loaded.await.unwrap().unwrap();
-        let frames = std::iter::from_fn(|| outbox.pop(usize::MAX));
+        let frames = std::iter::from_fn(|| outbox.pop(usize::MAX).map(|frame| frame.bytes));
         let names = frames.map(|frame| match ServerFrame::decode(&frame).unwrap() {
             ServerFrame::Entries { .. } => "entries",
             ServerFrame::Reset { .. } => "reset",
@@ -376,6 +381,104 @@ async fn another_log_is_told_by_one_entry() {
     let (names, read) = follow(2, hash).await;
     assert_eq!(names, ["entries"]);
     assert!(read >= 30, "{read}");
+    world.hub.end().await;
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn values_leave_memory_when_nobody_asks_for_them_and_followers_miss_nothing() {
+    let mut world = Fixture::new();
+    for n in 10..40 {
+        world.tell(&format!("team/{n}"), create("one")).await;
+    }
+    world.hub.end().await;
+    let mut world = world.restarted(RelaySettings {
+        idle: Duration::from_millis(100),
+        ..RelaySettings::default()
+    });
+    let (kind, entity) = (id("team/10").kind().clone(), id("team/10"));
+    let page = world
+        .hub
+        .page(&kind, None, (100, usize::MAX), &ada())
+        .await
+        .unwrap();
+    assert_eq!(page.len(), 30);
+    assert!(world.hub.memory().bytes() > 0);
+    let outbox = Arc::new(Outbox::new(1 << 20, world.hub.memory().consumer("bob")));
+    let mut subscriber = Subscriber {
+        connection: ConnectionId(1),
+        outbox: Arc::clone(&outbox),
+        subscription: Arc::new(Subscription::Entity(entity.clone())),
+        texts: TextForm::Whole,
+    };
+    let values = world.hub.values(&kind).unwrap();
+    let version = page[0].version.as_str();
+    while let Err(back) = values.follow(subscriber, &entity, (Some(version), None)) {
+        subscriber = back;
+        world.hub.present(&entity, &ada()).await.unwrap();
+    }
+    drop(page);
+    let memory = world.hub.memory().clone();
+    until(|| memory.bytes() == 0).await;
+    assert!(world.hub.values(&kind).unwrap().get(&entity).is_none());
+    world.tell("team/10", put(json!({ "name": "two" }))).await;
+    let frames = std::iter::from_fn(|| outbox.pop(usize::MAX));
+    let patches: Vec<String> = frames
+        .map(|frame| match ServerFrame::decode(&frame.bytes).unwrap() {
+            ServerFrame::Patch { patch, .. } => patch,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(patches.len(), 2, "{patches:?}");
+    assert_eq!(patches[0], "[]", "it has that version");
+    assert!(patches[1].contains("two"), "{patches:?}");
+    world.hub.end().await;
+    world.thread.stop().await;
+}
+
+#[tokio::test]
+async fn no_value_leaves_while_those_of_its_kind_are_gathered_for_a_watcher() {
+    let mut world = Fixture::new();
+    for n in 10..20 {
+        world.tell(&format!("team/{n}"), create("one")).await;
+    }
+    world.hub.end().await;
+    let mut world = world.restarted(RelaySettings::default());
+    let (kind, entity) = (id("team/10").kind().clone(), id("team/10"));
+    let outbox = Arc::new(outbox());
+    let subscriber = Subscriber {
+        connection: ConnectionId(1),
+        outbox: Arc::clone(&outbox),
+        subscription: Arc::new(Subscription::Kind(kind.clone())),
+        texts: TextForm::Whole,
+    };
+    let gathering = world.hub.gather(&kind, &ada()).await.unwrap().unwrap();
+    let values = world.hub.values(&kind).unwrap();
+    // Its memory is wanted, before anything was sent.
+    values.leave(&entity);
+    gathering.watch(subscriber);
+    let frames = || {
+        let frames = std::iter::from_fn(|| outbox.pop(usize::MAX));
+        let frames = frames.map(|frame| ServerFrame::decode(&frame.bytes).unwrap());
+        frames.collect::<Vec<_>>()
+    };
+    let came = frames();
+    let came = came.iter().map(|frame| match frame {
+        ServerFrame::Value { entity, .. } => entity.to_string(),
+        ServerFrame::Watched { .. } => "watched".to_owned(),
+        other => panic!("{other:?}"),
+    });
+    let mut all: Vec<String> = (10..20).map(|n| format!("team/{n}")).collect();
+    all.push("watched".to_owned());
+    assert_eq!(came.collect::<Vec<_>>(), all);
+    // Now its place stays, so that a watcher gets what comes after it.
+    values.leave(&entity);
+    assert!(values.get(&entity).is_none());
+    world.tell("team/10", put(json!({ "name": "two" }))).await;
+    let [ServerFrame::Patch { patch, .. }] = &frames()[..] else {
+        panic!("one patch")
+    };
+    assert!(patch.contains("two"), "{patch}");
     world.hub.end().await;
     world.thread.stop().await;
 }

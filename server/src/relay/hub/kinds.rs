@@ -1,0 +1,146 @@
+//! Reading what there is of a whole kind: all values, for who watches it, and pages of them.
+//!
+//! Must not know: WebSockets, HTTP.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt;
+use indelible_engine::id::{EntityId, Kind};
+use indelible_engine::principal::Principal;
+
+use super::super::cold::For;
+use super::super::values::{Gathering, KindValues, Present};
+use super::super::writes::WriteError;
+use super::Hub;
+use crate::commit::Health;
+use crate::storage::{Head, Presence, Scope, StoreError};
+
+impl Hub {
+    /// Makes sure that all values of a kind are known, read for `asker`, and keeps them for who is to
+    /// watch it; `None` where there is no such kind.
+    ///
+    /// # Errors
+    /// [`WriteError::Storage`] when the list of entities cannot be read, or the store was closed
+    /// while they were; [`WriteError::Busy`] when too many wait to be loaded. An entity that cannot be
+    /// loaded for another reason is left out, and logged.
+    pub(crate) async fn gather(
+        &self,
+        kind: &Kind,
+        asker: &Principal,
+    ) -> Result<Option<Gathering<'_>>, WriteError> {
+        let Some(gathering) = self.values(kind).map(KindValues::gather) else {
+            return Ok(None);
+        };
+        if gathering.is_complete() {
+            return Ok(Some(gathering));
+        }
+        let (store, listed) = (Arc::clone(&self.0.store), kind.clone());
+        let list = move || store.heads(Scope::Kind(&listed), None, usize::MAX);
+        let entities = self.list(kind, list).await?;
+        let (lacks, busy) = (&AtomicBool::new(false), &AtomicBool::new(false));
+        futures_util::stream::iter(entities)
+            .for_each_concurrent(self.0.settings.loads_at_once, |(entity, _)| async move {
+                match self.read(&entity, asker, For::Others).await {
+                    Ok(_) => {}
+                    Err(WriteError::Busy) => busy.store(true, Ordering::Relaxed),
+                    // It has been logged where it happened.
+                    Err(_) => lacks.store(true, Ordering::Relaxed),
+                }
+            })
+            .await;
+        if busy.load(Ordering::Relaxed) {
+            return Err(WriteError::Busy);
+        }
+        if lacks.load(Ordering::Relaxed) && self.0.commit.health() == Health::Failed {
+            return Err(WriteError::Storage);
+        }
+        gathering.set_complete();
+        Ok(Some(gathering))
+    }
+
+    /// Values of a kind in the order of their ids, those after `after`: up to `limit`, and no more
+    /// than one after they have so many bytes together, read for `asker`. An entity that cannot be
+    /// loaded for another reason than that too many wait is left out, and logged.
+    ///
+    /// # Errors
+    /// As for [`Self::gather`], and [`WriteError::Busy`] where there is no memory for them.
+    pub(crate) async fn page(
+        &self,
+        kind: &Kind,
+        mut after: Option<EntityId>,
+        (limit, bytes_max): (usize, usize),
+        asker: &Principal,
+    ) -> Result<Vec<Arc<Present>>, WriteError> {
+        let Some(values) = self.values(kind) else {
+            return Ok(Vec::new());
+        };
+        if let Some(page) = values.page(after.as_ref(), limit) {
+            return Ok(page);
+        }
+        // Whoever has begun goes on: what is read already takes memory until the end.
+        let _turn = self
+            .0
+            .pages
+            .acquire()
+            .await
+            .map_err(|_| WriteError::Storage)?;
+        self.settled().await?;
+        let (mut page, mut lacks) = (Vec::new(), false);
+        // One more than is enough tells that there are more.
+        let (mut bytes, mut without_last) = (0, 0);
+        while page.len() < limit && without_last < bytes_max {
+            let (store, listed, from) = (Arc::clone(&self.0.store), kind.clone(), after.take());
+            let list = move || store.heads(Scope::Kind(&listed), from.as_ref(), limit);
+            let heads = self.list(kind, list).await?;
+            let Some((last, _)) = heads.last() else {
+                break;
+            };
+            after = Some(last.clone());
+            let present = heads
+                .into_iter()
+                .filter(|(_, head)| head.presence == Presence::Present);
+            let loads =
+                present.map(async |(entity, _)| self.read(&entity, asker, For::Others).await);
+            let mut loads =
+                futures_util::stream::iter(loads).buffered(self.0.settings.loads_at_once);
+            while page.len() < limit && without_last < bytes_max {
+                match loads.next().await {
+                    None => break,
+                    Some(Ok(None)) => {}
+                    Some(Ok(Some(present))) => {
+                        without_last = bytes;
+                        bytes += present.encoded().len();
+                        page.push(present);
+                    }
+                    Some(Err(WriteError::Busy)) => return Err(WriteError::Busy),
+                    // It has been logged where it happened.
+                    Some(Err(_)) => lacks = true,
+                }
+            }
+        }
+        if lacks && self.0.commit.health() == Health::Failed {
+            return Err(WriteError::Storage);
+        }
+        Ok(page)
+    }
+
+    /// Reads a list of entities.
+    async fn list(
+        &self,
+        kind: &Kind,
+        list: impl FnOnce() -> Result<Vec<(EntityId, Head)>, StoreError> + Send + 'static,
+    ) -> Result<Vec<(EntityId, Head)>, WriteError> {
+        match tokio::task::spawn_blocking(list).await {
+            Ok(Ok(entities)) => Ok(entities),
+            Ok(Err(error)) => {
+                tracing::error!(%kind, %error, "the entities of a kind cannot be listed");
+                Err(WriteError::Storage)
+            }
+            Err(error) => {
+                tracing::error!(%kind, %error, "listing the entities of a kind failed");
+                Err(WriteError::Storage)
+            }
+        }
+    }
+}
