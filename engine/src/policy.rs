@@ -34,6 +34,8 @@ use serde_json::Value;
 pub use bounds::{ELEMENTS_MAX, Unreachable};
 pub use compare::{Alteration, Difference, compare};
 pub use constraints::{Decided, Demand};
+pub(crate) use fault::Known;
+#[cfg(feature = "whole-entity")]
 pub(crate) use fault::Mark;
 pub use fault::{Fault, ScalarFault};
 pub use format::Format;

@@ -9,6 +9,8 @@ mod constrain;
 mod doubts;
 mod emit;
 #[cfg(feature = "whole-entity")]
+mod extent;
+#[cfg(feature = "whole-entity")]
 mod faults;
 mod gather;
 mod idle;

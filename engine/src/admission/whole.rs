@@ -2,16 +2,17 @@
 //!
 //! Invariant: only faults that a proposal introduces count, so that an entity that a tightened
 //! schema made invalid stays editable. Two faults are the same when place and keyword agree, and
-//! since the third rules the place in the schema too; then a bound may not be broken further.
+//! since the third rules the place in the schema too; then a bound may not be broken further. How
+//! far one is broken, and by what, is told of every keyword since the fifth.
 //! Must never know: operations.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::entity::Entity;
 use crate::pointer::Pointer;
-use crate::policy::{Fault, Mark, Policy, Rules};
+use crate::policy::{Fault, Known, Policy, Rules};
 use crate::violation::Rule;
 use crate::violation::Violation;
 
@@ -24,16 +25,8 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
     if !faults.is_empty() && !creation {
         let old = faults_of(&before.policy, &before.presented());
         let is_exact = after.policy.rules() >= Rules::V3;
-        let mut known: HashMap<(&Pointer, &str), Vec<&Mark>> = HashMap::new();
-        for fault in &old {
-            let place = (fault.compared_at(), &*fault.mark.keyword);
-            known.entry(place).or_default().push(&fault.mark);
-        }
-        faults.retain(|fault| {
-            let same = known.get(&(fault.compared_at(), &*fault.mark.keyword));
-            let mut same = same.into_iter().flatten();
-            !same.any(|old| !is_exact || fault.mark.was(old))
-        });
+        let known = Known::new(&old, is_exact);
+        faults.retain(|fault| !known.has(fault));
     }
     faults
         .into_iter()
@@ -62,9 +55,7 @@ pub(crate) fn overlong(
     if !found.is_empty() {
         let old = before.policy.overlong(&before.value, names);
         found.retain(|now| {
-            let was = old
-                .iter()
-                .find(|was| was.fault.pointer == now.fault.pointer);
+            let was = old.iter().find(|was| was.is_about(&now.fault));
             was.is_none_or(|was| was.count < now.count)
         });
     }

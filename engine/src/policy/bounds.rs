@@ -43,6 +43,15 @@ pub(crate) struct Overlong {
     pub(crate) count: usize,
 }
 
+impl Overlong {
+    /// Whether this and the other are about the same text, list, map or name.
+    pub(crate) fn is_about(&self, other: &Fault) -> bool {
+        self.fault.pointer == other.pointer
+            && self.fault.keyword == other.keyword
+            && self.fault.mark.names == other.mark.names
+    }
+}
+
 impl Policy {
     /// Whether the default bound holds at a place.
     fn is_bound(&self, id: NodeId) -> bool {
@@ -158,7 +167,7 @@ impl Policy {
         self.note(NodeId::ROOT, value.len(), &root, &mut found);
         let of_patterns = self.long_strings(value, |name| names.contains(name));
         for (fault, count) in of_patterns {
-            if found.iter().all(|one| one.fault.pointer != fault.pointer) {
+            if !found.iter().any(|one: &Overlong| one.is_about(&fault)) {
                 found.push(Overlong { fault, count });
             }
         }

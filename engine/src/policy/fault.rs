@@ -1,6 +1,7 @@
 //! Why a value is not allowed, and what tells one such reason from another.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde_json::Value;
@@ -45,8 +46,12 @@ pub(crate) struct Mark {
     pub(crate) source: String,
     /// Of a bound: how far the value goes, in the direction that is wrong.
     pub(crate) beyond: Option<f64>,
-    /// The properties that must not be there.
+    /// What it is about, where one keyword can be about several: the properties that must not be
+    /// there, those that ask for another one, the alternatives that all fit, the values that are
+    /// there more than once.
     pub(crate) names: Vec<String>,
+    /// Where one of several alternatives has to fit and none does: the faults of each.
+    pub(crate) alternatives: Option<Vec<Vec<Fault>>>,
     /// The place as the rules so far compare it, where that is another one: names that look like
     /// numbers as numbers.
     pub(crate) pointer: Option<Pointer>,
@@ -81,7 +86,61 @@ impl Mark {
         };
         self.source == old.source
             && no_further
-            && self.names.iter().all(|name| old.names.contains(name))
+            && is_within(&self.names, &old.names)
+            && match (&self.alternatives, &old.alternatives) {
+                (Some(now), Some(then)) => fit_no_worse(now, then),
+                (now, then) => now.is_none() && then.is_none(),
+            }
+    }
+}
+
+fn is_within(names: &[String], old: &[String]) -> bool {
+    match names {
+        [] => true,
+        [only] => old.contains(only),
+        several => {
+            let old: HashSet<&String> = old.iter().collect();
+            several.iter().all(|name| old.contains(name))
+        }
+    }
+}
+
+/// Whether alternatives that do not fit are no further from it than before: the fewest faults that
+/// keep one from fitting are no more, and of those with so few one has none that is new to it.
+fn fit_no_worse(now: &[Vec<Fault>], then: &[Vec<Fault>]) -> bool {
+    let fewest = |all: &[Vec<Fault>]| all.iter().map(Vec::len).min();
+    let nearest = fewest(now);
+    let is_further = nearest > fewest(then);
+    let mut pairs = now.iter().zip(then);
+    !is_further
+        && pairs.any(|(now, then)| {
+            let known = Known::new(then, true);
+            Some(now.len()) == nearest && now.iter().all(|fault| known.has(fault))
+        })
+}
+
+/// Faults that were there before.
+pub(crate) struct Known<'f> {
+    marks: HashMap<(&'f Pointer, &'f str), Vec<&'f Mark>>,
+    is_exact: bool,
+}
+
+impl<'f> Known<'f> {
+    /// Under the first rules (not `is_exact`) faults are the same when place and keyword agree.
+    pub(crate) fn new(old: &'f [Fault], is_exact: bool) -> Self {
+        let mut marks: HashMap<_, Vec<_>> = HashMap::new();
+        for fault in old {
+            let place = (fault.compared_at(), &*fault.mark.keyword);
+            marks.entry(place).or_default().push(&fault.mark);
+        }
+        Self { marks, is_exact }
+    }
+
+    /// Whether a fault is one of them, and no worse.
+    pub(crate) fn has(&self, fault: &Fault) -> bool {
+        let same = self.marks.get(&(fault.compared_at(), &*fault.mark.keyword));
+        let mut same = same.into_iter().flatten();
+        same.any(|old| !self.is_exact || fault.mark.was(old))
     }
 }
 

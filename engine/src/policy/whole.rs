@@ -20,9 +20,10 @@ impl Policy {
         let long = fields.map(|fields| self.long_strings(fields, |_| true));
         for (fault, _) in long.into_iter().flatten() {
             let is_told =
-                |one: &Fault| one.pointer == fault.pointer && one.keyword == fault.keyword;
-            if !faults.iter().any(is_told) {
-                faults.push(fault);
+                |one: &&mut Fault| one.pointer == fault.pointer && one.keyword == fault.keyword;
+            match faults.iter_mut().find(is_told) {
+                Some(told) => told.mark.names.extend(fault.mark.names),
+                None => faults.push(fault),
             }
         }
         faults
@@ -74,13 +75,20 @@ impl Policy {
         let mut faults = self.check_values(value);
         if let Some(whole) = &self.whole {
             for mut fault in whole.faults(value) {
-                fault.pointer = self.name_items(value, &fault.pointer);
-                let compared = fault.mark.pointer.take();
-                fault.mark.pointer = compared.map(|at| self.name_items(value, &at));
+                self.name_places(value, &mut fault);
                 faults.push(fault);
             }
         }
         faults
+    }
+
+    #[cfg(feature = "whole-entity")]
+    fn name_places(&self, value: &Value, fault: &mut Fault) {
+        fault.pointer = self.name_items(value, &fault.pointer);
+        let compared = fault.mark.pointer.take();
+        fault.mark.pointer = compared.map(|at| self.name_items(value, &at));
+        let inner = fault.mark.alternatives.iter_mut().flatten().flatten();
+        inner.for_each(|inner| self.name_places(value, inner));
     }
 
     /// Turns the indices of items of keyed lists in a pointer into their ids.

@@ -25,6 +25,18 @@ const SHOWN_MAX: usize = 200;
 
 /// What an error says, in the terms of `schema`, by which it was found.
 pub(super) fn fault(schema: &Value, error: &ValidationError<'_>) -> Fault {
+    let unsaid = unsaid(error);
+    let said = said(schema, error);
+    Fault {
+        keyword: said.keyword.unwrap_or(unsaid.keyword),
+        bound: said.bound.map(|bound| normal(&bound)),
+        message: said.message,
+        ..unsaid
+    }
+}
+
+/// Where an error is and what tells it from others, without a sentence.
+pub(super) fn unsaid(error: &ValidationError<'_>) -> Fault {
     let mut pointer = place(error.instance_path());
     let as_compared = self::pointer(error.instance_path());
     let mut as_compared = Some(as_compared).filter(|compared| *compared != pointer);
@@ -40,20 +52,18 @@ pub(super) fn fault(schema: &Value, error: &ValidationError<'_>) -> Fault {
         .iter()
         .find(|(_, renamed)| *renamed == as_found);
     let as_found = stated.map_or(as_found, |(stated, _)| stated);
-    let said = said(schema, error);
     Fault {
         pointer,
-        keyword: said
-            .keyword
-            .unwrap_or_else(|| Cow::Owned(as_found.to_owned())),
-        bound: said.bound.map(|bound| normal(&bound)),
-        message: said.message,
+        keyword: Cow::Owned(as_found.to_owned()),
+        bound: None,
+        message: String::new(),
         mark: Mark {
             keyword: Cow::Owned(as_found.to_owned()),
             source: error.evaluation_path().to_string(),
             beyond: Mark::reach(as_found, error.instance()),
             names: names(error.kind()),
             pointer: as_compared,
+            alternatives: None,
         },
     }
 }
@@ -80,7 +90,7 @@ fn place(location: &Location) -> Pointer {
         .unwrap_or_else(|_| pointer(location))
 }
 
-fn pointer(location: &Location) -> Pointer {
+pub(super) fn pointer(location: &Location) -> Pointer {
     location
         .iter()
         .map(|segment| match segment {
@@ -195,16 +205,28 @@ fn last(at: &Location) -> Option<String> {
 
 /// Of a property that is required beside another one, the other.
 fn trigger(schema: &Value, error: &ValidationError<'_>, property: &Value) -> Option<String> {
+    let mut asking = asking(schema, error, property)?;
+    asking.next().cloned()
+}
+
+/// The properties there that ask for another one, which is required beside them.
+pub(super) fn asking<'e>(
+    schema: &'e Value,
+    error: &'e ValidationError<'_>,
+    property: &'e Value,
+) -> Option<impl Iterator<Item = &'e String>> {
     let at = pointer(error.schema_path());
-    let within = at.tokens().iter().position(|t| t == "dependentRequired")?;
-    let place: Pointer = at.tokens()[..=within].iter().cloned().collect();
-    let by_name = schema.pointer(&place.to_string())?.as_object()?;
+    let at = at
+        .last()
+        .filter(|last| *last == "dependentRequired")
+        .map(|_| &at)?;
+    let by_name = schema.pointer(&at.to_string())?.as_object()?;
     let value = error.instance().as_object()?;
-    let mut asking = by_name.iter().filter(|(name, names)| {
+    let asking = by_name.iter().filter(|(name, names)| {
         let names = names.as_array();
         value.contains_key(*name) && names.is_some_and(|names| names.contains(property))
     });
-    asking.next().map(|(name, _)| name.clone())
+    Some(asking.map(|(name, _)| name))
 }
 
 fn contains(schema: &Value, error: &ValidationError<'_>) -> Said {

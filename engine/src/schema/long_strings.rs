@@ -69,10 +69,14 @@ impl LongStrings {
             let count = text.chars().count();
             if count as u64 > PATTERN_LENGTH_MAX && self.is_bound(schema, way) {
                 let fault = match way.last() {
-                    Some(Step::Name) => misnamed(),
-                    _ => pattern_too_long(PATTERN_LENGTH_MAX),
+                    Some(Step::Name) => {
+                        let mut fault = misnamed().at(pointer(way));
+                        fault.mark.names.push(text.to_owned());
+                        fault
+                    }
+                    _ => pattern_too_long(PATTERN_LENGTH_MAX).of(&Value::from(text), pointer(way)),
                 };
-                found.push((fault.of(&Value::from(text), pointer(way)), count));
+                found.push((fault, count));
             }
         });
         found

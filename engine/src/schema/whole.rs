@@ -4,12 +4,17 @@
 //! decided by the same code as everywhere else.
 //! Must never know: nodes; who asks.
 
-use jsonschema::{Draft, Keyword, PatternOptions, ValidationError, Validator};
-use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jsonschema::{Draft, Keyword, PatternOptions, ValidationError, Validator};
+use serde_json::{Value, json};
+
+use super::extent;
 use super::faults::{self, with_bound};
 use super::ids;
 use super::scalar::{SCALAR_KEYWORDS, constraint, count};
+use crate::pointer::Pointer;
 use crate::policy::quantity::{PROPERTIES, at_least, at_most};
 use crate::policy::{Constraint, Fault, Rules};
 use crate::value::canonical;
@@ -17,14 +22,30 @@ use crate::value::canonical;
 /// A compiled schema for whole values.
 #[derive(Debug)]
 pub(crate) struct Whole {
+    rules: Rules,
     validator: Validator,
     /// What the validator was made of, for the bounds that its errors do not have.
-    schema: Value,
+    pub(super) schema: Value,
+    /// What was compiled of it besides, by place.
+    parts: Mutex<HashMap<String, Option<Arc<Validator>>>>,
 }
+
+/// What a part of a schema is called for the validator, and the schema that it is a part of.
+const PART: &str = "x-part";
+const AROUND: &str = "urn:indelible:around";
 
 impl Whole {
     /// Compiles a schema; the error says why it is not one.
     pub(crate) fn new(rules: Rules, schema: &Value) -> Result<Self, String> {
+        Ok(Self {
+            rules,
+            validator: Self::validator(rules, schema)?,
+            schema: schema.clone(),
+            parts: Mutex::default(),
+        })
+    }
+
+    fn validator(rules: Rules, schema: &Value) -> Result<Validator, String> {
         let mut options = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .offline()
@@ -46,11 +67,29 @@ impl Whole {
                 seeing(keyword, value, ids)
             });
         }
-        let validator = options.build(schema).map_err(|error| error.to_string())?;
-        Ok(Self {
-            validator,
-            schema: schema.clone(),
-        })
+        options.build(schema).map_err(|error| error.to_string())
+    }
+
+    /// The schema that stands at a place in this one, whose definitions it may refer to. It is
+    /// compiled once: a value can have faults by the thousand.
+    pub(super) fn part(&self, at: &Pointer) -> Option<Arc<Validator>> {
+        let at = at.to_string();
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = parts.get(&at) {
+            return known.clone();
+        }
+        let part = self.compile_part(&at).map(Arc::new);
+        parts.insert(at, part.clone());
+        part
+    }
+
+    fn compile_part(&self, at: &str) -> Option<Validator> {
+        let part = self.schema.pointer(at)?.clone();
+        let mut around = self.schema.as_object()?.clone();
+        around.insert("$id".to_owned(), AROUND.into());
+        around.insert(PART.to_owned(), part);
+        let schema = json!({ "$ref": format!("{AROUND}#/{PART}"), "$defs": { "around": around } });
+        Self::validator(self.rules, &schema).ok()
     }
 
     /// What is wrong with a value, array items named by their index.
@@ -59,7 +98,11 @@ impl Whole {
             return Vec::new();
         }
         let errors = self.validator.iter_errors(value);
-        errors.map(|e| faults::fault(&self.schema, &e)).collect()
+        let found = errors.map(|error| match self.rules < Rules::V5 {
+            true => faults::fault(&self.schema, &error),
+            false => extent::fault(self, value, &error),
+        });
+        found.collect()
     }
 }
 
