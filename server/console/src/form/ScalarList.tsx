@@ -54,13 +54,14 @@ export function ScalarList({ schema, path, label }: FieldProps) {
     event.preventDefault()
     add(text)
   }
+  // Equal values may repeat; only their place differs.
+  const chips = list.map((value, index) => ({ key: `${index}-${String(value)}`, value, index }))
   return (
     <div className="field field-list" data-pointer={pointer(path)}>
       <label htmlFor={id}>{label}</label>
       <ul className="chips">
-        {list.map((value, index) => (
-          // Equal values may repeat; only their place differs.
-          <li key={`${index}-${String(value)}`}>
+        {chips.map(({ key, value, index }) => (
+          <li key={key}>
             {element.enum ? choiceLabel(String(value), language) : shown(value)}
             <button
               type="button"

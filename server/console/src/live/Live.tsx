@@ -56,8 +56,7 @@ function glow(element: HTMLElement | null): void {
 
 /** A long text, a paragraph for each part between empty lines. */
 export function Paragraphs({ text = '' }: { text: string | undefined }) {
-  return text.split(/\n{2,}/).map((paragraph, index) => (
-    // A paragraph that changes stays one element.
-    <Live key={index} as="p" text={paragraph} />
-  ))
+  // A paragraph that changes stays one element.
+  const paragraphs = text.split(/\n{2,}/).map((paragraph, place) => ({ place, paragraph }))
+  return paragraphs.map(({ place, paragraph }) => <Live key={place} as="p" text={paragraph} />)
 }
