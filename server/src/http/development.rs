@@ -32,21 +32,37 @@ use crate::clock;
 use crate::config::{Mode, PRINCIPAL_ID_BYTES_MAX, TOKEN_TTL_DEFAULT};
 
 /// By these, proxies say that they pass on what others ask: then the peer is the proxy, on this
-/// machine, and the caller is not.
-const FORWARDED: [&str; 12] = [
+/// machine, and the caller is not. Those whose names say so are not listed (`says_so`).
+const FORWARDED: [&str; 18] = [
+    "cdn-loop",
     "cf-connecting-ip",
-    "fastly-client-ip",
-    "forwarded",
-    "true-client-ip",
+    "cf-ray",
+    "front-end-https",
     "via",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-server",
+    "x-amz-cf-id",
+    "x-amzn-trace-id",
+    "x-appengine-user-ip",
+    "x-arr-ssl",
+    "x-azure-ref",
+    "x-azure-socketip",
+    "x-cloud-trace-context",
+    "x-envoy-external-address",
+    "x-proxyuser-ip",
     "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-url-scheme",
 ];
+
+/// Whether a field is one that proxies add to what they pass on.
+fn is_forwarded(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let says_so = name.contains("forwarded")
+        || name.starts_with("x-original-")
+        || name.ends_with("client-ip")
+        || name.ends_with("clientip");
+    says_so || FORWARDED.contains(&name)
+}
 
 /// The routes, if there are any.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -103,11 +119,11 @@ async fn token(
     if !peer.ip().to_canonical().is_loopback() || !names_this_machine(&uri, &headers) || foreign {
         return Err(Problem::not_found());
     }
-    if let Some(name) = FORWARDED.iter().find(|name| headers.contains_key(**name)) {
+    if let Some(name) = headers.keys().find(|name| is_forwarded(name)) {
         let detail = format!(
             "{} says that a proxy passed this on, so it may come from anywhere: --dev is for programs \
              on this machine",
-            fields::title(&HeaderName::from_static(name))
+            fields::title(name)
         );
         return Err(Problem::forbidden().detail(detail));
     }

@@ -242,6 +242,16 @@ pub enum StoreError {
         /// The store's file.
         path: PathBuf,
     },
+    /// Another program has written to the file, as a backup that is copied over it does.
+    #[error(
+        "{} was written to by another program under the running server: stop the server, then \
+         restore",
+        path.display()
+    )]
+    Overwritten {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// Written by a newer version of this program.
     #[error(
         "{} has storage format {found}; this indelible knows formats up to {known}: \
@@ -461,7 +471,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// place.
     ///
     /// # Errors
-    /// [`StoreError::Replaced`] when it is not.
+    /// [`StoreError::Replaced`] when it is not, [`StoreError::Overwritten`] when another program has
+    /// written to it.
     fn check_place(&self) -> StoreResult<()>;
 
     /// Bytes that can still be written to the disk.

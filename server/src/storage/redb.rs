@@ -40,11 +40,13 @@ mod claims;
 mod handle;
 mod opening;
 mod place;
+mod watched;
 mod writer;
 
 use handle::Handle;
 use opening::{Missing, backend};
 use place::{Identity, Use};
+use watched::Watch;
 use writer::Writer;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -95,6 +97,8 @@ pub struct RedbStore {
     database: RwLock<Option<Handle>>,
     /// The file that was opened first, where it is the one in the directory and is written to.
     file: Option<Identity>,
+    /// Whether another program has written to that file.
+    watch: Watch,
     /// Keeps others from writing in the directory.
     _lock: Option<File>,
 }
@@ -106,9 +110,10 @@ impl RedbStore {
     /// When another process has it, a newer version wrote it, or it cannot be read.
     pub fn open(dir: &Path, refusals: RefusalSettings) -> StoreResult<Self> {
         let lock = place::lock(dir, Use::Writing)?;
-        let (database, file) = opening::to_write(dir, Missing::Make)?;
+        let watch = Watch::default();
+        let (database, file) = opening::to_write(dir, Missing::Make, &watch)?;
         let mut store = Self::of(dir, refusals, Handle::Writing(database));
-        (store.file, store._lock) = (Some(file), lock);
+        (store.file, store.watch, store._lock) = (Some(file), watch, lock);
         store.prepared()
     }
 
@@ -117,7 +122,7 @@ impl RedbStore {
     /// # Errors
     /// As [`open`](Self::open); what is wrong is said of the original, since it is wrong there too.
     pub fn open_copy(dir: &Path, copy: File, refusals: RefusalSettings) -> StoreResult<Self> {
-        let (database, _) = opening::database(dir, copy)?;
+        let (database, _) = opening::database(dir, copy, &Watch::default())?;
         Self::of(dir, refusals, Handle::Writing(database)).prepared()
     }
 
@@ -127,6 +132,7 @@ impl RedbStore {
             refusals,
             database: RwLock::new(Some(database)),
             file: None,
+            watch: Watch::default(),
             _lock: None,
         }
     }
@@ -545,7 +551,15 @@ impl Store for RedbStore {
     }
 
     fn check_place(&self) -> StoreResult<()> {
-        self.file.map_or(Ok(()), |file| file.check(&self.dir))
+        let Some(file) = self.file else {
+            return Ok(());
+        };
+        file.check(&self.dir)?;
+        let path = self.dir.join(STORE_FILE);
+        match self.watch.is_ours(&path) {
+            true => Ok(()),
+            false => Err(StoreError::Overwritten { path }),
+        }
     }
 
     fn disk_free_bytes(&self) -> StoreResult<u64> {
@@ -563,7 +577,7 @@ impl Store for RedbStore {
             .unwrap_or_else(PoisonError::into_inner);
         // The old one holds the lock on the file until it is dropped.
         drop(database.take());
-        let (opened, file) = opening::to_write(&self.dir, Missing::Fail)?;
+        let (opened, file) = opening::to_write(&self.dir, Missing::Fail, &self.watch)?;
         if self.file != Some(file) {
             let path = self.dir.join(STORE_FILE);
             return Err(StoreError::Replaced { path });

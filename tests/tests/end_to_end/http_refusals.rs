@@ -313,6 +313,13 @@ async fn development_tokens_are_not_for_what_a_proxy_passes_on() {
         ("x-real-ip", "127.0.0.1"),
         ("via", "1.1 proxy"),
         ("cf-connecting-ip", "192.0.2.1"),
+        ("x-forwarded-port", "443"),
+        ("x-original-forwarded-for", "192.0.2.1"),
+        ("x-original-url", "/dev/token"),
+        ("fly-client-ip", "192.0.2.1"),
+        ("x-envoy-external-address", "192.0.2.1"),
+        ("x-amzn-trace-id", "Root=1-67891233-abcdef012345678912345678"),
+        ("front-end-https", "on"),
     ] {
         let answer = http
             .send("POST", "/dev/token", &[(name, value)], wanted())

@@ -9,11 +9,11 @@ use std::io::{ErrorKind, Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use ::redb::backends::FileBackend;
 use ::redb::{Database, DatabaseError, Error, ReadOnlyDatabase};
 
 use super::handle::is_unclean;
 use super::place::Identity;
+use super::watched::{Watch, WatchedFile};
 use super::{STORE_FILE, StoreError, StoreResult};
 use crate::config::STORE_CACHE_BYTES;
 
@@ -34,22 +34,28 @@ pub(super) enum Missing {
 
 /// Opens the store in a directory to write to it.
 /// Tells which file that is.
-pub(super) fn to_write(dir: &Path, missing: Missing) -> StoreResult<(Database, Identity)> {
+pub(super) fn to_write(
+    dir: &Path,
+    missing: Missing,
+    watch: &Watch,
+) -> StoreResult<(Database, Identity)> {
     let path = dir.join(STORE_FILE);
     let is_there = path.try_exists().map_err(backend("look for the file"))?;
     if !is_there && missing == Missing::Make {
-        return make(dir, &path);
+        return make(dir, &path, watch);
     }
     let file = OpenOptions::new().read(true).write(true).open(&path);
     let file = file.map_err(backend("open"))?;
     look_at(&path, &file)?;
-    database(dir, file)
+    database(dir, file, watch)
 }
 
 /// The database in an open file, which may be empty.
-pub(super) fn database(dir: &Path, file: File) -> StoreResult<(Database, Identity)> {
+pub(super) fn database(dir: &Path, file: File, watch: &Watch) -> StoreResult<(Database, Identity)> {
     let identity = Identity::of(&file).map_err(backend("open"))?;
-    let opened = FileBackend::new(file).and_then(|file| builder().create_with_backend(file));
+    watch.restart();
+    let file = WatchedFile::new(file, watch.clone());
+    let opened = file.and_then(|file| builder().create_with_backend(file));
     let database = opened.map_err(|error| cannot_open(dir, error))?;
     Ok((database, identity))
 }
@@ -72,14 +78,14 @@ fn builder() -> ::redb::Builder {
 }
 
 /// Makes a new store beside its place, private from the first moment, and puts it there.
-fn make(dir: &Path, path: &Path) -> StoreResult<(Database, Identity)> {
+fn make(dir: &Path, path: &Path, watch: &Watch) -> StoreResult<(Database, Identity)> {
     let draft = tempfile::Builder::new()
         .prefix(".indelible-")
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)
         .map_err(backend("make a new store"))?;
     let file = draft.as_file().try_clone();
-    let made = database(dir, file.map_err(backend("make a new store"))?)?;
+    let made = database(dir, file.map_err(backend("make a new store"))?, watch)?;
     match draft.persist_noclobber(path) {
         Ok(_) => {}
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {

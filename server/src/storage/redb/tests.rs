@@ -48,6 +48,39 @@ fn tamper(dir: &Path, table: Definition, key: &[u8], value: &[u8]) {
 
 /// Whatever becomes of the file, nothing more is written, and nobody else takes the directory.
 #[test]
+fn a_file_that_others_write_to_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, backup) = (dir.path().join(STORE_FILE), dir.path().join("backup"));
+    let copy = || {
+        std::fs::copy(&backup, &file).unwrap();
+    };
+    let overwritten: [&dyn Fn(); 2] = [&copy, &|| std::fs::write(&file, "").unwrap()];
+    let name = entity("team/jane");
+    drop(open(dir.path()));
+    std::fs::copy(&file, &backup).unwrap();
+    for overwrite in overwritten {
+        let store = open(dir.path());
+        let append = |seq: u64| store.append(&[entries("team/jane", seq..seq + 1)]);
+        append(0).unwrap();
+        append(1).unwrap();
+        store.check_place().unwrap();
+        // Times of files go by ticks.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        overwrite();
+        let before = std::fs::read(&file).unwrap();
+        for result in [append(2).map(drop), store.check_place(), store.reopen()] {
+            let error = result.unwrap_err();
+            assert!(matches!(error, StoreError::Overwritten { .. }), "{error:?}");
+        }
+        drop(store);
+        assert_eq!(std::fs::read(&file).unwrap(), before, "nothing was written");
+        std::fs::copy(&backup, &file).unwrap();
+        let restored = open(dir.path());
+        assert_eq!(restored.head(&name).unwrap(), None);
+    }
+}
+
+#[test]
 fn a_file_that_is_replaced_is_not_written_to() {
     let dir = tempfile::tempdir().unwrap();
     let (file, aside) = (dir.path().join(STORE_FILE), dir.path().join("aside"));
