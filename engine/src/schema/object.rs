@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Mistake;
 use super::bind::{Binder, Field, Place, inner_place};
@@ -13,7 +13,7 @@ use super::scalar;
 use super::vocabulary::{MARKS, suggested, types_concerned};
 use crate::id::check_map_key;
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, NodeName, Shape, Types};
+use crate::policy::{NodeId, NodeName, Rules, Shape, Types};
 
 impl<'a> Binder<'a, '_> {
     pub(super) fn object(&mut self, field: &Field<'a>) -> Option<Shape> {
@@ -129,7 +129,35 @@ impl<'a> Binder<'a, '_> {
                 );
             }
         }
+        if self.rules >= Rules::V5 {
+            self.check_unevaluated(field, &declared);
+        }
         (declared, (!additional.is_empty()).then_some(additional))
+    }
+
+    /// Refuses `"unevaluatedProperties": false` where it does not see all declared properties: it
+    /// would forbid those, and is not enforced.
+    fn check_unevaluated(
+        &mut self,
+        field: &Field<'a>,
+        declared: &BTreeMap<String, Vec<Source<'a>>>,
+    ) {
+        for part in &field.parts {
+            if part.keywords.get("unevaluatedProperties") != Some(&Value::Bool(false)) {
+                continue;
+            }
+            let mut seen = BTreeSet::new();
+            see(self.root, part.keywords, PARTS_DEEP, &mut seen);
+            if let Some(name) = declared.keys().find(|name| !seen.contains(name.as_str())) {
+                let reason = format!(
+                    "JSON Schema applies this to {name:?} too, which is declared elsewhere: \
+                     unevaluatedProperties sees only the properties beside it and those of its own \
+                     allOf and $ref; say it where the object is declared"
+                );
+                let at = part.at.child("unevaluatedProperties");
+                self.report.add(Mistake::Additional, at, reason);
+            }
+        }
     }
 
     /// Checks the declaration of the property that presents an item's id.
@@ -232,6 +260,35 @@ impl<'a> Binder<'a, '_> {
                     self.report.add(Mistake::Was, at, reason);
                 }
             }
+        }
+    }
+}
+
+/// How deep schemas that add to one another are looked into; deeper ones are refused elsewhere.
+const PARTS_DEEP: usize = 64;
+
+/// Collects the names of the properties that a schema declares, with its `allOf` and `$ref`.
+fn see<'a>(
+    root: &'a Value,
+    keywords: &'a Map<String, Value>,
+    deep: usize,
+    seen: &mut BTreeSet<&'a str>,
+) {
+    let Some(deep) = deep.checked_sub(1) else {
+        return;
+    };
+    let properties = keywords.get("properties").and_then(Value::as_object);
+    seen.extend(
+        properties
+            .into_iter()
+            .flat_map(|named| named.keys().map(String::as_str)),
+    );
+    let members = keywords.get("allOf").and_then(Value::as_array);
+    let target = keywords.get("$ref").and_then(Value::as_str);
+    let target = target.and_then(|target| root.pointer(target.strip_prefix('#')?));
+    for inner in members.into_iter().flatten().chain(target) {
+        if let Some(keywords) = inner.as_object() {
+            see(root, keywords, deep, seen);
         }
     }
 }

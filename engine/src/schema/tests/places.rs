@@ -210,4 +210,35 @@ fn open_maps_hold_scalars_or_objects() {
         })),
         &[],
     );
+    let beside = |inner: Value| {
+        json!({
+            "type": "object",
+            "properties": { "a": { "type": "string" } },
+            "allOf": [inner],
+        })
+    };
+    for (inner, at) in [
+        (
+            json!({ "unevaluatedProperties": false }),
+            "/properties/x/allOf/0",
+        ),
+        (
+            json!({ "properties": { "b": { "type": "string" } }, "unevaluatedProperties": false }),
+            "/properties/x/allOf/0",
+        ),
+        (
+            json!({ "allOf": [{ "unevaluatedProperties": false }] }),
+            "/properties/x/allOf/0/allOf/0",
+        ),
+    ] {
+        let said = "unevaluatedProperties: JSON Schema applies this to \"a\" too";
+        check(&field(beside(inner)), &[&format!("{at}/{said}")]);
+    }
+    check(
+        &field(beside(json!({
+            "properties": { "a": { "maxLength": 3 } },
+            "unevaluatedProperties": false,
+        }))),
+        &[],
+    );
 }
