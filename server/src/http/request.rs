@@ -109,6 +109,7 @@ impl Replacement {
             remove,
             base: query.get("base").map(validators::version),
             if_match: if_match(headers)?,
+            repeats: headers.contains_key(IDEMPOTENCY_KEY),
             body,
         };
         let id = proposal_id(headers, caller)?;

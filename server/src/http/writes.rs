@@ -67,9 +67,13 @@ pub(crate) async fn post(
         Outcome::Failed(error) => return Err(api::failure(&error)),
     };
     let path = format!("/api/{}/{}", entity.kind(), entity.id().unwrap_or_default());
-    let present = written.present.filter(|_| policy.readable(&caller.0));
+    let present = match policy.readable(&caller.0) {
+        true => Some(there(&written)?),
+        // They are not told whether it was deleted since.
+        false => None,
+    };
     let to = (&caller, taker);
-    let begin = || begun(StatusCode::CREATED, &entity, present.as_deref(), to);
+    let begin = || begun(StatusCode::CREATED, &entity, present, to);
     let mut response = work::here(begin);
     api::insert(response.headers_mut(), header::LOCATION, &path);
     Ok(response)
@@ -192,7 +196,7 @@ pub(crate) async fn undelete(
     let id = proposal_id(&headers, &caller.0)?;
     match write(&app, &entity, (&caller.0, sender), id, Task::Undelete).await {
         Outcome::Written(written) | Outcome::Unchanged(written) => {
-            let present = written.present.as_deref();
+            let present = Some(there(&written)?);
             let begin = || begun(StatusCode::OK, &entity, present, (&caller, taker));
             Ok(work::here(begin))
         }
@@ -274,10 +278,14 @@ async fn write(
         .await
 }
 
+/// The value after a write. A repeat finds none where the entity was deleted since.
+fn there(written: &Written) -> Result<&Present, Problem> {
+    written.present.as_deref().ok_or_else(Problem::not_found)
+}
+
 /// The answer to a merge; without values for a caller who may not read them.
 fn merged(written: &Written, reads: bool, taker: &Taker) -> Result<Response, Problem> {
-    // A repeat of what was written to an entity that was deleted since.
-    let present = written.present.as_ref().ok_or_else(Problem::not_found)?;
+    let present = there(written)?;
     let names = |pointers: &[Pointer]| -> Vec<String> {
         pointers.iter().map(ToString::to_string).collect()
     };

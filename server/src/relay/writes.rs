@@ -148,6 +148,8 @@ pub struct Merging {
     pub base: Option<String>,
     /// Versions one of which must be the present one.
     pub if_match: Option<IfMatch>,
+    /// Whether it may come again under its id, and is remembered even if it changes nothing.
+    pub repeats: bool,
 }
 
 /// The condition of an `If-Match` header.

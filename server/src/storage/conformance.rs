@@ -15,8 +15,8 @@ use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 
 use super::{
-    Append, Asked, Conflict, Head, NewEntry, Place, PolicyText, Presence, RefusalCount, Rejected,
-    Scope, Snapshot, Store, StoreError, Tail,
+    Append, Appended, Asked, Conflict, Head, NewEntry, Place, PolicyText, Presence, RefusalCount,
+    Rejected, Scope, Snapshot, Store, StoreError, Tail,
 };
 
 /// How many refusals the stores under test keep of one principal.
@@ -554,26 +554,39 @@ pub(crate) fn caches_are_made_again_from_the_entries(open: Open) {
 
 pub(crate) fn what_was_asked_is_kept(open: Open) {
     let (dir, store) = opened(open);
-    let asked = |principal: &str, byte| Asked {
+    let asked = |principal: &str, byte, answer: &[u8]| Asked {
         principal: principal.to_owned(),
         proposal: proposal_id(1),
         digest: Hash([byte; 32]),
+        answer: answer.to_vec(),
     };
     let first = Append {
-        asked: vec![asked("ada", 1), asked("bob", 2)],
+        asked: vec![asked("ada", 1, b""), asked("bob", 2, b"kept")],
         ..entries("team/jane", 0..2)
     };
     // Of what is not written, nothing is kept.
     let conflict = Append {
-        asked: vec![asked("eve", 3)],
+        asked: vec![asked("eve", 3, b"")],
         ..entries("team/jane", 7..8)
     };
-    store.append(&[first, conflict]).unwrap();
+    // It needs no entry beside it.
+    let alone = Append {
+        asked: vec![asked("joe", 4, b"nothing new")],
+        ..Append::new(entity("team/jane"))
+    };
+    let done = store.append(&[first, conflict, alone]).unwrap();
+    assert_eq!(done[2], Ok(Appended::default()));
+    assert_eq!(entities_head(&*store, "team/jane").unwrap().seq, Seq(1));
     let found = |store: &dyn Store| {
         let find = |principal| store.asked(principal, proposal_id(1)).unwrap();
-        [find("ada"), find("bob"), find("eve")]
+        ["ada", "bob", "eve", "joe"].map(find)
     };
-    let expected = [Some(Hash([1; 32])), Some(Hash([2; 32])), None];
+    let expected = [
+        Some(asked("ada", 1, b"")),
+        Some(asked("bob", 2, b"kept")),
+        None,
+        Some(asked("joe", 4, b"nothing new")),
+    ];
     assert_eq!(found(&*store), expected);
     assert_eq!(store.asked("ada", proposal_id(2)).unwrap(), None);
     // It is no cache: entries do not tell it.

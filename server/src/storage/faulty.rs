@@ -9,8 +9,8 @@ use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, S
 
 use super::redb::RedbStore;
 use super::{
-    Append, Appended, Head, Place, PolicyText, RefusalCount, Rejected, Scope, Snapshot, Store,
-    StoreError, StoreResult, Stored, Tail,
+    Append, Appended, Asked, Head, Place, PolicyText, RefusalCount, Rejected, Scope, Snapshot,
+    Store, StoreError, StoreResult, Stored, Tail,
 };
 use crate::config::RefusalSettings;
 
@@ -165,7 +165,7 @@ impl Store for Faulty {
     fn proposal(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Place>> {
         self.open_store()?.proposal(principal, proposal)
     }
-    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Hash>> {
+    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Asked>> {
         self.store.asked(principal, proposal)
     }
     fn change(&self, entity: &EntityId, epoch: Epoch, change: Hash) -> StoreResult<Option<Seq>> {

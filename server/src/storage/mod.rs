@@ -3,7 +3,7 @@
 //! Entries are the truth. Everything else about an entity (its head, snapshots, effects, the
 //! indexes of proposals and changes) is a cache that [`Store::rebuild_caches`] makes again or that
 //! may be missing. Claims are one too, but only those who can read values can make them again.
-//! Refusals, and the digests of what was asked for, are records of their own.
+//! Refusals, and what was asked for and answered, are records of their own.
 //!
 //! Invariant: an append is a compare-and-set on (entity, epoch, seq): it happens if the draft's
 //! place is the next one, at the moment of the transaction, and is on disk when `append` returns.
@@ -102,7 +102,7 @@ pub struct Append {
     pub entries: Vec<NewEntry>,
     /// Refusals in order.
     pub refusals: Vec<RefusalDraft>,
-    /// What was asked for, where the entries do not tell.
+    /// What was asked for and answered, where the entries do not tell.
     pub asked: Vec<Asked>,
     /// What the entity gives up and takes for itself, in order.
     pub claims: Vec<ClaimStep>,
@@ -120,6 +120,8 @@ pub struct Asked {
     pub proposal: ProposalId,
     /// What.
     pub digest: Hash,
+    /// What was answered, as its maker understands it: nothing where an entry tells all of it.
+    pub answer: Vec<u8>,
 }
 
 /// One step in what an entity has for itself among those of its kind. The hash names what is
@@ -153,7 +155,8 @@ impl Append {
         };
         let snapshot = self.snapshot.as_ref();
         let snapshot = snapshot.map_or(0, |made| made.document.len() + made.state.len());
-        self.entries.iter().map(entry).sum::<usize>() + snapshot
+        let answers = self.asked.iter().map(|asked| asked.answer.len());
+        self.entries.iter().map(entry).sum::<usize>() + answers.sum::<usize>() + snapshot
     }
 }
 
@@ -371,11 +374,11 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// When reading fails.
     fn proposal(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Place>>;
 
-    /// The digest of what a principal asked for under an id, if one was kept.
+    /// What a principal asked for under an id, and was answered, if that was kept.
     ///
     /// # Errors
     /// When reading fails.
-    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Hash>>;
+    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Asked>>;
 
     /// The entry of an epoch that brought a change, if one did.
     ///

@@ -22,8 +22,8 @@ use super::values::{
 };
 
 use super::{
-    Append, Appended, Head, Place, PolicyText, RefusalCount, Rejected, Scope, Snapshot, Store,
-    StoreError, StoreResult, Stored, Tail,
+    Append, Appended, Asked, Head, Place, PolicyText, RefusalCount, Rejected, Scope, Snapshot,
+    Store, StoreError, StoreResult, Stored, Tail,
 };
 use crate::config::RefusalSettings;
 
@@ -434,11 +434,18 @@ impl Store for RedbStore {
         })
     }
 
-    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Hash>> {
-        self.read(|reader| {
-            let digest = reader.get(ASKED, &keys::proposal(principal, proposal))?;
-            digest.map(|digest| Ok(split_hash(&digest)?.0)).transpose()
-        })
+    fn asked(&self, principal: &str, proposal: ProposalId) -> StoreResult<Option<Asked>> {
+        let found = self.read(|reader| reader.get(ASKED, &keys::proposal(principal, proposal)))?;
+        let asked = |value: Vec<u8>| {
+            let (digest, answer) = split_hash(&value)?;
+            Ok(Asked {
+                principal: principal.to_owned(),
+                proposal,
+                digest,
+                answer: answer.to_vec(),
+            })
+        };
+        found.map(asked).transpose()
     }
 
     fn change(&self, entity: &EntityId, epoch: Epoch, change: Hash) -> StoreResult<Option<Seq>> {

@@ -8,7 +8,7 @@ use indelible_engine::id::{ProposalId, Seq};
 use indelible_engine::protocol::{ClientFrame, ServerFrame};
 use serde_json::{Value, json};
 
-use super::harness::{self, Client, Http};
+use super::harness::{self, Answer, Client, Http};
 use super::process::Process;
 
 const ENTITY: &str = "member/ada";
@@ -158,4 +158,165 @@ async fn an_idempotency_key_stands_for_one_request() {
         }
         assert_eq!(http.get(path).await.body, json!({ "name": "B" }));
     }
+}
+
+/// What is asked with a key, before and after the server was killed.
+struct Keyed {
+    data: tempfile::TempDir,
+    server: Process,
+}
+
+impl Keyed {
+    fn start(schema: &Path) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let server = Process::start(data.path(), schema);
+        Self { data, server }
+    }
+
+    fn restart(&mut self) {
+        self.server.kill();
+        self.server = Process::start(self.data.path(), &harness::schema());
+    }
+
+    fn http(&self, who: &str) -> Http {
+        let hour = Duration::from_secs(3600);
+        let token = harness::token(self.data.path(), who, &["editor"], hour);
+        Http::to(&self.server.authority, Some(token))
+    }
+
+    async fn ask(&self, key: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let any = ("if-match", "*");
+        let headers = match method {
+            "DELETE" => vec![("idempotency-key", key), any],
+            _ => vec![("idempotency-key", key)],
+        };
+        self.http("ada").send(method, path, &headers, body).await
+    }
+
+    async fn put(&self, key: &str, body: &Value) -> Answer {
+        self.ask(key, "PUT", "/api/site", Some(body.clone())).await
+    }
+}
+
+fn code(answer: &Answer) -> (u16, &str) {
+    let code = answer.body["code"].as_str().unwrap_or_default();
+    (answer.status, code)
+}
+
+#[tokio::test]
+async fn a_key_whose_put_changed_nothing_is_used_all_the_same() {
+    let mut keyed = Keyed::start(&harness::schema());
+    let title = keyed.http("ada").get("/api/site").await.body["title"].clone();
+    let same = json!({ "title": title });
+    let kept = json!({ "title": title, "license": "forged" });
+    for (key, body, preserved) in [
+        ("same", &same, json!([])),
+        ("kept", &kept, json!(["/license"])),
+    ] {
+        let first = keyed.put(key, body).await;
+        assert_eq!(first.status, 200, "{first:?}");
+        assert_eq!(first.body["changed"], json!([]));
+        assert_eq!(first.body["preserved"], preserved);
+    }
+    let bob = keyed.http("bob");
+    let theirs = json!({ "title": "B" });
+    assert_eq!(bob.put("/api/site", theirs.clone()).await.status, 200);
+    for restarted in [false, true] {
+        if restarted {
+            keyed.restart();
+        }
+        for (key, body, preserved) in [
+            ("same", &same, json!([])),
+            ("kept", &kept, json!(["/license"])),
+        ] {
+            let repeat = keyed.put(key, body).await;
+            assert_eq!(repeat.status, 200, "{repeat:?}");
+            assert_eq!(repeat.body["changed"], json!([]), "{key}");
+            assert_eq!(repeat.body["preserved"], preserved, "{key}");
+            assert_eq!(repeat.body["value"]["title"], "B", "{key}");
+            // Neither another body nor another place is the same request.
+            let other = keyed.put(key, &json!({ "title": "C" })).await;
+            assert_eq!(code(&other), (422, "id-reused"), "{key}");
+            let elsewhere = ("PUT", "/api/page/home");
+            for (method, path) in [elsewhere, ("POST", "/api/page?id=new")] {
+                let other = keyed.ask(key, method, path, Some(body.clone())).await;
+                assert_eq!(code(&other), (422, "id-reused"), "{key}: {method} {path}");
+            }
+        }
+        let now = keyed.http("bob").get("/api/site").await;
+        assert_eq!(now.body["title"], theirs["title"]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_request_failed_is_free() {
+    let keyed = Keyed::start(&harness::schema());
+    let headers = [("idempotency-key", "k"), ("if-match", "\"another\"")];
+    let body = Some(json!({ "title": "A" }));
+    let http = keyed.http("ada");
+    let failed = http.send("PUT", "/api/site", &headers, body).await;
+    assert_eq!(code(&failed), (412, "precondition-failed"));
+    let refused = keyed.put("k", &json!({ "title": 7 })).await;
+    assert_eq!(code(&refused), (422, "policy"));
+    let taken = keyed.put("k", &json!({ "title": "B" })).await;
+    assert_eq!(taken.body["changed"], json!(["/title"]), "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_repeat_says_what_was_not_taken() {
+    let mut keyed = Keyed::start(&harness::schema());
+    let body = json!({ "title": "A", "createdAt": "1999-01-01T00:00:00.000Z", "license": "x" });
+    let preserved = json!(["/createdAt", "/license"]);
+    let first = keyed.put("k", &body).await;
+    assert_eq!(first.body["changed"], json!(["/title"]), "{first:?}");
+    assert_eq!(first.body["preserved"], preserved);
+    for restarted in [false, true] {
+        if restarted {
+            keyed.restart();
+        }
+        let repeat = keyed.put("k", &body).await;
+        assert_eq!(repeat.body["changed"], json!([]), "{repeat:?}");
+        assert_eq!(repeat.body["preserved"], preserved);
+    }
+}
+
+#[tokio::test]
+async fn repeats_at_once_say_what_one_after_the_other_says() {
+    let keyed = Keyed::start(&harness::schema());
+    let body = json!({ "title": "A", "license": "x" });
+    let answers = (0..8).map(|_| keyed.put("k", &body));
+    let answers = futures_util::future::join_all(answers).await;
+    let changed = |answer: &&Answer| answer.body["changed"] == json!(["/title"]);
+    assert_eq!(answers.iter().filter(changed).count(), 1, "{answers:?}");
+    for answer in &answers {
+        assert_eq!(answer.body["preserved"], json!(["/license"]));
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_does_not_say_that_what_was_deleted_is_there() {
+    let keyed = Keyed::start(&schema());
+    let path = "/api/member/ada";
+    let create = async || {
+        let body = json!({ "name": "A" });
+        keyed
+            .ask("c", "POST", "/api/member?id=ada", Some(body))
+            .await
+    };
+    let delete = async |key| keyed.ask(key, "DELETE", path, None).await.status;
+    let undelete = async || {
+        keyed
+            .ask("u", "POST", "/api/member/ada/undelete", None)
+            .await
+    };
+    assert_eq!(create().await.status, 201);
+    assert_eq!(delete("d").await, 204);
+    assert_eq!(code(&create().await), (404, "not-found"));
+    assert_eq!(undelete().await.status, 200);
+    let repeat = create().await;
+    assert_eq!((repeat.status, &repeat.body["id"]), (201, &json!("ada")));
+    assert_eq!(repeat.body["value"]["name"], "A");
+    assert_eq!(delete("e").await, 204);
+    assert_eq!(code(&undelete().await), (404, "not-found"));
+    assert_eq!(code(&create().await), (404, "not-found"));
 }

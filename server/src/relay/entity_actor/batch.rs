@@ -1,8 +1,8 @@
 //! Writes that are judged one after the other and committed together.
 //!
 //! Invariant: each verdict is a function of the state that the admitted writes before it leave and
-//! of the write itself; a repeat of a write is answered from the log and never judged again. Once
-//! an entry waits for the commit, every verdict rests on it.
+//! of the write itself; a repeat of a write is answered from the store and never judged again.
+//! Once an entry or what was asked waits for the commit, every verdict rests on it.
 //!
 //! Must not know: followers, frames, sockets.
 
@@ -96,8 +96,8 @@ impl<'a> Batch<'a> {
         let first = self.seen.get(&key).copied();
         let first = first.map(|(first, task)| (&self.verdicts[first].judged, task));
         let (judged, dropped) = match first {
-            Some((judged, task)) if *task == write.task => (judged.clone(), Vec::new()),
-            Some((judged, _)) if judged.has_entry() => {
+            Some((judged, task)) if *task == write.task => (judged.again(), Vec::new()),
+            Some((judged, _)) if judged.takes_its_id() => {
                 (Judged::Failed(WriteError::IdReused), Vec::new())
             }
             _ => {
@@ -107,7 +107,7 @@ impl<'a> Batch<'a> {
         };
         self.verdicts.push(Decided {
             judged,
-            rests_on_commit: !self.request.entries.is_empty(),
+            rests_on_commit: !self.request.entries.is_empty() || !self.request.asked.is_empty(),
             dropped,
         });
     }
@@ -157,7 +157,8 @@ impl<'a> Batch<'a> {
             ..
         } = self;
         let changed = !request.entries.is_empty();
-        let request = (changed || !request.refusals.is_empty()).then_some(request);
+        let writes = changed || !request.refusals.is_empty() || !request.asked.is_empty();
+        let request = writes.then_some(request);
         Verdicts {
             request,
             entity: staging.filter(|_| changed).map(Staging::into_entity),

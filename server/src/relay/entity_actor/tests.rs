@@ -254,6 +254,7 @@ fn put(body: Value) -> Task {
         remove: Vec::new(),
         base: None,
         if_match: None,
+        repeats: true,
     })
 }
 
@@ -307,6 +308,13 @@ async fn what_rests_on_a_failed_commit_is_unavailable() {
     let long = || json!({ "name": "longer than it may be" });
     // Each batch, what comes of it when the disk takes it, and what stands then.
     let batches: Vec<Together> = vec![
+        // A value that is there already, which is to be remembered.
+        (
+            "team/a",
+            vec![put(json!({ "name": "one" })), put(long())],
+            vec!["unchanged", "policy"],
+            Some("one"),
+        ),
         // A value that is "there already".
         (
             "team/a",

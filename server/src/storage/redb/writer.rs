@@ -93,7 +93,11 @@ impl<'txn> Writer<'txn> {
         }
         for asked in &request.asked {
             let key = keys::proposal(&asked.principal, asked.proposal);
-            put(&mut self.asked, &key, asked.digest.as_bytes())?;
+            put(
+                &mut self.asked,
+                &key,
+                &record_value(asked.digest, &asked.answer),
+            )?;
         }
         let refusals = self.refuse(request, &key, tail, refusals)?;
         if let Some(snapshot) = &request.snapshot {

@@ -54,7 +54,7 @@ impl<'a> Batch<'a> {
             self.record_kept(case, 0, attempts);
             let mut written = Written::at(entity.epoch(), entity.seq());
             written.preserved = merged.preserved;
-            return Ok(Judged::Stands(written));
+            return Ok(Judged::Idle(written));
         }
         let count = merged.changes.len();
         let changes = std::mem::take(&mut merged.changes);
@@ -77,7 +77,11 @@ impl<'a> Batch<'a> {
                 merged.name_as_given(&mut refusal.violations);
                 self.refuse(case, refusal)
             }
-            (_, None) => Judged::Stands(Written::at(entity.epoch(), entity.seq())),
+            (_, None) => {
+                let mut written = Written::at(entity.epoch(), entity.seq());
+                written.preserved = merged.preserved;
+                Judged::Idle(written)
+            }
         })
     }
 

@@ -1,49 +1,61 @@
 //! Whether a write under an id that was used before is that write again.
 //!
 //! Invariant: only the same request is answered as before. Changes are compared with those in the
-//! entry; of any other write the kind of the entry is, and the digest of what was asked for.
+//! entry; of any other write the kind of the entry is, and the digest of what was asked for. What
+//! changed nothing has no entry, and is known by what is kept of it.
 //!
 //! Must not know: followers, frames, sockets.
 
 use std::collections::HashSet;
 
 use indelible_engine::change;
-use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::{Entry, EntryKind};
 use indelible_engine::merge::Protected;
+use indelible_engine::pointer::Pointer;
 use indelible_engine::value::canonical_list;
 use serde_json::{Value, json};
 
 use super::super::super::loading;
 use super::super::super::writes::{IfMatch, Merging, Task, WriteError, Written};
 use super::{Batch, Case, Judged, unreadable};
-use crate::storage::{Asked, Place};
+use crate::storage::{Asked, Place, StoreError, StoreResult};
 
 impl Batch<'_> {
-    /// The entry that this write made when it came before.
+    /// What this write came to when it came before.
     pub(super) fn earlier(
         &self,
         case: &Case<'_>,
         task: &Task,
     ) -> Result<Option<Written>, WriteError> {
         let store = self.hub.store();
-        let found = store.proposal(&case.author.id, case.id);
-        let Some(Place { entity, epoch, seq }) = found.map_err(unreadable)? else {
-            return Ok(None);
+        let entered = store.proposal(&case.author.id, case.id);
+        let entered = entered.map_err(unreadable)?;
+        let asked = store.asked(&case.author.id, case.id).map_err(unreadable)?;
+        let answer = asked.as_ref().map(|asked| read_answer(&asked.answer));
+        let answer = answer.transpose().map_err(unreadable)?.flatten();
+        let (place, preserved) = match (&entered, answer) {
+            (Some(place), None) => (place.clone(), Vec::new()),
+            (Some(place), Some((_, preserved))) => (place.clone(), preserved),
+            (None, Some(answer)) => answer,
+            (None, None) => return Ok(None),
         };
-        if entity != *self.id {
+        if place.entity != *self.id {
             return Err(WriteError::IdReused);
         }
-        let entry = loading::entry(&**store, self.id, epoch, seq).map_err(unreadable)?;
-        let asked = store.asked(&case.author.id, case.id).map_err(unreadable)?;
-        let same = entry.is_some_and(|entry| {
-            self.could_be(task, &entry) && asked.is_none_or(|asked| digest(task) == Some(asked))
-        });
-        if same {
-            Ok(Some(Written::at(epoch, seq)))
-        } else {
-            Err(WriteError::IdReused)
+        let (epoch, seq) = (place.epoch, place.seq);
+        if entered.is_some() {
+            let entry = loading::entry(&**store, self.id, epoch, seq).map_err(unreadable)?;
+            if !entry.is_some_and(|entry| self.could_be(task, &entry)) {
+                return Err(WriteError::IdReused);
+            }
         }
+        if asked.is_some_and(|asked| digest(task) != Some(asked.digest)) {
+            return Err(WriteError::IdReused);
+        }
+        let mut written = Written::at(epoch, seq);
+        written.preserved = preserved;
+        Ok(Some(written))
     }
 
     /// Whether a write may have made this entry, as far as the entry tells.
@@ -73,19 +85,62 @@ impl Batch<'_> {
         admitted.all(|change| change.is_some_and(|change| proposed.contains(&change)))
     }
 
-    /// Keeps with the commit what a write asked for that was admitted. What the server itself
-    /// creates follows from files, which may be other ones by the time it is tried again.
+    /// Keeps with the commit what a write asked for that was admitted, or that changed nothing and
+    /// may come again. What the server itself creates follows from files, which may be other ones
+    /// by the time it is tried again.
     pub(super) fn note(&mut self, case: &Case<'_>, task: &Task, judged: &Judged) {
-        let Judged::Admitted(_) = judged else { return };
+        let (written, has_entry) = match (judged, task) {
+            (Judged::Admitted(written), _) => (written, true),
+            (Judged::Idle(written), Task::Merge(merging)) if merging.repeats => (written, false),
+            _ => return,
+        };
         let Some(digest) = digest(task).filter(|_| !case.author.is_system()) else {
             return;
         };
+        let answer = match has_entry && written.preserved.is_empty() {
+            true => Vec::new(),
+            false => answer(self.id, written),
+        };
+        self.hub.rates().charge_bytes(case.writer(), answer.len());
         self.request.asked.push(Asked {
             principal: case.author.id.clone(),
             proposal: case.id,
             digest,
+            answer,
         });
     }
+}
+
+/// What a repeat is told of a write, and of which entity.
+fn answer(entity: &EntityId, written: &Written) -> Vec<u8> {
+    let preserved = written.preserved.iter().map(ToString::to_string);
+    let preserved: Vec<_> = preserved.collect();
+    let (epoch, seq) = (written.epoch.0, written.seq.0);
+    json!([entity.to_string(), epoch, seq, preserved])
+        .to_string()
+        .into_bytes()
+}
+
+/// What [`answer`] made, if anything.
+fn read_answer(answer: &[u8]) -> StoreResult<Option<(Place, Vec<Pointer>)>> {
+    if answer.is_empty() {
+        return Ok(None);
+    }
+    let read = || {
+        let (entity, epoch, seq, preserved): (String, u64, u64, Vec<String>) =
+            serde_json::from_slice(answer).ok()?;
+        let place = Place {
+            entity: entity.parse().ok()?,
+            epoch: Epoch(epoch),
+            seq: Seq(seq),
+        };
+        let preserved = preserved.iter().map(|at| at.parse().ok());
+        Some((place, preserved.collect::<Option<_>>()?))
+    };
+    let damaged = || StoreError::Damaged {
+        what: "what a write was answered".to_owned(),
+    };
+    read().map(Some).ok_or_else(damaged)
 }
 
 /// A digest of what a write asks for; none of changes, which the log holds.
@@ -112,6 +167,7 @@ fn digest(task: &Task) -> Option<Hash> {
             remove,
             base,
             if_match,
+            repeats: _,
         }) => {
             let strict = *protected == Protected::Refuse;
             let preserve: Vec<_> = preserve.iter().map(ToString::to_string).collect();
@@ -148,6 +204,7 @@ mod tests {
             remove: remove.iter().map(|at| at.parse().unwrap()).collect(),
             base: Some("v".to_owned()),
             if_match: Some(IfMatch::Versions(vec!["w".to_owned()])),
+            repeats: true,
         };
         let body = json!({ "a": null, "b": [1, "x"] });
         let create = Task::Create {

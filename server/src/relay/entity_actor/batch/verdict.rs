@@ -29,7 +29,7 @@ pub(in super::super) struct Verdicts {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Decided {
     pub(super) judged: Judged,
-    /// Whether it was judged on, or made, an entry that the commit has yet to write.
+    /// Whether it was judged on, or made, something that the commit has yet to write.
     pub(super) rests_on_commit: bool,
     /// Changes that it refused, for the session to remember.
     pub(super) dropped: Vec<Hash>,
@@ -77,6 +77,8 @@ pub(super) enum Judged {
     Admitted(Written),
     /// It stands in an entry of an earlier commit, or nothing of it was new.
     Stands(Written),
+    /// A merge that comes for the first time changes nothing.
+    Idle(Written),
     /// It, or its rest, was refused; `partly` when an entry of this commit holds its beginning.
     Refused { refusal: Refusal, partly: bool },
     /// It could not be judged.
@@ -91,7 +93,7 @@ impl Judged {
         };
         match self {
             Self::Admitted(written) => Outcome::Written(with_value(written)),
-            Self::Stands(written) => Outcome::Unchanged(with_value(written)),
+            Self::Stands(written) | Self::Idle(written) => Outcome::Unchanged(with_value(written)),
             Self::Refused { refusal, .. } => Outcome::Refused(refusal),
             Self::Failed(error) => Outcome::Failed(error),
         }
@@ -104,8 +106,20 @@ impl Judged {
         }
     }
 
-    /// Whether an entry of this commit came of it.
-    pub(super) fn has_entry(&self) -> bool {
-        matches!(self, Self::Admitted(_) | Self::Refused { partly: true, .. })
+    /// What its repeat in the same commit is told.
+    pub(super) fn again(&self) -> Self {
+        let mut again = self.clone();
+        if let Self::Admitted(written) = &mut again {
+            written.changed.clear();
+        }
+        again
+    }
+
+    /// Whether its id stands for it from now on.
+    pub(super) fn takes_its_id(&self) -> bool {
+        matches!(
+            self,
+            Self::Admitted(_) | Self::Idle(_) | Self::Refused { partly: true, .. }
+        )
     }
 }
