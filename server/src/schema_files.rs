@@ -46,8 +46,8 @@ pub(crate) struct Files {
 pub(crate) struct PassedOver {
     /// Which, as `team.JSON` or `contents/`.
     pub(crate) file: String,
-    /// What it would have to be called.
-    pub(crate) reason: &'static str,
+    /// What it would have to be called, or where it would have to lie.
+    pub(crate) reason: String,
 }
 
 /// Why a schema folder cannot be used.
@@ -133,14 +133,15 @@ pub(crate) fn read(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
         ),
         SchemaPlace::Folder(dir) => {
             let sources = read_folder(dir, "", &mut mistakes)?;
-            passed_over.extend(other_case(dir, "")?);
-            passed_over.extend(other_folders(dir)?);
+            passed_over.extend(other_names(dir, "")?);
+            passed_over.extend(other_folders(dir, "")?);
             if sources.is_empty() && mistakes.is_empty() {
                 return Err(SchemaFilesError::Empty { path: dir.clone() });
             }
             let content = dir.join(CONTENT_FOLDER);
             let content = if content.is_dir() {
-                passed_over.extend(other_case(&content, "content/")?);
+                passed_over.extend(other_names(&content, "content/")?);
+                passed_over.extend(other_folders(&content, "content/")?);
                 read_folder(&content, "content/", &mut mistakes)?
             } else {
                 mistakes.extend(other_than("a folder", &content, CONTENT_FOLDER.to_owned()));
@@ -228,33 +229,65 @@ fn other_than(wanted: &str, path: &Path, file: String) -> Option<SchemaFilesErro
     Some(SchemaFilesError::Other { file, reason })
 }
 
-/// What looks like a schema or content and is not read: files whose names end in `.JSON` or the like.
-fn other_case(dir: &Path, prefix: &str) -> Result<Vec<PassedOver>, SchemaFilesError> {
-    let is_other = |path: &Path| {
-        let end = path.extension();
-        let is_other = end.is_some_and(|end| end != "json" && end.eq_ignore_ascii_case("json"));
-        is_other && path.is_file()
-    };
+/// What looks like a schema or content and is not read: files whose names end nearly in `.json`
+/// (`.JSON`, `.jsn`, `.json5`), or in `.json.txt`. Hidden files and the backups of editors are none.
+fn other_names(dir: &Path, prefix: &str) -> Result<Vec<PassedOver>, SchemaFilesError> {
+    let is_other = |path: &Path| is_nearly_json(path) && path.is_file();
     let names = names_in(dir, is_other)?.into_iter();
     let passed_over = names.map(|name| PassedOver {
         file: format!("{prefix}{name}"),
-        reason: "the name of a schema or content file ends in .json",
+        reason: "the name of a schema or content file ends in .json".to_owned(),
     });
     Ok(passed_over.collect())
 }
 
-/// Folders that are probably meant to hold the initial content.
-fn other_folders(dir: &Path) -> Result<Vec<PassedOver>, SchemaFilesError> {
+fn is_nearly_json(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with('.') || name.ends_with(['~', '#']) {
+        return false;
+    }
+    let is_json = |end: &str| end.eq_ignore_ascii_case("json");
+    match name.rsplit_once('.') {
+        Some((_, "json")) | None => false,
+        Some((stem, end)) if end.eq_ignore_ascii_case("txt") => {
+            stem.rsplit_once('.').is_some_and(|(_, end)| is_json(end))
+        }
+        Some((_, end)) => near::distance(end, "json").is_some_and(|edits| edits <= 1),
+    }
+}
+
+/// Folders that are probably meant to hold the initial content, and those that JSON files lie in.
+fn other_folders(dir: &Path, prefix: &str) -> Result<Vec<PassedOver>, SchemaFilesError> {
     let is_other = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name != CONTENT_FOLDER && path.is_dir() && near::nearest(&name, [CONTENT_FOLDER]).is_some()
+        let is_content = prefix.is_empty() && name == CONTENT_FOLDER;
+        !is_content && !name.starts_with('.') && path.is_dir()
     };
-    let names = names_in(dir, is_other)?.into_iter();
-    let passed_over = names.map(|name| PassedOver {
-        file: format!("{name}/"),
-        reason: "the folder of the initial content is called content",
-    });
-    Ok(passed_over.collect())
+    let mut passed_over = Vec::new();
+    for name in names_in(dir, is_other)? {
+        let reason = if prefix.is_empty() && near::nearest(&name, [CONTENT_FOLDER]).is_some() {
+            "the folder of the initial content is called content".to_owned()
+        } else {
+            let is_json = |path: &Path| path.extension().is_some_and(|end| end == "json");
+            // A folder that cannot be looked into is none of the schema's.
+            let files = names_in(&dir.join(&name), is_json).unwrap_or_default();
+            let Some(first) = files.first() else {
+                continue;
+            };
+            let more = match files.len() - 1 {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "{first}{more} in it would have to lie beside the schemas, or as content/KIND.json"
+            )
+        };
+        passed_over.push(PassedOver {
+            file: format!("{prefix}{name}/"),
+            reason,
+        });
+    }
+    Ok(passed_over)
 }
 
 /// The names of what is in a folder and is so, in order.
@@ -333,7 +366,8 @@ mod tests {
             .iter()
             .map(|one| one.file.as_str())
             .collect();
-        assert_eq!(passed_over, ["poem.JSON", "conten/", "content/b.Json"]);
+        let expected = ["poem.JSON", "conten/", "pictures/", "content/b.Json"];
+        assert_eq!(passed_over, expected);
         let names: Vec<_> = files
             .sources
             .iter()

@@ -22,6 +22,8 @@ pub(super) const POINTS: &str = "\
 A point is the state after an entry: a seq (12), an epoch with a seq (2:12), a time (the last entry \
 by then: 2026-03-02T09:00:00Z), heads of the document (hexadecimal, joined by commas), or now.";
 
+const EARLIER: &str = "there are earlier entries; --limit 0 shows all";
+
 /// Changes of one entry that are shown; all of them are told as JSON.
 const CHANGES_SHOWN_MAX: usize = 20;
 
@@ -133,6 +135,9 @@ impl History {
             if page.records.is_empty() {
                 super::note(&nothing(&self.place.entity, &past, &query, upto)?);
             }
+            if page.next.is_some() {
+                super::note(EARLIER);
+            }
             return Ok(ExitCode::SUCCESS);
         }
         if page.records.is_empty() {
@@ -147,7 +152,7 @@ impl History {
             table.lines().try_for_each(|line| super::print(&line))?;
         }
         if page.next.is_some() {
-            super::print("(there are earlier entries; --limit 0 shows all)")?;
+            super::print(&format!("({EARLIER})"))?;
         }
         Ok(ExitCode::SUCCESS)
     }

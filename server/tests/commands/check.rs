@@ -205,6 +205,90 @@ fn a_pattern_for_strings_of_any_length_is_told() {
     assert_eq!(told, expected);
 }
 
+/// Content that is lost without a word is missed when the store is there already.
+#[test]
+fn files_that_are_not_read_are_told() {
+    let words = r#""read": ["public"], "edit": ["editor"], "create": ["editor"]"#;
+    let dir = folder(&[("page.json", kind("page", words, "").as_bytes())]);
+    let quiet = [
+        "README",
+        "README.md",
+        ".git/config.json",
+        "page.json~",
+        "#page.json#",
+        ".page.json.swp",
+        "page.json.bak",
+        "page.json.orig",
+        "notes.txt",
+        "pictures/a.png",
+    ];
+    let told = [
+        "other.json.txt",
+        "other.json5",
+        "other.jsonc",
+        "other.jsn",
+        "initial/page.json",
+        "sub/a.json",
+        "sub/b.json",
+        "content/other.json.TXT",
+        "content/other.jsn",
+        "content/page/home.json",
+    ];
+    for name in quiet.iter().chain(&told) {
+        let file = dir.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "{}").unwrap();
+    }
+    let (code, found) = check(dir.path());
+    assert_eq!(code, Some(0), "{found}");
+    let name = |file: &str| {
+        format!("{file}: is not read: the name of a schema or content file ends in .json [file]")
+    };
+    let place = |folder: &str, files: &str| {
+        format!(
+            "{folder}: is not read: {files} in it would have to lie beside the schemas, or as \
+             content/KIND.json [file]"
+        )
+    };
+    let expected = [
+        name("other.jsn"),
+        name("other.json.txt"),
+        name("other.json5"),
+        name("other.jsonc"),
+        place("initial/", "page.json"),
+        place("sub/", "a.json and 1 more"),
+        name("content/other.jsn"),
+        name("content/other.json.TXT"),
+        place("content/page/", "home.json"),
+    ];
+    assert_eq!(warnings(&found), expected);
+}
+
+#[test]
+fn a_word_that_is_written_as_a_list_is_told() {
+    let words = r#""read": ["public"], "edit": ["editor"], "create": ["editor"]"#;
+    for (role, properties) in [("create", 1), ("creat", 1), ("create", 2)] {
+        let one = |name: &str| {
+            format!(r#""{name}": {{ "type": "string", "x-indelible": {{ "write": ["{role}"] }} }}"#)
+        };
+        let properties = [one("slug"), one("code")][..properties].join(", ");
+        let dir = folder(&[("page.json", kind("page", words, &properties).as_bytes())]);
+        let (code, found) = check(dir.path());
+        assert_eq!(code, Some(0), "{found}");
+        let expected = format!(
+            "the role \"{role}\" is named by \"write\" alone; \"write\": \"create\", without \
+             brackets, is probably meant [role]"
+        );
+        let told = warnings(&found);
+        assert!(told.len() == 1 && told[0].ends_with(&expected), "{found}");
+    }
+    // A role that creates elsewhere too is a role.
+    let words = r#""read": ["public"], "edit": ["create"], "create": ["create"]"#;
+    let slug = r#""slug": { "type": "string", "x-indelible": { "write": ["create"] } }"#;
+    let dir = folder(&[("page.json", kind("page", words, slug).as_bytes())]);
+    assert_eq!(warnings(&check(dir.path()).1), [""; 0]);
+}
+
 #[test]
 fn names_are_suggested_however_they_are_misspelt() {
     let properties = r#""reviews": { "type": "string" }, "createdAt": { "type": "string" }"#;

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod calm;
 mod damage;
 mod fixture;
 mod gone;

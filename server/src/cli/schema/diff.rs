@@ -10,13 +10,13 @@ use std::sync::Arc;
 use clap::Args;
 use indelible_engine::claims::{Claim, Holders, held_by, taken_text};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::EntityId;
+use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::migration::{MigrationError, Obstacle, migrate};
 use indelible_engine::policy::{Alteration, Difference, Fault, Policies, Policy, compare};
 use serde_json::{Value, json};
 
-use super::compiled;
 use super::narrowed::{self, Written};
+use super::{compiled, missing_kinds};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted};
 use crate::relay::load_entity;
@@ -34,8 +34,9 @@ Examples:
 /// Fields that are added, removed and renamed, constraints that allow less or more, and for every
 /// role what it may do that it might not before, and the other way round. With --data also which
 /// entities of a stopped server cannot go over, which become invalid, and which hold values that
-/// fewer may write, with their authors. Exits with 1 if the new
-/// schemas cannot follow the old ones.
+/// fewer may write, with their authors. Kinds that have entities and no schema in NEW are told on
+/// standard error. Exits with 1 if the new schemas cannot follow the old ones, or if the store has
+/// none of their kinds.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Diff {
@@ -73,6 +74,13 @@ struct Concerned {
     narrowed: Vec<Written>,
 }
 
+/// What was seen of the entities in a store.
+struct Seen {
+    concerned: Vec<Concerned>,
+    /// The kinds of entities that were not looked at, since the folder has no schema of theirs.
+    missing: Vec<Kind>,
+}
+
 impl Concerned {
     fn is_any(&self) -> bool {
         !(self.obstacles.is_empty() && self.faults.is_empty() && self.narrowed.is_empty())
@@ -84,18 +92,18 @@ impl Diff {
         let (old, new) = (compiled(&self.old)?, compiled(&self.new)?);
         let kinds = changed(&old, &new);
         let concerned = match &self.data {
-            Some(data) => Some(look(data, &new)?),
+            Some(data) => Some(look(data, (&self.new, &new))?),
             None => None,
         };
         if self.json {
             print(&serde_json::to_string_pretty(&document(
                 &kinds,
-                concerned.as_deref(),
+                concerned.as_ref().map(|seen| &*seen.concerned),
             ))?)?;
         } else {
             show(&kinds)?;
-            if let Some(concerned) = &concerned {
-                show_entities(concerned)?;
+            if let Some(seen) = &concerned {
+                show_entities(seen)?;
             }
         }
         let refused = |changed: &Changed| {
@@ -103,7 +111,8 @@ impl Diff {
             all.any(|difference| difference.alteration == Alteration::Refused)
         };
         let stuck = |concerned: &Concerned| !concerned.obstacles.is_empty();
-        let bad = kinds.iter().any(refused) || concerned.iter().flatten().any(stuck);
+        let bad = kinds.iter().any(refused)
+            || concerned.iter().flat_map(|seen| &seen.concerned).any(stuck);
         Ok(if bad {
             ExitCode::FAILURE
         } else {
@@ -145,9 +154,10 @@ fn changed(old: &Policies, new: &Policies) -> Vec<Changed> {
 }
 
 /// Takes every entity over without writing anything, and looks at what comes of it.
-fn look(data: &Path, new: &Policies) -> Result<Vec<Concerned>, Box<dyn Error>> {
+fn look(data: &Path, (folder, new): (&Path, &Policies)) -> Result<Seen, Box<dyn Error>> {
     let store = stopped::open(data)?;
     let known = known_policies::compile(&store.policies()?);
+    let missing = missing_kinds(&*store, &known, (folder, new))?;
     let mut concerned = Vec::new();
     for policy in new.iter() {
         let (mut claims, mut of_kind) = (Claims::default(), Vec::new());
@@ -167,7 +177,7 @@ fn look(data: &Path, new: &Policies) -> Result<Vec<Concerned>, Box<dyn Error>> {
         of_kind.retain(Concerned::is_any);
         concerned.append(&mut of_kind);
     }
-    Ok(concerned)
+    Ok(Seen { concerned, missing })
 }
 
 /// What the entities of a kind claim, before and after.
@@ -289,12 +299,15 @@ fn show(kinds: &[Changed]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn show_entities(concerned: &[Concerned]) -> Result<(), Box<dyn Error>> {
+fn show_entities(Seen { concerned, missing }: &Seen) -> Result<(), Box<dyn Error>> {
     if concerned.is_empty() {
-        print(
-            "every entity can go over, none becomes invalid, and none has a value that fewer may \
-             write",
-        )?;
+        let which = match missing.is_empty() {
+            true => "every entity",
+            false => "every entity of the kinds in the folder",
+        };
+        print(&format!(
+            "{which} can go over, none becomes invalid, and none has a value that fewer may write"
+        ))?;
         return Ok(());
     }
     let mut table = Table::new(&["  ENTITY", "WHAT", "PLACE", "WHY"]);

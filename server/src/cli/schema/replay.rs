@@ -18,7 +18,7 @@ use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Rule, Violation};
 use serde_json::{Value, json};
 
-use super::compiled;
+use super::{compiled, missing_kinds};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted, time};
 use crate::storage::{Place, Scope, Store};
@@ -37,7 +37,9 @@ Examples:
 /// Every edit in the log of a stopped server is judged by the new schemas, on the state at that time
 /// and with the roles that its author had then. Judged is what an edit changed, under the names that
 /// the new schemas give: an edit on a field that is renamed is one on the new name. Deletions are
-/// judged too, and whoever took a `unique` value that another entity had.
+/// judged too, and whoever took a `unique` value that another entity had. Kinds that have entities
+/// and no schema in the folder are told on standard error; if the store has none of the folder's
+/// kinds, it exits with 1.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Replay {
@@ -59,6 +61,7 @@ impl Replay {
         let policies = compiled(&self.folder)?;
         let store = stopped::open(&self.data)?;
         let known = known_policies::compile(&store.policies()?);
+        missing_kinds(&*store, &known, (&self.folder, &policies))?;
         let mut past = Past::default();
         past.judge_all(&*store, &policies, &known)?;
         past.settle_claims();

@@ -219,7 +219,12 @@ pub(super) fn doubtful<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Sh
         let twin = others()
             .filter(|other| !more(other) && !rarer(other))
             .find(alike);
-        let reason = if near::distance(role, "system").is_some() {
+        let reason = if is_word(role, places_of) {
+            format!(
+                "the role {role:?} is named by \"write\" alone; \"write\": \"create\", without \
+                     brackets, is probably meant"
+            )
+        } else if near::distance(role, "system").is_some() {
             format!(
                 "the role {role:?} looks like \"system\", which is not a role: the server may do \
                  everything anyway"
@@ -244,6 +249,12 @@ pub(super) fn doubtful<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Sh
         warnings.push(Shown::warning(kind, pointer, "role", reason));
     }
     warnings
+}
+
+/// Whether a role is probably the word of `"write": "create"`, written as a list.
+fn is_word(role: &str, places: &[(String, Pointer)]) -> bool {
+    let is_write = |(_, at): &(String, Pointer)| at.to_string().rsplit('/').nth(1) == Some("write");
+    near::distance(role, "create").is_some_and(|edits| edits <= 1) && places.iter().all(is_write)
 }
 
 /// Whether one of two roles is probably the other one misspelt. Roles that differ by a digit or in
