@@ -318,7 +318,10 @@ async fn development_tokens_are_not_for_what_a_proxy_passes_on() {
         ("x-original-url", "/dev/token"),
         ("fly-client-ip", "192.0.2.1"),
         ("x-envoy-external-address", "192.0.2.1"),
-        ("x-amzn-trace-id", "Root=1-67891233-abcdef012345678912345678"),
+        (
+            "x-amzn-trace-id",
+            "Root=1-67891233-abcdef012345678912345678",
+        ),
         ("front-end-https", "on"),
     ] {
         let answer = http
