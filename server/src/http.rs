@@ -26,6 +26,7 @@ mod seated;
 mod sender;
 mod shared_body;
 mod taker;
+mod target;
 mod turned_away;
 mod unread;
 mod upgrade;
@@ -97,6 +98,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(api)
         .merge(others)
         .layer(middleware::from_fn_with_state(app.clone(), in_time))
+        .layer(middleware::from_fn(target::check))
         .layer(middleware::from_fn_with_state(app.clone(), host::check))
         .layer(middleware::from_fn_with_state(
             app.clone(),

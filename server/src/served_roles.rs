@@ -70,7 +70,7 @@ pub enum RoleError {
 fn meant(role: &str, known: &BTreeSet<String>) -> String {
     let parts: Vec<&str> = role.split([',', ' ']).collect();
     if parts.len() > 1 && parts.iter().all(|part| known.contains(*part)) {
-        return "; give --role once for each".to_owned();
+        return "; name each of them by itself".to_owned();
     }
     let special = [ROLE_PUBLIC, "system"];
     let names = known.iter().map(String::as_str).chain(special);
@@ -120,7 +120,7 @@ mod tests {
             ("edtor", "is it \"editor\"? (they name admin, editor)"),
             ("Editor", "is it \"editor\"?"),
             ("editors", "is it \"editor\"?"),
-            ("editor,admin", "give --role once for each"),
+            ("editor,admin", "name each of them by itself"),
             ("Public", "everybody has \"public\" without a token"),
             ("sytem", "\"system\" is the server itself and not a role"),
             ("cook", "the role \"cook\" (they name admin, editor)"),

@@ -32,6 +32,7 @@ use tower::ServiceExt as _;
 
 use super::patience::{Patience, Serving};
 use super::problem::Problem;
+use super::target::Targets;
 use super::wire::Wire;
 use crate::config::Config;
 use crate::memory::{self, Memory};
@@ -64,16 +65,19 @@ pub(crate) async fn serve(
         let owner = memory::owner(&Principal::anonymous(), Some(peer.ip()));
         let consumer = Arc::new(memory.consumer(owner));
         connections.spawn(async move {
-            let stream = Wire::new(stream, patience.clone());
+            let targets = Targets::default();
+            let stream = Wire::new(stream, patience.clone(), targets.clone());
             let stream = TokioIo::new(stream);
             let (ended, held) = (patience.clone(), seat.clone());
             let too_much = consumer.ended().clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
+                request.extensions_mut().insert(targets.next());
                 request.extensions_mut().insert(seat.clone());
                 request.extensions_mut().insert(Arc::clone(&consumer));
                 let (answer, serving) = (router.clone().oneshot(request), patience.begin());
+                let targets = targets.clone();
                 async move {
                     // A panic was logged where it happened; whoever asked is told, too.
                     let answer = AssertUnwindSafe(answer).catch_unwind().await;
@@ -81,6 +85,9 @@ pub(crate) async fn serve(
                         Ok(answer) => answer?,
                         Err(_) => Problem::internal().into_response(),
                     };
+                    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        targets.end();
+                    }
                     if answer.status() == StatusCode::NOT_MODIFIED {
                         // Stated, it is that of the answer with a body (RFC 9110, 8.6); the router
                         // states that of its empty one.

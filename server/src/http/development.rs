@@ -30,6 +30,7 @@ use super::request;
 use crate::auth::IssueError;
 use crate::clock;
 use crate::config::{Mode, PRINCIPAL_ID_BYTES_MAX, TOKEN_TTL_DEFAULT};
+use crate::served_roles;
 
 /// By these, proxies say that they pass on what others ask: then the peer is the proxy, on this
 /// machine, and the caller is not. Those whose names say so are not listed (`says_so`).
@@ -138,13 +139,17 @@ async fn token(
     let principal = Principal {
         id: id.clone(),
         name: Some(wanted.name),
-        roles: BTreeSet::from([wanted.role]),
+        roles: BTreeSet::from([wanted.role.clone()]),
     };
     let token = app
         .hub
         .auth()
         .issue(&principal, clock::now(), TOKEN_TTL_DEFAULT)
         .map_err(|error| Problem::bad_request(said_of(&error)))?;
+    // What has the form of a role, and can be none.
+    let known = served_roles::named(app.hub.policies().iter().map(|policy| &**policy));
+    served_roles::check(&wanted.role, Some(&known))
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(Json(Issued { token, id }))
 }
 

@@ -70,6 +70,81 @@ const PARTS: [(&str, &str); 10] = [
 /// No proxy adds a field with this in its name: it is meant also with an `X-` before it.
 const IDEMPOTENT: &str = "idempot";
 
+/// Names of no standard that protect elsewhere, as [`folded`], and the fields that are meant by them.
+const ELSEWHERE: [(&str, &[&str]); 9] = [
+    (
+        "if-match",
+        &[
+            "etag",
+            "expectedetag",
+            "expectedrevision",
+            "expectedversion",
+            "expectetag",
+            "expectrevision",
+            "expectversion",
+            "ifmatch",
+            "ifunmodifiedsince",
+            "matchetag",
+            "matchversion",
+            "precondition",
+            "preconditions",
+        ],
+    ),
+    ("if-none-match", &["ifnonematch"]),
+    (
+        "prefer",
+        &["handle", "handling", "lenient", "prefer", "strict"],
+    ),
+    (
+        "content-digest",
+        &["checksum", "contentdigest", "sha256", "sha512"],
+    ),
+    ("repr-digest", &["reprdigest"]),
+    ("content-md5", &["contentmd5"]),
+    (
+        "content-encoding",
+        &["compression", "contentcompression", "contentencoding"],
+    ),
+    ("content-range", &["contentrange"]),
+    (
+        "idempotency-key",
+        &[
+            "dedupekey",
+            "dedupid",
+            "dedupkey",
+            "deduplicationid",
+            "deduplicationkey",
+            "idem",
+            "idemkey",
+            "oncekey",
+            "requestkey",
+            "retrykey",
+        ],
+    ),
+];
+
+/// How names begin that say something of the body, and go on where it is its digest, as [`folded`].
+const BODIES: [&str; 4] = ["content", "body", "payload", "repr"];
+const DIGESTS: [&str; 4] = ["sha", "crc", "checksum", "hash"];
+
+/// Names that change what a request does elsewhere, as [`folded`], and what is to be done here.
+const UNFOLLOWED: [(&str, &[&str]); 2] = [
+    (
+        "send it as the parameter of this name",
+        &["base", "preserve", "remove"],
+    ),
+    (
+        "what is sent is carried out, and there is no trial of it",
+        &[
+            "checkonly",
+            "dryrun",
+            "simulate",
+            "validateonly",
+            "validationonly",
+        ],
+    ),
+];
+
 /// How the names of fields begin that are meant: those of proxies, and of browsers.
 const OTHERS: [&str; 2] = ["x-", "sec-"];
 
@@ -97,7 +172,7 @@ const REGISTERED: [&str; 16] = [
 const LENGTHS_APART: usize = 4;
 
 /// Fields by which some servers take another method than the one that is asked for.
-const OVERRIDES: [&str; 7] = [
+const OVERRIDES: [&str; 13] = [
     "x-http-method-override",
     "x-http-verb-override",
     "x-http-method",
@@ -105,6 +180,12 @@ const OVERRIDES: [&str; 7] = [
     "x-original-method",
     "http-method-override",
     "method-override",
+    "http-method",
+    "method",
+    "verb",
+    "x-http-verb",
+    "x-method",
+    "x-verb",
 ];
 
 /// The conditions that are known; whether one can be stated is said elsewhere.
@@ -172,8 +253,12 @@ fn meant(name: &str) -> Option<&'static str> {
     let known = CONDITIONS.iter().map(HeaderName::as_str);
     let mut known = known.chain(PROTECTING).chain(PARTIAL).chain(REGISTERED);
     let is_other = || OTHERS.iter().any(|start| name.starts_with(start));
-    if known.any(|known| known == name) || (is_other() && !name.contains(IDEMPOTENT)) {
+    if known.any(|known| known == name) {
         return None;
+    }
+    let elsewhere = meant_elsewhere(&folded(name));
+    if elsewhere.is_some() || (is_other() && !name.contains(IDEMPOTENT)) {
+        return elsewhere;
     }
     // Most names are too long or too short to be near, which is cheap to see.
     let alike = PROTECTING
@@ -186,6 +271,21 @@ fn meant(name: &str) -> Option<&'static str> {
         parts.find_map(|(part, meant)| name.contains(part).then_some(meant))
     };
     near.or_else(part)
+}
+
+/// Which field is meant by a name that protects elsewhere.
+fn meant_elsewhere(folded: &str) -> Option<&'static str> {
+    let of_body = BODIES.iter().find_map(|start| folded.strip_prefix(start));
+    let is_digest = |rest: &str| DIGESTS.iter().any(|start| rest.starts_with(start));
+    let mut listed = ELSEWHERE.into_iter();
+    let listed = listed.find_map(|(meant, names)| names.contains(&folded).then_some(meant));
+    listed.or_else(|| of_body.is_some_and(is_digest).then_some("content-digest"))
+}
+
+/// A name without what people write in different ways.
+fn folded(name: &str) -> String {
+    let name = name.strip_prefix("x-").unwrap_or(name);
+    name.replace(['-', '_'], "")
 }
 
 /// How the body comes, and what has to happen before it does.
@@ -225,9 +325,14 @@ fn framing(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// What is said of a field behind the body that has to be known before the body is taken: one that
-/// protects, or that makes another request of it.
+/// says something of the request, or is refused before the body.
 pub(super) fn early(name: &str) -> Option<Late> {
-    let is_early = PROTECTING.contains(&name) || name.starts_with("if-");
+    let mut known = PROTECTING.into_iter().chain(PARTIAL);
+    let is_early = known.any(|known| known == name)
+        || SINGLE.iter().any(|single| single == name)
+        || is_condition(name)
+        || unfollowed(name).is_some()
+        || meant(name).is_some();
     is_early.then(|| Late(title_of(name)))
 }
 
@@ -239,8 +344,8 @@ pub(super) struct Late(String);
 /// Fields that would make another request of it, or one with a condition.
 fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let mut names = headers.keys().map(HeaderName::as_str);
-    if let Some(name) = names.find(|name| is_override(name)) {
-        let detail = format!("{} is not followed: send the method itself", Short(name));
+    if let Some((name, instead)) = names.find_map(|name| Some((name, unfollowed(name)?))) {
+        let detail = format!("{} is not followed: {instead}", Short(name));
         return Err(Problem::bad_request(detail));
     }
     if headers.contains_key(header::IF_UNMODIFIED_SINCE) && !headers.contains_key(header::IF_MATCH)
@@ -249,10 +354,7 @@ fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
                       If-Match with the version instead";
         return Err(Problem::bad_request(detail));
     }
-    let mut conditions = headers.keys().filter(|name| {
-        let name = name.as_str();
-        name == "if" || name.starts_with("if-")
-    });
+    let mut conditions = headers.keys().filter(|name| is_condition(name.as_str()));
     if let Some(name) = conditions.find(|name| !CONDITIONS.contains(name)) {
         let detail = format!(
             "{} is a condition that is not known here: send If-Match with the version instead",
@@ -272,6 +374,20 @@ fn meaning(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     }
     // Also where nothing is lenient, a misspelt preference is not the one that is followed.
     request::protected(headers).map(drop)
+}
+
+fn is_condition(name: &str) -> bool {
+    name == "if" || name.starts_with("if-")
+}
+
+/// What is to be done instead of a field that changes what a request does elsewhere.
+fn unfollowed(name: &str) -> Option<&'static str> {
+    if is_override(name) {
+        return Some("send the method itself");
+    }
+    let folded = folded(name);
+    let mut listed = UNFOLLOWED.into_iter();
+    listed.find_map(|(instead, names)| names.contains(&&*folded).then_some(instead))
 }
 
 /// Whether a field names another method, be it misspelt.

@@ -39,6 +39,8 @@ struct Verb {
 enum Conditions {
     /// All that are about a version.
     All,
+    /// None that has to hold; why. Those of who has an answer already are passed over: it comes whole.
+    Unversioned(&'static str),
     /// `If-Match` alone; why none of the others.
     Match(&'static str),
     /// None; why.
@@ -50,6 +52,7 @@ impl Conditions {
     fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
         let (names, why) = match self {
             Self::All => return Ok(()),
+            Self::Unversioned(why) => (&TO_HOLD[..], why),
             Self::Match(why) => (&FOR_READING[..], why),
             Self::None(why) => (&CONDITIONS[..], why),
         };
@@ -69,6 +72,7 @@ const CONDITIONS: [HeaderName; 3] = [
     header::IF_NONE_MATCH,
     header::IF_MODIFIED_SINCE,
 ];
+const TO_HOLD: [HeaderName; 1] = [header::IF_MATCH];
 const FOR_READING: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
 /// What an address takes.
@@ -95,6 +99,16 @@ const fn reads(query: &'static [&'static str]) -> Verb {
         method: Method::GET,
         query: Some(query),
         conditions: Conditions::All,
+        body: false,
+        entity: false,
+    }
+}
+
+const fn asks(query: &'static [&'static str]) -> Verb {
+    Verb {
+        method: Method::GET,
+        query: Some(query),
+        conditions: Conditions::Unversioned("what is asked here has no version"),
         body: false,
         entity: false,
     }
@@ -147,8 +161,8 @@ const TOKEN: &[Verb] = &[Verb {
     body: true,
     entity: false,
 }];
-const QUESTION: &[Verb] = &[reads(&[])];
-const HEALTH: &[Verb] = &[reads(&["origin"])];
+const QUESTION: &[Verb] = &[asks(&[])];
+const HEALTH: &[Verb] = &[asks(&["origin"])];
 const PAGE: &[Verb] = &[Verb {
     method: Method::GET,
     query: None,

@@ -289,10 +289,10 @@ fn handling(headers: &HeaderMap) -> Result<Option<Protected>, Problem> {
         }
         let (name, value) = fields::pair(parts.first().copied().unwrap_or_default());
         if !name.eq_ignore_ascii_case(HANDLING) {
-            if is_meant(name) {
+            if is_meant(name) || is_way(&value) {
                 let detail = format!(
                     "Prefer: handling=strict is meant, or lenient; not {:?}",
-                    Short(name)
+                    Short(parts.first().copied().unwrap_or_default())
                 );
                 return Err(Problem::bad_request(detail));
             }
@@ -325,10 +325,16 @@ fn handling(headers: &HeaderMap) -> Result<Option<Protected>, Problem> {
 
 /// Whether a preference was probably meant to be `handling`, or is one of its values.
 fn is_meant(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_prefix("x-").unwrap_or(&name);
     let word: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
-    let values = ["strict", "lenient"];
-    let is_value = values.iter().any(|value| word.eq_ignore_ascii_case(value));
-    is_value || near::nearest(&word, [HANDLING]).is_some()
+    is_way(&word) || word == "handle" || near::nearest(&word, [HANDLING]).is_some()
+}
+
+/// Whether a word is a value of `handling`, which no other preference has.
+fn is_way(word: &str) -> bool {
+    let ways = ["strict", "lenient"];
+    ways.iter().any(|way| word.eq_ignore_ascii_case(way))
 }
 
 /// `a,b` or `/a/x,/b`: fields of the root by name, deeper places by pointer; or the same as a JSON

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 
 use super::patience::Patience;
 use super::problem::Problem;
+use super::target::Targets;
 use super::{CLOSED, HARDENED};
 use crate::config::BODY_REST_BYTES_MAX;
 
@@ -29,6 +30,7 @@ const BARE_BYTES_MAX: usize = 256;
 pub(super) struct Wire {
     stream: TcpStream,
     patience: Patience,
+    targets: Targets,
     /// The rest of an answer that goes out instead of another.
     instead: Bytes,
     /// How much of what still comes is thrown away before the connection is closed.
@@ -36,10 +38,11 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
+    pub(super) fn new(stream: TcpStream, patience: Patience, targets: Targets) -> Self {
         Self {
             stream,
             patience,
+            targets,
             instead: Bytes::new(),
             rest_bytes: 0,
         }
@@ -144,6 +147,7 @@ impl AsyncRead for Wire {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
+            self.targets.came(&buffer.filled()[before..]);
             self.patience.came();
         }
         Poll::Ready(Ok(()))

@@ -11,9 +11,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use ::redb::{
-    ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
-};
+use ::redb::{ReadOnlyTable, ReadableTable, Table, TableDefinition, WriteTransaction};
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
 
 use super::keys::{self, damaged, split_hash, split_number};
@@ -40,12 +38,14 @@ mod claims;
 mod handle;
 mod opening;
 mod place;
+mod reader;
 mod watched;
 mod writer;
 
 use handle::Handle;
 use opening::{Missing, backend};
 use place::{Identity, Use};
+use reader::Reader;
 use watched::Watch;
 use writer::Writer;
 
@@ -223,7 +223,7 @@ impl RedbStore {
     fn read<T>(&self, read: impl FnOnce(&Reader) -> StoreResult<T>) -> StoreResult<T> {
         let database = self.database();
         let database = database.as_ref().ok_or(StoreError::Closed)?;
-        read(&Reader(database.begin_read()?))
+        read(&Reader::new(database.begin_read()?))
     }
 }
 
@@ -256,63 +256,6 @@ fn get(
 
 fn put(table: &mut Writing<'_>, key: &[u8], value: &[u8]) -> StoreResult<()> {
     table.insert(key, value).map_err(backend("write")).map(drop)
-}
-
-/// One point in time.
-struct Reader(ReadTransaction);
-
-impl Reader {
-    fn table(&self, definition: Definition) -> StoreResult<Reading> {
-        self.0.open_table(definition).map_err(backend("open"))
-    }
-
-    fn get(&self, definition: Definition, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
-        get(&self.table(definition)?, key)
-    }
-
-    /// Calls `each` for the keys from `from` up to but without `to`, until it returns false.
-    fn scan(
-        &self,
-        definition: Definition,
-        (from, to): (Bound<&[u8]>, &[u8]),
-        mut each: impl FnMut(&[u8], &[u8]) -> StoreResult<bool>,
-    ) -> StoreResult<()> {
-        // An empty or reversed range is nothing, where `range` might take offence.
-        if matches!(from, Bound::Included(from) | Bound::Excluded(from) if from >= to) {
-            return Ok(());
-        }
-        let table = self.table(definition)?;
-        let range = (from, Bound::Excluded(to));
-        for item in table.range::<&[u8]>(range).map_err(backend("read"))? {
-            let (key, value) = item.map_err(backend("read"))?;
-            if !each(key.value(), value.value())? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Up to `limit` things made of the keys from `from` up to but without `to`.
-    fn collect<T>(
-        &self,
-        definition: Definition,
-        range: (&[u8], &[u8]),
-        limit: usize,
-        mut make: impl FnMut(&[u8], &[u8]) -> StoreResult<T>,
-    ) -> StoreResult<Vec<T>> {
-        let mut made = Vec::new();
-        if limit > 0 {
-            self.scan(
-                definition,
-                (Bound::Included(range.0), range.1),
-                |key, value| {
-                    made.push(make(key, value)?);
-                    Ok(made.len() < limit)
-                },
-            )?;
-        }
-        Ok(made)
-    }
 }
 
 impl Store for RedbStore {

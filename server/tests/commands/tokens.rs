@@ -62,7 +62,7 @@ fn check_roles(data: &Path, more: &[&str]) {
         ),
         (&["chief", "Editor"], "is it \"editor\"?"),
         (&["editor", "editors"], "is it \"editor\"?"),
-        (&["editor,chief"], "give --role once for each"),
+        (&["editor,chief"], "name each of them by itself"),
         (&["pubilc"], "everybody has \"public\" without a token"),
         (&["System"], "\"system\" is the server itself"),
         (

@@ -146,6 +146,16 @@ async fn conditions_and_headers_that_are_not_followed_are_refused() {
         (put, "prefer", "foo=\"bar, handling=strict", 400),
         (put, "prefer", "\"handling\"=strict", 400),
         (put, "prefer", "wait=5 handling=strict", 400),
+        (put, "prefer", "handle=strict", 400),
+        (put, "prefer", "x-handling=strict", 400),
+        (put, "prefer", "mode=strict", 400),
+        (put, "prefer", "validation=Strict", 400),
+        (put, "prefer", "return=\"strict\"", 400),
+        (put, "dry-run", "true", 400),
+        (put, "x-dry-run", "true", 400),
+        (put, "validate-only", "1", 400),
+        (put, "base", "x", 400),
+        (put, "x-method", "DELETE", 400),
         (put, "prefer", "return=minimal handling=strict", 400),
         (put, "prefer", ";handling=strict", 400),
         (put, "http-method-override", "DELETE", 400),
@@ -243,9 +253,12 @@ async fn refused_conditions_say_why() {
             "*",
             "OPTIONS asks about the address",
         ),
+        ("GET /healthz", "if-match", "\"y\"", "has no version"),
+        ("GET /readyz", "if-match", "\"y\"", "has no version"),
+        ("GET /sync", "if-match", "\"y\"", "has no version"),
     ] {
         let (method, path) = asked.split_once(' ').unwrap();
-        let brings_body = !matches!(method, "DELETE" | "OPTIONS") && !path.ends_with("undelete");
+        let brings_body = matches!(method, "PUT" | "POST") && !path.ends_with("undelete");
         let body = brings_body.then(|| json!({ "name": "ada", "role": "editor" }));
         let answer = http.send(method, path, &[(name, value)], body).await;
         assert_problem(&answer, 400, "bad-request");
@@ -401,6 +414,17 @@ async fn misspelt_fields_that_protect_are_refused() {
         ("authentication", "Authorization"),
         ("expects", "Expect"),
         ("content-encodin", "Content-Encoding"),
+        ("x-if-match", "If-Match"),
+        ("preconditions", "If-Match"),
+        ("expected-version", "If-Match"),
+        ("etag", "If-Match"),
+        ("x-prefer", "Prefer"),
+        ("handling", "Prefer"),
+        ("content-sha256", "Content-Digest"),
+        ("x-content-digest", "Content-Digest"),
+        ("content-compression", "Content-Encoding"),
+        ("idem-key", "Idempotency-Key"),
+        ("dedup-key", "Idempotency-Key"),
     ] {
         let headers = [(name, "x")];
         let answer = http

@@ -183,6 +183,16 @@ async fn health_pages_and_development() {
             "x".repeat(65),
             "role must have at most 64 bytes",
         ),
+        (
+            "a".to_owned(),
+            "public".to_owned(),
+            "everybody has the role \"public\": leave it out",
+        ),
+        (
+            "a".to_owned(),
+            "system".to_owned(),
+            "\"system\" is not a role: it is the server itself, which needs no token",
+        ),
     ] {
         let refused = http
             .post("/dev/token", json!({ "name": name, "role": role }))
@@ -191,6 +201,17 @@ async fn health_pages_and_development() {
             (refused.status, &refused.body["detail"]),
             (400, &json!(detail))
         );
+    }
+    for (role, near) in [
+        ("edtr", "is it \"editor\"?"),
+        ("Editor", "is it \"editor\"?"),
+        ("editor,admin", "no schema names the role"),
+    ] {
+        let refused = http
+            .post("/dev/token", json!({ "name": "a", "role": role }))
+            .await;
+        let detail = refused.body["detail"].as_str().unwrap_or_default();
+        assert!(refused.status == 400 && detail.contains(near), "{detail}");
     }
     let longest = json!({ "name": "x".repeat(124), "role": "editor" });
     assert_eq!(http.post("/dev/token", longest).await.status, 200);

@@ -100,6 +100,20 @@ async fn trailers_that_say_something_of_the_request_are_refused() {
         "Idempotency-Key: one",
         "Content-Encoding: gzip",
         "Content-Range: bytes 0-1/2",
+        "Unencoded-Digest: sha-256=:AAAA:",
+        "Etag-Match: \"nope\"",
+        "Preference: handling=strict",
+        "Idempotency: one",
+        "Authorisation: Bearer x",
+        "Content-Transfer-Encoding: base64",
+        "Upload-Complete: ?0",
+        "Range: bytes=0-1",
+        "X-Http-Method-Override: DELETE",
+        "Content-Type: text/plain",
+        "Host: example.org",
+        "If: (<urn:x>)",
+        "X-Dry-Run: true",
+        "Base: x",
     ] {
         let body = format!("11\r\n{{\"title\": \"Lost\"}}\r\n0\r\n{trailer}\r\n\r\n");
         let answer = raw(&server.authority, &[head.as_bytes(), body.as_bytes()]).await;
@@ -115,6 +129,58 @@ async fn trailers_that_say_something_of_the_request_are_refused() {
     let body = "11\r\n{\"title\": \"Kept\"}\r\n0\r\nServer-Timing: x\r\n\r\n";
     let answer = raw(&server.authority, &[head.as_bytes(), body.as_bytes()]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// What stands behind a `#` is dropped before the address is read, and protects nothing.
+#[tokio::test]
+async fn addresses_with_a_fragment_are_refused() {
+    let server = super::http_form::development().await;
+    let token = server.token("ada", &["editor"]);
+    let before = server.http(None).get("/api/site").await.body;
+    let fields = format!(
+        "Host: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: 17\r\n",
+        server.authority
+    );
+    let (body, close) = ("{\"title\": \"Lost\"}", "Connection: close\r\n\r\n");
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "POST", "DELETE", "PATCH"] {
+        for path in [
+            "/api/site?preserve=/title#x&base=V",
+            "/api/site#?preserve=/title",
+            "/api/page/home#",
+            "http://localhost/api/site#x",
+            "http://localhost#/api/site",
+            "/sync#x",
+            "/dev/token#x",
+            "/healthz#",
+        ] {
+            let bytes = format!("{method} {path} HTTP/1.1\r\n{fields}{close}{body}");
+            let answer = raw(&server.authority, &[bytes.as_bytes()]).await;
+            assert_eq!(answer.status, 400, "{method} {path}: {answer:?}");
+            if method != "HEAD" {
+                assert_problem(&answer, 400, "bad-request");
+                let detail = answer.body["detail"].as_str().unwrap();
+                assert!(detail.contains("%23"), "{method} {path}: {detail}");
+            }
+        }
+    }
+    assert_eq!(server.http(None).get("/api/site").await.body, before);
+    // One that follows another request on its connection is seen, and no text in a body is taken for one.
+    let put = |address: &str, end: &str| {
+        let body = r#"{"title": "GET /a#b HTTP/1.1"}"#;
+        let head = format!("PUT {address} HTTP/1.1\r\n{fields}");
+        let head = head.replace("Length: 17", &format!("Length: {}", body.len()));
+        format!("{head}{end}{body}")
+    };
+    let both = put("/api/site", "\r\n") + &put("/api/site?base=x#", close);
+    let answer = raw(&server.authority, &[both.as_bytes()]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let second = answer.body.as_str().expect("two answers are no JSON");
+    assert!(second.contains("HTTP/1.1 400 Bad Request"), "{second}");
+    let once = put("/api/site?preserve=%23", close);
+    let answer = raw(&server.authority, &[once.as_bytes()]).await;
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains("preserve names \"#\""), "{detail}");
 }
 
 #[tokio::test]

@@ -104,12 +104,14 @@ const USUAL: &str = "
 #[test]
 fn names_that_are_registered_or_usual_are_not_taken_for_others() {
     let names = REGISTRY.split_whitespace().chain(USUAL.split_whitespace());
-    // These say what Idempotency-Key says, and would be passed over.
-    for name in names.filter(|name| !name.starts_with("Repeatability-")) {
+    // These say what Idempotency-Key says and would be passed over, or are of answers only.
+    let is_refused = |name: &str| name.starts_with("Repeatability-") || name == "ETag";
+    for name in names.filter(|name| !is_refused(name)) {
         let name = name.to_ascii_lowercase();
         assert_eq!(meant(&name), None, "{name}");
         let is_override = OVERRIDES.contains(&name.as_str());
         assert_eq!(super::is_override(&name), is_override, "{name}");
+        assert_eq!(unfollowed(&name).is_some(), is_override, "{name}");
     }
 }
 
@@ -142,6 +144,23 @@ fn misspelt_names_are_found() {
         ),
         ("content-range", "content-ranges content-rnage"),
         ("expect", "expects expct"),
+        (
+            "if-match",
+            "x-if-match x-if_match precondition preconditions x-precondition expected-version \
+             expected-etag expected_revision etag x-etag x-if-unmodified-since",
+        ),
+        ("if-none-match", "x-if-none-match"),
+        ("prefer", "x-prefer handling x-handling strict"),
+        (
+            "content-digest",
+            "content-sha256 x-content-sha-512 content-checksum content-hash content-crc32c \
+             x-content-digest body-hash checksum x-checksum",
+        ),
+        ("content-encoding", "content-compression x-content-encoding"),
+        (
+            "idempotency-key",
+            "idem-key request-key x-request-key retry-key dedup-key dedupe-key",
+        ),
     ] {
         for name in names.split_whitespace() {
             assert_eq!(super::meant(name), Some(meant), "{name}");
@@ -151,7 +170,19 @@ fn misspelt_names_are_found() {
         "x-http-method-overide",
         "method-overrides",
         "http-methodoverride",
+        "x-method",
+        "method",
     ] {
         assert!(is_override(name), "{name}");
+    }
+    for name in [
+        "dry-run",
+        "x-dry-run",
+        "dryrun",
+        "validate-only",
+        "base",
+        "x-base",
+    ] {
+        assert!(unfollowed(name).is_some(), "{name}");
     }
 }
