@@ -67,6 +67,18 @@ pub enum RoleError {
     },
 }
 
+impl RoleError {
+    /// Whether another role was probably meant, or none can have been.
+    pub(crate) fn is_certain(&self) -> bool {
+        match self {
+            Self::Unknown { role, known } => {
+                role.contains([',', ' ']) || !meant(role, known).is_empty()
+            }
+            Self::Public | Self::System => true,
+        }
+    }
+}
+
 fn meant(role: &str, known: &BTreeSet<String>) -> String {
     let parts: Vec<&str> = role.split([',', ' ']).collect();
     if parts.len() > 1 && parts.iter().all(|part| known.contains(*part)) {

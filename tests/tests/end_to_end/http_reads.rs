@@ -213,6 +213,12 @@ async fn health_pages_and_development() {
         let detail = refused.body["detail"].as_str().unwrap_or_default();
         assert!(refused.status == 400 && detail.contains(near), "{detail}");
     }
+    let viewer = json!({ "name": "a", "role": "viewer" });
+    assert_eq!(
+        http.post("/dev/token", viewer).await.status,
+        200,
+        "who may only read"
+    );
     let longest = json!({ "name": "x".repeat(124), "role": "editor" });
     assert_eq!(http.post("/dev/token", longest).await.status, 200);
     let junk = [("authorization", "Bearer junk")];
