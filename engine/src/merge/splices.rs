@@ -131,7 +131,7 @@ impl Merger<'_> {
             return Ok(());
         }
         if !self.may_splice(target, value, Value::Array(present.clone()))
-            || !self.elements_fit(target, &body)
+            || !self.inserted_fit(target, &body, &found)
         {
             return Ok(());
         }
@@ -201,8 +201,9 @@ impl Merger<'_> {
         }))
     }
 
-    /// Whether every element of a list obeys its schema; reports those that do not.
-    fn elements_fit(&mut self, target: &Target<'_>, body: &[Value]) -> bool {
+    /// Whether the elements that an edit inserts into a list obey their schema; reports those that
+    /// do not. What was there before may be from the time of another schema.
+    fn inserted_fit(&mut self, target: &Target<'_>, body: &[Value], edit: &[Run]) -> bool {
         let Shape::Scalar(rule) = &self.policy.node(target.node).shape else {
             return false;
         };
@@ -216,7 +217,8 @@ impl Merger<'_> {
             self.refuse_fault(&at, fault, body.get(index), None);
             fit = false;
         }
-        for (index, element) in body.iter().enumerate() {
+        for index in edit.iter().flat_map(|run| run.new.clone()) {
+            let element = &body[index];
             if let Err(fault) = rule.check(element) {
                 let at: Pointer = target.at.child(index.to_string());
                 self.refuse_fault(&at, fault, Some(element), None);

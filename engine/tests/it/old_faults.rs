@@ -103,6 +103,57 @@ fn a_new_fault_of_the_same_keyword_and_place_is_refused() {
     }
 }
 
+#[test]
+fn a_list_whose_elements_were_faulty_before_can_be_edited() {
+    let kind = |strict: bool| {
+        let mut items = json!({ "type": "string" });
+        if strict {
+            items["maxLength"] = json!(2);
+        }
+        let list = json!({ "type": "array", "items": items });
+        let mut once = list.clone();
+        once["uniqueItems"] = json!(true);
+        let schema = json!({
+            "type": "object",
+            "x-indelible": { "kind": "page", "read": ["public"], "create": ["editor"],
+                             "edit": ["editor"] },
+            "properties": { "many": list, "once": once },
+        });
+        compiled_under(Rules::LATEST, &schema)
+    };
+    let value = json!({ "many": ["long", "a", "long"], "once": ["long", "a"] });
+    let before = created(&kind(false), &value);
+    let step = migrate(&before, &kind(true), NOW).unwrap();
+    let entity = step.expect("it is another schema").into_parts().0;
+    for (list, body, told) in [
+        ("many", json!(["long", "a", "long", "b"]), None),
+        ("many", json!(["b", "long", "a", "long"]), None),
+        ("many", json!(["long", "long"]), None),
+        ("many", json!(["long", "a", "b"]), None),
+        (
+            "many",
+            json!(["long", "a", "long", "other"]),
+            Some("/many/3"),
+        ),
+        (
+            "many",
+            json!(["long", "a", "long", "long"]),
+            Some("/many/3"),
+        ),
+        ("once", json!(["long", "a", "b"]), None),
+        ("once", json!(["long"]), None),
+        ("once", json!(["long", "abc"]), Some("/once/1")),
+    ] {
+        let told = told.map(|at| format!("{at} maxLength"));
+        let told: Vec<String> = told.into_iter().collect();
+        assert_eq!(
+            refused(&entity, &json!({ (list): body.clone() })),
+            told,
+            "{body}"
+        );
+    }
+}
+
 /// The validator reads the name 007 as the place 7, and entries were admitted by that.
 #[test]
 fn names_that_look_like_numbers_are_compared_as_they_ever_were() {
