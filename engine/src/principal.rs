@@ -14,6 +14,9 @@ pub const ROLE_PUBLIC: &str = "public";
 const ID_ANONYMOUS: &str = "anonymous";
 const ID_SYSTEM: &str = "system";
 
+/// The ids of principals that nobody can sign in as.
+pub const RESERVED_IDS: [&str; 2] = [ID_SYSTEM, ID_ANONYMOUS];
+
 /// Somebody, or something, that reads and writes: its id, a name to show, and its roles.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Principal {
@@ -66,7 +69,7 @@ impl Principal {
 /// Whether `id` belongs to a principal that nobody can sign in as. Whoever makes principals from
 /// tokens must refuse such an id: it is all that tells the server itself from everybody else.
 pub fn is_reserved_id(id: &str) -> bool {
-    id == ID_SYSTEM || id == ID_ANONYMOUS
+    RESERVED_IDS.contains(&id)
 }
 
 impl fmt::Display for Principal {

@@ -26,6 +26,8 @@ pub enum Flaw {
     Reserved,
     /// An id with characters that people do not see.
     Hidden,
+    /// A name or a role with such characters; blanks may stand between words.
+    HiddenInName,
     /// A time too long after another one.
     Lifetime,
     /// A time before the token was made.
@@ -45,6 +47,9 @@ impl fmt::Display for Flaw {
             Self::Reserved => f.write_str("must not be a name that is reserved for the server"),
             Self::Hidden => f.write_str(
                 "must have no blank, no invisible character and none that turns the text around",
+            ),
+            Self::HiddenInName => f.write_str(
+                "must have a visible character, no invisible one and none that turns the text around",
             ),
             Self::Lifetime => {
                 let days = TOKEN_TTL_MAX.as_secs() / 86_400;
@@ -66,12 +71,17 @@ pub(super) fn of(principal: &Principal) -> Option<(&'static str, Flaw)> {
     of_text(&principal.id, PRINCIPAL_ID_BYTES_MAX)
         .or_else(|| ids::has_hidden(&principal.id).then_some(Flaw::Hidden))
         .map(|flaw| ("sub", flaw))
-        .or_else(|| Some(("name", of_text(name?, PRINCIPAL_NAME_BYTES_MAX)?)))
+        .or_else(|| Some(("name", of_name(name?, PRINCIPAL_NAME_BYTES_MAX)?)))
+        .or_else(|| ids::looks_reserved(name?).then_some(("name", Flaw::Reserved)))
         .or_else(|| (principal.roles.len() > ROLES_MAX).then_some(("roles", Flaw::Many(ROLES_MAX))))
         .or_else(|| {
-            let mut flaws = roles.filter_map(|role| of_text(role, ROLE_BYTES_MAX));
+            let mut flaws = roles.filter_map(|role| of_name(role, ROLE_BYTES_MAX));
             Some(("each of roles", flaws.next()?))
         })
+}
+
+fn of_name(name: &str, bytes_max: usize) -> Option<Flaw> {
+    of_text(name, bytes_max).or_else(|| ids::has_hidden_in_name(name).then_some(Flaw::HiddenInName))
 }
 
 fn of_text(text: &str, bytes_max: usize) -> Option<Flaw> {

@@ -1,13 +1,26 @@
-//! Ids that people would take for others: in histories and tables an id is all that one sees.
+//! Ids and names that people would take for others: in histories and tables they are all that one
+//! sees.
 //!
-//! Ids are not normalised, and letters of several scripts may look alike; what is refused here are
-//! characters that show nothing, blanks, and what looks like the ids that the server keeps for itself.
+//! They are not normalised, and letters of several scripts may look alike; what is refused here are
+//! characters that show nothing, blanks in ids, and what looks like the ids that the server keeps
+//! for itself.
 
-use indelible_engine::principal::is_reserved_id;
+use indelible_engine::principal::RESERVED_IDS;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::confusable_detection::skeleton;
 
 /// Whether an id holds a character that shows nothing, moves others, or is a blank.
 pub(super) fn has_hidden(id: &str) -> bool {
     id.chars().any(|c| c.is_whitespace() || is_hidden(c))
+}
+
+/// Whether a name or a role holds a character that shows nothing or moves others. Joiners and
+/// selectors of variants are for scripts and pictures that need them.
+pub(super) fn has_hidden_in_name(name: &str) -> bool {
+    let joins = |c| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+    let mut shown = name.chars().filter(|&c| !joins(c) && !c.is_whitespace());
+    name.chars().any(|c| is_hidden(c) && !joins(c)) || shown.next().is_none()
 }
 
 /// Characters without a shape of their own: format controls, joiners, marks of direction, selectors of
@@ -22,31 +35,21 @@ fn is_hidden(c: char) -> bool {
         | '\u{f0000}'..='\u{10ffff}')
 }
 
-/// Whether an id is one of those that nobody can sign in with, or looks like one.
-pub(super) fn looks_reserved(id: &str) -> bool {
-    let plain: String = id.chars().flat_map(char::to_lowercase).map(plain).collect();
-    is_reserved_id(&plain)
+/// Whether an id or a name is one of those that nobody can sign in with, or looks like one.
+pub(super) fn looks_reserved(text: &str) -> bool {
+    let seen = as_drawn(text);
+    let seen = seen.trim_matches(|c: char| !c.is_alphanumeric());
+    RESERVED_IDS.iter().any(|id| seen == as_drawn(id))
 }
 
-/// The Latin letter that a letter is drawn like, of those that the reserved ids are made of.
-fn plain(c: char) -> char {
-    match c {
-        // Full width.
-        '\u{ff41}'..='\u{ff5a}' => {
-            let letter = u32::from(c) - 0xff41 + u32::from('a');
-            char::from_u32(letter).unwrap_or(c)
-        }
-        'а' | 'α' => 'a',
-        'е' | 'ё' | 'ε' => 'e',
-        'м' => 'm',
-        'п' => 'n',
-        'о' | 'ο' | '0' => 'o',
-        'ѕ' | 'ꜱ' | 'ſ' => 's',
-        'т' | 'τ' => 't',
-        'υ' => 'u',
-        'у' | 'ү' | 'γ' => 'y',
-        c => c,
-    }
+/// What is left of a text for somebody who looks at it in passing: letters of no case and without
+/// marks, and one for all that are drawn alike (UTS #39).
+fn as_drawn(text: &str) -> String {
+    let letters = text
+        .nfkd()
+        .filter(|&c| !is_combining_mark(c) && !is_hidden(c));
+    let letters: String = letters.flat_map(char::to_lowercase).collect();
+    skeleton(&letters).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -83,6 +86,13 @@ mod tests {
             "ｓｙｓｔｅｍ",
             "syѕtem",
             "an0nymous",
+            "𝐬𝐲stem",
+            "syst℮m",
+            "sʏstem",
+            "s\u{301}ystem",
+            "system.",
+            "«System»",
+            "s\u{200b}ystem",
         ] {
             assert!(looks_reserved(id), "{id:?}");
         }
@@ -97,6 +107,21 @@ mod tests {
             "ада",
         ] {
             assert!(!has_hidden(id) && !looks_reserved(id), "{id:?}");
+        }
+        for name in [
+            "Ada Lovelace",
+            "مریم\u{200c}ها",
+            "👩\u{200d}💻",
+            "Zoë",
+            "System Ada",
+        ] {
+            assert!(
+                !has_hidden_in_name(name) && !looks_reserved(name),
+                "{name:?}"
+            );
+        }
+        for name in ["\u{202e}ada", "ad\u{ad}a", "\u{200d}", " ", "\u{2800}"] {
+            assert!(has_hidden_in_name(name), "{name:?}");
         }
     }
 }
