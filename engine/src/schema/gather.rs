@@ -75,7 +75,8 @@ pub(super) fn gather<'a>(
 ) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
     // Each with whether it adds to another schema of the place.
-    let mut next: Vec<(Source<'a>, bool)> = sources.into_iter().map(|s| (s, false)).collect();
+    let adds = sources.iter().any(|source| source.value.is_object());
+    let mut next: Vec<(Source<'a>, bool)> = sources.into_iter().map(|s| (s, adds)).collect();
     next.reverse();
     while let Some((source, adds)) = next.pop() {
         if parts.len() == PARTS_MAX {

@@ -399,8 +399,8 @@ impl<'a> Parser<'a> {
             while self.rest.next_if(|(_, c)| is_of_name(*c)).is_some() {}
             let end = self.place();
             let name = &self.text[start..end];
-            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !self.eat('>') {
-                return Err(self.error(start, "the group has no name that could be one"));
+            if name.is_empty() || name.starts_with(char::is_numeric) || !self.eat('>') {
+                return Err(self.error(start, "the name of a group consists of letters, digits, _ and $, begins with no digit and ends with >"));
             }
             if !self.names.insert(name) {
                 return Err(self.error(start, "another group has this name already"));
@@ -569,7 +569,7 @@ impl<'a> Parser<'a> {
 }
 
 fn is_of_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || c == '$'
+    c.is_alphanumeric() || c == '_' || c == '$'
 }
 
 /// Writes one character, in or outside a class.

@@ -520,17 +520,16 @@ fn formats(parts: &[Part<'_>], types: Types, found: &mut Vec<(Pointer, String)>)
         if let Some((_, at, max)) = strongest(parts, "maxLength")
             && max < least
         {
-            let noun = if least == 1 {
-                "character"
-            } else {
-                "characters"
-            };
-            found.push((at, format!("a {name} has {least} {noun} or more")));
+            let reason = format!("the format {name} takes no fewer than {least} characters");
+            found.push((at, reason));
         }
         if let (Some((_, at, min)), Some(most)) = (strongest(parts, "minLength"), most)
             && min > most
         {
-            found.push((at, format!("a {name} has at most {most} characters")));
+            found.push((
+                at,
+                format!("the format {name} takes at most {most} characters"),
+            ));
         }
     }
 }

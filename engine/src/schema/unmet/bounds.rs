@@ -51,11 +51,12 @@ impl<'a> Place<'a> {
             let name = format.name();
             match (self.strongest("minLength"), self.strongest("maxLength")) {
                 (_, Some((at, max))) if max < least => {
-                    let reason = format!("a {name} has {least} characters or more");
+                    let reason =
+                        format!("the format {name} takes no fewer than {least} characters");
                     return Err(Dead::at(at, reason));
                 }
                 (Some((at, min)), _) if most.is_some_and(|most| min > most) => {
-                    let reason = format!("a {name} is shorter");
+                    let reason = format!("the format {name} takes fewer characters");
                     return Err(Dead::at(at, reason));
                 }
                 _ => {}
