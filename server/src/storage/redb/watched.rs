@@ -38,9 +38,11 @@ struct State {
 }
 
 impl State {
-    fn compare(&mut self, found: io::Result<Metadata>) -> io::Result<()> {
+    /// Fails if another program has written to the file. It is looked at only where there is
+    /// something to compare it with.
+    fn compare(&mut self, look: impl FnOnce() -> io::Result<Metadata>) -> io::Result<()> {
         if let Some(synced) = self.synced {
-            self.is_foreign |= Trace::of(&found?)? != synced;
+            self.is_foreign |= Trace::of(&look()?)? != synced;
         }
         match self.is_foreign {
             true => Err(io::Error::other(
@@ -62,7 +64,7 @@ impl Watch {
 
     /// Whether the file is as this process has left it.
     pub(super) fn is_ours(&self, path: &Path) -> bool {
-        self.state().compare(path.metadata()).is_ok()
+        self.state().compare(|| path.metadata()).is_ok()
     }
 
     /// Forgets what the file was like, as it is opened again.
@@ -93,7 +95,7 @@ impl WatchedFile {
     /// Alters the file, if it is as it was left.
     fn alter(&self, alter: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut state = self.watch.state();
-        state.compare(self.file.metadata())?;
+        state.compare(|| self.file.metadata())?;
         state.synced = None;
         alter()
     }
@@ -118,7 +120,7 @@ impl StorageBackend for WatchedFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.watch.state();
-        state.compare(self.file.metadata())?;
+        state.compare(|| self.file.metadata())?;
         self.backend.sync_data()?;
         state.synced = Some(Trace::of(&self.file.metadata()?)?);
         Ok(())
