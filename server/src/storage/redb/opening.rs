@@ -7,9 +7,10 @@
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek};
 use std::os::unix::fs::PermissionsExt;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use ::redb::{Database, DatabaseError, Error, ReadOnlyDatabase};
+use ::redb::{Database, DatabaseError, Error, ReadOnlyDatabase, StorageError};
 
 use super::handle::is_unclean;
 use super::place::Identity;
@@ -55,7 +56,7 @@ pub(super) fn database(dir: &Path, file: File, watch: &Watch) -> StoreResult<(Da
     let identity = Identity::of(&file).map_err(backend("open"))?;
     watch.restart();
     let file = WatchedFile::new(file, watch.clone());
-    let opened = file.and_then(|file| builder().create_with_backend(file));
+    let opened = file.and_then(|file| checked(|| builder().create_with_backend(file)));
     let database = opened.map_err(|error| cannot_open(dir, error))?;
     Ok((database, identity))
 }
@@ -64,10 +65,19 @@ pub(super) fn database(dir: &Path, file: File, watch: &Watch) -> StoreResult<(Da
 pub(super) fn to_read(dir: &Path) -> StoreResult<ReadOnlyDatabase> {
     let path = dir.join(STORE_FILE);
     look_at(&path, &File::open(&path).map_err(backend("open"))?)?;
-    let opened = builder().open_read_only(&path);
+    let opened = checked(|| builder().open_read_only(&path));
     opened.map_err(|error| match error {
         error if is_unclean(&error) => StoreError::NeedsWriting,
         error => cannot_open(dir, error),
+    })
+}
+
+/// Opens the database. Where it believes what an altered file says of itself it panics: that is told
+/// as damage.
+fn checked<T>(open: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
+    panic::catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
+        let damage = "the database stopped at what the file says of itself".to_owned();
+        Err(StorageError::Corrupted(damage).into())
     })
 }
 
