@@ -268,8 +268,8 @@ fn is_of(entry: &Entry, draft: &EntryDraft) -> bool {
 }
 
 fn log_failure(error: &StoreError, what: &'static str) {
-    let cause = std::error::Error::source(error)
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    tracing::error!(%error, cause, "{what}");
+    match std::error::Error::source(error) {
+        Some(cause) => tracing::error!(%error, %cause, "{what}"),
+        None => tracing::error!(%error, "{what}"),
+    }
 }

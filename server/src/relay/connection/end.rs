@@ -96,7 +96,10 @@ pub(super) fn transport_end(error: &Error) -> End {
         (Some(Flaw::TooLong(_)), _) => too_big(),
         (None, error) => transport_fault(error),
     };
-    tracing::info!(%error, "the socket failed");
+    match flaw {
+        Some(_) => tracing::info!(reason = %end.reason, "the peer sent what is not taken"),
+        None => tracing::info!(%error, "the socket failed"),
+    }
     end
 }
 
