@@ -48,8 +48,21 @@ fn as_drawn(text: &str) -> String {
     let letters = text
         .nfkd()
         .filter(|&c| !is_combining_mark(c) && !is_hidden(c));
-    let letters: String = letters.flat_map(char::to_lowercase).collect();
+    let letters = letters.flat_map(char::to_lowercase);
+    let letters: String = letters.map(nearly).collect();
     skeleton(&letters).flat_map(char::to_lowercase).collect()
+}
+
+/// The Latin letter that is nearest, where the tables find two letters not near enough, of those
+/// that the reserved ids are made of.
+fn nearly(c: char) -> char {
+    match c {
+        'ε' | 'є' => 'e',
+        'м' => 'm',
+        'п' | 'η' => 'n',
+        'τ' | 'т' => 't',
+        c => c,
+    }
 }
 
 #[cfg(test)]
