@@ -6,13 +6,13 @@
 //! far one is broken, and by what, is told of every keyword since the fifth.
 //! Must never know: operations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
 use crate::entity::Entity;
 use crate::pointer::Pointer;
-use crate::policy::{Fault, Known, Policy, Rules};
+use crate::policy::{Fault, Known, Policy, Rules, Shape};
 use crate::violation::Rule;
 use crate::violation::Violation;
 
@@ -26,7 +26,9 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
         let old = faults_of(&before.policy, &before.presented());
         let is_exact = after.policy.rules() >= Rules::V3;
         let known = Known::new(&old, is_exact);
-        faults.retain(|fault| !known.has(fault));
+        let shifted = Shifted::new(&after.policy, &old, &faults);
+        let is_new = |fault: &&Fault| !known.has(fault) && !shifted.has(fault);
+        faults = faults.iter().filter(is_new).cloned().collect();
     }
     faults
         .into_iter()
@@ -42,6 +44,47 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
             message: fault.message,
         })
         .collect()
+}
+
+/// Old faults of elements of lists of single values. Such an element has no name: its place is an
+/// index, which an edit before it moves.
+struct Shifted<'f> {
+    policy: &'f Policy,
+    /// By list and keyword, where there are no more faults than there were.
+    old: HashMap<(Pointer, &'f str), Vec<&'f Fault>>,
+}
+
+impl<'f> Shifted<'f> {
+    fn new(policy: &'f Policy, old: &'f [Fault], now: &'f [Fault]) -> Self {
+        let of_elements = |faults: &'f [Fault]| {
+            let mut found: HashMap<_, Vec<_>> = HashMap::new();
+            for fault in faults {
+                if let Some(list) = list_around(policy, &fault.pointer) {
+                    let place = (list, &*fault.keyword);
+                    found.entry(place).or_default().push(fault);
+                }
+            }
+            found
+        };
+        let now = of_elements(now);
+        let mut old = of_elements(old);
+        old.retain(|place, faults| now.get(place).is_some_and(|now| now.len() <= faults.len()));
+        Self { policy, old }
+    }
+
+    fn has(&self, fault: &Fault) -> bool {
+        let list = list_around(self.policy, &fault.pointer);
+        let old = list.and_then(|list| self.old.get(&(list, &*fault.keyword)));
+        let mut old = old.into_iter().flatten();
+        old.any(|old| fault.mark.was(&old.mark))
+    }
+}
+
+/// The list of single values that a place is an element of.
+fn list_around(policy: &Policy, element: &Pointer) -> Option<Pointer> {
+    let list = element.parent()?;
+    let node = policy.find(&list)?;
+    matches!(policy.node(node).shape, Shape::List { .. }).then_some(list)
 }
 
 /// What in the named fields of `after` is longer than it may be where the schema states no

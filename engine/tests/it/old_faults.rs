@@ -109,6 +109,7 @@ fn a_list_whose_elements_were_faulty_before_can_be_edited() {
         let mut items = json!({ "type": "string" });
         if strict {
             items["maxLength"] = json!(2);
+            items["not"] = json!({ "const": "x" });
         }
         let list = json!({ "type": "array", "items": items });
         let mut once = list.clone();
@@ -117,11 +118,12 @@ fn a_list_whose_elements_were_faulty_before_can_be_edited() {
             "type": "object",
             "x-indelible": { "kind": "page", "read": ["public"], "create": ["editor"],
                              "edit": ["editor"] },
-            "properties": { "many": list, "once": once },
+            "properties": { "many": list.clone(), "once": once, "odd": list },
         });
         compiled_under(Rules::LATEST, &schema)
     };
-    let value = json!({ "many": ["long", "a", "long"], "once": ["long", "a"] });
+    let value =
+        json!({ "many": ["long", "a", "long"], "once": ["long", "a"], "odd": ["x", "a"] });
     let before = created(&kind(false), &value);
     let step = migrate(&before, &kind(true), NOW).unwrap();
     let entity = step.expect("it is another schema").into_parts().0;
@@ -133,18 +135,21 @@ fn a_list_whose_elements_were_faulty_before_can_be_edited() {
         (
             "many",
             json!(["long", "a", "long", "other"]),
-            Some("/many/3"),
+            Some("/many/3 maxLength"),
         ),
         (
             "many",
             json!(["long", "a", "long", "long"]),
-            Some("/many/3"),
+            Some("/many/3 maxLength"),
         ),
         ("once", json!(["long", "a", "b"]), None),
         ("once", json!(["long"]), None),
-        ("once", json!(["long", "abc"]), Some("/once/1")),
+        ("once", json!(["long", "abc"]), Some("/once/1 maxLength")),
+        ("odd", json!(["b", "x"]), None),
+        ("odd", json!(["b", "c", "x", "d"]), None),
+        ("odd", json!(["x", "x"]), Some("/odd/1 not")),
     ] {
-        let told = told.map(|at| format!("{at} maxLength"));
+        let told = told.map(str::to_owned);
         let told: Vec<String> = told.into_iter().collect();
         assert_eq!(
             refused(&entity, &json!({ (list): body.clone() })),
