@@ -2,41 +2,23 @@
  * All fields of an object, each in the control that its schema asks for; protected ones apart,
  * with a lock and the reason.
  *
- * Owns the walk over the schema. Knows no kind by name.
+ * Walks the schema; no kind is known by name.
  */
 
 import { useLanguage } from '../text/language.tsx'
+import type { FieldProps, FieldsProps } from './field.ts'
 import { Icon } from './icons.tsx'
 import { KeyedList } from './KeyedList.tsx'
 import { LockedField } from './LockedField.tsx'
 import { explained, labelOf } from './labels.ts'
 import { MapFields } from './MapFields.tsx'
-import { type Path, pointer } from './path.ts'
+import { pointer } from './path.ts'
 import { ScalarField } from './ScalarField.tsx'
 import { ScalarList } from './ScalarList.tsx'
-import {
-  type Control,
-  controlOf,
-  lockOf,
-  resolve,
-  type Schema,
-  type Write,
-  writeOf,
-} from './schema.ts'
+import { type Control, controlOf, lockOf, resolve, writeOf } from './schema.ts'
 import { useSource } from './source.ts'
 
-export interface FieldProps {
-  readonly schema: Schema
-  readonly path: Path
-  /** The write rule inherited from above. */
-  readonly write: Write
-  readonly required: boolean
-  readonly label: string
-  /** Can be written now, while its object is made, and never again. */
-  readonly once?: boolean
-}
-
-export function Fields({ schema, path, write }: Pick<FieldProps, 'schema' | 'path' | 'write'>) {
+export function Fields({ schema, path, write }: FieldsProps) {
   const { kind, root, viewer, isNew } = useSource()
   const { t, language } = useLanguage()
   const all = Object.entries(schema.properties ?? {}).map(([name, raw]) => {
@@ -105,9 +87,9 @@ function Field(props: FieldProps) {
         </fieldset>
       )
     case 'keyed':
-      return <KeyedList {...props} />
+      return <KeyedList {...props} Fields={Fields} />
     case 'map':
-      return <MapFields {...props} />
+      return <MapFields {...props} Fields={Fields} />
     case 'list':
       return <ScalarList {...props} />
     default:

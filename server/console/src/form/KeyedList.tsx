@@ -8,10 +8,10 @@
 import { type DragEvent, useRef, useState } from 'react'
 import { type Language, useLanguage } from '../text/language.tsx'
 import { Beside } from './Beside.tsx'
-import { type FieldProps, Fields } from './Fields.tsx'
+import type { ContainerProps } from './field.ts'
 import { Icon } from './icons.tsx'
 import { choiceLabel } from './labels.ts'
-import { isObject, type Json, type JsonObject, listAt, type Path, pointer, read } from './path.ts'
+import { isObject, type Json, type JsonObject, listAt, pointer, read } from './path.ts'
 import { controlOf, resolve, type Schema, writeOf } from './schema.ts'
 import { draftSource, SourceProvider, useSource } from './source.ts'
 import { problemsOf, reasonOf } from './violations.ts'
@@ -37,7 +37,7 @@ function move(list: Json[], key: string, id: string, index: number): void {
   if (item !== undefined) list.splice(Math.max(0, Math.min(index, list.length)), 0, item)
 }
 
-export function KeyedList({ schema, path, write, label }: FieldProps) {
+export function KeyedList({ schema, path, write, label, Fields }: ContainerProps) {
   const source = useSource()
   const { t, language } = useLanguage()
   const [told, setTold] = useState('')
@@ -132,7 +132,13 @@ export function KeyedList({ schema, path, write, label }: FieldProps) {
         {told}
       </p>
       {adding ? (
-        <NewItem schema={shown} path={path} write={itemWrite} done={() => setAdding(false)} />
+        <NewItem
+          schema={shown}
+          path={path}
+          write={itemWrite}
+          Fields={Fields}
+          done={() => setAdding(false)}
+        />
       ) : (
         <button type="button" className="quiet" onClick={() => setAdding(true)}>
           <Icon name="add" /> {t('list.add.short')}
@@ -204,14 +210,11 @@ function MoveButton({ name, what, off, act }: MoveProps) {
   )
 }
 
-interface NewItemProps {
-  readonly schema: Schema
-  readonly path: Path
-  readonly write: FieldProps['write']
+interface NewItemProps extends Pick<ContainerProps, 'schema' | 'path' | 'write' | 'Fields'> {
   readonly done: () => void
 }
 
-function NewItem({ schema, path, write, done }: NewItemProps) {
+function NewItem({ schema, path, write, Fields, done }: NewItemProps) {
   const source = useSource()
   const { t } = useLanguage()
   const [value, setValue] = useState<JsonObject>({})

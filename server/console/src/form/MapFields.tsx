@@ -2,7 +2,7 @@
 
 import { useState } from 'react'
 import { useLanguage } from '../text/language.tsx'
-import { type FieldProps, Fields } from './Fields.tsx'
+import type { ContainerProps } from './field.ts'
 import { Icon } from './icons.tsx'
 import { isObject, type Json, objectAt, pointer, read } from './path.ts'
 import { ScalarField } from './ScalarField.tsx'
@@ -10,7 +10,7 @@ import { controlOf, resolve, type Schema, writeOf } from './schema.ts'
 import { useSource } from './source.ts'
 import { reasonOf } from './violations.ts'
 
-export function MapFields({ schema, path, write, label }: FieldProps) {
+export function MapFields({ schema, path, write, label, Fields }: ContainerProps) {
   const source = useSource()
   const { t } = useLanguage()
   const [name, setName] = useState('')

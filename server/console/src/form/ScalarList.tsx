@@ -3,7 +3,7 @@
 import { type KeyboardEvent, useId, useState } from 'react'
 import { useLanguage } from '../text/language.tsx'
 import { numberOf, numberText } from '../text/numbers.ts'
-import type { FieldProps } from './Fields.tsx'
+import type { FieldProps } from './field.ts'
 import { Icon } from './icons.tsx'
 import { choiceLabel } from './labels.ts'
 import { type Json, listAt, pointer, read } from './path.ts'
