@@ -1,7 +1,10 @@
 //! Why a call to a session fails.
 //!
-//! Invariant: nothing was applied or sent by a call that failed.
+//! A call that fails has applied and sent nothing.
 
+use indelible_engine::id::IdError;
+use indelible_engine::merge::MergeError;
+use indelible_engine::pointer::PointerError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -39,13 +42,13 @@ pub enum CallError {
         /// How big it may be.
         max: usize,
     },
-    /// The base of an edit is too old or of another life of the replica.
+    /// The base of an edit is too old, or was a value before the replica started over.
     #[error("the value that the edit is based on is not known any more")]
     UnknownBase,
-    /// Nothing of ours lost against another value at this field.
+    /// No value of ours lost against another one at this field.
     #[error("there is no conflict at {0}")]
     NoConflict(String),
-    /// What was dropped is no value of its own that could be written again.
+    /// What was dropped is not a value of its own, which could be written again.
     #[error("{0} holds nothing that can be brought back")]
     NothingToBringBack(String),
     /// The edit cannot be written into the document.
@@ -58,6 +61,37 @@ fn policy_message(violations: &[ViolationView]) -> String {
         [] => "the edit was refused".to_owned(),
         [only] => only.message.clone(),
         [first, more @ ..] => format!("{} (and {} more)", first.message, more.len()),
+    }
+}
+
+impl From<IdError> for CallError {
+    fn from(error: IdError) -> Self {
+        Self::Name(error.to_string())
+    }
+}
+
+impl From<PointerError> for CallError {
+    fn from(error: PointerError) -> Self {
+        Self::Name(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for CallError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error.to_string())
+    }
+}
+
+impl From<MergeError> for CallError {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Refused(violations) => {
+                Self::Policy(violations.into_iter().map(Into::into).collect())
+            }
+            MergeError::UnknownBase => Self::UnknownBase,
+            MergeError::TooLarge { bytes, max } => Self::TooBig { bytes, max },
+            MergeError::Document(reason) => Self::Document(reason),
+        }
     }
 }
 
@@ -79,7 +113,7 @@ impl CallError {
         }
     }
 
-    /// The JSON text that crosses the border to JavaScript.
+    /// The JSON text for JavaScript.
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
         struct Fields<'a> {

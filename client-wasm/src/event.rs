@@ -1,7 +1,8 @@
-//! What a session tells the program: events and statuses, in the form in which they leave the core.
+//! What a session reports to the program: events and statuses, in the form in which they leave the
+//! core.
 //!
-//! Invariant: plain data that serialises to the JSON that `ts/core.ts` declares.
-//! Must never know: how a status comes about.
+//! They are plain data, read by TypeScript as the JSON that `ts/core.ts` declares. One of each is in
+//! `ts/testing/events.json`, which tests on both sides hold themselves to.
 
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::pointer::Pointer;
@@ -12,6 +13,9 @@ use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Violation, ViolationReport};
 use serde::Serialize;
 use serde_json::Value;
+
+/// The code of what does not exist, as far as we may know.
+pub(crate) const NOT_FOUND: &str = "not-found";
 
 /// A stable code and a sentence for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -31,17 +35,17 @@ impl Fault {
         }
     }
 
-    /// Somebody deleted an entity.
+    /// An entity has been deleted.
     pub(crate) fn deleted(entity: &EntityId) -> Self {
         Self::new("deleted", format!("{entity} has been deleted"))
     }
 
-    /// Whether it says that there is nothing of a name, or not any more.
+    /// Whether it says that an entity does not exist, or no longer does.
     pub(crate) fn is_absence(&self) -> bool {
-        matches!(self.code.as_str(), "deleted" | "not-found")
+        matches!(self.code.as_str(), "deleted" | NOT_FOUND)
     }
 
-    /// Whether it says that something may not be read, or not any more.
+    /// Whether it says that we may not read something, or no longer may.
     pub(crate) fn ends_access(&self) -> bool {
         let code = self.code.as_str();
         matches!(code, "forbidden" | "no-kind" | "unauthorized" | "principal")
@@ -89,13 +93,13 @@ pub struct ViolationView {
     /// What was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempted: Option<Value>,
-    /// What stands.
+    /// The current value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<Value>,
-    /// Which entity has the value that only one may have.
+    /// Which entity holds the `unique` value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<EntityId>,
-    /// What the schema states with the keyword that is the rule.
+    /// Where the rule is a keyword of the schema: what that says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound: Option<Value>,
     /// A sentence for people.
@@ -138,22 +142,23 @@ impl From<Violation> for ViolationView {
     }
 }
 
-/// Something of an edit that is lost.
+/// A part of an edit that was discarded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DroppedView {
     /// Where; items of keyed lists are named by their ids.
     pub pointer: Pointer,
-    /// `refused`: the server named it. `depends`: it worked on what was dropped. `gone`: others
-    /// removed what it worked on. `forbidden`: a rule is against it at its new place. `forgotten`:
-    /// the server had acknowledged it, and went back to a state before it.
+    /// `refused`: the server named it. `depends`: it depends on something that was dropped.
+    /// `gone`: others removed what it changed. `forbidden`: a rule forbids it on the server's
+    /// present state. `forgotten`: the server had acknowledged it, and went back to a state before
+    /// it.
     pub reason: &'static str,
-    /// The stable code of the rule, where one is to blame.
+    /// The stable code of the rule that was broken, if one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// The value, increment or element that was written; of a text, what was typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempted: Option<Value>,
-    /// Of a text: all of it, as it stood here before something of it was lost.
+    /// Of a text: all of it, as it was shown here before a part was lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// For `gone`: who deleted what it belonged to, as far as it is known here.
@@ -164,7 +169,7 @@ pub struct DroppedView {
 }
 
 impl DroppedView {
-    /// Whether `next` went on where this one ended.
+    /// Whether `next` is a further part of the same thing.
     pub(crate) fn continues(&self, next: &Self) -> bool {
         let fields = |view: &Self| (view.pointer.clone(), view.reason, view.rule.clone());
         fields(self) == fields(next)
@@ -185,7 +190,7 @@ impl From<&Dropped> for DroppedView {
     }
 }
 
-/// A value of ours that did not stand beside one that was written at the same time.
+/// A value of ours that lost against one that was written at the same time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConflictView {
     /// Where; items of keyed lists are named by their ids. `$position` and `$deleted` are the place
@@ -203,7 +208,7 @@ pub struct ConflictView {
     pub at: Option<Timestamp>,
 }
 
-/// How far a replica, a value or the whole client is in step with the server.
+/// How far a replica, a value or the whole client is in sync with the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SyncState {
@@ -213,14 +218,13 @@ pub enum SyncState {
     Connecting,
     /// Connected, with edits or missed entries on their way.
     Syncing,
-    /// In step.
+    /// In sync.
     Synced,
     /// Some edits are lost; until the next edit.
     Refused,
-    /// There is nothing to follow: it was deleted, or is not there, as far as we may know. It comes
-    /// back by itself.
+    /// It does not exist, or no longer does, as far as we may know. It comes back by itself.
     Gone,
-    /// It may not be read by us, or not any more.
+    /// We may not read it, or no longer may.
     NoAccess,
 }
 
@@ -228,15 +232,15 @@ pub enum SyncState {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// Where things stand.
+    /// The state.
     pub state: SyncState,
     /// Edits that are not known to be durable on the server.
     pub pending: usize,
-    /// When things were last known to be in step.
+    /// When it was last known to be in sync.
     pub last_sync_time: Option<Timestamp>,
     /// What the server refused.
     pub violations: Vec<ViolationView>,
-    /// What of our edits is lost by that.
+    /// What our edits lost by that.
     pub dropped: Vec<DroppedView>,
     /// Why it cannot go on by itself.
     pub error: Option<Fault>,
@@ -248,7 +252,7 @@ pub struct Status {
 pub enum Event {
     /// The server has accepted the connection.
     Welcome {
-        /// Who it takes us for.
+        /// Whom it takes us for.
         principal: Principal,
         /// What we may do with each kind.
         kinds: Vec<KindView>,
@@ -282,7 +286,7 @@ pub enum Event {
         /// Whether it is an edit of this program.
         local: bool,
     },
-    /// An open entity has no value (any more).
+    /// An open entity has no value, or no longer has one.
     Gone {
         /// Which entity.
         entity: EntityId,
@@ -297,14 +301,14 @@ pub enum Event {
         /// The ordinal of the last of them.
         edit: u64,
     },
-    /// Which of our values did not stand beside others has changed.
+    /// The list of our values that lost against others has changed.
     Conflicts {
         /// Of which entity.
         entity: EntityId,
         /// All that are not settled.
         conflicts: Vec<ConflictView>,
     },
-    /// Something of our edits is lost; what is not listed goes on.
+    /// Parts of our edits are lost; what is not listed remains pending.
     Refused {
         /// Of which entity.
         entity: EntityId,
@@ -339,7 +343,7 @@ pub enum Event {
         /// Which entity.
         entity: EntityId,
     },
-    /// All present entities of a watched kind have been told.
+    /// All present entities of a watched kind have been reported.
     Watched {
         /// Which kind.
         kind: Kind,
@@ -363,7 +367,7 @@ pub enum Event {
         entity: EntityId,
     },
     /// A creation, deletion or its undoing was refused.
-    NotDone {
+    RequestFailed {
         /// The number that it was given.
         request: u32,
         /// Which rules it broke.
@@ -372,20 +376,35 @@ pub enum Event {
         #[serde(flatten)]
         fault: Fault,
     },
-    /// The token of this connection ends soon: a fresh one is to be
+    /// The token of this connection ends soon: a fresh one must be
     /// [presented](crate::Session::authenticate).
     TokenExpiring,
-    /// Something waits to be sent until so many milliseconds are over, as the server asked.
+    /// Something waits to be sent, as the server asked.
     Pause {
-        /// How many.
+        /// For how long.
         millis: i64,
     },
-    /// Something that is followed must be a replica, and this module has none: a session of the
-    /// whole module is to take over.
-    Outgrown,
-    /// The connection is of no use and must be made anew.
+    /// Something that is followed must be a replica, and the reader core has none: a session of the
+    /// full core must take over.
+    NeedsFullCore,
+    /// The connection is unusable: a new one must be made.
     Disconnect {
         /// Why, for the log.
         reason: String,
     },
+}
+
+impl Event {
+    /// A request was not granted.
+    pub(crate) fn request_failed(
+        request: u32,
+        violations: Vec<ViolationView>,
+        fault: Fault,
+    ) -> Self {
+        Self::RequestFailed {
+            request,
+            violations,
+            fault,
+        }
+    }
 }

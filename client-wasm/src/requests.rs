@@ -1,42 +1,31 @@
-//! What is asked of entities as wholes: that they be created, deleted, or there again.
+//! Requests about whole entities: to create, delete or undelete one.
 //!
-//! Invariant: each request is answered by one event, and sent again under its id until it is.
-//! Must never know: what becomes of an entity that is followed.
+//! Each is answered by one event, and sent again under its id until it is.
 
-use indelible_engine::id::{EntityId, Kind, ProposalId};
+use std::collections::BTreeMap;
+
+use indelible_engine::id::{EntityId, ProposalId};
 use indelible_engine::protocol::ClientFrame;
-use indelible_engine::time::Timestamp;
 
-use crate::edit::FRAME_OVERHEAD_BYTES;
-use crate::error::CallError;
-use crate::event::{Event, Fault};
-use crate::followed::Phase;
-use crate::session::{Session, json_error, parse};
-
-/// What is asked of an entity as a whole.
+/// What is asked for.
 #[derive(Debug)]
-enum Wanted {
+pub(crate) enum Wanted {
+    /// That the entity be created with this value, as JSON.
     Created(String),
     Deleted,
     Undeleted,
 }
 
-/// A request about a whole entity that was not answered yet.
 #[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) number: u32,
+struct Request {
+    number: u32,
     entity: EntityId,
     wanted: Wanted,
-    pub(crate) sent: bool,
+    sent: bool,
 }
 
 impl Request {
-    /// Whether the entity is there once it is done.
-    pub(crate) fn brings(&self) -> bool {
-        !matches!(self.wanted, Wanted::Deleted)
-    }
-
-    pub(crate) fn frame(&self, id: ProposalId) -> ClientFrame {
+    fn frame(&self, id: ProposalId) -> ClientFrame {
         let entity = self.entity.clone();
         match &self.wanted {
             Wanted::Created(value) => {
@@ -49,70 +38,84 @@ impl Request {
     }
 }
 
-impl Session {
-    /// Asks for a new entity: `kind/id`, or the kind alone to let the server pick an id. The answer
-    /// is an event with the number that is given back.
-    ///
-    /// # Errors
-    /// [`CallError::Name`], [`CallError::Json`], [`CallError::TooBig`].
-    pub fn create(&mut self, entity: &str, value: &str, now: Timestamp) -> Result<u32, CallError> {
-        let entity = parse::<EntityId>(entity)?;
-        serde_json::from_str::<serde::de::IgnoredAny>(value).map_err(json_error)?;
-        let max = self
-            .limits
-            .frame_bytes_max
-            .saturating_sub(FRAME_OVERHEAD_BYTES);
-        if value.len() > max {
-            return Err(CallError::TooBig {
-                bytes: value.len(),
-                max,
-            });
+/// A request that has been answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The number that the caller knows it by.
+    pub(crate) number: u32,
+    /// Whether the entity exists where the request is granted.
+    pub(crate) brings: bool,
+}
+
+impl From<Request> for Answered {
+    fn from(request: Request) -> Self {
+        Self {
+            number: request.number,
+            brings: !matches!(request.wanted, Wanted::Deleted),
         }
-        Ok(self.request(entity, Wanted::Created(value.to_owned()), now))
+    }
+}
+
+/// The requests that have not been answered.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    open: BTreeMap<ProposalId, Request>,
+    last_number: u32,
+}
+
+impl Requests {
+    /// A number for the next request; also for one that is refused before it is sent.
+    pub(crate) fn number(&mut self) -> u32 {
+        self.last_number += 1;
+        self.last_number
     }
 
-    /// Asks for an entity to be deleted. The answer is an event with the number that is given back.
-    ///
-    /// # Errors
-    /// [`CallError::Name`].
-    pub fn delete(&mut self, entity: &str, now: Timestamp) -> Result<u32, CallError> {
-        Ok(self.request(parse(entity)?, Wanted::Deleted, now))
-    }
-
-    /// Asks for the deletion of an entity to be undone. The answer is an event with the number that
-    /// is given back.
-    ///
-    /// # Errors
-    /// [`CallError::Name`].
-    pub fn undelete(&mut self, entity: &str, now: Timestamp) -> Result<u32, CallError> {
-        Ok(self.request(parse(entity)?, Wanted::Undeleted, now))
-    }
-
-    fn request(&mut self, entity: EntityId, wanted: Wanted, now: Timestamp) -> u32 {
-        self.request_numbers += 1;
-        let number = self.request_numbers;
-        if let Some(fault) = self.never(entity.kind()) {
-            self.events.push_back(Event::NotDone {
-                request: number,
-                violations: Vec::new(),
-                fault,
-            });
-            return number;
-        }
+    /// Keeps a request until it is answered.
+    pub(crate) fn ask(&mut self, number: u32, id: ProposalId, entity: EntityId, wanted: Wanted) {
         let request = Request {
             number,
             entity,
             wanted,
             sent: false,
         };
-        self.requests.insert(self.ids.proposal(now), request);
-        number
+        self.open.insert(id, request);
     }
 
-    /// Why there is nothing to wait for without a connection: the last one had no such kind. Before
-    /// the first one nobody knows, and with one the server says.
-    fn never(&self, kind: &Kind) -> Option<Fault> {
-        let is_known = self.kinds.is_empty() || self.kinds.contains_key(kind);
-        (!is_known && self.phase != Phase::Ready).then(|| self.unreadable(kind, String::new()))
+    /// Removes the request that an answer is about; `None` where the answer is about an edit.
+    pub(crate) fn answered(&mut self, id: ProposalId) -> Option<Answered> {
+        self.open.remove(&id).map(Into::into)
+    }
+
+    /// Gives all of them up.
+    pub(crate) fn abandon(&mut self) -> impl Iterator<Item = Answered> + use<> {
+        std::mem::take(&mut self.open).into_values().map(Into::into)
+    }
+
+    /// The frames of those that have not been sent on this connection; they count as sent then.
+    pub(crate) fn due(&mut self) -> Vec<ClientFrame> {
+        let unsent = self.open.iter_mut().filter(|(_, request)| !request.sent);
+        unsent
+            .map(|(id, request)| {
+                request.sent = true;
+                request.frame(*id)
+            })
+            .collect()
+    }
+
+    /// Has a request sent again; `false` where the id is not one of a request.
+    pub(crate) fn send_again(&mut self, id: ProposalId) -> bool {
+        let request = self.open.get_mut(&id);
+        request.map(|request| request.sent = false).is_some()
+    }
+
+    /// Has all of them sent again on the next connection.
+    pub(crate) fn disconnected(&mut self) {
+        for request in self.open.values_mut() {
+            request.sent = false;
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
     }
 }

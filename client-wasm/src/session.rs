@@ -1,83 +1,93 @@
-//! A session: one connection after the other to one server, and all that is followed over them.
+//! A session: one connection after the other to one server, and everything that is followed over
+//! them.
 //!
-//! Owns what is followed, asked for and pending, and says what to send and what to tell. Bytes and
-//! times come in, frames and events go out.
-//! Invariant: a function of its seed and its calls. Everything that was not answered when a
-//! connection broke is asked again on the next one, under the same id.
-//! Must never know: sockets, clocks, randomness, JavaScript.
+//! It is a function of its seed and its calls. What was not answered when a connection broke is asked
+//! again on the next one, under the same id.
+//!
+//! # Order of calls
+//!
+//! The caller owns the socket and the clock. Methods are of four kinds:
+//!
+//! 1. **The connection**: [`connecting`](Session::connecting), then
+//!    [`connected`](Session::connected) when the socket is open, [`handle_frame`](Session::handle_frame)
+//!    for each message, and [`disconnected`](Session::disconnected) when the socket is gone, however
+//!    far it came. Then from the start. The welcome that makes a connection usable is a frame.
+//! 2. **Following**: [`open`](Session::open), [`close`](Session::close), [`watch`](Session::watch),
+//!    [`unwatch`](Session::unwatch), at any time, also offline.
+//! 3. **Writing**: [`edit`](Session::edit), [`splice`](Session::splice) and the others, once an entity
+//!    has a value; [`create`](Session::create), [`delete`](Session::delete) and
+//!    [`undelete`](Session::undelete) at any time.
+//! 4. **Polling**: after any call of the other kinds, [`poll_events`](Session::poll_events) once, and
+//!    [`poll_transmit`](Session::poll_transmit) until it returns nothing. Polling the events last also
+//!    gets what the sending had to report (a [pause](Event::Pause)); otherwise the next poll does.
+//!
+//! An edit is shown as soon as its call returns: its event comes with the next `poll_events`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod edits;
+mod following;
+mod inbound;
+mod losses;
+mod waits;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use indelible_engine::id::{EntityId, Kind, ProposalId};
-use indelible_engine::limits::Limits;
+use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::policy::Policy;
-use indelible_engine::principal::Principal;
-use indelible_engine::protocol::{
-    ClientFrame, KindMode, KindReport, PROTOCOL_VERSION, TextForm, Token,
-};
+use indelible_engine::protocol::{ClientFrame, PROTOCOL_VERSION, TextForm, Token};
 use indelible_engine::time::Timestamp;
 use serde_bytes::ByteBuf;
-use serde_json::Value;
 
-use crate::edit::{Author, EditOptions, Edited, Located, TypedEdit};
 use crate::error::CallError;
 use crate::event::{Event, Fault, Status, SyncState};
-use crate::followed::{Followed, Known, Phase};
+use crate::frame::payload_bytes_max;
+use crate::handshake::{Handshake, Phase};
 use crate::ids::Ids;
-use crate::replica::Replica;
-use crate::requests::Request;
-use crate::subscriptions::Watch;
+use crate::pause::Pause;
+use crate::requests::{Answered, Requests, Wanted};
+use crate::subscriptions::Subscriptions;
 
-/// Whether this module has replicas, and Automerge with them.
-pub(crate) const REPLICAS: bool = cfg!(feature = "replicas");
+/// Whether this is the full core, which has replicas, and Automerge with them.
+const REPLICAS: bool = cfg!(feature = "replicas");
 
-/// The code of the fault that a token could not be had.
+/// The code of the fault that there was no token to be had.
 const NO_TOKEN: &str = "token";
 
 /// A client's end of the protocol.
 #[derive(Debug)]
 pub struct Session {
     name: String,
-    pub(crate) ids: Ids,
-    pub(crate) phase: Phase,
-    pub(crate) principal: Option<Principal>,
-    pub(crate) limits: Limits,
-    pub(crate) kinds: BTreeMap<Kind, KindReport>,
-    pub(crate) policies: BTreeMap<Kind, Arc<Policy>>,
-    pub(crate) followed: BTreeMap<EntityId, Followed>,
-    pub(crate) watches: BTreeMap<Kind, Watch>,
-    pub(crate) requests: BTreeMap<ProposalId, Request>,
-    pub(crate) request_numbers: u32,
-    pub(crate) fault: Option<Fault>,
-    pub(crate) outgrown: bool,
-    /// Until when the server wants no writes.
-    pub(crate) paused: Option<Timestamp>,
+    ids: Ids,
+    handshake: Handshake,
+    policies: BTreeMap<Kind, Arc<Policy>>,
+    subscriptions: Subscriptions,
+    requests: Requests,
+    pause: Pause,
+    /// What is wrong with the connection, or was with the last one.
+    fault: Option<Fault>,
+    /// Whether it was reported that the reader core does not suffice.
+    needs_full_core: bool,
     outbox: VecDeque<Vec<u8>>,
-    pub(crate) events: VecDeque<Event>,
+    events: VecDeque<Event>,
+    /// The status of the whole that was reported last.
     status: Option<Status>,
 }
 
 impl Session {
     /// A session that is not connected and follows nothing.
     ///
-    /// `seed` must be random: ids are drawn from it. `name` tells the server's log who we are.
+    /// `seed` must be random: ids are drawn from it. `name` identifies the client in the server's log.
     pub fn new(seed: [u8; 32], name: &str) -> Self {
         Self {
             name: name.to_owned(),
             ids: Ids::new(seed),
-            phase: Phase::Offline,
-            principal: None,
-            limits: Limits::default(),
-            kinds: BTreeMap::new(),
+            handshake: Handshake::new(),
             policies: BTreeMap::new(),
-            followed: BTreeMap::new(),
-            watches: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            request_numbers: 0,
+            subscriptions: Subscriptions::default(),
+            requests: Requests::default(),
+            pause: Pause::default(),
             fault: None,
-            outgrown: false,
-            paused: None,
+            needs_full_core: false,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             status: None,
@@ -88,14 +98,14 @@ impl Session {
 
     /// A socket is being opened.
     pub fn connecting(&mut self) {
-        self.phase = Phase::Connecting;
+        self.handshake.enter(Phase::Connecting);
     }
 
     /// A socket is open.
     pub fn connected(&mut self, token: Option<String>) {
         self.outbox.clear();
-        self.paused = None;
-        self.phase = Phase::Greeting;
+        self.pause.end();
+        self.handshake.enter(Phase::Greeting);
         self.send(&ClientFrame::Hello {
             protocol: PROTOCOL_VERSION,
             token: token.map(Token),
@@ -106,7 +116,7 @@ impl Session {
 
     /// There is a fresh token for the same principal.
     pub fn authenticate(&mut self, token: String) {
-        if self.phase == Phase::Ready {
+        if self.handshake.is_ready() {
             self.fault.take_if(|fault| fault.code == NO_TOKEN);
             self.send(&ClientFrame::Auth {
                 token: Token(token),
@@ -114,44 +124,37 @@ impl Session {
         }
     }
 
-    /// Something is wrong that the status is to say until the next welcome; a connection goes on.
+    /// Has the status report a fault until the next welcome; the connection stays as it is.
     pub fn report(&mut self, fault: Fault) {
         self.fault = Some(fault);
     }
 
     /// Asks the server for a sign of life: any frame is one.
     pub fn ping(&mut self) {
-        if self.phase == Phase::Ready {
+        if self.handshake.is_ready() {
             self.send(&ClientFrame::Ping {});
         }
     }
 
-    /// There is no socket any more; `fault` says why, where that is worth telling.
+    /// The socket is gone; `fault` says why, where the status should.
     pub fn disconnected(&mut self, fault: Option<Fault>) {
-        self.phase = Phase::Offline;
+        self.handshake.enter(Phase::Offline);
         self.outbox.clear();
         if fault.is_some() {
             self.fault = fault;
         }
-        for followed in self.followed.values_mut() {
-            followed.disconnected();
-        }
-        for watch in self.watches.values_mut() {
-            watch.complete = false;
-            watch.again = None;
-            watch.versions.clear();
-        }
-        for request in self.requests.values_mut() {
-            request.sent = false;
-        }
+        self.subscriptions.disconnected();
+        self.requests.disconnected();
     }
 
+    // ---- polling ----
+
     /// The next frame to send. Where there is none, but will be after a wait, an event says when to
-    /// ask again.
+    /// poll again.
     pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Vec<u8>> {
-        if self.outbox.is_empty() && self.phase == Phase::Ready {
+        if self.outbox.is_empty() && self.handshake.is_ready() {
             self.follow_due(now);
-            if !self.is_paused(now) {
+            if !self.pause.holds(now) {
                 self.send_due(now);
             }
         }
@@ -162,16 +165,13 @@ impl Session {
         next
     }
 
-    /// Everything that happened since the last call.
+    /// Everything that happened since the last call. What was not touched since is not looked at.
     pub fn poll_events(&mut self) -> Vec<Event> {
-        let phase = self.phase;
-        for followed in self.followed.values_mut() {
-            self.events.extend(followed.news(false));
-            self.events.extend(followed.conflict_news());
-            if let Some(status) = followed.status_news(phase) {
-                let entity = Some(followed.id.clone());
-                self.events.push_back(Event::Status { entity, status });
-            }
+        let phase = self.handshake.phase();
+        for subscription in self.subscriptions.iter_mut() {
+            self.events.extend(subscription.poll_value(false));
+            self.events.extend(subscription.poll_conflicts());
+            self.events.extend(subscription.poll_status(phase));
         }
         let status = self.status();
         if self.status.as_ref() != Some(&status) {
@@ -184,195 +184,23 @@ impl Session {
         self.events.drain(..).collect()
     }
 
-    // ---- what is followed ----
-
-    /// Follows an entity: `kind/id`, or the kind of a singleton.
-    ///
-    /// # Errors
-    /// [`CallError::Name`].
-    pub fn open(&mut self, entity: &str) -> Result<(), CallError> {
-        let id = parse::<EntityId>(entity)?;
-        if !self.followed.contains_key(&id) {
-            self.followed.insert(id.clone(), Followed::new(id.clone()));
-            if self.phase == Phase::Ready {
-                self.send_open(&id);
-            }
-        }
-        Ok(())
-    }
-
-    /// Follows an entity no longer; its pending edits are dropped.
-    pub fn close(&mut self, entity: &str) {
-        let Ok(id) = parse::<EntityId>(entity) else {
-            return;
-        };
-        if self.followed.remove(&id).is_some() && self.phase == Phase::Ready {
-            self.send(&ClientFrame::Close { entity: id });
-        }
-    }
-
-    /// Tells the whole value of an entity again, because the program lost step with the patches.
-    pub fn resync(&mut self, entity: &str) {
-        let Ok(id) = parse::<EntityId>(entity) else {
-            return;
-        };
-        let Some(followed) = self.followed.get_mut(&id) else {
-            return;
-        };
-        match followed.known {
-            Known::Replica(_) => followed.forget_told(),
-            Known::Value { .. } => {
-                followed.known = Known::Nothing;
-                self.reopen(&id);
-            }
-            Known::Nothing | Known::Gone(_) => {}
-        }
-    }
-
-    /// Follows the values of all entities of a kind.
-    ///
-    /// # Errors
-    /// [`CallError::Name`].
-    pub fn watch(&mut self, kind: &str) -> Result<(), CallError> {
-        let kind = parse::<Kind>(kind)?;
-        if !self.watches.contains_key(&kind) {
-            self.watches.insert(kind.clone(), Watch::default());
-            if self.phase == Phase::Ready {
-                self.send_watch(&kind);
-            }
-        }
-        Ok(())
-    }
-
-    /// Follows a kind no longer.
-    pub fn unwatch(&mut self, kind: &str) {
-        let Ok(kind) = parse::<Kind>(kind) else {
-            return;
-        };
-        if self.watches.remove(&kind).is_none() || self.phase != Phase::Ready {
-            return;
-        }
-        self.send(&ClientFrame::Unwatch { kind: kind.clone() });
-        // Values that came with the watch need a subscription of their own now.
-        if self.mode(&kind) == KindMode::Value {
-            for id in self.followed_of(&kind) {
-                self.send_open(&id);
-            }
-        }
-    }
-
-    // ---- edits ----
-
-    /// Brings a JSON value into an entity: applied at once, sent as soon as that is possible.
-    ///
-    /// # Errors
-    /// [`CallError`]; with [`CallError::Policy`] the rules that the edit breaks.
-    pub fn edit(
-        &mut self,
-        entity: &str,
-        body: &str,
-        options: &EditOptions,
-        now: Timestamp,
-    ) -> Result<Edited, CallError> {
-        self.write(entity, now, |replica, author, ordinal| {
-            let body: Value = replica.read(body)?;
-            replica.edit(author, ordinal, &body, options)
-        })
-    }
-
-    /// Replaces a part of a text, at the place that the author saw: applied at once, sent as soon as
-    /// that is possible. A string that is no text with letters of its own is replaced as a whole.
-    ///
-    /// # Errors
-    /// [`CallError`], as for [`Self::edit`]; [`CallError::Document`] when the place is not there.
-    pub fn splice(
-        &mut self,
-        entity: &str,
-        typed: &TypedEdit,
-        now: Timestamp,
-    ) -> Result<Edited, CallError> {
-        self.write(entity, now, |replica, author, ordinal| {
-            replica.splice(author, ordinal, typed)
-        })
-    }
-
-    /// Finds a place in the value of a replica; `None` when there is no replica or no such item.
-    pub fn locate(&self, entity: &str, pointer: &str) -> Option<Located> {
-        let id = parse::<EntityId>(entity).ok()?;
-        let principal = self.principal.as_ref()?;
-        match &self.followed.get(&id)?.known {
-            Known::Replica(replica) => replica.locate(&pointer.parse().ok()?, principal),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn write(
-        &mut self,
-        entity: &str,
-        now: Timestamp,
-        write: impl FnOnce(&mut Replica, &Author<'_>, u64) -> Result<(Edited, bool), CallError>,
-    ) -> Result<Edited, CallError> {
-        let id = parse::<EntityId>(entity)?;
-        let followed = self
-            .followed
-            .get_mut(&id)
-            .ok_or_else(|| CallError::NotOpen(id.to_string()))?;
-        // What others did is told before, so that what is told as local is nothing else.
-        self.events.extend(followed.news(false));
-        let replica = match &mut followed.known {
-            Known::Replica(replica) => replica,
-            Known::Value { .. } => return Err(CallError::ValueMode(id.to_string())),
-            Known::Nothing | Known::Gone(_) => return Err(CallError::NotReady(id.to_string())),
-        };
-        let Some(principal) = &self.principal else {
-            return Err(CallError::NotReady(id.to_string()));
-        };
-        let fresh = self.ids.draw(now);
-        let author = Author {
-            principal,
-            limits: &self.limits,
-            now,
-            fresh,
-        };
-        let (edited, written) = write(replica, &author, followed.edits + 1)?;
-        if written {
-            followed.edits += 1;
-            followed.refusal = None;
-            self.events.extend(followed.news(true));
-        }
-        Ok(edited)
-    }
-
-    /// The ordinal of the last edit of an entity; 0: none. `saved` and `refused` events name it.
-    pub fn edits(&self, entity: &str) -> u64 {
-        let id = parse::<EntityId>(entity).ok();
-        id.and_then(|id| self.followed.get(&id))
-            .map_or(0, |followed| followed.edits)
-    }
-
-    // ---- statuses ----
-
     /// The status of the whole client.
     pub fn status(&self) -> Status {
+        let phase = self.handshake.phase();
         let each: Vec<Status> = self
-            .followed
-            .values()
-            .map(|followed| followed.status(self.phase))
+            .subscriptions
+            .iter()
+            .map(|one| one.status(phase))
             .collect();
-        let busy = !self.requests.is_empty()
-            || self
-                .watches
-                .values()
-                .any(|watch| !watch.complete && !watch.failed)
-            || each
-                .iter()
-                .any(|one| matches!(one.state, SyncState::Syncing | SyncState::Connecting));
-        let refused = each.iter().any(|one| one.state == SyncState::Refused);
-        // Of the whole, the connection is told first: the refused entity tells of itself.
-        let state = match self.phase {
+        let is_any = |state: &[SyncState]| each.iter().any(|one| state.contains(&one.state));
+        let busy = self.requests.len() > 0
+            || self.subscriptions.is_watch_waiting()
+            || is_any(&[SyncState::Syncing, SyncState::Connecting]);
+        // The state of the connection comes first: a refused entity has a status of its own.
+        let state = match phase {
             Phase::Offline => SyncState::Offline,
             Phase::Connecting | Phase::Greeting => SyncState::Connecting,
-            Phase::Ready if refused => SyncState::Refused,
+            Phase::Ready if is_any(&[SyncState::Refused]) => SyncState::Refused,
             Phase::Ready if busy => SyncState::Syncing,
             Phase::Ready => SyncState::Synced,
         };
@@ -386,50 +214,87 @@ impl Session {
         }
     }
 
+    // ---- requests ----
+
+    /// Asks for a new entity: `kind/id`, or the kind alone to let the server pick an id. The answer
+    /// is an event with the number that is returned.
+    ///
+    /// # Errors
+    /// [`CallError::Name`], [`CallError::Json`], [`CallError::TooBig`].
+    pub fn create(&mut self, entity: &str, value: &str, now: Timestamp) -> Result<u32, CallError> {
+        let entity = entity.parse()?;
+        serde_json::from_str::<serde::de::IgnoredAny>(value)?;
+        let max = payload_bytes_max(self.handshake.limits());
+        if value.len() > max {
+            return Err(CallError::TooBig {
+                bytes: value.len(),
+                max,
+            });
+        }
+        Ok(self.request(entity, Wanted::Created(value.to_owned()), now))
+    }
+
+    /// Asks for an entity to be deleted. The answer is an event with the number that is returned.
+    ///
+    /// # Errors
+    /// [`CallError::Name`].
+    pub fn delete(&mut self, entity: &str, now: Timestamp) -> Result<u32, CallError> {
+        Ok(self.request(entity.parse()?, Wanted::Deleted, now))
+    }
+
+    /// Asks for the deletion of an entity to be undone. The answer is an event with the number that
+    /// is returned.
+    ///
+    /// # Errors
+    /// [`CallError::Name`].
+    pub fn undelete(&mut self, entity: &str, now: Timestamp) -> Result<u32, CallError> {
+        Ok(self.request(entity.parse()?, Wanted::Undeleted, now))
+    }
+
+    fn request(&mut self, entity: EntityId, wanted: Wanted, now: Timestamp) -> u32 {
+        let number = self.requests.number();
+        if let Some(fault) = self.handshake.never(entity.kind()) {
+            self.events
+                .push_back(Event::request_failed(number, Vec::new(), fault));
+            return number;
+        }
+        let id = self.ids.proposal(now);
+        self.requests.ask(number, id, entity, wanted);
+        number
+    }
+
+    /// The server granted a request.
+    fn grant(&mut self, Answered { number, brings }: Answered, entity: &EntityId) {
+        self.events.push_back(Event::Done {
+            request: number,
+            entity: entity.clone(),
+        });
+        let subscription = self.subscriptions.get_mut(entity).filter(|_| brings);
+        if subscription.is_some_and(|subscription| subscription.may_be_back()) {
+            self.reopen(entity);
+        }
+    }
+
     // ---- sending ----
 
-    pub(crate) fn send(&mut self, frame: &ClientFrame) {
+    fn send(&mut self, frame: &ClientFrame) {
         self.outbox.push_back(frame.encode());
     }
 
-    /// How the principal may follow a kind.
-    pub(crate) fn mode(&self, kind: &Kind) -> KindMode {
-        self.kinds
-            .get(kind)
-            .map_or(KindMode::None, |report| report.mode)
-    }
-
-    pub(crate) fn followed_of(&self, kind: &Kind) -> Vec<EntityId> {
-        self.followed
-            .keys()
-            .filter(|id| id.kind() == kind)
-            .cloned()
-            .collect()
-    }
-
-    /// Proposals and requests that can be sent now.
+    /// Sends the requests and proposals that can be sent now.
     fn send_due(&mut self, now: Timestamp) {
-        let mut due = Vec::new();
-        for (id, request) in &mut self.requests {
-            if !request.sent {
-                request.sent = true;
-                due.push(request.frame(*id));
-            }
-        }
-        for followed in self
-            .followed
-            .values_mut()
-            .filter(|followed| followed.current)
-        {
-            let Known::Replica(replica) = &mut followed.known else {
+        let mut due = self.requests.due();
+        for subscription in self.subscriptions.iter_mut() {
+            let entity = subscription.id().clone();
+            let Some(replica) = subscription.current_replica_mut() else {
                 continue;
             };
             let (epoch, ..) = replica.place();
-            let ids = &mut self.ids;
-            if let Some(next) = replica.next_proposal(&self.limits, || ids.proposal(now)) {
+            let (limits, ids) = (self.handshake.limits(), &mut self.ids);
+            if let Some(next) = replica.next_proposal(limits, || ids.proposal(now)) {
                 due.push(ClientFrame::Propose {
                     id: next.id,
-                    entity: followed.id.clone(),
+                    entity,
                     epoch,
                     changes: next.changes.into_iter().map(ByteBuf::from).collect(),
                     whole: next.whole,
@@ -440,26 +305,4 @@ impl Session {
             self.send(&frame);
         }
     }
-
-    /// All kinds that something is followed of.
-    pub(crate) fn kinds_in_use(&self) -> BTreeSet<Kind> {
-        self.followed
-            .keys()
-            .map(EntityId::kind)
-            .chain(self.watches.keys())
-            .cloned()
-            .collect()
-    }
-}
-
-pub(crate) fn parse<T: std::str::FromStr>(name: &str) -> Result<T, CallError>
-where
-    T::Err: std::fmt::Display,
-{
-    name.parse()
-        .map_err(|error: T::Err| CallError::Name(error.to_string()))
-}
-
-pub(crate) fn json_error(error: serde_json::Error) -> CallError {
-    CallError::Json(error.to_string())
 }

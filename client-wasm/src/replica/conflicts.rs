@@ -17,9 +17,8 @@ use indelible_engine::protocol::{AuthorReport, EntryReport};
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
-use super::Replica;
-use crate::bring_back::undeletion;
-use crate::edit::{Author, EditOptions, Edited, Mended};
+use super::bring_back::undeletion;
+use super::{Author, EditOptions, Edited, Losses, Replica};
 use crate::error::CallError;
 use crate::event::{ConflictView, DroppedView};
 
@@ -68,7 +67,7 @@ impl Replica {
             let by = &entry.by;
             let names = &mut self.conflicts.names;
             names.insert(by.id.clone(), by.name.clone());
-            let (found, after) = self.confirmed.conflicts_of(&heads, changes);
+            let (found, after) = self.confirmed().conflicts_of(&heads, changes);
             heads = after;
             let ours = self.conflicts.is_ours(changes);
             if !ours {
@@ -84,7 +83,7 @@ impl Replica {
     fn follow(&mut self, entry: &EntryReport, changes: &[Vec<u8>]) {
         let mut open = std::mem::take(&mut self.conflicts.open);
         for (pointer, open) in &mut open {
-            let mut held = self.confirmed.held_at(pointer);
+            let mut held = self.confirmed().held_at(pointer);
             let Some(stands) = held.pop() else { continue };
             let wrote = stands.change.is_some() && self.last_of(pointer, changes) == stands.change;
             let mut others = held.iter();
@@ -149,10 +148,10 @@ impl Replica {
 
     /// What of ours has gone with items that others deleted without having seen it, since this was
     /// asked last.
-    pub(crate) fn hidden(&mut self) -> Mended {
-        Mended {
+    pub(crate) fn hidden(&mut self) -> Losses {
+        Losses {
             dropped: std::mem::take(&mut self.conflicts.hidden),
-            ..Mended::default()
+            ..Losses::default()
         }
     }
 
@@ -160,7 +159,7 @@ impl Replica {
     fn wrote(&self, conflict: &Conflict) -> bool {
         let maker = conflict
             .change
-            .and_then(|change| self.confirmed.maker(change));
+            .and_then(|change| self.confirmed().maker(change));
         maker.is_some_and(|maker| self.conflicts.actors.contains(&maker))
     }
 
@@ -171,7 +170,7 @@ impl Replica {
             .filter_map(|bytes| change::head(bytes))
             .map(|head| head.hash)
             .collect();
-        let held = self.confirmed.held_at(pointer);
+        let held = self.confirmed().held_at(pointer);
         let own = held
             .iter()
             .rfind(|held| held.change.is_some_and(|hash| hashes.contains(&hash)));
@@ -182,7 +181,7 @@ impl Replica {
     pub(super) fn name_deleters(&self, mut dropped: Vec<DroppedView>) -> Vec<DroppedView> {
         let unnamed = |one: &&mut DroppedView| one.reason == "gone" && one.by.is_none();
         for one in dropped.iter_mut().filter(unnamed) {
-            let id = self.confirmed.deleted_by(&one.pointer);
+            let id = self.confirmed().deleted_by(&one.pointer);
             one.by = id.map(|id| self.author(id));
         }
         dropped
@@ -195,9 +194,11 @@ impl Replica {
 
     /// After a snapshot, whose entries we have not seen: looks for values of ours that it hides.
     pub(super) fn search(&mut self) {
-        for race in races(&self.confirmed, []) {
+        for race in races(self.confirmed(), []) {
             let ours = race.lost.iter().rfind(|lost| {
-                let maker = lost.change.and_then(|change| self.confirmed.maker(change));
+                let maker = lost
+                    .change
+                    .and_then(|change| self.confirmed().maker(change));
                 maker.is_some_and(|maker| self.conflicts.actors.contains(&maker))
             });
             let Some(mine) = ours.filter(|mine| mine.value != race.stands.value) else {

@@ -1,58 +1,16 @@
-//! Texts of a replica: what is typed into them, and how changes of them are told.
-//!
-//! Invariant: the splices that are told are where the letters went, whoever wrote them; applied to
-//! the text that was told before, they give the one that is shown.
+//! Texts of a replica: how places in them are found, and what is typed into them.
 
-use indelible_engine::effects::spliced_patch;
-use indelible_engine::entity::Entity;
-use indelible_engine::id::Hash;
 use indelible_engine::merge::{self, Absent, TextEdit, may_edit};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, Shape};
 use indelible_engine::principal::Principal;
-use indelible_engine::splice::{Texts, apply, misfit};
+use indelible_engine::splice::{apply, misfit};
 use serde_json::Value;
 
-use super::{Replica, explain};
-use crate::edit::{Author, EditOptions, Edited, Located, News, TypedEdit};
+use super::{Author, EditOptions, Edited, Located, Replica, TypedEdit};
 use crate::error::CallError;
 
-/// What the program was told last.
-#[derive(Debug)]
-pub(super) struct Told {
-    value: Value,
-    state: Entity,
-    /// Heads of the server's state at that time.
-    confirmed: Vec<Hash>,
-}
-
 impl Replica {
-    /// What changed in what is shown since this was last asked.
-    pub(crate) fn news(&mut self) -> Option<News> {
-        let value = self.shown().presented();
-        let news = match &self.told {
-            // Other letters may stand there now that look the same.
-            Some(told) if told.value == value => None,
-            Some(told) => {
-                let texts = Texts::between(&told.state, self.shown(), &told.confirmed);
-                let patch = spliced_patch(self.policy(), &told.value, &value, &texts);
-                Some(News::Changes(patch))
-            }
-            None => Some(News::Whole(value.clone())),
-        };
-        self.told = Some(Told {
-            value,
-            state: self.shown().clone(),
-            confirmed: self.confirmed.heads(),
-        });
-        news
-    }
-
-    /// The whole value must be told again.
-    pub(crate) fn forget_told(&mut self) {
-        self.told = None;
-    }
-
     /// Where a pointer points in what is shown; `None` when it names an item that is not there.
     pub(crate) fn locate(&self, at: &Pointer, principal: &Principal) -> Option<Located> {
         let (pointer, path) = places(self.policy(), &self.shown().presented(), at)?;
@@ -106,7 +64,7 @@ impl Replica {
             limits: author.limits,
         };
         let merged = merge::splice(self.shown(), author.principal, &actor.into(), &edit);
-        self.bring_in(author, ordinal, merged.map_err(explain)?)
+        self.take_in(author, ordinal, merged?)
     }
 }
 

@@ -448,7 +448,7 @@ fn a_code_without_words_is_in_no_sentence() {
     });
     pair.listen();
     let said = pair.events.iter().find_map(|event| match event {
-        Event::NotDone { request, fault, .. } if *request == number => Some(fault.clone()),
+        Event::RequestFailed { request, fault, .. } if *request == number => Some(fault.clone()),
         _ => None,
     });
     let fault = said.expect("it is answered");

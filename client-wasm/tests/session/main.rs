@@ -3,11 +3,14 @@
 
 mod back;
 mod conflicts;
+mod dice;
 mod doubled;
+mod events;
 mod gone;
 mod long;
 mod numbers;
 mod pair;
+mod patches;
 mod pause;
 mod refusals;
 mod server;
@@ -436,7 +439,7 @@ fn creations_are_answered_once_across_connections() {
     );
     assert!(created);
     let refused = pair.events.iter().any(|event| {
-        matches!(event, Event::NotDone { request: r, fault, .. } if *r == taken && fault.code == "exists")
+        matches!(event, Event::RequestFailed { request: r, fault, .. } if *r == taken && fault.code == "exists")
     });
     assert!(refused);
     pair.session.disconnected(None);
@@ -486,7 +489,7 @@ fn what_is_no_frame_ends_the_connection_and_news_is_skipped() {
         ),
     ] {
         let error = pair.session.handle_frame(frame, NOW).unwrap_err();
-        let says = format!("the server sent what is no frame: {says}");
+        let says = format!("the server sent an invalid frame: {says}");
         assert_eq!(error.to_string(), says);
     }
     let later = b"\xa1\x65later\xa0";

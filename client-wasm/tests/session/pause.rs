@@ -77,7 +77,7 @@ fn a_request_waits_too_and_is_not_reported_as_failed() {
         !pair
             .events
             .iter()
-            .any(|event| matches!(event, Event::NotDone { .. }))
+            .any(|event| matches!(event, Event::RequestFailed { .. }))
     );
     assert_eq!(sent_at(&mut pair, NOW), None);
     assert_eq!(sent_at(&mut pair, Timestamp(NOW.0 + 1_500)), Some(first));
@@ -241,8 +241,12 @@ fn writes_that_cannot_be_taken_now_are_sent_again_under_their_ids() {
             pair.receive(&cannot(code, name, Some(id), retry));
         }
         pair.listen();
-        let ends =
-            |event: &Event| matches!(event, Event::NotDone { .. } | Event::Disconnect { .. });
+        let ends = |event: &Event| {
+            matches!(
+                event,
+                Event::RequestFailed { .. } | Event::Disconnect { .. }
+            )
+        };
         assert!(!pair.events.iter().any(ends), "{code}: {:?}", pair.events);
         assert_eq!(error_of(&pair).as_deref(), Some(code));
         assert_eq!(sent_at(&mut pair, Timestamp(NOW.0 + wait - 1)), None);

@@ -7,6 +7,7 @@ use indelible_engine::protocol::ServerFrame;
 use indelible_engine::splice::Splice;
 use serde_json::{Value, json};
 
+use crate::dice::{Dice, seeds};
 use crate::pair::{JANE, NOW, Pair};
 use crate::server::{Server, entity};
 
@@ -231,17 +232,7 @@ fn a_place_is_found_by_id_and_by_index() {
     assert_eq!(pair.session.locate(JANE, "/links/none/url"), None);
 }
 
-/// Small and the same everywhere.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % (end.max(1) as u64)).expect("small")
-    }
-
     /// A place between the letters of a text.
     fn place(&mut self, text: &str) -> usize {
         let places: Vec<usize> = std::iter::once(0)
@@ -295,17 +286,9 @@ impl Letters {
     }
 }
 
-fn seeds() -> u64 {
-    if std::env::var_os("INDELIBLE_LONG").is_some() {
-        300
-    } else {
-        60
-    }
-}
-
 /// Two typists whose frames come late: what is told, by place and length.
 fn typed_by_two(seed: u64, equal: bool) -> Vec<(usize, usize, usize, bool)> {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut letters = Letters { equal, count: 0 };
     let start: String = (0..8).map(|at| letters.next(at % 4 == 0)).collect();
     let mut pair = Pair::with_bio(&start);
@@ -374,7 +357,7 @@ fn where_letters_go_does_not_depend_on_what_letters_they_are() {
 #[test]
 fn told_splices_lead_to_what_is_shown() {
     for seed in 1..=seeds() {
-        let mut dice = Dice(seed.wrapping_mul(0xd134_2543_de82_ef95) | 1);
+        let mut dice = Dice::new(seed.wrapping_mul(0xd134_2543_de82_ef95));
         let mut letters = Letters {
             equal: seed % 2 == 0,
             count: 0,

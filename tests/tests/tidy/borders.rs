@@ -66,19 +66,6 @@ const UPWARD: &[(&str, &str, &str)] = &[
     ("engine/src/", "draft", "entity"),
     ("engine/src/", "entity", "lifecycle"),
     ("engine/src/", "lifecycle", "admission"),
-    ("client-wasm/src/", "conflicts", "session"),
-    ("client-wasm/src/", "face", "session"),
-    ("client-wasm/src/", "followed", "replica"),
-    ("client-wasm/src/", "absence", "session"),
-    ("client-wasm/src/", "bring_back", "session"),
-    ("client-wasm/src/", "pause", "session"),
-    ("client-wasm/src/", "refusal", "session"),
-    ("client-wasm/src/", "replica", "session"),
-    ("client-wasm/src/", "inbound", "session"),
-    ("client-wasm/src/", "requests", "session"),
-    ("client-wasm/src/", "session", "subscriptions"),
-    ("client-wasm/ts/", "conflicts", "core"),
-    ("client-wasm/ts/", "entity", "bind-text"),
 ];
 
 /// One module imports another one.

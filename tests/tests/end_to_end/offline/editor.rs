@@ -55,7 +55,7 @@ impl Seen {
             Event::Refused { settled, .. } => self.saved = self.saved.max(settled),
             Event::Conflicts { conflicts, .. } => self.conflicts = conflicts,
             Event::Done { request, .. } => self.answers.push((request, None)),
-            Event::NotDone {
+            Event::RequestFailed {
                 request,
                 violations,
                 ..

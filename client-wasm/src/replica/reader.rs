@@ -1,22 +1,19 @@
-//! What a session has in the place of replicas in a module for pages that only show values: nothing.
+//! What a session has in the place of replicas in the reader core, for pages that only show values.
 //!
-//! No replica can be made, so everything that only replicas need, Automerge first of all, is not
-//! reached and not linked. The methods are those that a session calls on a real one.
-//!
-//! Invariant: there is no value of the type [`Replica`].
-//! Must never know: documents.
+//! [`Replica`] has no value, so that everything that only replicas need, Automerge first of all, is
+//! not reached and not linked. Its methods are those that a session calls on a real one.
 
 #![allow(
     clippy::needless_pass_by_value,
     clippy::needless_pass_by_ref_mut,
     clippy::unused_self,
     clippy::unnecessary_wraps,
-    reason = "what is never called has the form of what is"
+    reason = "the signatures are those of the full core"
 )]
 
 use std::sync::Arc;
 
-use indelible_engine::entity::{Entity, LoadError};
+use indelible_engine::entity::LoadError;
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
 use indelible_engine::limits::Limits;
 use indelible_engine::pointer::Pointer;
@@ -26,12 +23,12 @@ use indelible_engine::protocol::EntryReport;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::edit::{
-    Author, EditOptions, Edited, Located, Mended, News, Proposed, Refused, Settled, Snapshot,
+use super::{
+    Author, EditOptions, Edited, Located, Losses, News, Proposed, Refused, Settled, Snapshot,
     TypedEdit,
 };
 use crate::error::CallError;
-use crate::event::ConflictView;
+use crate::event::{ConflictView, DroppedView};
 
 /// A replica, which does not exist.
 #[derive(Debug)]
@@ -49,10 +46,6 @@ impl Replica {
             seq: snapshot.seq,
             reason: "this module shows values only".to_owned(),
         })
-    }
-
-    pub(crate) fn shown(&self) -> &Entity {
-        match *self {}
     }
 
     pub(crate) fn read<T: DeserializeOwned>(&self, _: &str) -> Result<T, CallError> {
@@ -84,7 +77,7 @@ impl Replica {
         match *self {}
     }
 
-    pub(crate) fn hidden(&mut self) -> Mended {
+    pub(crate) fn hidden(&mut self) -> Losses {
         match *self {}
     }
 
@@ -127,11 +120,20 @@ impl Replica {
         match *self {}
     }
 
-    pub(crate) fn news(&mut self) -> Option<News> {
+    pub(crate) fn bring_back(
+        &mut self,
+        _: &Author<'_>,
+        _: u64,
+        _: (&str, &[DroppedView]),
+    ) -> Result<(Edited, bool), CallError> {
         match *self {}
     }
 
-    pub(crate) fn forget_told(&mut self) {
+    pub(crate) fn poll(&mut self) -> Option<News> {
+        match *self {}
+    }
+
+    pub(crate) fn forget_reported(&mut self) {
         match *self {}
     }
 
@@ -164,11 +166,11 @@ impl Replica {
         &mut self,
         _: &Refused<'_>,
         _: &Author<'_>,
-    ) -> Result<(Option<u64>, Mended), LoadError> {
+    ) -> Result<(Option<u64>, Losses), LoadError> {
         match *self {}
     }
 
-    pub(crate) fn discard(&mut self, _: &str, _: &Limits) -> Mended {
+    pub(crate) fn discard(&mut self, _: &str, _: &Limits) -> Losses {
         match *self {}
     }
 
@@ -177,7 +179,7 @@ impl Replica {
         _: &Arc<Policy>,
         _: &Snapshot<'_>,
         _: &Author<'_>,
-    ) -> Result<(Option<u64>, Mended, Mended), LoadError> {
+    ) -> Result<(Option<u64>, Losses, Losses), LoadError> {
         match *self {}
     }
 }

@@ -1,12 +1,12 @@
 //! What a session does with each frame from the server.
 //!
-//! Invariant: no frame makes it panic or forget an edit silently: an edit ends up saved, or refused
-//! with an event. What cannot be understood leads to asking again, not to guessing.
-//! Must never know: sockets, JavaScript.
+//! No frame makes it panic, or forget an edit silently: an edit ends up saved, or refused with an
+//! event. Where a frame does not fit what is here, the session asks again instead of guessing.
 
 use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq};
+use indelible_engine::limits::Limits;
 use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
@@ -14,16 +14,15 @@ use indelible_engine::protocol::{
 };
 use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
+use indelible_engine::violation::RefusalCode;
 use serde_json::{Map, Value};
 
-use crate::bad_frame::{BadFrame, json_of, object};
-use crate::edit::{Author, FORGOTTEN, Refused, Settled, Snapshot};
-use crate::event::{Event, Fault};
-use crate::followed::{Known, NOT_FOUND, Phase};
+use super::{REPLICAS, Session};
+use crate::event::{Event, Fault, NOT_FOUND};
+use crate::frame::{BadFrame, json_of, object};
 use crate::pause;
-use crate::replica::Replica;
-use crate::session::{REPLICAS, Session};
-use indelible_engine::violation::RefusalCode;
+use crate::replica::{FORGOTTEN, Refused, Replica, Settled, Snapshot};
+use crate::subscription::Revival;
 
 impl Session {
     /// Takes in one frame.
@@ -53,8 +52,7 @@ impl Session {
                         "it speaks protocol version {protocol}, and this client {PROTOCOL_VERSION}"
                     )));
                 }
-                self.limits = limits;
-                self.on_welcome(principal, kinds);
+                self.on_welcome(principal, limits, kinds);
             }
             ServerFrame::Schema {
                 kind,
@@ -176,81 +174,50 @@ impl Session {
         Ok(())
     }
 
-    fn on_welcome(&mut self, principal: Principal, kinds: Vec<KindReport>) {
-        if self
-            .principal
-            .as_ref()
-            .is_some_and(|before| before.id != principal.id)
-        {
-            // Another person must never see or send what the one before left.
-            let fault = Fault::new("principal", "somebody else has signed in");
-            for id in self.followed.keys().cloned().collect::<Vec<_>>() {
-                self.lose(&id, &fault);
-                if let Some(followed) = self.followed.get_mut(&id) {
-                    followed.refusal = None;
-                    followed.had = false;
-                }
-            }
-            for request in std::mem::take(&mut self.requests).into_values() {
-                let (request, violations, fault) = (request.number, Vec::new(), fault.clone());
-                self.events.push_back(Event::NotDone {
-                    request,
-                    violations,
-                    fault,
-                });
-            }
-            self.policies.clear();
+    fn on_welcome(&mut self, principal: Principal, limits: Limits, kinds: Vec<KindReport>) {
+        if self.handshake.is_somebody_else(&principal) {
+            self.disown();
         }
-        self.phase = Phase::Ready;
         self.fault = None;
-        self.kinds = kinds
-            .into_iter()
-            .map(|report| (report.kind.clone(), report))
-            .collect();
-        self.principal = Some(principal.clone());
-        let kinds = self.kinds.values().map(Into::into).collect();
+        let kinds = self.handshake.welcome(principal.clone(), limits, kinds);
         self.events.push_back(Event::Welcome { principal, kinds });
-        for kind in self.watches.keys().cloned().collect::<Vec<_>>() {
+        for kind in self.subscriptions.watched() {
             self.send_watch(&kind);
         }
-        for kind in self.kinds_in_use() {
-            for id in self.followed_of(&kind) {
+        for kind in self.subscriptions.kinds() {
+            for id in self.subscriptions.of_kind(&kind) {
                 self.revive(&id);
                 self.send_open(&id);
             }
         }
     }
 
-    /// Prepares an entity for being asked for on a new connection.
-    fn revive(&mut self, id: &EntityId) {
-        let report = self.kinds.get(id.kind());
-        let policy = report.map(|report| report.policy);
-        let replicated = report.is_some_and(|report| report.mode == KindMode::Replica);
-        let Some(followed) = self.followed.get_mut(id) else {
-            return;
-        };
-        match &followed.known {
-            Known::Replica(replica) if replicated => {
-                // Under another schema, the document has another genesis.
-                followed.from_scratch |= Some(replica.policy().hash()) != policy;
+    /// Another person must never see or send what the one before left.
+    fn disown(&mut self) {
+        let fault = Fault::new("principal", "somebody else has signed in");
+        for id in self.subscriptions.ids() {
+            self.lose(&id, &fault);
+            if let Some(subscription) = self.subscriptions.get_mut(&id) {
+                subscription.disown();
             }
-            Known::Replica(_) => {
-                let fault = Fault::new("forbidden", "the history may not be read any more");
-                self.drop_edits(id, &fault);
-                self.forget(id);
-            }
-            Known::Value { .. } if replicated => self.forget(id),
-            Known::Gone(_) => followed.known = Known::Nothing,
-            Known::Nothing | Known::Value { .. } => {}
         }
+        for request in self.requests.abandon() {
+            let failed = Event::request_failed(request.number, Vec::new(), fault.clone());
+            self.events.push_back(failed);
+        }
+        self.policies.clear();
     }
 
-    fn forget(&mut self, id: &EntityId) {
-        if let Some(followed) = self.followed.get_mut(id) {
-            followed.known = Known::Nothing;
-            followed.current = false;
-            followed.again = None;
-            followed.forget_told();
+    /// Prepares an entity for being asked for on a new connection.
+    fn revive(&mut self, id: &EntityId) {
+        let report = self.handshake.kind(id.kind());
+        let subscription = self.subscriptions.get_mut(id);
+        if subscription.is_some_and(|one| one.revive(report) == Revival::Lose) {
+            let fault = Fault::new("forbidden", "the history may not be read any more");
+            self.drop_edits(id, &fault);
+            if let Some(subscription) = self.subscriptions.get_mut(id) {
+                subscription.forget();
+            }
         }
     }
 
@@ -266,7 +233,7 @@ impl Session {
             file: format!("{kind}.json"),
             text,
         };
-        // A newer server is stricter than this client knows how to be; it refuses what this lets pass.
+        // A newer server may know stricter rules than this client; it refuses what this lets pass.
         let rules = rules.unwrap_or(Rules::V1.number());
         let rules = Rules::from_number(rules).unwrap_or(Rules::LATEST);
         match Policy::compile_under(rules, &source) {
@@ -276,7 +243,7 @@ impl Session {
             Err(errors) => {
                 let reason = errors.first().map(ToString::to_string).unwrap_or_default();
                 let fault = Fault::new("schema", format!("the schema is not understood: {reason}"));
-                for id in self.followed_of(kind) {
+                for id in self.subscriptions.of_kind(kind) {
                     self.lose(&id, &fault);
                 }
             }
@@ -284,57 +251,64 @@ impl Session {
     }
 
     fn on_snapshot(&mut self, id: &EntityId, snapshot: &Snapshot<'_>, now: Timestamp) {
-        let policy = self.policies.get(id.kind()).cloned();
-        let Some(followed) = self.followed.get_mut(id) else {
+        let Some(subscription) = self.subscriptions.get_mut(id) else {
             return;
         };
-        let Some(policy) = policy else {
-            self.lose(
-                id,
-                &Fault::new("schema", "the server sent the entity without its schema"),
-            );
+        let Some(policy) = self.policies.get(id.kind()).cloned() else {
+            let fault = Fault::new("schema", "the server sent the entity without its schema");
+            self.lose(id, &fault);
             return;
         };
-        followed.from_scratch = false;
-        let Some(principal) = &self.principal else {
+        subscription.has_snapshot();
+        let Some(principal) = self.handshake.principal() else {
             return;
         };
         let me = principal.id.clone();
-        if let Some(replica) = followed.replica() {
-            let author = Author {
-                principal,
-                limits: &self.limits,
-                now,
-                fresh: self.ids.draw(now),
-            };
-            let fault = match replica.policy().hash() == policy.hash() {
-                true => Fault::new("reset", "the entity was started over on the server"),
-                false => Fault::new("schema", "the server has another schema by now"),
-            };
-            match replica.reload(&policy, snapshot, &author) {
-                Ok((saved, mended, forgotten)) => {
-                    followed.reached(now);
-                    if let Some(edit) = saved {
-                        let entity = id.clone();
-                        self.events.push_back(Event::Saved { entity, edit });
-                    }
-                    self.tell_lost(id, &fault, Vec::new(), mended);
-                    let fault = Fault::new(FORGOTTEN, "the server went back to a state before it");
-                    self.tell_lost(id, &fault, Vec::new(), forgotten);
-                    return;
-                }
-                Err(_) => self.drop_edits(id, &fault),
-            }
+        if subscription.replica().is_some() && self.reload(id, &policy, snapshot, now) {
+            return;
         }
         match Replica::load(id, &me, &policy, snapshot) {
             Ok(replica) => {
-                if let Some(followed) = self.followed.get_mut(id) {
-                    followed.known = Known::Replica(Box::new(replica));
-                    followed.reached(now);
+                if let Some(subscription) = self.subscriptions.get_mut(id) {
+                    subscription.replicate(replica, now);
                 }
             }
             Err(error) => self.lose(id, &Fault::new("snapshot", error.to_string())),
         }
+    }
+
+    /// Takes a replica and its edits to a snapshot. `false`: they cannot be taken there, and the
+    /// edits are lost.
+    fn reload(
+        &mut self,
+        id: &EntityId,
+        policy: &Arc<Policy>,
+        snapshot: &Snapshot<'_>,
+        now: Timestamp,
+    ) -> bool {
+        let fresh = || self.ids.draw(now);
+        let author = self.handshake.author(now, fresh);
+        let subscription = self.subscriptions.get_mut(id);
+        let (Some(author), Some(subscription)) = (author, subscription) else {
+            return false;
+        };
+        let Some(replica) = subscription.replica_mut() else {
+            return false;
+        };
+        let fault = match replica.policy().hash() == policy.hash() {
+            true => Fault::new("reset", "the entity was started over on the server"),
+            false => Fault::new("schema", "the server has another schema by now"),
+        };
+        let Ok((saved, losses, forgotten)) = replica.reload(policy, snapshot, &author) else {
+            self.drop_edits(id, &fault);
+            return false;
+        };
+        subscription.reached(now);
+        self.report_saved(id, saved);
+        self.report_losses(id, &fault, Vec::new(), losses);
+        let fault = Fault::new(FORGOTTEN, "the server went back to a state before it");
+        self.report_losses(id, &fault, Vec::new(), forgotten);
+        true
     }
 
     fn on_entries(
@@ -345,28 +319,25 @@ impl Session {
         stamps: Map<String, Value>,
         now: Timestamp,
     ) {
-        let Some(followed) = self.followed.get_mut(id) else {
+        let subscription = self.subscriptions.get_mut(id);
+        let Some(subscription) = subscription.filter(|one| !one.awaits_snapshot()) else {
             return;
         };
-        // Between a reset and its snapshot, what still arrives is of the old subscription.
-        if followed.from_scratch {
-            return;
-        }
-        let Some(replica) = followed.replica() else {
+        let Some(replica) = subscription.replica_mut() else {
             return;
         };
         let settled = if replica.place().0 == epoch {
-            replica.apply(entries, stamps, &self.limits).ok()
+            replica.apply(entries, stamps, self.handshake.limits()).ok()
         } else {
             None
         };
         let hidden = replica.hidden();
         match settled {
             Some(settled) => {
-                followed.reached(now);
+                subscription.reached(now);
                 self.settle(id, settled);
                 let fault = Fault::new("gone", "others deleted what it was written into");
-                self.tell_lost(id, &fault, Vec::new(), hidden);
+                self.report_losses(id, &fault, Vec::new(), hidden);
             }
             None => self.start_over(id),
         }
@@ -375,54 +346,37 @@ impl Session {
     fn settle(&mut self, id: &EntityId, settled: Settled) {
         if let Settled::Saved(edit, gone) = settled {
             let fault = Fault::new("gone", "what it was written into has been deleted");
-            self.tell_lost(id, &fault, Vec::new(), gone);
-            let entity = id.clone();
-            self.events.push_back(Event::Saved { entity, edit });
-        }
-    }
-
-    /// Asks for everything again; pending edits are kept if they still apply.
-    pub(crate) fn start_over(&mut self, id: &EntityId) {
-        if let Some(followed) = self.followed.get_mut(id) {
-            followed.from_scratch = true;
-            self.reopen(id);
+            self.report_losses(id, &fault, Vec::new(), gone);
+            self.report_saved(id, Some(edit));
         }
     }
 
     fn on_reset(&mut self, id: &EntityId) {
-        if self.watches.contains_key(id.kind()) && (id.id().is_none() || self.comes_with_watch(id))
-        {
-            let kind = id.kind().clone();
-            self.send(&ClientFrame::Unwatch { kind: kind.clone() });
-            self.send_watch(&kind);
+        let is_watched = self.subscriptions.watch_of(id.kind()).is_some();
+        if is_watched && (id.id().is_none() || self.comes_with_watch(id)) {
+            self.watch_again(id.kind());
         }
-        let Some(followed) = self.followed.get_mut(id) else {
+        let Some(subscription) = self.subscriptions.get_mut(id) else {
             return;
         };
-        // The first time from where we are: after a mere overflow that loses nothing. If the
-        // server does not know that place either, from scratch.
-        followed.from_scratch |= !followed.current || matches!(followed.known, Known::Nothing);
+        subscription.reset();
         if !self.comes_with_watch(id) {
             self.reopen(id);
         }
     }
 
     fn on_value(&mut self, id: &EntityId, version: String, value: Value, now: Timestamp) {
-        let by_value = self.mode(id.kind()) == KindMode::Value;
-        if let Some(watch) = self.watches.get_mut(id.kind()) {
-            watch.versions.insert(id.clone(), version.clone());
+        let by_value = self.handshake.mode(id.kind()) == KindMode::Value;
+        if let Some(watch) = self.subscriptions.watch_mut(id.kind()) {
+            watch.put(id, &version);
             self.events.push_back(Event::Item {
                 entity: id.clone(),
                 value: value.clone(),
             });
         }
-        let Some(followed) = self.followed.get_mut(id) else {
-            return;
-        };
-        if by_value {
-            followed.known = Known::Value { version };
-            followed.from_scratch = false;
-            followed.reached(now);
+        let subscription = self.subscriptions.get_mut(id);
+        if let Some(subscription) = subscription.filter(|_| by_value) {
+            subscription.put_value(version, now);
             let (entity, mode) = (id.clone(), Mode::Value);
             self.events.push_back(Event::Value {
                 entity,
@@ -434,24 +388,13 @@ impl Session {
     }
 
     fn on_patch(&mut self, id: &EntityId, version: String, patch: &Value, now: Timestamp) {
-        if let Some(watch) = self.watches.get_mut(id.kind())
-            && let Some(known) = watch.versions.get_mut(id)
-            && *known != version
-        {
-            known.clone_from(&version);
+        let watch = self.subscriptions.watch_mut(id.kind());
+        if watch.is_some_and(|watch| watch.advance(id, &version)) {
             let (entity, patch) = (id.clone(), patch.clone());
             self.events.push_back(Event::ItemPatch { entity, patch });
         }
-        let Some(followed) = self.followed.get_mut(id) else {
-            return;
-        };
-        let Known::Value { version: known } = &mut followed.known else {
-            return;
-        };
-        let is_new = *known != version;
-        *known = version;
-        followed.reached(now);
-        if is_new {
+        let subscription = self.subscriptions.get_mut(id);
+        if subscription.and_then(|one| one.advance_value(version, now)) == Some(true) {
             let (entity, patch) = (id.clone(), patch.clone());
             self.events.push_back(Event::Patch {
                 entity,
@@ -463,13 +406,12 @@ impl Session {
     }
 
     fn on_watched(&mut self, kind: &Kind) {
-        let Some(watch) = self.watches.get_mut(kind) else {
+        let Some(watch) = self.subscriptions.watch_mut(kind) else {
             return;
         };
-        watch.complete = true;
-        let entities: Vec<EntityId> = watch.versions.keys().cloned().collect();
-        if self.mode(kind) == KindMode::Value {
-            for id in self.followed_of(kind) {
+        let entities = watch.complete();
+        if self.handshake.mode(kind) == KindMode::Value {
+            for id in self.subscriptions.of_kind(kind) {
                 if !entities.contains(&id) {
                     self.lose(&id, &Fault::new(NOT_FOUND, format!("there is no {id}")));
                 }
@@ -482,64 +424,36 @@ impl Session {
     }
 
     fn on_admitted(&mut self, id: ProposalId, entity: &EntityId, seq: Seq, now: Timestamp) {
-        if let Some(request) = self.requests.remove(&id) {
-            let (brings, request, entity) = (request.brings(), request.number, entity.clone());
-            self.events.push_back(Event::Done {
-                request,
-                entity: entity.clone(),
-            });
-            if brings
-                && let Some(followed) = self.followed.get_mut(&entity)
-                && matches!(followed.known, Known::Gone(_))
-            {
-                followed.known = Known::Nothing;
-                self.reopen(&entity);
-            }
+        if let Some(request) = self.requests.answered(id) {
+            self.grant(request, entity);
             return;
         }
-        let Some(followed) = self.followed.get_mut(entity) else {
+        let Some(subscription) = self.subscriptions.get_mut(entity) else {
             return;
         };
-        let Some(replica) = followed.replica() else {
+        let Some(replica) = subscription.replica_mut() else {
             return;
         };
-        match replica.admitted((id, seq), &self.limits) {
+        match replica.admitted((id, seq), self.handshake.limits()) {
             Ok(Settled::Nothing) => {}
             Ok(settled) => {
-                followed.reached(now);
+                subscription.reached(now);
                 self.settle(entity, settled);
             }
             Err(_) => self.start_over(entity),
         }
     }
 
-    /// The entity is not there (any more), or not for us.
-    pub(crate) fn lose(&mut self, id: &EntityId, fault: &Fault) {
-        let Some(fault) = self.followed.get(id).map(|one| one.in_view(fault)) else {
-            return;
-        };
-        self.drop_edits(id, &fault);
-        self.forget(id);
-        if let Some(followed) = self.followed.get_mut(id) {
-            followed.known = Known::Gone(fault.clone());
-            let entity = id.clone();
-            self.events.push_back(Event::Gone { entity, fault });
-        }
-    }
-
     fn on_gone(&mut self, id: &EntityId, fault: &Fault) {
-        let singleton = self
-            .kinds
-            .get(id.kind())
-            .is_some_and(|report| report.singleton);
-        if id.id().is_none() && !singleton {
+        let report = self.handshake.kind(id.kind());
+        let is_singleton = report.is_some_and(|report| report.singleton);
+        if id.id().is_none() && !is_singleton {
             // No entity has such a name, so it is said of the watch.
             self.unwatchable(id.kind(), fault);
             return;
         }
-        if let Some(watch) = self.watches.get_mut(id.kind())
-            && watch.versions.remove(id).is_some()
-        {
+        let watch = self.subscriptions.watch_mut(id.kind());
+        if watch.is_some_and(|watch| watch.remove(id)) {
             self.events
                 .push_back(Event::ItemGone { entity: id.clone() });
         }
@@ -547,13 +461,9 @@ impl Session {
     }
 
     fn on_error(&mut self, fault: Fault, entity: Option<EntityId>, id: Option<ProposalId>) {
-        if let Some(request) = id.and_then(|id| self.requests.remove(&id)) {
-            let (request, violations) = (request.number, Vec::new());
-            self.events.push_back(Event::NotDone {
-                request,
-                violations,
-                fault,
-            });
+        if let Some(request) = id.and_then(|id| self.requests.answered(id)) {
+            self.events
+                .push_back(Event::request_failed(request.number, Vec::new(), fault));
             return;
         }
         match entity {
@@ -571,7 +481,7 @@ impl Session {
                 self.lose(&entity, &fault);
             }
             None if fault.code == TOKEN_EXPIRING => self.events.push_back(Event::TokenExpiring),
-            // An older server that knows no `ping`. It answered, which is all that was asked.
+            // An older server that does not know `ping`. It answered, which is all that was asked.
             None if fault.code == "unknown-frame" => {}
             None => self.fault = Some(fault),
         }

@@ -1,24 +1,21 @@
 //! Writing something again that was dropped.
 //!
-//! Invariant: an edit like any other; nothing beside the place of what was dropped is changed, but
-//! that the items and entries of open maps that it lies in are there again.
-//! Must never know: why it was dropped.
+//! It is an edit like any other, which changes only the place of what was dropped, and undeletes or
+//! remakes the items and entries of open maps that this lies in.
+
+use std::sync::Arc;
 
 use indelible_engine::entity::Entity;
-use indelible_engine::id::EntityId;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{NodeId, Policy, Shape};
-use indelible_engine::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-use crate::edit::{EditOptions, Edited};
+use super::{Author, EditOptions, Edited, Replica};
 use crate::error::CallError;
 use crate::event::DroppedView;
-use crate::followed::Known;
-use crate::session::{Session, parse};
 
-/// What the program was told of something that was dropped, as far as it is needed here.
+/// What is needed here of something that was dropped.
 #[derive(Debug, Deserialize)]
 struct Lost {
     pointer: Pointer,
@@ -27,7 +24,7 @@ struct Lost {
     text: Option<String>,
 }
 
-/// Null is a value, too; what is not there is another matter.
+/// Tells null, which is a value, from an absent field.
 fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -43,7 +40,7 @@ impl From<&DroppedView> for Lost {
 }
 
 impl Lost {
-    /// The value that is to be at its place again; none for what is no value of its own.
+    /// The value to write again; `None` where what was dropped is not a value of its own.
     fn value(&self, policy: &Policy) -> Option<Value> {
         match policy.node(policy.find(&self.pointer)?).shape {
             Shape::Text { .. } => self.text.clone().map(Value::String),
@@ -53,49 +50,40 @@ impl Lost {
     }
 }
 
-impl Session {
+impl Replica {
     /// Writes something again that was dropped, given as the JSON that a status has for it. An item
-    /// or entry of an open map that was never there but here is made again, under its id, with all
-    /// that the status has as dropped of it: some of it may be required, or written only at first.
+    /// or entry of an open map that existed only here is made again, under its id, with everything
+    /// `dropped` that lies in it: some of that may be required, or written only at first.
     ///
     /// # Errors
-    /// [`CallError`]; [`CallError::NothingToBringBack`] where it is no value of its own, and where
-    /// what it lies in cannot be made again of what was dropped.
-    pub fn bring_back(
+    /// Those of an edit; [`CallError::NothingToBringBack`] where it is not a value of its own, and
+    /// where what it lies in cannot be made again from what was dropped.
+    pub(crate) fn bring_back(
         &mut self,
-        entity: &str,
-        dropped: &str,
-        now: Timestamp,
-    ) -> Result<Edited, CallError> {
-        let id = parse::<EntityId>(entity)?;
-        let followed = self.followed.get(&id);
-        let followed = followed.ok_or_else(|| CallError::NotOpen(id.to_string()))?;
-        let Known::Replica(replica) = &followed.known else {
-            return Err(CallError::NotReady(id.to_string()));
-        };
-        let lost: Lost = replica.read(dropped)?;
+        author: &Author<'_>,
+        ordinal: u64,
+        (lost, dropped): (&str, &[DroppedView]),
+    ) -> Result<(Edited, bool), CallError> {
+        let lost: Lost = self.read(lost)?;
         let nothing = || CallError::NothingToBringBack(lost.pointer.to_string());
-        let policy = replica.policy();
-        let value = lost.value(policy).ok_or_else(nothing)?;
-        let unmade = unmade(replica.shown(), &lost.pointer);
+        let policy = Arc::clone(self.policy());
+        let value = lost.value(&policy).ok_or_else(nothing)?;
+        let unmade = unmade(self.shown(), &lost.pointer);
         let mut all: Vec<(Pointer, Value)> = Vec::new();
-        if let (Some(unmade), Some(refusal)) = (&unmade, &followed.refusal) {
-            let beside = refusal.dropped.iter().map(Lost::from);
+        if let Some(unmade) = &unmade {
+            let beside = dropped.iter().map(Lost::from);
             let beside = beside.filter(|one| unmade.contains(&one.pointer));
-            all.extend(beside.filter_map(|one| Some((one.pointer.clone(), one.value(policy)?))));
+            all.extend(beside.filter_map(|one| Some((one.pointer.clone(), one.value(&policy)?))));
         }
         all.push((lost.pointer.clone(), value));
         let wanted: Vec<Wanted<'_>> = all.iter().map(|(at, value)| (at.tokens(), value)).collect();
-        let shown = replica.shown().presented();
-        let body = body(policy, policy.root(), &shown, &wanted).ok_or_else(nothing)?;
+        let shown = self.shown().presented();
+        let body = body(&policy, policy.root(), &shown, &wanted).ok_or_else(nothing)?;
         let options = EditOptions {
             remake: unmade.is_some(),
             ..EditOptions::default()
         };
-        let edited = self.write(entity, now, |replica, author, ordinal| {
-            replica.edit(author, ordinal, &body, &options)
-        });
-        match edited {
+        match self.edit(author, ordinal, &body, &options) {
             Err(CallError::Policy(_)) if unmade.is_some() => Err(nothing()),
             edited => edited,
         }
@@ -118,7 +106,7 @@ fn unmade(entity: &Entity, at: &Pointer) -> Option<Pointer> {
 }
 
 /// The body of a merge that undeletes an item or an entry of an open map, and does nothing else.
-pub(crate) fn undeletion(policy: &Policy, shown: &Value, at: &Pointer) -> Option<Value> {
+pub(super) fn undeletion(policy: &Policy, shown: &Value, at: &Pointer) -> Option<Value> {
     let node = policy.node(policy.find(at)?);
     let is_object = matches!(node.shape, Shape::Object { .. });
     let nothing = is_object.then(|| json!({}))?;

@@ -1,14 +1,12 @@
-//! The face that JavaScript sees: text and bytes in, text and bytes out, errors as JSON text.
-//!
-//! Invariant: no decision is made here.
+//! What JavaScript calls: text and bytes in, text and bytes out, errors as JSON text. Decides nothing.
 
 use indelible_engine::merge::{Absent, Protected};
 use indelible_engine::splice::Splice;
 use indelible_engine::time::Timestamp;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::edit::{EditOptions, TypedEdit};
 use crate::event::Fault;
+use crate::replica::{EditOptions, TypedEdit};
 
 #[wasm_bindgen]
 extern "C" {
@@ -22,7 +20,7 @@ pub fn start() {
     std::panic::set_hook(Box::new(|panic| console_error(&panic.to_string())));
 }
 
-/// See the methods of the same names in `session.rs`; times are milliseconds since the Unix epoch.
+/// See the methods of the same names of [`crate::Session`]; times are milliseconds since the Unix epoch.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Session(crate::Session);
@@ -63,7 +61,7 @@ impl Session {
             .disconnected(code.map(|code| Fault::new(code, message.unwrap_or_default())));
     }
 
-    /// `false`: the bytes are no frame, and the connection must be closed.
+    /// `false`: the bytes are not a valid frame, and the connection must be closed.
     #[wasm_bindgen(js_name = handleFrame)]
     pub fn handle_frame(&mut self, frame: &[u8], now: f64) -> bool {
         match self.0.handle_frame(frame, at(now)) {

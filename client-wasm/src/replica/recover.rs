@@ -1,8 +1,8 @@
-//! Pending edits after a refusal or a new beginning: what survives goes on, under a fresh actor.
+//! Pending edits after a refusal or a new beginning: what survives remains pending, under a fresh
+//! actor.
 //!
-//! Invariant: an edit is kept until it is saved, or told as dropped with all that it lost; each
-//! refusal makes the pending edits fewer or smaller, so that refusals come to an end.
-//! Must never know: frames, what is told to the program.
+//! An edit is kept until it is saved, or reported as dropped with all that it lost. Each refusal
+//! makes the pending edits fewer or smaller, so that refusals come to an end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,16 +10,15 @@ use std::sync::Arc;
 use indelible_engine::entity::{Entity, LoadError};
 use indelible_engine::limits::Limits;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{Policy, Shape};
+use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::rebase::{self, Dropped, Ground, Named, RebaseError, Rebased};
 use indelible_engine::time::Timestamp;
-use serde_json::Value;
-
-use super::{Edit, Replica};
-use crate::edit::{Author, Mended, Refused, Snapshot};
-use crate::event::DroppedView;
 use indelible_engine::violation::{Recovery, RefusalCode};
+
+use super::flight::Edit;
+use super::losses::views;
+use super::{Author, Losses, Refused, Replica, Snapshot};
 
 impl Refused<'_> {
     /// What becomes of the pending edits. When proposing them again was `tried` already, they are
@@ -31,8 +30,8 @@ impl Refused<'_> {
         }
     }
 
-    /// What is named, by the index of the pending change. What is said of one edit as a whole is
-    /// said of all of its `parts`.
+    /// What is named, by the index of the pending change. Where an edit of several `parts` is named
+    /// as a whole, all of them are.
     fn named(&self, admitted: usize, parts: usize) -> Vec<Named> {
         let mut named: Vec<Named> = self.violations.iter().map(Named::from).collect();
         named.retain(|one| one.change >= admitted);
@@ -61,7 +60,7 @@ impl Refused<'_> {
 }
 
 impl Replica {
-    /// The server refused the proposal in flight. Gives the ordinal of the last edit that it
+    /// The server refused the proposal in flight. Returns the ordinal of the last edit that it
     /// admitted, if any, and what became of the rest.
     ///
     /// # Errors
@@ -71,16 +70,18 @@ impl Replica {
         &mut self,
         refused: &Refused<'_>,
         author: &Author<'_>,
-    ) -> Result<(Option<u64>, Mended), LoadError> {
-        let Some(flight) = self.flight.take() else {
-            return Ok((None, Mended::default()));
+    ) -> Result<(Option<u64>, Losses), LoadError> {
+        let Some(flight) = self.pending.take_flight() else {
+            return Ok((None, Losses::default()));
         };
         let admitted = usize::try_from(refused.admitted).unwrap_or(usize::MAX);
         let admitted = admitted.min(flight.edits.len());
         let (taken, rest) = flight.edits.split_at(admitted);
         let parts = if flight.whole { rest.len() } else { 1 };
-        let known = taken.iter().all(|edit| self.confirmed.holds(&edit.change));
-        let pending: Vec<Edit> = rest.iter().chain(&self.unsent).cloned().collect();
+        let known = taken
+            .iter()
+            .all(|edit| self.confirmed().holds(&edit.change));
+        let pending: Vec<Edit> = rest.iter().chain(self.pending.unsent()).cloned().collect();
         let saved = taken.last().map(|edit| edit.ordinal);
         let taken = taken.to_vec();
         let recovery = refused.recovery(self.doubted);
@@ -88,14 +89,15 @@ impl Replica {
         let moved = *refused.code == RefusalCode::Epoch && recovery == Recovery::Again;
         if moved || !known {
             self.doubted |= moved;
-            self.flight = Some(flight).filter(|_| !moved);
             if moved {
-                self.unsent = pending.into();
+                self.pending.replace(pending.into());
+            } else {
+                self.pending.resume(flight);
             }
             return Err(self.lacking());
         }
-        self.acknowledge(&taken);
-        let ground = (&self.confirmed, author);
+        self.acknowledged.extend(&taken);
+        let ground = (self.confirmed(), author);
         let policy = Arc::clone(self.policy());
         let rebased = match recovery {
             Recovery::DropAll => Ok(everything(ground, &policy, &pending, refused.code.code())),
@@ -104,32 +106,31 @@ impl Replica {
             }
             Recovery::Again => by_ids(ground, &policy, &pending, &[]),
         };
-        self.doubted = recovery == Recovery::Again;
         let rebased =
             rebased.unwrap_or_else(|_| everything(ground, &policy, &pending, refused.code.code()));
-        let mended = self.adopt(&pending, rebased, &self.shown().clone(), author)?;
-        Ok((saved, mended))
+        self.doubted = recovery == Recovery::Again;
+        let losses = self.adopt(&pending, rebased, &self.shown().clone(), author)?;
+        Ok((saved, losses))
     }
 
     /// Drops all pending edits. The next edit gets a fresh actor: the old one's dropped changes
     /// would leave a gap.
-    pub(crate) fn discard(&mut self, code: &str, limits: &Limits) -> Mended {
-        // Nothing is written, so that it is nobody's.
+    pub(crate) fn discard(&mut self, code: &str, limits: &Limits) -> Losses {
+        // Nothing is written, so that the author does not matter.
         let author = Author {
             principal: &Principal::new(&self.me, [""; 0]),
             limits,
             now: Timestamp(0),
             fresh: [0; 16],
         };
-        let pending: Vec<Edit> = self.edits().cloned().collect();
+        let pending: Vec<Edit> = self.pending.edits().cloned().collect();
         let policy = Arc::clone(self.policy());
-        let dropped = everything((&self.confirmed, &author), &policy, &pending, code).dropped;
+        let dropped = everything((self.confirmed(), &author), &policy, &pending, code).dropped;
         let shown = self.shown().clone();
-        self.flight = None;
-        self.unsent.clear();
-        self.local = None;
+        self.pending.replace(VecDeque::new());
+        self.state.show(None);
         self.actor = None;
-        Mended {
+        Losses {
             dropped: self.name_deleters(views(
                 self.policy(),
                 (shown.policy(), &shown.presented()),
@@ -140,18 +141,18 @@ impl Replica {
         }
     }
 
-    /// What of edits that are in the log lies in what others deleted.
-    pub(super) fn gone(&self, saved: &[Edit], limits: &Limits) -> Mended {
-        let dropped = rebase::gone(&self.confirmed, &changes(saved), limits);
+    /// What edits that are in the log wrote into what others deleted.
+    pub(super) fn gone(&self, saved: &[Edit], limits: &Limits) -> Losses {
+        let dropped = rebase::gone(self.confirmed(), &changes(saved), limits);
         let ordinal = |one: &Dropped| saved.get(one.change).map_or(0, |edit| edit.of);
         let Some(first) = dropped.iter().map(ordinal).min() else {
-            return Mended::default();
+            return Losses::default();
         };
         // As it was when the last of them was made.
         let last = saved.last().map(|edit| &edit.change);
-        let value = last.and_then(|change| self.confirmed.presented_with(change));
+        let value = last.and_then(|change| self.confirmed().presented_with(change));
         let value = value.unwrap_or_default();
-        Mended {
+        Losses {
             dropped: self.name_deleters(views(self.policy(), (self.policy(), &value), &dropped)),
             first,
             settled: saved.last().map_or(0, |edit| edit.ordinal),
@@ -160,15 +161,15 @@ impl Replica {
 
     fn lacking(&self) -> LoadError {
         LoadError::Change {
-            entity: self.confirmed.id().clone(),
-            seq: self.confirmed.seq(),
+            entity: self.confirmed().id().clone(),
+            seq: self.confirmed().seq(),
             reason: "what the server admitted before is not here".to_owned(),
         }
     }
 
     /// Starts over from a snapshot, with the pending edits: as they are where they still apply,
-    /// otherwise rebased. Gives the ordinal of the last edit that the snapshot holds, if any, what
-    /// became of the others, and what of the acknowledged ones the server does not have any more.
+    /// otherwise rebased. Returns the ordinal of the last edit that the snapshot holds, if any, what
+    /// became of the others, and which of the acknowledged ones the server does not have any more.
     ///
     /// # Errors
     /// When the snapshot cannot be read or the edits cannot be brought to it. The replica is
@@ -178,23 +179,22 @@ impl Replica {
         policy: &Arc<Policy>,
         snapshot: &Snapshot<'_>,
         author: &Author<'_>,
-    ) -> Result<(Option<u64>, Mended, Mended), LoadError> {
-        let id = self.confirmed.id().clone();
+    ) -> Result<(Option<u64>, Losses, Losses), LoadError> {
+        let id = self.confirmed().id().clone();
         let mut fresh = Self::load(&id, &self.me, policy, snapshot)?;
         let forgotten = self.forgotten(&mut fresh, author);
         let same =
-            snapshot.epoch == self.confirmed.epoch() && policy.hash() == self.policy().hash();
-        let (mut saved, mut mended) = (None, Mended::default());
+            snapshot.epoch == self.confirmed().epoch() && policy.hash() == self.policy().hash();
+        let (mut saved, mut losses) = (None, Losses::default());
         if self.pending() > 0 {
-            match fresh.with_edits(self.edits()) {
+            match fresh.with_edits(self.pending.edits()) {
                 Ok(local) if same => {
-                    fresh.local = Some(local);
-                    // Of what the snapshot holds of our actor, nothing is known: the next edit gets a
-                    // fresh one.
-                    fresh.flight = self.flight.take();
-                    fresh.unsent = std::mem::take(&mut self.unsent);
+                    fresh.state.show(Some(local));
+                    // Which changes of our actor the snapshot holds is not known: the next edit gets
+                    // a fresh one.
+                    fresh.pending = std::mem::take(&mut self.pending);
                 }
-                _ => (saved, mended) = self.move_to(&mut fresh, author)?,
+                _ => (saved, losses) = self.move_to(&mut fresh, author)?,
             }
         }
         fresh.doubted = self.doubted;
@@ -205,9 +205,9 @@ impl Replica {
             fresh.conflicts.forget();
         }
         fresh.revisions = std::mem::take(&mut self.revisions);
-        fresh.told = self.told.take();
+        fresh.reported = self.reported.take();
         *self = fresh;
-        Ok((saved, mended, forgotten))
+        Ok((saved, losses, forgotten))
     }
 
     /// Brings the pending edits to another state: another epoch, genesis or schema.
@@ -215,48 +215,49 @@ impl Replica {
         &self,
         fresh: &mut Self,
         author: &Author<'_>,
-    ) -> Result<(Option<u64>, Mended), LoadError> {
-        // What was admitted, and the answer lost, is nobody's to rebase.
+    ) -> Result<(Option<u64>, Losses), LoadError> {
+        // What was admitted, its answer lost, is not rebased.
         let (held, pending): (Vec<Edit>, Vec<Edit>) = self
+            .pending
             .edits()
             .cloned()
-            .partition(|edit| fresh.confirmed.holds(&edit.change));
+            .partition(|edit| fresh.confirmed().holds(&edit.change));
         let saved = held.last().map(|edit| edit.ordinal);
-        fresh.acknowledge(&held);
-        let ground = (&fresh.confirmed, author);
+        fresh.acknowledged.extend(&held);
+        let ground = (fresh.confirmed(), author);
         let rebased = match by_ids(ground, self.policy(), &pending, &[]) {
             Err(RebaseError::NotThere { .. }) => {
                 let changes = changes(&pending);
                 with_ground(ground, |ground| {
-                    rebase::rebase_values(ground, &self.confirmed, &changes)
+                    rebase::rebase_values(ground, self.confirmed(), &changes)
                 })
             }
             other => other,
         };
         let rebased = rebased.map_err(|error| LoadError::Change {
-            entity: fresh.confirmed.id().clone(),
-            seq: fresh.confirmed.seq(),
+            entity: fresh.confirmed().id().clone(),
+            seq: fresh.confirmed().seq(),
             reason: error.to_string(),
         })?;
-        let mut mended = fresh.adopt(&pending, rebased, self.shown(), author)?;
+        let mut losses = fresh.adopt(&pending, rebased, self.shown(), author)?;
         // An epoch begins without what was deleted in the one before.
-        if fresh.confirmed.epoch() > self.confirmed.epoch() {
-            mended.dropped = self.name_deleters(mended.dropped);
+        if fresh.confirmed().epoch() > self.confirmed().epoch() {
+            losses.dropped = self.name_deleters(losses.dropped);
         }
-        Ok((saved, mended))
+        Ok((saved, losses))
     }
 
-    /// Goes on with rebased edits in the place of the pending ones; `shown` was shown with those.
+    /// Puts rebased edits in the place of the pending ones; `shown` is the state with those.
     fn adopt(
         &mut self,
         pending: &[Edit],
         rebased: Rebased,
         shown: &Entity,
         author: &Author<'_>,
-    ) -> Result<Mended, LoadError> {
+    ) -> Result<Losses, LoadError> {
         let dropped = &rebased.dropped;
         let first = |change: usize| pending.get(change).map_or(0, |edit| edit.of);
-        let mended = Mended {
+        let losses = Losses {
             first: dropped
                 .iter()
                 .map(|one| first(one.change))
@@ -295,14 +296,13 @@ impl Replica {
             }
             before = edit.ordinal;
         }
-        self.flight = None;
-        self.unsent = unsent;
-        self.actor = (!self.unsent.is_empty()).then_some(author.fresh);
+        self.actor = (!unsent.is_empty()).then_some(author.fresh);
+        self.pending.replace(unsent);
         if self.actor.is_some() {
             self.conflicts.edited(author.fresh);
         }
         self.rebuild()?;
-        Ok(Mended { settled, ..mended })
+        Ok(Losses { settled, ..losses })
     }
 }
 
@@ -331,7 +331,7 @@ fn by_ids(
     with_ground(at, |ground| rebase::rebase(ground, policy, &changes, named))
 }
 
-/// A rebase that leaves nothing.
+/// A rebase in which everything is dropped.
 pub(super) fn everything(
     at: At<'_>,
     policy: &Arc<Policy>,
@@ -356,7 +356,7 @@ pub(super) fn everything(
     rebased
 }
 
-/// What is told of a change that cannot be looked into.
+/// What is reported of a change that cannot be decoded.
 fn whole(named: Named) -> Dropped {
     Dropped {
         change: named.change,
@@ -365,42 +365,4 @@ fn whole(named: Named) -> Dropped {
         attempted: None,
         why: rebase::Why::Named(named.rule),
     }
-}
-
-/// What was dropped, with what was typed into a text as one piece. A pointer is one of the present
-/// policy's or one of that which `shown`, the value with all edits, is under.
-pub(super) fn views(
-    policy: &Policy,
-    (shown_policy, shown): (&Policy, &Value),
-    dropped: &[Dropped],
-) -> Vec<DroppedView> {
-    let is_text = |policy: &Policy, at| {
-        let node = policy.find(at).map(|node| policy.node(node));
-        node.is_some_and(|node| matches!(node.shape, Shape::Text { .. }))
-    };
-    let mut views: Vec<DroppedView> = Vec::new();
-    for one in dropped {
-        let text = is_text(policy, &one.pointer) || is_text(shown_policy, &one.pointer);
-        let mut view = DroppedView::from(one);
-        match views.last_mut() {
-            Some(last) if text && last.continues(&view) => {
-                last.operations += 1;
-                last.attempted = match (last.attempted.take(), view.attempted) {
-                    (Some(Value::String(text)), Some(Value::String(more))) => {
-                        Some(Value::String(text + &more))
-                    }
-                    (None, more) => more,
-                    (text, _) => text,
-                };
-            }
-            _ => {
-                if text {
-                    let whole = shown_policy.value_at(shown, &one.pointer);
-                    view.text = whole.and_then(Value::as_str).map(str::to_owned);
-                }
-                views.push(view);
-            }
-        }
-    }
-    views
 }
