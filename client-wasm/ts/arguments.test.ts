@@ -86,7 +86,7 @@ function sentenceOfCore(core: Core, name: string): string | null {
 
 test('names are refused at the call, in the words of the core', async () => {
   await client.entity('team/jane').ready()
-  const core = Core.start('whole', 'test')
+  const core = Core.start('full', 'test')
   const ids = ['jane', 'J.a_n~e-1', '1', 'x'.repeat(64), 'x'.repeat(65), '', '.', '..', '../x']
   ids.push('-a', '_a', 'a b', 'ä', 'a/b', 'a/', 'a\n', 'a%20', '"', 'x'.repeat(200), '😀')
   const kinds = ['team', 'a', 'a-1', 'k'.repeat(32), 'k'.repeat(33), '', 'Team', '1a', '-a', 'a_b']

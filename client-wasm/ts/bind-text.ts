@@ -11,7 +11,6 @@
 
 import { assertObject, assertPointer, kindOf, optionsOf } from './arguments.js'
 import type { Located } from './core.js'
-import type { Entity } from './entity.js'
 import { IndelibleError } from './errors.js'
 import {
   applySplices,
@@ -23,7 +22,7 @@ import {
   typedSplice,
 } from './text.js'
 import { LINE, LINES, toShown, toText, type View } from './text-view.js'
-import type { Change, JsonObject, Unsubscribe } from './types.js'
+import type { Change, MergeResult, Patch, Unsubscribe, ValueNews } from './types.js'
 import { inverseOf, Steps } from './undo.js'
 import { tokens } from './value.js'
 
@@ -37,6 +36,20 @@ export interface TextElement {
   scrollTop: number
   addEventListener(type: string, listener: (event: unknown) => void): void
   removeEventListener(type: string, listener: (event: unknown) => void): void
+}
+
+/** What a binding needs of an entity; `client.entity` gives one. */
+export interface TextEntity<T extends object = object> {
+  readonly value: T | undefined
+  splice(pointer: string, splice: Splice, options?: { readonly base?: T }): MergeResult
+  subscribe(
+    listener: (value: T | undefined, patches: readonly Patch[], news: ValueNews) => void,
+  ): Unsubscribe
+  subscribeStatus(listener: () => void): Unsubscribe
+  /** @internal */
+  locate(pointer: string): Located | null
+  /** @internal */
+  keepLetters(kept: boolean): void
 }
 
 type TextBox = HTMLTextAreaElement | HTMLInputElement
@@ -58,7 +71,7 @@ export interface BindTextOptions {
 /** Makes an element show and edit the text at `pointer`; returns how to end that. */
 export function bindText<T extends object>(
   element: TextElement,
-  entity: Entity<T>,
+  entity: TextEntity<T>,
   pointer: string,
   given?: BindTextOptions,
 ): Unsubscribe {
@@ -69,7 +82,7 @@ export function bindText<T extends object>(
     onError: 'function',
     refused: ['restore', 'keep'],
   })
-  const binding = new Binding(element as TextBox, entity as unknown as Entity, pointer, options)
+  const binding = new Binding(element as TextBox, entity, pointer, options)
   return () => binding.end()
 }
 
@@ -97,7 +110,7 @@ const WAYS: { readonly [inputType: string]: 'undo' | 'redo' } = {
 
 class Binding {
   readonly #element: TextBox
-  readonly #entity: Entity
+  readonly #entity: TextEntity
   readonly #pointer: string
   readonly #options: BindTextOptions
   readonly #view: View
@@ -106,7 +119,7 @@ class Binding {
   /** The text of the entity that the element shows, or was typed into; `null`: none yet. */
   #text: string | null = null
   /** The value of the entity with that text. */
-  #base: JsonObject | undefined
+  #base: object | undefined
   /** What others did to that text, while it waits. */
   #waiting: Splice[] = []
   /** The selection before the element's next edit. */
@@ -120,7 +133,7 @@ class Binding {
   /** What the entity tells while an edit is made; `null` at other times. */
   #told: Change[] | null = null
 
-  constructor(element: TextBox, entity: Entity, pointer: string, options: BindTextOptions) {
+  constructor(element: TextBox, entity: TextEntity, pointer: string, options: BindTextOptions) {
     this.#element = element
     this.#entity = entity
     this.#pointer = pointer
@@ -196,7 +209,7 @@ class Binding {
     this.#settle(text, value)
   }
 
-  #settle(text: string, value: JsonObject | undefined): void {
+  #settle(text: string, value: object | undefined): void {
     this.#text = text
     this.#base = value
     this.#waiting = []

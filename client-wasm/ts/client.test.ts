@@ -281,7 +281,7 @@ test('tokens: asked at every connection; one that is refused ends the trying', a
 })
 
 test('after a trap the core starts anew and says what was lost', async () => {
-  const { Session } = await loadCore('whole')
+  const { Session } = await loadCore('full')
   const client = connect()
   const entity = await jane(client)
   server.deaf = true
@@ -331,7 +331,7 @@ test('a listener that edits sees its edit, and all hear in order', async () => {
 
 test('a visitor needs the core for values only', async () => {
   server.byValue = true
-  const { Session } = await loadCore('whole')
+  const { Session } = await loadCore('full')
   const whole = vi.spyOn(Session.prototype, 'connected')
   const client = connect({ token: null })
   const opened = client.entity<Member>('team/jane')

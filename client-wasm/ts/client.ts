@@ -1,8 +1,8 @@
 /**
  * The client: one connection, one core, and the entities and collections that a program opened.
  *
- * Invariant: the core decides, this module carries. It moves bytes between connection and core
- * and hands what the core tells to the handle that it is about; it knows no rule of the protocol.
+ * The core decides. This module moves frames between connection and core, and passes on the events
+ * of the core; it knows no rule of the protocol.
  */
 
 import {
@@ -14,15 +14,17 @@ import {
   optionsOf,
 } from './arguments.js'
 import { bindMethods } from './bind-methods.js'
-import { Collection, type CollectionEvent, type CollectionHost } from './collection.js'
+import { Collection, type CollectionHost } from './collection.js'
 import { Connection } from './connection.js'
-import { Core, type CoreEvent } from './core.js'
+import type { Core } from './core.js'
+import type { CoreEvent } from './core-events.js'
+import { Cores } from './cores.js'
 import { Entity, type EntityHost } from './entity.js'
 import { closedError, IndelibleError, PolicyError, refusalOf } from './errors.js'
-import { type Deferred, Listeners, Notices } from './listeners.js'
-import { type CoreName, coreSource, firstCore } from './load.js'
+import { type Deferred, Listeners, NotificationQueue } from './listeners.js'
 import { readOptions } from './options.js'
 import { Requests } from './requests.js'
+import { Router } from './router.js'
 import { frozen, IDLE, principalOf } from './status.js'
 import type {
   ClientOptions,
@@ -50,24 +52,17 @@ import { askByBrowser, UnsavedGuard } from './unsaved.js'
  * ```
  */
 export class IndelibleClient {
-  readonly #options: ClientOptions
-  /** What is wrong with them. */
+  /** What is wrong with the options. */
   readonly #fault: IndelibleError | null
-  readonly #name: string
   readonly #connection: Connection
-  readonly #notices = new Notices()
-  readonly #statuses = new Listeners<[SyncStatus]>()
-  readonly #entities = new Map<string, Entity>()
-  readonly #collections = new Map<string, Collection>()
+  readonly #cores: Cores
+  readonly #router = new Router()
   readonly #requests = new Requests()
+  readonly #notices = new NotificationQueue()
+  readonly #statuses = new Listeners<[SyncStatus]>()
   readonly #host: EntityHost
-  readonly #unwatchTraps: Unsubscribe
-  #core: Core | null = null
-  #loading: Promise<Core> | null = null
   #principal: Principal | null = null
   #status: SyncStatus = IDLE
-  /** Whether the core for values is to be replaced by the whole one. */
-  #outgrown = false
   #sending = false
   #closed = false
   #kinds: readonly KindRights[] = Object.freeze([])
@@ -76,9 +71,7 @@ export class IndelibleClient {
   /** Never fails: what is wrong with the options, `status.error` says at the first connection. */
   constructor(given: ClientOptions) {
     const { options, fault } = readOptions(given)
-    this.#options = options
     this.#fault = fault
-    this.#name = options.name ?? 'indelible-js'
     this.#guard = new UnsavedGuard(options.preventUnsavedChanges ?? true)
     this.#connection = new Connection(
       {
@@ -99,8 +92,8 @@ export class IndelibleClient {
         onClosed: (fault, ended) => this.#onClosed(fault, ended),
       },
     )
+    this.#cores = this.#makeCores(options)
     this.#host = this.#makeHost()
-    this.#unwatchTraps = Core.watch(error => this.#restart(error))
     bindMethods(this)
   }
 
@@ -151,37 +144,37 @@ export class IndelibleClient {
   entity<T extends object = JsonObject>(name: string): Entity<T> {
     this.#assertOpen()
     assertEntityName(name)
-    const known = this.#entities.get(name)
-    if (known !== undefined) return known as unknown as Entity<T>
-    const entity = new Entity(name, this.#host)
-    this.#entities.set(name, entity)
-    this.#once(core => this.#open(core, entity))
-    return entity as unknown as Entity<T>
+    const known = this.#router.entity(name)
+    if (known !== undefined) return known as Entity<T>
+    const entity = new Entity<T>(name, this.#host)
+    this.#router.addEntity(entity)
+    this.#once(core => this.#router.open(core, entity))
+    return entity
   }
 
   /** All entities of a kind, live. The same object for the same kind, until it is closed. */
   collection<T extends object = JsonObject>(kind: string): Collection<T> {
     this.#assertOpen()
     assertKind(kind)
-    const known = this.#collections.get(kind)
-    if (known !== undefined) return known as unknown as Collection<T>
+    const known = this.#router.collection(kind)
+    if (known !== undefined) return known as Collection<T>
     const connection = (): CollectionHost['connection'] => {
       const { state } = this.#status
       return state === 'offline' || state === 'connecting' ? state : 'online'
     }
-    const collection = new Collection(kind, {
+    const collection = new Collection<T>(kind, {
       notices: this.#notices,
       get connection() {
         return connection()
       },
       unwatch: closed => {
-        this.#collections.delete(closed)
+        this.#router.removeCollection(closed)
         this.#carry(core => core.unwatch(closed))
       },
     })
-    this.#collections.set(kind, collection)
-    this.#once(core => this.#watch(core, collection))
-    return collection as unknown as Collection<T>
+    this.#router.addCollection(collection)
+    this.#once(core => this.#router.watch(core, collection))
+    return collection
   }
 
   /**
@@ -267,23 +260,38 @@ export class IndelibleClient {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#unwatchTraps()
     this.#guard.end()
     this.#connection.stop()
-    const error = closedError()
-    for (const entity of this.#entities.values()) entity.abandon(error, true)
-    for (const collection of this.#collections.values()) collection.receiveFault(error)
-    this.#requests.rejectAll(error)
-    this.#entities.clear()
-    this.#collections.clear()
-    this.#core?.free()
-    this.#core = null
+    this.#router.close()
+    this.#requests.rejectAll(closedError())
+    this.#cores.end()
     this.#setStatus({ ...IDLE, lastSyncTime: this.#status.lastSyncTime })
-    this.#notices.tell()
+    this.#notices.flush()
+  }
+
+  #makeCores(options: ClientOptions): Cores {
+    const requests = this.#requests
+    return new Cores(options, options.name ?? 'indelible-js', {
+      get waiting() {
+        return requests.waiting
+      },
+      onLoading: () => this.#setStatus({ ...IDLE, state: 'connecting' }),
+      onFailed: error => this.#fail(error),
+      onStarted: core => {
+        this.#router.reopen(core)
+        this.#pump()
+      },
+      onExchanged: () => this.#connection.renew(),
+      onDied: error => {
+        this.#router.restart(error)
+        this.#requests.rejectAll(error)
+      },
+      onRestarted: () => this.#connection.restart('the core failed'),
+    })
   }
 
   #makeHost(): EntityHost {
-    const core = (): Core | null => this.#core
+    const core = (): Core | null => this.#cores.current
     return {
       notices: this.#notices,
       get core() {
@@ -292,7 +300,7 @@ export class IndelibleClient {
       pump: () => this.#pump(),
       keep: boxes => this.#guard.keep(boxes),
       release: name => {
-        this.#entities.delete(name)
+        this.#router.removeEntity(name)
         this.#carry(living => living.close(name))
       },
     }
@@ -323,119 +331,32 @@ export class IndelibleClient {
   async #start(): Promise<Core> {
     const unusable = this.#fault ?? refusalOf(() => this.#connection.prepare())
     if (unusable !== null) throw this.#fail(unusable)
-    this.#loading ??= this.#load()
-    const core = await this.#loading
+    const core = await this.#cores.get()
     this.#assertOpen()
     this.#connection.start()
-    return this.#core ?? core
+    return core
   }
 
-  async #load(): Promise<Core> {
-    this.#setStatus({ ...IDLE, state: 'connecting' })
-    const name = firstCore(this.#options)
-    try {
-      await this.#fetch(name)
-    } catch (error) {
-      this.#loading = null
-      throw error
-    }
-    this.#assertOpen()
-    this.#core = Core.start(name, this.#name)
-    this.#reopen(this.#core)
-    return this.#core
-  }
-
-  /** Loads a core, or tells all who wait that it cannot be had. */
-  async #fetch(name: CoreName): Promise<void> {
-    try {
-      await Core.load(name, coreSource(name, this.#options))
-    } catch (error) {
-      throw this.#fail(error as IndelibleError)
-    }
-  }
-
-  /** There will be no connection, for now: says so to all. */
+  /** There will be no connection, for now: reports that everywhere. */
   #fail(error: IndelibleError): IndelibleError {
     const { code, message } = error
     this.#setStatus({ ...IDLE, error: { code, message } })
-    this.#failAll({ code, message })
+    this.#router.failAll({ code, message })
+    this.#notices.flush()
     return error
-  }
-
-  /** Something that is followed must be a replica: the whole core takes over. */
-  async #outgrow(): Promise<void> {
-    await this.#fetch('whole')
-    this.#outgrown = true
-    this.#takeOver()
-  }
-
-  #takeOver(): void {
-    const before = this.#core
-    // Only the session that was asked can take the answer.
-    if (!this.#outgrown || before === null || this.#requests.waiting) return
-    this.#outgrown = false
-    this.#core = Core.start('whole', this.#name)
-    this.#loading = Promise.resolve(this.#core)
-    before.free()
-    this.#reopen(this.#core)
-    this.#connection.renew()
   }
 
   /** Does it now, or leaves it to the reopening that follows loading. */
   #once(use: (core: Core) => void): void {
-    if (this.#core !== null) this.#carry(use)
+    if (this.#cores.current !== null) this.#carry(use)
     this.#start().catch(() => undefined)
-  }
-
-  /** Opens everything that is followed, in a core that knows nothing yet. */
-  #reopen(core: Core): void {
-    for (const collection of this.#collections.values()) this.#watch(core, collection)
-    for (const entity of this.#entities.values()) this.#open(core, entity)
-    this.#pump()
-  }
-
-  #watch(core: Core, collection: Collection): void {
-    const error = refusalOf(() => core.watch(collection.kind))
-    if (error !== null) collection.receiveFault(error)
-  }
-
-  #open(core: Core, entity: Entity): void {
-    const error = refusalOf(() => core.open(entity.name))
-    if (error !== null) entity.receiveFailure(error)
-  }
-
-  /** An instance of a core is dead; if it is ours, with all it held. */
-  #restart(error: IndelibleError): void {
-    if (!this.#core?.dead) return
-    for (const entity of this.#entities.values()) entity.restart(error)
-    this.#requests.rejectAll(error)
-    this.#core = Core.start(this.#core.name, this.#name)
-    this.#loading = Promise.resolve(this.#core)
-    this.#reopen(this.#core)
-    // Told by the status until the next welcome.
-    this.#core.disconnected(error)
-    this.#connection.restart('the core failed')
   }
 
   #onClosed(fault: Fault | null, ended: boolean): void {
     this.#carry(core => core.disconnected(fault))
-    if (ended && fault !== null) this.#endAccess(fault)
-  }
-
-  /** The server does not take us for anybody any more: nothing stays on show. */
-  #endAccess(fault: Fault): void {
-    for (const entity of this.#entities.values()) entity.receiveNoAccess(fault)
-    for (const collection of this.#collections.values()) collection.receiveFault(fault)
-    this.#notices.tell()
-  }
-
-  /** Tells those who wait for a first value that none will come. */
-  #failAll(fault: Fault): void {
-    for (const entity of this.#entities.values()) {
-      if (entity.value === undefined) entity.receiveFailure(fault)
-    }
-    for (const collection of this.#collections.values()) collection.receiveFault(fault)
-    this.#notices.tell()
+    if (!ended || fault === null) return
+    this.#router.endAccess(fault)
+    this.#notices.flush()
   }
 
   #receive(frame: Uint8Array): void {
@@ -444,23 +365,22 @@ export class IndelibleClient {
     })
   }
 
-  /** Runs a step nobody waits for. If the core dies of it, `#restart` follows and reports. */
+  /** Runs a step that no caller waits for. If the core dies of it, `Cores` reports that. */
   #carry(step: (core: Core) => void): void {
-    if (this.#core === null) return
-    try {
-      step(this.#core)
+    const core = this.#cores.current
+    if (core === null) return
+    unlessTrapped(() => {
+      step(core)
       this.#pump()
-    } catch (error) {
-      if (!(error instanceof IndelibleError && error.code === 'trap')) throw error
-    }
+    })
   }
 
-  /** Takes in what the core has to tell; sends soon, so that the edits of one task go together. */
+  /** Takes in the events of the core; sends soon, so that the edits of one task go together. */
   #pump(): void {
-    const core = this.#core
+    const core = this.#cores.current
     if (core === null) return
     for (const event of core.pollEvents()) this.#take(event, core)
-    this.#notices.tell()
+    this.#notices.flush()
     if (this.#sending) return
     this.#sending = true
     queueMicrotask(() => {
@@ -470,9 +390,9 @@ export class IndelibleClient {
   }
 
   #carrySending(): void {
-    const core = this.#core
+    const core = this.#cores.current
     if (core === null) return
-    try {
+    unlessTrapped(() => {
       let sent = false
       for (let frame = core.pollTransmit(); frame; frame = core.pollTransmit()) {
         // What a dying socket does not take is sent again after the next welcome.
@@ -480,10 +400,8 @@ export class IndelibleClient {
       }
       if (sent && this.#status.state === 'syncing') this.#connection.expectAnswer()
       for (const event of core.pollEvents()) this.#take(event, core)
-    } catch (error) {
-      if (!(error instanceof IndelibleError && error.code === 'trap')) throw error
-    }
-    this.#notices.tell()
+    })
+    this.#notices.flush()
   }
 
   #take(event: CoreEvent, core: Core): void {
@@ -493,19 +411,19 @@ export class IndelibleClient {
         break
       case 'status':
         if (event.entity === null) this.#setStatus(event.status)
-        else this.#entities.get(event.entity)?.receiveStatus(event.status)
+        else this.#router.entity(event.entity)?.receiveStatus(event.status)
         break
       case 'done':
         this.#settle(event.request, request => request.resolve(event.entity))
         break
-      case 'not-done':
+      case 'request-failed':
         this.#settle(event.request, request =>
           request.reject(new PolicyError(event.violations, event.message, event.code)),
         )
         break
-      case 'outgrown':
-        // That it fails has been told.
-        this.#outgrow().catch(() => undefined)
+      case 'needs-full-core':
+        // A failure has been reported.
+        this.#cores.exchange().catch(() => undefined)
         break
       case 'token-expiring':
         this.#connection.refresh()
@@ -516,15 +434,8 @@ export class IndelibleClient {
       case 'disconnect':
         this.#connection.restart(event.reason)
         break
-      case 'watched':
-      case 'unwatchable':
-      case 'item':
-      case 'item-patch':
-      case 'item-gone':
-        this.#takeItem(event, core)
-        break
       default:
-        this.#takeEntity(event, core)
+        this.#router.route(event, core)
     }
   }
 
@@ -534,64 +445,31 @@ export class IndelibleClient {
     this.#kinds = Object.freeze(kinds.map(kind => Object.freeze(kind)))
     this.#connection.welcomed()
     if (before !== null && before.id !== principal.id) {
-      const fault = { code: 'principal', message: 'somebody else has signed in' }
-      for (const collection of this.#collections.values()) collection.receiveFault(fault)
+      this.#router.signedIn({ code: 'principal', message: 'somebody else has signed in' })
     }
-    for (const entity of this.#entities.values()) {
-      if (entity.hidden) core.resync(entity.name)
-    }
-  }
-
-  #takeEntity(
-    event: Extract<
-      CoreEvent,
-      { type: 'value' | 'patch' | 'gone' | 'saved' | 'conflicts' | 'refused' }
-    >,
-    core: Core,
-  ): void {
-    const entity = this.#entities.get(event.entity)
-    if (entity === undefined) return
-    switch (event.type) {
-      case 'value':
-        entity.receiveValue(event.value, event.mode, event.revision)
-        break
-      case 'patch':
-        if (!entity.receivePatches(event)) core.resync(event.entity)
-        break
-      case 'gone':
-        entity.receiveFault(event)
-        break
-      case 'saved':
-        entity.receiveSaved(event.edit)
-        break
-      case 'conflicts':
-        entity.receiveConflicts(event)
-        break
-      case 'refused':
-        entity.receiveRefusal(event)
-        break
-    }
-  }
-
-  #takeItem(event: CollectionEvent, core: Core): void {
-    const kind = 'kind' in event ? event.kind : (event.entity.split('/', 1)[0] as string)
-    if (this.#collections.get(kind)?.receive(event) === false) {
-      core.unwatch(kind)
-      core.watch(kind)
-    }
+    this.#router.welcomed(core)
   }
 
   #settle(number: number, settle: (request: Deferred<string>) => void): void {
     this.#requests.settle(number, settle)
-    // Not at once: whoever hands this on may not be done with the present core.
-    if (this.#outgrown) queueMicrotask(() => this.#takeOver())
+    // Not at once: the caller may still use the present core.
+    if (this.#cores.exchanging) queueMicrotask(() => this.#cores.takeOver())
   }
 
   #setStatus(status: SyncStatus): void {
-    const told = frozen(status)
-    this.#status = told
+    const next = frozen(status)
+    this.#status = next
     this.#guardUnsaved()
-    for (const collection of this.#collections.values()) collection.receiveConnection()
-    this.#notices.add(() => this.#statuses.tell(told))
+    this.#router.connectionChanged()
+    this.#notices.add(() => this.#statuses.notify(next))
+  }
+}
+
+/** A trap is reported by `Cores`, after the call that failed. */
+function unlessTrapped(step: () => void): void {
+  try {
+    step()
+  } catch (error) {
+    if (!(error instanceof IndelibleError && error.code === 'trap')) throw error
   }
 }

@@ -7,9 +7,9 @@
 
 import { assertId } from './arguments.js'
 import { bindMethods } from './bind-methods.js'
-import type { CoreEvent } from './core.js'
+import type { CoreEvent } from './core-events.js'
 import { IndelibleError } from './errors.js'
-import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
+import { type Deferred, deferred, Listeners, type NotificationQueue } from './listeners.js'
 import type {
   Change,
   Fault,
@@ -40,7 +40,7 @@ const NO_ACCESS: readonly string[] = [
 
 /** @internal What a collection needs of its client. */
 export interface CollectionHost {
-  readonly notices: Notices
+  readonly notices: NotificationQueue
   /** Whether there is a connection. */
   readonly connection: 'offline' | 'connecting' | 'online'
   /** The collection is closed. */
@@ -57,17 +57,17 @@ export type CollectionEvent = Extract<
 export class Collection<T extends object = JsonObject> {
   readonly kind: string
   readonly #host: CollectionHost
-  readonly #listeners = new Listeners<[readonly Item<T>[]]>()
+  readonly #listeners = new Listeners<[readonly Item<object>[]]>()
   readonly #statuses = new Listeners<[SyncStatus]>()
-  readonly #items = new Map<string, Item<T>>()
-  #value: readonly Item<T>[] = Object.freeze([])
+  readonly #items = new Map<string, Item<object>>()
+  #value: readonly Item<object>[] = Object.freeze([])
   #stale = false
   #complete = false
   /** Whether nothing was missed since the last connection was lost. */
   #current = false
   #lastSyncTime: number | null = null
   #status: SyncStatus
-  #ready: Deferred<readonly Item<T>[]> = deferred()
+  #ready: Deferred<readonly Item<object>[]> = deferred()
   #fault: IndelibleError | null = null
 
   /** @internal */
@@ -90,13 +90,13 @@ export class Collection<T extends object = JsonObject> {
       this.#value = Object.freeze(items)
       this.#stale = false
     }
-    return this.#value
+    return this.#value as readonly Item<T>[]
   }
 
   /** The value of one entity. */
   get(id: string): T | undefined {
     assertId(id)
-    return this.#items.get(id)?.value
+    return this.#items.get(id)?.value as T | undefined
   }
 
   /**
@@ -106,12 +106,12 @@ export class Collection<T extends object = JsonObject> {
   ready(): Promise<readonly Item<T>[]> {
     if (this.#complete) return Promise.resolve(this.value)
     if (this.#fault !== null) return Promise.reject(this.#fault)
-    return this.#ready.promise
+    return this.#ready.promise as Promise<readonly Item<T>[]>
   }
 
   /** Calls `listener` whenever an entity came, changed or went. */
   subscribe(listener: (value: readonly Item<T>[]) => void): Unsubscribe {
-    return this.#listeners.add(listener)
+    return this.#listeners.add(listener as (value: readonly Item<object>[]) => void)
   }
 
   /** Calls `listener` after every change of the status. */
@@ -123,7 +123,7 @@ export class Collection<T extends object = JsonObject> {
   close(): void {
     this.#host.unwatch(this.kind)
     this.#fail({ code: 'closed', message: `the collection ${this.kind} has been closed` })
-    this.#host.notices.tell()
+    this.#host.notices.flush()
   }
 
   /** @internal What the core has to tell of the kind; `false`: it has to tell all of it again. */
@@ -243,7 +243,7 @@ export class Collection<T extends object = JsonObject> {
       before.error?.message === status.error?.message
     if (same) return
     this.#status = status
-    this.#host.notices.add(() => this.#statuses.tell(status))
+    this.#host.notices.add(() => this.#statuses.notify(status))
   }
 
   #id(entity: string): string {
@@ -253,7 +253,7 @@ export class Collection<T extends object = JsonObject> {
 
   #put(id: string, before: JsonValue | undefined, value: JsonValue): void {
     if (before === value) return
-    this.#items.set(id, Object.freeze({ id, value: value as T }))
+    this.#items.set(id, Object.freeze({ id, value: value as JsonObject }))
     this.#changed()
   }
 
@@ -261,6 +261,6 @@ export class Collection<T extends object = JsonObject> {
   #changed(): void {
     if (this.#stale) return
     this.#stale = true
-    this.#host.notices.add(() => this.#listeners.tell(this.value))
+    this.#host.notices.add(() => this.#listeners.notify(this.value))
   }
 }

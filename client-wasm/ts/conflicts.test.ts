@@ -1,9 +1,10 @@
 /** Guards against conflicts that are told twice, or decided when they are over. */
 
 import { describe, expect, it } from 'vitest'
-import { type Conflict, type ConflictReport, Conflicts } from './conflicts.js'
+import { type Conflict, Conflicts } from './conflicts.js'
 import type { Core } from './core.js'
-import { Notices } from './listeners.js'
+import type { ConflictReport } from './core-events.js'
+import { NotificationQueue } from './listeners.js'
 
 const REPORT: ConflictReport = {
   pointer: '/title',
@@ -15,7 +16,7 @@ const REPORT: ConflictReport = {
 
 function conflicts() {
   const calls: string[] = []
-  const notices = new Notices()
+  const notices = new NotificationQueue()
   const core = {
     keep: (name: string, pointer: string) => calls.push(`keep ${name} ${pointer}`),
     dismiss: (name: string, pointer: string) => calls.push(`dismiss ${name} ${pointer}`),
@@ -30,7 +31,7 @@ function conflicts() {
   own.subscribe((all, added) => told.push([all, added]))
   const receive = (reports: readonly ConflictReport[]) => {
     own.receive(reports)
-    notices.tell()
+    notices.flush()
   }
   return { own, calls, told, receive }
 }

@@ -6,23 +6,15 @@
 
 import { kindOf, quoted } from './arguments.js'
 import type { Core } from './core.js'
+import type { ConflictReport } from './core-events.js'
 import { IndelibleError } from './errors.js'
-import { Listeners, type Notices } from './listeners.js'
+import { Listeners, type NotificationQueue } from './listeners.js'
 import type { JsonValue, Unsubscribe } from './types.js'
 
 /** Who wrote something. */
 export interface Author {
   readonly id: string
   readonly name: string | null
-}
-
-/** @internal A conflict as the core reports it. */
-export interface ConflictReport {
-  readonly pointer: string
-  readonly mine?: JsonValue
-  readonly stands?: JsonValue
-  readonly by: { readonly id: string; readonly name?: string | null } | null
-  readonly at: number | null
 }
 
 /**
@@ -59,7 +51,7 @@ export type ConflictListener = (conflicts: readonly Conflict[], added: readonly 
 /** @internal What the conflicts of an entity need of it. */
 interface Owner {
   readonly name: string
-  readonly notices: Notices
+  readonly notices: NotificationQueue
   readonly core: Core | null
   /** Takes in what a call to the core brought about. */
   edited(core: Core): void
@@ -93,7 +85,7 @@ export class Conflicts {
     const added = next.filter(conflict => known.get(keyOf(conflict)) !== conflict)
     this.#list = Object.freeze(next)
     const told = this.#list
-    this.#owner.notices.add(() => this.#listeners.tell(told, added))
+    this.#owner.notices.add(() => this.#listeners.notify(told, added))
   }
 
   #conflict(report: ConflictReport): Conflict {

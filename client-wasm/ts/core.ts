@@ -7,84 +7,11 @@
  * instance that has trapped. Knows nothing of sockets.
  */
 
-import type { ConflictReport } from './conflicts.js'
+import type { CoreEvent } from './core-events.js'
 import { IndelibleError, PolicyError, reasonOf } from './errors.js'
 import { type Bindings, type CoreName, loadCore } from './load.js'
 import type { Splice } from './text.js'
-import type {
-  Change,
-  Dropped,
-  EntityMode,
-  Fault,
-  JsonValue,
-  KindRights,
-  MergeResult,
-  Principal,
-  SyncStatus,
-  Violation,
-  WasmSource,
-} from './types.js'
-
-/** What the core has to tell, in order. */
-export type CoreEvent =
-  | {
-      readonly type: 'welcome'
-      readonly principal: Principal
-      readonly kinds: readonly KindRights[]
-    }
-  | { readonly type: 'status'; readonly entity: string | null; readonly status: SyncStatus }
-  | {
-      readonly type: 'value'
-      readonly entity: string
-      readonly mode: EntityMode
-      readonly value: JsonValue
-      /** Names this value as the base of later edits; `null` in value mode. */
-      readonly revision: number | null
-    }
-  | {
-      readonly type: 'patch'
-      readonly entity: string
-      readonly patch: readonly Change[]
-      readonly revision: number | null
-      /** Whether it is an edit that was made here. */
-      readonly local: boolean
-    }
-  | ({ readonly type: 'gone'; readonly entity: string } & Fault)
-  | { readonly type: 'saved'; readonly entity: string; readonly edit: number }
-  | {
-      readonly type: 'conflicts'
-      readonly entity: string
-      /** All that are not settled. */
-      readonly conflicts: readonly ConflictReport[]
-    }
-  | ({
-      readonly type: 'refused'
-      readonly entity: string
-      /** The ordinal of the first edit that lost something. */
-      readonly edit: number
-      /** The ordinal up to which every edit is saved or lost as a whole. */
-      readonly settled: number
-      readonly violations: readonly Violation[]
-      readonly dropped: readonly Dropped[]
-    } & Fault)
-  | { readonly type: 'item'; readonly entity: string; readonly value: JsonValue }
-  | { readonly type: 'item-patch'; readonly entity: string; readonly patch: readonly Change[] }
-  | { readonly type: 'item-gone'; readonly entity: string }
-  | { readonly type: 'watched'; readonly kind: string; readonly entities: readonly string[] }
-  | ({ readonly type: 'unwatchable'; readonly kind: string } & Fault)
-  | { readonly type: 'done'; readonly request: number; readonly entity: string }
-  | ({
-      readonly type: 'not-done'
-      readonly request: number
-      readonly violations: readonly Violation[]
-    } & Fault)
-  /** The token ends soon. */
-  | { readonly type: 'token-expiring' }
-  /** Something waits to be sent until so many milliseconds are over, as the server asked. */
-  | { readonly type: 'pause'; readonly millis: number }
-  /** Something that is followed must be a replica, which the core `values` has none of. */
-  | { readonly type: 'outgrown' }
-  | { readonly type: 'disconnect'; readonly reason: string }
+import type { Fault, MergeResult, Violation, WasmSource } from './types.js'
 
 /** How a merge is to be done; the text the core takes is JSON. */
 export interface CoreMerge {

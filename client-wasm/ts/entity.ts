@@ -17,10 +17,11 @@ import {
 import { bindMethods } from './bind-methods.js'
 import { type BindTextOptions, bindText, type TextElement } from './bind-text.js'
 import { type Conflict, type ConflictListener, Conflicts } from './conflicts.js'
-import type { Core, CoreEvent, Located } from './core.js'
+import type { Core, Located } from './core.js'
+import type { CoreEvent } from './core-events.js'
 import { produce } from './draft.js'
 import { IndelibleError, PolicyError } from './errors.js'
-import { type Deferred, deferred, Listeners, type Notices } from './listeners.js'
+import { type Deferred, deferred, Listeners, type NotificationQueue } from './listeners.js'
 import { locate } from './locate.js'
 import { frozen, IDLE } from './status.js'
 import type { Splice } from './text.js'
@@ -43,7 +44,7 @@ import { applyChanges, share } from './value.js'
 
 /** @internal What an entity needs of its client. */
 export interface EntityHost {
-  readonly notices: Notices
+  readonly notices: NotificationQueue
   /** The living core, if it is loaded. */
   readonly core: Core | null
   /** Carries out what the core has to tell and to send. */
@@ -73,14 +74,14 @@ export class Entity<T extends object = JsonObject> {
   /** The full name: `kind/id`, or `kind` for a singleton. */
   readonly name: string
   readonly #host: EntityHost
-  readonly #values = new Listeners<[T | undefined, readonly Patch[], ValueNews]>()
+  readonly #values = new Listeners<Parameters<ValueListener<object>>>()
   readonly #statuses = new Listeners<[SyncStatus]>()
   #value: JsonValue | undefined = undefined
   #mode: EntityMode | null = null
   #status: SyncStatus = IDLE
   /** The core's names for the values that we had, as bases of later edits. */
   #revisions = new WeakMap<object, number>()
-  #ready: Deferred<T> = deferred()
+  #ready: Deferred<object> = deferred()
   #fault: IndelibleError | null = null
   /** Whether there is a value that must not be shown while our right to read it has ended. */
   #hidden = false
@@ -150,7 +151,7 @@ export class Entity<T extends object = JsonObject> {
   ready(): Promise<T> {
     if (this.#value !== undefined) return Promise.resolve(this.#value as T)
     if (this.#fault !== null) return Promise.reject(this.#fault)
-    return this.#ready.promise
+    return this.#ready.promise as Promise<T>
   }
 
   /**
@@ -243,7 +244,7 @@ export class Entity<T extends object = JsonObject> {
 
   /** Calls `listener` after every change of the value, whoever made it. */
   subscribe(listener: ValueListener<T>): Unsubscribe {
-    return this.#values.add(listener)
+    return this.#values.add(listener as ValueListener<object>)
   }
 
   /** Calls `listener` after every change of the status. */
@@ -255,7 +256,7 @@ export class Entity<T extends object = JsonObject> {
   close(): void {
     this.#host.release(this.name)
     this.abandon(new IndelibleError('closed', `${this.name} has been closed`), false)
-    this.#host.notices.tell()
+    this.#host.notices.flush()
   }
 
   #edit(body: string, whole: boolean, options: MergeOptions<T>): MergeResult {
@@ -303,7 +304,7 @@ export class Entity<T extends object = JsonObject> {
     if (next !== this.#value) this.#replace(next, [{ op: 'replace', path: '', value: next }])
     this.#fault = null
     this.#hidden = false
-    this.#ready.resolve(next as T)
+    this.#ready.resolve(next as JsonObject)
   }
 
   /** @internal Where a pointer points in the value; `null` when nothing is known of it. */
@@ -337,7 +338,7 @@ export class Entity<T extends object = JsonObject> {
   receiveStatus(status: SyncStatus): void {
     const told = frozen(status)
     this.#status = told
-    this.#host.notices.add(() => this.#statuses.tell(told))
+    this.#host.notices.add(() => this.#statuses.notify(told))
   }
 
   /** @internal */
@@ -429,7 +430,9 @@ export class Entity<T extends object = JsonObject> {
   ): void {
     if (value === this.#value) return
     this.#value = value
-    this.#host.notices.add(() => this.#values.tell(value as T | undefined, patches, news))
+    this.#host.notices.add(() =>
+      this.#values.notify(value as JsonObject | undefined, patches, news),
+    )
   }
 
   #name(value: JsonValue, revision: number | null): void {

@@ -7,22 +7,22 @@ import { assertFunction } from './arguments.js'
 import type { Unsubscribe } from './types.js'
 
 /** What is still to be told, for one client. */
-export class Notices {
+export class NotificationQueue {
   readonly #waiting: (() => void)[] = []
-  #telling = false
+  #flushing = false
 
   add(notice: () => void): void {
     this.#waiting.push(notice)
   }
 
   /** Tells everything, including what is added by those who are told. */
-  tell(): void {
-    if (this.#telling) return
-    this.#telling = true
+  flush(): void {
+    if (this.#flushing) return
+    this.#flushing = true
     try {
       for (let notice = this.#waiting.shift(); notice; notice = this.#waiting.shift()) notice()
     } finally {
-      this.#telling = false
+      this.#flushing = false
     }
   }
 }
@@ -42,7 +42,7 @@ export class Listeners<Arguments extends readonly unknown[]> {
   }
 
   /** A listener that throws spoils nothing for the others; its error is reported as uncaught. */
-  tell(...args: Arguments): void {
+  notify(...args: Arguments): void {
     for (const listener of [...this.#listeners]) {
       try {
         listener(...args)

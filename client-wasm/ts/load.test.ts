@@ -7,12 +7,12 @@ import { loadCore } from './load.js'
 import { readOptions } from './options.js'
 import type { WasmSource } from './types.js'
 
-test.each(['values', 'whole'] as const)('the core "%s" is of the package’s version', async name => {
+test.each(['reader', 'full'] as const)('the core "%s" is of the package’s version', async name => {
   const { version } = await loadCore(name)
   expect(version()).toBe(manifest.version)
 })
 
-test('the core for values holds no Automerge', () => {
+test('the reader core holds no Automerge', () => {
   const [values, whole] = ['values', 'indelible'].map(
     name => statSync(new URL(`./wasm/${name}_bg.wasm`, import.meta.url)).size,
   ) as [number, number]

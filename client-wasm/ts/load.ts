@@ -1,8 +1,8 @@
 /**
  * Loads a WASM core once per page or process, in browsers and in Node.
  *
- * There are two: `values` shows values and is small, for visitors; `whole` has replicas too. Their
- * faces are the same.
+ * There are two with the same interface: `reader` shows values and is small, for visitors; `full` has
+ * replicas too.
  */
 
 import { isGiven } from './arguments.js'
@@ -10,7 +10,7 @@ import { isBoth } from './options.js'
 import type { ClientOptions, WasmSource } from './types.js'
 
 /** Which of the two. */
-export type CoreName = 'values' | 'whole'
+export type CoreName = 'reader' | 'full'
 
 type Module = typeof import('./wasm/indelible.js')
 
@@ -27,7 +27,7 @@ const loading = new Map<CoreName, Promise<Bindings>>()
 export function loadCore(name: CoreName, source?: WasmSource): Promise<Bindings> {
   const known = loading.get(name)
   if (known !== undefined) return known
-  const load = (name === 'values' ? loadValues(source) : loadWhole(source)).catch(
+  const load = (name === 'reader' ? loadReader(source) : loadFull(source)).catch(
     (error: unknown) => {
       loading.delete(name)
       throw error
@@ -40,14 +40,14 @@ export function loadCore(name: CoreName, source?: WasmSource): Promise<Bindings>
 // The URLs are written out, because bundlers recognise just this form. They are made only where they
 // are needed: what some bundlers leave of `import.meta.url` is no URL.
 
-async function loadValues(source?: WasmSource): Promise<Bindings> {
+async function loadReader(source?: WasmSource): Promise<Bindings> {
   const bindings = await import('./wasm/values.js')
   const beside = source ?? (await readable(new URL('./wasm/values_bg.wasm', import.meta.url)))
   await bindings.default({ module_or_path: beside as ModuleSource })
   return bindings
 }
 
-async function loadWhole(source?: WasmSource): Promise<Bindings> {
+async function loadFull(source?: WasmSource): Promise<Bindings> {
   const bindings = await import('./wasm/indelible.js')
   const beside = source ?? (await readable(new URL('./wasm/indelible_bg.wasm', import.meta.url)))
   await bindings.default({ module_or_path: beside as ModuleSource })
@@ -67,13 +67,14 @@ async function readable(url: URL): Promise<BufferSource | URL> {
   return new Uint8Array(await readFile(url))
 }
 
-/** Visitors, who have no token, hardly ever edit: the small core will do until it does not. */
+/** Visitors, who have no token, hardly ever edit: the reader core suffices until it does not. */
 export function firstCore({ token, wasm }: ClientOptions): CoreName {
   const given = isGiven(wasm) && !isBoth(wasm)
-  return given || (token !== undefined && token !== null) ? 'whole' : 'values'
+  return given || (token !== undefined && token !== null) ? 'full' : 'reader'
 }
 
 export function coreSource(name: CoreName, { wasm }: ClientOptions): WasmSource | undefined {
   if (!isGiven(wasm)) return undefined
-  return isBoth(wasm) ? wasm[name] : wasm
+  if (!isBoth(wasm)) return wasm
+  return name === 'reader' ? wasm.values : wasm.whole
 }
