@@ -49,13 +49,15 @@ use self::form::Form;
 use self::problem::Problem;
 use crate::commit::Health;
 use crate::config::Config;
-use crate::relay::Hub;
+use crate::relay::{Context, Directory};
 
 /// What all requests share.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
+    /// What it shares with everything else.
+    pub(crate) context: Arc<Context>,
     /// The entities.
-    pub(crate) hub: Hub,
+    pub(crate) directory: Directory,
     /// The settings.
     pub(crate) config: Arc<Config>,
     /// Cancelled when the server goes away.
@@ -200,7 +202,7 @@ async fn readyz(State(app): State<App>) -> Response {
             .detail("the server is stopping")
             .into_response();
     }
-    let reason = match app.hub.commit().check().await {
+    let reason = match app.context.commit.check().await {
         Health::Ready => return "ready\n".into_response(),
         Health::ReadOnly { .. } => "the disk is nearly full: nothing is written",
         Health::Failed => "the store has failed",

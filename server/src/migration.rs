@@ -17,7 +17,7 @@ use indelible_engine::policy::{Policies, Policy, PolicyBook};
 
 use crate::clock;
 use crate::commit::{CommitError, CommitHandle};
-use crate::relay::{Hub, LoadingError, load_entity};
+use crate::relay::{Context, LoadingError, load_entity};
 use crate::storage::{Append, NewEntry, Scope, Store, StoreError};
 
 /// Entities that are looked at or written at once.
@@ -119,12 +119,12 @@ struct Parts<'a> {
 ///
 /// # Errors
 /// [`SchemaChangeError`]. When it is [`SchemaChangeError::Refused`], nothing was written.
-pub(crate) async fn run(hub: &Hub) -> Result<(), SchemaChangeError> {
+pub(crate) async fn run(context: &Context) -> Result<(), SchemaChangeError> {
     let parts = Parts {
-        store: Arc::clone(hub.store()),
-        commit: hub.commit().clone(),
-        policies: hub.policies(),
-        known: Arc::clone(hub.known_policies()),
+        store: Arc::clone(&context.store),
+        commit: context.commit.clone(),
+        policies: &context.policies,
+        known: Arc::clone(&context.known),
     };
     let changed: Vec<&Arc<Policy>> = {
         let mut changed = Vec::new();

@@ -15,7 +15,7 @@ use indelible_engine::principal::Principal;
 use indelible_engine::violation::{Refusal, Violation};
 use serde_json::{Map, Value};
 
-use crate::relay::{Answer, Hub, Outcome, Task, Write, WriteError};
+use crate::relay::{Answer, Directory, Outcome, Task, Write, WriteError};
 use crate::schema_files::Content;
 use crate::storage::StoreError;
 
@@ -96,18 +96,18 @@ fn all(violations: &[Violation]) -> String {
 ///
 /// # Errors
 /// [`SeedingError`]; what was created before it stays.
-pub(crate) async fn seed(hub: &Hub, mut content: Content) -> Result<(), SeedingError> {
-    let policies: Vec<Arc<Policy>> = hub.policies().iter().cloned().collect();
+pub(crate) async fn seed(directory: &Directory, mut content: Content) -> Result<(), SeedingError> {
+    let policies: Vec<Arc<Policy>> = directory.context().policies.iter().cloned().collect();
     for policy in &policies {
         let content = content.remove(policy.kind());
         let note = format!("seeded/{}", policy.kind());
-        if hub.store().note(&note)?.is_some() {
+        if directory.context().store.note(&note)?.is_some() {
             continue;
         }
         for (id, value) in values(policy, content)? {
-            create(hub, policy, id.as_deref(), value).await?;
+            create(directory, policy, id.as_deref(), value).await?;
         }
-        hub.store().set_note(&note, b"1")?;
+        directory.context().store.set_note(&note, b"1")?;
     }
     match content.into_keys().next() {
         Some(kind) => Err(SeedingError::UnknownKind(kind)),
@@ -137,7 +137,7 @@ fn values(policy: &Policy, content: Option<Value>) -> Result<Values, SeedingErro
 }
 
 async fn create(
-    hub: &Hub,
+    directory: &Directory,
     policy: &Policy,
     id: Option<&str>,
     content: Option<Value>,
@@ -169,7 +169,7 @@ async fn create(
         },
         answer: Answer::Waiting(reply),
     };
-    match hub.write(&entity, write).await {
+    match directory.write(&entity, write).await {
         Outcome::Written(written) => {
             debug_assert_eq!(written.epoch, Epoch::FIRST);
             tracing::info!(%entity, "{origin}");

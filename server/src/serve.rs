@@ -27,7 +27,7 @@ use crate::known_policies;
 use crate::memory::Memory;
 use crate::migration::{self, SchemaChangeError};
 use crate::open_files;
-use crate::relay::{self, Hub, Parts};
+use crate::relay::{self, Context, Directory, Parts};
 use crate::room::Room;
 use crate::schema_files::{self, Content, PassedOver, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
@@ -188,7 +188,7 @@ impl Server {
             served_roles::check(role, Some(&roles)).map_err(ServeError::Limit)?;
         }
         let commit = CommitThread::start(store.clone(), &config.commit).map_err(store_error)?;
-        let hub = Hub::new(Parts {
+        let context = Context::new(Parts {
             policies,
             known,
             limits: config.limits.clone(),
@@ -201,13 +201,15 @@ impl Server {
             room: Room::new(config.incoming_bytes_max(), ROOM_RESERVE_BYTES),
             memory: Memory::new(config.outgoing_bytes_max()),
         });
-        if let Err(error) = prepare(&hub, files.content, store_error).await {
-            hub.end().await;
+        let directory = Directory::new(Arc::clone(&context));
+        if let Err(error) = prepare(&directory, files.content, store_error).await {
+            directory.end().await;
             commit.stop().await;
             return Err(error);
         }
         let app = App {
-            hub,
+            context,
+            directory,
             config: Arc::new(config),
             shutdown: CancellationToken::new(),
             connections: TaskTracker::new(),
@@ -228,7 +230,7 @@ impl Server {
 
     /// The policies of all kinds that are served.
     pub(crate) fn policies(&self) -> &Policies {
-        self.app.hub.policies()
+        &self.app.context.policies
     }
 
     /// Serves until `shutdown` comes, then ends in order.
@@ -242,10 +244,10 @@ impl Server {
         let config = Arc::clone(&app.config);
         let patience = config.connections.shutdown_timeout;
         let (token, connections) = (app.shutdown.clone(), app.connections.clone());
-        let hub = app.hub.clone();
+        let directory = app.directory.clone();
         let serving = accept::serve(
             listener,
-            (http::router(app), hub.memory().clone()),
+            (http::router(app), directory.context().memory.clone()),
             config,
             token.clone(),
         );
@@ -262,7 +264,7 @@ impl Server {
         if timeout(patience, connections.wait()).await.is_err() {
             tracing::warn!(open = connections.len(), "connections did not end in time");
         }
-        if timeout(patience, hub.end()).await.is_err() {
+        if timeout(patience, directory.end()).await.is_err() {
             tracing::warn!("entities did not end in time");
         }
         // A disk that hangs must not, either; what it was given is then written or not, as after a kill.
@@ -276,13 +278,13 @@ impl Server {
 /// What has to be in the store before anybody is served. First all entities follow the present
 /// schemas, since their values tell what they claim; the initial content claims values too.
 async fn prepare(
-    hub: &Hub,
+    directory: &Directory,
     content: Content,
     store_error: impl Fn(StoreError) -> ServeError,
 ) -> Result<(), ServeError> {
-    migration::run(hub).await?;
-    relay::restore_claims(hub).map_err(store_error)?;
-    Ok(seeding::seed(hub, content).await?)
+    migration::run(directory.context()).await?;
+    relay::restore_claims(directory.context()).map_err(store_error)?;
+    Ok(seeding::seed(directory, content).await?)
 }
 
 /// Runs a server until `shutdown` comes.

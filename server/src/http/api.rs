@@ -43,7 +43,7 @@ pub(crate) async fn get(
 /// The policy of the kind that a path names.
 pub(crate) fn policy(app: &App, kind: &str) -> Result<Arc<Policy>, Problem> {
     let kind = Kind::new(kind).map_err(|_| Problem::not_found())?;
-    app.hub
+    app.context
         .policy(&kind)
         .map(Arc::clone)
         .ok_or_else(Problem::not_found)
@@ -63,7 +63,7 @@ pub(crate) async fn present(
     entity: &EntityId,
     caller: &Principal,
 ) -> Result<Arc<Present>, Problem> {
-    match app.hub.present(entity, caller).await {
+    match app.directory.present(entity, caller).await {
         Ok(Some(present)) => Ok(present),
         Ok(None) => Err(Problem::not_found()),
         Err(error) => Err(failure(&error)),
@@ -107,7 +107,7 @@ fn value(
     let etag = validators::quoted(&present.version);
     let taker = taker.of(caller);
     let make = || json(StatusCode::OK, shared_body::of([present.encoded()], &taker));
-    let stands_for = |version: &str| app.hub.stands_for(version, present);
+    let stands_for = |version: &str| app.directory.stands_for(version, present);
     let mut response = validators::read_as(headers, &etag, stands_for, make);
     if !response.status().is_client_error() {
         let out = response.headers_mut();

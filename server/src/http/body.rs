@@ -40,7 +40,7 @@ pub(crate) async fn read(app: &App, owner: &str, headers: &HeaderMap, body: Body
     let told = told.unwrap_or(bytes_max);
     // What is thrown away needs no room.
     let kept_max = if told > bytes_max { 0 } else { bytes_max };
-    let mut room = app.hub.room().of(owner);
+    let mut room = app.context.room.of(owner);
     let bytes = if told > bytes_max + BODY_REST_BYTES_MAX {
         Ok(None)
     } else {

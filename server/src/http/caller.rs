@@ -40,7 +40,7 @@ impl Caller {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(Problem::other_scheme());
         }
-        match app.hub.auth().verify(token.trim()) {
+        match app.context.auth.verify(token.trim()) {
             Ok(authenticated) => Ok(Self(authenticated.principal)),
             Err(error) => Err(Problem::bad_token(error.to_string()).by(error.code())),
         }

@@ -69,7 +69,7 @@ pub(crate) async fn get(
     }
     let Page { limit, after } = Page::read(&uri, policy.kind())?;
     let most = (limit + 1, PAGE_BYTES);
-    let page = app.hub.page(policy.kind(), after, most, &caller.0);
+    let page = app.directory.page(policy.kind(), after, most, &caller.0);
     let mut found = page.await.map_err(|error| api::failure(&error))?;
     let more = end_page(&mut found, limit);
 

@@ -142,13 +142,13 @@ async fn token(
         roles: BTreeSet::from([wanted.role.clone()]),
     };
     let token = app
-        .hub
-        .auth()
+        .context
+        .auth
         .issue(&principal, clock::now(), TOKEN_TTL_DEFAULT)
         .map_err(|error| Problem::bad_request(said_of(&error)))?;
     // A role that no schema names reads what everybody may: only what is probably another one, or
     // can be none, is refused.
-    let known = served_roles::named(app.hub.policies().iter().map(|policy| &**policy));
+    let known = served_roles::named(app.context.policies.iter().map(|policy| &**policy));
     match served_roles::check(&wanted.role, Some(&known)) {
         Err(error) if error.is_certain() => return Err(Problem::bad_request(error.to_string())),
         _ => {}

@@ -211,7 +211,7 @@ impl Form {
 fn policy<'a>(app: &'a App, uri: &Uri) -> Option<&'a Arc<Policy>> {
     let kind = uri.path().split('/').nth(2).unwrap_or_default();
     let kind = percent_decode_str(kind).decode_utf8_lossy();
-    app.hub.policy(&Kind::new(&*kind).ok()?)
+    app.context.policy(&Kind::new(&*kind).ok()?)
 }
 
 async fn check(State((app, form)): State<(App, Form)>, request: Request, next: Next) -> Response {

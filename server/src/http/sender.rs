@@ -40,7 +40,7 @@ impl Sender {
             principal: &caller.0,
             address: self.0,
         };
-        let entered = app.hub.rates().enter(writer, creates);
+        let entered = app.context.rates.enter(writer, creates);
         entered.map_err(|exhausted| {
             Problem::rate_limited(exhausted.seconds()).detail(exhausted.to_string())
         })

@@ -64,7 +64,7 @@ pub(crate) async fn sync(
     let accept = derive_accept_key(key.as_bytes());
     let Sender(address) = Sender::of(&parts, &app);
     let App {
-        hub,
+        directory,
         config,
         shutdown,
         connections,
@@ -76,7 +76,7 @@ pub(crate) async fn sync(
                 let line = TokioIo::new(line);
                 relay::serve(
                     (line, seat, address),
-                    hub,
+                    directory,
                     config.connections.clone(),
                     shutdown,
                 )

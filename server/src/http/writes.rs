@@ -27,7 +27,7 @@ use super::sender::Sender;
 use super::shared_body;
 use super::taker::Taker;
 use super::validators;
-use crate::relay::{Answer, Outcome, Present, Task, Write, Written};
+use crate::relay::{self, Answer, Outcome, Present, Task, Write, Written};
 use crate::work::{self, Lane, Weight};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -52,9 +52,7 @@ pub(crate) async fn post(
     let read = || Creation::read(&caller.0, &uri, &headers, body);
     let asked = weighed(&app, &caller.0, bytes, read).await?;
     let Creation { name, value, id } = asked;
-    let entity = app
-        .hub
-        .name_for_creation(&policy, name.as_deref(), &caller.0, id)
+    let entity = relay::name_for_creation(&policy, name.as_deref(), &caller.0, id)
         .map_err(|error| api::failure(&error))?;
     let task = Task::Create {
         value,
@@ -245,7 +243,7 @@ async fn weighed<T>(
         return read();
     }
     let weight = Weight::of_bytes(bytes);
-    let slot = app.hub.work().enter(Lane::of(caller), weight).await;
+    let slot = app.context.work.enter(Lane::of(caller), weight).await;
     let _slot = slot.map_err(|_| Problem::busy())?;
     work::here(read)
 }
@@ -266,7 +264,7 @@ async fn write(
     task: Task,
 ) -> Outcome {
     let author = author.clone();
-    app.hub
+    app.directory
         .write(entity, |reply| Write {
             id,
             author,

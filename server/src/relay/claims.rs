@@ -11,7 +11,7 @@ use indelible_engine::claims::{held, signature};
 use indelible_engine::id::{EntityId, Hash};
 use indelible_engine::policy::{Policy, PolicySource};
 
-use super::hub::Hub;
+use super::context::Context;
 use super::loading;
 use crate::storage::{Presence, Scope, Store, StoreResult};
 
@@ -21,9 +21,9 @@ use crate::storage::{Presence, Scope, Store, StoreResult};
 /// # Errors
 /// When the store cannot be read or written. An entity that cannot be loaded is left out, and
 /// logged; nobody can edit it either.
-pub(crate) fn restore(hub: &Hub) -> StoreResult<()> {
-    let (store, known) = (&**hub.store(), &**hub.known_policies());
-    for policy in hub.policies().iter() {
+pub(crate) fn restore(context: &Context) -> StoreResult<()> {
+    let (store, known) = (&*context.store, &*context.known);
+    for policy in context.policies.iter() {
         let (kind, wanted) = (policy.kind(), signature(policy));
         if store.claims_signature(kind)? == Some(wanted) {
             continue;

@@ -13,12 +13,13 @@ use std::sync::Arc;
 use indelible_engine::history::State;
 use indelible_engine::id::{EntityId, Hash};
 
-use super::hub::Hub;
+use super::context::Context;
 use super::loading::{self, FoundValue};
 use super::values::{KindValues, Present};
 use super::writes::{WriteError, too_many};
+use crate::memory::Memory;
 use crate::storage::Presence;
-use crate::work::{self, Lane, Slot, Weight};
+use crate::work::{self, Busy, Lane, Slot, Weight};
 
 /// What a value is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +37,16 @@ pub(super) enum For {
 /// # Errors
 /// [`WriteError::Busy`] where too many wait, or there is no memory for it.
 pub(super) async fn present(
-    hub: &Hub,
-    values: &KindValues,
+    context: &Context,
+    values: &Arc<KindValues>,
     entity: &EntityId,
     (asker, what_for): (&str, For),
 ) -> Result<Option<Arc<Present>>, WriteError> {
     let quick = Lane::Loading(asker.to_owned());
-    let quick = hub.work().enter(quick, Weight::Light).await;
+    let quick = context.work.enter(quick, Weight::Light).await;
     let quick = quick.map_err(too_many)?;
     let find = || {
-        let found = loading::find_value(&**hub.store(), entity);
+        let found = loading::find_value(&*context.store, entity);
         let found = found.inspect_err(|error| {
             tracing::warn!(%entity, %error, "a value cannot be read by itself");
         });
@@ -56,7 +57,7 @@ pub(super) async fn present(
             return ControlFlow::Break(None);
         };
         match found.weight() {
-            Weight::Light => ControlFlow::Break(read(hub, values, entity, found)),
+            Weight::Light => ControlFlow::Break(read(context, values, entity, found)),
             // While it waits, it holds nothing.
             Weight::Heavy => ControlFlow::Continue(()),
         }
@@ -65,34 +66,45 @@ pub(super) async fn present(
         return Ok(present);
     }
     drop(quick);
-    let _slot = turn(hub, asker, what_for).await?;
-    Ok(work::here(|| read(hub, values, entity, find()?)))
+    let _slot = turn(context, asker, what_for).await?;
+    Ok(work::here(|| read(context, values, entity, find()?)))
+}
+
+/// Waits until there is memory for more.
+///
+/// # Errors
+/// [`WriteError::Busy`] where there is none for too long.
+pub(super) async fn settled(memory: &Memory) -> Result<(), WriteError> {
+    memory.settled().await.map_err(|Busy| {
+        tracing::warn!("what waits to be sent leaves no memory for more");
+        WriteError::Busy
+    })
 }
 
 /// Waits for the turn of a long value. Those before it may have taken the memory that there was.
-async fn turn(hub: &Hub, asker: &str, what_for: For) -> Result<Slot, WriteError> {
+async fn turn(context: &Context, asker: &str, what_for: For) -> Result<Slot, WriteError> {
     loop {
         let long = Lane::LongLoading(asker.to_owned());
-        let slot = hub.work().enter(long, Weight::Heavy).await;
+        let slot = context.work.enter(long, Weight::Heavy).await;
         let slot = slot.map_err(too_many)?;
-        if what_for == For::Others || !hub.memory().is_full() {
+        if what_for == For::Others || !context.memory.is_full() {
             return Ok(slot);
         }
         drop(slot);
-        hub.settled().await?;
+        settled(&context.memory).await?;
     }
 }
 
 fn read(
-    hub: &Hub,
-    values: &KindValues,
+    context: &Context,
+    values: &Arc<KindValues>,
     entity: &EntityId,
     found: FoundValue,
 ) -> Option<Arc<Present>> {
-    let store = &**hub.store();
-    let (state, hash) = found.state(store, entity, &**hub.known_policies())?;
-    let present = Arc::new(made(hub, entity, &state, hash)?);
-    hub.keep_spare(&present);
+    let store = &*context.store;
+    let (state, hash) = found.state(store, entity, &*context.known)?;
+    let present = Arc::new(made(context, entity, &state, hash)?);
+    values.keep_spare(&present);
     let is_last = || {
         let head = store.head(entity).ok().flatten();
         head.is_some_and(|head| head.hash == hash)
@@ -100,11 +112,11 @@ fn read(
     values.adopt(present, is_last)
 }
 
-fn made(hub: &Hub, entity: &EntityId, state: &State, hash: Hash) -> Option<Present> {
+fn made(context: &Context, entity: &EntityId, state: &State, hash: Hash) -> Option<Present> {
     if state.presence() != Presence::Present {
         return None;
     }
     let at = state.stamps().updated_at.unwrap_or_default();
     let place = (state.place(), hash);
-    Some(hub.value_at(entity, place, (at, state.presented())))
+    Some(Present::at(context, entity, place, (at, state.presented())))
 }

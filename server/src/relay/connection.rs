@@ -21,6 +21,7 @@ use axum::body::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use indelible_engine::limits::Limits;
+use indelible_engine::policy::Policies;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{ClientFrame, FrameError, PROTOCOL_VERSION, TextForm, Token};
 use indelible_engine::time::Timestamp;
@@ -35,12 +36,12 @@ use self::deadline::Deadline;
 pub(super) use self::end::close_code;
 use self::end::{End, crowded, too_big, transport_end};
 use self::session::{Asker, Following};
+use super::directory::Directory;
 use super::fanout::Outbox;
 use super::frames;
 use super::heard::{Counted, Heard, Overdue, SMALL_BYTES};
-use super::hub::Hub;
 use super::socket::{self, GATHERED_BYTES_MAX, Line, Socket, WebSocket};
-use crate::auth::TokenError;
+use crate::auth::{Auth, TokenError};
 use crate::clock;
 use crate::config::{ConnectionSettings, SOCKET_READ_BYTES};
 use crate::memory;
@@ -67,16 +68,17 @@ async fn crowded_out(outbox: &Outbox) -> End {
 #[tracing::instrument(name = "connection", skip_all, fields(id = Empty, principal = Empty))]
 pub(crate) async fn serve(
     (line, seat, address): (Line, Seat, Option<IpAddr>),
-    hub: Hub,
+    directory: Directory,
     settings: ConnectionSettings,
     shutdown: CancellationToken,
 ) {
+    let context = Arc::clone(directory.context());
     let heard = Heard::new(settings.reader_message_bytes_max);
-    let line = Counted::new(line, heard.clone(), hub.room(), &settings);
-    let (sink, stream) = socket(line, hub.limits()).await.split();
+    let line = Counted::new(line, heard.clone(), &context.room, &settings);
+    let (sink, stream) = socket(line, &context.limits).await.split();
     let sending = Arc::new(Socket::new(sink));
-    let consumer = hub
-        .memory()
+    let consumer = context
+        .memory
         .consumer(memory::owner(&Principal::anonymous(), address));
     let outbox = Arc::new(Outbox::new(settings.send_queue_bytes_max, consumer));
     outbox.connect(Arc::<Socket>::clone(&sending));
@@ -87,22 +89,22 @@ pub(crate) async fn serve(
         stream,
         last: Bytes::new(),
         heard,
-        room: hub.room().of(""),
+        room: context.room.of(""),
         settings: settings.clone(),
-        limits: hub.limits().clone(),
+        limits: context.limits.clone(),
         greeted: false,
     };
 
     let hello = timeout(
         settings.handshake_timeout,
-        hello(&mut incoming, &hub, (&seat, address), &outbox),
+        hello(&mut incoming, &context.auth, (&seat, address), &outbox),
     );
     let end = tokio::select! {
         hello = hello => match hello {
             Ok(Ok(caller)) => {
-                incoming.introduce(&hub, &caller.asks.principal);
+                incoming.introduce(&context.policies, &caller.asks.principal);
                 outbox.consumer().belongs_to(memory::owner(&caller.asks.principal, address));
-                let mut following = Following::new(hub, caller.asks, Arc::clone(&outbox), &settings);
+                let mut following = Following::new(directory, caller.asks, Arc::clone(&outbox), &settings);
                 tracing::Span::current()
                     .record("id", following.connection().0)
                     .record("principal", following.principal().id.as_str());
@@ -155,7 +157,7 @@ struct Caller {
 
 async fn hello(
     incoming: &mut Incoming,
-    hub: &Hub,
+    auth: &Auth,
     (seat, address): (&Seat, Option<IpAddr>),
     outbox: &Outbox,
 ) -> Result<Caller, End> {
@@ -193,7 +195,7 @@ async fn hello(
             client,
         });
     };
-    match hub.auth().verify(&token) {
+    match auth.verify(&token) {
         Ok(verified) => {
             seat.confirm();
             Ok(Caller {
@@ -300,9 +302,9 @@ impl Incoming {
     }
 
     /// Who it is that sends: those who may write nothing have nothing long to say.
-    fn introduce(&mut self, hub: &Hub, principal: &Principal) {
+    fn introduce(&mut self, policies: &Policies, principal: &Principal) {
         self.greeted = true;
-        let bytes_max = match session::may_write(hub, principal) {
+        let bytes_max = match session::may_write(policies, principal) {
             true => self.limits.frame_bytes_max + TRANSPORT_SLACK_BYTES,
             false => self.settings.reader_message_bytes_max,
         };
@@ -478,7 +480,7 @@ impl Serving<'_> {
         following: &Following,
         token: &str,
     ) -> Result<crate::auth::Authenticated, End> {
-        following.hub().auth().verify(token).map_err(|error| {
+        following.context().auth.verify(token).map_err(|error| {
             tracing::info!(%error, "a fresh token was refused");
             let why = error.text();
             self.outbox

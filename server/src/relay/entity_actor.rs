@@ -11,6 +11,7 @@
 mod batch;
 mod epoch;
 mod following;
+mod lease;
 mod reading;
 mod snapshots;
 mod unrecorded;
@@ -31,15 +32,16 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Batch, Ending, KnownPast, Verdicts};
+pub(crate) use self::lease::{Lease, Mailboxes};
 use self::snapshots::Snapshots;
 use self::unrecorded::log_unrecorded;
 use super::budget;
+use super::context::Context;
 use super::encoded::Encoded;
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, DELETED, RelayedEntry};
-use super::hub::Hub;
 use super::loading::Loaded;
-use super::residents::{Resident, footprint};
+use super::residents::footprint;
 use super::values::{Patches, Present};
 use super::writes::{Haste, Outcome, Write, WriteError};
 use crate::commit::CommitError;
@@ -89,7 +91,8 @@ impl Message {
 }
 
 struct Actor {
-    hub: Hub,
+    context: Arc<Context>,
+    lease: Lease,
     id: EntityId,
     /// The id of the principal for whom the entity was brought into memory.
     asker: String,
@@ -97,7 +100,6 @@ struct Actor {
     /// `None` while the entity was never there.
     entity: Option<Entity>,
     present: Option<Arc<Present>>,
-    resident: Resident,
     /// About how much memory it takes; of what is deleted, what it took.
     footprint: u64,
     /// Who follows the entity as a replica, or waits for it to be there.
@@ -115,26 +117,23 @@ struct Actor {
     stale: bool,
 }
 
-/// Runs the actor of `id`, which `asker` needs first, until it is idle.
-#[tracing::instrument(level = "debug", name = "entity", skip_all, fields(entity = %id))]
+/// Runs the actor of an entity, which `asker` needs first, until it is idle. What is in the mailbox
+/// then came too late for it.
+#[tracing::instrument(level = "debug", name = "entity", skip_all, fields(entity = %lease.entity))]
 pub(crate) async fn run(
-    hub: Hub,
-    id: EntityId,
+    context: Arc<Context>,
+    lease: Lease,
     asker: String,
-    mut mailbox: mpsc::Receiver<Message>,
+    mailbox: &mut mpsc::Receiver<Message>,
 ) {
-    let Some(policy) = hub.policy_of(&id).map(Arc::clone) else {
-        tracing::error!("an actor was asked for an entity of no kind");
-        return;
-    };
     let mut actor = Actor {
-        hub: hub.clone(),
-        id: id.clone(),
+        context,
+        id: lease.entity.clone(),
+        policy: Arc::clone(&lease.policy),
+        lease,
         asker,
-        policy,
         entity: None,
         present: None,
-        resident: hub.resident(),
         footprint: 0,
         replicas: HashMap::new(),
         snapshot: Arc::default(),
@@ -146,7 +145,7 @@ pub(crate) async fn run(
     };
     let served = AssertUnwindSafe(async {
         Box::pin(actor.load()).await?;
-        actor.serve(&mut mailbox).await;
+        actor.serve(mailbox).await;
         Ok::<_, WriteError>(())
     });
     let failed = match served.catch_unwind().await {
@@ -163,10 +162,6 @@ pub(crate) async fn run(
         while let Some(message) = mailbox.recv().await {
             actor.turn_away(message, &why);
         }
-        return;
-    }
-    while let Some(message) = mailbox.recv().await {
-        hub.send(&id, message).await;
     }
 }
 
@@ -174,7 +169,7 @@ impl Actor {
     /// Serves until nobody has use for it. What takes memory only while something is done is in boxes:
     /// most actors do nothing.
     async fn serve(&mut self, mailbox: &mut mpsc::Receiver<Message>) {
-        let settings = self.hub.settings().clone();
+        let settings = self.context.settings.clone();
         let warm = settings.frames_kept.min(settings.idle);
         let mut is_warm = true;
         let mut waiting = Vec::new();
@@ -189,7 +184,7 @@ impl Actor {
                 tokio::select! {
                     biased;
                     received = mailbox.recv_many(&mut waiting, settings.batch_max) => Some(received),
-                    () = self.resident.is_unwanted(), if self.replicas.is_empty() => None,
+                    () = self.lease.resident.is_unwanted(), if self.replicas.is_empty() => None,
                 }
             };
             match tokio::time::timeout(epoch.unwrap_or(patience), received).await {
@@ -215,7 +210,7 @@ impl Actor {
                 Err(_) if !self.replicas.is_empty() => continue,
                 Err(_) => {
                     if let Some(entity) = &self.entity {
-                        Box::pin(self.snapshots.store_last(&self.hub, entity)).await;
+                        Box::pin(self.snapshots.store_last(&self.context, entity)).await;
                     }
                     if self.leave(mailbox) {
                         return;
@@ -248,14 +243,15 @@ impl Actor {
             if !writes.is_empty() {
                 Box::pin(self.write(writes)).await;
             }
-            self.resident
+            self.lease
+                .resident
                 .is_used(self.footprint, !self.replicas.is_empty());
         }
     }
 
     /// Leaves the memory, unless something waits. The actor must end then.
     fn leave(&mut self, mailbox: &mut mpsc::Receiver<Message>) -> bool {
-        let leaves = self.hub.retire(&self.id, mailbox);
+        let leaves = self.lease.retire(mailbox);
         if leaves {
             let (entity, present) = (self.entity.take(), self.present.take());
             work::here(|| drop((entity, present)));
@@ -358,7 +354,7 @@ impl Actor {
             self.begin_epoch().await;
         }
         if let Some(entity) = &self.entity {
-            self.snapshots.store_if_due(&self.hub, entity).await;
+            self.snapshots.store_if_due(&self.context, entity).await;
         }
         work::here(|| drop(before));
     }
@@ -367,14 +363,19 @@ impl Actor {
     async fn judge(&mut self, writes: &[Write]) -> Verdicts {
         let place = (&self.id, &self.policy);
         let own = self.weight();
-        let mut batch = Batch::new(&self.hub, place, self.entity.as_ref(), &mut self.past);
+        let mut batch = Batch::new(&self.context, place, self.entity.as_ref(), &mut self.past);
         for writes in writes.chunk_by(|one, next| one.author.id == next.author.id) {
             let Some(first) = writes.first() else {
                 continue;
             };
             let weight = writes.iter().map(|write| write.task.weight());
             let weight = weight.fold(own, Weight::max);
-            match self.hub.work().enter(Lane::of(&first.author), weight).await {
+            match self
+                .context
+                .work
+                .enter(Lane::of(&first.author), weight)
+                .await
+            {
                 // Their turn may have come after the end of the token that they came with.
                 Ok(_slot) => work::here(|| {
                     for write in writes {
@@ -402,7 +403,7 @@ impl Actor {
         request: Append,
         entity: Option<Entity>,
     ) -> Result<Vec<Sealed>, CommitError> {
-        let appended = self.hub.commit().commit(request).await?;
+        let appended = self.context.commit.commit(request).await?;
         self.postponed = None;
         if let Some(mut entity) = entity {
             for sealed in &appended.entries {
@@ -416,7 +417,7 @@ impl Actor {
             let weight = Weight::of_operations(entity.operations());
             // Where too many wait already, followers are told all the same.
             let _slot = match weight {
-                Weight::Heavy => self.hub.work().enter(Lane::Publishing, weight).await.ok(),
+                Weight::Heavy => self.context.work.enter(Lane::Publishing, weight).await.ok(),
                 Weight::Light => None,
             };
             let entries: Vec<_> = appended.entries.iter().map(RelayedEntry::of).collect();
@@ -440,7 +441,7 @@ impl Actor {
     fn shown(&self, entity: &Entity) -> Present {
         let place = ((entity.epoch(), entity.seq()), entity.hash());
         let at = entity.stamps().updated_at.unwrap_or_default();
-        self.hub.value_at(&self.id, place, (at, entity.presented()))
+        Present::at(&self.context, &self.id, place, (at, entity.presented()))
     }
 
     /// After a failed commit: whether this state is still that of the disk.
@@ -500,21 +501,21 @@ impl Actor {
             None => String::new(),
         };
         let patches = before.map(|_| Patches::new(&make));
-        let values = self.hub.values(self.id.kind());
-        if let (Some(values), Some(patches)) = (values, &patches) {
+        let values = &self.lease.values;
+        if let Some(patches) = &patches {
             // Before the lock that joining and publishing share.
             for form in values.forms(&self.id) {
                 patches.text(form);
             }
         }
         // Followers have it from an actor before this one.
-        let known = values.and_then(|values| values.load(&present));
+        let known = values.load(&present);
         if let Some(known) = &known {
             debug_assert_eq!(known.value, present.value, "{} at {place:?}", self.id);
         }
         // Followers know what was on disk before; what has just been written they do not.
         let known = known.filter(|_| entries.is_none());
-        if let Some(values) = values.filter(|_| known.is_none()) {
+        if known.is_none() {
             values.publish(&present, patches.as_ref());
         }
         self.snapshot.clear();
@@ -531,9 +532,7 @@ impl Actor {
     /// Tells everybody who follows the entity that it is deleted. They go on following it: once its
     /// deletion is undone, they start over.
     fn withdraw(&mut self) {
-        if let Some(values) = self.hub.values(self.id.kind()) {
-            values.withdraw(&self.id, DELETED);
-        }
+        self.lease.values.withdraw(&self.id, DELETED);
         self.queue(&[frames::gone(&self.id, DELETED)]);
         self.snapshot.clear();
         self.present = None;

@@ -14,6 +14,7 @@ use indelible_engine::policy::PolicySource;
 
 use super::log::StoredLog;
 use crate::storage::{Place, Presence, Snapshot, Store, StoreError, Stored};
+use crate::versions::Opened;
 use crate::work::Weight;
 
 /// Entries behind a snapshot by which a value is brought up to date; beyond, loading is quicker.
@@ -419,4 +420,18 @@ pub(crate) fn after(
             sealed.push(Sealed { entry, bytes, hash });
         }
     }
+}
+
+/// Whether a place is the beginning of an epoch that followed a version's entry.
+pub(super) fn begins_after(
+    store: &dyn Store,
+    id: &EntityId,
+    (epoch, seq): (Epoch, Seq),
+    version: &Opened,
+) -> bool {
+    if seq != Seq(0) || version.epoch >= epoch {
+        return false;
+    }
+    let first = entry(store, id, epoch, seq);
+    first.is_ok_and(|first| first.is_some_and(|first| version.is_of(&first.previous_hash)))
 }

@@ -14,11 +14,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use axum::body::Bytes;
-use indelible_engine::id::{EntityId, Epoch, Kind, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, Kind, Seq};
 use indelible_engine::protocol::TextForm;
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
+use super::context::Context;
 use super::encoded::Encoded;
 use super::fanout::{ConnectionId, Deferred, Subscriber};
 use super::frames;
@@ -57,19 +58,19 @@ pub(crate) struct Present {
 }
 
 impl Present {
-    /// Puts a value together; `version` is its entry, sealed.
-    pub(crate) fn new(
-        entity: EntityId,
-        (epoch, seq): (Epoch, Seq),
-        version: String,
-        at: Timestamp,
-        (value, memory): (Value, &Memory),
+    /// The value of an entity after the entry at a place, which has this hash and time.
+    pub(crate) fn at(
+        context: &Context,
+        entity: &EntityId,
+        ((epoch, seq), hash): ((Epoch, Seq), Hash),
+        (at, value): (Timestamp, Value),
     ) -> Self {
+        let (versions, memory) = (&context.versions, &context.memory);
         Self {
-            entity,
+            entity: entity.clone(),
             epoch,
             seq,
-            version,
+            version: versions.seal(entity, PROJECTION, (epoch, seq, &hash)),
             at,
             length: length(&value),
             bytes: bytes(&value),
@@ -117,7 +118,7 @@ impl Present {
 
     /// It is kept in case that somebody asks for it again. Where its memory is wanted, `leave` is
     /// called, and says whether it may.
-    pub(super) fn keep_spare(&self, leave: impl Fn() -> bool + Send + Sync + 'static) {
+    fn keep_spare(&self, leave: impl Fn() -> bool + Send + Sync + 'static) {
         let bytes = self.bytes;
         let spare = Arc::new(Spare {
             used: Arc::clone(&self.used),
@@ -387,6 +388,15 @@ impl KindValues {
         // A long one takes a while, and not under the lock.
         drop(left);
         may_go
+    }
+
+    /// Keeps a value that no actor holds until its memory is wanted.
+    pub(super) fn keep_spare(self: &Arc<Self>, present: &Present) {
+        let (values, entity) = (Arc::downgrade(self), present.entity.clone());
+        present.keep_spare(move || {
+            let values = values.upgrade();
+            values.is_none_or(|values| values.leave(&entity))
+        });
     }
 
     /// The same for all that were not used since this was called last, unless the kind is watched:

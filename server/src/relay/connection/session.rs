@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
 use indelible_engine::near;
-use indelible_engine::policy::{Permission, Policy};
+use indelible_engine::policy::{Permission, Policies, Policy};
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
     ClientFrame, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame, TextForm,
@@ -20,10 +20,12 @@ use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
+use super::super::context::Context;
+use super::super::directory::Directory;
 use super::super::entity_actor::Message;
 use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
 use super::super::frames::{self, DELETED, NOT_FOUND};
-use super::super::hub::Hub;
+use super::super::naming;
 use super::super::writes::{Answer, Place, Session, Task, Write, WriteError};
 use crate::clock;
 use crate::config::ConnectionSettings;
@@ -40,14 +42,14 @@ pub(super) struct Asker {
 }
 
 /// Whether a principal may write anything at all.
-pub(super) fn may_write(hub: &Hub, principal: &Principal) -> bool {
+pub(super) fn may_write(policies: &Policies, principal: &Principal) -> bool {
     let permissions = [
         Permission::Create,
         Permission::Edit,
         Permission::Delete,
         Permission::System,
     ];
-    let mut policies = hub.policies().iter();
+    let mut policies = policies.iter();
     policies.any(|policy| permissions.iter().any(|one| policy.may(principal, *one)))
 }
 
@@ -62,7 +64,7 @@ enum Known {
 /// The state of a connection after its handshake.
 #[derive(Debug)]
 pub(super) struct Following {
-    hub: Hub,
+    directory: Directory,
     connection: ConnectionId,
     session: Arc<Session>,
     principal: Principal,
@@ -79,7 +81,7 @@ pub(super) struct Following {
 
 impl Following {
     pub(super) fn new(
-        hub: Hub,
+        directory: Directory,
         Asker {
             principal,
             address,
@@ -89,12 +91,12 @@ impl Following {
         settings: &ConnectionSettings,
     ) -> Self {
         Self {
-            connection: hub.next_connection(),
+            connection: directory.next_connection(),
             session: Arc::new(Session::new(
                 SessionId(crate::random::bytes()),
                 settings.refused_changes_max,
             )),
-            hub,
+            directory,
             principal,
             address,
             texts,
@@ -107,8 +109,8 @@ impl Following {
         }
     }
 
-    pub(super) fn hub(&self) -> &Hub {
-        &self.hub
+    pub(super) fn context(&self) -> &Context {
+        self.directory.context()
     }
 
     pub(super) fn connection(&self) -> ConnectionId {
@@ -121,7 +123,7 @@ impl Following {
 
     /// Answers `hello`.
     pub(super) fn welcome(&self) {
-        let kinds = self.hub.policies().iter().map(|policy| KindReport {
+        let kinds = self.context().policies.iter().map(|policy| KindReport {
             kind: policy.kind().clone(),
             singleton: policy.is_singleton(),
             mode: self.mode(policy),
@@ -136,7 +138,7 @@ impl Following {
             session: self.session.id,
             principal: self.principal.clone(),
             at: clock::now(),
-            limits: self.hub.limits().clone(),
+            limits: self.context().limits.clone(),
             kinds: kinds.collect(),
         }));
     }
@@ -232,7 +234,7 @@ impl Following {
 
     /// The policy of an entity that the principal may read.
     fn readable(&self, entity: &EntityId) -> Option<Arc<Policy>> {
-        let policy = self.hub.policy_of(entity)?;
+        let policy = self.context().policy_of(entity)?;
         policy.readable(&self.principal).then(|| Arc::clone(policy))
     }
 
@@ -290,7 +292,7 @@ impl Following {
             absent,
         };
         self.open.insert(entity.clone(), Mode::Replica);
-        self.hub.send(&entity, follow).await;
+        self.directory.send(&entity, follow).await;
     }
 
     async fn open_value(&mut self, entity: EntityId, version: Option<String>) {
@@ -302,7 +304,7 @@ impl Following {
         if !self.has_room(&entity) {
             return;
         }
-        let Some(values) = self.hub.values(entity.kind()) else {
+        let Some(values) = self.directory.values(entity.kind()) else {
             return;
         };
         let mut subscriber = self.subscriber(Subscription::Entity(entity.clone()));
@@ -315,7 +317,7 @@ impl Following {
             let known = values.get(&entity).filter(|known| {
                 version
                     .as_ref()
-                    .is_some_and(|version| self.hub.stands_for(version, known))
+                    .is_some_and(|version| self.directory.stands_for(version, known))
             });
             let known = known.as_ref().map(|known| known.version.as_str());
             // A value that nobody follows yet may leave in between.
@@ -331,14 +333,14 @@ impl Following {
     /// there: that it is deleted is for those to know who may undelete it, or may read the past.
     /// Answers if that fails.
     async fn load(&self, entity: &EntityId) -> Option<Known> {
-        let policy = self.hub.policy_of(entity)?;
+        let policy = self.context().policy_of(entity)?;
         let may_know =
             policy.may(&self.principal, Permission::Delete) || policy.replica_mode(&self.principal);
-        let present = self.hub.present(entity, &self.principal).await;
+        let present = self.directory.present(entity, &self.principal).await;
         let known = present.and_then(|present| {
             Ok(match present {
                 Some(_) => Known::Present,
-                None if may_know && self.hub.is_deleted(entity)? => Known::Absent(DELETED),
+                None if may_know && self.directory.is_deleted(entity)? => Known::Absent(DELETED),
                 None => Known::Absent(NOT_FOUND),
             })
         });
@@ -355,12 +357,12 @@ impl Following {
     async fn close(&mut self, entity: &EntityId) {
         match self.open.get(entity) {
             Some(Mode::Replica) => {
-                self.hub
+                self.directory
                     .send(entity, Message::Unfollow(self.connection))
                     .await;
             }
             Some(Mode::Value) => {
-                if let Some(values) = self.hub.values(entity.kind()) {
+                if let Some(values) = self.directory.values(entity.kind()) {
                     values.unfollow(self.connection, entity);
                 }
             }
@@ -371,7 +373,7 @@ impl Following {
 
     async fn watch(&mut self, kind: Kind) {
         let name = EntityId::singleton(kind.clone());
-        let policy = self.hub.policy(&kind);
+        let policy = self.context().policy(&kind);
         if !policy.is_some_and(|policy| policy.readable(&self.principal)) {
             self.outbox.answer(frames::gone(&name, NOT_FOUND));
             return;
@@ -379,7 +381,7 @@ impl Following {
         if !self.has_room(&name) {
             return;
         }
-        match self.hub.gather(&kind, &self.principal).await {
+        match self.directory.gather(&kind, &self.principal).await {
             Ok(Some(gathering)) => {
                 gathering.watch(self.subscriber(Subscription::Kind(kind.clone())));
                 self.watched.insert(kind);
@@ -391,7 +393,7 @@ impl Following {
 
     fn unwatch(&mut self, kind: &Kind) {
         if self.watched.remove(kind)
-            && let Some(values) = self.hub.values(kind)
+            && let Some(values) = self.directory.values(kind)
         {
             values.unwatch(self.connection);
         }
@@ -423,7 +425,7 @@ impl Following {
     }
 
     async fn exists_for_write(&self, entity: &EntityId, id: ProposalId) -> bool {
-        match self.hub.present(entity, &self.principal).await {
+        match self.directory.present(entity, &self.principal).await {
             Ok(Some(_)) => true,
             Ok(None) => {
                 self.refuse(entity, id, RefusalCode::NotFound, "there is no such entity");
@@ -441,7 +443,7 @@ impl Following {
         let may = |policy: &&Arc<Policy>| {
             policy.readable(&self.principal) || policy.may(&self.principal, Permission::Create)
         };
-        let policies = self.hub.policies().iter().filter(may);
+        let policies = self.context().policies.iter().filter(may);
         match near::nearest(kind.as_str(), policies.map(|policy| policy.kind().as_str())) {
             Some(near) => format!("there is no kind {kind}; did you mean {near}?"),
             None => format!("there is no kind {kind}"),
@@ -450,7 +452,7 @@ impl Following {
 
     async fn create(&self, id: ProposalId, entity: EntityId, value: &str, room: Taken) {
         let refuse = |code, text: &str| self.refuse(&entity, id, code, text);
-        let policy = self.hub.policy(entity.kind());
+        let policy = self.context().policy(entity.kind());
         let Some(policy) = policy.filter(|policy| policy.may(&self.principal, Permission::Create))
         else {
             let known = policy.is_some_and(|policy| policy.readable(&self.principal));
@@ -459,10 +461,7 @@ impl Following {
                 false => refuse(RefusalCode::NotFound, &self.no_kind(entity.kind())),
             };
         };
-        let entity = match self
-            .hub
-            .name_for_creation(policy, entity.id(), &self.principal, id)
-        {
+        let entity = match naming::name_for_creation(policy, entity.id(), &self.principal, id) {
             Ok(entity) => entity,
             Err(error) => return refuse(RefusalCode::BadId, &error.to_string()),
         };
@@ -498,7 +497,7 @@ impl Following {
             address: self.address,
         };
         let creates = matches!(task, Task::Create { .. });
-        if let Err(exhausted) = self.hub.rates().enter(writer, creates) {
+        if let Err(exhausted) = self.context().rates.enter(writer, creates) {
             self.outbox
                 .answer(frames::rate_limited(entity, id, &exhausted));
             return;
@@ -518,7 +517,9 @@ impl Following {
                 place: Place { place, room },
             },
         };
-        self.hub.send(entity, Message::Write(Box::new(write))).await;
+        self.directory
+            .send(entity, Message::Write(Box::new(write)))
+            .await;
     }
 
     /// Says until when what it writes is judged.
@@ -529,7 +530,7 @@ impl Following {
     /// Stops following everything.
     pub(super) async fn leave(mut self) {
         for kind in std::mem::take(&mut self.watched) {
-            if let Some(values) = self.hub.values(&kind) {
+            if let Some(values) = self.directory.values(&kind) {
                 values.unwatch(self.connection);
             }
         }

@@ -32,7 +32,7 @@ use serde_json::Value;
 use self::verdict::Judged;
 pub(super) use self::verdict::{Decided, Ending, Verdicts};
 
-use super::super::hub::Hub;
+use super::super::context::Context;
 use super::super::values::PROJECTION;
 use super::super::writes::{IfMatch, Session, Task, Write, WriteError, Written};
 use crate::clock;
@@ -51,7 +51,7 @@ pub(super) struct KnownPast {
 
 /// The writes of one commit, while they are judged.
 pub(super) struct Batch<'a> {
-    hub: &'a Hub,
+    context: &'a Context,
     id: &'a EntityId,
     policy: &'a Arc<Policy>,
     /// As it is on disk.
@@ -70,13 +70,13 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(
-        hub: &'a Hub,
+        context: &'a Context,
         (id, policy): (&'a EntityId, &'a Arc<Policy>),
         entity: Option<&'a Entity>,
         past: &'a mut KnownPast,
     ) -> Self {
         Self {
-            hub,
+            context,
             id,
             policy,
             committed: entity,
@@ -217,9 +217,9 @@ impl<'a> Batch<'a> {
         proposal: &Proposal,
         merged: &mut merge::Merged,
     ) -> Result<Verdict, WriteError> {
-        let at = (clock::now(), self.hub.limits());
+        let at = (clock::now(), &self.context.limits);
         let made = (proposal, merged.take_made());
-        claims::admit_made(entity, made, at, &mut holders(self.hub, self.id))
+        claims::admit_made(entity, made, at, &mut holders(self.context, self.id))
     }
 
     fn propose(
@@ -234,11 +234,11 @@ impl<'a> Batch<'a> {
         if epoch != entity.epoch() {
             return earlier.map(Judged::Stands).ok_or(WriteError::Epoch);
         }
-        let (changes, limits) = (&proposal.changes, self.hub.limits());
-        let weighed = self.hub.budgets().weigh(changes, entity, limits);
+        let (changes, limits) = (&proposal.changes, &self.context.limits);
+        let weighed = self.context.budgets.weigh(changes, entity, limits);
         let operations = weighed.operations;
-        self.hub
-            .rates()
+        self.context
+            .rates
             .charge_operations(case.writer(), operations);
         if let Some(allowed) = weighed.exceeded {
             let text = format!(
@@ -249,7 +249,7 @@ impl<'a> Batch<'a> {
             return Ok(Judged::refused(refusal));
         }
         let seq = entity.seq();
-        let (at, holder) = ((clock::now(), limits), &mut holders(self.hub, self.id));
+        let (at, holder) = ((clock::now(), limits), &mut holders(self.context, self.id));
         let mut verdict = claims::admit_next(staging, proposal, at, holder)?;
         if let Some(session) = case.session {
             if let Some(refusal) = &mut verdict.refused {
@@ -296,7 +296,7 @@ impl<'a> Batch<'a> {
         let Some(change) = change else {
             return Ok(None);
         };
-        let found = self.hub.store().change(self.id, epoch, *change);
+        let found = self.context.store.change(self.id, epoch, *change);
         let seq = found.map_err(unreadable)?.unwrap_or(last);
         Ok(Some(Written::at(epoch, seq)))
     }
@@ -312,7 +312,7 @@ impl<'a> Batch<'a> {
         if refusal.code != RefusalCode::UnknownDeps {
             return;
         }
-        let change = change::parse(bytes, self.hub.limits());
+        let change = change::parse(bytes, &self.context.limits);
         let depends = change.is_ok_and(|change| {
             let mut deps = change.deps().iter().map(|&dependency| dependency.into());
             deps.any(|hash| session.has_refused(hash) || self.dropped.contains(&(session.id, hash)))
@@ -376,7 +376,7 @@ impl<'a> Batch<'a> {
     }
 
     fn open(&self, version: &str) -> Option<Opened> {
-        self.hub.versions().open(self.id, PROJECTION, version)
+        self.context.versions.open(self.id, PROJECTION, version)
     }
 
     fn take(&mut self, case: &Case<'_>, admitted: Admitted) -> Written {
@@ -402,7 +402,7 @@ impl<'a> Batch<'a> {
         };
         let changes: usize = draft.changes.iter().map(Vec::len).sum();
         let bytes = changes + effects.len();
-        self.hub.rates().charge_bytes(case.writer(), bytes);
+        self.context.rates.charge_bytes(case.writer(), bytes);
         let written = Written::at(draft.epoch, draft.seq);
         self.request.entries.push(NewEntry {
             draft,
@@ -413,11 +413,11 @@ impl<'a> Batch<'a> {
 
     /// Charges the operations that a value came to.
     fn charge_operations(&self, case: &Case<'_>, changes: &[Vec<u8>]) {
-        let counted = |bytes: &Vec<u8>| change::operations(bytes, self.hub.limits());
+        let counted = |bytes: &Vec<u8>| change::operations(bytes, &self.context.limits);
         let counted = changes.iter().filter_map(|bytes| counted(bytes).ok());
         let operations = counted.map(|counted| counted.all).sum();
-        self.hub
-            .rates()
+        self.context
+            .rates
             .charge_operations(case.writer(), operations);
     }
 
@@ -504,9 +504,12 @@ impl Written {
 }
 
 /// Finds who else has a value that is to be an entity's only, as far as the disk knows.
-fn holders(hub: &Hub, id: &EntityId) -> impl FnMut(&Claim) -> Result<Option<EntityId>, WriteError> {
+fn holders(
+    context: &Context,
+    id: &EntityId,
+) -> impl FnMut(&Claim) -> Result<Option<EntityId>, WriteError> {
     move |claim| {
-        let found = hub.store().other_holder(id, claim.key(id.kind()));
+        let found = context.store.other_holder(id, claim.key(id.kind()));
         found.map_err(unreadable)
     }
 }

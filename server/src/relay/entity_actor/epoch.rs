@@ -35,7 +35,7 @@ impl Actor {
         if !self.is_due() {
             return None;
         }
-        let quiet = self.hub.budgets().epoch_quiet;
+        let quiet = self.context.budgets.epoch_quiet;
         let postponed = self.postponed.as_ref();
         let left = postponed.map(|one| one.until.saturating_duration_since(Instant::now()));
         Some(left.map_or(quiet, |left| left.max(quiet)))
@@ -43,7 +43,7 @@ impl Actor {
 
     /// Tries again later, and later each time: the disk may be full for hours.
     fn postpone_epoch(&mut self) {
-        let first = self.hub.budgets().epoch_quiet;
+        let first = self.context.budgets.epoch_quiet;
         let pause = match &self.postponed {
             Some(Postponed { pause, .. }) => (*pause * 2).min(first * PAUSES_MAX),
             None => first * 2,
@@ -57,7 +57,7 @@ impl Actor {
         let Some(entity) = self.entity.as_ref().filter(is_there) else {
             return false;
         };
-        self.weight.is_due(entity, self.hub.budgets()) && !self.stale
+        self.weight.is_due(entity, &self.context.budgets) && !self.stale
     }
 
     /// Whether it is not to wait for one.
@@ -71,7 +71,7 @@ impl Actor {
             return false;
         }
         let entity = self.entity.as_ref();
-        entity.is_some_and(|entity| self.weight.is_overdue(entity, self.hub.budgets()))
+        entity.is_some_and(|entity| self.weight.is_overdue(entity, &self.context.budgets))
     }
 
     /// Begins a new epoch, if that makes the history shorter.
@@ -81,8 +81,8 @@ impl Actor {
         };
         let lane = Lane::of(&Principal::system());
         let Ok(slot) = self
-            .hub
-            .work()
+            .context
+            .work
             .enter(lane, Weight::of_operations(entity.operations()))
             .await
         else {
@@ -132,7 +132,7 @@ impl Actor {
                     replica.outbox.wake();
                 }
                 if let Some(entity) = &self.entity {
-                    self.snapshots.begin_epoch(&self.hub, entity).await;
+                    self.snapshots.begin_epoch(&self.context, entity).await;
                 }
             }
             Err(error) => {

@@ -55,7 +55,7 @@ impl Actor {
         entity: &Entity,
         (epoch, seq, hash): (Epoch, Seq, Hash),
     ) -> Option<Vec<Bytes>> {
-        let settings = self.hub.settings();
+        let settings = &self.context.settings;
         let stamps = entity.stamp_fields();
         if epoch != entity.epoch()
             || seq > entity.seq()
@@ -74,7 +74,7 @@ impl Actor {
 
     /// The entries of an epoch after a place that is in the log, if they are not too many.
     fn entries_after(&self, (epoch, seq, hash): (Epoch, Seq, Hash)) -> Option<Vec<Sealed>> {
-        let (store, settings) = (&**self.hub.store(), self.hub.settings());
+        let (store, settings) = (&*self.context.store, &self.context.settings);
         let place = ((epoch, seq), hash);
         let missed = loading::after(store, &self.id, place, settings.resume_bytes_max);
         let missed = missed.inspect_err(|error| tracing::error!(%error, "entries cannot be read"));
@@ -123,7 +123,7 @@ impl Actor {
     /// The `snapshot` frame of the present state.
     fn snapshot_of(&self, entity: &Entity) -> Bytes {
         let make = || frames::snapshot(entity);
-        self.snapshot.keep(self.hub.memory(), make)
+        self.snapshot.keep(&self.context.memory, make)
     }
 
     pub(super) fn queue(&mut self, frames: &[Bytes]) {

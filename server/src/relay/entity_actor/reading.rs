@@ -13,15 +13,15 @@ impl Actor {
     /// Reads the entity from the store. What takes long has to wait for its turn among such work.
     pub(super) async fn read(&self) -> Result<Option<Loaded>, WriteError> {
         let lane = Lane::Loading(self.asker.clone());
-        let light = self.hub.work().enter(lane, Weight::Light).await;
+        let light = self.context.work.enter(lane, Weight::Light).await;
         let light = light.map_err(too_many)?;
-        let (store, id) = (Arc::clone(self.hub.store()), self.id.clone());
+        let (store, id) = (Arc::clone(&self.context.store), self.id.clone());
         let find = move || loading::find(&*store, &id).map_err(LoadingError::from);
         let Some(found) = in_background(find).await? else {
             return Ok(None);
         };
-        let (store, id) = (Arc::clone(self.hub.store()), self.id.clone());
-        let known = Arc::clone(self.hub.known_policies());
+        let (store, id) = (Arc::clone(&self.context.store), self.id.clone());
+        let known = Arc::clone(&self.context.known);
         match found.weight() {
             Weight::Light => {
                 let _slot = light;
@@ -31,7 +31,7 @@ impl Actor {
                 // While it waits, it holds nothing.
                 drop((light, found));
                 let lane = Lane::LongLoading(self.asker.clone());
-                let heavy = self.hub.work().enter(lane, Weight::Heavy).await;
+                let heavy = self.context.work.enter(lane, Weight::Heavy).await;
                 let _slot = heavy.map_err(too_many)?;
                 in_background(move || loading::load(&*store, &id, &*known)).await
             }

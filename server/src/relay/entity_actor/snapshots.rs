@@ -11,7 +11,7 @@ use indelible_engine::entity::Entity;
 use indelible_engine::ledger::Sealed;
 use tokio::task::JoinHandle;
 
-use super::super::hub::Hub;
+use super::super::context::Context;
 use super::super::loading::{self, Since};
 use crate::storage::{Append, Presence};
 use crate::work::{Lane, Weight};
@@ -58,7 +58,7 @@ impl Snapshots {
 
     /// Begins to store a snapshot if one is due and none is being stored. What is deleted waits until
     /// it is there again, or leaves memory.
-    pub(super) async fn store_if_due(&mut self, hub: &Hub, entity: &Entity) {
+    pub(super) async fn store_if_due(&mut self, context: &Arc<Context>, entity: &Entity) {
         if entity.presence() != Presence::Present {
             return self.give_up();
         }
@@ -69,27 +69,27 @@ impl Snapshots {
         {
             self.stored().await;
         }
-        let settings = hub.settings();
+        let settings = &context.settings;
         let many = self.since.changes >= settings.snapshot_changes
             || self.since.bytes >= settings.snapshot_bytes;
         let worth = self.since.bytes >= self.since.snapshot_bytes / PART_OF_SNAPSHOT;
         if many && worth && self.storing.is_none() {
-            self.begin(hub, entity);
+            self.begin(context, entity);
         }
     }
 
     /// Begins to store the first snapshot of an epoch: without one, all epochs are replayed.
-    pub(super) async fn begin_epoch(&mut self, hub: &Hub, entity: &Entity) {
+    pub(super) async fn begin_epoch(&mut self, context: &Arc<Context>, entity: &Entity) {
         self.stored().await;
         self.since = Since::default();
-        self.begin(hub, entity);
+        self.begin(context, entity);
     }
 
     /// Stores a snapshot of an entity that is about to leave memory, if that is worth it.
-    pub(super) async fn store_last(&mut self, hub: &Hub, entity: &Entity) {
+    pub(super) async fn store_last(&mut self, context: &Arc<Context>, entity: &Entity) {
         self.stored().await;
         if self.since.changes >= WORTH_CHANGES || self.since.bytes >= WORTH_BYTES {
-            self.begin(hub, entity);
+            self.begin(context, entity);
             self.stored().await;
         }
     }
@@ -116,13 +116,13 @@ impl Snapshots {
         }
     }
 
-    fn begin(&mut self, hub: &Hub, entity: &Entity) {
+    fn begin(&mut self, context: &Arc<Context>, entity: &Entity) {
         let since = std::mem::take(&mut self.since);
         self.since.snapshot_bytes = since.snapshot_bytes;
-        let (entity, own) = (entity.clone(), hub.clone());
-        let task = hub.spawn(async move {
+        let (entity, own) = (entity.clone(), context.clone());
+        let task = context.spawn(async move {
             let weight = Weight::of_operations(entity.operations());
-            let slot = own.work().enter(Lane::Snapshots, weight).await.ok()?;
+            let slot = own.work.enter(Lane::Snapshots, weight).await.ok()?;
             let mut request = Append::new(entity.id().clone());
             let made = tokio::task::spawn_blocking(move || loading::snapshot(&entity)).await;
             drop(slot);
@@ -134,7 +134,7 @@ impl Snapshots {
                 }
             }
             let bytes = request.bytes();
-            own.commit().commit(request).await.ok().map(|_| bytes)
+            own.commit.commit(request).await.ok().map(|_| bytes)
         });
         self.storing = Some(Storing { since, task });
     }

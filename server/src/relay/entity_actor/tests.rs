@@ -24,8 +24,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
+use super::super::context::Parts;
+use super::super::directory::Directory;
 use super::super::fanout::Outbox;
-use super::super::hub::Parts;
 use super::super::loading;
 use super::super::writes::{Answer, IfMatch, Merging, Place, Session, Task};
 use super::*;
@@ -58,7 +59,7 @@ fn ada() -> Principal {
 struct Fixture {
     _dir: TempDir,
     store: Arc<Faulty>,
-    hub: Hub,
+    directory: Directory,
     thread: CommitThread,
     writes: u64,
 }
@@ -89,7 +90,7 @@ impl Fixture {
         let known = known_policies::keep(&*store, &policies).unwrap();
         let shared: Arc<dyn crate::storage::Store> = Arc::<Faulty>::clone(&store);
         let thread = CommitThread::start(shared.clone(), &CommitSettings::default()).unwrap();
-        let hub = Hub::new(Parts {
+        let context = Context::new(Parts {
             policies,
             known,
             limits: Limits::default(),
@@ -102,10 +103,11 @@ impl Fixture {
             room: Room::new(1 << 20, 1 << 20),
             memory: Memory::new(usize::MAX),
         });
+        let directory = Directory::new(context);
         Self {
             _dir: dir,
             store,
-            hub,
+            directory,
             thread,
             writes: 0,
         }
@@ -127,7 +129,7 @@ impl Fixture {
     async fn ask(&self, entity: &str, asked: Vec<Asked>) -> Vec<String> {
         let entity: EntityId = entity.parse().unwrap();
         let outcomes = asked.into_iter().map(|Asked { id, author, task }| {
-            self.hub.write(&entity, move |reply| Write {
+            self.directory.write(&entity, move |reply| Write {
                 id,
                 author,
                 session: None,
@@ -151,7 +153,7 @@ impl Fixture {
         for Asked { id, author, task } in asked {
             let place = Place {
                 place: Arc::clone(&places).acquire_owned().await.unwrap(),
-                room: self.hub.room().of(""),
+                room: self.directory.context().room.of(""),
             };
             let write = Write {
                 id,
@@ -165,7 +167,7 @@ impl Fixture {
                 },
             };
             let message = Message::Write(Box::new(write));
-            self.hub.send(&entity, message).await;
+            self.directory.send(&entity, message).await;
         }
         // Each is answered when its place is free again.
         let all = places.acquire_many(count.try_into().unwrap()).await;
@@ -185,7 +187,7 @@ impl Fixture {
         session.ends_at(end);
         let Asked { id, author, task } = asked;
         let entity = "team/ada".parse().unwrap();
-        let outcome = self.hub.write(&entity, move |reply| Write {
+        let outcome = self.directory.write(&entity, move |reply| Write {
             id,
             author,
             session: Some(Arc::new(session)),
@@ -198,7 +200,7 @@ impl Fixture {
 
     async fn name(&self, entity: &str) -> Option<String> {
         let entity = entity.parse().unwrap();
-        let present = self.hub.present(&entity, &ada()).await.unwrap()?;
+        let present = self.directory.present(&entity, &ada()).await.unwrap()?;
         Some(present.value["name"].as_str().unwrap().to_owned())
     }
 }
@@ -296,7 +298,7 @@ async fn what_rests_on_a_failed_commit_is_unavailable() {
     assert_eq!(world.ask("team/a", vec![first]).await, ["written"]);
     let version = {
         let present = world
-            .hub
+            .directory
             .present(&"team/a".parse().unwrap(), &ada())
             .await
             .unwrap();
@@ -396,14 +398,14 @@ async fn what_rests_on_a_failed_commit_is_unavailable() {
         assert_eq!(world.ask(entity, again(&asked)).await, expected);
         assert_eq!(world.name(entity).await.as_deref(), name);
     }
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
 /// Changes that a replica of `team/a` makes on its present state.
 fn proposal(world: &Fixture, author: &str, body: Value) -> Task {
     let id = "team/a".parse().unwrap();
-    let loaded = loading::load(&*world.store, &id, &**world.hub.known_policies());
+    let loaded = loading::load(&*world.store, &id, &*world.directory.context().known);
     let entity = loaded.unwrap().unwrap().entity;
     let author = Principal::new(author, ["editor"]);
     let actor = indelible_engine::change::server_actor(&id, entity.epoch(), "a replica");
@@ -448,7 +450,7 @@ async fn a_refusal_that_cannot_be_recorded_is_answered_and_logged() {
         world.thread.handle().health(),
         Health::ReadOnly { free_bytes: 0 }
     );
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -477,7 +479,7 @@ async fn nothing_is_judged_or_shown_while_nobody_knows_what_was_written() {
         let (reply, loaded) = oneshot::channel();
         let id = "team/a".parse().unwrap();
         world
-            .hub
+            .directory
             .send(
                 &id,
                 Message::Load {
@@ -496,7 +498,7 @@ async fn nothing_is_judged_or_shown_while_nobody_knows_what_was_written() {
         world.ask("team/a", asked).await,
         ["written", "unchanged", "policy"]
     );
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -510,22 +512,25 @@ async fn a_kind_is_not_complete_without_what_a_closed_store_holds() {
     let lost = world.write("ada", create("two"));
     assert_eq!(world.ask("team/b", vec![lost]).await, ["unavailable"]);
     let kind = "team/b".parse::<EntityId>().unwrap().kind().clone();
-    let gathered = world.hub.gather(&kind, &ada()).await;
+    let gathered = world.directory.gather(&kind, &ada()).await;
     assert_eq!(gathered.err(), Some(WriteError::Storage));
-    let page = world.hub.page(&kind, None, (10, usize::MAX), &ada()).await;
+    let page = world
+        .directory
+        .page(&kind, None, (10, usize::MAX), &ada())
+        .await;
     assert_eq!(page.err(), Some(WriteError::Storage));
     world.store.reopens.store(true, Ordering::Relaxed);
     assert_eq!(world.thread.handle().check().await, Health::Ready);
-    let gathered = world.hub.gather(&kind, &ada()).await;
+    let gathered = world.directory.gather(&kind, &ada()).await;
     assert_eq!(gathered.err(), None);
     let page = world
-        .hub
+        .directory
         .page(&kind, None, (10, usize::MAX), &ada())
         .await
         .unwrap();
     let names: Vec<_> = page.iter().map(|one| one.entity.to_string()).collect();
     assert_eq!(names, ["team/a", "team/b"]);
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 

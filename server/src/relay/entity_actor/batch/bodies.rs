@@ -97,7 +97,7 @@ impl<'a> Batch<'a> {
             protected: merging.protected,
             preserve: merging.preserve.clone(),
             remove: merging.remove.clone(),
-            limits: self.hub.limits().clone(),
+            limits: self.context.limits.clone(),
             ..MergeOptions::default()
         };
         let (mut body, mut preserved) = (merging.body.clone(), Vec::new());
@@ -161,12 +161,12 @@ impl<'a> Batch<'a> {
         }
         // A version is told only after its entry's commit, so the entry is in the store, unless the
         // store was put back to a time before it.
-        let store = &**self.hub.store();
+        let store = &*self.context.store;
         let entry = loading::sealed(store, self.id, opened.epoch, opened.seq);
         let entry = entry.map_err(unreadable)?;
         let entry = entry.filter(|(_, hash)| opened.is_of(hash));
         let (entry, _) = entry.ok_or(WriteError::UnknownBase)?;
-        let policy = self.hub.known_policies().policy(entry.policy_hash);
+        let policy = self.context.known.policy(entry.policy_hash);
         let policy = policy.ok_or(WriteError::UnknownBase)?;
         let stamps = entity.stamp_fields_after(&policy, (entry.at, &entry.author.id));
         let value = match opened.epoch == entity.epoch() {
@@ -186,7 +186,7 @@ impl<'a> Batch<'a> {
     pub(super) fn is_current(&self, entity: &Entity, opened: &Opened) -> bool {
         let place = (entity.epoch(), entity.seq());
         (opened.epoch, opened.seq) == place && opened.is_of(&entity.hash())
-            || self.hub.begins_after(self.id, place, opened)
+            || loading::begins_after(&*self.context.store, self.id, place, opened)
     }
 
     /// The value after an entry of an epoch that is over: by what each entry since has changed.
@@ -196,7 +196,7 @@ impl<'a> Batch<'a> {
         let mut past = Past {
             archive: &mut log,
             checkpoints: &mut (),
-            policies: &**self.hub.known_policies(),
+            policies: &*self.context.known,
         };
         let state = past.state(place, Some(&State::of(entity)));
         let state = state.map_err(|error| {
@@ -216,7 +216,7 @@ impl<'a> Batch<'a> {
             return Ok(BTreeMap::new());
         }
         let mut log = self.log(entity);
-        let asked = (&mut log, &**self.hub.known_policies() as &dyn PolicySource);
+        let asked = (&mut log, &*self.context.known as &dyn PolicySource);
         let deleted = self.past.deletions.named_in(body, entity, asked);
         deleted.map_err(|error| self.unreadable_past(&error))
     }
@@ -227,7 +227,7 @@ impl<'a> Batch<'a> {
             return Ok(false);
         }
         let mut log = self.log(entity);
-        let asked = (&mut log, &**self.hub.known_policies() as &dyn PolicySource);
+        let asked = (&mut log, &*self.context.known as &dyn PolicySource);
         let deleted = self.past.deletions.know(at, entity, asked);
         deleted.map_err(|error| self.unreadable_past(&error))
     }
@@ -240,10 +240,10 @@ impl<'a> Batch<'a> {
     /// The log of the entity, up to where it stands.
     fn log(&self, entity: &Entity) -> StoredLog<'a> {
         StoredLog {
-            store: &**self.hub.store(),
+            store: &*self.context.store,
             entity: self.id,
             last: (entity.epoch(), entity.seq()),
-            policies: &**self.hub.known_policies(),
+            policies: &*self.context.known,
         }
     }
 
@@ -253,7 +253,7 @@ impl<'a> Batch<'a> {
         let Some(entity) = self.committed.filter(|_| !attempts.is_empty()) else {
             return attempts;
         };
-        let policies = &**self.hub.known_policies();
+        let policies = &*self.context.known;
         let mut log = self.log(entity);
         let had = &mut self.past.had;
         let never = had.never(entity, &mut log, policies, attempts.clone());

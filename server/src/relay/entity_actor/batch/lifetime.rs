@@ -36,7 +36,7 @@ impl Batch<'_> {
         let genesis = Entity::genesis(self.id, Epoch::FIRST, self.policy);
         let options = MergeOptions {
             creation: true,
-            limits: self.hub.limits().clone(),
+            limits: self.context.limits.clone(),
             ..MergeOptions::default()
         };
         let mut merged =
@@ -77,7 +77,7 @@ impl Batch<'_> {
 
     pub(super) fn undelete(&mut self, case: &Case<'_>) -> Result<Judged, WriteError> {
         let entity = self.logged()?;
-        let mut holder = holders(self.hub, self.id);
+        let mut holder = holders(self.context, self.id);
         let verdict = claims::undelete(&entity, &case.request(), clock::now(), &mut holder)?;
         Ok(self.settle(case, verdict))
     }

@@ -28,7 +28,7 @@ impl Batch<'_> {
         case: &Case<'_>,
         task: &Task,
     ) -> Result<Option<Written>, WriteError> {
-        let store = self.hub.store();
+        let store = &self.context.store;
         let entered = store.proposal(&case.author.id, case.id);
         let entered = entered.map_err(unreadable)?;
         let asked = store.asked(&case.author.id, case.id).map_err(unreadable)?;
@@ -77,7 +77,7 @@ impl Batch<'_> {
     /// already, when it first came.
     fn holds(&self, proposed: &[Vec<u8>], admitted: &[Vec<u8>]) -> bool {
         let hash = |bytes: &Vec<u8>| {
-            let change = change::parse(bytes, self.hub.limits()).ok()?;
+            let change = change::parse(bytes, &self.context.limits).ok()?;
             Some(change.hash())
         };
         let proposed: HashSet<Hash> = proposed.iter().filter_map(hash).collect();
@@ -101,7 +101,7 @@ impl Batch<'_> {
             true => Vec::new(),
             false => answer(self.id, written),
         };
-        self.hub.rates().charge_bytes(case.writer(), answer.len());
+        self.context.rates.charge_bytes(case.writer(), answer.len());
         self.request.asked.push(Asked {
             principal: case.author.id.clone(),
             proposal: case.id,

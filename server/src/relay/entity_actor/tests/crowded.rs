@@ -10,13 +10,13 @@ use crate::work::Slot;
 
 /// Takes all slots in which entities are loaded for Ada, and all places to wait for one.
 async fn crowd(
-    hub: &Hub,
+    context: &Context,
 ) -> (
     Vec<Slot>,
     Vec<impl Future<Output = Result<Slot, Busy>> + use<>>,
 ) {
     let enter = || {
-        let work = hub.work().clone();
+        let work = context.work.clone();
         Box::pin(async move {
             work.enter(Lane::Loading("ada".to_owned()), Weight::Light)
                 .await
@@ -38,18 +38,21 @@ async fn who_asks_while_too_many_wait_to_be_loaded_is_told_to_ask_again() {
     let mut world = Fixture::new();
     let first = world.write("ada", create("one"));
     assert_eq!(world.ask("team/a", vec![first]).await, ["written"]);
-    world.hub.end().await;
+    world.directory.end().await;
     let mut world = world.restarted(RelaySettings::default());
     let (entity, kind) = (id("team/a"), id("team/a").kind().clone());
-    let crowd = crowd(&world.hub).await;
+    let crowd = crowd(world.directory.context()).await;
 
     assert_eq!(
-        world.hub.present(&entity, &ada()).await.err(),
+        world.directory.present(&entity, &ada()).await.err(),
         Some(WriteError::Busy)
     );
-    let gathered = world.hub.gather(&kind, &ada()).await;
+    let gathered = world.directory.gather(&kind, &ada()).await;
     assert_eq!(gathered.err(), Some(WriteError::Busy));
-    let page = world.hub.page(&kind, None, (10, usize::MAX), &ada()).await;
+    let page = world
+        .directory
+        .page(&kind, None, (10, usize::MAX), &ada())
+        .await;
     assert_eq!(page.err(), Some(WriteError::Busy));
     let outbox = Arc::new(outbox());
     let subscriber = Subscriber {
@@ -64,7 +67,7 @@ async fn who_asks_while_too_many_wait_to_be_loaded_is_told_to_ask_again() {
         from: None,
         absent: "not-found",
     };
-    world.hub.send(&entity, follow).await;
+    world.directory.send(&entity, follow).await;
     outbox.filled().await;
     let frame = outbox.pop(usize::MAX).unwrap();
     match ServerFrame::decode(&frame.bytes).unwrap() {
@@ -85,6 +88,6 @@ async fn who_asks_while_too_many_wait_to_be_loaded_is_told_to_ask_again() {
 
     drop(crowd);
     assert_eq!(world.name("team/a").await.as_deref(), Some("one"));
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }

@@ -34,10 +34,10 @@ impl Fixture {
     }
 
     fn restarted_with(self, settings: RelaySettings, budgets: BudgetSettings) -> Self {
-        let policies = self.hub.policies().clone();
+        let policies = self.directory.context().policies.clone();
         let known = known_policies::keep(&*self.store, &policies).unwrap();
         let shared: Arc<dyn crate::storage::Store> = Arc::<Faulty>::clone(&self.store);
-        let hub = Hub::new(Parts {
+        let context = Context::new(Parts {
             policies,
             known,
             limits: Limits::default(),
@@ -50,7 +50,8 @@ impl Fixture {
             room: Room::new(1 << 20, 1 << 20),
             memory: Memory::new(usize::MAX),
         });
-        Self { hub, ..self }
+        let directory = Directory::new(context);
+        Self { directory, ..self }
     }
 
     async fn tell(&mut self, entity: &str, task: Task) {
@@ -67,13 +68,13 @@ impl Fixture {
     }
 
     async fn epoch(&self, entity: &str) -> Epoch {
-        let present = self.hub.present(&id(entity), &ada()).await.unwrap();
+        let present = self.directory.present(&id(entity), &ada()).await.unwrap();
         present.unwrap().epoch
     }
 
     /// The value as the entity's document has it.
     fn loaded(&self, entity: &str) -> Value {
-        let known = self.hub.known_policies();
+        let known = &self.directory.context().known;
         let loaded = loading::load(&*self.store, &id(entity), &**known).unwrap();
         loaded.unwrap().entity.presented()
     }
@@ -90,7 +91,7 @@ async fn a_value_needs_no_document() {
     world.tell("team/b", create("gone")).await;
     world.tell("team/b", delete()).await;
     let mut before = world
-        .hub
+        .directory
         .present(&id("team/a"), &ada())
         .await
         .unwrap()
@@ -98,15 +99,25 @@ async fn a_value_needs_no_document() {
     for snapshot in [false, true] {
         world = world.restarted(RelaySettings::default());
         if snapshot {
-            let loaded = loading::load(&*world.store, &id("team/a"), &**world.hub.known_policies());
+            let loaded = loading::load(
+                &*world.store,
+                &id("team/a"),
+                &*world.directory.context().known,
+            );
             let made = loading::snapshot(&loaded.unwrap().unwrap().entity).unwrap();
             let mut request = Append::new(id("team/a"));
             request.snapshot = Some(made);
-            world.hub.commit().commit(request).await.unwrap();
+            world
+                .directory
+                .context()
+                .commit
+                .commit(request)
+                .await
+                .unwrap();
         }
         let read = world.store.entries_read.load(Ordering::Relaxed);
         let found = world
-            .hub
+            .directory
             .present(&id("team/a"), &ada())
             .await
             .unwrap()
@@ -118,13 +129,17 @@ async fn a_value_needs_no_document() {
         );
         assert!(
             world
-                .hub
+                .directory
                 .present(&id("team/b"), &ada())
                 .await
                 .unwrap()
                 .is_none()
         );
-        assert_eq!(world.hub.actors(), 0, "nobody needed a document");
+        assert_eq!(
+            world.directory.mailboxes().count(),
+            0,
+            "nobody needed a document"
+        );
         if snapshot {
             let read = world.store.entries_read.load(Ordering::Relaxed) - read;
             assert!(read < 10, "{read} entries were read, with a snapshot");
@@ -134,12 +149,12 @@ async fn a_value_needs_no_document() {
         world.tell("team/a", put(json!({ "name": name }))).await;
         assert_eq!(world.name("team/a").await.as_deref(), Some(name));
         before = world
-            .hub
+            .directory
             .present(&id("team/a"), &ada())
             .await
             .unwrap()
             .unwrap();
-        world.hub.end().await;
+        world.directory.end().await;
     }
     world.thread.stop().await;
 }
@@ -151,34 +166,50 @@ async fn a_long_value_waits_among_long_work_and_keeps_no_short_one_waiting() {
         world.tell(name, create("one")).await;
         let body = json!({ "bio": letters(1, bio) });
         world.tell(name, put(body)).await;
-        let loaded = loading::load(&*world.store, &id(name), &**world.hub.known_policies());
+        let loaded = loading::load(&*world.store, &id(name), &*world.directory.context().known);
         let made = loading::snapshot(&loaded.unwrap().unwrap().entity).unwrap();
         let mut request = Append::new(id(name));
         request.snapshot = Some(made);
-        world.hub.commit().commit(request).await.unwrap();
+        world
+            .directory
+            .context()
+            .commit
+            .commit(request)
+            .await
+            .unwrap();
     }
-    world.hub.end().await;
+    world.directory.end().await;
     let world = world.restarted(RelaySettings::default());
     // All that may be heavy at once is.
     let mut heavy = Vec::new();
     loop {
         let lane = Lane::Principal(format!("somebody {}", heavy.len()));
-        let Some(slot) = world.hub.work().enter(lane, Weight::Heavy).now_or_never() else {
+        let Some(slot) = world
+            .directory
+            .context()
+            .work
+            .enter(lane, Weight::Heavy)
+            .now_or_never()
+        else {
             break;
         };
         heavy.push(slot.unwrap());
     }
     let (long, ada) = (id("team/long"), ada());
-    let mut long = Box::pin(world.hub.present(&long, &ada));
+    let mut long = Box::pin(world.directory.present(&long, &ada));
     assert!(long.as_mut().now_or_never().is_none(), "it has to wait");
-    let short = world.hub.present(&id("team/short"), &ada).await;
+    let short = world.directory.present(&id("team/short"), &ada).await;
     assert_eq!(short.unwrap().unwrap().value["name"], "one");
     assert!(long.as_mut().now_or_never().is_none(), "it still waits");
     drop(heavy);
     let long = long.await.unwrap().unwrap();
     assert_eq!(long.value["bio"], letters(1, 60_000));
-    assert_eq!(world.hub.actors(), 0, "nobody needed a document");
-    world.hub.end().await;
+    assert_eq!(
+        world.directory.mailboxes().count(),
+        0,
+        "nobody needed a document"
+    );
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -191,7 +222,7 @@ async fn a_page_reads_its_own_entities_alone() {
     for n in [12, 13, 39] {
         world.tell(&format!("team/{n}"), delete()).await;
     }
-    world.hub.end().await;
+    world.directory.end().await;
     let world = world.restarted(RelaySettings::default());
     let before = world.store.heads_read.load(Ordering::Relaxed);
     let kind = id("team/a").kind().clone();
@@ -199,7 +230,7 @@ async fn a_page_reads_its_own_entities_alone() {
         page.iter().map(|one| one.entity.to_string()).collect()
     };
     let page = world
-        .hub
+        .directory
         .page(&kind, Some(id("team/10")), (3, usize::MAX), &ada())
         .await
         .unwrap();
@@ -207,12 +238,12 @@ async fn a_page_reads_its_own_entities_alone() {
     let read = world.store.heads_read.load(Ordering::Relaxed) - before;
     assert!(read <= 12, "{read} ends of logs were read for three values");
     let page = world
-        .hub
+        .directory
         .page(&kind, Some(id("team/37")), (3, usize::MAX), &ada())
         .await
         .unwrap();
     assert_eq!(names(page), ["team/38"]);
-    assert_eq!(world.hub.actors(), 0);
+    assert_eq!(world.directory.mailboxes().count(), 0);
     world.thread.stop().await;
 }
 
@@ -227,7 +258,7 @@ async fn few_long_entries_are_due_for_a_snapshot() {
         .collect();
     world.tell("team/a", put(json!({ "bio": text }))).await;
     until(|| world.has_snapshot("team/a")).await;
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -245,7 +276,7 @@ async fn who_leaves_memory_leaves_a_snapshot() {
             .await;
     }
     until(|| world.has_snapshot("team/a")).await;
-    until(|| world.hub.actors() == 0).await;
+    until(|| world.directory.mailboxes().count() == 0).await;
     world.thread.stop().await;
 }
 
@@ -270,32 +301,36 @@ async fn entities_that_nobody_follows_give_way_to_others() {
         from: None,
         absent: "not-found",
     };
-    world.hub.send(&id("team/followed"), follow).await;
+    world.directory.send(&id("team/followed"), follow).await;
     for n in 0..20 {
         let name = format!("team/{n}");
         world.tell(&name, create("one")).await;
         world.tell(&name, put(json!({ "bio": bio }))).await;
         world.tell(&name, delete()).await;
     }
-    until(|| world.hub.actors() <= 4).await;
-    assert!(world.hub.is_in_memory(&id("team/followed")));
-    assert!(!world.hub.is_in_memory(&id("team/0")));
+    until(|| world.directory.mailboxes().count() <= 4).await;
+    assert!(world.directory.mailboxes().has(&id("team/followed")));
+    assert!(!world.directory.mailboxes().has(&id("team/0")));
     world.tell("team/0", Task::Undelete).await;
     let present = world
-        .hub
+        .directory
         .present(&id("team/0"), &ada())
         .await
         .unwrap()
         .unwrap();
     assert_eq!(present.value["bio"], bio, "nothing is lost");
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
 #[tokio::test]
 async fn what_is_deleted_does_not_wait_for_its_snapshot() {
     let mut world = Fixture::new();
-    let lane = world.hub.work().enter(Lane::Snapshots, Weight::Light);
+    let lane = world
+        .directory
+        .context()
+        .work
+        .enter(Lane::Snapshots, Weight::Light);
     let others = lane.await.unwrap();
     let settings = RelaySettings::default();
     let bio: String = (0..settings.snapshot_bytes * 2)
@@ -306,14 +341,18 @@ async fn what_is_deleted_does_not_wait_for_its_snapshot() {
     world.tell("team/a", delete()).await;
     drop(others);
     // Whoever waited before has had the turn.
-    let lane = world.hub.work().enter(Lane::Snapshots, Weight::Light);
+    let lane = world
+        .directory
+        .context()
+        .work
+        .enter(Lane::Snapshots, Weight::Light);
     drop(lane.await.unwrap());
     // A commit after which all before are on disk.
     world.tell("team/b", create("two")).await;
     assert!(!world.has_snapshot("team/a"));
     world.tell("team/a", Task::Undelete).await;
     until(|| world.has_snapshot("team/a")).await;
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -343,10 +382,10 @@ async fn another_log_is_told_by_one_entry() {
             from,
             absent,
         };
-        world.hub.send(&id("team/a"), message).await;
+        world.directory.send(&id("team/a"), message).await;
         let (reply, loaded) = oneshot::channel();
         world
-            .hub
+            .directory
             .send(
                 &id("team/a"),
                 Message::Load {
@@ -381,7 +420,7 @@ async fn another_log_is_told_by_one_entry() {
     let (names, read) = follow(2, hash).await;
     assert_eq!(names, ["entries"]);
     assert!(read >= 30, "{read}");
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -391,36 +430,46 @@ async fn values_leave_memory_when_nobody_asks_for_them_and_followers_miss_nothin
     for n in 10..40 {
         world.tell(&format!("team/{n}"), create("one")).await;
     }
-    world.hub.end().await;
+    world.directory.end().await;
     let mut world = world.restarted(RelaySettings {
         idle: Duration::from_millis(100),
         ..RelaySettings::default()
     });
     let (kind, entity) = (id("team/10").kind().clone(), id("team/10"));
     let page = world
-        .hub
+        .directory
         .page(&kind, None, (100, usize::MAX), &ada())
         .await
         .unwrap();
     assert_eq!(page.len(), 30);
-    assert!(world.hub.memory().bytes() > 0);
-    let outbox = Arc::new(Outbox::new(1 << 20, world.hub.memory().consumer("bob")));
+    assert!(world.directory.context().memory.bytes() > 0);
+    let outbox = Arc::new(Outbox::new(
+        1 << 20,
+        world.directory.context().memory.consumer("bob"),
+    ));
     let mut subscriber = Subscriber {
         connection: ConnectionId(1),
         outbox: Arc::clone(&outbox),
         subscription: Arc::new(Subscription::Entity(entity.clone())),
         texts: TextForm::Whole,
     };
-    let values = world.hub.values(&kind).unwrap();
+    let values = world.directory.values(&kind).unwrap();
     let version = page[0].version.as_str();
     while let Err(back) = values.follow(subscriber, &entity, (Some(version), None)) {
         subscriber = back;
-        world.hub.present(&entity, &ada()).await.unwrap();
+        world.directory.present(&entity, &ada()).await.unwrap();
     }
     drop(page);
-    let memory = world.hub.memory().clone();
+    let memory = world.directory.context().memory.clone();
     until(|| memory.bytes() == 0).await;
-    assert!(world.hub.values(&kind).unwrap().get(&entity).is_none());
+    assert!(
+        world
+            .directory
+            .values(&kind)
+            .unwrap()
+            .get(&entity)
+            .is_none()
+    );
     world.tell("team/10", put(json!({ "name": "two" }))).await;
     let frames = std::iter::from_fn(|| outbox.pop(usize::MAX));
     let patches: Vec<String> = frames
@@ -432,7 +481,7 @@ async fn values_leave_memory_when_nobody_asks_for_them_and_followers_miss_nothin
     assert_eq!(patches.len(), 2, "{patches:?}");
     assert_eq!(patches[0], "[]", "it has that version");
     assert!(patches[1].contains("two"), "{patches:?}");
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -442,7 +491,7 @@ async fn no_value_leaves_while_those_of_its_kind_are_gathered_for_a_watcher() {
     for n in 10..20 {
         world.tell(&format!("team/{n}"), create("one")).await;
     }
-    world.hub.end().await;
+    world.directory.end().await;
     let mut world = world.restarted(RelaySettings::default());
     let (kind, entity) = (id("team/10").kind().clone(), id("team/10"));
     let outbox = Arc::new(outbox());
@@ -452,8 +501,13 @@ async fn no_value_leaves_while_those_of_its_kind_are_gathered_for_a_watcher() {
         subscription: Arc::new(Subscription::Kind(kind.clone())),
         texts: TextForm::Whole,
     };
-    let gathering = world.hub.gather(&kind, &ada()).await.unwrap().unwrap();
-    let values = world.hub.values(&kind).unwrap();
+    let gathering = world
+        .directory
+        .gather(&kind, &ada())
+        .await
+        .unwrap()
+        .unwrap();
+    let values = world.directory.values(&kind).unwrap();
     // Its memory is wanted, before anything was sent.
     values.leave(&entity);
     gathering.watch(subscriber);
@@ -479,7 +533,7 @@ async fn no_value_leaves_while_those_of_its_kind_are_gathered_for_a_watcher() {
         panic!("one patch")
     };
     assert!(patch.contains("two"), "{patch}");
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -524,7 +578,7 @@ async fn a_value_that_has_shrunk_is_worth_less_history() {
     world.tell("team/a", put(json!({ "bio": "" }))).await;
     for _ in 0..2_000 {
         if world.epoch("team/a").await > Epoch::FIRST {
-            world.hub.end().await;
+            world.directory.end().await;
             return world.thread.stop().await;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -558,6 +612,6 @@ async fn an_epoch_that_cannot_be_written_is_tried_again_less_and_less_often() {
         assert!(began.elapsed() < Duration::from_secs(20), "no epoch began");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }

@@ -10,7 +10,7 @@ use super::*;
 async fn answered(world: &Fixture, asked: Vec<Asked>) -> Vec<(String, Option<String>)> {
     let entity: EntityId = "team/a".parse().unwrap();
     let outcomes = asked.into_iter().map(|Asked { id, author, task }| {
-        world.hub.write(&entity, move |reply| Write {
+        world.directory.write(&entity, move |reply| Write {
             id,
             author,
             session: None,
@@ -72,7 +72,7 @@ async fn what_is_written_and_deleted_in_one_commit_is_answered_with_its_value() 
     ];
     let expected = [named("unchanged", "four"), named("written", "four")];
     assert_eq!(answered(&world, asked).await, expected);
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -116,7 +116,7 @@ async fn an_epoch_of_which_nobody_knows_whether_it_was_written_is_read_back() {
     // A repeat is found in the log of the new epoch.
     assert_eq!(world.ask("team/a", vec![two]).await, ["unchanged"]);
     assert_eq!(epoch(&world), Epoch(2));
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }
 
@@ -148,6 +148,6 @@ async fn an_epoch_that_is_due_on_a_full_disk_begins_when_there_is_room() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(world.name("team/a").await.as_deref(), Some("two"));
-    world.hub.end().await;
+    world.directory.end().await;
     world.thread.stop().await;
 }

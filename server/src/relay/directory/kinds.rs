@@ -9,14 +9,14 @@ use futures_util::StreamExt;
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::principal::Principal;
 
-use super::super::cold::For;
-use super::super::values::{Gathering, KindValues, Present};
+use super::super::cold::{self, For};
+use super::super::values::{Gathering, Present};
 use super::super::writes::WriteError;
-use super::Hub;
+use super::Directory;
 use crate::commit::Health;
 use crate::storage::{Head, Presence, Scope, StoreError};
 
-impl Hub {
+impl Directory {
     /// Makes sure that all values of a kind are known, read for `asker`, and keeps them for who is to
     /// watch it; `None` where there is no such kind.
     ///
@@ -29,30 +29,33 @@ impl Hub {
         kind: &Kind,
         asker: &Principal,
     ) -> Result<Option<Gathering<'_>>, WriteError> {
-        let Some(gathering) = self.values(kind).map(KindValues::gather) else {
+        let Some(gathering) = self.values(kind).map(|values| values.gather()) else {
             return Ok(None);
         };
         if gathering.is_complete() {
             return Ok(Some(gathering));
         }
-        let (store, listed) = (Arc::clone(&self.0.store), kind.clone());
+        let (store, listed) = (Arc::clone(&self.context().store), kind.clone());
         let list = move || store.heads(Scope::Kind(&listed), None, usize::MAX);
         let entities = self.list(kind, list).await?;
         let (lacks, busy) = (&AtomicBool::new(false), &AtomicBool::new(false));
         futures_util::stream::iter(entities)
-            .for_each_concurrent(self.0.settings.loads_at_once, |(entity, _)| async move {
-                match self.read(&entity, asker, For::Others).await {
-                    Ok(_) => {}
-                    Err(WriteError::Busy) => busy.store(true, Ordering::Relaxed),
-                    // It has been logged where it happened.
-                    Err(_) => lacks.store(true, Ordering::Relaxed),
-                }
-            })
+            .for_each_concurrent(
+                self.context().settings.loads_at_once,
+                |(entity, _)| async move {
+                    match self.read(&entity, asker, For::Others).await {
+                        Ok(_) => {}
+                        Err(WriteError::Busy) => busy.store(true, Ordering::Relaxed),
+                        // It has been logged where it happened.
+                        Err(_) => lacks.store(true, Ordering::Relaxed),
+                    }
+                },
+            )
             .await;
         if busy.load(Ordering::Relaxed) {
             return Err(WriteError::Busy);
         }
-        if lacks.load(Ordering::Relaxed) && self.0.commit.health() == Health::Failed {
+        if lacks.load(Ordering::Relaxed) && self.context().commit.health() == Health::Failed {
             return Err(WriteError::Storage);
         }
         gathering.set_complete();
@@ -85,12 +88,16 @@ impl Hub {
             .acquire()
             .await
             .map_err(|_| WriteError::Storage)?;
-        self.settled().await?;
+        cold::settled(&self.context().memory).await?;
         let (mut page, mut lacks) = (Vec::new(), false);
         // One more than is enough tells that there are more.
         let (mut bytes, mut without_last) = (0, 0);
         while page.len() < limit && without_last < bytes_max {
-            let (store, listed, from) = (Arc::clone(&self.0.store), kind.clone(), after.take());
+            let (store, listed, from) = (
+                Arc::clone(&self.context().store),
+                kind.clone(),
+                after.take(),
+            );
             let list = move || store.heads(Scope::Kind(&listed), from.as_ref(), limit);
             let heads = self.list(kind, list).await?;
             let Some((last, _)) = heads.last() else {
@@ -103,7 +110,7 @@ impl Hub {
             let loads =
                 present.map(async |(entity, _)| self.read(&entity, asker, For::Others).await);
             let mut loads =
-                futures_util::stream::iter(loads).buffered(self.0.settings.loads_at_once);
+                futures_util::stream::iter(loads).buffered(self.context().settings.loads_at_once);
             while page.len() < limit && without_last < bytes_max {
                 match loads.next().await {
                     None => break,
@@ -119,7 +126,7 @@ impl Hub {
                 }
             }
         }
-        if lacks && self.0.commit.health() == Health::Failed {
+        if lacks && self.context().commit.health() == Health::Failed {
             return Err(WriteError::Storage);
         }
         Ok(page)
