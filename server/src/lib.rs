@@ -41,6 +41,6 @@ pub use tikv_jemallocator::Jemalloc as Allocator;
 pub use http::problem::Problem;
 pub use http::request::{Creation, Replacement};
 pub use migration::SchemaChangeError;
-pub use relay::{IfMatch, Merging};
+pub use relay::{Merging, Precondition};
 pub use seeding::{Beginning, SeedingError};
 pub use serve::{ServeError, Server, serve};

@@ -6,6 +6,7 @@
 //!
 //! Must not know: routes, status codes, redb.
 
+mod answer;
 mod bucket;
 mod budget;
 mod claims;
@@ -22,19 +23,22 @@ mod heard;
 mod loading;
 mod log;
 mod naming;
+mod outcome;
 mod places;
 mod residents;
 mod socket;
 mod values;
 mod writes;
 
+pub(crate) use answer::Answer;
 pub(crate) use claims::restore as restore_claims;
 pub(crate) use connection::serve;
 pub(crate) use context::{Context, Parts};
 pub(crate) use directory::Directory;
 pub(crate) use loading::{LoadingError, load as load_entity};
 pub(crate) use naming::name_for_creation;
+pub(crate) use outcome::{Outcome, WriteError, Written};
 pub(crate) use places::{Care, misplaced};
 pub(crate) use values::Present;
-pub(crate) use writes::{Answer, Outcome, Task, Write, WriteError, Written};
-pub use writes::{IfMatch, Merging};
+pub use writes::{Merging, Precondition};
+pub(crate) use writes::{Task, Write};

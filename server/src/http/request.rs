@@ -24,7 +24,7 @@ use super::validators::{self, if_match};
 use crate::config::{IDEMPOTENCY_KEY_BYTES_MAX, PRESERVE_MAX};
 use crate::json::{self, JsonError};
 use crate::random;
-use crate::relay::{Care, IfMatch, Merging, misplaced};
+use crate::relay::{Care, Merging, Precondition, misplaced};
 
 /// What a text in UTF-8 may begin with to say so, and JSON may not (RFC 8259, section 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -59,7 +59,7 @@ pub(crate) struct Deletion {
     /// The id of the write.
     pub id: ProposalId,
     /// What has to be there.
-    pub if_match: IfMatch,
+    pub precondition: Precondition,
 }
 
 impl Creation {
@@ -108,7 +108,7 @@ impl Replacement {
             preserve: places(known, Care::Preserve, query.get("preserve"))?,
             remove,
             base: query.get("base").map(validators::version),
-            if_match: if_match(headers)?,
+            precondition: if_match(headers)?,
             repeats: headers.contains_key(IDEMPOTENCY_KEY),
             body,
         };
@@ -123,7 +123,7 @@ impl Deletion {
     /// # Errors
     /// What of the request makes no sense; also when it does not say what it has seen.
     pub(crate) fn read(caller: &Principal, headers: &HeaderMap) -> Result<Self, Problem> {
-        let Some(if_match) = if_match(headers)? else {
+        let Some(precondition) = if_match(headers)? else {
             let title = "If-Match has to name the version that is to be deleted";
             return Err(Problem::new(
                 StatusCode::PRECONDITION_REQUIRED,
@@ -132,7 +132,7 @@ impl Deletion {
             ));
         };
         let id = proposal_id(headers, caller)?;
-        Ok(Self { id, if_match })
+        Ok(Self { id, precondition })
     }
 }
 

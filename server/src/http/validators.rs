@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use crate::relay::IfMatch;
+use crate::relay::Precondition;
 use crate::versions::TEXT_BYTES as VERSION_BYTES;
 
 /// What goes at the end of a tag where a proxy has packed the answer.
@@ -33,14 +33,14 @@ pub(super) fn read_as(
 ) -> Response {
     match if_match(headers) {
         Err(problem) => return problem.into_response(),
-        Ok(Some(IfMatch::Versions(versions))) => {
+        Ok(Some(Precondition::AtVersion(versions))) => {
             // A weak tag is no strong one, be it the same.
             let is = |version: &String| etag == quoted(version) || stands_for(version);
             if !versions.iter().any(is) {
                 return failed().into_response();
             }
         }
-        Ok(Some(IfMatch::Any) | None) => {}
+        Ok(Some(Precondition::Exists) | None) => {}
     }
     let known = match if_none_match(headers) {
         Ok(known) => known,
@@ -93,7 +93,7 @@ pub(super) fn failed() -> Problem {
 /// # Errors
 /// When the header is neither `*` nor a list of entity tags, or names none. The comparison is the
 /// strong one, so where all tags are weak the condition has failed already.
-pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> {
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
     let mut lines = Vec::new();
     for value in headers.get_all(header::IF_MATCH) {
         let text = value.to_str().map_err(|_| malformed("If-Match"))?;
@@ -101,7 +101,7 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> 
     }
     match lines[..] {
         [] => return Ok(None),
-        ["*"] => return Ok(Some(IfMatch::Any)),
+        ["*"] => return Ok(Some(Precondition::Exists)),
         _ => {}
     }
     // Several lines are one list (section 5.3).
@@ -114,7 +114,7 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> 
     }
     let strong = tags.into_iter().filter(|tag| !tag.weak);
     let versions = strong.map(|tag| tag.opaque.to_owned()).collect();
-    Ok(Some(IfMatch::Versions(versions)))
+    Ok(Some(Precondition::AtVersion(versions)))
 }
 
 /// The tags that `If-None-Match` states; none where it is left out.
@@ -206,7 +206,7 @@ mod tests {
     //! Guards against conditions that hold because they were not understood.
     use super::*;
 
-    fn condition(lines: &[&str]) -> Result<Option<IfMatch>, ()> {
+    fn condition(lines: &[&str]) -> Result<Option<Precondition>, ()> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(header::IF_MATCH, HeaderValue::from_str(line).unwrap());
@@ -218,12 +218,12 @@ mod tests {
     fn conditions_are_read() {
         let versions = |tags: &[&str]| {
             let tags = tags.iter().map(|&tag| tag.to_owned()).collect();
-            Ok(Some(IfMatch::Versions(tags)))
+            Ok(Some(Precondition::AtVersion(tags)))
         };
         for (lines, expected) in [
             (&[][..], Ok(None)),
-            (&["*"], Ok(Some(IfMatch::Any))),
-            (&[" * "], Ok(Some(IfMatch::Any))),
+            (&["*"], Ok(Some(Precondition::Exists))),
+            (&[" * "], Ok(Some(Precondition::Exists))),
             (&[r#""a""#], versions(&["a"])),
             (&[r#""a", "b" ,"c""#], versions(&["a", "b", "c"])),
             (&[r#", "a",, "b","#], versions(&["a", "b"])),

@@ -166,9 +166,9 @@ pub(crate) async fn delete(
     caller.deletes(&policy)?;
     let entity = api::entity(&policy, Some(&id))?;
     sender.writes(&app, &caller, false)?;
-    let Deletion { id, if_match } = Deletion::read(&caller.0, &headers)?;
+    let Deletion { id, precondition } = Deletion::read(&caller.0, &headers)?;
     let task = Task::Delete {
-        if_match: Some(if_match),
+        precondition: Some(precondition),
     };
     match write(&app, &entity, (&caller.0, sender), id, task).await {
         Outcome::Written(_) | Outcome::Unchanged(_) => Ok(StatusCode::NO_CONTENT.into_response()),

@@ -15,8 +15,8 @@ use indelible_engine::id::{EntityId, Hash};
 
 use super::context::Context;
 use super::loading::{self, FoundValue};
+use super::outcome::{WriteError, too_many};
 use super::values::{KindValues, Present};
-use super::writes::{WriteError, too_many};
 use crate::memory::Memory;
 use crate::storage::Presence;
 use crate::work::{self, Busy, Lane, Slot, Weight};

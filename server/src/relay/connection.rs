@@ -35,7 +35,7 @@ use tracing::field::Empty;
 use self::deadline::Deadline;
 pub(super) use self::end::close_code;
 use self::end::{End, crowded, too_big, transport_end};
-use self::session::{Asker, Following};
+use self::session::{Asker, Session};
 use super::directory::Directory;
 use super::fanout::Outbox;
 use super::frames;
@@ -104,10 +104,10 @@ pub(crate) async fn serve(
             Ok(Ok(caller)) => {
                 incoming.introduce(&context.policies, &caller.asks.principal);
                 outbox.consumer().belongs_to(memory::owner(&caller.asks.principal, address));
-                let mut following = Following::new(directory, caller.asks, Arc::clone(&outbox), &settings);
+                let mut session = Session::new(directory, caller.asks, Arc::clone(&outbox), &settings);
                 tracing::Span::current()
-                    .record("id", following.connection().0)
-                    .record("principal", following.principal().id.as_str());
+                    .record("id", session.connection().0)
+                    .record("principal", session.principal().id.as_str());
                 tracing::info!(client = %caller.client, "connected");
                 let mut serving = Serving {
                     incoming,
@@ -115,12 +115,12 @@ pub(crate) async fn serve(
                     notice: settings.token_notice,
                     outbox: &outbox,
                 };
-                serving.tell_end(&following);
-                following.welcome();
-                let end = serving.serve(&mut following, &shutdown, &gone).await;
+                serving.tell_end(&session);
+                session.welcome();
+                let end = serving.serve(&mut session, &shutdown, &gone).await;
                 // Before what may have to wait: the peer learns at once that it is over.
                 outbox.close(end.code, end.reason.clone());
-                following.leave().await;
+                session.leave().await;
                 end
             }
             Ok(Err(end)) => end,
@@ -362,7 +362,7 @@ async fn over(shutdown: &CancellationToken, gone: &CancellationToken, outbox: &O
 impl Serving<'_> {
     async fn serve(
         &mut self,
-        following: &mut Following,
+        session: &mut Session,
         shutdown: &CancellationToken,
         gone: &CancellationToken,
     ) -> End {
@@ -385,7 +385,7 @@ impl Serving<'_> {
                     },
                     _,
                 )) => {
-                    if let Err(end) = self.renew(following, &token) {
+                    if let Err(end) = self.renew(session, &token) {
                         return end;
                     }
                 }
@@ -393,7 +393,7 @@ impl Serving<'_> {
                     if let Some(end) = self.check_token() {
                         return end;
                     }
-                    let mut handling = pin!(following.handle(frame, room));
+                    let mut handling = pin!(session.handle(frame, room));
                     loop {
                         let alarm = self.alarm();
                         tokio::select! {
@@ -414,9 +414,9 @@ impl Serving<'_> {
     }
 
     /// Has what waits judged no later than the token ends.
-    fn tell_end(&self, following: &Following) {
+    fn tell_end(&self, session: &Session) {
         if let Some(deadline) = &self.deadline {
-            following.ends_at(deadline.ends);
+            session.ends_at(deadline.ends);
         }
     }
 
@@ -451,9 +451,9 @@ impl Serving<'_> {
     }
 
     /// Takes a fresh token for the same principal with the same rights.
-    fn renew(&mut self, following: &Following, token: &str) -> Result<(), End> {
-        let verified = self.verify(following, token)?;
-        let known = following.principal();
+    fn renew(&mut self, session: &Session, token: &str) -> Result<(), End> {
+        let verified = self.verify(session, token)?;
+        let known = session.principal();
         if verified.principal.id != known.id {
             return Err(End::new(
                 close_code::UNAUTHORIZED,
@@ -470,17 +470,13 @@ impl Serving<'_> {
         // A token that lasts no longer is no news: the notice that was given stands.
         if known.is_none_or(|known| known < verified.expires) {
             self.deadline = Some(Deadline::new(verified.expires, self.notice));
-            self.tell_end(following);
+            self.tell_end(session);
         }
         Ok(())
     }
 
-    fn verify(
-        &self,
-        following: &Following,
-        token: &str,
-    ) -> Result<crate::auth::Authenticated, End> {
-        following.context().auth.verify(token).map_err(|error| {
+    fn verify(&self, session: &Session, token: &str) -> Result<crate::auth::Authenticated, End> {
+        session.context().auth.verify(token).map_err(|error| {
             tracing::info!(%error, "a fresh token was refused");
             let why = error.text();
             self.outbox

@@ -35,15 +35,17 @@ use self::batch::{Batch, Ending, KnownPast, Verdicts};
 pub(crate) use self::lease::{Lease, Mailboxes};
 use self::snapshots::Snapshots;
 use self::unrecorded::log_unrecorded;
+use super::answer::{self, Delivery};
 use super::budget;
 use super::context::Context;
 use super::encoded::Encoded;
 use super::fanout::{ConnectionId, Subscriber};
 use super::frames::{self, DELETED, RelayedEntry};
 use super::loading::Loaded;
+use super::outcome::{Outcome, WriteError};
 use super::residents::footprint;
 use super::values::{Patches, Present};
-use super::writes::{Haste, Outcome, Write, WriteError};
+use super::writes::Write;
 use crate::commit::CommitError;
 use crate::storage::{Append, Presence};
 use crate::work::{self, Busy, Lane, Weight};
@@ -294,11 +296,13 @@ impl Actor {
             Message::Follow { subscriber, .. } => {
                 subscriber
                     .outbox
-                    .answer(frames::failed(why, &self.id, None));
+                    .answer(answer::failed(why, &self.id, None));
             }
             Message::Write(write) => {
                 let outcome = Outcome::Failed(why.clone());
-                write.answer.give(&self.id, write.id, outcome, Haste::Soon);
+                write
+                    .answer
+                    .give(&self.id, write.id, outcome, Delivery::Queued);
             }
         }
     }
@@ -334,17 +338,17 @@ impl Actor {
                 }
             }
         };
-        let haste = if writes.len() == 1 {
-            Haste::Now
+        let delivery = if writes.len() == 1 {
+            Delivery::Inline
         } else {
-            Haste::Soon
+            Delivery::Queued
         };
         let present = self.present.clone().or(was);
         work::here(|| {
             for (write, decided) in writes.into_iter().zip(decided) {
                 let session = write.session.as_deref();
                 let outcome = decided.outcome(session, present.as_ref(), ending);
-                write.answer.give(&self.id, write.id, outcome, haste);
+                write.answer.give(&self.id, write.id, outcome, delivery);
             }
         });
         for replica in self.replicas.values() {

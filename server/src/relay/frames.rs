@@ -1,7 +1,6 @@
-//! Server frames, made from what the relay knows and encoded once.
+//! Server frames as bytes.
 //!
-//! Invariant: a frame is a function of what is on disk; nothing here decides who gets it.
-//! Must not know: connections, the store, policies.
+//! Nothing here decides who gets a frame, or keeps one.
 
 use axum::body::Bytes;
 use indelible_engine::entity::Entity;
@@ -9,13 +8,12 @@ use indelible_engine::excerpt::{SENTENCE_CHARS_MAX, cut};
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId};
 use indelible_engine::ledger::{Entry, Sealed};
 use indelible_engine::protocol::{AuthorReport, EntryReport, ServerFrame};
+use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Refusal, Violation, ViolationReport};
 use serde_bytes::ByteBuf;
 use serde_json::{Map, Value};
 
-use super::values::Present;
-use super::writes::{Outcome, WriteError};
-use crate::config::{ENTRIES_FRAME_BYTES_MAX, RETRY_AFTER};
+use crate::config::ENTRIES_FRAME_BYTES_MAX;
 use crate::rates::Exhausted;
 
 /// Why an entity is gone that was there before.
@@ -63,28 +61,39 @@ impl<'a> RelayedEntry<'a> {
     }
 }
 
+/// Which version of which entity a value is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Version<'a> {
+    /// The entity.
+    pub(crate) entity: &'a EntityId,
+    /// The version, sealed.
+    pub(crate) version: &'a str,
+    /// When it was committed.
+    pub(crate) at: Timestamp,
+}
+
 /// Encodes any frame.
 pub(crate) fn encode(frame: &ServerFrame) -> Bytes {
     Bytes::from(frame.encode())
 }
 
 /// A value from scratch.
-pub(crate) fn value(present: &Present) -> Bytes {
+pub(crate) fn value(of: Version<'_>, value: &Value) -> Bytes {
     encode(&ServerFrame::Value {
-        entity: present.entity.clone(),
-        version: present.version.clone(),
-        value: present.value.to_string(),
-        at: present.at,
+        entity: of.entity.clone(),
+        version: of.version.to_owned(),
+        value: value.to_string(),
+        at: of.at,
     })
 }
 
 /// What leads to a value: a JSON Patch as text.
-pub(crate) fn patch(present: &Present, patch: &str) -> Bytes {
+pub(crate) fn patch(of: Version<'_>, patch: &str) -> Bytes {
     encode(&ServerFrame::Patch {
-        entity: present.entity.clone(),
-        version: present.version.clone(),
+        entity: of.entity.clone(),
+        version: of.version.to_owned(),
         patch: patch.to_owned(),
-        at: present.at,
+        at: of.at,
     })
 }
 
@@ -178,18 +187,6 @@ pub(crate) fn error(
     })
 }
 
-/// Something cannot be served at present, and may be asked for again after the wait that is told.
-pub(crate) fn failed(failure: &WriteError, entity: &EntityId, id: Option<ProposalId>) -> Bytes {
-    let retry = failure.is_passing().then_some(RETRY_AFTER);
-    encode(&ServerFrame::Error {
-        code: failure.code().to_owned(),
-        reason: failure.to_string(),
-        entity: Some(entity.clone()),
-        id,
-        retry: retry.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-    })
-}
-
 /// A write was not taken, since its author has written too much lately.
 pub(crate) fn rate_limited(entity: &EntityId, id: ProposalId, exhausted: &Exhausted) -> Bytes {
     encode(&ServerFrame::Error {
@@ -216,25 +213,6 @@ fn report(violation: &Violation) -> ViolationReport {
     ViolationReport {
         pointer: violation.pointer.shown(),
         ..ViolationReport::from(violation)
-    }
-}
-
-/// What became of a write.
-pub(crate) fn outcome(entity: &EntityId, id: ProposalId, outcome: &Outcome) -> Bytes {
-    match outcome {
-        Outcome::Written(written) | Outcome::Unchanged(written) => encode(&ServerFrame::Admitted {
-            id,
-            entity: entity.clone(),
-            epoch: written.epoch,
-            seq: written.seq,
-        }),
-        Outcome::Refused(refusal) => refused(entity, id, refusal),
-        // No verdict: the client asks again.
-        Outcome::Failed(failure) if failure.is_passing() => failed(failure, entity, Some(id)),
-        Outcome::Failed(failure) => {
-            let refusal = Refusal::structural(failure.refusal(), 0, failure.to_string());
-            refused(entity, id, &refusal)
-        }
     }
 }
 

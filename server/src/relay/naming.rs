@@ -4,7 +4,7 @@ use indelible_engine::id::{EntityId, Hash, IdError, ProposalId};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 
-use super::writes::WriteError;
+use super::outcome::WriteError;
 
 /// Hexadecimal digits of an id that the server picks: 96 bits.
 const GENERATED_ID_DIGITS: usize = 24;

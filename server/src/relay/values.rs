@@ -91,9 +91,19 @@ impl Present {
         self.text.get(&self.memory, make)
     }
 
+    /// What frames say of it beside the value.
+    fn named(&self) -> frames::Version<'_> {
+        frames::Version {
+            entity: &self.entity,
+            version: &self.version,
+            at: self.at,
+        }
+    }
+
     /// The `value` frame, encoded once.
     pub(crate) fn frame(&self) -> Bytes {
-        self.frame.get(&self.memory, || frames::value(self))
+        self.frame
+            .get(&self.memory, || frames::value(self.named(), &self.value))
     }
 
     /// The last entry that changed what a reader sees.
@@ -483,7 +493,7 @@ impl KindValues {
             (None, _, Some(absent)) => outbox.answer(frames::gone(entity, absent)),
             (None, _, None) => return Err(subscriber),
             (Some(present), Some(version), _) if version == present.version => {
-                outbox.answer(frames::patch(present, "[]"));
+                outbox.answer(frames::patch(present.named(), "[]"));
             }
             (Some(present), ..) => {
                 let hold = present.hold(outbox.consumer());
@@ -538,7 +548,7 @@ impl KindValues {
         let (whole, splices) = (OnceCell::new(), OnceCell::new());
         let frame = |form: TextForm| {
             let make = || match patches {
-                Some(patches) => frames::patch(present, patches.text(form)),
+                Some(patches) => frames::patch(present.named(), patches.text(form)),
                 None => present.frame(),
             };
             let made: &OnceCell<Bytes> = match form {

@@ -20,13 +20,15 @@ use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
+use super::super::answer::{self, Answer, InFlight};
 use super::super::context::Context;
 use super::super::directory::Directory;
 use super::super::entity_actor::Message;
 use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
 use super::super::frames::{self, DELETED, NOT_FOUND};
 use super::super::naming;
-use super::super::writes::{Answer, Place, Session, Task, Write, WriteError};
+use super::super::outcome::WriteError;
+use super::super::writes::{Task, Write, WriterSession};
 use crate::clock;
 use crate::config::ConnectionSettings;
 use crate::json;
@@ -63,10 +65,10 @@ enum Known {
 
 /// The state of a connection after its handshake.
 #[derive(Debug)]
-pub(super) struct Following {
+pub(super) struct Session {
     directory: Directory,
     connection: ConnectionId,
-    session: Arc<Session>,
+    session: Arc<WriterSession>,
     principal: Principal,
     address: Option<IpAddr>,
     texts: TextForm,
@@ -79,7 +81,7 @@ pub(super) struct Following {
     schemas: HashSet<Kind>,
 }
 
-impl Following {
+impl Session {
     pub(super) fn new(
         directory: Directory,
         Asker {
@@ -92,7 +94,7 @@ impl Following {
     ) -> Self {
         Self {
             connection: directory.next_connection(),
-            session: Arc::new(Session::new(
+            session: Arc::new(WriterSession::new(
                 SessionId(crate::random::bytes()),
                 settings.refused_changes_max,
             )),
@@ -200,7 +202,7 @@ impl Following {
                 self.create(id, entity, &value, room).await;
             }
             ClientFrame::Delete { id, entity } => {
-                let task = Task::Delete { if_match: None };
+                let task = Task::Delete { precondition: None };
                 self.delete(id, &entity, task, room).await;
             }
             ClientFrame::Undelete { id, entity } => {
@@ -224,7 +226,7 @@ impl Following {
     }
 
     fn failed(&self, failure: &WriteError, entity: &EntityId, id: Option<ProposalId>) {
-        self.outbox.answer(frames::failed(failure, entity, id));
+        self.outbox.answer(answer::failed(failure, entity, id));
     }
 
     fn refuse(&self, entity: &EntityId, id: ProposalId, code: RefusalCode, text: &str) {
@@ -514,7 +516,7 @@ impl Following {
             task,
             answer: Answer::Socket {
                 outbox,
-                place: Place { place, room },
+                in_flight: InFlight { place, room },
             },
         };
         self.directory

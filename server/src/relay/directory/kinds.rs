@@ -10,8 +10,8 @@ use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::principal::Principal;
 
 use super::super::cold::{self, For};
+use super::super::outcome::WriteError;
 use super::super::values::{Gathering, Present};
-use super::super::writes::WriteError;
 use super::Directory;
 use crate::commit::Health;
 use crate::storage::{Head, Presence, Scope, StoreError};

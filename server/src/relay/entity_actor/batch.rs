@@ -33,8 +33,9 @@ use self::verdict::Judged;
 pub(super) use self::verdict::{Decided, Ending, Verdicts};
 
 use super::super::context::Context;
+use super::super::outcome::{WriteError, Written};
 use super::super::values::PROJECTION;
-use super::super::writes::{IfMatch, Session, Task, Write, WriteError, Written};
+use super::super::writes::{Precondition, Task, Write, WriterSession};
 use crate::clock;
 use crate::rates::Writer;
 use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};
@@ -190,7 +191,7 @@ impl<'a> Batch<'a> {
             (_, Some(earlier)) => Ok(Judged::Stands(earlier)),
             (Task::Create { value, claimed }, None) => self.create(case, value, claimed.clone()),
             (Task::Merge(merging), None) => self.merge(case, merging),
-            (Task::Delete { if_match }, None) => self.delete(case, if_match.as_ref()),
+            (Task::Delete { precondition }, None) => self.delete(case, precondition.as_ref()),
             (Task::Undelete, None) => self.undelete(case),
         }
     }
@@ -303,7 +304,12 @@ impl<'a> Batch<'a> {
 
     /// What is missing may be missing because it was refused earlier in this session: then the
     /// author is told so.
-    fn name_refused_past(&self, session: &Session, proposal: &Proposal, refusal: &mut Refusal) {
+    fn name_refused_past(
+        &self,
+        session: &WriterSession,
+        proposal: &Proposal,
+        refusal: &mut Refusal,
+    ) {
         let at = refusal.violations.first().map(|violation| violation.change);
         let bytes = at.and_then(|index| proposal.changes.get(index));
         let (Some(index), Some(bytes)) = (at, bytes) else {
@@ -356,9 +362,9 @@ impl<'a> Batch<'a> {
     fn check_precondition(
         &self,
         entity: &Entity,
-        if_match: Option<&IfMatch>,
+        precondition: Option<&Precondition>,
     ) -> Result<(), WriteError> {
-        let Some(IfMatch::Versions(versions)) = if_match else {
+        let Some(Precondition::AtVersion(versions)) = precondition else {
             return Ok(());
         };
         let current = |version: &String| {
@@ -462,7 +468,7 @@ impl<'a> Batch<'a> {
 struct Case<'a> {
     id: ProposalId,
     author: &'a Principal,
-    session: Option<&'a Session>,
+    session: Option<&'a WriterSession>,
     address: Option<IpAddr>,
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::super::loading::{self, Loaded, LoadingError};
-use super::super::writes::{WriteError, too_many};
+use super::super::outcome::{WriteError, too_many};
 use super::Actor;
 use crate::work::{Lane, Weight};
 

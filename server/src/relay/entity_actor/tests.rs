@@ -24,11 +24,12 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
+use super::super::answer::{self, Answer, InFlight};
 use super::super::context::Parts;
 use super::super::directory::Directory;
 use super::super::fanout::Outbox;
 use super::super::loading;
-use super::super::writes::{Answer, IfMatch, Merging, Place, Session, Task};
+use super::super::writes::{Merging, Precondition, Task, WriterSession};
 use super::*;
 use crate::commit::{CommitThread, Health};
 use crate::config::{BudgetSettings, CommitSettings, RateSettings, RelaySettings};
@@ -151,7 +152,7 @@ impl Fixture {
         let places = Arc::new(Semaphore::new(asked.len()));
         let count = asked.len();
         for Asked { id, author, task } in asked {
-            let place = Place {
+            let in_flight = InFlight {
                 place: Arc::clone(&places).acquire_owned().await.unwrap(),
                 room: self.directory.context().room.of(""),
             };
@@ -163,7 +164,7 @@ impl Fixture {
                 task,
                 answer: Answer::Socket {
                     outbox: Arc::clone(&outbox),
-                    place,
+                    in_flight,
                 },
             };
             let message = Message::Write(Box::new(write));
@@ -183,7 +184,7 @@ impl Fixture {
 
     /// The same for one write, in a session that has ended in the meantime or has not.
     async fn write_until(&self, asked: Asked, end: Timestamp) -> String {
-        let session = Session::new(SessionId([0; 16]), 0);
+        let session = WriterSession::new(SessionId([0; 16]), 0);
         session.ends_at(end);
         let Asked { id, author, task } = asked;
         let entity = "team/ada".parse().unwrap();
@@ -228,8 +229,8 @@ impl Asked {
                 claimed: claimed.clone(),
             },
             Task::Merge(merging) => put(merging.body.clone()),
-            Task::Delete { if_match } => Task::Delete {
-                if_match: if_match.clone(),
+            Task::Delete { precondition } => Task::Delete {
+                precondition: precondition.clone(),
             },
             Task::Undelete => Task::Undelete,
         };
@@ -255,7 +256,7 @@ fn put(body: Value) -> Task {
         preserve: Vec::new(),
         remove: Vec::new(),
         base: None,
-        if_match: None,
+        precondition: None,
         repeats: true,
     })
 }
@@ -264,12 +265,12 @@ fn put_at(body: Value, version: &str) -> Task {
     let Task::Merge(mut merging) = put(body) else {
         unreachable!()
     };
-    merging.if_match = Some(IfMatch::Versions(vec![version.to_owned()]));
+    merging.precondition = Some(Precondition::AtVersion(vec![version.to_owned()]));
     Task::Merge(merging)
 }
 
 fn delete() -> Task {
-    Task::Delete { if_match: None }
+    Task::Delete { precondition: None }
 }
 
 /// Writes to an entity that are judged together, what comes of each, and the name that stands then.
@@ -368,7 +369,7 @@ async fn what_rests_on_a_failed_commit_is_unavailable() {
             asked
                 .iter()
                 .map(|asked| match &asked.task {
-                    Task::Merge(merging) if merging.if_match.is_some() => Asked {
+                    Task::Merge(merging) if merging.precondition.is_some() => Asked {
                         task: put_at(merging.body.clone(), &version),
                         ..asked.again()
                     },
@@ -542,7 +543,7 @@ fn what_was_not_judged_is_no_refusal() {
         (WriteError::Busy, "busy"),
         (WriteError::Storage, "unavailable"),
     ] {
-        let frame = frames::outcome(&entity, id, &Outcome::Failed(error));
+        let frame = answer::frame(&entity, id, &Outcome::Failed(error));
         match ServerFrame::decode(&frame).unwrap() {
             ServerFrame::Error {
                 code,

@@ -19,8 +19,9 @@ use serde_json::{Map, Value};
 
 use super::super::super::loading;
 use super::super::super::log::StoredLog;
+use super::super::super::outcome::{WriteError, Written};
 use super::super::super::places::{self, Care};
-use super::super::super::writes::{Merging, WriteError, Written};
+use super::super::super::writes::Merging;
 use super::{Batch, Case, Judged, unreadable};
 use crate::versions::Opened;
 
@@ -34,7 +35,7 @@ impl<'a> Batch<'a> {
         merging: &Merging,
     ) -> Result<Judged, WriteError> {
         let entity = self.present()?;
-        self.check_precondition(&entity, merging.if_match.as_ref())?;
+        self.check_precondition(&entity, merging.precondition.as_ref())?;
         let (body, options, mut gone) = match self.options(case, &entity, merging)? {
             Ok(wanted) => wanted,
             Err(violations) => return Ok(self.refuse(case, Refusal::policy(0, violations))),

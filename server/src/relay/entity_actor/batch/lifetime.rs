@@ -15,7 +15,8 @@ use indelible_engine::merge::{Attempts, MergeOptions};
 use indelible_engine::violation::{Refusal, RefusalCode};
 use serde_json::Value;
 
-use super::super::super::writes::{IfMatch, WriteError};
+use super::super::super::outcome::WriteError;
+use super::super::super::writes::Precondition;
 use super::{Batch, Case, Judged, holders};
 use crate::clock;
 use crate::storage::NewEntry;
@@ -67,10 +68,10 @@ impl Batch<'_> {
     pub(super) fn delete(
         &mut self,
         case: &Case<'_>,
-        if_match: Option<&IfMatch>,
+        precondition: Option<&Precondition>,
     ) -> Result<Judged, WriteError> {
         let entity = self.present()?;
-        self.check_precondition(&entity, if_match)?;
+        self.check_precondition(&entity, precondition)?;
         let verdict = lifecycle::delete(&entity, &case.request(), clock::now());
         Ok(self.settle(case, verdict))
     }

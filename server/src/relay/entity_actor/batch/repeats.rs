@@ -17,7 +17,8 @@ use indelible_engine::value::canonical_list;
 use serde_json::{Value, json};
 
 use super::super::super::loading;
-use super::super::super::writes::{IfMatch, Merging, Task, WriteError, Written};
+use super::super::super::outcome::{WriteError, Written};
+use super::super::super::writes::{Merging, Precondition, Task};
 use super::{Batch, Case, Judged, unreadable};
 use crate::storage::{Asked, Place, StoreError, StoreResult};
 
@@ -145,10 +146,10 @@ fn read_answer(answer: &[u8]) -> StoreResult<Option<(Place, Vec<Pointer>)>> {
 
 /// A digest of what a write asks for; none of changes, which the log holds.
 fn digest(task: &Task) -> Option<Hash> {
-    let condition = |if_match: &Option<IfMatch>| match if_match {
+    let condition = |precondition: &Option<Precondition>| match precondition {
         None => Value::Null,
-        Some(IfMatch::Any) => "*".into(),
-        Some(IfMatch::Versions(versions)) => json!(versions),
+        Some(Precondition::Exists) => "*".into(),
+        Some(Precondition::AtVersion(versions)) => json!(versions),
     };
     // The body comes second, and is not copied for it.
     let (verb, body, further) = match task {
@@ -166,7 +167,7 @@ fn digest(task: &Task) -> Option<Hash> {
             preserve,
             remove,
             base,
-            if_match,
+            precondition,
             repeats: _,
         }) => {
             let strict = *protected == Protected::Refuse;
@@ -175,12 +176,12 @@ fn digest(task: &Task) -> Option<Hash> {
                 json!(strict),
                 json!(preserve),
                 json!(base),
-                condition(if_match),
+                condition(precondition),
             ];
             further.extend(remove.iter().map(|at| at.to_string().into()));
             ("merge", Some(body), further)
         }
-        Task::Delete { if_match } => ("delete", None, vec![condition(if_match)]),
+        Task::Delete { precondition } => ("delete", None, vec![condition(precondition)]),
         Task::Undelete => ("undelete", None, Vec::new()),
     };
     let verb = Value::from(verb);
@@ -203,7 +204,7 @@ mod tests {
             preserve: vec!["/c".parse().unwrap()],
             remove: remove.iter().map(|at| at.parse().unwrap()).collect(),
             base: Some("v".to_owned()),
-            if_match: Some(IfMatch::Versions(vec!["w".to_owned()])),
+            precondition: Some(Precondition::AtVersion(vec!["w".to_owned()])),
             repeats: true,
         };
         let body = json!({ "a": null, "b": [1, "x"] });
@@ -212,7 +213,7 @@ mod tests {
             claimed: None,
         };
         let delete = Task::Delete {
-            if_match: Some(IfMatch::Any),
+            precondition: Some(Precondition::Exists),
         };
         for (task, asked) in [
             (create, json!(["create", body, null, null])),

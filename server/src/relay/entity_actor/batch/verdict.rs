@@ -9,8 +9,9 @@ use indelible_engine::entity::Entity;
 use indelible_engine::id::Hash;
 use indelible_engine::violation::Refusal;
 
+use super::super::super::outcome::{Outcome, WriteError, Written};
 use super::super::super::values::Present;
-use super::super::super::writes::{Outcome, Session, WriteError, Written};
+use super::super::super::writes::WriterSession;
 use crate::storage::Append;
 
 /// What a batch came to.
@@ -51,7 +52,7 @@ impl Decided {
     /// was not judged.
     pub(in super::super) fn outcome(
         self,
-        session: Option<&Session>,
+        session: Option<&WriterSession>,
         present: Option<&Arc<Present>>,
         ending: Ending,
     ) -> Outcome {
