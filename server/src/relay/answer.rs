@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use indelible_engine::id::{EntityId, ProposalId};
 use indelible_engine::protocol::ServerFrame;
 use indelible_engine::violation::Refusal;

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use axum::body::Bytes;
+use bytes::Bytes;
 
 use crate::memory::{Cache, Hold, Memory, Used};
 use crate::work;

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::protocol::TextForm;
 use tokio::sync::Notify;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here decides who gets a frame, or keeps one.
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use indelible_engine::entity::Entity;
 use indelible_engine::excerpt::{SENTENCE_CHARS_MAX, cut};
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId};

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, Seq};
 use indelible_engine::protocol::TextForm;
 use indelible_engine::time::Timestamp;

@@ -3,7 +3,7 @@
 //!
 //! Must not know: how entries are judged and written.
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use indelible_engine::entity::Entity;
 use indelible_engine::id::{Epoch, Hash, Seq};
 use indelible_engine::ledger::Sealed;
