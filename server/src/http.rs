@@ -49,7 +49,8 @@ use self::form::Form;
 use self::problem::Problem;
 use crate::commit::Health;
 use crate::config::Config;
-use crate::relay::{Context, Directory};
+use crate::context::Context;
+use crate::directory::Directory;
 
 /// What all requests share.
 #[derive(Debug, Clone)]

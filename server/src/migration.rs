@@ -17,7 +17,8 @@ use indelible_engine::policy::{Policies, Policy, PolicyBook};
 
 use crate::clock;
 use crate::commit::{CommitError, CommitHandle};
-use crate::relay::{Context, LoadingError, load_entity};
+use crate::context::Context;
+use crate::entity::{self, LoadingError};
 use crate::storage::{Append, NewEntry, Scope, Store, StoreError};
 
 /// Entities that are looked at or written at once.
@@ -190,7 +191,7 @@ impl Parts<'_> {
         let (store, known) = (Arc::clone(&self.store), Arc::clone(&self.known));
         let (entity, policy) = (id.clone(), Arc::clone(policy));
         let task = tokio::task::spawn_blocking(move || {
-            let loaded = load_entity(&*store, &entity, &*known)?;
+            let loaded = entity::load(&*store, &entity, &*known)?;
             let step = loaded.map_or(Ok(None), |loaded| {
                 migrate(&loaded.entity, &policy, clock::now())
             });

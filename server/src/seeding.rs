@@ -15,7 +15,8 @@ use indelible_engine::principal::Principal;
 use indelible_engine::violation::{Refusal, Violation};
 use serde_json::{Map, Value};
 
-use crate::relay::{Answer, Directory, Outcome, Task, Write, WriteError};
+use crate::directory::Directory;
+use crate::entity::{Answer, Outcome, Task, Write, WriteError};
 use crate::schema_files::Content;
 use crate::storage::StoreError;
 

@@ -21,13 +21,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::commit::CommitThread;
 use crate::config::{Config, ConnectionSettings, Exposure, FILES_KEPT, Mode, ROOM_RESERVE_BYTES};
+use crate::context::{Context, Parts};
+use crate::directory::Directory;
+use crate::entity;
 use crate::http::{self, App, accept};
 use crate::keys::{self, KeyError, Keys};
 use crate::known_policies;
 use crate::memory::Memory;
 use crate::migration::{self, SchemaChangeError};
 use crate::open_files;
-use crate::relay::{self, Context, Directory, Parts};
 use crate::room::Room;
 use crate::schema_files::{self, Content, PassedOver, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
@@ -283,7 +285,7 @@ async fn prepare(
     store_error: impl Fn(StoreError) -> ServeError,
 ) -> Result<(), ServeError> {
     migration::run(directory.context()).await?;
-    relay::restore_claims(directory.context()).map_err(store_error)?;
+    entity::restore_claims(directory.context()).map_err(store_error)?;
     Ok(seeding::seed(directory, content).await?)
 }
 

@@ -23,7 +23,8 @@ use super::problem::Problem;
 use super::shared_body;
 use super::taker::Taker;
 use super::validators;
-use crate::relay::{Present, WriteError};
+use crate::entity::WriteError;
+use crate::values::Present;
 
 /// `GET /api/{kind}/{id}`.
 pub(crate) async fn get(

@@ -22,7 +22,7 @@ use super::shared_body;
 use super::taker::Taker;
 use super::validators;
 use crate::config::{PAGE_BYTES, PAGE_DEFAULT, PAGE_MAX};
-use crate::relay::Present;
+use crate::values::Present;
 use crate::work;
 
 /// Which page of a collection.

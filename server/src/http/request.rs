@@ -22,9 +22,9 @@ use super::problem::Problem;
 use super::query::Query;
 use super::validators::{self, if_match};
 use crate::config::{IDEMPOTENCY_KEY_BYTES_MAX, PRESERVE_MAX};
+use crate::entity::{Care, Merging, Precondition, misplaced};
 use crate::json::{self, JsonError};
 use crate::random;
-use crate::relay::{Care, Merging, Precondition, misplaced};
 
 /// What a text in UTF-8 may begin with to say so, and JSON may not (RFC 8259, section 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -21,7 +21,7 @@ use super::cors;
 use super::fields;
 use super::problem::Problem;
 use super::sender::Sender;
-use crate::relay;
+use crate::connection;
 use crate::seats::Seat;
 
 const WEBSOCKET_VERSION: &str = "13";
@@ -74,7 +74,7 @@ pub(crate) async fn sync(
         match upgrade.await {
             Ok(line) => {
                 let line = TokioIo::new(line);
-                relay::serve(
+                connection::serve(
                     (line, seat, address),
                     directory,
                     config.connections.clone(),

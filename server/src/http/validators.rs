@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use crate::relay::Precondition;
+use crate::entity::Precondition;
 use crate::versions::TEXT_BYTES as VERSION_BYTES;
 
 /// What goes at the end of a tag where a proxy has packed the answer.

@@ -27,7 +27,8 @@ use super::sender::Sender;
 use super::shared_body;
 use super::taker::Taker;
 use super::validators;
-use crate::relay::{self, Answer, Outcome, Present, Task, Write, Written};
+use crate::entity::{Answer, Outcome, Task, Write, Written, name_for_creation};
+use crate::values::Present;
 use crate::work::{self, Lane, Weight};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -52,7 +53,7 @@ pub(crate) async fn post(
     let read = || Creation::read(&caller.0, &uri, &headers, body);
     let asked = weighed(&app, &caller.0, bytes, read).await?;
     let Creation { name, value, id } = asked;
-    let entity = relay::name_for_creation(&policy, name.as_deref(), &caller.0, id)
+    let entity = name_for_creation(&policy, name.as_deref(), &caller.0, id)
         .map_err(|error| api::failure(&error))?;
     let task = Task::Create {
         value,

@@ -15,8 +15,10 @@ fn root() -> PathBuf {
     Path::new(&package).parent().unwrap().to_owned()
 }
 
+/// The text of a module: its own file, where it has one beside its folder, and those in it.
 fn sources(folder: &str) -> Vec<String> {
-    let mut texts = Vec::new();
+    let own = fs::read_to_string(root().join(format!("{folder}.rs")));
+    let mut texts: Vec<String> = own.into_iter().collect();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -148,9 +150,9 @@ fn every_rule_is_documented() {
 /// Status and code of every problem that is made under `server/src/http`.
 fn problems() -> BTreeSet<(String, String)> {
     let mut problems = BTreeSet::new();
-    let writes = fs::read_to_string(root().join("server/src/relay/writes.rs")).unwrap();
+    let outcomes = fs::read_to_string(root().join("server/src/entity/outcome.rs")).unwrap();
     let code_of = |variant: &str| {
-        let arm = writes.split(&format!("Self::{variant}")).nth(1).unwrap();
+        let arm = outcomes.split(&format!("Self::{variant}")).nth(1).unwrap();
         arm.split('"').nth(1).unwrap().to_owned()
     };
     for text in sources("server/src/http") {
@@ -209,18 +211,18 @@ fn every_problem_is_documented() {
 
 #[test]
 fn every_way_to_close_is_documented() {
-    let relay = sources("server/src/relay").concat();
+    let connection = sources("server/src/connection").concat();
     let number = |name: &str| {
-        let constant = relay.split(&format!("const {name}: u16 = ")).nth(1);
+        let constant = connection.split(&format!("const {name}: u16 = ")).nth(1);
         constant.unwrap().split(';').next().unwrap().to_owned()
     };
     let mut made = BTreeSet::new();
-    for (at, call) in relay.match_indices("End::gone(\"") {
-        let reason = relay[at + call.len()..].split('"').next().unwrap();
+    for (at, call) in connection.match_indices("End::gone(\"") {
+        let reason = connection[at + call.len()..].split('"').next().unwrap();
         made.insert((number("ABNORMAL"), reason.to_owned()));
     }
-    for (at, call) in relay.match_indices("End::new(") {
-        let arguments = relay[at + call.len()..].trim_start();
+    for (at, call) in connection.match_indices("End::new(") {
+        let arguments = connection[at + call.len()..].trim_start();
         let (code, rest) = arguments.split_once(',').unwrap();
         let code = match code.strip_prefix("close_code::") {
             Some(name) => number(name),
@@ -250,7 +252,7 @@ fn every_way_to_close_is_documented() {
 #[test]
 fn every_error_code_is_documented() {
     let mut codes = BTreeSet::new();
-    for text in sources("server/src/relay") {
+    for text in sources("server/src/connection") {
         codes.extend(literals_after(
             &text,
             &["frames::error(", "self.error(", "refuse(\"", ".error("],

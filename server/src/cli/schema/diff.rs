@@ -19,7 +19,7 @@ use super::narrowed::{self, Written};
 use super::{compiled, missing_kinds};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted};
-use crate::relay::load_entity;
+use crate::entity;
 use crate::storage::{Presence, Scope, Store};
 use crate::{clock, known_policies, stopped};
 
@@ -165,7 +165,7 @@ fn look(data: &Path, (folder, new): (&Path, &Policies)) -> Result<Seen, Box<dyn 
             if head.presence == Presence::Unborn {
                 continue;
             }
-            if let Some(loaded) = load_entity(&*store, &id, &known)? {
+            if let Some(loaded) = entity::load(&*store, &id, &known)? {
                 let mut one = fate(&loaded.entity, policy, &mut claims)?;
                 one.narrowed = narrowed::written(&*store, &loaded.entity, policy, &known)?;
                 of_kind.push(one);

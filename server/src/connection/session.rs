@@ -20,18 +20,16 @@ use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
-use super::super::answer::{self, Answer, InFlight};
-use super::super::context::Context;
-use super::super::directory::Directory;
-use super::super::entity_actor::Message;
-use super::super::fanout::{ConnectionId, Outbox, Subscriber, Subscription};
-use super::super::frames::{self, DELETED, NOT_FOUND};
-use super::super::naming;
-use super::super::outcome::WriteError;
-use super::super::writes::{Task, Write, WriterSession};
 use crate::clock;
 use crate::config::ConnectionSettings;
+use crate::context::Context;
+use crate::directory::Directory;
+use crate::entity::{
+    self, Answer, InFlight, Message, Task, Write, WriteError, WriterSession, name_for_creation,
+};
+use crate::frames::{self, DELETED, NOT_FOUND};
 use crate::json;
+use crate::outbox::{ConnectionId, Outbox, Subscriber, Subscription};
 use crate::rates::Writer;
 use crate::room::Taken;
 
@@ -226,7 +224,7 @@ impl Session {
     }
 
     fn failed(&self, failure: &WriteError, entity: &EntityId, id: Option<ProposalId>) {
-        self.outbox.answer(answer::failed(failure, entity, id));
+        self.outbox.answer(entity::failed(failure, entity, id));
     }
 
     fn refuse(&self, entity: &EntityId, id: ProposalId, code: RefusalCode, text: &str) {
@@ -463,7 +461,7 @@ impl Session {
                 false => refuse(RefusalCode::NotFound, &self.no_kind(entity.kind())),
             };
         };
-        let entity = match naming::name_for_creation(policy, entity.id(), &self.principal, id) {
+        let entity = match name_for_creation(policy, entity.id(), &self.principal, id) {
             Ok(entity) => entity,
             Err(error) => return refuse(RefusalCode::BadId, &error.to_string()),
         };

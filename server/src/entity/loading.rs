@@ -423,7 +423,7 @@ pub(crate) fn after(
 }
 
 /// Whether a place is the beginning of an epoch that followed a version's entry.
-pub(super) fn begins_after(
+pub(crate) fn begins_after(
     store: &dyn Store,
     id: &EntityId,
     (epoch, seq): (Epoch, Seq),

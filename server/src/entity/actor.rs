@@ -37,17 +37,17 @@ use self::snapshots::Snapshots;
 use self::unrecorded::log_unrecorded;
 use super::answer::{self, Delivery};
 use super::budget;
-use super::context::Context;
-use super::encoded::Encoded;
-use super::fanout::{ConnectionId, Subscriber};
-use super::frames::{self, DELETED, RelayedEntry};
 use super::loading::Loaded;
 use super::outcome::{Outcome, WriteError};
 use super::residents::footprint;
-use super::values::{Patches, Present};
 use super::writes::Write;
 use crate::commit::CommitError;
+use crate::context::Context;
+use crate::frames::{self, DELETED, RelayedEntry};
+use crate::outbox::{ConnectionId, Subscriber};
 use crate::storage::{Append, Presence};
+use crate::values::Encoded;
+use crate::values::{Patches, Present};
 use crate::work::{self, Busy, Lane, Weight};
 
 /// How often writes are judged again because somebody else was quicker to claim what one of them
@@ -83,7 +83,7 @@ pub(crate) enum Message {
 
 impl Message {
     /// The id of whoever asks; nobody who stops following asks for an entity.
-    pub(super) fn asker(&self) -> &str {
+    pub(crate) fn asker(&self) -> &str {
         match self {
             Self::Load { asker, .. } | Self::Follow { asker, .. } => asker,
             Self::Unfollow(_) => "",

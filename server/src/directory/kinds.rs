@@ -9,12 +9,11 @@ use futures_util::StreamExt;
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::principal::Principal;
 
-use super::super::cold::{self, For};
-use super::super::outcome::WriteError;
-use super::super::values::{Gathering, Present};
 use super::Directory;
 use crate::commit::Health;
+use crate::entity::{For, WriteError, settled};
 use crate::storage::{Head, Presence, Scope, StoreError};
+use crate::values::{Gathering, Present};
 
 impl Directory {
     /// Makes sure that all values of a kind are known, read for `asker`, and keeps them for who is to
@@ -88,7 +87,7 @@ impl Directory {
             .acquire()
             .await
             .map_err(|_| WriteError::Storage)?;
-        cold::settled(&self.context().memory).await?;
+        settled(&self.context().memory).await?;
         let (mut page, mut lacks) = (Vec::new(), false);
         // One more than is enough tells that there are more.
         let (mut bytes, mut without_last) = (0, 0);

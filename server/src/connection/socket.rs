@@ -27,10 +27,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::close_code;
-use super::fanout::{Closing, Outbox, Wire};
+use super::end::close_code;
 use super::heard::Counted;
 use crate::config::{ConnectionSettings, PART_BYTES};
+use crate::outbox::{Closing, Outbox, Wire};
 
 /// Bytes of frames that are sent behind another in one go; longer ones have their own time.
 pub(super) const GATHERED_BYTES_MAX: usize = PART_BYTES;

@@ -14,17 +14,15 @@ use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::principal::Principal;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::cold::{self, For};
-use super::context::Context;
-use super::entity_actor::{self, Lease, Mailboxes, Message};
-use super::fanout::ConnectionId;
-use super::loading;
-use super::outcome::{Outcome, WriteError};
-use super::residents::Residents;
-use super::values::{KindValues, PROJECTION, Present};
-use super::writes::Write;
 use crate::config::PAGES_AT_ONCE;
+use crate::context::Context;
+use crate::entity::{
+    self, For, Lease, Mailboxes, Message, Outcome, Residents, Write, WriteError, begins_after,
+    cold_value, settled,
+};
+use crate::outbox::ConnectionId;
 use crate::storage::{Presence, StoreError};
+use crate::values::{KindValues, PROJECTION, Present};
 use crate::work;
 
 /// How long values are left alone at least.
@@ -110,7 +108,7 @@ impl Directory {
         let (directory, entity, asker) = (self.clone(), entity.clone(), asker.to_owned());
         self.context().spawn(async move {
             let context = Arc::clone(directory.context());
-            entity_actor::run(context, lease, asker, &mut mailbox).await;
+            entity::run(context, lease, asker, &mut mailbox).await;
             while let Some(message) = mailbox.recv().await {
                 directory.send(&entity, message).await;
             }
@@ -137,7 +135,7 @@ impl Directory {
 
     /// Which entities have an actor.
     #[cfg(test)]
-    pub(super) fn mailboxes(&self) -> &Mailboxes {
+    pub(crate) fn mailboxes(&self) -> &Mailboxes {
         &self.0.mailboxes
     }
 
@@ -174,7 +172,7 @@ impl Directory {
         match known {
             Some(present) => Ok(Some(present)),
             None => {
-                cold::settled(&self.context().memory).await?;
+                settled(&self.context().memory).await?;
                 self.read(entity, asker, For::Itself).await
             }
         }
@@ -198,7 +196,7 @@ impl Directory {
         if !head.is_some_and(|head| head.presence == Presence::Present) {
             return Ok(None);
         }
-        let cold = cold::present(context, values, entity, (&asker.id, what_for));
+        let cold = cold_value(context, values, entity, (&asker.id, what_for));
         if let Some(present) = cold.await? {
             return Ok(Some(present));
         }
@@ -219,7 +217,7 @@ impl Directory {
         let opened = context.versions.open(&present.entity, PROJECTION, version);
         opened.is_some_and(|opened| {
             let place = (present.epoch, present.seq);
-            loading::begins_after(&*context.store, &present.entity, place, &opened)
+            begins_after(&*context.store, &present.entity, place, &opened)
         })
     }
 

@@ -26,7 +26,7 @@ const TEXT_BYTE_BYTES: u64 = 7;
 const OPERATION_BYTES: u64 = 8;
 
 /// About how much memory an entity takes with a value and so many operations.
-pub(super) fn footprint(value: &Value, operations: u64) -> u64 {
+pub(crate) fn footprint(value: &Value, operations: u64) -> u64 {
     fn of(value: &Value) -> u64 {
         match value {
             Value::String(text) => text.len() as u64 * TEXT_BYTE_BYTES,
@@ -43,7 +43,7 @@ pub(super) fn footprint(value: &Value, operations: u64) -> u64 {
 
 /// All entities in memory. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Residents(Arc<Shared>);
+pub(crate) struct Residents(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -71,14 +71,14 @@ struct Staying {
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Resident {
+pub(crate) struct Resident {
     all: Residents,
     id: u64,
     leave: Arc<Notify>,
 }
 
 impl Residents {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         Self(Arc::new(Shared {
             bytes_max,
             state: Mutex::default(),
@@ -86,7 +86,7 @@ impl Residents {
     }
 
     /// One more, that takes nothing yet.
-    pub(super) fn enter(&self) -> Resident {
+    pub(crate) fn enter(&self) -> Resident {
         let mut state = self.lock();
         state.last_id += 1;
         Resident {
@@ -120,7 +120,7 @@ impl State {
 
 impl Resident {
     /// It was used, takes so many bytes now, and is followed as a replica or not.
-    pub(super) fn is_used(&mut self, bytes: u64, is_followed: bool) {
+    pub(crate) fn is_used(&mut self, bytes: u64, is_followed: bool) {
         let mut state = self.all.lock();
         state.take(self.id);
         // Who was asked before is not meant any more.
@@ -143,7 +143,7 @@ impl Resident {
     }
 
     /// Waits until it is asked to leave.
-    pub(super) async fn is_unwanted(&self) {
+    pub(crate) async fn is_unwanted(&self) {
         self.leave.notified().await;
     }
 }

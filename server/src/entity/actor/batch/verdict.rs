@@ -10,9 +10,9 @@ use indelible_engine::id::Hash;
 use indelible_engine::violation::Refusal;
 
 use super::super::super::outcome::{Outcome, WriteError, Written};
-use super::super::super::values::Present;
 use super::super::super::writes::WriterSession;
 use crate::storage::Append;
+use crate::values::Present;
 
 /// What a batch came to.
 pub(in super::super) struct Verdicts {

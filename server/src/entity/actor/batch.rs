@@ -32,13 +32,13 @@ use serde_json::Value;
 use self::verdict::Judged;
 pub(super) use self::verdict::{Decided, Ending, Verdicts};
 
-use super::super::context::Context;
 use super::super::outcome::{WriteError, Written};
-use super::super::values::PROJECTION;
 use super::super::writes::{Precondition, Task, Write, WriterSession};
 use crate::clock;
+use crate::context::Context;
 use crate::rates::Writer;
 use crate::storage::{Append, ClaimStep, NewEntry, Presence, StoreError};
+use crate::values::PROJECTION;
 use crate::versions::Opened;
 
 /// What was looked up in the log, for the next time that it is asked for.

@@ -6,9 +6,13 @@
 //!
 //! Must not know: how changes are judged or stored, HTTP beyond the upgrade.
 
+mod bucket;
 mod deadline;
 mod end;
+mod heads;
+mod heard;
 mod session;
+mod socket;
 
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -33,18 +37,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 
 use self::deadline::Deadline;
-pub(super) use self::end::close_code;
-use self::end::{End, crowded, too_big, transport_end};
+use self::end::{End, close_code, crowded, too_big, transport_end};
+use self::heard::{Counted, Heard, Overdue, SMALL_BYTES};
 use self::session::{Asker, Session};
-use super::directory::Directory;
-use super::fanout::Outbox;
-use super::frames;
-use super::heard::{Counted, Heard, Overdue, SMALL_BYTES};
-use super::socket::{self, GATHERED_BYTES_MAX, Line, Socket, WebSocket};
+use self::socket::{GATHERED_BYTES_MAX, Line, Socket, WebSocket};
 use crate::auth::{Auth, TokenError};
 use crate::clock;
 use crate::config::{ConnectionSettings, SOCKET_READ_BYTES};
+use crate::directory::Directory;
+use crate::frames;
 use crate::memory;
+use crate::outbox::Outbox;
 use crate::room::Taken;
 use crate::seats::Seat;
 use crate::work;

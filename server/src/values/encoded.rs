@@ -12,7 +12,7 @@ use crate::work;
 
 /// Bytes that are made when they are asked for, and made again after they were let go.
 #[derive(Debug, Default)]
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     made: Mutex<Option<(Option<Hold>, Bytes)>>,
     used: Used,
     is_noted: AtomicBool,
@@ -25,7 +25,7 @@ impl Encoded {
 
     /// Those that are there, or new ones. Short ones are not kept: to make them takes less than to keep
     /// them.
-    pub(super) fn get(self: &Arc<Self>, memory: &Memory, make: impl FnOnce() -> Bytes) -> Bytes {
+    pub(crate) fn get(self: &Arc<Self>, memory: &Memory, make: impl FnOnce() -> Bytes) -> Bytes {
         self.there().unwrap_or_else(|| {
             let made = work::here(make);
             match memory.keep(&made) {
@@ -36,7 +36,7 @@ impl Encoded {
     }
 
     /// The same for what takes long to make, however short it is.
-    pub(super) fn keep(self: &Arc<Self>, memory: &Memory, make: impl FnOnce() -> Bytes) -> Bytes {
+    pub(crate) fn keep(self: &Arc<Self>, memory: &Memory, make: impl FnOnce() -> Bytes) -> Bytes {
         self.there().unwrap_or_else(|| {
             let made = work::here(make);
             self.kept(memory, (memory.keep(&made), made))
@@ -60,7 +60,7 @@ impl Encoded {
     }
 
     /// Lets go of them.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let made = self.lock().take();
         drop(made);
     }

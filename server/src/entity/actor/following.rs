@@ -8,10 +8,10 @@ use indelible_engine::entity::Entity;
 use indelible_engine::id::{Epoch, Hash, Seq};
 use indelible_engine::ledger::Sealed;
 
-use super::super::fanout::Subscriber;
-use super::super::frames::{self, RelayedEntry};
 use super::super::loading;
 use super::Actor;
+use crate::frames::{self, RelayedEntry};
+use crate::outbox::Subscriber;
 use crate::storage::Presence;
 
 impl Actor {

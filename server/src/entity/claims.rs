@@ -11,8 +11,8 @@ use indelible_engine::claims::{held, signature};
 use indelible_engine::id::{EntityId, Hash};
 use indelible_engine::policy::{Policy, PolicySource};
 
-use super::context::Context;
 use super::loading;
+use crate::context::Context;
 use crate::storage::{Presence, Scope, Store, StoreResult};
 
 /// Makes the claims of all kinds again whose claims are not known: after an update, after the

@@ -3,9 +3,9 @@
 
 use futures_util::FutureExt as _;
 
-use super::super::super::fanout::Subscription;
 use super::kept::{id, outbox};
 use super::*;
+use crate::outbox::Subscription;
 use crate::work::Slot;
 
 /// Takes all slots in which entities are loaded for Ada, and all places to wait for one.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 
-use super::super::heads::Flaw;
+use super::heads::Flaw;
 
 /// Close codes of the protocol; see `docs/protocol.md`.
 pub(crate) mod close_code {

@@ -10,10 +10,10 @@ use indelible_engine::protocol::ServerFrame;
 use indelible_engine::violation::Refusal;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::fanout::Outbox;
-use super::frames;
 use super::outcome::{Outcome, WriteError};
 use crate::config::RETRY_AFTER;
+use crate::frames;
+use crate::outbox::Outbox;
 use crate::room::Taken;
 
 /// What a write of a connection takes until it is answered.

@@ -6,7 +6,7 @@ use indelible_engine::id::{Epoch, Seq};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::violation::{Refusal, RefusalCode};
 
-use super::values::Present;
+use crate::values::Present;
 use crate::work::Busy;
 
 /// What became of a write.

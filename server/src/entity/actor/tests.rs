@@ -25,17 +25,17 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use super::super::answer::{self, Answer, InFlight};
-use super::super::context::Parts;
-use super::super::directory::Directory;
-use super::super::fanout::Outbox;
 use super::super::loading;
 use super::super::writes::{Merging, Precondition, Task, WriterSession};
 use super::*;
 use crate::commit::{CommitThread, Health};
 use crate::config::{BudgetSettings, CommitSettings, RateSettings, RelaySettings};
+use crate::context::Parts;
+use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::known_policies;
 use crate::memory::Memory;
+use crate::outbox::Outbox;
 use crate::room::Room;
 use crate::storage::faulty::{Fault, Faulty};
 

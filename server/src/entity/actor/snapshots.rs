@@ -7,12 +7,14 @@
 //!
 //! Must not know: who follows the entity, what the entries say.
 
+use std::sync::Arc;
+
 use indelible_engine::entity::Entity;
 use indelible_engine::ledger::Sealed;
 use tokio::task::JoinHandle;
 
-use super::super::context::Context;
 use super::super::loading::{self, Since};
+use crate::context::Context;
 use crate::storage::{Append, Presence};
 use crate::work::{Lane, Weight};
 

@@ -11,8 +11,8 @@ use indelible_engine::policy::Policy;
 use tokio::sync::mpsc;
 
 use super::super::residents::Resident;
-use super::super::values::KindValues;
 use super::Message;
+use crate::values::KindValues;
 
 /// The mailboxes of all entities that have an actor. Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::super::super::fanout::Subscription;
 use super::*;
+use crate::outbox::Subscription;
 use crate::storage::Store as _;
 
 /// What is asked until it is so.

@@ -8,210 +8,21 @@
 //!
 //! Must not know: changes, admission, the store, sockets.
 
+mod encoded;
+mod present;
+
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use indelible_engine::id::{EntityId, Epoch, Hash, Kind, Seq};
+use indelible_engine::id::{EntityId, Epoch, Kind, Seq};
 use indelible_engine::protocol::TextForm;
-use indelible_engine::time::Timestamp;
-use serde_json::Value;
 
-use super::context::Context;
-use super::encoded::Encoded;
-use super::fanout::{ConnectionId, Deferred, Subscriber};
-use super::frames;
-use crate::memory::{Cache, Consumer, Hold, Key, Memory, Used};
-
-/// The name of the projection that holds everything; readers get it or nothing.
-pub(super) const PROJECTION: &str = "whole";
-
-/// The value of an entity as readers see it, at one version.
-#[derive(Debug)]
-pub(crate) struct Present {
-    /// Whose value this is.
-    pub(crate) entity: EntityId,
-    /// The epoch it was made in.
-    pub(crate) epoch: Epoch,
-    /// The last entry that changed what a reader sees.
-    pub(crate) seq: Seq,
-    /// Epoch, seq and hash of that entry, sealed.
-    pub(crate) version: String,
-    /// When that entry was committed.
-    pub(crate) at: Timestamp,
-    /// The value, stamps included.
-    pub(crate) value: Value,
-    /// About how long it is as JSON.
-    length: usize,
-    /// About the bytes that it takes.
-    bytes: usize,
-    memory: Memory,
-    /// What it counts as.
-    key: Key,
-    text: Arc<Encoded>,
-    frame: Arc<Encoded>,
-    used: Arc<Used>,
-    /// Set while no actor holds it.
-    spare: Mutex<Option<Arc<Spare>>>,
-}
-
-impl Present {
-    /// The value of an entity after the entry at a place, which has this hash and time.
-    pub(crate) fn at(
-        context: &Context,
-        entity: &EntityId,
-        ((epoch, seq), hash): ((Epoch, Seq), Hash),
-        (at, value): (Timestamp, Value),
-    ) -> Self {
-        let (versions, memory) = (&context.versions, &context.memory);
-        Self {
-            entity: entity.clone(),
-            epoch,
-            seq,
-            version: versions.seal(entity, PROJECTION, (epoch, seq, &hash)),
-            at,
-            length: length(&value),
-            bytes: bytes(&value),
-            value,
-            memory: memory.clone(),
-            key: memory.key(),
-            text: Arc::default(),
-            frame: Arc::default(),
-            used: Arc::default(),
-            spare: Mutex::default(),
-        }
-    }
-
-    /// The value as compact JSON, made when it is first asked for and shared from then on. To make it
-    /// may take a while: where that has to be done, other work goes on elsewhere.
-    pub(crate) fn encoded(&self) -> Bytes {
-        let make = || Bytes::from(self.value.to_string());
-        self.text.get(&self.memory, make)
-    }
-
-    /// What frames say of it beside the value.
-    fn named(&self) -> frames::Version<'_> {
-        frames::Version {
-            entity: &self.entity,
-            version: &self.version,
-            at: self.at,
-        }
-    }
-
-    /// The `value` frame, encoded once.
-    pub(crate) fn frame(&self) -> Bytes {
-        self.frame
-            .get(&self.memory, || frames::value(self.named(), &self.value))
-    }
-
-    /// The last entry that changed what a reader sees.
-    fn place(&self) -> (Epoch, Seq) {
-        (self.epoch, self.seq)
-    }
-
-    /// Lets go of what can be made again. Whoever is being sent it holds it until then.
-    pub(crate) fn rest(&self) {
-        self.text.clear();
-        self.frame.clear();
-    }
-
-    /// Counts it for who is to be sent it.
-    fn hold(&self, consumer: &Consumer) -> Hold {
-        consumer.hold_at(self.key, self.bytes)
-    }
-
-    fn spare(&self) -> MutexGuard<'_, Option<Arc<Spare>>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// It is kept in case that somebody asks for it again. Where its memory is wanted, `leave` is
-    /// called, and says whether it may.
-    fn keep_spare(&self, leave: impl Fn() -> bool + Send + Sync + 'static) {
-        let bytes = self.bytes;
-        let spare = Arc::new(Spare {
-            used: Arc::clone(&self.used),
-            leave: Box::new(leave),
-            bytes,
-            _hold: self.memory.keep_at(self.key, bytes),
-        });
-        let noted: Weak<Spare> = Arc::downgrade(&spare);
-        self.memory.cache(noted);
-        *self.spare() = Some(spare);
-    }
-}
-
-/// About the bytes that a value takes in memory.
-fn bytes(value: &Value) -> usize {
-    const NODE: usize = size_of::<Value>();
-    // Its name, what maps keep free, and where allocations begin.
-    const FIELD: usize = size_of::<String>() + NODE;
-    NODE + match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(bytes).sum(),
-        Value::Object(fields) => {
-            let fields = fields.iter();
-            fields
-                .map(|(name, value)| FIELD + name.len() + bytes(value))
-                .sum()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    }
-}
-
-/// About how long a value is as JSON.
-fn length(value: &Value) -> usize {
-    const SHORT: usize = 8;
-    match value {
-        Value::String(text) => text.len() + 3,
-        Value::Array(items) => 3 + items.iter().map(length).sum::<usize>(),
-        Value::Object(fields) => {
-            let fields = fields.iter();
-            3 + fields
-                .map(|(name, value)| name.len() + 3 + length(value))
-                .sum::<usize>()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => SHORT,
-    }
-}
-
-impl Deferred for Present {
-    fn length(&self) -> usize {
-        self.length
-    }
-
-    fn frame(&self) -> Bytes {
-        Self::frame(self)
-    }
-}
-
-/// What lets go of a value that no actor holds, and the memory that it takes.
-struct Spare {
-    used: Arc<Used>,
-    leave: Box<dyn Fn() -> bool + Send + Sync>,
-    bytes: usize,
-    _hold: Hold,
-}
-
-impl fmt::Debug for Spare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spare").finish_non_exhaustive()
-    }
-}
-
-impl Cache for Spare {
-    fn was_used(&self) -> bool {
-        self.used.take()
-    }
-
-    fn shed(&self) -> usize {
-        match (self.leave)() {
-            true => 0,
-            false => self.bytes,
-        }
-    }
-}
+pub(crate) use self::encoded::Encoded;
+pub(crate) use self::present::{PROJECTION, Present};
+use crate::frames;
+use crate::outbox::{ConnectionId, Subscriber};
 
 /// The patch that leads to a value, in each form of which it is asked for.
 pub(crate) struct Patches<'a> {
@@ -299,13 +110,13 @@ pub(crate) struct Gathering<'a>(&'a KindValues);
 
 impl Gathering<'_> {
     /// Whether every entity of the kind has been published.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.0.lock().complete
     }
 
     /// Notes that every entity that was there when this began has been published. Those made later
     /// publish themselves.
-    pub(super) fn set_complete(&self) {
+    pub(crate) fn set_complete(&self) {
         self.0.lock().complete = true;
     }
 
@@ -401,7 +212,7 @@ impl KindValues {
     }
 
     /// Keeps a value that no actor holds until its memory is wanted.
-    pub(super) fn keep_spare(self: &Arc<Self>, present: &Present) {
+    pub(crate) fn keep_spare(self: &Arc<Self>, present: &Present) {
         let (values, entity) = (Arc::downgrade(self), present.entity.clone());
         present.keep_spare(move || {
             let values = values.upgrade();
@@ -432,14 +243,14 @@ impl KindValues {
     }
 
     /// Lets none of the values leave, until what this gives is dropped.
-    pub(super) fn gather(&self) -> Gathering<'_> {
+    pub(crate) fn gather(&self) -> Gathering<'_> {
         self.lock().gathering += 1;
         Gathering(self)
     }
 
     /// Takes a value from elsewhere if none is known and `is_last` says that nothing was written
     /// since; gives the one that is known then.
-    pub(super) fn adopt(
+    pub(crate) fn adopt(
         &self,
         present: Arc<Present>,
         is_last: impl FnOnce() -> bool,

@@ -13,17 +13,17 @@ use std::sync::Arc;
 use indelible_engine::history::State;
 use indelible_engine::id::{EntityId, Hash};
 
-use super::context::Context;
 use super::loading::{self, FoundValue};
 use super::outcome::{WriteError, too_many};
-use super::values::{KindValues, Present};
+use crate::context::Context;
 use crate::memory::Memory;
 use crate::storage::Presence;
+use crate::values::{KindValues, Present};
 use crate::work::{self, Busy, Lane, Slot, Weight};
 
 /// What a value is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum For {
+pub(crate) enum For {
     /// By itself: a long one waits until there is memory for it.
     Itself,
     /// With others, which take memory until all are read.
@@ -36,7 +36,7 @@ pub(super) enum For {
 ///
 /// # Errors
 /// [`WriteError::Busy`] where too many wait, or there is no memory for it.
-pub(super) async fn present(
+pub(crate) async fn present(
     context: &Context,
     values: &Arc<KindValues>,
     entity: &EntityId,
@@ -74,7 +74,7 @@ pub(super) async fn present(
 ///
 /// # Errors
 /// [`WriteError::Busy`] where there is none for too long.
-pub(super) async fn settled(memory: &Memory) -> Result<(), WriteError> {
+pub(crate) async fn settled(memory: &Memory) -> Result<(), WriteError> {
     memory.settled().await.map_err(|Busy| {
         tracing::warn!("what waits to be sent leaves no memory for more");
         WriteError::Busy
