@@ -9,13 +9,13 @@ use std::sync::Arc;
 use indelible_engine::policy::{Policies, Policy, PolicyBook};
 use indelible_engine::schema::SchemaSource;
 
-use crate::storage::{PolicyText, Store, StoreResult};
+use crate::storage::{PolicyText, PolicyTexts, StoreResult};
 
 /// Keeps the present policies in the store; gives all that are known there.
 ///
 /// # Errors
 /// When the store cannot be read or written.
-pub(crate) fn keep(store: &dyn Store, present: &Policies) -> StoreResult<PolicyBook> {
+pub(crate) fn keep(store: &dyn PolicyTexts, present: &Policies) -> StoreResult<PolicyBook> {
     let kept = store.policies()?;
     let news: Vec<PolicyText> = present
         .iter()

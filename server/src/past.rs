@@ -25,7 +25,7 @@ use indelible_engine::policy::{Policy, PolicyBook, PolicySource};
 
 pub(crate) use self::fields::Known;
 use crate::known_policies;
-use crate::storage::{self, Store, StoreError, Stored};
+use crate::storage::{self, Ledger, Store, StoreError, Stored};
 
 const ENTRIES_AT_ONCE: usize = 1_000;
 
@@ -116,7 +116,7 @@ impl Past {
     /// # Errors
     /// As [`read`](Self::read).
     pub(crate) fn read_under(
-        store: &dyn Store,
+        store: &dyn Ledger,
         id: &EntityId,
         effects: Effects,
         policies: PolicyBook,
@@ -375,7 +375,7 @@ fn named_at<'a>(formerly: &'a [(Place, Pointer)], place: Place, field: &'a Point
 }
 
 /// All entries of an entity, their chain checked.
-fn entries(store: &dyn Store, id: &EntityId) -> Result<Vec<(Entry, Hash)>, PastError> {
+fn entries(store: &dyn Ledger, id: &EntityId) -> Result<Vec<(Entry, Hash)>, PastError> {
     let head = store
         .head(id)?
         .ok_or_else(|| PastError::Unknown(id.clone()))?;
@@ -407,7 +407,7 @@ fn entries(store: &dyn Store, id: &EntityId) -> Result<Vec<(Entry, Hash)>, PastE
 
 /// The effects that the store has of these entries. Those that cannot be read count as lost.
 fn kept_effects(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     entries: &[(Entry, Hash)],
 ) -> Result<HashMap<Place, Kept>, PastError> {

@@ -17,7 +17,7 @@ use indelible_engine::time::Timestamp;
 use indelible_server::commit::CommitThread;
 use indelible_server::config::{CommitSettings, RefusalSettings};
 use indelible_server::storage::redb::RedbStore;
-use indelible_server::storage::{Append, NewEntry, Store};
+use indelible_server::storage::{Append, NewEntry, Store, Upkeep};
 
 const ENTITIES: [&str; 3] = ["settings", "team/jane", "team/joe"];
 const CHILD_DIR: &str = "INDELIBLE_CRASH_DIR";

@@ -39,7 +39,7 @@ use indelible_server::auth::Auth;
 use indelible_server::config::RefusalSettings;
 use indelible_server::keys::{self, Keys};
 use indelible_server::storage::redb::RedbStore;
-use indelible_server::storage::{Append, NewEntry, Snapshot, Store};
+use indelible_server::storage::{Append, Ledger, NewEntry, Snapshot};
 use serde_bytes::ByteBuf;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;

@@ -14,7 +14,7 @@ use super::names;
 use super::tables::{self, Table};
 use crate::stopped;
 use crate::storage::redb::RedbStore;
-use crate::storage::{Store, StoreResult, Stored};
+use crate::storage::{Ledger, Refusals as _, StoreResult, Stored};
 
 const NOTHING: &str = "nothing was refused";
 

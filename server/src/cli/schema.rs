@@ -27,7 +27,7 @@ pub(super) use replay::Replay;
 use super::note;
 use crate::config::SchemaPlace;
 use crate::schema_files::{self, SchemaFilesError};
-use crate::storage::{Presence, Scope, Store};
+use crate::storage::{Ledger, Presence, Scope};
 
 /// The policies of a folder without mistakes.
 pub(super) fn compiled(folder: &Path) -> Result<Policies, Box<dyn Error>> {
@@ -56,7 +56,7 @@ pub(super) fn compiled(folder: &Path) -> Result<Policies, Box<dyn Error>> {
 /// If the store has none of the folder's kinds: then there is nothing to judge, and an answer would
 /// be about another store.
 fn missing_kinds(
-    store: &dyn Store,
+    store: &dyn Ledger,
     known: &PolicyBook,
     (folder, policies): (&Path, &Policies),
 ) -> Result<Vec<Kind>, Box<dyn Error>> {

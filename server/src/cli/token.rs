@@ -15,7 +15,7 @@ use super::KeyPlace;
 use crate::auth::{self, Auth, IssueError};
 use crate::config::TOKEN_TTL_DEFAULT;
 use crate::served_roles::{self, RoleError};
-use crate::storage::Store as _;
+use crate::storage::PolicyTexts as _;
 use crate::{cores, known_policies, stopped};
 
 const EXAMPLES: &str = "\

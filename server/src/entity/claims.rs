@@ -13,7 +13,7 @@ use indelible_engine::policy::{Policy, PolicySource};
 
 use super::loading;
 use crate::context::Context;
-use crate::storage::{Presence, Scope, Store, StoreResult};
+use crate::storage::{Ledger, Presence, Scope, StoreResult};
 
 /// Makes the claims of all kinds again whose claims are not known: after an update, after the
 /// caches were made again, or when the schema has changed.
@@ -40,7 +40,7 @@ pub(crate) fn restore(context: &Context) -> StoreResult<()> {
 /// What all present entities of a kind claim. Two that have the same, which was possible before the
 /// field was unique, both have it.
 fn derive(
-    store: &dyn Store,
+    store: &dyn Ledger,
     policy: &Policy,
     known: &dyn PolicySource,
 ) -> StoreResult<Vec<(Hash, EntityId)>> {

@@ -13,7 +13,7 @@ use indelible_engine::ledger::{self, Chain, ChainError, Entry, Sealed};
 use indelible_engine::policy::PolicySource;
 
 use super::log::StoredLog;
-use crate::storage::{Place, Presence, Snapshot, Store, StoreError, Stored};
+use crate::storage::{Ledger, Place, Presence, Snapshot, StoreError, Stored};
 use crate::versions::Opened;
 use crate::work::Weight;
 
@@ -99,7 +99,7 @@ impl Found {
     /// [`LoadingError`]; the log is as it was.
     pub(crate) fn load(
         self,
-        store: &dyn Store,
+        store: &dyn Ledger,
         id: &EntityId,
         policies: &dyn PolicySource,
     ) -> Result<Option<Loaded>, LoadingError> {
@@ -119,7 +119,7 @@ impl Found {
 ///
 /// # Errors
 /// [`StoreError`].
-pub(crate) fn find(store: &dyn Store, id: &EntityId) -> Result<Option<Found>, StoreError> {
+pub(crate) fn find(store: &dyn Ledger, id: &EntityId) -> Result<Option<Found>, StoreError> {
     let Some(head) = store
         .head(id)?
         .filter(|head| head.presence != Presence::Unborn)
@@ -143,7 +143,7 @@ pub(crate) fn find(store: &dyn Store, id: &EntityId) -> Result<Option<Found>, St
 /// # Errors
 /// [`LoadingError`]; the log is as it was.
 pub(crate) fn load(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     policies: &dyn PolicySource,
 ) -> Result<Option<Loaded>, LoadingError> {
@@ -154,7 +154,7 @@ pub(crate) fn load(
 }
 
 fn from_snapshot(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     policies: &dyn PolicySource,
     stored: &Snapshot,
@@ -180,7 +180,7 @@ fn from_snapshot(
 
 /// The entity after all entries of its log, through all epochs; `None` when there is none.
 fn from_log(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     policies: &dyn PolicySource,
     last: Epoch,
@@ -214,7 +214,7 @@ fn from_log(
 
 /// Goes through the entries of an epoch, checked against the chain, some at a time.
 fn log(
-    store: &dyn Store,
+    store: &dyn Ledger,
     mut from: Place,
     chain: &mut Chain,
     mut each: impl FnMut(&[(Entry, Hash)]) -> Result<(), LoadingError>,
@@ -256,7 +256,7 @@ pub(crate) struct FoundValue {
 /// # Errors
 /// [`StoreError`].
 pub(crate) fn find_value(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
 ) -> Result<Option<FoundValue>, StoreError> {
     let Some(head) = store.head(id)? else {
@@ -293,7 +293,7 @@ impl FoundValue {
     /// caches; [`load`] tells then.
     pub(crate) fn state(
         mut self,
-        store: &dyn Store,
+        store: &dyn Ledger,
         id: &EntityId,
         policies: &dyn PolicySource,
     ) -> Option<(State, Hash)> {
@@ -354,7 +354,7 @@ pub(crate) fn snapshot(entity: &Entity) -> Result<Snapshot, LoadError> {
 /// # Errors
 /// [`StoreError`].
 pub(crate) fn entry(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     epoch: Epoch,
     seq: Seq,
@@ -367,7 +367,7 @@ pub(crate) fn entry(
 /// # Errors
 /// [`StoreError`].
 pub(crate) fn sealed(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     epoch: Epoch,
     seq: Seq,
@@ -389,7 +389,7 @@ pub(crate) fn sealed(
 /// # Errors
 /// [`StoreError`].
 pub(crate) fn after(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     ((epoch, seq), hash): ((Epoch, Seq), Hash),
     bytes_max: usize,
@@ -424,7 +424,7 @@ pub(crate) fn after(
 
 /// Whether a place is the beginning of an epoch that followed a version's entry.
 pub(crate) fn begins_after(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     (epoch, seq): (Epoch, Seq),
     version: &Opened,

@@ -10,11 +10,11 @@ use indelible_engine::id::{EntityId, Hash, Seq};
 use indelible_engine::ledger::{self, Entry, EntryKind};
 use indelible_engine::policy::PolicySource;
 
-use crate::storage::{self, Store, StoreError};
+use crate::storage::{self, Ledger, StoreError};
 
 /// The log of an entity up to its last entry.
 pub(super) struct StoredLog<'a> {
-    pub(super) store: &'a dyn Store,
+    pub(super) store: &'a dyn Ledger,
     pub(super) entity: &'a EntityId,
     pub(super) last: Place,
     pub(super) policies: &'a dyn PolicySource,

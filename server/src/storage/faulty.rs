@@ -9,8 +9,9 @@ use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, S
 
 use super::redb::RedbStore;
 use super::{
-    Append, Appended, Asked, Head, Place, PolicyText, RefusalCount, Rejected, Scope, Snapshot,
-    Store, StoreError, StoreResult, Stored, Tail,
+    Append, Appended, Asked, Claims, Head, Ledger, Notes, Place, PolicyText, PolicyTexts,
+    RefusalCount, Refusals, Rejected, Scope, Snapshot, StoreError, StoreResult, Stored, Tail,
+    Upkeep,
 };
 use crate::config::RefusalSettings;
 
@@ -92,7 +93,7 @@ impl Faulty {
     }
 }
 
-impl Store for Faulty {
+impl Ledger for Faulty {
     fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Rejected>>> {
         let name = thread::current().name().map(str::to_owned);
         self.threads.lock().unwrap().push(name);
@@ -111,23 +112,6 @@ impl Store for Faulty {
         }
     }
 
-    fn reopen(&self) -> StoreResult<()> {
-        let reopens = self.reopens.load(Ordering::Relaxed);
-        self.closed.store(!reopens, Ordering::Relaxed);
-        if !reopens {
-            return Err(Self::broken());
-        }
-        self.store.reopen()
-    }
-
-    fn disk_free_bytes(&self) -> StoreResult<u64> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        Ok(self.free_bytes.load(Ordering::Relaxed))
-    }
-
-    fn check_place(&self) -> StoreResult<()> {
-        self.store.check_place()
-    }
     fn tail(&self) -> StoreResult<Tail> {
         self.open_store()?.tail()
     }
@@ -171,8 +155,18 @@ impl Store for Faulty {
     fn change(&self, entity: &EntityId, epoch: Epoch, change: Hash) -> StoreResult<Option<Seq>> {
         self.store.change(entity, epoch, change)
     }
+}
+
+impl Refusals for Faulty {
     fn refusals(&self, entity: &EntityId, from: u64, limit: usize) -> StoreResult<Vec<Stored>> {
         self.store.refusals(entity, from, limit)
+    }
+    fn all_refusals(
+        &self,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Place, Stored)>> {
+        self.store.all_refusals(after, limit)
     }
     fn refusal_count(
         &self,
@@ -182,6 +176,9 @@ impl Store for Faulty {
     ) -> StoreResult<RefusalCount> {
         self.store.refusal_count(entity, epoch, principal)
     }
+}
+
+impl Claims for Faulty {
     fn other_holder(&self, entity: &EntityId, claim: Hash) -> StoreResult<Option<EntityId>> {
         self.store.other_holder(entity, claim)
     }
@@ -199,25 +196,45 @@ impl Store for Faulty {
     ) -> StoreResult<()> {
         self.store.replace_claims(kind, signature, claims)
     }
+}
+
+impl Notes for Faulty {
     fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
         self.store.note(name)
     }
-    fn all_refusals(
-        &self,
-        after: Option<&Place>,
-        limit: usize,
-    ) -> StoreResult<Vec<(Place, Stored)>> {
-        self.store.all_refusals(after, limit)
+    fn set_note(&self, name: &str, value: &[u8]) -> StoreResult<()> {
+        self.store.set_note(name, value)
     }
+}
+
+impl PolicyTexts for Faulty {
     fn keep_policies(&self, policies: &[PolicyText]) -> StoreResult<()> {
         self.store.keep_policies(policies)
     }
     fn policies(&self) -> StoreResult<Vec<PolicyText>> {
         self.store.policies()
     }
-    fn set_note(&self, name: &str, value: &[u8]) -> StoreResult<()> {
-        self.store.set_note(name, value)
+}
+
+impl Upkeep for Faulty {
+    fn check_place(&self) -> StoreResult<()> {
+        self.store.check_place()
     }
+
+    fn disk_free_bytes(&self) -> StoreResult<u64> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        Ok(self.free_bytes.load(Ordering::Relaxed))
+    }
+
+    fn reopen(&self) -> StoreResult<()> {
+        let reopens = self.reopens.load(Ordering::Relaxed);
+        self.closed.store(!reopens, Ordering::Relaxed);
+        if !reopens {
+            return Err(Self::broken());
+        }
+        self.store.reopen()
+    }
+
     fn rebuild_caches(&self) -> StoreResult<()> {
         self.store.rebuild_caches()
     }

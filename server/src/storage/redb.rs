@@ -20,8 +20,9 @@ use super::values::{
 };
 
 use super::{
-    Append, Appended, Asked, Head, Place, PolicyText, RefusalCount, Rejected, Scope, Snapshot,
-    Store, StoreError, StoreResult, Stored, Tail,
+    Append, Appended, Asked, Claims, Head, Ledger, Notes, Place, PolicyText, PolicyTexts,
+    RefusalCount, Refusals, Rejected, Scope, Snapshot, StoreError, StoreResult, Stored, Tail,
+    Upkeep,
 };
 use crate::config::RefusalSettings;
 
@@ -258,7 +259,7 @@ fn put(table: &mut Writing<'_>, key: &[u8], value: &[u8]) -> StoreResult<()> {
     table.insert(key, value).map_err(backend("write")).map(drop)
 }
 
-impl Store for RedbStore {
+impl Ledger for RedbStore {
     fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Rejected>>> {
         let txn = self.begin_write()?;
         let mut outcomes = Vec::with_capacity(requests.len());
@@ -397,7 +398,9 @@ impl Store for RedbStore {
             seq.map(|seq| Ok(Seq(split_number(&seq)?.0))).transpose()
         })
     }
+}
 
+impl Refusals for RedbStore {
     fn refusals(&self, entity: &EntityId, from: u64, limit: usize) -> StoreResult<Vec<Stored>> {
         let prefix = keys::entity(entity);
         let end = keys::after_all(&prefix);
@@ -437,7 +440,9 @@ impl Store for RedbStore {
         let key = keys::refusal_count(entity, epoch, principal);
         self.read(|reader| read_count(reader.get(REFUSAL_COUNTS, &key)?.as_deref()))
     }
+}
 
+impl Claims for RedbStore {
     fn other_holder(&self, entity: &EntityId, claim: Hash) -> StoreResult<Option<EntityId>> {
         self.read(|reader| claims::other_holder(reader, entity, claim))
     }
@@ -460,7 +465,9 @@ impl Store for RedbStore {
         claims::replace(&txn, kind, signature, claims)?;
         txn.commit().map_err(backend("commit"))
     }
+}
 
+impl Notes for RedbStore {
     fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
         self.read(|reader| reader.get(META, &note_key(name)))
     }
@@ -474,7 +481,9 @@ impl Store for RedbStore {
         )?;
         txn.commit().map_err(backend("commit"))
     }
+}
 
+impl PolicyTexts for RedbStore {
     fn keep_policies(&self, policies: &[PolicyText]) -> StoreResult<()> {
         let txn = self.begin_write()?;
         {
@@ -499,7 +508,9 @@ impl Store for RedbStore {
         })?;
         Ok(policies)
     }
+}
 
+impl Upkeep for RedbStore {
     fn check_place(&self) -> StoreResult<()> {
         let Some(file) = self.file else {
             return Ok(());

@@ -20,7 +20,7 @@ use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Refusal, ViolationReport};
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::RedbStore;
-use indelible_server::storage::{Append, NewEntry, PolicyText, Store};
+use indelible_server::storage::{Append, Ledger, NewEntry, PolicyText, PolicyTexts};
 use serde_json::{Value, json};
 
 /// 2026-03-02T09:00:00Z.

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use indelible_server::config::RefusalSettings;
-use indelible_server::storage::Store;
+use indelible_server::storage::Upkeep;
 use indelible_server::storage::redb::RedbStore;
 
 fn indelible(dir: &Path, arguments: &[&str]) -> Output {

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::{RedbStore, STORE_FILE};
-use indelible_server::storage::{Append, Store};
+use indelible_server::storage::{Append, Ledger};
 use serde_json::json;
 
 use super::fixture::{Filling, alice};

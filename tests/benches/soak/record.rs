@@ -9,7 +9,7 @@ use indelible_engine::ledger::{EntryKind, decode};
 use indelible_server::config::RefusalSettings;
 use indelible_server::keys::Keys;
 use indelible_server::storage::redb::RedbStore;
-use indelible_server::storage::{Place, Store, Stored};
+use indelible_server::storage::{Ledger, Place, Stored};
 use indelible_server::versions::Versions;
 
 use super::dearest::ground::Said;

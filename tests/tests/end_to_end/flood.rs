@@ -6,8 +6,8 @@ use indelible_engine::id::{EntityId, Epoch, GlobalSeq, ProposalId};
 use indelible_engine::ledger::{decode_refusal, verify_refusal_chain};
 use indelible_engine::protocol::ServerFrame;
 use indelible_server::config::RefusalSettings;
-use indelible_server::storage::Store;
 use indelible_server::storage::redb::RedbStore;
+use indelible_server::storage::{Ledger, Refusals};
 
 use super::harness::{Client, Running, fresh_actor};
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use indelible_engine::id::{EntityId, Epoch};
 use indelible_engine::ledger::{RefusalRecord, decode_refusal, verify_refusal_chain};
 use indelible_server::config::RefusalSettings;
-use indelible_server::storage::Store;
+use indelible_server::storage::Refusals;
 use indelible_server::storage::redb::RedbStore;
 use serde_json::{Value, json};
 

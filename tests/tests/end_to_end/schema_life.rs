@@ -16,7 +16,7 @@ use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
 use indelible_server::config::{Config, SchemaPlace};
 use indelible_server::storage::redb::RedbStore;
-use indelible_server::storage::{Append, NewEntry, Place, PolicyText, Store};
+use indelible_server::storage::{Append, Ledger, NewEntry, Notes, Place, PolicyText, PolicyTexts};
 use indelible_server::{ServeError, Server};
 use serde_json::{Value, json};
 use tempfile::TempDir;

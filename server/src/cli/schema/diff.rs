@@ -20,7 +20,7 @@ use super::{compiled, missing_kinds};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted};
 use crate::entity;
-use crate::storage::{Presence, Scope, Store};
+use crate::storage::{Ledger, PolicyTexts, Presence, Scope};
 use crate::{clock, known_policies, stopped};
 
 const EXAMPLES: &str = "\

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::tables;
 use crate::past::{Effects, Past, PastError};
-use crate::storage::{Presence, Store};
+use crate::storage::{Ledger, Presence};
 
 /// Such a value.
 pub(super) struct Written {
@@ -26,7 +26,7 @@ pub(super) struct Written {
 /// The values of an entity that fewer may write under `policy`, or that it drops; and, where fewer
 /// may edit the kind, the entity as a whole. What only the server wrote and stays is not told.
 pub(super) fn written(
-    store: &dyn Store,
+    store: &dyn Ledger,
     entity: &Entity,
     policy: &Policy,
     known: &PolicyBook,

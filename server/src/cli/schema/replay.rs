@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::{compiled, missing_kinds};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted, time};
-use crate::storage::{Place, Scope, Store};
+use crate::storage::{Ledger, Place, PolicyTexts, Scope};
 use crate::{known_policies, stopped};
 
 /// Entries that are read at a time.
@@ -114,7 +114,7 @@ struct Past {
 impl Past {
     fn judge_all(
         &mut self,
-        store: &dyn Store,
+        store: &dyn Ledger,
         policies: &Policies,
         known: &PolicyBook,
     ) -> Result<(), Box<dyn Error>> {
@@ -184,7 +184,7 @@ fn is_edit(kind: EntryKind) -> bool {
 
 /// Goes through the entries of an epoch.
 fn entries(
-    store: &dyn Store,
+    store: &dyn Ledger,
     id: &EntityId,
     epoch: Epoch,
     mut each: impl FnMut(&Entry, Hash) -> Result<(), Box<dyn Error>>,

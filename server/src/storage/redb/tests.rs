@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use ::redb::Database;
 
+use super::super::Store;
 use super::super::conformance::{
     KEPT, Open, conformance_tests, draft, entity, entries, place, request,
 };

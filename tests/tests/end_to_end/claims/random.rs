@@ -21,7 +21,7 @@ use indelible_engine::protocol::ServerFrame;
 use indelible_engine::schema::SchemaSource;
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::RedbStore;
-use indelible_server::storage::{Place, Store};
+use indelible_server::storage::{Claims, Ledger, Place, Upkeep};
 use serde_json::{Value, json};
 
 use super::super::harness::{self, Client, Http};
@@ -106,7 +106,7 @@ fn policy() -> Policy {
 
 /// Goes through the log in the order of all entries; gives what the present entities hold in the
 /// end, by the values that the entries' effects tell.
-fn replay(store: &dyn Store) -> BTreeMap<EntityId, BTreeMap<String, Value>> {
+fn replay(store: &dyn Ledger) -> BTreeMap<EntityId, BTreeMap<String, Value>> {
     let (mut values, mut present) = (BTreeMap::new(), BTreeSet::new());
     for stored in store.feed(GlobalSeq(0), usize::MAX).unwrap() {
         let entry = decode(&stored.bytes).unwrap();

@@ -6,8 +6,8 @@ use std::path::Path;
 use indelible_engine::id::{EntityId, GlobalSeq, Hash, Seq};
 use indelible_engine::ledger::{Entry, decode, decode_refusal, verify_chain, verify_refusal_chain};
 use indelible_server::config::RefusalSettings;
-use indelible_server::storage::Store;
 use indelible_server::storage::redb::RedbStore;
+use indelible_server::storage::{Ledger, Refusals};
 
 use super::writer::Writer;
 use super::{ENTITIES, Relayed, entity};

@@ -22,7 +22,7 @@ use indelible_engine::schema::SchemaSource;
 use indelible_engine::time::Timestamp;
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::{RedbStore, STORE_FILE};
-use indelible_server::storage::{Append, NewEntry, Store};
+use indelible_server::storage::{Append, Ledger, NewEntry};
 use serde_json::json;
 
 use super::super::harness::{self, Http};

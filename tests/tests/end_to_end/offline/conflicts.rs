@@ -7,7 +7,7 @@ use indelible_engine::history::{Derived, Kept};
 use indelible_engine::id::{Epoch, Seq};
 use indelible_server::config::{RefusalSettings, SchemaPlace};
 use indelible_server::storage::redb::RedbStore;
-use indelible_server::storage::{Place, Store};
+use indelible_server::storage::{Ledger, Place};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 

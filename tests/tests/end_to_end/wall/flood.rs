@@ -10,7 +10,7 @@ use futures_util::future::join;
 use indelible_engine::id::{EntityId, Epoch};
 use indelible_engine::ledger::{REFUSAL_BYTES_MAX, verify_refusal_chain};
 use indelible_server::config::RefusalSettings;
-use indelible_server::storage::Store;
+use indelible_server::storage::Refusals;
 use indelible_server::storage::redb::{RedbStore, STORE_FILE};
 use indelible_tests::hostile::{ADMITTED, CREATOR};
 use tokio_tungstenite::tungstenite::Message;

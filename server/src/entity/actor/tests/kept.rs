@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::outbox::Subscription;
-use crate::storage::Store as _;
+use crate::storage::Ledger as _;
 
 /// What is asked until it is so.
 async fn until(mut is_so: impl FnMut() -> bool) {

@@ -99,7 +99,7 @@ async fn outgrown(quiet: Duration) -> Fixture {
 
 fn epoch(world: &Fixture) -> Epoch {
     let id: EntityId = "team/a".parse().unwrap();
-    let head = crate::storage::Store::head(&*world.store, &id).unwrap();
+    let head = crate::storage::Ledger::head(&*world.store, &id).unwrap();
     head.unwrap().epoch
 }
 
