@@ -29,12 +29,6 @@ use crate::config::CommitSettings;
 use crate::storage::{Append, Appended, Conflict, Rejected, Store, StoreError, StoreResult, Taken};
 use crate::work;
 
-/// What an actor asks for.
-pub type CommitRequest = Append;
-
-/// What it gets.
-pub type Committed = Appended;
-
 /// Why a request was not committed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
@@ -113,7 +107,7 @@ pub struct CommitCounters {
     pub failures: AtomicU64,
 }
 
-type Answer = oneshot::Sender<Result<Committed, CommitError>>;
+type Answer = oneshot::Sender<Result<Appended, CommitError>>;
 
 /// What all handles and the commit thread share.
 struct Shared {
@@ -169,7 +163,7 @@ impl CommitHandle {
     ///
     /// # Errors
     /// [`CommitError`] says whether nothing was written or nobody knows.
-    pub async fn commit(&self, request: CommitRequest) -> Result<Committed, CommitError> {
+    pub async fn commit(&self, request: Append) -> Result<Appended, CommitError> {
         let stopped = |_| CommitError::Stopped;
         let (answer, answered) = oneshot::channel();
         let message = Message::Commit(Box::new(request), answer);

@@ -13,15 +13,17 @@ use indelible_engine::ledger::{Entry, EntryDraft, Sealed, decode};
 use tokio::sync::{oneshot, watch};
 
 use super::queue::Message;
-use super::{Answer, CommitCounters, CommitError, CommitRequest, Committed, Health};
-use crate::storage::{Conflict, Place, Rejected, Store, StoreError, StoreResult, Stored, Tail};
+use super::{Answer, CommitCounters, CommitError, Health};
+use crate::storage::{
+    Append, Appended, Conflict, Place, Rejected, Store, StoreError, StoreResult, Stored, Tail,
+};
 
 /// The requests of one transaction, where each is answered, and what.
 #[derive(Default)]
 pub(super) struct Waiting {
-    requests: Vec<CommitRequest>,
+    requests: Vec<Append>,
     answers: Vec<Answer>,
-    outcomes: Vec<Result<Committed, CommitError>>,
+    outcomes: Vec<Result<Appended, CommitError>>,
     checks: Vec<(oneshot::Sender<Health>, Health)>,
 }
 
@@ -92,7 +94,7 @@ impl Committer {
         };
     }
 
-    fn count(&self, outcomes: &[Result<Committed, Rejected>]) -> u64 {
+    fn count(&self, outcomes: &[Result<Appended, Rejected>]) -> u64 {
         let committed = outcomes.iter().flatten();
         let entries = committed
             .clone()
@@ -159,8 +161,8 @@ impl Committer {
 
     fn append(
         &mut self,
-        requests: &[CommitRequest],
-    ) -> Result<Vec<Result<Committed, Rejected>>, CommitError> {
+        requests: &[Append],
+    ) -> Result<Vec<Result<Appended, Rejected>>, CommitError> {
         match self.store.append(requests) {
             Ok(outcomes) => {
                 self.appends += 1;
@@ -177,8 +179,8 @@ impl Committer {
     /// After a failed transaction: opens the store again and looks whether it happened.
     fn read_back(
         &mut self,
-        requests: &[CommitRequest],
-    ) -> Result<Vec<Result<Committed, Rejected>>, CommitError> {
+        requests: &[Append],
+    ) -> Result<Vec<Result<Appended, Rejected>>, CommitError> {
         let before = self.appends;
         let look = |committer: &mut Self| -> StoreResult<Option<Vec<_>>> {
             let tail = committer.reopen()?;
@@ -226,8 +228,8 @@ impl Committer {
 
 /// What a request came to whose transaction is known to have happened. Which of its refusals got a
 /// record is not told again.
-fn recover(store: &dyn Store, request: &CommitRequest) -> StoreResult<Result<Committed, Rejected>> {
-    let mut committed = Committed::default();
+fn recover(store: &dyn Store, request: &Append) -> StoreResult<Result<Appended, Rejected>> {
+    let mut committed = Appended::default();
     for new in &request.entries {
         let draft = &new.draft;
         let place = Place {

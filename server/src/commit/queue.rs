@@ -14,12 +14,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Answer, CommitRequest, Health};
+use super::{Answer, Health};
+use crate::storage::Append;
 
 /// What may be asked of whoever commits.
 pub(super) enum Message {
     /// To put this on disk.
-    Commit(Box<CommitRequest>, Answer),
+    Commit(Box<Append>, Answer),
     /// To look whether that is possible.
     Check(oneshot::Sender<Health>),
 }
@@ -231,7 +232,7 @@ mod tests {
     use indelible_engine::id::EntityId;
 
     use super::*;
-    use crate::storage::{Append, Snapshot};
+    use crate::storage::Snapshot;
 
     fn request(name: &str, bytes: usize) -> Message {
         let entity: EntityId = format!("team/{name}").parse().unwrap();

@@ -12,6 +12,7 @@ use tokio::runtime::Builder;
 
 use super::*;
 use crate::config::RefusalSettings;
+use crate::storage::Ledger as _;
 use crate::storage::conformance::{entities_head, entity, entries};
 use crate::storage::faulty::{Fault, Faulty};
 use crate::storage::redb::RedbStore;
@@ -35,16 +36,13 @@ impl Fixture {
         Self { dir, store, thread }
     }
 
-    async fn commit(&self, request: CommitRequest) -> Result<Committed, CommitError> {
+    async fn commit(&self, request: Append) -> Result<Appended, CommitError> {
         self.thread.handle().commit(request).await
     }
 
     /// Puts requests into the queue, one after the other, while the store is held up, and gives
     /// their answers once it is released.
-    async fn commit_together(
-        &self,
-        requests: Vec<CommitRequest>,
-    ) -> Vec<Result<Committed, CommitError>> {
+    async fn commit_together(&self, requests: Vec<Append>) -> Vec<Result<Appended, CommitError>> {
         self.store.hold(true);
         let tasks: Vec<_> = requests
             .into_iter()
@@ -76,7 +74,7 @@ fn on_both(test: impl AsyncFn()) {
     }
 }
 
-fn single(seq: u64) -> CommitRequest {
+fn single(seq: u64) -> Append {
     entries("team/jane", seq..seq + 1)
 }
 
