@@ -1,10 +1,10 @@
 //! Every setting of the server, with its unit and its default.
 //!
-//! Invariant: a number that bounds anything has its one home here (or, if the engine needs it too,
-//! in [`Limits`]); no other module writes such a number down.
-//! Must never know: command lines, environment variables, who reads the settings.
+//! What an operator may want to change, or the documentation states, is here, or in [`Limits`] where the
+//! engine needs it too. A number that concerns one algorithm alone stands beside it.
 
 mod budgets;
+mod exposure;
 mod rates;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,6 +18,7 @@ use crate::host::HostName;
 use crate::origin::Origin;
 
 pub use budgets::BudgetSettings;
+pub use exposure::{Exposure, ExposureError, Reach};
 pub use rates::{Quota, QuotaSetting, QuotaSettingError, RateSettings, SetTwice};
 
 impl Config {
@@ -105,15 +106,6 @@ pub enum SchemaPlace {
     Demo,
     /// A folder with one JSON file per kind, and initial content under `content/`.
     Folder(PathBuf),
-}
-
-/// Who may be able to reach the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exposure {
-    /// Only this machine: any other address is refused.
-    LoopbackOnly,
-    /// Anybody: the operator said so.
-    Public,
 }
 
 /// What the server is run for.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commit::CommitThread;
-use crate::config::{Config, ConnectionSettings, Exposure, FILES_KEPT, Mode, ROOM_RESERVE_BYTES};
+use crate::config::{Config, ConnectionSettings, ExposureError, FILES_KEPT, ROOM_RESERVE_BYTES};
 use crate::context::{Context, Parts};
 use crate::directory::Directory;
 use crate::entity;
@@ -40,12 +40,9 @@ use crate::storage::redb::RedbStore;
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// An address that others can reach, without a word that this is meant.
-    #[error("others can reach {0}: serve a loopback address, or say that this is meant")]
-    Exposed(SocketAddr),
-    /// The conveniences of development on an address that others can reach.
-    #[error("development mode is for loopback addresses, not for {0}")]
-    Development(SocketAddr),
+    /// The address may not be served.
+    #[error(transparent)]
+    Exposure(#[from] ExposureError),
     /// The schema folder cannot be read.
     #[error(transparent)]
     SchemaFiles(#[from] SchemaFilesError),
@@ -91,19 +88,6 @@ fn lines(errors: &[SchemaError]) -> String {
     texts.join("\n")
 }
 
-/// Others reach the server only if the operator said so.
-fn check_exposure(config: &Config) -> Result<(), ServeError> {
-    let address = config.listen;
-    if address.ip().to_canonical().is_loopback() {
-        return Ok(());
-    }
-    match (config.mode, config.exposure) {
-        (Mode::Development, _) => Err(ServeError::Development(address)),
-        (Mode::Production, Exposure::LoopbackOnly) => Err(ServeError::Exposed(address)),
-        (Mode::Production, Exposure::Public) => Ok(()),
-    }
-}
-
 /// No more connections than the process may have files.
 fn fit_connections(connections: &mut ConnectionSettings) {
     let Some(files) = open_files::raise() else {
@@ -146,7 +130,7 @@ impl Server {
     /// # Errors
     /// [`ServeError`]; nothing is left running then.
     pub async fn bind(mut config: Config) -> Result<Self, ServeError> {
-        check_exposure(&config)?;
+        config.exposure.check(config.listen, config.mode)?;
         fit_connections(&mut config.connections);
         let files = schema_files::load(&config.schema)?;
         for PassedOver { file, reason } in &files.passed_over {

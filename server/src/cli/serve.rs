@@ -14,7 +14,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::KeyPlace;
 use super::greeting::Greeting;
 use crate::config::{
-    Config, ConnectionSettings, Exposure, Mode, QuotaSetting, RateSettings, SchemaPlace,
+    Config, ConnectionSettings, Exposure, ExposureError, Mode, QuotaSetting, RateSettings, Reach,
+    SchemaPlace,
 };
 use crate::cores;
 use crate::forwarded::Network;
@@ -145,6 +146,15 @@ enum Exposed {
     Development(SocketAddr),
 }
 
+impl From<ExposureError> for Exposed {
+    fn from(error: ExposureError) -> Self {
+        match error {
+            ExposureError::NotAllowed(address) => Self::NotMeant(address),
+            ExposureError::Development(address) => Self::Development(address),
+        }
+    }
+}
+
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         telemetry::start();
@@ -200,18 +210,19 @@ impl Serve {
     }
 
     fn config(self) -> Result<Config, Box<dyn Error>> {
-        let exposure = self.exposure()?;
+        let mode = if self.dev {
+            Mode::Development
+        } else {
+            Mode::Production
+        };
+        let exposure = self.exposure(mode)?;
         Ok(Config {
             listen: self.listen,
             data: self.key.data,
             schema: self.schema.map_or(SchemaPlace::Demo, SchemaPlace::Folder),
             token_key: self.key.token_key,
             exposure,
-            mode: if self.dev {
-                Mode::Development
-            } else {
-                Mode::Production
-            },
+            mode,
             allow_origins: self.allow_origins,
             trusted_proxies: self.trusted_proxies.into_iter().collect(),
             rates: RateSettings::new(self.quotas)?,
@@ -226,22 +237,16 @@ impl Serve {
         })
     }
 
-    fn exposure(&self) -> Result<Exposure, Exposed> {
-        if self.listen.ip().to_canonical().is_loopback() {
-            return Ok(Exposure::LoopbackOnly);
+    fn exposure(&self, mode: Mode) -> Result<Exposure, Exposed> {
+        let exposure = match self.public || self.key.token_key.is_some() {
+            true => Exposure::Public,
+            false => Exposure::LoopbackOnly,
+        };
+        let reach = exposure.check(self.listen, mode)?;
+        if reach == Reach::Others && self.key.token_key.is_none() && !self.key.file().exists() {
+            return Err(Exposed::NoKey(self.key.file()));
         }
-        if self.dev {
-            return Err(Exposed::Development(self.listen));
-        }
-        if self.key.token_key.is_none() {
-            if !self.public {
-                return Err(Exposed::NotMeant(self.listen));
-            }
-            if !self.key.file().exists() {
-                return Err(Exposed::NoKey(self.key.file()));
-            }
-        }
-        Ok(Exposure::Public)
+        Ok(exposure)
     }
 }
 
