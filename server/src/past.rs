@@ -1,12 +1,12 @@
-//! The past of one entity, read from the store of a stopped server.
+//! The past of one entity, read from a store: that of a running server, or of a stopped one.
 //!
-//! Owns the way from stored entries to what history in the engine works on.
-//! Invariant: entries are checked against their chain before anything is told of them. Effects come
-//! from the store's cache, or are made again where that lacks them or is not to be believed; whether
-//! a ledger's changes were allowed is told by checking a bundle, not here.
-//! Must never know: how anything is shown, who may see it.
+//! Invariant: entries are checked against their chain before anything is reported of them. Effects come
+//! from the store's cache, or are made again where that lacks them or is not to be trusted. Whether a
+//! ledger's changes were allowed is found by checking a bundle, not here.
 
 mod fields;
+mod gone;
+mod stamped;
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -24,14 +24,16 @@ use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicyBook, PolicySource};
 
 pub(crate) use self::fields::Known;
-use crate::known_policies;
+pub(crate) use self::gone::Gone;
+pub(crate) use self::stamped::Stamped;
+use crate::policy_archive;
 use crate::storage::{self, Ledger, Store, StoreError, Stored};
 
 const ENTRIES_AT_ONCE: usize = 1_000;
 
 /// Why the past cannot be told.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PastError {
+pub(crate) enum HistoryError {
     /// There never was such an entity.
     #[error("{0} was never there")]
     Unknown(EntityId),
@@ -101,13 +103,13 @@ impl Past {
     /// Reads and checks the log of an entity.
     ///
     /// # Errors
-    /// [`PastError`] when there is none or it is not whole.
+    /// [`HistoryError`] when there is none or it is not whole.
     pub(crate) fn read(
         store: &dyn Store,
         id: &EntityId,
         effects: Effects,
-    ) -> Result<Self, PastError> {
-        let policies = known_policies::compile(&store.policies()?);
+    ) -> Result<Self, HistoryError> {
+        let policies = policy_archive::compile(&store.policies()?);
         Self::read_under(store, id, effects, policies)
     }
 
@@ -120,7 +122,7 @@ impl Past {
         id: &EntityId,
         effects: Effects,
         policies: PolicyBook,
-    ) -> Result<Self, PastError> {
+    ) -> Result<Self, HistoryError> {
         let entries = entries(store, id)?;
         let mut past = Self {
             id: id.clone(),
@@ -137,7 +139,7 @@ impl Past {
         &self,
         mut kept: HashMap<Place, Kept>,
         trust: Effects,
-    ) -> Result<Vec<Record>, PastError> {
+    ) -> Result<Vec<Record>, HistoryError> {
         let mut records = Vec::with_capacity(self.entries.len());
         let mut entity = self.begun()?;
         // Entries that the entity has not taken yet.
@@ -160,7 +162,7 @@ impl Past {
                     let made = Derived::of(&mut entity, Logged::of(entry, *hash), &self.policies)?;
                     if kept.is_some_and(|kept| !kept.agrees(&made)) {
                         let entity = self.id.clone();
-                        return Err(PastError::Effects { entity, place });
+                        return Err(HistoryError::Effects { entity, place });
                     }
                     made
                 }
@@ -184,11 +186,11 @@ impl Past {
     }
 
     /// The entity after its first entry.
-    fn begun(&self) -> Result<Entity, PastError> {
+    fn begun(&self) -> Result<Entity, HistoryError> {
         let (first, hash) = self
             .entries
             .first()
-            .ok_or_else(|| PastError::Unknown(self.id.clone()))?;
+            .ok_or_else(|| HistoryError::Unknown(self.id.clone()))?;
         let first = Logged::of(first, *hash);
         Ok(Entity::begin(&self.id, first, &self.policies)?)
     }
@@ -201,9 +203,9 @@ impl Past {
     /// The entry that a point names.
     ///
     /// # Errors
-    /// [`PastError::Point`] when it names none.
-    pub(crate) fn find(&self, point: &Point) -> Result<Place, PastError> {
-        history::find(&mut self.archive(), point).map_err(|source| PastError::Point {
+    /// [`HistoryError::Point`] when it names none.
+    pub(crate) fn find(&self, point: &Point) -> Result<Place, HistoryError> {
+        history::find(&mut self.archive(), point).map_err(|source| HistoryError::Point {
             entity: self.id.clone(),
             source,
         })
@@ -242,13 +244,13 @@ impl Past {
     fn reach<T>(
         &self,
         ask: impl FnOnce(&mut history::Past<'_, InMemory<'_>>) -> Result<T, ReachError<Infallible>>,
-    ) -> Result<T, PastError> {
+    ) -> Result<T, HistoryError> {
         let mut past = history::Past {
             archive: &mut self.archive(),
             checkpoints: &mut (),
             policies: &self.policies,
         };
-        ask(&mut past).map_err(|source| PastError::Reach {
+        ask(&mut past).map_err(|source| HistoryError::Reach {
             entity: self.id.clone(),
             source,
         })
@@ -257,16 +259,16 @@ impl Past {
     /// What the entity was after the entry at `place`.
     ///
     /// # Errors
-    /// [`PastError`] when the records do not lead there.
-    pub(crate) fn state(&self, place: Place) -> Result<State, PastError> {
+    /// [`HistoryError`] when the records do not lead there.
+    pub(crate) fn state(&self, place: Place) -> Result<State, HistoryError> {
         self.reach(|past| past.state(place, None))
     }
 
     /// Who set what stood after the entry at `place`.
     ///
     /// # Errors
-    /// [`PastError`] when the records do not lead there.
-    pub(crate) fn blame(&self, place: Place) -> Result<Blame, PastError> {
+    /// [`HistoryError`] when the records do not lead there.
+    pub(crate) fn blame(&self, place: Place) -> Result<Blame, HistoryError> {
         self.reach(|past| past.blame(place))
     }
 
@@ -274,12 +276,12 @@ impl Past {
     /// no such field by then, before the one that a later entry gave it.
     ///
     /// # Errors
-    /// [`PastError`] when a policy is not known.
+    /// [`HistoryError`] when a policy is not known.
     pub(crate) fn former_names(
         &self,
         place: Place,
         field: &Pointer,
-    ) -> Result<Vec<(Place, Pointer)>, PastError> {
+    ) -> Result<Vec<(Place, Pointer)>, HistoryError> {
         let upto = || self.records().take_while(|record| record.place() <= place);
         if self.ever_had(upto(), field) {
             return self.reach(|past| Ok(history::former_names(upto(), past.policies, field)?));
@@ -291,8 +293,8 @@ impl Past {
     /// was asked for, the one before that.
     ///
     /// # Errors
-    /// [`PastError`] when a policy is not known.
-    pub(crate) fn name_at(&self, place: Place, field: &Pointer) -> Result<Pointer, PastError> {
+    /// [`HistoryError`] when a policy is not known.
+    pub(crate) fn name_at(&self, place: Place, field: &Pointer) -> Result<Pointer, HistoryError> {
         let formerly = self.former_names(place, field)?;
         Ok(named_at(&formerly, place, field).clone())
     }
@@ -310,12 +312,12 @@ impl Past {
     /// there; `None` where none did.
     ///
     /// # Errors
-    /// [`PastError`] when a policy is not known.
+    /// [`HistoryError`] when a policy is not known.
     pub(crate) fn later_name(
         &self,
         place: Place,
         field: &Pointer,
-    ) -> Result<Option<(Place, Later)>, PastError> {
+    ) -> Result<Option<(Place, Later)>, HistoryError> {
         let records = self.records().take_while(|record| record.place() <= place);
         self.reach(|past| Ok(history::later_name(records, past.policies, field)?))
     }
@@ -324,11 +326,11 @@ impl Past {
     /// genesis is not told.
     ///
     /// # Errors
-    /// [`PastError`] when the records do not lead there.
+    /// [`HistoryError`] when the records do not lead there.
     pub(crate) fn tell(
         &self,
         wanted: &[Record],
-    ) -> Result<HashMap<Place, Vec<Telling>>, PastError> {
+    ) -> Result<HashMap<Place, Vec<Telling>>, HistoryError> {
         let mut told: HashMap<Place, Vec<Telling>> = HashMap::new();
         let wanted: HashMap<Place, &Record> = wanted
             .iter()
@@ -375,10 +377,10 @@ fn named_at<'a>(formerly: &'a [(Place, Pointer)], place: Place, field: &'a Point
 }
 
 /// All entries of an entity, their chain checked.
-fn entries(store: &dyn Ledger, id: &EntityId) -> Result<Vec<(Entry, Hash)>, PastError> {
+fn entries(store: &dyn Ledger, id: &EntityId) -> Result<Vec<(Entry, Hash)>, HistoryError> {
     let head = store
         .head(id)?
-        .ok_or_else(|| PastError::Unknown(id.clone()))?;
+        .ok_or_else(|| HistoryError::Unknown(id.clone()))?;
     let mut entries = Vec::new();
     let mut chain = Chain::new();
     let mut next = storage::Place {
@@ -391,7 +393,7 @@ fn entries(store: &dyn Ledger, id: &EntityId) -> Result<Vec<(Entry, Hash)>, Past
         for Stored { hash, bytes } in &page {
             let entry = chain
                 .check(bytes, *hash)
-                .map_err(|source| PastError::Chain {
+                .map_err(|source| HistoryError::Chain {
                     entity: id.clone(),
                     source,
                 })?;
@@ -410,7 +412,7 @@ fn kept_effects(
     store: &dyn Ledger,
     id: &EntityId,
     entries: &[(Entry, Hash)],
-) -> Result<HashMap<Place, Kept>, PastError> {
+) -> Result<HashMap<Place, Kept>, HistoryError> {
     let mut kept = HashMap::new();
     let last = entries
         .last()

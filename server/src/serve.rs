@@ -26,10 +26,10 @@ use crate::directory::Directory;
 use crate::entity;
 use crate::http::{self, App, accept};
 use crate::keys::{self, KeyError, Keys};
-use crate::known_policies;
 use crate::memory::Memory;
 use crate::migration::{self, SchemaChangeError};
 use crate::open_files;
+use crate::policy_archive;
 use crate::room::Room;
 use crate::schema_files::{self, Content, PassedOver, SchemaFilesError};
 use crate::seeding::{self, SeedingError};
@@ -164,7 +164,7 @@ impl Server {
         };
         let store = RedbStore::open(&config.data, config.refusals).map_err(store_error)?;
         let store = Arc::new(store);
-        let known = known_policies::keep(&*store, &policies).map_err(store_error)?;
+        let known = policy_archive::keep(&*store, &policies).map_err(store_error)?;
         let roles = served_roles::named(policies.iter().map(|policy| &**policy));
         if let Err(error) = served_roles::keep(&config.data, &roles) {
             tracing::warn!(%error, "the names of roles cannot be kept: tokens are made unchecked");

@@ -14,12 +14,10 @@ use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Presented, Shape};
 use serde_json::{Value, json};
 
-use super::gone::Gone;
 use super::history::{EntityPlace, POINTS, place};
-use super::stamps::Stamped;
 use super::tables::{self, Table};
 use super::{names, points};
-use crate::past::Past;
+use crate::past::{Gone, Past};
 
 /// Runs of one text or list that are shown; those of a field that was asked for are shown all.
 const RUNS_SHOWN_MAX: usize = 12;
@@ -92,11 +90,11 @@ impl Blame {
         let deleted = deletion(&past, at, &state);
         let root = Pointer::root();
         let gone = match told.is_empty() && !self.races {
-            true => Gone::of(&past, at, asked.as_ref().unwrap_or(&root))?,
+            true => past.gone(at, asked.as_ref().unwrap_or(&root))?,
             false => None,
         };
         let stamped = asked.as_ref().filter(|_| told.is_empty() && !self.races);
-        let stamped = stamped.and_then(|field| Stamped::of(&past, (at, &state), field));
+        let stamped = stamped.and_then(|field| past.stamped((at, &state), field));
         if self.json {
             let mut objects: Vec<Value> = told.iter().map(object).collect();
             let field = asked.as_ref().unwrap_or(&root);

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::tables::counted;
 use crate::export::{self, Existing};
-use crate::{clock, stopped};
+use crate::{clock, offline};
 
 const EXAMPLES: &str = "\
 Example:
@@ -43,7 +43,7 @@ impl Export {
                 "the ledger goes into a file, and not to standard output (./- is a file)".into(),
             );
         }
-        let store = stopped::open(&self.data)?;
+        let store = offline::open(&self.data)?;
         let existing = match self.force {
             true => Existing::Replace,
             false => Existing::Keep,

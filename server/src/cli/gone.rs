@@ -1,50 +1,15 @@
-//! What `indelible blame` says of a field that has no value: who removed it, or where it went.
+//! What `indelible blame` says of a field that has no value.
 
-use indelible_engine::history::{Credit, Later, Place};
-use indelible_engine::ledger::EntryKind;
+use indelible_engine::history::Credit;
 use indelible_engine::pointer::Pointer;
 use serde_json::{Value, json};
 
 use super::blame::credit;
 use super::history::place;
 use super::tables;
-use crate::past::{Past, PastError};
-
-/// Why nothing is at a field.
-#[derive(Debug)]
-pub(super) enum Gone {
-    /// An entry removed this.
-    Removed(Pointer, Credit),
-    /// A change of the schema removed this.
-    Migrated(Pointer, Credit),
-    /// It has this name since.
-    Renamed(Pointer, Credit),
-    /// It is a part of this value since.
-    Within(Pointer, Credit),
-    /// The schema does not have it any more.
-    Dropped(Credit),
-}
+use crate::past::Gone;
 
 impl Gone {
-    /// Why nothing is at a field after the entry at `place`; `None` where nothing ever was.
-    pub(super) fn of(past: &Past, at: Place, field: &Pointer) -> Result<Option<Self>, PastError> {
-        let by = |at: Place| past.record(at).map(Credit::of);
-        let removal = past.removal(at, field)?;
-        let later = past.later_name(at, field)?;
-        let removed = removal.as_ref().map(|(record, _)| record.place());
-        if let Some((at, later)) = later.filter(|(at, _)| Some(*at) >= removed) {
-            return Ok(by(at).map(|by| match later {
-                Later::Named(name) => Self::Renamed(name, by),
-                Later::Within(whole) => Self::Within(whole, by),
-                Later::Gone => Self::Dropped(by),
-            }));
-        }
-        Ok(removal.map(|(record, pointer)| match record.kind {
-            EntryKind::Policy => Self::Migrated(pointer, Credit::of(record)),
-            _ => Self::Removed(pointer, Credit::of(record)),
-        }))
-    }
-
     /// As a sentence; `what` is what was asked about, `bound` up to where.
     pub(super) fn sentence(&self, field: &Pointer, what: &str, bound: &str) -> String {
         let text = |pointer: &Pointer| tables::plain(&pointer.to_string());

@@ -12,11 +12,10 @@ use indelible_engine::ledger::EntryKind;
 use indelible_engine::pointer::Pointer;
 use serde_json::{Value, json};
 
-use super::stamps::Stamped;
 use super::tables::{self, Table};
 use super::{names, points};
+use crate::offline::{self, OfflineError, OfflineStore};
 use crate::past::{Effects, Past};
-use crate::stopped::{self, StoppedError, StoppedStore};
 
 pub(super) const POINTS: &str = "\
 A point is the state after an entry: a seq (12), an epoch with a seq (2:12), a time (the last entry \
@@ -80,8 +79,8 @@ pub(super) struct EntityPlace {
 }
 
 impl EntityPlace {
-    fn store(&self) -> Result<StoppedStore, StoppedError> {
-        stopped::open(&self.data)
+    fn store(&self) -> Result<OfflineStore, OfflineError> {
+        offline::open(&self.data)
     }
 
     pub(super) fn open(&self) -> Result<Past, Box<dyn Error>> {
@@ -167,7 +166,7 @@ fn nothing(
 ) -> Result<String, Box<dyn Error>> {
     let field = query.within.as_ref();
     if let Some(field) = field
-        && let Some(stamped) = Stamped::of(past, (at, &past.state(at)?), field)
+        && let Some(stamped) = past.stamped((at, &past.state(at)?), field)
     {
         return Ok(stamped.sentence(field));
     }

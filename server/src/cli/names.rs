@@ -11,8 +11,8 @@ use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 
 use super::tables;
-use crate::known_policies;
-use crate::past::{Known, Past, PastError};
+use crate::past::{HistoryError, Known, Past};
+use crate::policy_archive;
 use crate::storage::{Head, Scope, Store};
 
 /// How many near names a message gives.
@@ -145,7 +145,7 @@ pub(super) fn unknown_entity(store: &dyn Store, id: &EntityId) -> UnknownName {
     if !of_kind.is_empty() {
         return UnknownName::new(format!("{id} was never there"), &id.to_string(), &of_kind);
     }
-    let policies = known_policies::compile(&store.policies().unwrap_or_default());
+    let policies = policy_archive::compile(&store.policies().unwrap_or_default());
     let kinds: BTreeSet<String> = policies.iter().map(|p| p.kind().to_string()).collect();
     if kinds.contains(id.kind().as_str()) {
         let what = format!("{id} was never there: the kind has no entity");
@@ -174,11 +174,11 @@ fn names<E>(heads: Result<Vec<(EntityId, Head)>, E>) -> BTreeSet<String> {
 
 /// Reads the log of an entity; one that was never there is reported with the nearest.
 pub(super) fn or_nearest(
-    read: Result<Past, PastError>,
+    read: Result<Past, HistoryError>,
     store: &dyn Store,
 ) -> Result<Past, Box<dyn Error>> {
     match read {
-        Err(PastError::Unknown(id)) => Err(unknown_entity(store, &id).into()),
+        Err(HistoryError::Unknown(id)) => Err(unknown_entity(store, &id).into()),
         read => Ok(read?),
     }
 }

@@ -5,11 +5,11 @@ use indelible_engine::history::{Place, Point};
 use super::history::place;
 use super::tables;
 use crate::clock;
-use crate::past::{Past, PastError};
+use crate::past::{HistoryError, Past};
 
 /// The entry that a point names. A time behind the last entry is one of the state of now, which is
 /// said beside the results: who slipped by a month would read it as an answer about that time.
-pub(super) fn find(past: &Past, point: &Point) -> Result<Place, PastError> {
+pub(super) fn find(past: &Past, point: &Point) -> Result<Place, HistoryError> {
     let found = past.find(point)?;
     let last = past.records().last();
     if let (Point::Time(at), Some(last)) = (point, last)

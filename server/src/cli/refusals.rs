@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::names;
 use super::tables::{self, Table};
-use crate::stopped;
+use crate::offline;
 use crate::storage::redb::RedbStore;
 use crate::storage::{Ledger, Refusals as _, StoreResult, Stored};
 
@@ -49,7 +49,7 @@ pub(super) struct Refusals {
 
 impl Refusals {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
-        let store = stopped::open(&self.data)?;
+        let store = offline::open(&self.data)?;
         let mut table = Table::new(&[
             "TIME (UTC)",
             "ENTITY",

@@ -16,7 +16,7 @@ use crate::auth::{self, Auth, IssueError};
 use crate::config::TOKEN_TTL_DEFAULT;
 use crate::served_roles::{self, RoleError};
 use crate::storage::PolicyTexts as _;
-use crate::{cores, known_policies, stopped};
+use crate::{cores, offline, policy_archive};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -147,13 +147,13 @@ impl Token {
             return Ok(Some(roles));
         }
         // What an earlier version left, which kept no names. Where it cannot be read, nothing is known.
-        let Some(texts) = stopped::open(&self.key.data)
+        let Some(texts) = offline::open(&self.key.data)
             .ok()
             .and_then(|store| store.policies().ok())
         else {
             return Ok(None);
         };
-        let policies = known_policies::compile(&texts);
+        let policies = policy_archive::compile(&texts);
         Ok(Some(served_roles::named(policies.iter().map(|p| &**p))))
     }
 }

@@ -13,7 +13,7 @@ use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicySource, Shape};
 use serde_json::Value;
 
-use super::{Past, PastError, named_at};
+use super::{HistoryError, Past, named_at};
 
 /// Corrections of a name that are followed further.
 const FOLLOWED_MAX: usize = 5;
@@ -146,12 +146,12 @@ impl Past {
     /// that entry removed.
     ///
     /// # Errors
-    /// [`PastError`] when a policy is not known.
+    /// [`HistoryError`] when a policy is not known.
     pub(crate) fn removal(
         &self,
         place: Place,
         field: &Pointer,
-    ) -> Result<Option<(&Record, Pointer)>, PastError> {
+    ) -> Result<Option<(&Record, Pointer)>, HistoryError> {
         let formerly = self.former_names(place, field)?;
         let upto = self.records.iter().rev();
         for record in upto.skip_while(|record| record.place() > place) {

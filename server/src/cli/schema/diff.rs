@@ -21,7 +21,7 @@ use crate::cli::print;
 use crate::cli::tables::{Table, counted};
 use crate::entity;
 use crate::storage::{Ledger, PolicyTexts, Presence, Scope};
-use crate::{clock, known_policies, stopped};
+use crate::{clock, offline, policy_archive};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -155,8 +155,8 @@ fn changed(old: &Policies, new: &Policies) -> Vec<Changed> {
 
 /// Takes every entity over without writing anything, and looks at what comes of it.
 fn look(data: &Path, (folder, new): (&Path, &Policies)) -> Result<Seen, Box<dyn Error>> {
-    let store = stopped::open(data)?;
-    let known = known_policies::compile(&store.policies()?);
+    let store = offline::open(data)?;
+    let known = policy_archive::compile(&store.policies()?);
     let missing = missing_kinds(&*store, &known, (folder, new))?;
     let mut concerned = Vec::new();
     for policy in new.iter() {

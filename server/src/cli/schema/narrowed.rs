@@ -13,7 +13,7 @@ use indelible_engine::principal::Principal;
 use serde_json::{Value, json};
 
 use crate::cli::tables;
-use crate::past::{Effects, Past, PastError};
+use crate::past::{Effects, HistoryError, Past};
 use crate::storage::{Ledger, Presence};
 
 /// Such a value.
@@ -30,7 +30,7 @@ pub(super) fn written(
     entity: &Entity,
     policy: &Policy,
     known: &PolicyBook,
-) -> Result<Vec<Written>, PastError> {
+) -> Result<Vec<Written>, HistoryError> {
     let mut values = migration::narrowed(entity, policy);
     values.extend(edited_by_fewer(entity, policy));
     if values.is_empty() {

@@ -22,7 +22,7 @@ use super::{compiled, missing_kinds};
 use crate::cli::print;
 use crate::cli::tables::{Table, counted, time};
 use crate::storage::{Ledger, Place, PolicyTexts, Scope};
-use crate::{known_policies, stopped};
+use crate::{offline, policy_archive};
 
 /// Entries that are read at a time.
 const ENTRIES_AT_ONCE: usize = 1_000;
@@ -59,8 +59,8 @@ pub(in crate::cli) struct Replay {
 impl Replay {
     pub(in crate::cli) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let policies = compiled(&self.folder)?;
-        let store = stopped::open(&self.data)?;
-        let known = known_policies::compile(&store.policies()?);
+        let store = offline::open(&self.data)?;
+        let known = policy_archive::compile(&store.policies()?);
         missing_kinds(&*store, &known, (&self.folder, &policies))?;
         let mut past = Past::default();
         past.judge_all(&*store, &policies, &known)?;

@@ -33,9 +33,9 @@ use crate::config::{BudgetSettings, CommitSettings, RateSettings, RelaySettings}
 use crate::context::Parts;
 use crate::directory::Directory;
 use crate::keys::Keys;
-use crate::known_policies;
 use crate::memory::Memory;
 use crate::outbox::Outbox;
+use crate::policy_archive;
 use crate::room::Room;
 use crate::storage::faulty::{Fault, Faulty};
 
@@ -88,7 +88,7 @@ impl Fixture {
             text: SCHEMA.to_owned(),
         };
         let policies = Policies::compile(&[source]).unwrap();
-        let known = known_policies::keep(&*store, &policies).unwrap();
+        let known = policy_archive::keep(&*store, &policies).unwrap();
         let shared: Arc<dyn crate::storage::Store> = Arc::<Faulty>::clone(&store);
         let thread = CommitThread::start(shared.clone(), &CommitSettings::default()).unwrap();
         let context = Context::new(Parts {

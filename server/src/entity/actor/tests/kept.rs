@@ -35,7 +35,7 @@ impl Fixture {
 
     fn restarted_with(self, settings: RelaySettings, budgets: BudgetSettings) -> Self {
         let policies = self.directory.context().policies.clone();
-        let known = known_policies::keep(&*self.store, &policies).unwrap();
+        let known = policy_archive::keep(&*self.store, &policies).unwrap();
         let shared: Arc<dyn crate::storage::Store> = Arc::<Faulty>::clone(&self.store);
         let context = Context::new(Parts {
             policies,

@@ -15,7 +15,7 @@ use crate::storage::redb::{RedbStore, STORE_FILE};
 
 /// Why a data directory cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StoppedError {
+pub(crate) enum OfflineError {
     /// There is no store in it.
     #[error("there is no store in {} (--data names the data directory of a server)", .0.display())]
     NoStore(PathBuf),
@@ -52,11 +52,11 @@ pub(crate) enum StoppedError {
 
 /// The store of a stopped server.
 #[derive(Debug)]
-pub(crate) struct StoppedStore {
+pub(crate) struct OfflineStore {
     store: RedbStore,
 }
 
-impl Deref for StoppedStore {
+impl Deref for OfflineStore {
     type Target = RedbStore;
 
     fn deref(&self) -> &RedbStore {
@@ -67,26 +67,26 @@ impl Deref for StoppedStore {
 /// Opens the store of a stopped server to read it.
 ///
 /// # Errors
-/// [`StoppedError`].
-pub(crate) fn open(data: &Path) -> Result<StoppedStore, StoppedError> {
+/// [`OfflineError`].
+pub(crate) fn open(data: &Path) -> Result<OfflineStore, OfflineError> {
     let file = data.join(STORE_FILE);
     if !file.is_file() {
-        return Err(StoppedError::NoStore(data.to_owned()));
+        return Err(OfflineError::NoStore(data.to_owned()));
     }
     let refusals = Config::default().refusals;
     let failed = |error| match error {
-        StoreError::InUse { .. } => StoppedError::Running(data.to_owned()),
-        source => StoppedError::Store {
+        StoreError::InUse { .. } => OfflineError::Running(data.to_owned()),
+        source => OfflineError::Store {
             path: data.to_owned(),
             source,
         },
     };
     match RedbStore::open_to_read(data, refusals) {
-        Ok(store) => Ok(StoppedStore { store }),
+        Ok(store) => Ok(OfflineStore { store }),
         Err(StoreError::NeedsWriting) => {
             let copy = copied(data, &file)?;
             let store = RedbStore::open_copy(data, copy, refusals).map_err(failed)?;
-            Ok(StoppedStore { store })
+            Ok(OfflineStore { store })
         }
         Err(error) => Err(failed(error)),
     }
@@ -94,9 +94,9 @@ pub(crate) fn open(data: &Path) -> Result<StoppedStore, StoppedError> {
 
 /// Copies the store to a file that no directory names: it ends with the process, however that ends,
 /// and no other user can open it.
-fn copied(data: &Path, file: &Path) -> Result<File, StoppedError> {
+fn copied(data: &Path, file: &Path) -> Result<File, OfflineError> {
     let to = std::env::temp_dir();
-    let failed = |source| StoppedError::Copy {
+    let failed = |source| OfflineError::Copy {
         path: data.to_owned(),
         to: to.clone(),
         source,
@@ -105,7 +105,7 @@ fn copied(data: &Path, file: &Path) -> Result<File, StoppedError> {
     let mut original = File::open(file).map_err(failed)?;
     match original.try_lock_shared() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(StoppedError::Running(data.to_owned())),
+        Err(TryLockError::WouldBlock) => return Err(OfflineError::Running(data.to_owned())),
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
     let mut copy = tempfile::tempfile_in(&to).map_err(failed)?;
