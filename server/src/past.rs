@@ -19,7 +19,7 @@ use indelible_engine::history::{
     State, is_sequential,
 };
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::{Chain, ChainError, Entry, EntryKind};
+use indelible_engine::ledger::{Chain, Entry, EntryKind};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicyBook, PolicySource};
 
@@ -27,9 +27,11 @@ pub(crate) use self::fields::Known;
 pub(crate) use self::gone::Gone;
 pub(crate) use self::stamped::Stamped;
 use crate::policy_archive;
-use crate::storage::{self, Ledger, Store, StoreError, Stored};
+use crate::storage::chained::{BrokenLog, read_chained};
+use crate::storage::{self, Ledger, Store, StoreError};
 
-const ENTRIES_AT_ONCE: usize = 1_000;
+/// Effects that are read at a time.
+const EFFECTS_AT_ONCE: usize = 1_000;
 
 /// Why the past cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +51,8 @@ pub(crate) enum HistoryError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The entries are not what was written.
-    #[error("the log of {entity} is broken")]
-    Chain {
-        /// Which entity.
-        entity: EntityId,
-        /// How one can tell.
-        source: ChainError,
-    },
+    #[error(transparent)]
+    Chain(#[from] BrokenLog),
     /// The store has other effects of an entry than its changes have.
     #[error(
         "what the store keeps as the effects of entry {epoch}:{seq} of {entity} does not follow \
@@ -389,20 +386,11 @@ fn entries(store: &dyn Ledger, id: &EntityId) -> Result<Vec<(Entry, Hash)>, Hist
         seq: Seq(0),
     };
     while next.epoch <= head.epoch {
-        let page = store.entries(&next, ENTRIES_AT_ONCE)?;
-        for Stored { hash, bytes } in &page {
-            let entry = chain
-                .check(bytes, *hash)
-                .map_err(|source| HistoryError::Chain {
-                    entity: id.clone(),
-                    source,
-                })?;
-            next.seq = entry.seq.next();
-            entries.push((entry, *hash));
-        }
-        if page.is_empty() {
-            (next.epoch, next.seq) = (next.epoch.next(), Seq(0));
-        }
+        read_chained(store, next.clone(), &mut chain, |page| {
+            entries.extend(page);
+            Ok::<_, HistoryError>(())
+        })?;
+        next.epoch = next.epoch.next();
     }
     Ok(entries)
 }
@@ -423,7 +411,7 @@ fn kept_effects(
         seq: Seq(0),
     };
     while next.epoch <= last {
-        let page = store.effects(&next, ENTRIES_AT_ONCE)?;
+        let page = store.effects(&next, EFFECTS_AT_ONCE)?;
         for (seq, bytes) in &page {
             if let Some(derived) = Derived::decode(bytes) {
                 kept.insert((next.epoch, *seq), derived);

@@ -15,6 +15,7 @@
 //! it began, and fails only where the store cannot be read; a write is on disk when it returns, and
 //! may have happened all the same when it fails.
 
+pub mod chained;
 mod error;
 pub mod keys;
 mod records;

@@ -9,18 +9,17 @@
 use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::history::{Checkpoints, Past, Place as HistoryPlace, State, checkpoint};
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::{self, Chain, ChainError, Entry, Sealed};
+use indelible_engine::ledger::{self, Chain, Entry, Sealed};
 use indelible_engine::policy::PolicySource;
 
 use super::log::StoredLog;
+use crate::storage::chained::{BrokenLog, read_chained};
 use crate::storage::{Ledger, Place, Presence, Snapshot, StoreError, Stored};
 use crate::versions::Opened;
 use crate::work::Weight;
 
 /// Entries behind a snapshot by which a value is brought up to date; beyond, loading is quicker.
 const BEHIND_MAX: u64 = 2_000;
-/// Entries that are read and applied at a time.
-const ENTRIES_AT_ONCE: usize = 1_000;
 /// Entries that are read at a time while their bytes are counted.
 const ENTRIES_TO_SEND_AT_ONCE: usize = 32;
 
@@ -65,13 +64,8 @@ pub(crate) enum LoadingError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The entries are not what was written.
-    #[error("the log of {entity} is broken")]
-    Chain {
-        /// Which entity.
-        entity: EntityId,
-        /// How one can tell.
-        source: ChainError,
-    },
+    #[error(transparent)]
+    Chain(#[from] BrokenLog),
     /// The entries do not make a document.
     #[error(transparent)]
     Entity(#[from] LoadError),
@@ -170,10 +164,10 @@ fn from_snapshot(
         epoch: stored.epoch,
         seq: entity.seq().next(),
     };
-    log(store, next, &mut chain, |entries| {
+    read_chained(store, next, &mut chain, |entries| {
         entries.iter().for_each(|(entry, _)| since.count(entry));
         let logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
-        Ok(entity.replay(logged, policies)?)
+        Ok::<_, LoadingError>(entity.replay(logged, policies)?)
     })?;
     Ok(Loaded { entity, since })
 }
@@ -194,7 +188,7 @@ fn from_log(
             epoch,
             seq: Seq(0),
         };
-        log(store, start, &mut chain, |entries| {
+        read_chained(store, start, &mut chain, |entries| {
             entries.iter().for_each(|(entry, _)| since.count(entry));
             let mut logged = entries.iter().map(|(entry, hash)| Logged::of(entry, *hash));
             if let (None, Some(first)) = (&entity, entries.first()) {
@@ -205,38 +199,11 @@ fn from_log(
             if let Some(entity) = &mut entity {
                 entity.replay(logged, policies)?;
             }
-            Ok(())
+            Ok::<_, LoadingError>(())
         })?;
         epoch = epoch.next();
     }
     Ok(entity.map(|entity| Loaded { entity, since }))
-}
-
-/// Goes through the entries of an epoch, checked against the chain, some at a time.
-fn log(
-    store: &dyn Ledger,
-    mut from: Place,
-    chain: &mut Chain,
-    mut each: impl FnMut(&[(Entry, Hash)]) -> Result<(), LoadingError>,
-) -> Result<(), LoadingError> {
-    loop {
-        let stored = store.entries(&from, ENTRIES_AT_ONCE)?;
-        let mut entries = Vec::with_capacity(stored.len());
-        for Stored { hash, bytes } in &stored {
-            let entry = chain
-                .check(bytes, *hash)
-                .map_err(|source| LoadingError::Chain {
-                    entity: from.entity.clone(),
-                    source,
-                })?;
-            entries.push((entry, *hash));
-        }
-        let Some((last, _)) = entries.last() else {
-            return Ok(());
-        };
-        from.seq = last.seq.next();
-        each(&entries)?;
-    }
 }
 
 /// What the value of an entity is read from, without its document.
