@@ -8,7 +8,6 @@
 //! Invariant: a [`Principal`] from here is either anonymous or was signed by the secret, is not
 //! expired and does not carry an id reserved for the server. Nothing of a token's claims is looked
 //! at, or reported, before its signature was found good.
-//! Must never know: what a role may do; connections; where tokens come from.
 
 mod claims;
 mod flaw;

@@ -2,7 +2,6 @@
 //!
 //! Invariant: standard output carries results only (a token, a finding), standard error everything
 //! else; an exit code of 0 means that it was done, 1 that it was not, 2 that nobody understood.
-//! Must never know: how anything is done.
 
 mod blame;
 mod export;

@@ -1,6 +1,4 @@
 //! The wall clock, read in one place.
-//!
-//! Must not know: what the time is needed for.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

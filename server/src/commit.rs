@@ -10,7 +10,6 @@
 //! Invariant: an `Ok` answer means that the request is on disk. An error says whether nothing was
 //! written or nobody knows. Requests are written in the order in which they were accepted, and one
 //! transaction is over before the next begins.
-//! Must never know: documents, policy, connections, which database there is.
 
 mod committer;
 mod queue;

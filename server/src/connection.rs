@@ -3,8 +3,6 @@
 //! Invariant: every frame is checked against the principal's rights of now; what somebody may not
 //! read is answered like what does not exist; a connection lives no longer than its token.
 //! Nothing is read from a peer that does not take its answers.
-//!
-//! Must not know: how changes are judged or stored, HTTP beyond the upgrade.
 
 mod bucket;
 mod deadline;

@@ -1,6 +1,4 @@
 //! Core dumps, which would hold the key and values.
-//!
-//! Must not know: what the process does.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

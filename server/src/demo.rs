@@ -1,6 +1,4 @@
 //! The demo: the schema and the content of a small company's site, built into the binary.
-//!
-//! Must never know: what is in the files.
 
 use indelible_engine::schema::SchemaSource;
 

@@ -2,7 +2,6 @@
 //!
 //! Invariant: what is written is what the store holds, record by record, unaltered; a file under
 //! its final name is whole.
-//! Must never know: how a bundle is spelt or checked.
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -5,7 +5,6 @@
 //! from its end, for as long as what it names is a proxy that is trusted.
 //!
 //! Invariant: nothing that an untrusted peer writes decides which address it is counted under.
-//! Must never know: what is counted.
 
 use std::net::IpAddr;
 use std::str::FromStr;

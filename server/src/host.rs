@@ -1,8 +1,6 @@
 //! Names of hosts, compared as what they are and not as they are spelt.
 //!
 //! Invariant: a name has no port; letters are small, other letters than ASCII in their ASCII form.
-//!
-//! Must not know: which ones are this server's.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -2,8 +2,6 @@
 //!
 //! Invariant: every route checks its caller's rights before it looks at anything; every answer that
 //! is no success is a [`problem::Problem`].
-//!
-//! Must not know: how changes are judged, the store, what is in frames.
 
 pub(crate) mod accept;
 mod api;

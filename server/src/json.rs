@@ -2,7 +2,6 @@
 //!
 //! Invariant: a short text does not stand for more values than a server can hold and compare: they
 //! are counted before any of them is made. No property stands twice in an object.
-//! Must not know: what the values are for.
 
 use serde_json::Value;
 

@@ -6,7 +6,6 @@
 //!
 //! Invariant: a key file is complete and private (mode 0600) from the moment it can be seen; an
 //! existing one is never overwritten. A secret never appears in `Debug` output or in an error.
-//! Must never know: the store (so that tokens can be issued while a server holds it), tokens.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};

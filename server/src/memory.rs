@@ -8,8 +8,6 @@
 //!
 //! Invariant: as soon as there is more than the bound, something goes; it is not waited for, since
 //! whoever holds more may hold locks.
-//!
-//! Must not know: what is held, sockets.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet, VecDeque};

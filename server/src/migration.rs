@@ -3,7 +3,6 @@
 //! Invariant: nothing is written before every entity of every changed kind is known to go over. An
 //! entry takes over one entity; a start that is cut short is finished by the next, whatever schema
 //! that one brings, because an entity's own log says which policy it is under.
-//! Must never know: what becomes of values.
 
 use std::collections::HashMap;
 use std::sync::Arc;

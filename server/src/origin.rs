@@ -2,8 +2,6 @@
 //!
 //! Invariant: an origin is one that a page can have; the opaque `null` of files and sandboxed frames
 //! equals nothing.
-//!
-//! Must not know: which ones are let in.
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,8 +3,6 @@
 //! Invariant: the bytes that other people's edits put into a queue are bounded; a consumer that
 //! falls behind loses the subscription that no longer fits (and is told so by `reset`), never the
 //! server its memory. Frames are encoded once by whoever makes them and shared as [`Bytes`].
-//!
-//! Must not know: the engine's documents, the store, HTTP, or what a frame says.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;

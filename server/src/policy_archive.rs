@@ -2,7 +2,6 @@
 //! they were judged by, and can be read only with it.
 //!
 //! Invariant: the text of a policy is on disk before anything is judged by it.
-//! Must never know: which policy an entity is under, what a schema says.
 
 use std::sync::Arc;
 

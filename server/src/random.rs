@@ -1,6 +1,4 @@
 //! The server's randomness, drawn in one place.
-//!
-//! Must not know: what the bytes are needed for.
 
 /// Fresh random bytes.
 pub(crate) fn bytes<const LENGTH: usize>() -> [u8; LENGTH] {

@@ -5,7 +5,6 @@
 //!
 //! Invariant: the memory is bounded however many principals and addresses there are; of those that
 //! are forgotten first, the quotas were nearly full again.
-//! Must never know: what is written, how an answer is given.
 
 mod level;
 

@@ -9,8 +9,6 @@
 //!
 //! Invariant: never more is held than the room and its reserve; what waits goes on as soon as
 //! something is given back.
-//!
-//! Must not know: what is held.
 
 use std::collections::HashMap;
 use std::future::poll_fn;

@@ -4,7 +4,6 @@
 //!
 //! Invariant: files are read in the order of their names; what is not JSON is refused with its
 //! place.
-//! Must never know: what a schema means, whether content is valid.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -4,8 +4,6 @@
 //! token than are for everybody. Whoever comes when those are taken gets one of the seats that are
 //! kept, and has to show a token first; where these are taken too, whoever has shown none for the
 //! longest time makes room, so that strangers who say nothing keep nobody out.
-//!
-//! Must not know: how a token is checked, what a connection speaks.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,8 +4,6 @@
 //! per kind: a kind that was seeded is left alone for ever, even when it is empty again. A start
 //! that was cut short is taken up where it ended, because every creation has an id that follows
 //! from its entity's name.
-//!
-//! Must not know: where content files lie.
 
 use std::sync::Arc;
 

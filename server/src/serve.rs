@@ -2,8 +2,6 @@
 //!
 //! Invariant: no request is served before the initial content is in place; on the way out nothing
 //! new is taken, connections are told, what was admitted is committed, and only then it ends.
-//!
-//! Must not know: what any of the parts does.
 
 use std::future::Future;
 use std::io;

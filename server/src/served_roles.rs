@@ -2,8 +2,6 @@
 //!
 //! A server holds its store alone, so what issues tokens while it runs cannot look there. The file is
 //! written at each start and is advice: a misspelt role is refused by it, and nothing is permitted.
-//!
-//! Must never know: what a role may do.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};

@@ -3,7 +3,6 @@
 //! Invariant: what is logged names entities, principals, codes and numbers; never a field's value
 //! and never a token. Our own code keeps to that; libraries that log what passes through them are
 //! held to a level at which they do not, whatever is asked for.
-//! Must never know: what is logged.
 
 mod throttle;
 

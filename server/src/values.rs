@@ -5,8 +5,6 @@
 //! after the one it joined at, each exactly once. Joining and publishing hold the same lock, so
 //! nothing falls between them. A value that no actor holds leaves when nobody asks for it, or its
 //! memory is wanted; of one that is followed, its place stays.
-//!
-//! Must not know: changes, admission, the store, sockets.
 
 mod encoded;
 mod present;

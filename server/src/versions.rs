@@ -10,7 +10,6 @@
 //!
 //! Invariant: `open` gives an entry only for text that `seal` made, under the same key, for the same
 //! entity and projection.
-//! Must never know: what a projection leaves out, HTTP, frames.
 
 use std::fmt;
 

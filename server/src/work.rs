@@ -11,7 +11,6 @@
 //! Invariant: no more slots are taken than there are, and by no lane more than its share; heavy
 //! work takes no more than its part of them; among lanes that wait, none is served twice before
 //! each was served once.
-//! Must never know: what is done.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

@@ -1,6 +1,4 @@
 //! `indelible schema …`: what can be said of schema folders without a server.
-//!
-//! Must never know: what the rules of schemas are.
 
 mod check;
 mod diff;

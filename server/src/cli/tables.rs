@@ -2,7 +2,6 @@
 //!
 //! Invariant: text from outside never moves the cursor, hides what follows it or changes its
 //! direction; columns stay aligned whatever they hold.
-//! Must never know: what is shown.
 
 use indelible_engine::time::Timestamp;
 use unicode_width::UnicodeWidthChar;

@@ -2,8 +2,6 @@
 //!
 //! Invariant: an outcome is told after the append is on disk, or when it is known what became of
 //! it; after a failure the store is opened again and read back before anything else is written.
-//!
-//! Must never know: whose thread this is, what waits behind.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

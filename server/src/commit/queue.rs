@@ -6,8 +6,6 @@
 //! entity, no two requests wait at a time.)
 //! Who finds nobody committing and nothing waiting commits itself; what comes meanwhile is the
 //! commit thread's.
-//!
-//! Must never know: what is committed, the store.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

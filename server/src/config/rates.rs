@@ -2,7 +2,6 @@
 //!
 //! Invariant: a quota is a number of at least one, or there is none; zero would be a right that is
 //! taken away, which is the schema's to say.
-//! Must never know: who has written how much.
 
 use std::collections::BTreeMap;
 use std::fmt;

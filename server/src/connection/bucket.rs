@@ -3,8 +3,6 @@
 //! Invariant: in the long run no more than the rate, in one go no more than a burst of five
 //! seconds' worth and what came with its last frame. Whoever exceeds it waits; TCP passes the
 //! waiting on to the peer.
-//!
-//! Must not know: frames.
 
 use std::time::Duration;
 

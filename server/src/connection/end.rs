@@ -1,6 +1,4 @@
 //! Why a connection ends, and how that is said to the peer and to the log.
-//!
-//! Must not know: what was asked for.
 
 use std::borrow::Cow;
 

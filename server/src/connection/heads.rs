@@ -4,8 +4,6 @@
 //! own, and takes the rest.
 //!
 //! Invariant: what is against the rules is found before its last byte, which is kept from the transport.
-//!
-//! Must not know: what messages say, how fast they may come.
 
 /// Why nothing more is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

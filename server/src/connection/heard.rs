@@ -7,8 +7,6 @@
 //!
 //! Invariant: every frame, whatever it is, costs a token of the connection's bucket; no more of a
 //! message is read than there is room for.
-//!
-//! Must not know: what messages say.
 
 use std::fmt;
 use std::io;

@@ -2,8 +2,6 @@
 //!
 //! Invariant: what the principal may not read is answered exactly like what does not exist, and
 //! before anybody looks whether it exists.
-//!
-//! Must not know: how frames travel, tokens.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;

@@ -5,8 +5,6 @@
 //!
 //! Invariant: one sends at a time, in the order of the outbox; a peer that takes nothing for
 //! a while is given up, so that it holds memory no longer.
-//!
-//! Must not know: what frames mean.
 
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -1,6 +1,4 @@
 //! Reading what there is of a whole kind: all values, for who watches it, and pages of them.
-//!
-//! Must not know: WebSockets, HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,8 +5,6 @@
 //! state is swapped only when the commit is on disk. When a commit fails, what was judged on its
 //! entries is not answered by those verdicts; where it may have been written all the same, the
 //! state is read back from the store, and nothing is judged or shown to followers before that.
-//!
-//! Must not know: sockets, HTTP, how a change is judged.
 
 mod batch;
 mod epoch;

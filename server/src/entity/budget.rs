@@ -3,8 +3,6 @@
 //! A frame of 20 KB may hold ten million operations: columns are run-length encoded. What a proposal
 //! may hold follows from what it brings, byte by byte, and from what is there to be deleted. No
 //! valid value is kept out by that: what it takes to write one follows from its length.
-//!
-//! Must not know: how changes are judged, followers.
 
 use indelible_engine::change;
 use indelible_engine::entity::Entity;

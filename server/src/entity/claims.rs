@@ -2,8 +2,6 @@
 //!
 //! Invariant: afterwards the store's claims are those of the present values, under the present
 //! schema's fields; a kind whose claims are up to date is not read.
-//!
-//! Must not know: who writes, or what becomes of two that want the same.
 
 use std::collections::BTreeMap;
 

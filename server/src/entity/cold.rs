@@ -4,8 +4,6 @@
 //! snapshot and what the entries behind it changed.
 //! Invariant: a value is put among those that are known only while it is that of the end of the
 //! entity's log, under the lock that publishing takes; so an actor's later value always follows it.
-//!
-//! Must not know: followers, changes.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

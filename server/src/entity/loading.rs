@@ -3,8 +3,6 @@
 //!
 //! Invariant: every entry that is replayed is checked against the chain of hashes. A snapshot is a
 //! cache: one that cannot be used is passed over, and the log is replayed from its beginning.
-//!
-//! Must not know: followers, frames, who asks.
 
 use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::history::{Checkpoints, Past, Place as HistoryPlace, State, checkpoint};

@@ -6,8 +6,6 @@
 //! and what is in use stays beside what was used once.
 //!
 //! Invariant: what is asked to leave is followed by nobody, and is not the one that was used last.
-//!
-//! Must not know: what an entity holds, how it leaves.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

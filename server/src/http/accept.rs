@@ -2,8 +2,6 @@
 //!
 //! Invariant: every connection has a seat ([`Seats`]), WebSockets included, and none is held for a
 //! request that does not come ([`Patience`]).
-//!
-//! Must not know: what is asked for.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;

@@ -2,8 +2,6 @@
 //!
 //! Invariant: rights are checked before anybody looks whether something exists; the ETag is the
 //! version of the caller's projection, so equal tags mean equal bodies.
-//!
-//! Must not know: how values come about.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};

@@ -3,8 +3,6 @@
 //! Invariant: no body is read before its sender's rights are checked; what is held of all together
 //! has one bound ([`Taken`]), and whoever brings more waits for room. Room is taken for what has come,
 //! never for what is announced.
-//!
-//! Must not know: what is in them.
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -1,8 +1,6 @@
 //! Who makes a request.
 //!
 //! Invariant: no token means `anonymous`; a token that is no good is never taken for none.
-//!
-//! Must not know: what anybody may do.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;

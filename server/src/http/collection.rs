@@ -2,8 +2,6 @@
 //!
 //! Invariant: a page is in the order of the ids, and the next one begins after its last, so that
 //! what is made in between shifts nothing.
-//!
-//! Must not know: how values come about.
 
 use std::sync::Arc;
 

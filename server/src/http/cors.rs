@@ -2,8 +2,6 @@
 //!
 //! Invariant: only origins in the settings, and the server's own, are let in; nothing is sent with
 //! cookies, so an origin that is let in still needs a token for what is not public.
-//!
-//! Must not know: what is asked for.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};

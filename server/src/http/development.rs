@@ -2,8 +2,6 @@
 //!
 //! Invariant: only with `--dev`, only over loopback, only for pages and tools of this machine
 //! (a foreign page that makes a browser ask is refused by its origin, or by the host it names).
-//!
-//! Must not know: entities.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

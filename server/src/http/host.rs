@@ -4,8 +4,6 @@
 //! origin as the server, as far as its browser can tell. Its requests name its own host.
 //!
 //! Invariant: where names are listed, or in development, no other request reaches a handler.
-//!
-//! Must not know: what is asked for.
 
 use std::net::Ipv6Addr;
 

@@ -3,8 +3,6 @@
 //! Invariant: only embedded files are served; names from requests never touch the file system.
 //! Scripts run from this server only, and no text becomes a script or markup (content security
 //! policy).
-//!
-//! Must not know: what the pages do, entities, principals.
 
 use std::borrow::Cow;
 

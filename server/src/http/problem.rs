@@ -2,8 +2,6 @@
 //!
 //! Invariant: every answer that is not a success is made here, with a stable code and a text that
 //! is meant for the public; causes go to the log.
-//!
-//! Must not know: how anything is decided, only how it is told.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};

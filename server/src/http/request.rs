@@ -2,8 +2,6 @@
 //!
 //! Invariant: it follows from the request and the policy alone; what cannot be read is a
 //! [`Problem`], and nothing that was asked for is left out silently.
-//!
-//! Must not know: who keeps the entities, what comes of the write.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};

@@ -2,8 +2,6 @@
 //!
 //! Invariant: where only the seats are left that are kept for those with a token, nothing is served
 //! before one was shown; whether the process runs is told to everybody.
-//!
-//! Must not know: who may do what.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};

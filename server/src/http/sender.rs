@@ -1,6 +1,4 @@
 //! Where a request came from, and whether its sender may write more at present.
-//!
-//! Must not know: what is written.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,8 +1,6 @@
 //! The body of an answer, of parts that others hold too.
 //!
 //! Invariant: what a slow reader has not taken yet is held once, however many there are.
-//!
-//! Must not know: what the parts are.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -1,6 +1,4 @@
 //! Who takes an answer, and on which connection.
-//!
-//! Must not know: what is answered.
 
 use std::sync::Arc;
 

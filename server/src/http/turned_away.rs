@@ -3,8 +3,6 @@
 //!
 //! Invariant: each reason is logged at most once a minute, and there are never more reasons
 //! remembered than the table holds: strangers choose them.
-//!
-//! Must not know: who is let in.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

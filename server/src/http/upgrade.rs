@@ -2,8 +2,6 @@
 //!
 //! Invariant: pages of foreign origins and clients of other protocols get no connection, nor does
 //! a handshake that RFC 6455 (4.2) does not allow.
-//!
-//! Must not know: frames.
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};

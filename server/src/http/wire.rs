@@ -4,8 +4,6 @@
 //! give another. Such an answer is told by its form, since ours always say what is wrong, and goes
 //! out as a problem. Who still sends then is heard out for a while: on a connection that is closed
 //! over unread bytes, the answer would be lost.
-//!
-//! Must not know: what is asked for.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

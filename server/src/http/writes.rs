@@ -2,8 +2,6 @@
 //!
 //! Invariant: nothing is written here; every request becomes a [`Write`] in its entity's mailbox,
 //! where it meets everybody else's, and is answered after its commit.
-//!
-//! Must not know: how values are compared and changes judged.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};

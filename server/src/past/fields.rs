@@ -2,7 +2,6 @@
 //!
 //! Invariant: a field was there when a schema of the log declares it and entries made each item and
 //! map entry on the way to it. What lies in a value that is kept whole is no field.
-//! Must never know: how anything is shown.
 
 use std::collections::BTreeSet;
 

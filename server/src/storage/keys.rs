@@ -26,7 +26,6 @@
 //! bytes), and `note/…` for what the server itself notes down.
 //!
 //! Invariant: a key decodes to what it was made from.
-//! Must never know: databases, what the values mean.
 
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
 

@@ -4,7 +4,6 @@
 //! file that lies there; every write transaction is durable (two-phase commit with quick repair: opening after
 //! a crash does not walk the file) and leaves entries and caches in step. Nothing of redb is in a
 //! signature of this module.
-//! Must never know: what is in entries beyond what the layout in `keys` needs.
 
 use std::fs::File;
 use std::ops::Bound;

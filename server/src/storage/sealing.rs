@@ -2,7 +2,6 @@
 //!
 //! Invariant: the same request on the same state gives the same outcome, whatever the database;
 //! global seqs have no gaps and time does not run back.
-//! Must never know: databases, keys.
 
 use indelible_engine::id::{Epoch, GlobalSeq, Hash, Seq};
 use indelible_engine::ledger::{RefusalDraft, Sealed, SealedRefusal};

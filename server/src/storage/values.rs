@@ -1,7 +1,6 @@
 //! The layout of values, beside that of keys: see the table there.
 //!
 //! Invariant: what is written here is read back here, and what cannot be read is reported as damage.
-//! Must never know: databases.
 
 use indelible_engine::id::{Epoch, GlobalSeq, Hash, Seq};
 use indelible_engine::time::Timestamp;

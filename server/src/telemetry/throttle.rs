@@ -2,8 +2,6 @@
 //!
 //! Invariant: of the lines that one place in the code writes, so many are written in a second and the
 //! others are counted; every line is written or counted, and the counts are written in their turn.
-//!
-//! Must never know: what the lines say.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,6 +1,4 @@
 //! What was encoded for one reader, kept for others until its memory is wanted.
-//!
-//! Must not know: what is encoded.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

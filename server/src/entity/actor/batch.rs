@@ -3,8 +3,6 @@
 //! Invariant: each verdict is a function of the state that the admitted writes before it leave and
 //! of the write itself; a repeat of a write is answered from the store and never judged again.
 //! Once an entry or what was asked waits for the commit, every verdict rests on it.
-//!
-//! Must not know: followers, frames, sockets.
 
 mod bodies;
 mod lifetime;

@@ -2,8 +2,6 @@
 //! shows. The log keeps all of it; what is loaded and sent shrinks to what the value takes.
 //!
 //! Invariant: the value stays the same. Nothing is judged meanwhile.
-//!
-//! Must not know: sockets, how a document is made anew.
 
 use std::time::Duration;
 

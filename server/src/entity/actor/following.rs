@@ -1,7 +1,5 @@
 //! What replicas get: what they lack when they come, entries after their place or a snapshot; and
 //! what is written while they follow.
-//!
-//! Must not know: how entries are judged and written.
 
 use bytes::Bytes;
 use indelible_engine::entity::Entity;

@@ -1,6 +1,4 @@
 //! How an actor reads its entity from the store.
-//!
-//! Must not know: what is done with the entity.
 
 use std::sync::Arc;
 

@@ -4,8 +4,6 @@
 //! long as it is worth: by their changes and bytes, not by their number, as one entry may hold a
 //! thousand changes; and by its own length, as storing it costs what the whole entity is long.
 //! Making one, and proving that it loads again, takes longer than many edits: it is done beside them.
-//!
-//! Must not know: who follows the entity, what the entries say.
 
 use std::sync::Arc;
 

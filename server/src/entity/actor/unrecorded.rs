@@ -1,6 +1,4 @@
 //! Refusals that the store could not record, in the log.
-//!
-//! Must not know: why they could not be recorded.
 
 use indelible_engine::ledger::RefusalDraft;
 

@@ -2,7 +2,6 @@
 //!
 //! Invariant: nobody takes a claim that another entity has; several may have one that they had
 //! before it was one. What a request gives up and takes is decided before anything of it is written.
-//! Must never know: what a claim stands for.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,6 @@
 //! What one write transaction does to the tables.
 //!
 //! Invariant: an entry and its place in every index are written together.
-//! Must never know: when the transaction commits.
 
 use std::ops::Bound;
 

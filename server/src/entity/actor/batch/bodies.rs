@@ -1,8 +1,6 @@
 //! Bodies of PUT: what one asks of the entity, under the names of now, and the verdict on it.
 //!
 //! Invariant: a place that is to be kept or removed and that there is nowhere is refused.
-//!
-//! Must not know: followers, frames, sockets.
 
 use std::collections::{BTreeMap, HashSet};
 

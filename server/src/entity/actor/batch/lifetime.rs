@@ -2,8 +2,6 @@
 //!
 //! Invariant: as in the whole batch, each verdict is the engine's; what is decided here is only
 //! what it is asked about.
-//!
-//! Must not know: followers, frames, sockets.
 
 use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::claims;

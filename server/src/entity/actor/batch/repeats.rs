@@ -3,8 +3,6 @@
 //! Invariant: only the same request is answered as before. Changes are compared with those in the
 //! entry; of any other write the kind of the entry is, and the digest of what was asked for. What
 //! changed nothing has no entry, and is known by what is kept of it.
-//!
-//! Must not know: followers, frames, sockets.
 
 use std::collections::HashSet;
 
