@@ -1,4 +1,4 @@
-//! Tokens: who somebody is, signed.
+//! Tokens: a signed statement of who the caller is.
 //!
 //! A token is a JWT (RFC 7519) signed with HS256 (RFC 7518) by the secret of the key file. Its
 //! claims: `sub` (the principal's id), `name`, `roles`, `iat`, `exp`, `nbf`, and `iss` and `aud`,
@@ -117,7 +117,7 @@ impl TokenError {
         }
     }
 
-    /// A sentence for whoever presents the token; short enough to close a connection with.
+    /// A sentence for the client that presents the token; short enough to close a connection with.
     pub fn text(self) -> Cow<'static, str> {
         let text = match self {
             Self::Malformed => "this is not a token: a JWT in compact form is expected",
@@ -285,7 +285,7 @@ fn encoded(
 }
 
 fn install_hs256() {
-    // A second call finds it installed already, and nobody else in this process installs one.
+    // A second call finds it installed already; nothing else in this process installs one.
     let _ = hs256::ALONE.install_default();
 }
 

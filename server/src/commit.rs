@@ -1,14 +1,14 @@
 //! The one way in which anything reaches the disk.
 //!
 //! Requests wait in one queue, in the order in which they came, and what waits becomes one
-//! transaction. A request that finds nobody committing is committed where it is brought, on the
-//! thread of whoever brings it: to hand it to another thread and to be woken again takes longer
+//! transaction. A request that finds no commit running is committed at once, on the
+//! calling thread: handing it to another thread and being woken again takes longer
 //! than to admit a small change. What comes meanwhile piles up, and the commit thread takes it
 //! over, transaction after transaction, until nothing waits: under load a sync is shared by many,
-//! and nobody commits for others for longer than for itself.
+//! and no thread commits for others for longer than for itself.
 //!
 //! Invariant: an `Ok` answer means that the request is on disk. An error says whether nothing was
-//! written or nobody knows. Requests are written in the order in which they were accepted, and one
+//! written or that it is unknown. Requests are written in the order in which they were accepted, and one
 //! transaction is over before the next begins.
 
 mod committer;
@@ -111,7 +111,7 @@ type Answer = oneshot::Sender<Result<Appended, CommitError>>;
 /// What all handles and the commit thread share.
 struct Shared {
     queue: Queue,
-    /// Locked by whoever has the turn, and nobody else.
+    /// Locked only by the thread that has the turn.
     committer: Mutex<Committer>,
     requests_per_transaction_max: usize,
 }
@@ -131,7 +131,7 @@ impl Shared {
             self.queue.abandon();
         }
         drop(committer);
-        // Whoever is answered finds the turn free, or taken by somebody else.
+        // A caller that is answered finds the turn free, or taken by another one.
         drop(turn);
         waiting.answer();
     }
@@ -161,7 +161,7 @@ impl CommitHandle {
     /// one poll; what else this thread would do goes to another meanwhile.
     ///
     /// # Errors
-    /// [`CommitError`] says whether nothing was written or nobody knows.
+    /// [`CommitError`] says whether nothing was written or that is unknown.
     pub async fn commit(&self, request: Append) -> Result<Appended, CommitError> {
         let stopped = |_| CommitError::Stopped;
         let (answer, answered) = oneshot::channel();
@@ -212,7 +212,7 @@ pub struct CommitThread {
 }
 
 impl CommitThread {
-    /// Starts the thread. From now on nobody writes to this store but through its handles.
+    /// Starts the thread. From now on this store is written to only through its handles.
     ///
     /// # Errors
     /// When the store cannot be read, or the system gives no thread.
@@ -254,7 +254,7 @@ impl CommitThread {
         })
     }
 
-    /// A handle for whoever writes.
+    /// A handle for writers.
     pub fn handle(&self) -> CommitHandle {
         self.handle.clone()
     }

@@ -468,7 +468,7 @@ impl Serving<'_> {
             ));
         }
         let known = self.deadline.as_ref().map(|deadline| deadline.expires);
-        // A token that lasts no longer is no news: the notice that was given stands.
+        // A token that lasts no longer changes nothing: the notice that was given holds.
         if known.is_none_or(|known| known < verified.expires) {
             self.deadline = Some(Deadline::new(verified.expires, self.notice));
             self.tell_end(session);

@@ -35,7 +35,7 @@ pub(crate) struct Context {
     pub(crate) settings: RelaySettings,
     /// How long a history may be in proportion to the value.
     pub(crate) budgets: BudgetSettings,
-    /// How much everybody has written lately.
+    /// How much each principal and address has written lately.
     pub(crate) rates: Rates,
     /// Where entries are read.
     pub(crate) store: Arc<dyn Store>,

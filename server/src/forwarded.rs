@@ -1,7 +1,7 @@
 //! Which address a request came from, where proxies pass it on.
 //!
 //! A proxy adds the address that it was reached from at the end of `X-Forwarded-For` or of
-//! `Forwarded` (RFC 7239); what stands before that, anybody may have written. So the list is read
+//! `Forwarded` (RFC 7239); what comes before that, anyone may have written. So the list is read
 //! from its end, for as long as what it names is a proxy that is trusted.
 //!
 //! Invariant: nothing that an untrusted peer writes decides which address it is counted under.
@@ -51,8 +51,8 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.0.contains(&address))
     }
 
-    /// The address that a request is counted under. None where that would tell nobody apart: the
-    /// peer is on this machine and nobody says that it is a proxy.
+    /// The address that a request is counted under. None where that would not tell callers apart: the
+    /// peer is on this machine and is not listed as a proxy.
     pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer.to_canonical();
         if !self.has(peer) {
@@ -150,7 +150,7 @@ fn address(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// A port, or a name that stands for one (RFC 7239, section 6.3).
+/// A port, or an obfuscated one (RFC 7239, section 6.3).
 fn is_port(text: &str) -> bool {
     let named = text.strip_prefix('_');
     let named = named.is_some_and(|name| {
@@ -162,7 +162,7 @@ fn is_port(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against an address that whoever is counted under it chose.
+    //! Guards against an address that the client chose itself.
     use super::*;
 
     const PROXY: &str = "10.0.0.7";
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(counted("203.0.113.9", &headers).unwrap(), "203.0.113.9");
         assert_eq!(counted("::ffff:203.0.113.9", &[]).unwrap(), "203.0.113.9");
         assert_eq!(by_proxy(&headers), "192.0.2.1");
-        // A peer on this machine that is no proxy tells nobody apart.
+        // A peer on this machine that is not a proxy does not tell callers apart.
         assert_eq!(counted("127.0.0.1", &headers), None);
         assert_eq!(counted("::1", &headers), None);
         let own = proxies(&["127.0.0.1"]);
@@ -262,7 +262,7 @@ mod tests {
         ] {
             assert_eq!(by_proxy(&[("forwarded", text)]), PROXY, "{text}");
         }
-        // What stands before it, anybody may have written.
+        // What comes before it, anyone may have written.
         assert_eq!(
             by_proxy(&[("x-forwarded-for", "junk, 192.0.2.1")]),
             "192.0.2.1"

@@ -41,7 +41,7 @@ impl HostName {
         }
     }
 
-    /// Whether it is this machine, whoever asks.
+    /// Whether it is this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         match &self.0 {
             Host::Domain(name) => name == "localhost",

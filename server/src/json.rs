@@ -1,7 +1,7 @@
 //! JSON text from outside.
 //!
-//! Invariant: a short text does not stand for more values than a server can hold and compare: they
-//! are counted before any of them is made. No property stands twice in an object.
+//! Invariant: a short text does not hold more values than a server can hold and compare: they
+//! are counted before any of them is made. No property occurs twice in an object.
 
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, JsonError> {
     Ok(indelible_engine::json::parse(text)?)
 }
 
-/// How many values a text holds, if it is JSON: each but the first stands behind a comma or is the
+/// How many values a text holds, if it is JSON: each but the first follows a comma or is the
 /// first in a list or a map.
 fn values(text: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (1_usize, false, false);
@@ -47,7 +47,7 @@ fn values(text: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against megabytes that stand for gigabytes, and texts that are taken for lists.
+    //! Guards against megabytes that expand to gigabytes, and texts that are taken for lists.
     use super::*;
 
     #[test]

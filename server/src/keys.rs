@@ -103,7 +103,7 @@ pub fn create_data_dir(dir: &Path) -> Result<(), KeyError> {
         .map_err(io_error("create", dir))
 }
 
-/// Refuses a data directory in which everybody may put and replace files: the store and the key would
+/// Refuses a data directory in which every user may put and replace files: the store and the key would
 /// be theirs.
 ///
 /// # Errors
@@ -196,7 +196,7 @@ impl Keys {
     }
 }
 
-/// Writes a new key beside the place where it belongs and links it there: whoever looks sees no
+/// Writes a new key beside the place where it belongs and links it there: a reader sees no
 /// file or a whole one, and of two processes that do this at once one wins and both use its key.
 fn create_file(dir: &Path, path: &Path) -> Result<(), KeyError> {
     let mut random = [0; SECRET_BYTES_MIN + 8];

@@ -505,7 +505,7 @@ impl Drop for Hold {
     }
 }
 
-/// The hold goes before the bytes: what comes to lie at their place is counted anew.
+/// The hold goes before the bytes: what is allocated in their place is counted again.
 struct HeldBytes {
     _hold: Hold,
     bytes: Bytes,

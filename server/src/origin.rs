@@ -45,7 +45,7 @@ impl FromStr for Origin {
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
         let (scheme, rest) = text.split_once("://").ok_or(OriginError::Form)?;
-        // Urls are read with much patience: backslashes, blanks, control characters. A star stands for
+        // Urls are read with much patience: backslashes, blanks, control characters. A star means
         // nothing here.
         let odd = |c: char| matches!(c, '\\' | '*') || c.is_whitespace() || c.is_control();
         if rest.contains(odd) {

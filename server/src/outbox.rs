@@ -1,8 +1,8 @@
 //! Fan-out: what one connection still has to be sent, and the handles that others push into it.
 //!
 //! Invariant: the bytes that other people's edits put into a queue are bounded; a consumer that
-//! falls behind loses the subscription that no longer fits (and is told so by `reset`), never the
-//! server its memory. Frames are encoded once by whoever makes them and shared as [`Bytes`].
+//! falls behind loses the subscription that no longer fits (and gets a `reset`), never the
+//! server its memory. Frames are encoded once where they are made, and shared as [`Bytes`].
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -31,7 +31,7 @@ pub(crate) enum Subscription {
 }
 
 /// The subscription does not fit into the connection's queue any more and has been ended there;
-/// whoever pushed must forget the subscriber.
+/// the caller must forget the subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
 
@@ -60,7 +60,7 @@ pub(crate) trait Deferred: fmt::Debug + Send + Sync {
 }
 
 /// A frame on its way, and the memory that it takes. That is given back before the bytes are: what
-/// comes to lie at their place is counted anew.
+/// is allocated in their place is counted again.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     _hold: Option<Hold>,
@@ -319,13 +319,13 @@ impl Outbox {
         })
     }
 
-    /// How to close, once every frame has been taken and somebody has closed.
+    /// How to close, once every frame has been taken and the outbox was closed.
     pub(crate) fn closing(&self) -> Option<Closing> {
         let queue = self.lock();
         queue.closing.clone().filter(|_| queue.frames.is_empty())
     }
 
-    /// Waits until no more than the limit is queued: whoever reads requests waits here first.
+    /// Waits until no more than the limit is queued; called before each request is read.
     pub(crate) async fn room(&self) {
         loop {
             let drained = self.drained.notified();
@@ -386,7 +386,7 @@ pub(crate) struct Subscriber {
 #[cfg(test)]
 mod tests {
     //! Guards against a slow reader that grows the server's memory, or loses frames silently, and
-    //! against frames that nobody sends.
+    //! against frames that are not sent.
 
     use futures_util::FutureExt;
 

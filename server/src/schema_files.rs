@@ -104,7 +104,7 @@ pub enum SchemaFilesError {
     ContentName {
         /// The file, as `content/team.json`.
         file: String,
-        /// Why its name is none.
+        /// Why its name is not valid.
         reason: String,
     },
 }
@@ -119,7 +119,7 @@ pub(crate) fn load(place: &SchemaPlace) -> Result<Files, SchemaFilesError> {
     first.map_or(Ok(files), Err)
 }
 
-/// Reads a schema folder, content files with mistakes left out and told, or takes the demo's.
+/// Reads a schema folder, leaving out and reporting content files with mistakes, or takes the demo's.
 ///
 /// # Errors
 /// [`SchemaFilesError`] when there is nothing to read.
@@ -268,7 +268,7 @@ fn other_folders(dir: &Path, prefix: &str) -> Result<Vec<PassedOver>, SchemaFile
             "the folder of the initial content is called content".to_owned()
         } else {
             let is_json = |path: &Path| path.extension().is_some_and(|end| end == "json");
-            // A folder that cannot be looked into is none of the schema's.
+            // A folder that cannot be read does not belong to the schema.
             let files = names_in(&dir.join(&name), is_json).unwrap_or_default();
             let Some(first) = files.first() else {
                 continue;

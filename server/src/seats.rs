@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 /// All seats.
 #[derive(Debug)]
 pub(crate) struct Seats {
-    /// Those for everybody.
+    /// Those for all.
     open: Arc<Semaphore>,
-    /// Those for whoever shows a token.
+    /// Those for clients that show a token.
     kept: Arc<Semaphore>,
     /// Who sits on a kept seat and may have shown no token yet, the first to come first.
     newcomers: Mutex<VecDeque<Weak<Held>>>,
@@ -52,7 +52,7 @@ impl Seats {
         }
     }
 
-    /// A seat for a connection that has just come. Waits where there is none.
+    /// A seat for a new connection. Waits until there is one.
     pub(crate) async fn take(&self) -> Seat {
         if let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() {
             return self.give(permit, Row::Open);
@@ -117,7 +117,7 @@ impl Seat {
         self.0.is_confirmed.store(true, Ordering::Relaxed);
     }
 
-    /// Comes back when the seat is wanted for somebody else.
+    /// Returns when the seat is wanted for another connection.
     pub(crate) async fn unwanted(&self) {
         self.0.unwanted.cancelled().await;
     }
@@ -142,7 +142,7 @@ mod tests {
         let (first, known) = (seats.take().await, seats.take().await);
         assert!(!first.is_confirmed() && !known.is_confirmed());
         known.confirm();
-        // The stranger makes room, and whoever has shown a token does not.
+        // The stranger makes room; a client that has shown a token does not.
         assert!(seats.take().now_or_never().is_none());
         assert!(first.unwanted().now_or_never().is_some());
         assert!(known.unwanted().now_or_never().is_none());

@@ -1,7 +1,7 @@
 //! From settings to a running server, and back to nothing: the order in which parts start and end.
 //!
 //! Invariant: no request is served before the initial content is in place; on the way out nothing
-//! new is taken, connections are told, what was admitted is committed, and only then it ends.
+//! new is taken, connections are closed, what was admitted is committed, and only then it ends.
 
 use std::future::Future;
 use std::io;
@@ -137,7 +137,7 @@ impl Server {
         let policies = Policies::compile(&files.sources).map_err(ServeError::Schema)?;
         let address = config.listen;
         let listen_error = |source| ServeError::Listen { address, source };
-        // The address first: whoever starts a second server by mistake learns it at once.
+        // The address first: a second server that was started by mistake fails at once.
         let backlog = config.connections.backlog;
         let listener = listen(address, backlog).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
@@ -259,8 +259,8 @@ impl Server {
     }
 }
 
-/// What has to be in the store before anybody is served. First all entities follow the present
-/// schemas, since their values tell what they claim; the initial content claims values too.
+/// What has to be in the store before anyone is served. First all entities follow the present
+/// schemas, since claims follow from their values; the initial content claims values too.
 async fn prepare(
     directory: &Directory,
     content: Content,

@@ -16,13 +16,13 @@ use indelible_engine::principal::ROLE_PUBLIC;
 pub const ROLES_FILE: &str = "roles";
 
 /// The roles by which these policies permit something, or a field something; `public` is not among
-/// them, since everybody has it.
+/// them, since every caller has it.
 pub(crate) fn named<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> BTreeSet<String> {
     let roles = policies.into_iter().flat_map(Policy::roles_named);
     roles.filter(|role| role != ROLE_PUBLIC).collect()
 }
 
-/// Writes the file anew.
+/// Rewrites the file.
 ///
 /// # Errors
 /// When it cannot be written; the one that was there stays then.
@@ -100,7 +100,7 @@ fn all(known: &BTreeSet<String>) -> String {
     }
 }
 
-/// Refuses a role that nobody can mean: reserved ones, and where the roles are known, others.
+/// Refuses a role that cannot be meant: reserved ones, and where the roles are known, others.
 ///
 /// # Errors
 /// [`RoleError`].

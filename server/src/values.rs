@@ -3,7 +3,7 @@
 //! Invariant: a value is published by its entity's actor only, after the commit that made it, in
 //! order, or adopted while none is known, at the end of its log; a follower gets every value or patch
 //! after the one it joined at, each exactly once. Joining and publishing hold the same lock, so
-//! nothing falls between them. A value that no actor holds leaves when nobody asks for it, or its
+//! nothing falls between them. A value that no actor holds is dropped when it is not asked for, or its
 //! memory is wanted; of one that is followed, its place stays.
 
 mod encoded;
@@ -101,7 +101,7 @@ impl Table {
     }
 }
 
-/// Keeps the values of a kind while they are gathered for somebody who is about to watch it. Only so can
+/// Keeps the values of a kind while they are gathered for a connection that is about to watch it. Only so can
 /// they be said to be all there are: one that left meanwhile would be missed.
 #[derive(Debug)]
 pub(crate) struct Gathering<'a>(&'a KindValues);
@@ -219,7 +219,7 @@ impl KindValues {
     }
 
     /// The same for all that were not used since this was called last, unless the kind is watched:
-    /// whoever else comes to watch it needs all of them.
+    /// the next one to watch it needs all of them.
     pub(crate) fn leave_unused(&self) {
         let mut table = self.lock();
         if !table.watchers.is_empty() {
@@ -345,7 +345,7 @@ impl KindValues {
         forms.into_iter().filter(asked).collect()
     }
 
-    /// Replaces an entity's value and tells its followers, all of one form by the same bytes;
+    /// Replaces an entity's value and sends it to its followers, all of one form the same bytes;
     /// `patches` lead there from the value before, `None` when the entity is new or the difference
     /// is not known.
     pub(crate) fn publish(&self, present: &Arc<Present>, patches: Option<&Patches<'_>>) {
@@ -381,7 +381,7 @@ impl KindValues {
 }
 
 impl KindValues {
-    /// Forgets an entity's value and tells its followers that it is gone. They go on following it:
+    /// Forgets an entity's value and reports to its followers that it is gone. They keep following it:
     /// it may come back.
     pub(crate) fn withdraw(&self, entity: &EntityId, code: &str) {
         let mut table = self.lock();

@@ -119,7 +119,7 @@ pub(crate) enum Lane {
     Loading(String),
     /// The same where that takes long: it keeps none waiting that are read quickly.
     LongLoading(String),
-    /// Storing snapshots, for which nobody waits.
+    /// Storing snapshots, for which no caller waits.
     Snapshots,
     /// Telling followers and authors of what was committed.
     Publishing,
@@ -174,7 +174,7 @@ struct State {
     /// Of these, by loads of each length.
     loads: [usize; 2],
     lanes: HashMap<Lane, Waiting>,
-    /// The lanes in which somebody waits, in the order of their turns.
+    /// The lanes in which work waits, in the order of their turns.
     turns: VecDeque<Lane>,
 }
 

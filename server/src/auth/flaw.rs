@@ -26,7 +26,7 @@ pub enum Flaw {
     Reserved,
     /// An id with characters that people do not see.
     Hidden,
-    /// A name or a role with such characters; blanks may stand between words.
+    /// A name or a role with such characters; blanks between words are fine.
     HiddenInName,
     /// A time too long after another one.
     Lifetime,
@@ -61,7 +61,7 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// The first claim that nobody can sign in with.
+/// The first claim that cannot be signed in with.
 pub(super) fn of(principal: &Principal) -> Option<(&'static str, Flaw)> {
     if ids::looks_reserved(&principal.id) {
         return Some(("sub", Flaw::Reserved));

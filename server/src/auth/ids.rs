@@ -35,14 +35,14 @@ fn is_hidden(c: char) -> bool {
         | '\u{f0000}'..='\u{10ffff}')
 }
 
-/// Whether an id or a name is one of those that nobody can sign in with, or looks like one.
+/// Whether an id or a name is reserved, or looks like a reserved one.
 pub(super) fn looks_reserved(text: &str) -> bool {
     let seen = as_drawn(text);
     let seen = seen.trim_matches(|c: char| !c.is_alphanumeric());
     RESERVED_IDS.iter().any(|id| seen == as_drawn(id))
 }
 
-/// What is left of a text for somebody who looks at it in passing: letters of no case and without
+/// What a reader sees of a text in passing: letters of no case and without
 /// marks, and one for all that are drawn alike (UTS #39).
 fn as_drawn(text: &str) -> String {
     let letters = text
@@ -67,7 +67,7 @@ fn nearly(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against somebody who signs in and is taken for somebody else.
+    //! Guards against a principal that is taken for another one.
 
     use super::*;
 

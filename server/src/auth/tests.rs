@@ -62,7 +62,7 @@ fn forged_and_stale_tokens_are_told_apart() {
         auth_here.verify(&token(&auth(&other), now())),
         Err(TokenError::Signature)
     );
-    // An expired token with a bad signature must not be told that it has expired.
+    // An expired token with a bad signature must not learn that it has expired.
     assert_eq!(
         auth_here.verify(&token(&auth(&other), old)),
         Err(TokenError::Signature)

@@ -1,6 +1,6 @@
 //! What one transaction is: what waits becomes one append, and each gets its answer.
 //!
-//! Invariant: an outcome is told after the append is on disk, or when it is known what became of
+//! Invariant: an outcome is reported after the append is on disk, or when it is known what became of
 //! it; after a failure the store is opened again and read back before anything else is written.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Tells everybody. Who has no outcome, since committing panicked, learns that nobody knows.
+    /// Answers every request; one without an outcome (committing panicked) gets `Unknown`.
     pub(super) fn answer(self) {
         // Whoever asked may have gone; the request is on disk all the same.
         for (answer, outcome) in self.answers.into_iter().zip(self.outcomes) {
@@ -224,8 +224,8 @@ impl Committer {
     }
 }
 
-/// What a request came to whose transaction is known to have happened. Which of its refusals got a
-/// record is not told again.
+/// The outcome of a request whose transaction is known to have happened. Which of its refusals got a
+/// record is not reported again.
 fn recover(store: &dyn Store, request: &Append) -> StoreResult<Result<Appended, Rejected>> {
     let mut committed = Appended::default();
     for new in &request.entries {

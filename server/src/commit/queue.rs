@@ -2,9 +2,9 @@
 //!
 //! Invariant: at most one commits at a time. Requests are taken in the order in which they came,
 //! except that large ones let small ones go first, once each: a large one is a transaction by
-//! itself, so that whoever writes little waits for one of them at most. (Of the entries of one
+//! itself, so that a small writer waits for at most one of them. (Of the entries of one
 //! entity, no two requests wait at a time.)
-//! Who finds nobody committing and nothing waiting commits itself; what comes meanwhile is the
+//! A request that finds no commit running and nothing waiting is committed by its own thread; what comes meanwhile is the
 //! commit thread's.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::{Answer, Health};
 use crate::storage::Append;
 
-/// What may be asked of whoever commits.
+/// What the committing thread may be asked.
 pub(super) enum Message {
     /// To put this on disk.
     Commit(Box<Append>, Answer),
@@ -114,7 +114,7 @@ impl Queue {
         drop(abandoned);
     }
 
-    /// Waits until something waits and nobody commits; `None` when nothing will come any more.
+    /// Waits until something waits and no commit runs; `None` when nothing will come any more.
     pub(super) fn turn(&self) -> Option<Turn<'_>> {
         let idle = |state: &mut State| state.led || state.is_empty() && !state.closed;
         let state = self.changed.wait_while(self.lock(), idle);
@@ -148,7 +148,7 @@ impl<'a> Room<'a> {
         Ok(())
     }
 
-    /// Takes the turn for a message if nobody commits and nothing waits, otherwise leaves it to the
+    /// Takes the turn for a message if no commit runs and nothing waits, otherwise leaves it to the
     /// commit thread.
     ///
     /// # Errors
@@ -211,7 +211,7 @@ impl Turn<'_> {
 }
 
 impl Drop for Turn<'_> {
-    /// What came meanwhile is the commit thread's; while it is, nobody else takes a turn.
+    /// What came meanwhile is the commit thread's; until it is done, no other thread takes a turn.
     fn drop(&mut self) {
         let mut state = self.queue.lock();
         state.led = false;

@@ -66,7 +66,7 @@ impl Fixture {
     }
 }
 
-/// Runs a test where the commit thread does everything, and where requests are committed by whoever
+/// Runs a test where the commit thread does everything, and where requests are committed by the thread that
 /// brings them.
 fn on_both(test: impl AsyncFn()) {
     for mut runtime in [Builder::new_current_thread(), Builder::new_multi_thread()] {
@@ -84,7 +84,7 @@ fn an_answer_means_that_it_is_on_disk() {
         let fixture = Fixture::new();
         let done = fixture.commit(entries("team/jane", 0..2)).await.unwrap();
         let hash = done.entries[1].hash;
-        // The file as it is now, without anybody closing it first.
+        // The file as it is now, without closing it first.
         let copy = tempfile::tempdir().unwrap();
         let name = crate::storage::redb::STORE_FILE;
         std::fs::copy(fixture.dir.path().join(name), copy.path().join(name)).unwrap();
@@ -214,7 +214,7 @@ fn a_nearly_full_disk_is_not_written_to() {
         );
         assert_eq!(fixture.seq("team/jane"), None);
         fixture.store.free_bytes.store(u64::MAX, Ordering::Relaxed);
-        // It is noticed without a write: nobody sends one to a server that is not ready.
+        // It is noticed without a write: none is sent to a server that is not ready.
         assert_eq!(fixture.thread.handle().check().await, Health::Ready);
         assert_eq!(fixture.thread.handle().health(), Health::Ready);
         fixture.commit(single(0)).await.unwrap();

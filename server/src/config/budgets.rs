@@ -18,7 +18,7 @@ pub struct BudgetSettings {
     pub epoch_bytes_min: u64,
     /// Bytes of changes of an epoch for each byte of the value as JSON.
     pub epoch_bytes_per_byte: u64,
-    /// How long nobody has to write to an entity before a new epoch begins that is due.
+    /// How long an entity must be without writes before a new epoch that is due begins.
     pub epoch_quiet: Duration,
     /// How many times over the budget an epoch is before the next one begins without waiting for
     /// quiet.

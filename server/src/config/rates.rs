@@ -75,7 +75,7 @@ impl Quota {
         }
     }
 
-    /// For whoever has signed in, without a word of the operator.
+    /// For callers who have signed in, unless the operator says otherwise.
     fn default_signed_in(self) -> u64 {
         match self {
             Self::Writes | Self::Creations => 30_000,
@@ -106,7 +106,7 @@ type Amount = Option<NonZeroU64>;
 /// What the operator says of one quota: `writes=9000`, `importer:writes=none`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaSetting {
-    /// For which role; without one, for whoever has signed in.
+    /// For which role; without one, for all who have signed in.
     role: Option<String>,
     quota: Quota,
     amount: Amount,
@@ -136,7 +136,7 @@ pub enum QuotaSettingError {
         Short(value)
     )]
     Value {
-        /// What stands there.
+        /// The value that was given.
         value: String,
     },
     /// Not the name of a role.
@@ -200,7 +200,7 @@ pub struct SetTwice(String);
 /// How much may be written in a minute, and by whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RateSettings {
-    /// By role; `None` stands for whoever has signed in.
+    /// By role; `None` stands for all who have signed in.
     set: BTreeMap<(Option<String>, Quota), Amount>,
 }
 
@@ -230,7 +230,7 @@ impl RateSettings {
         self.set.keys().filter_map(|(role, _)| role.as_deref())
     }
 
-    /// How much a principal has of a quota: the most that one of its roles has, else what everybody
+    /// How much a principal has of a quota: the most that one of its roles has, else what all
     /// has. Those who have not signed in have the role `public` alone; the server itself no bound.
     pub(crate) fn amount(&self, principal: &Principal, quota: Quota) -> Amount {
         if principal.is_system() {

@@ -77,7 +77,7 @@ pub(crate) async fn serve(
                 let (answer, serving) = (router.clone().oneshot(request), patience.begin());
                 let targets = targets.clone();
                 async move {
-                    // A panic was logged where it happened; whoever asked is told, too.
+                    // A panic was logged where it happened; the client is answered, too.
                     let answer = AssertUnwindSafe(answer).catch_unwind().await;
                     let mut answer = match answer {
                         Ok(answer) => answer?,

@@ -1,6 +1,6 @@
 //! Reading one entity, and what all answers about entities have in common.
 //!
-//! Invariant: rights are checked before anybody looks whether something exists; the ETag is the
+//! Invariant: rights are checked before it is looked up whether something exists; the ETag is the
 //! version of the caller's projection, so equal tags mean equal bodies.
 
 use std::sync::Arc;
@@ -134,7 +134,7 @@ pub(crate) fn json(status: StatusCode, text: impl Into<Body>) -> Response {
     (status, [(header::CONTENT_TYPE, kind)], text.into()).into_response()
 }
 
-/// Answers may be kept, but not shown without asking again; those to somebody by nobody else.
+/// Answers may be cached, but not shown without asking again; those to a principal only by its own client.
 pub(crate) fn cache(headers: &mut HeaderMap, caller: &Principal) {
     let caching = if caller.is_anonymous() {
         "no-cache"

@@ -1,7 +1,7 @@
 //! The bodies of requests.
 //!
 //! Invariant: no body is read before its sender's rights are checked; what is held of all together
-//! has one bound ([`Taken`]), and whoever brings more waits for room. Room is taken for what has come,
+//! has one bound ([`Taken`]), and a larger one waits for room. Room is taken for what has come,
 //! never for what is announced.
 
 use axum::body::{Body, Bytes};
@@ -65,7 +65,7 @@ pub(crate) async fn read(app: &App, owner: &str, headers: &HeaderMap, body: Body
 }
 
 /// All of a body, or `None` if it is more than `kept_max`. The rest is then thrown away as it comes,
-/// up to a bound: whoever is still sending when the connection closes never reads the answer.
+/// up to a bound: a client that is still sending when the connection closes never reads the answer.
 async fn gather(body: Body, kept_max: usize, room: &mut Taken) -> Result<Option<Bytes>, Problem> {
     let mut parts = body.into_data_stream();
     let mut kept = Vec::new();

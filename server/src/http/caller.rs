@@ -57,7 +57,7 @@ impl Caller {
         }
     }
 
-    /// Nothing, if the caller may replace values of the kind: an answer tells what is there now, so
+    /// Nothing, if the caller may replace values of the kind: an answer shows the current value, so
     /// this takes the right to read it as well as the right to edit it. A service may write the
     /// system's fields without reading; its answers then hold no values.
     ///
@@ -71,7 +71,7 @@ impl Caller {
         self.reads(policy)
     }
 
-    /// Nothing, if the caller may delete what is of the kind: an answer tells whether it is there,
+    /// Nothing, if the caller may delete entities of the kind: an answer shows whether it is there,
     /// so this takes the right to read it as well.
     ///
     /// # Errors

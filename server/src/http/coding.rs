@@ -52,7 +52,7 @@ pub(super) fn accepted(headers: &HeaderMap) -> Vec<Coding> {
         let weight = parts
             .map(fields::pair)
             .find(|(name, _)| name.eq_ignore_ascii_case("q"));
-        // What is no weight is none: then the file goes as it is.
+        // A malformed weight is ignored: then the file goes as it is.
         let weight = weight.map_or(1.0, |(_, value)| value.parse().unwrap_or(0.0));
         weights.insert(name, weight);
     }

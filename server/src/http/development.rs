@@ -1,4 +1,4 @@
-//! What exists with `--dev` only: a token for anybody on this machine who asks.
+//! What exists with `--dev` only: a token for everyone on this machine who asks.
 //!
 //! Invariant: only with `--dev`, only over loopback, only for pages and tools of this machine
 //! (a foreign page that makes a browser ask is refused by its origin, or by the host it names).
@@ -144,7 +144,7 @@ async fn token(
         .auth
         .issue(&principal, clock::now(), TOKEN_TTL_DEFAULT)
         .map_err(|error| Problem::bad_request(said_of(&error)))?;
-    // A role that no schema names reads what everybody may: only what is probably another one, or
+    // A role that no schema names reads what all may: only one that is probably mistyped, or
     // can be none, is refused.
     let known = served_roles::named(app.context.policies.iter().map(|policy| &**policy));
     match served_roles::check(&wanted.role, Some(&known)) {

@@ -101,7 +101,7 @@ fn bytes_of(item: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against a body that is taken although its digest says that it is another one.
+    //! Guards against a body that is taken although its digest does not match.
 
     use axum::http::HeaderValue;
 

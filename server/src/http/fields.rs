@@ -35,7 +35,7 @@ const SINGLE: [HeaderName; 8] = [
 ];
 
 /// Fields that protect, or say what the body is or what has to happen before it is taken. A misspelt
-/// one would be passed over as one that nobody knows, and so would one behind the body.
+/// one would be ignored as an unknown one, and so would one behind the body.
 const PROTECTING: [&str; 13] = [
     "authorization",
     "idempotency-key",
@@ -248,7 +248,7 @@ fn spelling(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::bad_request(detail))
 }
 
-/// Which field that protects a name was probably meant for, if it is none itself.
+/// Which protecting field a name was probably meant for, if it is not one itself.
 fn meant(name: &str) -> Option<&'static str> {
     let known = CONDITIONS.iter().map(HeaderName::as_str);
     let mut known = known.chain(PROTECTING).chain(PARTIAL).chain(REGISTERED);

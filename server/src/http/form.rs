@@ -244,7 +244,7 @@ async fn unlisted() -> Problem {
 
 /// Whether `OPTIONS` can be answered: it takes the parameters that any of the methods takes. A
 /// browser that asks before it sends hands on the parameters of what it will send, and shows its page
-/// no reason where this is refused: the request itself is told.
+/// no reason where this is refused: the request itself says it.
 fn question(verbs: &[Verb], request: &Request) -> Result<(), Problem> {
     path(request.uri())?;
     let headers = request.headers();

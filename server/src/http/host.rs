@@ -1,7 +1,7 @@
 //! Which hosts a request may be meant for.
 //!
 //! A page whose name is made to resolve to this server's address (DNS rebinding) is of the same
-//! origin as the server, as far as its browser can tell. Its requests name its own host.
+//! origin as the server, as far as its browser knows. Its requests name its own host.
 //!
 //! Invariant: where names are listed, or in development, no other request reaches a handler.
 
@@ -42,7 +42,7 @@ pub(super) async fn check(State(app): State<App>, mut request: Request, next: Ne
 /// field counts for nothing, and is given the same.
 ///
 /// # Errors
-/// 400 where it is missing, stands there twice, or is none.
+/// 400 where it is missing, repeated, or not valid.
 fn name(request: &mut Request) -> Result<(), Problem> {
     let mut lines = request.headers().get_all(header::HOST).iter();
     let first = lines.next();

@@ -1,6 +1,6 @@
 //! How long a connection may say nothing.
 //!
-//! Invariant: whoever begins a request brings its head in the time for that, counted from its first
+//! Invariant: the head of a request comes in the time for that, counted from its first
 //! byte (on a fresh connection, from the start); between requests a connection may rest longer, so
 //! that proxies which keep connections open are never cut off in the middle of a request. An answer
 //! has to be taken, so many bytes in a time; bodies have their own limit.
@@ -146,7 +146,7 @@ impl Patience {
                     Err(_) => return,
                 },
             }
-            // Progress is no news that wakes anybody.
+            // Progress need not wake a task.
             let is_slow = state
                 .borrow()
                 .slow

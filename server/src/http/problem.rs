@@ -34,7 +34,7 @@ pub(super) struct Noted {
 }
 
 impl Problem {
-    /// A problem with a stable `code`, by which programs tell problems apart, and a `title`.
+    /// A problem with a stable `code`, by which programs distinguish problems, and a `title`.
     pub(crate) fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
         Self {
             status,
@@ -95,7 +95,7 @@ impl Problem {
         .detail(detail)
     }
 
-    /// 401: who asks is unknown and nobody unknown may do this.
+    /// 401: the caller has not signed in, and has to for this.
     pub(crate) fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -110,7 +110,7 @@ impl Problem {
         Self::no_token(reason).challenge(Some("invalid_token"))
     }
 
-    /// 401: somebody wants to sign in, but not with a token.
+    /// 401: the caller wants to sign in, but not with a token.
     pub(crate) fn other_scheme() -> Self {
         Self::no_token("Authorization is Bearer and a token, or is left out").challenge(None)
     }

@@ -1,6 +1,6 @@
 //! The query of a request.
 //!
-//! Invariant: a parameter that is not known, is empty, or stands there twice, is refused with its name:
+//! Invariant: a parameter that is unknown, empty or repeated is refused with its name:
 //! a slip of the pen must not cost what the parameter protects.
 
 use axum::http::Uri;

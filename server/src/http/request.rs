@@ -186,7 +186,7 @@ fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What can be told of a body before it is read as JSON.
+/// What can be checked of a body before it is read as JSON.
 fn spelling(body: &[u8]) -> Result<(), Problem> {
     if body.starts_with(GZIP) {
         return Err(Problem::packed("its beginning (that of gzip)"));
@@ -237,7 +237,7 @@ pub(super) fn protected(headers: &HeaderMap) -> Result<Protected, Problem> {
     Ok(handling(headers)?.unwrap_or(Protected::Keep))
 }
 
-/// Refuses what is said of writes of entities, with a request that is none.
+/// Refuses fields that concern writes of entities, on a request that is not one.
 ///
 /// # Errors
 /// 400 with the header.

@@ -1,7 +1,7 @@
 //! Requests on a connection that may have no seat without a token.
 //!
 //! Invariant: where only the seats are left that are kept for those with a token, nothing is served
-//! before one was shown; whether the process runs is told to everybody.
+//! before one was shown; whether the process runs is answered to all.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::problem::Problem;
 use crate::seats::Seat;
 
-/// Serves those who may stay, and tells the others that there is no room.
+/// Serves those who may stay, and answers the others that there is no room.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let seat = request.extensions().get::<Seat>();
     let Some(seat) = seat.filter(|seat| !seat.is_confirmed()).cloned() else {

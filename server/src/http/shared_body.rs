@@ -19,7 +19,7 @@ struct SharedBody {
     bytes_left: u64,
 }
 
-/// A body of these parts for somebody, who holds each until it is written.
+/// A body of these parts for one consumer, which holds each until it is written.
 pub(super) fn of(parts: impl IntoIterator<Item = Bytes>, taker: &Taker) -> Body {
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     let parts: VecDeque<Bytes> = parts.map(|part| taker.consumer().held(part)).collect();

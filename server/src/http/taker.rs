@@ -20,7 +20,7 @@ pub(crate) struct Taker {
 }
 
 impl Taker {
-    /// The same, whose requests are somebody's.
+    /// The same, for the requests of a caller.
     pub(super) fn of(self, caller: &Caller) -> Self {
         let owner = memory::owner(&caller.0, self.sender.0);
         self.consumer.belongs_to(owner);

@@ -2,7 +2,7 @@
 //!
 //! A target has no fragment (RFC 9112, section 3.2). hyper takes one and drops it, and with it every
 //! parameter behind the `#`. What it drops cannot be seen above it, so the first line of each request
-//! is looked at below it, where requests are told apart by the same framing.
+//! is looked at below it, where requests are separated by the same framing.
 //!
 //! Invariant: bytes are looked at and never changed, and a request whose first line was not seen is
 //! refused.

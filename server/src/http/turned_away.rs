@@ -88,7 +88,7 @@ impl TurnedAway {
         }
     }
 
-    /// A WebSocket handshake came to an address that takes none.
+    /// A WebSocket handshake came to an address that does not take one.
     fn elsewhere(&self, asked: &Asked) {
         let path: String = asked.path.chars().take(QUOTED_CHARS_MAX).collect();
         if self.is_due(&format!("handshake {path}")) {
@@ -171,7 +171,7 @@ pub(super) async fn note(State(app): State<App>, request: Request, next: Next) -
     let is_handshake = fields::list(headers, &header::UPGRADE)
         .iter()
         .any(|protocol| protocol.eq_ignore_ascii_case("websocket"));
-    // Of what comes to the right address, more is said where it is looked at.
+    // Requests to the right address are logged in more detail where they are handled.
     let is_sync = asked.path == "/sync" && request.uri().query().is_none();
     let response = next.run(request).await;
     let status = response.status();
@@ -180,7 +180,7 @@ pub(super) async fn note(State(app): State<App>, request: Request, next: Next) -
     }
     let is_logged = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
-        // Why is logged where it failed, without the request; a probe asks to be told so.
+        // The cause is logged where it failed, without the request; a probe expects this answer.
         StatusCode::SERVICE_UNAVAILABLE => asked.path != "/readyz",
         _ => false,
     };
@@ -196,7 +196,7 @@ pub(super) async fn note(State(app): State<App>, request: Request, next: Next) -
 
 #[cfg(test)]
 mod tests {
-    //! Guards against refusals that nobody learns of, and against a log that strangers fill.
+    //! Guards against refusals that are not logged, and against a log that strangers fill.
 
     use super::*;
 

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::fields;
 use crate::config::{UNREAD_BYTES_MAX, UNREAD_WAIT};
 
-/// A body that the handler reads, and whoever comes after it.
+/// A body that the handler reads, and then the middleware behind it.
 struct Shared {
     body: Body,
     ended: bool,

@@ -66,7 +66,7 @@ pub(super) fn quoted(version: &str) -> String {
     format!("\"{version}\"")
 }
 
-/// The version that a `base` names: as it was told, or as the tag that it came in. A proxy may have
+/// The version that a `base` names: as it was sent, or as the tag that it came in. A proxy may have
 /// made that weak, or noted in it how it packed the answer; it is the same version.
 pub(super) fn version(base: &str) -> String {
     let opaque = match tags(base).as_deref() {
@@ -78,7 +78,7 @@ pub(super) fn version(base: &str) -> String {
     told.unwrap_or(opaque).to_owned()
 }
 
-/// 412: it is another version.
+/// 412: the version differs.
 pub(super) fn failed() -> Problem {
     let title = "What is here is at another version";
     Problem::new(
@@ -149,7 +149,7 @@ pub(super) fn if_none_match(headers: &HeaderMap) -> Result<Option<Known>, Proble
 }
 
 impl Known {
-    /// Whether the tag, or a version that stands for it, is among them, by the weak comparison.
+    /// Whether the tag, or an equivalent version, is among them, by the weak comparison.
     fn names(&self, etag: &str, stands_for: impl Fn(&str) -> bool) -> bool {
         let is = |tag: &String| quoted(tag) == etag.trim_start_matches("W/") || stands_for(tag);
         match self {

@@ -1,7 +1,7 @@
 //! The bytes of a connection, below HTTP.
 //!
 //! hyper answers by itself what it cannot parse (400, 414, 431), with an empty body and no way to
-//! give another. Such an answer is told by its form, since ours always say what is wrong, and goes
+//! give another. Such an answer is recognised by its form, since ours always say what is wrong, and goes
 //! out as a problem. Who still sends then is heard out for a while: on a connection that is closed
 //! over unread bytes, the answer would be lost.
 
@@ -87,7 +87,7 @@ impl Wire {
 /// Bytes of an address that hyper takes.
 const ADDRESS_BYTES_MAX: usize = (u16::MAX - 1) as usize;
 
-/// The problem that stands behind an answer of hyper's own.
+/// The problem behind an answer of hyper's own.
 fn unparsed(bytes: &[u8]) -> Option<Problem> {
     let text = std::str::from_utf8(bytes).ok()?;
     let is_bare = text.len() <= BARE_BYTES_MAX

@@ -1,7 +1,7 @@
 //! Creating, replacing, deleting and undeleting entities over HTTP.
 //!
 //! Invariant: nothing is written here; every request becomes a [`Write`] in its entity's mailbox,
-//! where it meets everybody else's, and is answered after its commit.
+//! where it meets all others, and is answered after its commit.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -66,7 +66,7 @@ pub(crate) async fn post(
     let path = format!("/api/{}/{}", entity.kind(), entity.id().unwrap_or_default());
     let present = match policy.readable(&caller.0) {
         true => Some(there(&written)?),
-        // They are not told whether it was deleted since.
+        // They do not learn whether it was deleted since.
         false => None,
     };
     let to = (&caller, taker);

@@ -589,7 +589,7 @@ pub(crate) fn what_was_asked_is_kept(open: Open) {
     ];
     assert_eq!(found(&*store), expected);
     assert_eq!(store.asked("ada", proposal_id(2)).unwrap(), None);
-    // It is no cache: entries do not tell it.
+    // It is not a cache: it does not follow from entries.
     store.rebuild_caches().unwrap();
     drop(store);
     assert_eq!(found(&*open(dir.path())), expected);

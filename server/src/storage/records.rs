@@ -63,7 +63,7 @@ pub struct PolicyText {
 /// An entry to append, with what is kept beside it.
 #[derive(Debug, Clone)]
 pub struct NewEntry {
-    /// The entry, with the place where it expects to come to stand.
+    /// The entry, with its expected place in the log.
     pub draft: EntryDraft,
     /// The entry's effects, encoded; none if there are none to keep.
     pub effects: Option<Vec<u8>>,
@@ -74,11 +74,11 @@ pub struct NewEntry {
 pub struct Append {
     /// Whose it is; everything in the request belongs to this entity.
     pub entity: EntityId,
-    /// Entries in order; the first stands right after the log's present end.
+    /// Entries in order; the first comes right after the end of the log.
     pub entries: Vec<NewEntry>,
     /// Refusals in order.
     pub refusals: Vec<RefusalDraft>,
-    /// What was asked for and answered, where the entries do not tell.
+    /// What was asked for and answered, where it does not follow from the entries.
     pub asked: Vec<Asked>,
     /// What the entity gives up and takes for itself, in order.
     pub claims: Vec<ClaimStep>,
@@ -87,7 +87,7 @@ pub struct Append {
 }
 
 /// What a principal asked for under the id of a proposal, as a digest that its maker understands:
-/// another request under the same id is told from a repeat by it.
+/// it distinguishes another request under the same id from a repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// Who.
@@ -96,12 +96,12 @@ pub struct Asked {
     pub proposal: ProposalId,
     /// What.
     pub digest: Hash,
-    /// What was answered, as its maker understands it: nothing where an entry tells all of it.
+    /// What was answered, as its maker understands it: nothing where all of it follows from an entry.
     pub answer: Vec<u8>,
 }
 
 /// One step in what an entity has for itself among those of its kind. The hash names what is
-/// claimed; what it stands for is for others to know.
+/// claimed; the store does not know the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimStep {
     /// It gives this up, if it has it.
@@ -145,7 +145,7 @@ pub struct Appended {
     pub refusals: Vec<SealedRefusal>,
 }
 
-/// A request's first place is not the next one: somebody else has written, or nobody has yet.
+/// A request's first place is not the next one: others have written, or an entry before it is missing.
 /// Nothing of the request was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} cannot be appended to at epoch {}, seq {}", expected.entity, expected.epoch, expected.seq)]

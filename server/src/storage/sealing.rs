@@ -1,4 +1,4 @@
-//! What an append comes to, given what is stored: places checked, records sealed.
+//! The outcome of an append, given what is stored: places checked, records sealed.
 //!
 //! Invariant: the same request on the same state gives the same outcome, whatever the database;
 //! global seqs have no gaps and time does not run back.
@@ -89,8 +89,8 @@ fn follows(head: Option<Head>, epoch: Epoch, seq: Seq) -> bool {
 /// Counts a refusal and says whether it gets a record, sealed then.
 ///
 /// The first `kept_max` of a principal do. Of those after, every one that doubles their number
-/// does, and stands for those since the last record: what a flood leaves behind grows with its
-/// logarithm, and the chain still tells how large it was.
+/// does, and counts those since the last record: what a flood leaves behind grows with its
+/// logarithm, and the chain still says how large it was.
 pub(super) fn seal_refusal(
     mut draft: RefusalDraft,
     kept_max: u64,

@@ -100,7 +100,7 @@ pub(super) fn read_count(value: Option<&[u8]>) -> StoreResult<RefusalCount> {
     })
 }
 
-/// A policy's text stands under its own hash.
+/// A policy's text is stored under its own hash.
 pub(super) fn check_policy(policy: &PolicyText) -> StoreResult<()> {
     if Hash::of(&[policy.text.as_bytes()]) == policy.hash {
         Ok(())

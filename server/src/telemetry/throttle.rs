@@ -20,7 +20,7 @@ const TARGET: &str = "indelible::left_out";
 /// For how long lines are counted together.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Characters of a line that tell which ones were left out.
+/// Characters of a line by which the ones left out are recognised.
 const QUOTED_CHARS_MAX: usize = 100;
 
 /// Counts lines by the places that write them. Cheap to clone.

@@ -115,7 +115,7 @@ impl Present {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It is kept in case that somebody asks for it again. Where its memory is wanted, `leave` is
+    /// It is kept in case it is asked for again. When its memory is wanted, `leave` is
     /// called, and says whether it may.
     pub(super) fn keep_spare(&self, leave: impl Fn() -> bool + Send + Sync + 'static) {
         let bytes = self.bytes;
