@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! Invariant: standard output carries results only (a token, a finding), standard error everything
-//! else; an exit code of 0 means that it was done, 1 that it was not, 2 that nobody understood.
+//! else; an exit code of 0 means that it was done, 1 that it was not, 2 that it was not understood.
 
 mod blame;
 mod export;
@@ -171,7 +171,7 @@ fn failed(error: &(dyn Error + 'static)) -> ExitCode {
 fn misunderstood(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         let text = error.to_string();
-        // Where standard error is closed, nobody is there to read it.
+        // Where standard error is closed, no one reads it.
         let _ = match with_short_words(&text) {
             Some(short) => write!(io::stderr(), "{short}"),
             None => error.print(),
@@ -207,7 +207,7 @@ fn report(error: &dyn Error) {
         cause = error.source();
     }
     let text = without_numbers(&text);
-    // Where standard error is closed, there is nobody left to tell.
+    // Where standard error is closed, there is nowhere left to report it.
     let _ = writeln!(io::stderr(), "{}", cut(&text, SENTENCE_CHARS_MAX));
 }
 
@@ -224,7 +224,7 @@ fn without_numbers(text: &str) -> String {
 
 /// Says something beside the results.
 fn note(text: &str) {
-    // Where standard error is closed, nobody is there to read it.
+    // Where standard error is closed, no one reads it.
     let _ = writeln!(io::stderr(), "indelible: {text}");
 }
 

@@ -120,7 +120,7 @@ pub enum Mode {
 /// How connections are held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionSettings {
-    /// Connections at a time, WebSockets included; whoever comes later waits to be taken. Fewer where
+    /// Connections at a time, WebSockets included; later ones wait to be taken. Fewer where
     /// the system gives the process fewer files.
     pub connections_max: usize,
     /// How many of a hundred of them are kept for those who show a token.
@@ -159,9 +159,9 @@ pub struct ConnectionSettings {
     pub message_bytes_per_second_min: usize,
     /// Bytes of a message of those who may write nothing, and of the hello.
     pub reader_message_bytes_max: usize,
-    /// How long before its token ends a client is told.
+    /// How long before its token ends a client is notified.
     pub token_notice: Duration,
-    /// Refused changes that are remembered per connection, to tell what depends on them.
+    /// Refused changes that are remembered per connection, to recognise what depends on them.
     pub refused_changes_max: usize,
     /// How long connections may take to finish when the server stops.
     pub shutdown_timeout: Duration,
@@ -209,14 +209,14 @@ impl ConnectionSettings {
 /// How entities are held in memory and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelaySettings {
-    /// How long an entity that nobody follows as a replica and nobody writes to stays in memory.
+    /// How long an entity without writes and replicas stays in memory.
     pub idle: Duration,
-    /// About how much memory the entities may take together before some of those leave that nobody
+    /// About how much memory the entities may take together before some of those leave that no client
     /// follows as a replica.
     pub entities_bytes_max: u64,
     /// How long what was encoded for those who came lately is kept for others.
     pub frames_kept: Duration,
-    /// Writes to one entity that may wait; whoever brings more waits for room.
+    /// Writes to one entity that may wait; further ones wait for room.
     pub mailbox_max: usize,
     /// Writes to one entity that are judged together at most.
     pub batch_max: usize,
@@ -254,7 +254,7 @@ impl Default for RelaySettings {
 pub struct CommitSettings {
     /// Requests that share one transaction at most.
     pub requests_per_transaction_max: usize,
-    /// Requests that may wait; whoever brings more waits for room.
+    /// Requests that may wait; further ones wait for room.
     pub queue_requests_max: usize,
     /// Below this many free bytes on the data directory's disk, nothing is written any more.
     pub disk_free_bytes_min: u64,
@@ -347,7 +347,7 @@ pub const BODY_BYTES_MAX: usize = 16 << 20;
 /// together.
 pub const MEMORY_BYTES_MAX: usize = 192 << 20;
 
-/// Bytes of what comes in that one at a time may have beside those, so that nobody waits for somebody
+/// Bytes of what comes in that one at a time may have beside those, so that no request waits for one
 /// who waits.
 pub const ROOM_RESERVE_BYTES: usize = BODY_BYTES_MAX;
 
@@ -363,7 +363,7 @@ pub const PART_BYTES: usize = 16 << 10;
 /// Bytes that are read from a WebSocket at a time, and held for it while nothing comes.
 pub const SOCKET_READ_BYTES: usize = 4 << 10;
 
-/// Bytes of a body that is too big which are taken in and thrown away, so that its sender comes to
+/// Bytes of a body that is too big which are taken in and thrown away, so that its sender gets to
 /// read why.
 pub const BODY_REST_BYTES_MAX: usize = 64 << 20;
 

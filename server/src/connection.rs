@@ -1,6 +1,6 @@
 //! One WebSocket connection: its handshake, what it may do, what it follows.
 //!
-//! Invariant: every frame is checked against the principal's rights of now; what somebody may not
+//! Invariant: every frame is checked against the principal's current rights; what a principal may not
 //! read is answered like what does not exist; a connection lives no longer than its token.
 //! Nothing is read from a peer that does not take its answers.
 

@@ -1,7 +1,7 @@
 //! The directory of entities: which are active, what their values are, and how to reach them.
 //!
 //! Invariant: at most one actor per entity at a time, and every write to an entity goes through
-//! its mailbox. Actors are made when needed and leave when nobody needs them.
+//! its mailbox. Actors are made when needed and leave when they are not.
 
 mod kinds;
 
@@ -127,7 +127,7 @@ impl Directory {
 
     /// Ends all actors, after what is in their mailboxes, and everything else in the background. They
     /// hold the store, so one that is to be opened again in this process would otherwise stay locked.
-    /// To be called when nobody sends anything any more.
+    /// To be called when nothing is sent any more.
     pub(crate) async fn end(&self) {
         self.0.mailboxes.forget();
         self.context().end().await;
@@ -139,7 +139,7 @@ impl Directory {
         &self.0.mailboxes
     }
 
-    /// Lets go of values that no actor holds, nobody follows and nobody asks for, until the end.
+    /// Drops values that no actor holds, no connection follows and no request asks for, until the end.
     async fn leave_unused_always(self) {
         let closing = self.context().closing().clone();
         let pause = (self.context().settings.idle / 2).max(LOOK_MIN);

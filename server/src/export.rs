@@ -34,7 +34,7 @@ pub struct Exported {
     pub refusals: u64,
     /// How many policies.
     pub policies: u64,
-    /// One hash that stands for all records.
+    /// One hash over all records.
     pub root: Hash,
 }
 
@@ -135,7 +135,7 @@ pub fn export(
         path: file.to_owned(),
         source,
     };
-    // The name of the temporary file says nothing to whoever named another one.
+    // The name of the temporary file means nothing to a caller who named another one.
     let unmade = |error: io::Error| failed(error.kind().into());
     let mut draft = Draft::new_in(folder).map_err(unmade)?;
     let mut out = BufWriter::new(draft.file());
@@ -233,8 +233,8 @@ fn belongs_to(data: &Path, file: &Path) -> bool {
     folder.join(KEY_FILE).exists() || folder.ancestors().any(is_data)
 }
 
-/// Whether a path stands for what a process has open, as `/dev/stdout` does: to put a file in its place
-/// would take that name from everybody.
+/// Whether a path refers to what a process has open, as `/dev/stdout` does: replacing it by a file
+/// would take that name from all.
 fn is_open_file(file: &Path) -> bool {
     const PROCESSES: &str = "/proc";
     let is_link = std::fs::read_link(file).is_ok_and(|target| target.starts_with(PROCESSES));

@@ -51,7 +51,7 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.0.contains(&address))
     }
 
-    /// The address that a request is counted under. None where that would not tell callers apart: the
+    /// The address that a request is counted under; `None` where it would be that of many: the
     /// peer is on this machine and is not listed as a proxy.
     pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer.to_canonical();
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(counted("203.0.113.9", &headers).unwrap(), "203.0.113.9");
         assert_eq!(counted("::ffff:203.0.113.9", &[]).unwrap(), "203.0.113.9");
         assert_eq!(by_proxy(&headers), "192.0.2.1");
-        // A peer on this machine that is not a proxy does not tell callers apart.
+        // All callers may share a peer on this machine that is not a proxy.
         assert_eq!(counted("127.0.0.1", &headers), None);
         assert_eq!(counted("::1", &headers), None);
         let own = proxies(&["127.0.0.1"]);

@@ -127,7 +127,7 @@ async fn in_time(State(app): State<App>, request: Request, next: Next) -> Respon
     })
 }
 
-/// What is at no address; and the one address that stands for the server as a whole.
+/// Unknown addresses, and the one address of the server as a whole.
 async fn nothing(method: Method, uri: Uri) -> Response {
     if method == Method::OPTIONS && uri.path() == "*" {
         return StatusCode::NO_CONTENT.into_response();

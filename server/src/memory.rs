@@ -2,12 +2,12 @@
 //! who take them slowly, and values and frames that are cached.
 //!
 //! What many hold counts once. Where there is more than the bound, caches go first, those that were
-//! not used lately before the others. Then connections are ended: of whoever holds the most, the one
+//! not used lately before the others. Then connections are ended: of the owner that holds the most, the one
 //! that has been taking longest, so that those who take what they ask for go on. What several hold
 //! counts for each of them as an equal part.
 //!
 //! Invariant: as soon as there is more than the bound, something goes; it is not waited for, since
-//! whoever holds more may hold locks.
+//! the caller may hold locks.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -71,7 +71,7 @@ pub(crate) fn owner(principal: &Principal, address: Option<IpAddr>) -> Arc<str> 
     }
 }
 
-/// What tells one thing that is held from others.
+/// What identifies one thing that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     /// Where its bytes begin.
@@ -134,7 +134,7 @@ impl Memory {
         self.0.lock()
     }
 
-    /// A connection of somebody.
+    /// A connection of an owner.
     pub(crate) fn consumer(&self, owner: impl Into<Arc<str>>) -> Consumer {
         let ended = CancellationToken::new();
         let consuming = Consuming {
@@ -156,7 +156,7 @@ impl Memory {
         }
     }
 
-    /// Counts bytes that are kept, once with whoever else holds them.
+    /// Counts bytes that are kept, once for all who hold them.
     pub(crate) fn keep(&self, bytes: &Bytes) -> Option<Hold> {
         self.hold(None, bytes)
     }
@@ -396,12 +396,12 @@ impl Consumer {
         }
     }
 
-    /// Counts bytes until they are taken, once with whoever else holds them; nothing if they are few.
+    /// Counts bytes until they are taken, once for all who hold them; nothing if they are few.
     pub(crate) fn hold(&self, bytes: &Bytes) -> Option<Hold> {
         self.memory.hold(Some(self.id), bytes)
     }
 
-    /// Counts something else until it is taken, once with whoever else holds it.
+    /// Counts something else until it is taken, once for all who hold it.
     pub(crate) fn hold_at(&self, key: Key, bytes: usize) -> Hold {
         let memory = &self.memory;
         memory.enter(&mut memory.lock(), (key, bytes), Some(self.id))

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit as far as the system lets everybody, and gives what it is then; `None` where
+/// Raises the limit as far as the system lets every process, and gives the result; `None` where
 /// there is none.
 pub(crate) fn raise() -> Option<usize> {
     let before = getrlimit(Resource::Nofile);

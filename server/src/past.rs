@@ -33,7 +33,7 @@ use crate::storage::{self, Ledger, Store, StoreError};
 /// Effects that are read at a time.
 const EFFECTS_AT_ONCE: usize = 1_000;
 
-/// Why the past cannot be told.
+/// Why the past cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HistoryError {
     /// There never was such an entity.
@@ -100,7 +100,7 @@ impl Past {
     /// Reads and checks the log of an entity.
     ///
     /// # Errors
-    /// [`HistoryError`] when there is none or it is not whole.
+    /// [`HistoryError`] when there is none or it is incomplete.
     pub(crate) fn read(
         store: &dyn Store,
         id: &EntityId,
@@ -237,7 +237,7 @@ impl Past {
         self.records.iter().find(|record| record.place() == place)
     }
 
-    /// Asks the engine; what it says does not fit is told with the entity.
+    /// Asks the engine; a mismatch that it reports is reported with the entity.
     fn reach<T>(
         &self,
         ask: impl FnOnce(&mut history::Past<'_, InMemory<'_>>) -> Result<T, ReachError<Infallible>>,
@@ -270,7 +270,7 @@ impl Past {
     }
 
     /// The names that a place had before the one it has after the entry at `place`; where there was
-    /// no such field by then, before the one that a later entry gave it.
+    /// no such field yet, before the one that a later entry gave it.
     ///
     /// # Errors
     /// [`HistoryError`] when a policy is not known.
@@ -320,7 +320,7 @@ impl Past {
     }
 
     /// What each of these records changed, in words, as far as they have the log's effects; a
-    /// genesis is not told.
+    /// genesis is left out.
     ///
     /// # Errors
     /// [`HistoryError`] when the records do not lead there.
@@ -345,7 +345,7 @@ impl Past {
             behind = index + 1;
             let (policy, before) = (Arc::clone(state.policy()), state.value().clone());
             self.reach(|past| Ok(state.forward([record], past.policies)?))?;
-            // Each effect is told in what those before it made, so all of them are.
+            // Each effect is described in the value that those before it made, so all of them are.
             let mut tellings = match record.kind {
                 EntryKind::Policy => {
                     let policies = (&policy, state.policy());

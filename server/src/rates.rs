@@ -1,7 +1,7 @@
 //! Who has written how much lately, and whether that leaves room for more.
 //!
 //! Writes are counted where they come in; operations and bytes are charged when they are known, and
-//! whoever owes waits until that is made up. So no single write is ever too big for a quota.
+//! whoever is in debt waits until it is paid off. So no single write is ever too big for a quota.
 //!
 //! Invariant: the memory is bounded however many principals and addresses there are; of those that
 //! are forgotten first, the quotas were nearly full again.
@@ -32,12 +32,12 @@ const KEYS_MIN: usize = 1_024;
 /// How many bits of an address of version 6 name a network: one customer has them all.
 const IPV6_NETWORK_BITS: u32 = 64;
 
-/// Whose quotas are drawn upon.
+/// Whose quotas a write counts against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Writer<'a> {
     /// Who writes.
     pub(crate) principal: &'a Principal,
-    /// Where from, as far as that tells anybody apart.
+    /// Where from, if that tells callers apart.
     pub(crate) address: Option<IpAddr>,
 }
 
@@ -78,7 +78,7 @@ enum Who {
     Address(IpAddr),
 }
 
-/// A quota of somebody. Those with other roles at the same address have another one.
+/// A quota of one principal or address. Those with other roles at the same address have another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     who: Who,
@@ -95,7 +95,7 @@ impl Key {
 #[derive(Debug, Clone, Copy)]
 struct Used {
     level: Level,
-    /// When the log was told that it is used up.
+    /// When it was logged that it is used up.
     noted: Option<Instant>,
 }
 
@@ -125,7 +125,7 @@ impl Rates {
         }
     }
 
-    /// Counts one write, unless a quota that it would draw upon is used up.
+    /// Counts one write, unless a quota that it counts against is used up.
     ///
     /// # Errors
     /// [`Exhausted`], with the longest wait; nothing is counted then.
@@ -182,7 +182,7 @@ impl Rates {
         }
     }
 
-    /// The quotas that a write draws upon, as far as they are bounded.
+    /// The quotas that a write counts against, as far as they are bounded.
     fn keys<'a>(
         &'a self,
         Writer { principal, address }: Writer<'a>,
@@ -258,7 +258,7 @@ impl Table {
     }
 }
 
-/// What an address stands for: of version 6, one customer has a whole network.
+/// Whom an address identifies: of version 6, one customer has a whole network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -2,8 +2,8 @@
 //! ended, and what is made of both until it is answered.
 //!
 //! Room is taken as bytes come, not as they are announced. An owner may have as much as is left for
-//! everybody else (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6,
-//! 1998): one alone gets half, two get a third each, and whoever comes next always finds as much as
+//! all others (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6,
+//! 1998): one alone gets half, two get a third each, and the next one always finds as much as
 //! those before have each. So that those who are all half-way do not wait for each other, one of them
 //! at a time may go on into a reserve that lasts for the longest body.
 //!
@@ -59,7 +59,7 @@ impl Room {
         }))
     }
 
-    /// Nothing yet, for somebody.
+    /// Nothing yet, for an owner.
     pub(crate) fn of(&self, owner: impl Into<Arc<str>>) -> Taken {
         let mut state = self.lock();
         state.last_id += 1;

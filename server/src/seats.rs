@@ -1,9 +1,9 @@
 //! Who may be connected: how many at a time, and how many of them without a token.
 //!
 //! Invariant: never more connections hold a seat than there are, and of these never more without a
-//! token than are for everybody. Whoever comes when those are taken gets one of the seats that are
-//! kept, and has to show a token first; where these are taken too, whoever has shown none for the
-//! longest time makes room, so that strangers who say nothing keep nobody out.
+//! token than are for all. A connection that comes when those are taken gets one of the seats that
+//! are kept, and has to show a token first; where these are taken too, the one that has gone longest
+//! without showing one makes room, so that silent strangers keep no one out.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

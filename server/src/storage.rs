@@ -45,7 +45,7 @@ pub trait Ledger {
     /// leaves the others alone. Of two that claim the same, the first one gets it.
     ///
     /// # Errors
-    /// When the transaction failed as a whole. [`Tail::appends`], after [`Upkeep::reopen`], tells
+    /// When the transaction failed as a whole. [`Tail::appends`], after [`Upkeep::reopen`], says
     /// whether it happened.
     fn append(&self, requests: &[Append]) -> StoreResult<Vec<Result<Appended, Rejected>>>;
 

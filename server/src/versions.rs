@@ -1,9 +1,9 @@
 //! Versions of values, as clients see them: opaque text that the server can open again.
 //!
-//! A version stands for the last entry that a reader could see: its place (epoch, seq) and the
-//! beginning of its hash, which covers all entries before it. So one version never stands for two
+//! A version names the last entry that a reader could see: its place (epoch, seq) and the
+//! beginning of its hash, which covers all entries before it. So one version never names two
 //! values, not even where a log went on differently from the same place: on a copy of the data
-//! directory, or on a restored backup. Numbers would tell how many changes there were that the
+//! directory, or on a restored backup. Numbers would show how many changes there were that the
 //! reader could not see, so they are sealed with AES-256-GCM-SIV (RFC 8452) under a key of the
 //! server. The same entry gives the same text, so versions can be compared (ETags); the entity and
 //! the projection are bound in, so a version of one means nothing for another.
@@ -23,7 +23,7 @@ use crate::keys::Keys;
 
 const PURPOSE: &str = "indelible/versions/2";
 
-/// Always the same: sealing is to be deterministic, and GCM-SIV then tells equality, nothing else.
+/// Always the same: sealing is to be deterministic, and GCM-SIV then reveals equality, nothing else.
 const NONCE: [u8; 12] = *b"indelible/2\0";
 
 /// Bytes of an entry's hash that a version holds: enough that no two entries share them.
@@ -32,7 +32,7 @@ const HASH_BYTES: usize = 16;
 /// Sixteen bytes of place, the hash's and sixteen of tag, in base64.
 pub(crate) const TEXT_BYTES: usize = 64;
 
-/// The entry that a version stands for, as far as the version says it.
+/// The entry that a version names, as far as the version says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     /// The epoch of the entry.
@@ -90,7 +90,7 @@ impl Versions {
         URL_SAFE_NO_PAD.encode(sealed.expect("so few bytes are within what AES-GCM-SIV takes"))
     }
 
-    /// The entry that a version stands for, or nothing when it is not a version of this entity and
+    /// The entry that a version names, or nothing when it is not a version of this entity and
     /// projection, sealed by this server. Whether the log has that entry is to be asked with
     /// [`Opened::is_of`].
     pub fn open(&self, entity: &EntityId, projection: &str, text: &str) -> Option<Opened> {
@@ -120,8 +120,8 @@ fn associated(entity: &EntityId, projection: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against versions that tell how much happened, that open where they do not belong, or
-    //! that stand for two entries at one place.
+    //! Guards against versions that show how much happened, that open where they do not belong, or
+    //! that name two entries at one place.
 
     use super::*;
 

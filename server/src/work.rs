@@ -3,10 +3,10 @@
 //! Judging, merging, loading and encoding are done where they are asked for, on a thread that first
 //! hands over to another one whatever else it serves: no socket waits for them, and a small edit
 //! need not change threads. What is bounded is how much goes on at once, and for whom: a slot is
-//! taken before, and everybody who waits for one has a turn after the other, whoever waits with how
-//! much. The system shares the processors among the slots, so what one asks for delays others by a
-//! factor, not by its own length. What is long is not among them in any number, though: of heavy
-//! pieces no more go on at once than there are processors, and light ones find one free.
+//! taken before, and all principals who wait for one take turns, however much each
+//! waits with. The system shares the processors among the slots, so what one asks for delays others
+//! by a factor, not by its own length. The number of long ones is bounded, though: no more heavy
+//! pieces run at once than there are processors, and light ones find one free.
 //!
 //! Invariant: no more slots are taken than there are, and by no lane more than its share; heavy
 //! work takes no more than its part of them; among lanes that wait, none is served twice before

@@ -1,4 +1,4 @@
-//! `indelible blame`: who set what stands on a stopped server.
+//! `indelible blame`: who wrote each current value, on a stopped server.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -61,11 +61,11 @@ pub(super) struct Blame {
 /// A field, its value, and who wrote that.
 struct Told<'a> {
     pointer: Pointer,
-    /// An item of a list or an object of an open map, for whoever made it.
+    /// An item of a list or an object of an open map, for its maker.
     is_item: bool,
     value: Option<&'a Value>,
     blamed: Option<Blamed<'a>>,
-    /// The values that did not stand there, the earliest first.
+    /// The values that lost against it, the earliest first.
     losses: Vec<&'a Loss>,
 }
 
@@ -164,7 +164,7 @@ impl Blame {
     }
 }
 
-/// A place that nobody has set, as one JSON object.
+/// A place that was never set, as one JSON object.
 fn unset(field: &Pointer) -> Value {
     json!({ "pointer": field.to_string(), "value": null })
 }
@@ -217,7 +217,7 @@ fn alone(losses: Vec<&Loss>) -> Told<'_> {
     }
 }
 
-/// What stands beside the last of these, unless it was written again since.
+/// What won against the last of these, unless it was written again since.
 fn stands<'a>(losses: &[&'a Loss]) -> Option<&'a Contender> {
     let last = losses.last().filter(|loss| !loss.settled);
     last.map(|loss| &loss.stood)

@@ -174,7 +174,7 @@ impl Serve {
     }
 
     async fn serve(self) -> Result<(), Box<dyn Error>> {
-        // Before anything is started: what has been begun by then ends in order.
+        // Before anything is started: what has begun by that point ends in order.
         let mut shutdown = Box::pin(shutdown_signal()?);
         let config = self.config()?;
         let (mode, demo) = (config.mode, config.schema == SchemaPlace::Demo);
@@ -196,7 +196,7 @@ impl Serve {
             data: &data,
             token_key: key.as_deref(),
         };
-        // A server whose output nobody takes serves on.
+        // A server whose output is not read keeps serving.
         if let Err(error) = greeting
             .lines()
             .iter()
@@ -267,7 +267,7 @@ fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 struct StopSignals {
     terminated: Signal,
     interrupted: Signal,
-    /// None where whoever started the program wants it to outlive the terminal (`nohup`).
+    /// None where the program was started to outlive the terminal (`nohup`).
     hung_up: Option<Signal>,
     quit: Signal,
 }
@@ -311,7 +311,7 @@ fn is_ignored(signal: SignalKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against a server that others can reach although nobody meant it.
+    //! Guards against a server that others can reach by mistake.
 
     use clap::Parser;
 

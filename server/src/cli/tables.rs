@@ -25,8 +25,8 @@ pub(super) fn time(at: Timestamp) -> String {
     format!("{date} {second}")
 }
 
-/// Text with everything written out that does not simply stand in its place: controls, marks of
-/// direction, characters that nobody sees.
+/// Text with everything escaped that does not simply show: controls, marks of
+/// direction, invisible characters.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
@@ -150,13 +150,13 @@ const WIDTH_MIN: usize = 40;
 const CUT_MIN: usize = 6;
 const SENTENCE_MIN: usize = 24;
 
-/// How far to the right a sentence stands below its row.
+/// How far a sentence is indented below its row.
 const STACKED_INDENT: usize = 6;
 
 #[derive(Debug)]
 enum Row {
     Cells(Vec<String>),
-    /// Its last cell is told in full.
+    /// Its last cell is shown in full.
     Sentence(Vec<String>),
     /// A line of its own.
     Note(usize, String),
@@ -218,7 +218,7 @@ impl Table {
         self.rows.push(Row::Cells(cells));
     }
 
-    /// A row whose last cell is told in full.
+    /// A row whose last cell is shown in full.
     pub(super) fn sentence(&mut self, cells: Vec<String>) {
         let cells = cells.iter().map(|cell| plain(cell)).collect();
         self.rows.push(Row::Sentence(cells));

@@ -95,7 +95,7 @@ fn check(mut file: impl BufRead, depth: Depth) -> io::Result<Result<Report, Faul
     let mut line = Vec::new();
     loop {
         line.clear();
-        // One byte more than a line may have tells that it has too many.
+        // One byte more than a line may have shows that it has too many.
         let mut bounded = (&mut file).take(LINE_BYTES_MAX as u64 + 1);
         if bounded.read_until(b'\n', &mut line)? == 0 {
             return Ok(verifier.finish());

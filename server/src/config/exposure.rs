@@ -25,7 +25,7 @@ pub enum Reach {
 /// Why an address is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExposureError {
-    /// Others can reach the address, and nobody allowed that.
+    /// Others can reach the address, and that was not allowed.
     #[error("{0} can be reached by others, which has to be allowed explicitly")]
     NotAllowed(SocketAddr),
     /// The conveniences of development on an address that others can reach.

@@ -35,7 +35,7 @@ pub(crate) mod close_code {
     pub(crate) const RIGHTS_CHANGED: u16 = 4409;
 }
 
-/// Why a connection ends: how the server closes it, if anybody is there to hear it.
+/// Why a connection ends: how the server closes it, if the peer is still there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct End {
     /// The code and the sentence for the log, and for the peer where it is there to read them.

@@ -29,7 +29,7 @@ pub(super) struct Heads {
     head: Vec<u8>,
     /// Of the frame whose head is known.
     payload_left: u64,
-    /// Of the message, as far as heads tell.
+    /// Of the message, as far as heads show.
     announced: u64,
     /// Whether frames of a message came of which more are to come.
     is_divided: bool,
@@ -39,7 +39,7 @@ pub(super) struct Heads {
     close: Option<([u8; MASK_BYTES], Vec<u8>)>,
 }
 
-/// What bytes came to.
+/// The result of reading bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Came {
     pub(super) frames: usize,
@@ -184,7 +184,7 @@ fn judge_first(first: u8, is_divided: bool) -> Result<(), &'static str> {
     }
 }
 
-/// What a close with this payload comes to: it may have none, or a code that may be sent and a reason.
+/// The meaning of a close with this payload: it may have none, or a code that may be sent and a reason.
 fn close(mask: [u8; MASK_BYTES], mut payload: Vec<u8>) -> Flaw {
     for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
         *byte ^= mask;

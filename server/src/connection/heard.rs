@@ -2,7 +2,7 @@
 //! begun has so much time and so many bytes.
 //!
 //! The transport hands over whole messages. A peer may put thousands of empty frames into one, never
-//! end it, or spend minutes on one that it may not send: all that is told here, by the heads of the
+//! end it, or spend minutes on one that it may not send: all that is recognised here, by the heads of the
 //! frames.
 //!
 //! Invariant: every frame, whatever it is, costs a token of the connection's bucket; no more of a
@@ -36,7 +36,7 @@ struct Said {
     last: Instant,
     /// When the message began that has not ended, and how many bytes of it came.
     open: Option<(Instant, u64)>,
-    /// When nobody listened any more, if that is so.
+    /// When reading was paused, if it is.
     paused: Option<Instant>,
     /// Bytes of a message.
     bytes_max: u64,

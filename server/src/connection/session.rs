@@ -1,7 +1,7 @@
 //! What one connection follows and asks for, each checked against its principal's rights.
 //!
 //! Invariant: what the principal may not read is answered exactly like what does not exist, and
-//! before anybody looks whether it exists.
+//! before it is looked up whether it exists.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -318,7 +318,7 @@ impl Session {
                     .is_some_and(|version| self.directory.stands_for(version, known))
             });
             let known = known.as_ref().map(|known| known.version.as_str());
-            // A value that nobody follows yet may leave in between.
+            // A value that is not followed yet may leave in between.
             match values.follow(subscriber, &entity, (known, absent)) {
                 Ok(()) => break,
                 Err(back) => subscriber = back,

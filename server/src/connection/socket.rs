@@ -1,6 +1,6 @@
 //! The sending half of one WebSocket: takes what the outbox holds and puts it on the wire.
 //!
-//! A task waits for the peer to take frames. An answer is put on the wire by whoever has it, where
+//! A task waits for the peer to take frames. An answer is put on the wire by the thread that has it, where
 //! the peer need not be waited for: to wake the task for that takes longer than to send.
 //!
 //! Invariant: one sends at a time, in the order of the outbox; a peer that takes nothing for

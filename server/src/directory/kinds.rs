@@ -87,7 +87,7 @@ impl Directory {
             .map_err(|_| WriteError::Storage)?;
         settled(&self.context().memory).await?;
         let (mut page, mut lacks) = (Vec::new(), false);
-        // One more than is enough tells that there are more.
+        // One more than is enough shows that there are more.
         let (mut bytes, mut without_last) = (0, 0);
         while page.len() < limit && without_last < bytes_max {
             let (store, listed, from) = (

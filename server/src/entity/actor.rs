@@ -48,7 +48,7 @@ use crate::values::Encoded;
 use crate::values::{Patches, Present};
 use crate::work::{self, Busy, Lane, Weight};
 
-/// How often writes are judged again because somebody else was quicker to claim what one of them
+/// How often writes are judged again because another entity was quicker to claim what one of them
 /// wants. The disk says who, so once is enough unless claims change hands all the time.
 const JUDGED_MAX: usize = 100;
 
@@ -68,7 +68,7 @@ pub(crate) enum Message {
         asker: String,
         /// Where the frames go.
         subscriber: Subscriber,
-        /// Where the replica stands.
+        /// The replica's place in the log.
         from: Option<(Epoch, Seq, Hash)>,
         /// What is said if it is not there.
         absent: &'static str,
@@ -80,7 +80,7 @@ pub(crate) enum Message {
 }
 
 impl Message {
-    /// The id of whoever asks; nobody who stops following asks for an entity.
+    /// The id of the asker; to stop following is not to ask for an entity.
     pub(crate) fn asker(&self) -> &str {
         match self {
             Self::Load { asker, .. } | Self::Follow { asker, .. } => asker,
@@ -104,7 +104,7 @@ struct Actor {
     footprint: u64,
     /// Who follows the entity as a replica, or waits for it to be there.
     replicas: HashMap<ConnectionId, Subscriber>,
-    /// The `snapshot` frame of the present state, once somebody needed it.
+    /// The `snapshot` frame of the present state, once it was needed.
     snapshot: Arc<Encoded>,
     snapshots: Snapshots,
     /// How much history the epoch has.
@@ -156,7 +156,7 @@ pub(crate) async fn run(
         }
     };
     if let Some(why) = failed {
-        // Whoever waits is told; the next message makes another actor.
+        // What waits is answered; the next message makes another actor.
         mailbox.close();
         // One may still be on its way into the mailbox.
         while let Some(message) = mailbox.recv().await {
@@ -166,7 +166,7 @@ pub(crate) async fn run(
 }
 
 impl Actor {
-    /// Serves until nobody has use for it. What takes memory only while something is done is in boxes:
+    /// Serves until it is not needed. What takes memory only while something is done is in boxes:
     /// most actors do nothing.
     async fn serve(&mut self, mailbox: &mut mpsc::Receiver<Message>) {
         let settings = self.context.settings.clone();
@@ -307,7 +307,7 @@ impl Actor {
 
     /// Judges writes, commits what was admitted, then swaps, relays and answers.
     async fn write(&mut self, writes: Vec<Write>) {
-        // Dropping a document takes a while: nobody shall wait for that.
+        // Dropping a document takes a while: no answer shall wait for that.
         let before = self.entity.clone();
         let mut left = JUDGED_MAX;
         let (decided, was, ending) = loop {
@@ -417,7 +417,7 @@ impl Actor {
             self.weight
                 .add(changes.map(|change| change.len() as u64).sum());
             let weight = Weight::of_operations(entity.operations());
-            // Where too many wait already, followers are told all the same.
+            // Where too many wait already, followers are served all the same.
             let _slot = match weight {
                 Weight::Heavy => self.context.work.enter(Lane::Publishing, weight).await.ok(),
                 Weight::Light => None,
@@ -484,7 +484,7 @@ impl Actor {
         }
     }
 
-    /// Takes over a committed state and tells everybody who follows it.
+    /// Takes over a committed state and publishes it to its followers.
     fn publish(&mut self, entity: Entity, entries: Option<&[RelayedEntry<'_>]>) {
         if entity.presence() != Presence::Present {
             self.withdraw();
@@ -531,7 +531,7 @@ impl Actor {
         self.entity = Some(entity);
     }
 
-    /// Tells everybody who follows the entity that it is deleted. They go on following it: once its
+    /// Reports to all followers that the entity is deleted. They keep following it: once its
     /// deletion is undone, they start over.
     fn withdraw(&mut self) {
         self.lease.values.withdraw(&self.id, DELETED);

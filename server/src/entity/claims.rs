@@ -18,7 +18,7 @@ use crate::storage::{Ledger, Presence, Scope, StoreResult};
 ///
 /// # Errors
 /// When the store cannot be read or written. An entity that cannot be loaded is left out, and
-/// logged; nobody can edit it either.
+/// logged; it cannot be edited either.
 pub(crate) fn restore(context: &Context) -> StoreResult<()> {
     let (store, known) = (&*context.store, &*context.known);
     for policy in context.policies.iter() {

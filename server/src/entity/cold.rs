@@ -29,7 +29,7 @@ pub(crate) enum For {
 }
 
 /// The value of an entity as the store has it, read for a principal; `None` where only its document
-/// tells, or somebody has just written to it. What takes long has to wait for its turn among such
+/// shows it, or it has just been written to. What takes long has to wait for its turn among such
 /// work.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub(crate) async fn present(
 /// Waits until there is memory for more.
 ///
 /// # Errors
-/// [`WriteError::Busy`] where there is none for too long.
+/// [`WriteError::Busy`] when there is none for too long.
 pub(crate) async fn settled(memory: &Memory) -> Result<(), WriteError> {
     memory.settled().await.map_err(|Busy| {
         tracing::warn!("what waits to be sent leaves no memory for more");

@@ -216,7 +216,7 @@ pub(crate) struct FoundValue {
 }
 
 /// What there is of a value; `None` where there is none, or too much lies behind the snapshot:
-/// [`load`] tells then.
+/// [`load`] answers then.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -255,7 +255,7 @@ impl FoundValue {
 
     /// What the entity is as readers see it, by what its entries changed: no document is made, which
     /// costs what the whole history is long. `None` where something of it is not in the store's
-    /// caches; [`load`] tells then.
+    /// caches; [`load`] answers then.
     pub(crate) fn state(
         mut self,
         store: &dyn Ledger,
@@ -364,7 +364,7 @@ pub(crate) fn after(
         epoch,
         seq,
     };
-    // The one look that tells whether the others are worth reading.
+    // The one read that shows whether the others are worth reading.
     if store.entry(&from)?.is_none_or(|known| known.hash != hash) {
         return Ok(None);
     }

@@ -10,7 +10,7 @@ use super::outcome::WriteError;
 const GENERATED_ID_DIGITS: usize = 24;
 
 /// The name of an entity that is to be created: the one that was asked for, or one that follows
-/// from the author and the id of the write, so that a repeat comes to the same entity.
+/// from the author and the id of the write, so that a repeat leads to the same entity.
 ///
 /// # Errors
 /// [`WriteError::Name`] when the name cannot be used.
@@ -27,7 +27,7 @@ pub(crate) fn name_for_creation(
             "there is only one of this kind, without an id".to_owned(),
         )),
         (false, Some(_)) if !policy.readable(author) => {
-            // Whether an id is taken is not for somebody to find out who may not read the kind.
+            // A caller who may not read the kind must not find out whether an id is taken.
             Err(WriteError::Name(
                 "the server picks the ids of this kind".to_owned(),
             ))

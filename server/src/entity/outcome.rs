@@ -22,7 +22,7 @@ pub(crate) enum Outcome {
     Failed(WriteError),
 }
 
-/// Where a write stands in the log and what it did.
+/// A write's place in the log and what it did.
 #[derive(Debug, Clone)]
 pub(crate) struct Written {
     /// The epoch of the entry.

@@ -1,11 +1,11 @@
 //! Which of the entities in memory give way when they take too much of it together.
 //!
 //! A document takes many times what its value is as text, and stays for the next who asks. Where the
-//! sum grows too large, those leave that nobody follows as a replica: first the one that is largest
+//! sum grows too large, those leave that no client follows as a replica: first the one that is largest
 //! times how often others have been used since it was. So what is small stays beside what is large,
 //! and what is in use stays beside what was used once.
 //!
-//! Invariant: what is asked to leave is followed by nobody, and is not the one that was used last.
+//! Invariant: what is asked to leave has no follower, and is not the one that was used last.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -154,8 +154,8 @@ impl Drop for Resident {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against entities that pile up in memory although nobody needs them, and against those
-    //! that leave although somebody does.
+    //! Guards against entities that pile up in memory although they are not needed, and against those
+    //! that leave although they are.
 
     use futures_util::FutureExt;
     use serde_json::json;

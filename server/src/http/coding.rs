@@ -1,6 +1,6 @@
 //! In which coding a file is served that was packed when the pages were built.
 //!
-//! Invariant: only files that the binary brings along come here; nothing is packed while somebody
+//! Invariant: only files that the binary brings along come here; nothing is packed while a client
 //! waits.
 
 use std::collections::HashMap;

@@ -117,7 +117,7 @@ async fn root_file(name: &'static str, headers: HeaderMap) -> Response {
     }
 }
 
-/// Files only are packed: an answer that mixes secrets with what somebody else chose never is. Each
+/// Files only are packed: an answer that mixes secrets with text that another chose never is. Each
 /// coding has a tag of its own, since the bytes differ.
 fn serve(file: EmbeddedFile, name: &str, caching: &'static str, headers: &HeaderMap) -> Response {
     let kind = content_type(name);

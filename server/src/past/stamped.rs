@@ -1,4 +1,4 @@
-//! Fields that nobody sets, since the server derives them from the log: when and by whom the entity
+//! Fields that the server derives from the log instead of anyone setting them: when and by whom the entity
 //! was made and changed.
 
 use indelible_engine::history::{Credit, Place, State};

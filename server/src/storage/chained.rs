@@ -14,7 +14,7 @@ const ENTRIES_AT_ONCE: usize = 1_000;
 pub struct BrokenLog {
     /// Which entity.
     pub entity: EntityId,
-    /// How one can tell.
+    /// What does not match.
     pub source: ChainError,
 }
 

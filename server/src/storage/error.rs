@@ -49,7 +49,7 @@ pub enum StoreError {
          until that has worked"
     )]
     Damaged {
-        /// Where, and how one can tell.
+        /// Where, and what does not match.
         what: String,
     },
     /// A stored record cannot be read.

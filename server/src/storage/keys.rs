@@ -5,7 +5,7 @@
 //! | `entries` | entity ‖ 00 ‖ epoch ‖ seq | hash (32) ‖ encoded entry |
 //! | `refusals` | entity ‖ 00 ‖ epoch ‖ number | hash (32) ‖ encoded refusal |
 //! | `refusal-counts` | entity ‖ 00 ‖ epoch ‖ principal | total (8) ‖ kept (8) |
-//! | `asked` | length of principal (2) ‖ principal ‖ proposal (16) | digest of what was asked (32) ‖ what was answered, where no entry tells |
+//! | `asked` | length of principal (2) ‖ principal ‖ proposal (16) | digest of what was asked (32) ‖ what was answered, where it does not follow from an entry |
 //! | `policies` | policy hash (32) | the policy's text |
 //! | `heads` (cache) | entity ‖ 00 | epoch (8) ‖ seq (8) ‖ hash (32) ‖ presence (1) |
 //! | `refusal-heads` (cache) | entity ‖ 00 | next number (8) ‖ hash of the last (32) |

@@ -272,7 +272,7 @@ impl Ledger for RedbStore {
             writer.put_tail(&tail)?;
         }
         txn.commit().map_err(backend("commit"))?;
-        // Before anybody hears that it is on disk.
+        // Before it is reported to be on disk.
         self.check_place()?;
         Ok(outcomes)
     }

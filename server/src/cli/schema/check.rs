@@ -200,7 +200,7 @@ fn judge(files: &Files) -> (Policies, Vec<Shown>) {
     mistakes.extend(files.mistakes.iter().map(file_mistake));
     let mut content = files.content.clone();
     if !errors.is_empty() {
-        // What a schema with mistakes describes, nobody knows.
+        // What a schema with mistakes describes is unknown.
         content.retain(|kind, _| policies.get(kind).is_some());
     }
     let faults = policies.check_content(&content);

@@ -57,7 +57,7 @@ pub(in crate::cli) struct Diff {
     json: bool,
 }
 
-/// What is another about one kind.
+/// What changed about one kind.
 struct Changed {
     kind: String,
     differences: Vec<Difference>,
@@ -70,7 +70,7 @@ struct Concerned {
     obstacles: Vec<Obstacle>,
     /// What is wrong with it afterwards that was not before.
     faults: Vec<Fault>,
-    /// What stands in it that fewer may write afterwards.
+    /// Its values that fewer may write afterwards.
     narrowed: Vec<Written>,
 }
 

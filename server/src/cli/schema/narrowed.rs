@@ -1,4 +1,4 @@
-//! Values that stand at places which fewer may write under a new schema, and who wrote them.
+//! Values at places that fewer people may write under a new schema, and who wrote them.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,12 +19,12 @@ use crate::storage::{Ledger, Presence};
 /// Such a value.
 pub(super) struct Written {
     pub(super) value: Narrowed,
-    /// The ids of those who wrote what of it stands.
+    /// The ids of the authors of its current parts.
     authors: BTreeSet<String>,
 }
 
 /// The values of an entity that fewer may write under `policy`, or that it drops; and, where fewer
-/// may edit the kind, the entity as a whole. What only the server wrote and stays is not told.
+/// may edit the kind, the entity as a whole. What only the server wrote and stays is left out.
 pub(super) fn written(
     store: &dyn Ledger,
     entity: &Entity,

@@ -174,7 +174,7 @@ impl Past {
     }
 }
 
-/// Whether somebody did it, rather than the server for itself.
+/// Whether a principal made it, rather than the server itself.
 fn is_edit(kind: EntryKind) -> bool {
     match kind {
         EntryKind::Changes | EntryKind::Deleted | EntryKind::Undeleted => true,
@@ -219,7 +219,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Takes one entry; gives what there is to tell of it.
+    /// Takes one entry; gives what there is to report of it.
     fn step(&mut self, entry: &Entry, hash: Hash) -> Result<Option<Judged>, Box<dyn Error>> {
         let logged = Logged::of(entry, hash);
         let after = match self.entity.take() {

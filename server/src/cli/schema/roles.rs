@@ -64,13 +64,13 @@ pub(super) fn told(policy: &Policy) -> Value {
     Value::Object(roles.collect::<Map<_, _>>())
 }
 
-/// The roles that a schema names, and `public`, which everybody has.
+/// The roles that a schema names, and `public`, which every caller has.
 fn roles_of(policy: &Policy) -> BTreeSet<String> {
     let named = named(policy).into_iter().map(|(_, role)| role);
     named.chain([ROLE_PUBLIC.to_owned()]).collect()
 }
 
-/// The words of what somebody with one role may do.
+/// The words for what a caller with one role may do.
 fn permitted(policy: &Policy, role: &str) -> Vec<&'static str> {
     let somebody = Principal::new("somebody", [role]);
     let may = PERMISSIONS
@@ -177,7 +177,7 @@ fn of_words(words: &Map<String, Value>, at: &Pointer, found: &mut Vec<(Pointer, 
     }
 }
 
-/// What people call everybody who do not know that it is `public`.
+/// What people who do not know `public` call all callers.
 const EVERYBODY: [&str; 8] = [
     "*",
     "all",
@@ -215,7 +215,7 @@ pub(super) fn doubtful<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Sh
         let meant = near::nearest(role, [ROLE_PUBLIC])
             .or_else(|| others().filter(more).find(alike))
             .or_else(|| near::nearest(role, others().filter(more)).filter(|_| count(role) == 1));
-        // Of two that are named equally often, nobody knows which is right.
+        // Of two that are named equally often, either may be right.
         let twin = others()
             .filter(|other| !more(other) && !rarer(other))
             .find(alike);

@@ -285,7 +285,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Where a change stands in the log; one that is only in this batch stands in its last entry.
+    /// Which entry holds a change; for one that is only in this batch, that is its last entry.
     fn entry_of(
         &self,
         change: Option<&Hash>,
@@ -301,7 +301,7 @@ impl<'a> Batch<'a> {
     }
 
     /// What is missing may be missing because it was refused earlier in this session: then the
-    /// author is told so.
+    /// author learns that.
     fn name_refused_past(
         &self,
         session: &WriterSession,
@@ -415,7 +415,7 @@ impl<'a> Batch<'a> {
         written
     }
 
-    /// Charges the operations that a value came to.
+    /// Charges the operations that a value was turned into.
     fn charge_operations(&self, case: &Case<'_>, changes: &[Vec<u8>]) {
         let counted = |bytes: &Vec<u8>| change::operations(bytes, &self.context.limits);
         let counted = changes.iter().filter_map(|bytes| counted(bytes).ok());

@@ -99,7 +99,7 @@ impl Actor {
         ))
     }
 
-    /// Queues entries for everybody who follows the entity. They go out with the answers, or when
+    /// Queues entries for all who follow the entity. They go out with the answers, or when
     /// those are given.
     pub(super) fn relay(&mut self, entity: &Entity, entries: &[RelayedEntry<'_>]) {
         if self.replicas.is_empty() {
@@ -109,7 +109,7 @@ impl Actor {
         self.queue(&frames);
     }
 
-    /// Queues the whole entity for everybody who waited for it to be there.
+    /// Queues the whole entity for all who waited for it to be there.
     pub(super) fn relay_snapshot(&mut self, entity: &Entity) {
         if self.replicas.is_empty() {
             return;

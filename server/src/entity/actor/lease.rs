@@ -74,7 +74,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Ends the lease if nothing is in the mailbox, and says whether it did. The actor must end then;
-    /// its value leaves after it, once nobody follows it.
+    /// its value leaves after it, once it has no follower.
     pub(super) fn retire(&self, mailbox: &mut mpsc::Receiver<Message>) -> bool {
         let mut mailboxes = self.mailboxes.lock();
         if !mailbox.is_empty() {

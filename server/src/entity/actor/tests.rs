@@ -1,7 +1,7 @@
 //! Guards against answers that rest on what is not on disk: after a commit failed, another write of
 //! its batch answered as saved, as not found, as taken or as refused for good; refusals of which
 //! nothing is left where the disk is full; an entity that is served as it was before a commit of
-//! which nobody knows whether it happened.
+//! which it is unknown whether it happened.
 
 mod crowded;
 mod kept;
@@ -273,7 +273,7 @@ fn delete() -> Task {
     Task::Delete { precondition: None }
 }
 
-/// Writes to an entity that are judged together, what comes of each, and the name that stands then.
+/// Writes to an entity that are judged together, the outcome of each, and the name afterwards.
 type Together<'a> = (&'a str, Vec<Task>, Vec<&'a str>, Option<&'a str>);
 
 #[tokio::test]
@@ -309,7 +309,7 @@ async fn what_rests_on_a_failed_commit_is_unavailable() {
     let unavailable = "unavailable".to_owned();
     let two = || json!({ "name": "two" });
     let long = || json!({ "name": "longer than it may be" });
-    // Each batch, what comes of it when the disk takes it, and what stands then.
+    // Each batch, its outcomes when the disk takes it, and the name afterwards.
     let batches: Vec<Together> = vec![
         // A value that is there already, which is to be remembered.
         (

@@ -57,7 +57,7 @@ pub(crate) fn of_two_claims_the_first_one_gets_it(open: Open) {
     );
     assert_eq!(holders(&*store, "service"), [(A, entity("service/web"))]);
 
-    // What one gives up is free at once, and nobody gives up what another has.
+    // What an entity gives up is free at once, and it does not give up what another holds.
     let requests = [
         claiming(entries("team/joe", 0..2), &[Release(A), Release(B)]),
         claiming(entries("team/jane", 2..3), &[Gain(A), Release(A)]),

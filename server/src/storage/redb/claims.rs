@@ -1,6 +1,6 @@
 //! Who has what for itself: the table of claims.
 //!
-//! Invariant: nobody takes a claim that another entity has; several may have one that they had
+//! Invariant: an entity does not take a claim that another one holds; several may hold one that they had
 //! before it was one. What a request gives up and takes is decided before anything of it is written.
 
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub(super) fn settle(
     Ok(Ok(steps))
 }
 
-/// Writes what [`settle`] came to.
+/// Writes the result of [`settle`].
 pub(super) fn write(table: &mut Writing<'_>, id: &EntityId, steps: Steps) -> StoreResult<()> {
     for (claim, has) in steps {
         let key = keys::claim(id, claim);

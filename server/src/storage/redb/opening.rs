@@ -72,7 +72,7 @@ pub(super) fn to_read(dir: &Path) -> StoreResult<ReadOnlyDatabase> {
     })
 }
 
-/// Opens the database. Where it believes what an altered file says of itself it panics: that is told
+/// Opens the database. It panics where it trusts what an altered file says of itself: that is reported
 /// as damage.
 fn checked<T>(open: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
     panic::catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
@@ -173,7 +173,7 @@ pub(super) fn backend<E: Into<Error>>(action: &'static str) -> impl FnOnce(E) ->
     }
 }
 
-/// What is told as the cause: the system's words where it is the system that failed.
+/// What is reported as the cause: the system's words where it is the system that failed.
 fn source(error: Error) -> Box<dyn std::error::Error + Send + Sync> {
     match error {
         Error::Io(error) => error.into(),

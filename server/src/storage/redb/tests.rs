@@ -47,7 +47,7 @@ fn tamper(dir: &Path, table: Definition, key: &[u8], value: &[u8]) {
     txn.commit().unwrap();
 }
 
-/// Whatever becomes of the file, nothing more is written, and nobody else takes the directory.
+/// Whatever happens to the file, nothing more is written, and no other server takes the directory.
 #[test]
 fn a_file_that_others_write_to_is_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();

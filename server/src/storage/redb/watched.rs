@@ -73,7 +73,7 @@ impl Watch {
     }
 }
 
-/// The file, which is written to only while nobody else does.
+/// The file, which is written to only while no other program writes to it.
 #[derive(Debug)]
 pub(super) struct WatchedFile {
     backend: FileBackend,

@@ -121,8 +121,8 @@ impl<'a> Batch<'a> {
         Ok(Ok((body, options, preserved)))
     }
 
-    /// The places to be kept or removed that there are not. Without the right to read, nobody is
-    /// told what there is.
+    /// The places to be kept or removed that do not exist. Without the right to read, an author does
+    /// not learn what exists.
     fn unknown(
         &mut self,
         case: &Case<'_>,
@@ -158,7 +158,7 @@ impl<'a> Batch<'a> {
         if place >= (entity.epoch(), entity.seq()) {
             return Err(WriteError::UnknownBase);
         }
-        // A version is told only after its entry's commit, so the entry is in the store, unless the
+        // A version is sent only after its entry's commit, so the entry is in the store, unless the
         // store was put back to a time before it.
         let store = &*self.context.store;
         let entry = loading::sealed(store, self.id, opened.epoch, opened.seq);
@@ -236,7 +236,7 @@ impl<'a> Batch<'a> {
         WriteError::Storage
     }
 
-    /// The log of the entity, up to where it stands.
+    /// The log of the entity, up to its last entry.
     fn log(&self, entity: &Entity) -> StoredLog<'a> {
         StoredLog {
             store: &*self.context.store,
@@ -246,8 +246,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Those of the attempts at protected fields whose value the field never had: what a form puts
-    /// back that it once read is none.
+    /// Those attempts at protected fields whose value the field never had: a form that puts
+    /// back what it once read attempts nothing.
     fn new_to_the_field(&mut self, attempts: Attempts) -> Attempts {
         let Some(entity) = self.committed.filter(|_| !attempts.is_empty()) else {
             return attempts;

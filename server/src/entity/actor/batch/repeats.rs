@@ -21,7 +21,7 @@ use super::{Batch, Case, Judged, unreadable};
 use crate::storage::{Asked, Place, StoreError, StoreResult};
 
 impl Batch<'_> {
-    /// What this write came to when it came before.
+    /// The result of this write when it came before.
     pub(super) fn earlier(
         &self,
         case: &Case<'_>,
@@ -57,7 +57,7 @@ impl Batch<'_> {
         Ok(Some(written))
     }
 
-    /// Whether a write may have made this entry, as far as the entry tells.
+    /// Whether a write may have made this entry, as far as the entry shows.
     fn could_be(&self, task: &Task, entry: &Entry) -> bool {
         // After the genesis, whatever comes first is the creation.
         let creates = (entry.epoch, entry.seq) == (Epoch::FIRST, Seq(0).next());
@@ -110,7 +110,7 @@ impl Batch<'_> {
     }
 }
 
-/// What a repeat is told of a write, and of which entity.
+/// What a repeat is answered, and of which entity.
 fn answer(entity: &EntityId, written: &Written) -> Vec<u8> {
     let preserved = written.preserved.iter().map(ToString::to_string);
     let preserved: Vec<_> = preserved.collect();

@@ -14,7 +14,7 @@ use super::super::super::writes::WriterSession;
 use crate::storage::Append;
 use crate::values::Present;
 
-/// What a batch came to.
+/// The result of a batch.
 pub(in super::super) struct Verdicts {
     /// What is to be committed, if anything.
     pub(in super::super) request: Option<Append>,
@@ -74,9 +74,9 @@ impl Decided {
 /// What was decided on a write.
 #[derive(Debug, Clone)]
 pub(super) enum Judged {
-    /// It stands in an entry of this commit.
+    /// It is in an entry of this commit.
     Admitted(Written),
-    /// It stands in an entry of an earlier commit, or nothing of it was new.
+    /// It is in an entry of an earlier commit, or nothing of it was new.
     Stands(Written),
     /// A merge that comes for the first time changes nothing.
     Idle(Written),
@@ -107,7 +107,7 @@ impl Judged {
         }
     }
 
-    /// What its repeat in the same commit is told.
+    /// What its repeat in the same commit is answered.
     pub(super) fn again(&self) -> Self {
         let mut again = self.clone();
         if let Self::Admitted(written) = &mut again {
@@ -116,7 +116,7 @@ impl Judged {
         again
     }
 
-    /// Whether its id stands for it from now on.
+    /// Whether its id belongs to it from now on.
     pub(super) fn takes_its_id(&self) -> bool {
         matches!(
             self,

@@ -605,7 +605,7 @@ async fn an_epoch_that_cannot_be_written_is_tried_again_less_and_less_often() {
     );
 
     world.store.free_bytes.store(u64::MAX, Ordering::Relaxed);
-    // What is written then tells that it may be tried at once.
+    // A write that succeeds shows that it may be tried at once.
     world.tell("team/a", put(json!({ "name": "two" }))).await;
     let began = tokio::time::Instant::now();
     while world.epoch("team/a").await == Epoch::FIRST {

@@ -76,7 +76,7 @@ async fn what_is_written_and_deleted_in_one_commit_is_answered_with_its_value() 
     world.thread.stop().await;
 }
 
-/// An entity whose next epoch is due once nobody writes for a moment.
+/// An entity whose next epoch is due after a moment without writes.
 async fn outgrown(quiet: Duration) -> Fixture {
     let mut world = Fixture::with(BudgetSettings {
         epoch_bytes_min: 4_000,
