@@ -4,6 +4,7 @@
 //! which it is unknown whether it happened.
 
 mod crowded;
+mod epochs;
 mod kept;
 mod together;
 
