@@ -91,13 +91,6 @@ impl Target {
             Self::Own(name) | Self::Engine(name) => name,
         }
     }
-
-    fn column(&self) -> &'static str {
-        match self {
-            Self::Own(_) => "may import",
-            Self::Engine(_) => "of the engine",
-        }
-    }
 }
 
 impl Part {
@@ -127,13 +120,16 @@ impl Part {
         let rows = table::rows(page, self.heading);
         let mut faults = self.unnamed(files, &rows);
         let arrows = self.arrows(files);
-        for arrow in &arrows {
-            if let Some(fault) = self.forbidden(arrow, &rows) {
-                faults.push(fault);
-            }
-        }
-        for row in &rows {
-            self.unused(row, &arrows, &mut faults);
+        for (place, row) in rows.iter().enumerate() {
+            let own: Vec<&Arrow> = arrows
+                .iter()
+                .filter(|arrow| row.modules.contains(&arrow.from))
+                .collect();
+            let above = &rows[..place];
+            let wrong =
+                |arrow: &&Arrow| forbidden(arrow, row).or_else(|| self.upward(arrow, above));
+            faults.extend(own.iter().filter_map(wrong));
+            faults.extend(self.unused(row, &own));
         }
         faults
     }
@@ -149,58 +145,64 @@ impl Part {
         missing.chain(surplus).collect()
     }
 
-    fn forbidden(&self, arrow: &Arrow, rows: &[Row]) -> Option<String> {
-        let place = |name: &str| {
-            rows.iter()
-                .position(|row| row.modules.iter().any(|m| m == name))
-        };
-        let from = place(&arrow.from)?;
-        let to = arrow.to.name();
-        let permission = match arrow.to {
-            Target::Own(_) => &rows[from].own,
-            Target::Engine(_) => &rows[from].engine,
-        };
-        let listed = match permission {
-            Permission::All => true,
-            Permission::These(names) => names.iter().any(|name| name == to),
-        };
-        let why = if !listed {
-            format!("is not in its column `{}`", arrow.to.column())
-        } else if matches!(arrow.to, Target::Own(_))
-            && place(to).is_none_or(|to| to >= from)
-            && !UPWARD.contains(&(self.folder, arrow.from.as_str(), to))
-        {
-            "does not stand above it".to_owned()
-        } else {
-            return None;
-        };
-        Some(format!(
-            "{}: `{}` imports `{to}`, which {why}",
-            arrow.place, arrow.from
-        ))
+    /// What a row lists although its modules do not import it.
+    fn unused(&self, row: &Row, arrows: &[&Arrow]) -> Vec<String> {
+        let columns = [
+            (&row.own, Target::Own as fn(String) -> Target),
+            (&row.engine, Target::Engine),
+        ];
+        let listed = columns
+            .into_iter()
+            .flat_map(|(permission, target)| match permission {
+                Permission::All => Vec::new(),
+                Permission::These(names) => names.iter().cloned().map(target).collect(),
+            });
+        let unused = listed.filter(|target| arrows.iter().all(|arrow| arrow.to != *target));
+        let module = row.modules.join("`, `");
+        unused
+            .map(|target| {
+                let name = target.name();
+                format!(
+                    "{}: nothing in `{module}` imports `{name}` any more",
+                    self.heading
+                )
+            })
+            .collect()
     }
 
-    fn unused(&self, row: &Row, arrows: &[Arrow], faults: &mut Vec<String>) {
-        for (permission, is_own) in [(&row.own, true), (&row.engine, false)] {
-            let Permission::These(names) = permission else {
-                continue;
-            };
-            for name in names {
-                let used = arrows.iter().any(|arrow| {
-                    row.modules.contains(&arrow.from)
-                        && arrow.to.name() == name
-                        && matches!(arrow.to, Target::Own(_)) == is_own
-                });
-                if !used {
-                    let modules = row.modules.join("`, `");
-                    faults.push(format!(
-                        "{}: nothing in `{modules}` imports `{name}` any more",
-                        self.heading
-                    ));
-                }
-            }
-        }
+    /// An import of a module that does not stand above.
+    fn upward(&self, arrow: &Arrow, above: &[Row]) -> Option<String> {
+        let Target::Own(to) = &arrow.to else {
+            return None;
+        };
+        let stands_above = above.iter().any(|row| row.modules.contains(to));
+        let is_known = UPWARD.contains(&(self.folder, arrow.from.as_str(), to.as_str()));
+        (!stands_above && !is_known).then(|| {
+            format!(
+                "{}: `{}` imports `{to}`, which does not stand above it",
+                arrow.place, arrow.from
+            )
+        })
     }
+}
+
+/// An import that its row does not list.
+fn forbidden(arrow: &Arrow, row: &Row) -> Option<String> {
+    let (permission, column) = match arrow.to {
+        Target::Own(_) => (&row.own, "may import"),
+        Target::Engine(_) => (&row.engine, "of the engine"),
+    };
+    let name = arrow.to.name();
+    let is_listed = match permission {
+        Permission::All => true,
+        Permission::These(names) => names.iter().any(|listed| listed == name),
+    };
+    (!is_listed).then(|| {
+        format!(
+            "{}: `{}` imports `{name}`, which is not in its column `{column}`",
+            arrow.place, arrow.from
+        )
+    })
 }
 
 fn page() -> String {
