@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::build::Build;
 use crate::run::{Failure, Outcome, output, run, say};
 use crate::wasm;
 use crate::workspace::Workspace;
@@ -133,7 +134,7 @@ fn program_of(workspace: &Workspace, package: &str, name: &str, words: &[&str]) 
 
 fn module_size(asked: &Asked<'_>) -> Outcome {
     let workspace = asked.workspace;
-    wasm::build(workspace)?;
+    wasm::build(workspace, Build::Optimised)?;
     for (name, module) in wasm::modules(workspace) {
         let mut node = Command::new("node");
         let measure = "const module = fs.readFileSync(process.argv[1]); \

@@ -224,7 +224,7 @@ fn tell(reports: &[Report]) -> Outcome {
         for crash in &report.crashes {
             eprintln!("\n{} crashed on {}", report.name, crash.display());
             eprintln!(
-                "  to keep it, add this to tests/vectors/fuzz.json, with what it guards against:"
+                "  to keep it, add this to tests/data/vectors/fuzz.json, with what it guards against:"
             );
             eprintln!("  {}", vector(&report.name, crash)?);
         }

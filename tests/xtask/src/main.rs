@@ -26,11 +26,12 @@ use workspace::Workspace;
 const HELP: &str = "\
 Developer commands of Indelible.
 
-  cargo xtask serve [OPTIONS]   build what is missing or stale, then serve the demo on
-                                http://127.0.0.1:4000 (data in ./indelible-data);
+  cargo xtask serve [OPTIONS]   build what is missing or stale, quickly rather than optimised, then
+                                serve the demo on http://127.0.0.1:4000 (data in ./indelible-data);
                                 OPTIONS go to `indelible serve`
-  cargo xtask build             only build: the binary and the npm package, with a bill of
-                                materials (CycloneDX) of each in target/sbom
+  cargo xtask build             build what is deployed: the optimised server in target/release and
+                                the npm package, with a bill of materials (CycloneDX) of each in
+                                target/sbom
   cargo xtask test [STEP…]      run everything that CI runs, or only the steps named
                    --long       include the tests that take many minutes
   cargo xtask fuzz [TARGET…]    let a fuzzer look for input that breaks something

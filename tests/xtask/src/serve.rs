@@ -10,8 +10,7 @@ use crate::workspace::Workspace;
 
 /// Builds what is stale, then becomes the server.
 pub(crate) fn serve(workspace: &Workspace, options: &[String]) -> Outcome {
-    build::everything(workspace)?;
-    let mut server = Command::new(workspace.release_binary());
+    let mut server = Command::new(build::to_serve(workspace)?);
     server.args(["serve", "--dev"]);
     if !is_given(options, "--listen") {
         server.args(["--listen", "127.0.0.1:4000"]);

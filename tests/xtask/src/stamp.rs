@@ -33,6 +33,12 @@ impl Stamp {
         })
     }
 
+    /// The same inputs, for products that are made in this way.
+    pub(crate) fn of(mut self, way: &str) -> Self {
+        self.value = format!("{} {way}", self.value);
+        self
+    }
+
     /// Whether every product exists and was made from these inputs.
     pub(crate) fn is_fresh(&self, products: &[PathBuf]) -> bool {
         products.iter().all(|product| product.exists())

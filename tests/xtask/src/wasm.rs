@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::build::Build;
 use crate::npm::CLIENT;
 use crate::run::{Failure, Outcome, output, run, say, succeeds};
 use crate::stamp::Stamp;
@@ -14,7 +15,6 @@ use crate::system;
 use crate::workspace::Workspace;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-const PROFILE: &str = "wasm-release";
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 const DEBIAN_PARTS: [&str; 4] = [
     "/usr/bin/rustc",
@@ -48,8 +48,9 @@ pub(crate) fn modules(workspace: &Workspace) -> [(&'static str, PathBuf); 2] {
     MODULES.map(|module| (module.name, folder.join(format!("{}_bg.wasm", module.name))))
 }
 
-/// Makes `client-wasm/ts/wasm/`: the modules and their bindings.
-pub(crate) fn build(workspace: &Workspace) -> Outcome {
+/// Makes `client-wasm/ts/wasm/`: the modules and their bindings. For [`Build::Quick`], optimised ones
+/// that are up to date stay.
+pub(crate) fn build(workspace: &Workspace, build: Build) -> Outcome {
     let inputs = workspace.paths(&[
         "Cargo.toml",
         "Cargo.lock",
@@ -61,18 +62,27 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
         "tests/xtask/src/bindings.rs",
         "tests/xtask/src/wasm.rs",
     ]);
-    let stamp = Stamp::take(workspace.state().join("wasm"), &inputs)?;
+    let stamp = |build: Build| {
+        let stamp = Stamp::take(workspace.state().join("wasm"), &inputs)?;
+        Ok(stamp.of(profile(build)))
+    };
     let folder = workspace.path("client-wasm/ts/wasm");
     let products = |module: &Module| {
         let name = module.name;
         [".js", "_bg.wasm"].map(|end| folder.join(format!("{name}{end}")))
     };
-    if stamp.is_fresh(&MODULES.each_ref().map(products).concat()) {
+    let all = MODULES.each_ref().map(products).concat();
+    let [wanted, optimised] = [stamp(build)?, stamp(Build::Optimised)?];
+    if wanted.is_fresh(&all) || optimised.is_fresh(&all) {
         return Ok(());
     }
-    CLIENT.install(workspace)?;
+    require_toolchain(workspace)?;
+    if build == Build::Optimised {
+        // For wasm-opt.
+        CLIENT.install(workspace)?;
+    }
     for module in &MODULES {
-        let compiled = compile(workspace, module)?;
+        let compiled = compile(workspace, module, build)?;
         // A new lock file or a comment often leaves the module as it was.
         let mut inputs = workspace.paths(&[
             "client-wasm/package-lock.json",
@@ -81,32 +91,50 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
         ]);
         inputs.push(compiled.clone());
         let state = workspace.state().join(format!("bindings-{}", module.name));
-        let module_stamp = Stamp::take(state, &inputs)?;
+        let module_stamp = Stamp::take(state, &inputs)?.of(profile(build));
         if !module_stamp.is_fresh(&products(module)) {
             bind(workspace, &compiled, &folder, module.name)?;
+            if build == Build::Optimised {
+                shrink(workspace, &folder, module.name)?;
+            }
             module_stamp.keep()?;
         }
     }
-    stamp.keep()
+    wanted.keep()
 }
 
-fn compile(workspace: &Workspace, module: &Module) -> Outcome<PathBuf> {
+/// The profile of the modules, in the root `Cargo.toml`.
+fn profile(build: Build) -> &'static str {
+    match build {
+        Build::Quick => "wasm-serving",
+        Build::Optimised => "wasm-release",
+    }
+}
+
+/// Sees to it that a compiler for WASM is there.
+pub(crate) fn require_toolchain(workspace: &Workspace) -> Outcome {
+    if rustup_has_target() || debian_has_parts() {
+        return Ok(());
+    }
+    let mut add = Command::new("rustup");
+    add.args(["target", "add", TARGET])
+        .current_dir(&workspace.root);
+    if succeeds(&mut add) {
+        say(format!("added the target {TARGET} with rustup"));
+        return Ok(());
+    }
+    system::install(&DEBIAN_PACKAGES, "compiling to WASM")
+}
+
+fn compile(workspace: &Workspace, module: &Module, build: Build) -> Outcome<PathBuf> {
     let folder = workspace.target.join("wasm");
+    let profile = profile(build);
     let mut cargo = if rustup_has_target() {
         workspace.cargo()
-    } else if debian_has_parts() {
-        debian_cargo(workspace)
-    } else if succeeds(Command::new("rustup").args(["target", "add", TARGET])) {
-        say(format!("added the target {TARGET} with rustup"));
-        workspace.cargo()
     } else {
-        system::install(&DEBIAN_PACKAGES, "compiling to WASM")?;
         debian_cargo(workspace)
     };
-    say(format!(
-        "compiling the client to WASM: {} (the first time takes about two minutes)",
-        module.name
-    ));
+    say(format!("compiling the client to WASM: {}", module.name));
     cargo.args([
         "build",
         "--locked",
@@ -114,12 +142,16 @@ fn compile(workspace: &Workspace, module: &Module) -> Outcome<PathBuf> {
         "indelible-client",
         "--lib",
     ]);
-    cargo.args(["--target", TARGET, "--profile", PROFILE]);
+    if build == Build::Quick {
+        // Others write to the terminal, too.
+        cargo.arg("--quiet");
+    }
+    cargo.args(["--target", TARGET, "--profile", profile]);
     cargo.args(module.flags);
     run(cargo.env("CARGO_TARGET_DIR", &folder))?;
     // The next module is written to the same place.
-    let built = folder.join(TARGET).join(PROFILE);
-    let kept = folder.join(format!("{}.wasm", module.name));
+    let built = folder.join(TARGET).join(profile);
+    let kept = folder.join(format!("{}-{profile}.wasm", module.name));
     let built = built.join("indelible_client.wasm");
     fs::copy(&built, &kept).map_err(Failure::during(built.display()))?;
     Ok(kept)
@@ -155,26 +187,23 @@ fn debian_cargo(workspace: &Workspace) -> Command {
 fn bind(workspace: &Workspace, module: &Path, folder: &Path, name: &str) -> Outcome {
     say(format!("writing the JavaScript bindings of {name}"));
     let mut cargo = workspace.cargo();
-    cargo.args([
-        "run",
-        "--locked",
-        "--package",
-        "xtask",
-        "--features",
-        "bindings",
-    ]);
+    cargo.args(["run", "--quiet", "--locked", "--profile", "bindings"]);
+    cargo.args(["--package", "xtask", "--features", "bindings"]);
     cargo.args(["--bin", "bindings", "--"]);
-    run(cargo.arg(module).arg(folder).arg(name))?;
+    run(cargo.arg(module).arg(folder).arg(name))
+}
+
+fn shrink(workspace: &Workspace, folder: &Path, name: &str) -> Outcome {
     let bound = folder.join(format!("{name}_bg.wasm"));
     let before = kilobytes(&bound);
-    let mut shrink = Command::new(workspace.path("client-wasm/node_modules/.bin/wasm-opt"));
-    shrink.args([
+    let mut wasm_opt = Command::new(workspace.path("client-wasm/node_modules/.bin/wasm-opt"));
+    wasm_opt.args([
         "-Oz",
         "--strip-debug",
         "--strip-producers",
         "--strip-target-features",
     ]);
-    run(shrink.arg(&bound).arg("-o").arg(&bound))?;
+    run(wasm_opt.arg(&bound).arg("-o").arg(&bound))?;
     say(format!(
         "shrank {name} from {before} to {} KB",
         kilobytes(&bound)

@@ -49,11 +49,6 @@ impl Workspace {
         self.target.join("debug/indelible")
     }
 
-    /// The server as people run it.
-    pub(crate) fn release_binary(&self) -> PathBuf {
-        self.target.join("release/indelible")
-    }
-
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         forget_calling_cargo(&mut command);
