@@ -42,7 +42,7 @@ let registrar
 let guide
 
 before(async () => {
-  server = await Server.fresh({ schema: fileURLToPath(new URL('../museum', import.meta.url)) })
+  server = await Server.fresh({ schema: fileURLToPath(new URL('../data/museum', import.meta.url)) })
   curator = await client('curator')
   registrar = await client('registrar')
   guide = await client('guide')

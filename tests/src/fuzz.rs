@@ -1,7 +1,7 @@
 //! What the fuzzer does with an input, target by target, and which inputs it begins with.
 //!
 //! Owns the targets as plain functions, so that ordinary tests run them too: over every seed, and
-//! over what once crashed one (`tests/vectors/fuzz.json`). Invariant: a target panics when, and only
+//! over what once crashed one (`tests/data/vectors/fuzz.json`). Invariant: a target panics when, and only
 //! when, something is wrong with what it tests.
 //! Must never know: libFuzzer (that is `tests/fuzz/`).
 
@@ -112,7 +112,7 @@ impl Target {
     /// The inputs that once crashed it.
     #[must_use]
     pub fn kept(&self) -> Vec<Vec<u8>> {
-        let file = hostile::package().join("vectors/fuzz.json");
+        let file = hostile::package().join("data/vectors/fuzz.json");
         let kept: Vec<Kept> =
             serde_json::from_value(hostile::read(&file)).expect("the file is well-formed");
         assert!(
@@ -128,7 +128,7 @@ impl Target {
 /// What stands under `bytes` anywhere in a file of vectors.
 fn vectors(name: &str) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    let file = hostile::package().join("vectors").join(name);
+    let file = hostile::package().join("data/vectors").join(name);
     collect(&hostile::read(&file), &mut found);
     found
 }

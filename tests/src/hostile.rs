@@ -1,4 +1,4 @@
-//! The catalogue of hostile changes and frames: data in `tests/vectors/hostile/*.json`.
+//! The catalogue of hostile changes and frames: data in `tests/data/vectors/hostile/*.json`.
 //!
 //! Owns how a case is written down and read. Each case stands on an entity of its own, named after
 //! it: created by alice with the same content, edited by bob, then attacked. Genesis and creation
@@ -209,20 +209,20 @@ pub fn principal(id: &str) -> Principal {
 /// The folder with the schema of the catalogue.
 #[must_use]
 pub fn schema_folder() -> PathBuf {
-    package().join("tests/hostile/schema")
+    package().join("data/hostile/schema")
 }
 
 /// What every entity of the catalogue is created with.
 #[must_use]
 pub fn content() -> Value {
-    read(&package().join("tests/hostile/content.json"))
+    read(&package().join("data/hostile/content.json"))
 }
 
 /// A file of the catalogue.
 #[must_use]
 pub fn file(name: &str) -> PathBuf {
     package()
-        .join("vectors/hostile")
+        .join("data/vectors/hostile")
         .join(format!("{name}.json"))
 }
 

@@ -1,7 +1,7 @@
 //! The fuzz targets without a fuzzer: over every seed, and over seeds with some bytes altered.
 //!
 //! Guards against targets that nobody can compile or that fail on what they begin with, and against
-//! the return of what once crashed one of them (`tests/vectors/fuzz.json`).
+//! the return of what once crashed one of them (`tests/data/vectors/fuzz.json`).
 
 use indelible_tests::fuzz::{TARGETS, Target, target};
 

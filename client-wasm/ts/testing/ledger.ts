@@ -16,7 +16,7 @@ const KINDS = [0, 1, 2, 3, 4, 5]
 
 /** A file of golden vectors. */
 export function vectors<T>(name: string): T {
-  const url = new URL(`../../../tests/vectors/${name}`, import.meta.url)
+  const url = new URL(`../../../tests/data/vectors/${name}`, import.meta.url)
   return JSON.parse(readFileSync(url, 'utf8')) as T
 }
 

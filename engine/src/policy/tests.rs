@@ -164,7 +164,7 @@ fn the_content_of_the_demo_and_the_museum_is_good() {
         "server/demo",
         &["settings", "team", "services", "solutions"],
     );
-    check_folder("tests/museum", &["house", "room", "loan"]);
+    check_folder("tests/data/museum", &["house", "room", "loan"]);
 }
 
 #[test]

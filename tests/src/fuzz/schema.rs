@@ -11,7 +11,7 @@ use indelible_engine::schema::SchemaSource;
 use super::texts;
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    ["../server/demo", "museum", "tests/hostile/schema"]
+    ["../server/demo", "data/museum", "data/hostile/schema"]
         .iter()
         .flat_map(|folder| texts(folder))
         .collect()

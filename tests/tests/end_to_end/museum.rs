@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::harness::Running;
 
 async fn museum() -> Running {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("museum");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/museum");
     Running::with(|config| config.schema = SchemaPlace::Folder(folder)).await
 }
 

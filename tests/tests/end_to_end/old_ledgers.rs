@@ -1,13 +1,13 @@
 //! Guards against a version that makes a rule stricter and then cannot open, verify or edit what
 //! was admitted before.
 //!
-//! `tests/vectors/rules-1/` holds a store and a bundle of the first version of the rules, made by
+//! `tests/data/vectors/rules-1/` holds a store and a bundle of the first version of the rules, made by
 //! a server of that time, with values that are refused now: a text longer than the bound, a
 //! `const` and an `enum` on containers that do not match, a pattern that ECMAScript reads in
-//! another way, a host name that is not valid. `tests/vectors/rules-2/` holds a bundle of the second
+//! another way, a host name that is not valid. `tests/data/vectors/rules-2/` holds a bundle of the second
 //! version: a pattern that ECMAScript refuses, and a list that was too long for a new schema and
-//! got longer. `tests/vectors/rules-3/` holds one of the third version: a string and a text, each
-//! with a pattern, of more than 100,000 characters. `tests/vectors/rules-4/` holds one of the fourth
+//! got longer. `tests/data/vectors/rules-3/` holds one of the third version: a string and a text, each
+//! with a pattern, of more than 100,000 characters. `tests/data/vectors/rules-4/` holds one of the fourth
 //! version: such strings in a value that is replaced as one, and under a `contains`.
 
 use std::io::Read;
@@ -21,7 +21,7 @@ use super::schema_life::{Serving, run_command};
 
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors")
+        .join("data/vectors")
         .join(name)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Guards against one client's input that harms the process, what is on disk, or anybody else's
 //! edits, and against answers that tell what their reader may not know. What each case must be
-//! answered stands in `tests/vectors/hostile/*.json`; the engine is held to the same files in
+//! answered stands in `tests/data/vectors/hostile/*.json`; the engine is held to the same files in
 //! `hostile/engine.rs`.
 
 mod bodies;

@@ -1,4 +1,4 @@
-//! The wall: hostile changes against the engine, as data in `tests/vectors/hostile/*.json`.
+//! The wall: hostile changes against the engine, as data in `tests/data/vectors/hostile/*.json`.
 //!
 //! Guards against a change that harms the process, the document or anybody else's edits. The
 //! builder makes the cases and says what each must be answered; the tests read the files only. The

@@ -1,4 +1,4 @@
-//! Golden vectors: the formats that cannot change later, byte for byte, in `tests/vectors/`.
+//! Golden vectors: the formats that cannot change later, byte for byte, in `tests/data/vectors/`.
 //!
 //! Guards against a format that changes by accident: then nobody could read a ledger, or talk to a
 //! server, of an older version. Every vector is made here from values, and what is made must equal
@@ -25,7 +25,7 @@ use serde_json::Value;
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors")
+        .join("data/vectors")
         .join(name)
 }
 
