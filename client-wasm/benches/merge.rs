@@ -13,17 +13,16 @@ use std::time::Instant;
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{Automerge, Change, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use indelible_client::{EditOptions, Session};
-use indelible_engine::admission::{Origin, Proposal, admit};
-use indelible_engine::change::server_actor;
+use indelible_engine::admission::Origin;
 use indelible_engine::effects::{Effect, EffectChange, effects};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, Kind, ProposalId, SessionId};
+use indelible_engine::id::{EntityId, Epoch, Kind, SessionId};
 use indelible_engine::limits::Limits;
-use indelible_engine::merge::{Base, MergeOptions, merge};
+use indelible_engine::merge::{Base, MergeOptions};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{KindMode, KindReport, PROTOCOL_VERSION, ServerFrame};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::testing;
 use indelible_engine::time::Timestamp;
 use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
@@ -171,11 +170,7 @@ fn cases(elements: usize) -> Vec<Case> {
 }
 
 fn policy() -> Arc<Policy> {
-    let source = SchemaSource {
-        file: "page.json".to_owned(),
-        text: SCHEMA.to_owned(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    testing::compiled(&serde_json::from_str(SCHEMA).unwrap())
 }
 
 fn timed<T>(times: &mut Vec<f64>, work: impl FnOnce() -> T) -> T {
@@ -197,30 +192,20 @@ fn put(
     body: &Value,
     base: Option<Base>,
 ) -> (Entity, Vec<Effect>, Vec<Vec<u8>>) {
-    let author = Principal::new(who, ["editor"]);
-    let actor = server_actor(entity.id(), entity.epoch(), who);
+    let author = testing::editor(who);
     let creation = base.is_none();
     let options = MergeOptions {
         base,
         creation,
         ..MergeOptions::default()
     };
-    let changes = merge(entity, &author, &actor, body, &options)
-        .unwrap()
-        .changes;
-    let proposal = Proposal {
-        id: ProposalId([7; 16]),
-        author,
-        session: None,
-        origin: if creation {
-            Origin::Creation
-        } else {
-            Origin::Server
-        },
-        changes: changes.clone(),
-        claimed: None,
+    let changes = testing::merged(entity, &author, body, &options).unwrap();
+    let origin = if creation {
+        Origin::Creation
+    } else {
+        Origin::Server
     };
-    let verdict = admit(entity, &proposal, NOW, &Limits::default());
+    let verdict = testing::judge(entity, &author, changes.clone(), origin);
     assert!(verdict.refused.is_none());
     let admitted = verdict.admitted.unwrap();
     let effects = admitted.effects().to_vec();

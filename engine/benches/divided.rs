@@ -11,16 +11,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indelible_engine::admission::{Origin, Proposal, admit};
-use indelible_engine::change::server_actor;
+use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{Epoch, ProposalId};
-use indelible_engine::limits::Limits;
-use indelible_engine::merge::{MergeOptions, merge};
+use indelible_engine::id::Epoch;
+use indelible_engine::merge::MergeOptions;
 use indelible_engine::policy::Policy;
-use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
-use indelible_engine::time::Timestamp;
+use indelible_engine::testing;
 use serde_json::{Value, json};
 
 /// The time for each element beside that in a short value.
@@ -36,11 +32,7 @@ fn policy() -> Arc<Policy> {
             "tags": { "type": "array", "items": { "type": "integer" } }
         }
     });
-    let source = SchemaSource {
-        file: "case.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    testing::compiled(&schema)
 }
 
 /// What it took to merge and to judge an edit, and in how many changes it is.
@@ -51,34 +43,24 @@ struct Taken {
 }
 
 fn put(entity: &Entity, body: &Value, origin: Origin) -> (Entity, Taken) {
-    let author = Principal::new("alice", ["editor"]);
-    let actor = server_actor(entity.id(), entity.epoch(), &author.id);
+    let author = testing::editor("alice");
     let options = MergeOptions {
         creation: origin == Origin::Creation,
         ..MergeOptions::default()
     };
     let start = Instant::now();
-    let merged = merge(entity, &author, &actor, body, &options).unwrap();
+    let merged = testing::merged(entity, &author, body, &options).unwrap();
     let made = start.elapsed();
-    let changes = merged.changes.len();
-    let proposal = Proposal {
-        id: ProposalId([1; 16]),
-        author,
-        session: None,
-        origin,
-        changes: merged.changes,
-        claimed: None,
-    };
+    let changes = merged.len();
     let start = Instant::now();
-    let verdict = admit(entity, &proposal, Timestamp(0), &Limits::default());
+    let verdict = testing::judge(entity, &author, merged, origin);
     let judged = start.elapsed();
-    assert_eq!(verdict.refused, None);
     let taken = Taken {
         merged: made,
         judged,
         changes,
     };
-    (verdict.admitted.unwrap().into_parts().0, taken)
+    (testing::next(verdict), taken)
 }
 
 /// The edits of a value of so many elements.

@@ -26,9 +26,9 @@ use indelible_engine::ledger::{EntryDraft, EntryKind, Sealed, decode};
 use indelible_engine::lifecycle;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::testing::sixteen_fields_and_a_text;
 use indelible_engine::time::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 const ROUNDS: usize = 5;
 /// Random points in a round.
@@ -44,27 +44,6 @@ const PAGE_AIM: f64 = 1.2;
 
 /// Characters of the text, about.
 const TEXT_CHARS: usize = 4_000;
-
-fn policy() -> Arc<Policy> {
-    let mut properties: Map<String, Value> = (0..16)
-        .map(|index| {
-            let rule = json!({ "type": "string", "maxLength": 80 });
-            (format!("field-{index:02}"), rule)
-        })
-        .collect();
-    let text = json!({ "type": "string", "x-indelible": { "merge": "text" } });
-    properties.insert("body".to_owned(), text);
-    let schema = json!({
-        "type": "object",
-        "x-indelible": { "kind": "thing", "create": ["editor"], "edit": ["editor"] },
-        "properties": properties,
-    });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
-}
 
 /// A log as a store holds it: the bytes of entries, and of effects as JSON.
 struct Stored {
@@ -125,7 +104,7 @@ impl Dice {
 
 impl History {
     fn new(edits: usize) -> Self {
-        let policy = policy();
+        let policy = sixteen_fields_and_a_text();
         let id: EntityId = "thing/one".parse().unwrap();
         let genesis = Entity::genesis(&id, Epoch::FIRST, &policy);
         let options = LoadOptions::new().text_encoding(TextEncoding::Utf16CodeUnit);

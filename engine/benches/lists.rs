@@ -9,13 +9,14 @@
     reason = "the figures are for whoever asked for them"
 )]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indelible_engine::effects::effects;
 use indelible_engine::history::words::tell;
 use indelible_engine::history::{apply, undo};
 use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::testing;
 use serde_json::{Map, Value, json};
 
 const ROUNDS: usize = 5;
@@ -23,18 +24,14 @@ const LENGTHS: [usize; 3] = [10_000, 20_000, 100_000];
 /// The time for each item, in a list that is so many times as long as the shortest.
 const AIM: f64 = 3.0;
 
-fn policy() -> Policy {
+fn policy() -> Arc<Policy> {
     let schema = json!({
         "type": "object",
         "x-indelible": { "kind": "thing", "edit": ["editor"] },
         "properties": { "items": { "type": "array", "items": {
             "type": "object", "properties": { "name": { "type": "string" } } } } },
     });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Policy::compile(&source).unwrap()
+    testing::compiled(&schema)
 }
 
 /// The states that the list goes through.

@@ -14,21 +14,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use automerge::transaction::Transactable;
-use automerge::{ActorId, Automerge, Change, LoadOptions, ROOT, ReadDoc, TextEncoding};
-use indelible_engine::admission::{Origin, Proposal, admit};
+use automerge::{Automerge, Change, LoadOptions, ROOT, ReadDoc, TextEncoding};
+use indelible_engine::admission::{Origin, admit};
 use indelible_engine::bundle::{Depth, Verifier, Writer};
-use indelible_engine::change::server_actor;
 use indelible_engine::entity::{Entity, Logged};
-use indelible_engine::id::{EntityId, Epoch, GlobalSeq, ProposalId};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq};
 use indelible_engine::ledger::{EntryDraft, Sealed};
 use indelible_engine::lifecycle;
 use indelible_engine::limits::Limits;
-use indelible_engine::merge::{MergeOptions, merge};
+use indelible_engine::merge::MergeOptions;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::testing::{Client, editor, merged, proposal, sixteen_fields_and_a_text};
 use indelible_engine::time::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 const ENTITIES: usize = 20;
 const EDITS: usize = 500;
@@ -38,27 +37,6 @@ const ROUNDS: usize = 5;
 const RECORDS_AIM: f64 = 50_000.0;
 /// The part of the rate of applying that is left with admission, at least.
 const ADMISSION_AIM: f64 = 0.5;
-
-fn policy() -> Arc<Policy> {
-    let mut properties: Map<String, Value> = (0..16)
-        .map(|index| {
-            let rule = json!({ "type": "string", "maxLength": 80 });
-            (format!("field-{index:02}"), rule)
-        })
-        .collect();
-    let text = json!({ "type": "string", "x-indelible": { "merge": "text" } });
-    properties.insert("body".to_owned(), text);
-    let schema = json!({
-        "type": "object",
-        "x-indelible": { "kind": "thing", "create": ["editor"], "edit": ["editor"] },
-        "properties": properties,
-    });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
-}
 
 /// One entity, and the client that edits it.
 struct Edited {
@@ -86,14 +64,7 @@ impl Ledger {
         origin: Origin,
         changes: Vec<Vec<u8>>,
     ) -> Entity {
-        let proposal = Proposal {
-            id: ProposalId([1; 16]),
-            author: author.clone(),
-            session: None,
-            origin,
-            changes,
-            claimed: None,
-        };
+        let proposal = proposal(author, origin, changes);
         let verdict = admit(entity, &proposal, Timestamp(0), &Limits::default());
         assert_eq!(verdict.refused, None);
         let (mut entity, draft, _) = verdict.admitted.unwrap().into_parts();
@@ -104,7 +75,7 @@ impl Ledger {
 
 /// Entities that are edited in turn.
 fn ledger(policy: &Arc<Policy>) -> Ledger {
-    let author = Principal::new("bob", ["editor"]);
+    let author = editor("bob");
     let mut ledger = Ledger::default();
     let mut edited: Vec<Edited> = (0..ENTITIES)
         .map(|index| {
@@ -112,17 +83,14 @@ fn ledger(policy: &Arc<Policy>) -> Ledger {
             let mut entity = Entity::genesis(&id, Epoch::FIRST, policy);
             let genesis = lifecycle::genesis(&entity, Timestamp(0));
             ledger.seal(&mut entity, genesis);
-            let actor = server_actor(&id, Epoch::FIRST, &author.id);
             let options = MergeOptions {
                 creation: true,
                 ..MergeOptions::default()
             };
             let body = json!({ "field-00": "one", "body": "A text to begin with." });
-            let merged = merge(&entity, &author, &actor, &body, &options).unwrap();
-            let entity = ledger.admit(&entity, &author, Origin::Creation, merged.changes);
-            let options = LoadOptions::new().text_encoding(TextEncoding::Utf16CodeUnit);
-            let mut doc = Automerge::load_with_options(&entity.document(), options).unwrap();
-            doc.set_actor(ActorId::from([9; 16]));
+            let changes = merged(&entity, &author, &body, &options).unwrap();
+            let entity = ledger.admit(&entity, &author, Origin::Creation, changes);
+            let Client { doc, .. } = Client::on(&entity, "bob", 9);
             Edited { entity, doc }
         })
         .collect();
@@ -201,7 +169,7 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let policy = policy();
+    let policy = sixteen_fields_and_a_text();
     let Ledger { entries } = ledger(&policy);
     let text = bundle(&policy, &entries);
     let (mut records, mut admission, mut applied) = (Vec::new(), Vec::new(), Vec::new());

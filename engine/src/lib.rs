@@ -92,6 +92,8 @@ pub mod rebase;
 pub mod schema;
 mod sequence;
 pub mod splice;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod value;
 pub mod violation;

@@ -13,7 +13,7 @@ use automerge::{ActorId, Change, ROOT};
 use figures::{Times, aim, timed};
 use ground::{Ground, Whole};
 use indelible_engine::admission::{Proposal, Verdict};
-use indelible_engine::id::Hash;
+use indelible_tests::chunk::{self, signed, unsigned};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -104,35 +104,11 @@ fn bomb() -> Vec<u8> {
     }
     content.extend(&rows);
     content.push(0);
-    let mut chunk = vec![1];
-    chunk.extend(unsigned(content.len() as u64));
-    chunk.extend(content);
-    let checksum = Hash::of(&[&chunk]);
-    [&[0x85, 0x6f, 0x4a, 0x83], &checksum.0[..4], &chunk].concat()
+    chunk::change(&content)
 }
 
 /// How long the part before the columns is: all but the columns' descriptions and data.
 fn header_length(change: &Change) -> usize {
     // Dependencies (none), actor, seq, first counter, time, message (none), other actors (none).
     1 + 1 + change.actor_id().to_bytes().len() + 1 + 1 + 1 + 1 + 1
-}
-
-fn unsigned(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 0x7f {
-        bytes.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-        value >>= 7;
-    }
-    bytes.push(u8::try_from(value).unwrap());
-    bytes
-}
-
-fn signed(mut value: i64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while !(-64..64).contains(&value) {
-        bytes.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-        value >>= 7;
-    }
-    bytes.push(u8::try_from(value & 0x7f).unwrap());
-    bytes
 }

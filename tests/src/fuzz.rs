@@ -3,11 +3,10 @@
 //! Owns the targets as plain functions, so that ordinary tests run them too: over every seed, and
 //! over what once crashed one (`tests/data/vectors/fuzz.json`). Invariant: a target panics when, and only
 //! when, something is wrong with what it tests.
-//! Must never know: libFuzzer (that is `tests/fuzz/`).
+//! libFuzzer is known to `tests/fuzz/` only.
 
 mod admit;
 mod change_parse;
-mod chunk;
 mod clients;
 mod frames;
 mod http_bodies;

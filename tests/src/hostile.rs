@@ -3,11 +3,12 @@
 //! Owns how a case is written down and read. Each case stands on an entity of its own, named after
 //! it: created by alice with the same content, edited by bob, then attacked. Genesis and creation
 //! are deterministic, so the changes of a case fit wherever the schema and the content are these.
-//! Must never know: how a case is made, what judges it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use indelible_engine::entity::Entity;
 use indelible_engine::id::EntityId;
 use indelible_engine::principal::Principal;
 use serde::{Deserialize, Serialize};
@@ -111,7 +112,7 @@ pub fn entity_of(name: &str) -> EntityId {
         .expect("names of cases are names of entities")
 }
 
-/// One attack on a connection: messages that are no frames, or frames of no use.
+/// One attack on a connection: messages that are not frames, or useless frames.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrameCase {
@@ -216,6 +217,34 @@ pub fn schema_folder() -> PathBuf {
 #[must_use]
 pub fn content() -> Value {
     read(&package().join("data/hostile/content.json"))
+}
+
+/// The values of all fields that no editor may write.
+#[must_use]
+pub fn protected(entity: &Entity) -> BTreeMap<&'static str, Value> {
+    let value = entity.presented();
+    let at = |pointer| (pointer, value.pointer(pointer).cloned().unwrap_or_default());
+    let mut protected: BTreeMap<&'static str, Value> = [
+        "/code",
+        "/rating",
+        "/secret",
+        "/seal",
+        "/oath",
+        "/merits",
+        "/ranks",
+        "/vault",
+        "/place/plot",
+        "/labels/x/owner",
+        "/fixed",
+        "/createdAt",
+        "/createdBy",
+    ]
+    .map(at)
+    .into();
+    let guarded = value["guarded"].as_array().into_iter().flatten();
+    let vase = guarded.filter(|item| item["id"] == "g1");
+    protected.insert("worth", vase.map(|item| item["worth"].clone()).collect());
+    protected
 }
 
 /// A file of the catalogue.

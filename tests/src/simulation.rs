@@ -3,7 +3,7 @@
 //! Owns the rules of the game: the clients, the forger, the model, and what must hold after every
 //! step. Invariant: everything in a case follows from its dice; the model (`spec`, `model`) never
 //! asks the engine's policy.
-//! Must never know: where the dice come from, a seed or a fuzzer.
+//! It does not know where the dice come from, a seed or a fuzzer.
 
 mod actions;
 mod bodies;

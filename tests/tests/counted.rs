@@ -5,19 +5,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
-
 use indelible_engine::admission::{Origin, Proposal, admit};
 use indelible_engine::change::{self, ChangeError, server_actor};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId};
+use indelible_engine::id::{EntityId, Epoch, ProposalId};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeOptions, merge};
-use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::ClientFrame;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::testing;
 use indelible_engine::time::Timestamp;
+use indelible_tests::chunk;
 use peak_alloc::PeakAlloc;
 use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
@@ -38,33 +36,13 @@ fn cost<T>(run: impl FnOnce() -> T) -> (T, usize) {
     (result, MEMORY.peak_usage().saturating_sub(before))
 }
 
-fn unsigned(mut value: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 0x7f {
-        bytes.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-        value >>= 7;
-    }
-    bytes.push(u8::try_from(value).unwrap());
-    bytes
+fn unsigned(value: usize) -> Vec<u8> {
+    chunk::unsigned(value as u64)
 }
 
 /// The head of a run of equal values in a column.
 fn run(count: usize) -> Vec<u8> {
-    let mut rest = count;
-    let mut bytes = Vec::new();
-    while rest > 0x3f {
-        bytes.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
-        rest >>= 7;
-    }
-    bytes.push(u8::try_from(rest).unwrap());
-    bytes
-}
-
-/// A chunk of a change with this content.
-fn chunk(content: &[u8]) -> Vec<u8> {
-    let body = [&[1], unsigned(content.len()).as_slice(), content].concat();
-    let checksum = Hash::of(&[&body]);
-    [&[0x85, 0x6f, 0x4a, 0x83], &checksum.0[..4], &body].concat()
+    chunk::signed(i64::try_from(count).unwrap())
 }
 
 /// A change by parts: each is left as it may be where it is not given.
@@ -99,7 +77,7 @@ impl Parts {
         for (_, data) in self.columns {
             content.extend(data);
         }
-        chunk(&content)
+        chunk::change(&content)
     }
 }
 
@@ -201,28 +179,17 @@ fn entity() -> Entity {
             "deep": { "type": "object", "x-indelible": { "merge": "atomic" } },
         },
     });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Arc::new(Policy::compile(&source).unwrap());
+    let policy = testing::compiled(&schema);
     let id: EntityId = "thing/one".parse().unwrap();
     Entity::genesis(&id, Epoch::FIRST, &policy)
 }
 
 fn bob() -> Principal {
-    Principal::new("bob", ["editor"])
+    testing::editor("bob")
 }
 
 fn proposal(changes: Vec<Vec<u8>>) -> Proposal {
-    Proposal {
-        id: ProposalId([1; 16]),
-        author: bob(),
-        session: None,
-        origin: Origin::Client,
-        changes,
-        claimed: None,
-    }
+    testing::proposal(&bob(), Origin::Client, changes)
 }
 
 /// Asserts that something takes no memory to speak of beyond what came in.
@@ -355,7 +322,7 @@ fn value_bytes(value: &Value) -> usize {
 #[test]
 fn what_is_far_beyond_a_bound_is_refused_before_anything_is_made_of_it() {
     let (limits, entity) = (Limits::default(), entity());
-    // What is made once, whoever comes first.
+    // What is made once, by the first caller.
     drop(change::parse(&[], &limits));
     changes_are_counted_first(&limits, &entity);
     proposals_are_counted_first(&limits, &entity);

@@ -9,15 +9,15 @@ use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
-use indelible_engine::merge::{self, MergeOptions, TextEdit, merge};
+use indelible_engine::merge::{self, MergeOptions, TextEdit};
 use indelible_engine::migration::migrate;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
     AuthorReport, ClientFrame, EntryReport, KindMode, KindReport, PROTOCOL_VERSION, ServerFrame,
 };
-use indelible_engine::schema::SchemaSource;
 use indelible_engine::splice::Splice;
+use indelible_engine::testing;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::ViolationReport;
 use serde_bytes::ByteBuf;
@@ -78,13 +78,9 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new() -> Self {
-        let source = SchemaSource {
-            file: "team.json".to_owned(),
-            text: SCHEMA.to_owned(),
-        };
-        let policy = Arc::new(Policy::compile(&source).expect("the schema of this test is sound"));
+        let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
         let mut server = Self {
-            policy,
+            policy: testing::compiled(&schema),
             text: SCHEMA.to_owned(),
             principal: Principal::new("alice", ["editor"]),
             mode: KindMode::Replica,
@@ -135,17 +131,12 @@ impl Server {
         body: &Value,
         (creation, seen): (bool, &Entity),
     ) -> EntryReport {
-        let log = self
-            .logs
-            .get_mut(id)
-            .expect("the test names an entity that there is");
-        let actor = indelible_engine::change::server_actor(id, log.entity.epoch(), &who.id);
         let options = MergeOptions {
             creation,
             ..MergeOptions::default()
         };
-        let merged = merge(seen, who, &actor, body, &options).expect("the body is sound");
-        self.admit(id, who, merged.changes, creation)
+        let changes = testing::merged(seen, who, body, &options).expect("the body is sound");
+        self.admit(id, who, changes, creation)
     }
 
     /// Types into the text at `at`, as somebody else; gives the entry.
@@ -179,17 +170,14 @@ impl Server {
             .logs
             .get_mut(id)
             .expect("the test names an entity that there is");
+        let origin = if creation {
+            Origin::Creation
+        } else {
+            Origin::Server
+        };
         let proposal = Proposal {
             id: ProposalId([u8::try_from(log.entries.len() % 256).expect("a byte"); 16]),
-            author: who.clone(),
-            session: None,
-            origin: if creation {
-                Origin::Creation
-            } else {
-                Origin::Server
-            },
-            changes,
-            claimed: None,
+            ..testing::proposal(who, origin, changes)
         };
         let verdict = admit(&log.entity, &proposal, at(log), &Limits::default());
         assert!(verdict.refused.is_none(), "{:?}", verdict.refused);
@@ -213,11 +201,7 @@ impl Server {
         let mut schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
         schema["properties"] = properties.clone();
         self.text = schema.to_string();
-        let source = SchemaSource {
-            file: "team.json".to_owned(),
-            text: self.text.clone(),
-        };
-        self.policy = Arc::new(Policy::compile(&source).expect("the new schema is sound"));
+        self.policy = testing::compiled(&schema);
         for log in self.logs.values_mut() {
             let step = migrate(&log.entity, &self.policy, at(log)).expect("it can follow");
             let hash = Hash::of(&[b"policy"]);
@@ -347,11 +331,7 @@ impl Server {
         let mut answers = Vec::new();
         let mut proposal = Proposal {
             id,
-            author,
-            session: None,
-            origin,
-            changes,
-            claimed: None,
+            ..testing::proposal(&author, origin, changes)
         };
         if let Some(keep) = self.refuse_next {
             self.refusals -= 1;

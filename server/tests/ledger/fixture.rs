@@ -15,7 +15,8 @@ use indelible_engine::merge::{MergeError, MergeOptions, merge};
 use indelible_engine::migration::migrate;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::testing;
+pub(crate) use indelible_engine::testing::compiled;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Refusal, ViolationReport};
 use indelible_server::config::RefusalSettings;
@@ -76,14 +77,6 @@ fn schema() -> Value {
     })
 }
 
-pub(crate) fn compiled(schema: &Value) -> Arc<Policy> {
-    let source = SchemaSource {
-        file: "team.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
-}
-
 fn keep(store: &RedbStore, policy: &Policy) {
     let text = PolicyText {
         hash: policy.hash(),
@@ -125,6 +118,10 @@ impl Filling {
         Timestamp(BEGIN_MS + self.minutes * 61_001)
     }
 
+    fn proposal_id(&self) -> ProposalId {
+        ProposalId(u128::from(self.minutes.unsigned_abs()).to_be_bytes())
+    }
+
     /// Admits or refuses what `author` writes; gives the entity after it.
     pub(crate) fn merge(&mut self, before: Entity, author: &Principal, body: Value) -> Entity {
         let seen = before.clone();
@@ -155,17 +152,14 @@ impl Filling {
         }
         match merge(seen, author, &actor, &body, &options) {
             Ok(merged) => {
+                let origin = if creation {
+                    Origin::Creation
+                } else {
+                    Origin::Server
+                };
                 let proposal = Proposal {
-                    id: ProposalId(u128::from(self.minutes.unsigned_abs()).to_be_bytes()),
-                    author: author.clone(),
-                    session: None,
-                    origin: if creation {
-                        Origin::Creation
-                    } else {
-                        Origin::Server
-                    },
-                    changes: merged.changes,
-                    claimed: None,
+                    id: self.proposal_id(),
+                    ..testing::proposal(author, origin, merged.changes)
                 };
                 let verdict = admit(&before, &proposal, now, &Limits::default());
                 self.commit(request, verdict)
@@ -221,7 +215,7 @@ impl Filling {
     pub(crate) fn delete(&mut self, before: &Entity, author: &Principal) -> Entity {
         let now = self.tick();
         let request = Request {
-            id: ProposalId(u128::from(self.minutes.unsigned_abs()).to_be_bytes()),
+            id: self.proposal_id(),
             author: author.clone(),
             session: None,
         };
@@ -247,12 +241,12 @@ impl Filling {
 pub(crate) fn alice() -> Principal {
     Principal {
         name: Some("Alice Ångström".to_owned()),
-        ..Principal::new("alice", ["editor"])
+        ..testing::editor("alice")
     }
 }
 
 pub(crate) fn bob() -> Principal {
-    Principal::new("bob", ["editor"])
+    testing::editor("bob")
 }
 
 /// Jane with a little history and two refusals, and Joe, who was deleted.

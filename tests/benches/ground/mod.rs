@@ -1,18 +1,15 @@
 //! An entity of twenty fields with a history of some length, and a client that writes to it.
 
-use std::sync::Arc;
-
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{ActorId, Automerge, ObjId, ROOT, ReadDoc, TextEncoding};
+use automerge::{Automerge, ObjId, ROOT, ReadDoc};
 use indelible_engine::admission::{Origin, Proposal, Verdict, admit};
 use indelible_engine::entity::{Entity, Logged};
-use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
-use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
-use indelible_engine::time::Timestamp;
+pub(crate) use indelible_engine::testing::NOW;
+use indelible_engine::testing::{self, Client};
 use serde_json::{Map, Value, json};
 
 /// Whether the schema says anything that only the whole entity shows.
@@ -34,9 +31,6 @@ pub(crate) struct Ground {
     /// The history, as change chunks.
     pub(crate) changes: Vec<Vec<u8>>,
 }
-
-/// The time of everything that is admitted.
-pub(crate) const NOW: Timestamp = Timestamp(1_770_000_000_000);
 
 /// The schema of the entity.
 pub(crate) fn schema(whole: Whole) -> String {
@@ -73,41 +67,33 @@ pub(crate) fn schema(whole: Whole) -> String {
 #[allow(dead_code, reason = "not every measurement needs everything")]
 impl Ground {
     pub(crate) fn new(history: usize, whole: Whole) -> Self {
-        let source = SchemaSource {
-            file: "thing.json".to_owned(),
-            text: schema(whole),
-        };
-        let policy = Arc::new(Policy::compile(&source).unwrap());
+        let schema = serde_json::from_str(&schema(whole)).unwrap();
+        let policy = testing::compiled(&schema);
         let id: EntityId = "thing/one".parse().unwrap();
         let mut entity = Entity::genesis(&id, Epoch::FIRST, &policy);
-        let options = automerge::LoadOptions::new().text_encoding(TextEncoding::Utf16CodeUnit);
-        let mut doc = Automerge::load_with_options(&entity.document(), options).unwrap();
-        doc.set_actor(ActorId::from([9; 16]));
-        let object = |name: &str| doc.get(ROOT, name).unwrap().unwrap().1;
-        let (text, map) = (object("body"), object("prices"));
+        let mut client = Client::on(&entity, "bob", 9);
+        let (text, map) = (client.object(&["body"]), client.object(&["prices"]));
         let changes: Vec<Vec<u8>> = (0..history)
             .map(|index| {
-                let mut tx = doc.transaction();
-                if index % 4 == 3 {
-                    let at = index / 4 % (tx.length(&text) + 1);
-                    tx.splice_text(&text, at, 0, "x").unwrap();
-                } else {
-                    let field = format!("field-{:02}", index % 16);
-                    tx.put(ROOT, field, format!("value {index}")).unwrap();
-                }
-                let (hash, _) = tx.commit();
-                let change = doc.get_change_by_hash(&hash.unwrap()).unwrap();
-                change.raw_bytes().to_vec()
+                client.change(|tx| {
+                    if index % 4 == 3 {
+                        let at = index / 4 % (tx.length(&text) + 1);
+                        tx.splice_text(&text, at, 0, "x").unwrap();
+                    } else {
+                        let field = format!("field-{:02}", index % 16);
+                        tx.put(ROOT, field, format!("value {index}")).unwrap();
+                    }
+                })
             })
             .collect();
-        let author = Principal::new("bob", ["editor"]);
+        let Client { doc, principal } = client;
         let entry = Logged {
             kind: EntryKind::Changes,
             epoch: Epoch::FIRST,
             seq: Seq(1),
             hash: Hash::ZERO,
             at: NOW,
-            author: &author.id,
+            author: &principal.id,
             policy_hash: policy.hash(),
             claimed: None,
             changes: &changes,
@@ -118,30 +104,22 @@ impl Ground {
             doc,
             text,
             map,
-            author,
+            author: principal,
             changes,
         }
     }
 
-    /// One change upon the history.
+    /// One change after the history.
     pub(crate) fn change(&self, edit: impl FnOnce(&mut Transaction<'_>)) -> Vec<u8> {
-        let mut doc = self.doc.clone();
-        let mut tx = doc.transaction();
-        edit(&mut tx);
-        let (hash, _) = tx.commit();
-        let change = doc.get_change_by_hash(&hash.unwrap()).unwrap();
-        change.raw_bytes().to_vec()
+        let mut client = Client {
+            doc: self.doc.clone(),
+            principal: self.author.clone(),
+        };
+        client.change(edit)
     }
 
     pub(crate) fn proposal(&self, change: Vec<u8>) -> Proposal {
-        Proposal {
-            id: ProposalId([1; 16]),
-            author: self.author.clone(),
-            session: None,
-            origin: Origin::Client,
-            changes: vec![change],
-            claimed: None,
-        }
+        testing::proposal(&self.author, Origin::Client, vec![change])
     }
 
     pub(crate) fn admit(&self, proposal: &Proposal) -> Verdict {

@@ -12,7 +12,8 @@ use std::sync::{LazyLock, OnceLock};
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
 
-use super::{chunk, stage};
+use super::stage;
+use crate::chunk;
 use crate::hostile::{self, Case};
 
 const ROUNDS: usize = 3;
@@ -48,7 +49,7 @@ fn stage(index: usize) -> &'static Stage {
         let bodies = attack
             .chain(honest)
             .filter(|(_, change)| change.len() <= CHANGE_BYTES_MAX)
-            .map(|(by, change)| (by, chunk::body(&change).unwrap_or(&change).to_vec()))
+            .map(|(by, change)| (by, chunk::content(&change).unwrap_or(&change).to_vec()))
             .collect();
         Stage { entity, bodies }
     })
@@ -98,7 +99,7 @@ pub(crate) fn run(data: &[u8]) {
     for _ in 0..ROUNDS {
         let Some(choice) = program.next() else { break };
         let (by, body) = &stage.bodies[usize::from(*choice) % stage.bodies.len()];
-        let change = chunk::around(&altered(body, &mut program));
+        let change = chunk::change(&altered(body, &mut program));
         let author = hostile::principal(by);
         let before = (entity.heads(), entity.presented());
         let verdict = stage::judge(&entity, &author, vec![change], Origin::Client);
@@ -108,7 +109,7 @@ pub(crate) fn run(data: &[u8]) {
         }
         if let Some(after) = stage::after(verdict) {
             if !author.roles.contains("chief") {
-                assert_eq!(stage::protected(&after), stage::protected(&entity));
+                assert_eq!(hostile::protected(&after), hostile::protected(&entity));
             }
             entity = after;
             stage::lives(&entity);

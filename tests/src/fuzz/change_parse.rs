@@ -8,7 +8,8 @@ use automerge::Change;
 use indelible_engine::change::parse;
 use indelible_engine::limits::Limits;
 
-use super::{chunk, vectors};
+use super::vectors;
+use crate::chunk;
 use crate::hostile;
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
@@ -24,7 +25,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 
 pub(crate) fn run(data: &[u8]) {
     check(data);
-    check(&chunk::around(chunk::body(data).unwrap_or(data)));
+    check(&chunk::change(chunk::content(data).unwrap_or(data)));
 }
 
 fn check(bytes: &[u8]) {

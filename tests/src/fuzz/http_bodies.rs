@@ -1,7 +1,7 @@
 //! What comes with a POST or PUT → what the server reads of it → merge → admission.
 //!
 //! What the server makes of a body is never refused but by the policy; nothing protected or asked to
-//! be preserved changes; the value as it stands is no change; what is admitted saves and loads.
+//! be preserved changes; the current value makes no change; what is admitted saves and loads.
 //!
 //! An input is a request in a plain form: a line with method, author and query, lines of headers, an
 //! empty line, the body. A base is named by its number.
@@ -87,7 +87,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A request as an input tells it.
+/// A request, decoded from an input.
 struct Request<'a> {
     is_creation: bool,
     author: Principal,
@@ -196,12 +196,15 @@ fn replace(author: &Principal, asked: Merging) {
         assert_eq!(found(&new, place), found(&old, place), "preserved {place}");
     }
     if !author.roles.contains("chief") {
-        assert_eq!(stage::protected(&after), stage::protected(entity));
+        assert_eq!(
+            crate::hostile::protected(&after),
+            crate::hostile::protected(entity)
+        );
     }
     lives(&after, author);
 }
 
-/// What stands at a place; items are found by their id.
+/// The value at a place; items are found by their id.
 fn found<'v>(value: &'v Value, place: &Pointer) -> Option<&'v Value> {
     place.tokens().iter().try_fold(value, |at, token| match at {
         Value::Object(map) => map.get(token),
@@ -237,7 +240,7 @@ fn after(verdict: Verdict) -> Option<Entity> {
     stage::after(verdict)
 }
 
-/// It saves, loads and can be edited; and to put what stands changes nothing.
+/// It saves, loads and can be edited; and putting its current value changes nothing.
 fn lives(entity: &Entity, author: &Principal) {
     stage::lives(entity);
     let options = MergeOptions {

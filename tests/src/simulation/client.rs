@@ -69,7 +69,7 @@ impl Client {
     /// One change of honest edits; nothing where the author may write nowhere.
     pub(crate) fn edit(&mut self, spec: &Spec, dice: &mut Dice) {
         let mut names: Vec<String> = (0..3).map(|_| self.name(dice)).collect();
-        // Positions in the document shift with each edit, so sites are looked up for each anew.
+        // Positions in the document shift with each edit, so sites are looked up again for each.
         let all: Vec<Site<'_>> = sites(&self.doc, spec);
         let allowed: Vec<&Site<'_>> = all
             .iter()

@@ -1,6 +1,6 @@
 //! What may change, by whom, and what a reader sees: said a second time, without the engine.
 //!
-//! Guards against a hole in admission: whatever passes it is held against the rights that the
+//! Guards against a hole in admission: whatever passes it is checked against the rights that the
 //! generator of the schema wrote down.
 
 use serde_json::{Map, Number, Value};

@@ -351,7 +351,7 @@ impl Object {
         schema
     }
 
-    /// What stands at a name, declared or open.
+    /// The spec at a name, declared or open.
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.fields.get(name).or(self.open.as_deref())
     }

@@ -34,7 +34,7 @@ pub(crate) struct Record {
     pub(crate) hash: Hash,
 }
 
-/// What happened, so that a run can tell whether it tried what it is for.
+/// What happened, so that a run can check that it tried what it is for.
 pub type Counts = BTreeMap<String, u64>;
 
 pub(crate) struct World {

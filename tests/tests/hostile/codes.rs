@@ -1,5 +1,5 @@
 //! Guards against a code that clients meet and that no page explains, and against pages about
-//! codes that are gone. What leaves is what stands in the sources, so the sources are read.
+//! codes that are gone. The codes that are sent are those in the sources, so the sources are read.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,26 +1,24 @@
 //! Guards against a hostile change that the engine lets through, chokes on, or that keeps anybody
 //! else from going on.
 
-use std::collections::BTreeMap;
-
+use automerge::ROOT;
 use automerge::transaction::Transactable;
-use automerge::{ActorId, ROOT};
-use indelible_engine::admission::{Origin, Verdict, admit};
+use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{Epoch, Hash, Seq};
 use indelible_engine::ledger::EntryKind;
-use indelible_engine::limits::Limits;
+use indelible_engine::testing::NOW;
 use indelible_tests::hostile::{self, ADMITTED, CREATOR, Case, Step};
 
-use super::builder::{Client, NOW, created, policy, proposal, taken};
+use super::builder::{Client, created, judge, policy, taken};
 
 fn judged(entity: &Entity, step: &Step) -> Verdict {
     let origin = match step.whole {
         true => Origin::Edit,
         false => Origin::Client,
     };
-    let proposal = proposal(&step.by, origin, step.bytes());
-    admit(entity, &proposal, NOW, &Limits::default())
+    let author = hostile::principal(&step.by);
+    judge(entity, &author, step.bytes(), origin)
 }
 
 /// What was answered, in the words of the catalogue.
@@ -42,7 +40,7 @@ fn answer(verdict: &Verdict) -> (String, Vec<String>, usize) {
 
 /// An edit by bob as his replica makes it.
 fn honest(entity: &Entity, actor: u8) -> Entity {
-    let mut bob = Client::on(entity, ActorId::from([actor; 16]));
+    let mut bob = Client::on(entity, "bob", actor);
     let (body, item) = (bob.object(&["body"]), bob.object(&["items", "i2"]));
     let change = bob.change(|tx| {
         tx.splice_text(&body, 0, 1, "o").unwrap();
@@ -90,29 +88,6 @@ fn survives(entity: &Entity, log: &[Vec<Vec<u8>>]) {
     }
 }
 
-/// Fields that mallory may not write, as they stand.
-fn protected(entity: &Entity) -> BTreeMap<&'static str, serde_json::Value> {
-    let value = entity.presented();
-    let at = |pointer| (pointer, value.pointer(pointer).cloned().unwrap_or_default());
-    [
-        "/code",
-        "/rating",
-        "/secret",
-        "/seal",
-        "/oath",
-        "/merits",
-        "/ranks",
-        "/vault",
-        "/place/plot",
-        "/labels/x/owner",
-        "/guarded/0/worth",
-        "/fixed",
-        "/createdBy",
-    ]
-    .map(at)
-    .into()
-}
-
 fn run(case: &Case) -> Result<(), String> {
     let mut entity = created(&case.entity());
     let mut log = vec![log_of_creation(&entity)];
@@ -120,7 +95,7 @@ fn run(case: &Case) -> Result<(), String> {
         entity = taken(&entity, step);
         log.push(step.bytes());
     }
-    let (before, kept) = (entity.presented(), protected(&entity));
+    let (before, kept) = (entity.presented(), hostile::protected(&entity));
     let verdict = judged(&entity, &case.attack);
     let expected = &case.expect;
     let found = answer(&verdict);
@@ -141,7 +116,7 @@ fn run(case: &Case) -> Result<(), String> {
         }
         None => assert_eq!(entity.presented(), before),
     }
-    assert_eq!(protected(&entity), kept);
+    assert_eq!(hostile::protected(&entity), kept);
     survives(&entity, &log);
     // Bob goes on under his old actor and under a new one.
     for actor in [super::builder::BOB, 0x0d] {
@@ -157,7 +132,7 @@ fn run(case: &Case) -> Result<(), String> {
 }
 
 fn log_of_creation(entity: &Entity) -> Vec<Vec<u8>> {
-    let client = Client::on(entity, ActorId::from([1; 16]));
+    let client = Client::on(entity, "bob", 1);
     let changes = client.doc.get_changes(&[]);
     changes[1..]
         .iter()

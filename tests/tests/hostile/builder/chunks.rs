@@ -5,7 +5,7 @@ use std::io::Write;
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ChangeHash, ROOT};
 
-use super::wire::{self, Header, around, columns, content, puts, run, seal, unsigned};
+use super::wire::{self, Header, checked, columns, content, puts, run, sealed, unsigned};
 use super::{BOB, Book, MALLORY, Stage};
 
 pub(super) fn fill(book: &mut Book) {
@@ -24,7 +24,7 @@ fn good(stage: &Stage) -> Vec<u8> {
 
 /// A change of one operation with fields of any kind before its columns.
 fn headed(stage: &Stage, alter: impl FnOnce(&mut Header)) -> Vec<u8> {
-    seal(1, &headed_content(stage, alter))
+    sealed(1, &headed_content(stage, alter))
 }
 
 fn headed_content(stage: &Stage, alter: impl FnOnce(&mut Header)) -> Vec<u8> {
@@ -96,7 +96,7 @@ fn no_change(book: &mut Book) {
             bytes.extend([0, 0, 1, 0x1d]);
             bytes.extend(unsigned(zeros.len() as u64));
             bytes.extend(zeros);
-            seal(0, &bytes)
+            sealed(0, &bytes)
         },
     );
     book.refused(
@@ -112,13 +112,13 @@ fn no_change(book: &mut Book) {
         "deflate-bomb",
         "65 KB that deflate to 64 MB",
         "chunk-type",
-        |_| seal(2, &deflated(&vec![0; 64 << 20])),
+        |_| sealed(2, &deflated(&vec![0; 64 << 20])),
     );
     book.refused(
         "bundle-chunk",
         "a bundle holds many changes in another form",
         "chunk-type",
-        |s| seal(3, content(&good(s))),
+        |s| sealed(3, content(&good(s))),
     );
     for chunk_type in [4, 0x7f, 0x81, 0xff] {
         let name = format!("chunk-type-{chunk_type:02x}");
@@ -126,7 +126,7 @@ fn no_change(book: &mut Book) {
             &name,
             "a type of chunk that is yet to come",
             "chunk-type",
-            |s| seal(chunk_type, content(&good(s))),
+            |s| sealed(chunk_type, content(&good(s))),
         );
     }
     let unchecked = "Automerge never checks the checksum of a change, and cannot load it again";
@@ -166,7 +166,7 @@ fn lengths(book: &mut Book) {
             let mut hashed = vec![1];
             hashed.extend(unsigned(1 << 63));
             hashed.extend(content(&good(s)));
-            around(&hashed)
+            checked(&hashed)
         },
     );
     book.refused(
@@ -179,7 +179,7 @@ fn lengths(book: &mut Book) {
             let length = content.len() as u8;
             let mut hashed = vec![1, length | 0x80, 0x80 | length >> 7, 0];
             hashed.extend(content);
-            around(&hashed)
+            checked(&hashed)
         },
     );
     book.refused(
@@ -189,12 +189,14 @@ fn lengths(book: &mut Book) {
         |_| {
             let mut hashed = vec![1];
             hashed.extend([0xff; 200]);
-            around(&hashed)
+            checked(&hashed)
         },
     );
-    book.refused("content-empty", ends, "malformed-change", |_| seal(1, &[]));
+    book.refused("content-empty", ends, "malformed-change", |_| {
+        sealed(1, &[])
+    });
     book.refused("content-cut", ends, "malformed-change", |s| {
-        seal(1, &content(&good(s))[..40])
+        sealed(1, &content(&good(s))[..40])
     });
     book.refused(
         "bytes-after-columns",
@@ -222,7 +224,7 @@ fn dependencies(book: &mut Book) {
         "too-many-dependencies",
         |s| {
             let bytes = content(&good(s))[1..].to_vec();
-            seal(1, &[unsigned(1 << 62), bytes].concat())
+            sealed(1, &[unsigned(1 << 62), bytes].concat())
         },
     );
     book.refused(
@@ -243,7 +245,7 @@ fn dependencies(book: &mut Book) {
         "malformed-change",
         |s| {
             let bytes = content(&good(s)).to_vec();
-            seal(1, &[vec![1], bytes[1..20].to_vec()].concat())
+            sealed(1, &[vec![1], bytes[1..20].to_vec()].concat())
         },
     );
 }
@@ -267,7 +269,7 @@ fn actors(book: &mut Book) {
             let content = content(&good(s)).to_vec();
             let at = 1 + 32 * usize::from(content[0]);
             let cut = [&content[..at], &unsigned(u64::MAX), &content[at + 1..]].concat();
-            seal(1, &cut)
+            sealed(1, &cut)
         },
     );
     let derived = "an actor that counts as another one's";
@@ -288,7 +290,7 @@ fn actors(book: &mut Book) {
             let at = 1 + 32 * usize::from(content[0]) + 17 + 2 + unsigned_len(s) + 1;
             assert_eq!(content[at], 0, "no other actors");
             content.splice(at..=at, unsigned(4_097));
-            seal(1, &content)
+            sealed(1, &content)
         },
     );
     book.refused(

@@ -6,7 +6,7 @@ use automerge::legacy::{OpId, OpType};
 use super::wire::{
     ACTION, Columns, EXPAND, Header, INSERT, KEY_ACTOR, KEY_COUNTER, KEY_STRING, MARK_NAME,
     OBJECT_ACTOR, OBJECT_COUNTER, PREDECESSOR_ACTOR, PREDECESSOR_COUNT, PREDECESSOR_COUNTER, VALUE,
-    VALUE_METADATA, columns, puts, run, seal, signed, unsigned,
+    VALUE_METADATA, columns, puts, run, sealed, signed, unsigned,
 };
 use super::{Book, MALLORY, Stage, key};
 
@@ -34,10 +34,10 @@ fn raw(stage: &Stage, columns: &[u8]) -> Vec<u8> {
         message: Vec::new(),
         others: Vec::new(),
     };
-    seal(1, &[header.bytes(), columns.to_vec()].concat())
+    sealed(1, &[header.bytes(), columns.to_vec()].concat())
 }
 
-/// Three puts, one column of which is another.
+/// Three puts, with one column replaced.
 fn replaced(number: u64, data: &[u8]) -> Columns {
     let mut columns = puts(3);
     columns.retain(|(other, _)| *other != number);
@@ -91,7 +91,7 @@ fn bombs(book: &mut Book) {
         "element",
         |s| {
             // Deletes an element that is not there, 10,000 times.
-            let body = super::id(&s.client(MALLORY).object(&["body"]));
+            let body = super::maker(&s.client(MALLORY).object(&["body"]));
             s.altered(|c| {
                 let ghost = OpId::new(c.start_op.get() + 20_000, &c.actor_id);
                 c.operations[0].obj = automerge::legacy::ObjectId::Id(body.clone());

@@ -1,7 +1,7 @@
 //! Makes the cases of the catalogue, and says by hand what each must be answered.
 //!
 //! Invariant: the same on every machine and at any time: no clock, no randomness.
-//! Must never know: what judges the cases; what is expected is not asked of the engine.
+//! What is expected is never asked of the engine.
 
 mod chunks;
 mod columns;
@@ -15,32 +15,23 @@ mod references;
 mod values;
 mod wire;
 
-use std::num::NonZeroU64;
 use std::sync::{Arc, LazyLock};
 
-use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
-use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{
-    ActorId, Automerge, Change, ChangeHash, ExpandedChange, LoadOptions, ObjId, ROOT, ReadDoc,
-    ScalarValue, TextEncoding,
-};
-use indelible_engine::admission::{Origin, Proposal, admit};
-use indelible_engine::change::server_actor;
+use automerge::legacy::{ElementId, Key, OpId};
+use automerge::transaction::{Transactable, Transaction};
+use automerge::{Change, ChangeHash, ExpandedChange, ROOT};
+use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, ProposalId};
-use indelible_engine::limits::Limits;
-use indelible_engine::merge::{MergeOptions, merge};
+use indelible_engine::id::EntityId;
 use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
-use indelible_engine::time::Timestamp;
+use indelible_engine::testing;
+pub(crate) use indelible_engine::testing::{Client, judge, maker, op};
 use indelible_tests::hostile::{self, ADMITTED, Bytes, CREATOR, Case, Expect, Step};
 
-/// The actor of whoever attacks, unless the attack is about actors.
+/// The attacker's actor, unless the attack is about actors.
 pub(crate) const MALLORY: u8 = 0x66;
 /// The actor of the honest other.
 pub(crate) const BOB: u8 = 0x0b;
-
-pub(crate) const NOW: Timestamp = Timestamp(1_770_000_000_000);
 
 /// The cases of each file.
 pub(crate) fn files() -> Vec<(&'static str, Vec<Case>)> {
@@ -220,7 +211,7 @@ impl Stage {
 
     /// A client with the present state.
     pub(crate) fn client(&self, actor: u8) -> Client {
-        Client::on(&self.entity, ActorId::from([actor; 16]))
+        Client::on(&self.entity, "bob", actor)
     }
 
     /// A change by mallory's actor, forged by hand from an empty one.
@@ -245,132 +236,25 @@ pub(crate) fn policy() -> Arc<Policy> {
 }
 
 fn compile() -> Arc<Policy> {
-    let file = hostile::schema_folder().join("thing.json");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let file = "thing.json".to_owned();
-    let compiled = Policy::compile(&SchemaSource { file, text });
-    Arc::new(compiled.unwrap_or_else(|errors| panic!("{errors:#?}")))
+    testing::compiled(&hostile::read(&hostile::schema_folder().join("thing.json")))
 }
 
 /// The entity as alice creates it.
 pub(crate) fn created(id: &EntityId) -> Entity {
-    let genesis = Entity::genesis(id, Epoch::FIRST, &policy());
     let alice = hostile::principal(CREATOR);
-    let actor = server_actor(id, Epoch::FIRST, &alice.id);
-    let options = MergeOptions {
-        creation: true,
-        ..MergeOptions::default()
-    };
-    let merged = merge(&genesis, &alice, &actor, &hostile::content(), &options).unwrap();
-    let changes = merged.changes;
-    let proposal = proposal(CREATOR, Origin::Creation, changes);
-    let verdict = admit(&genesis, &proposal, NOW, &Limits::default());
-    assert_eq!(verdict.refused, None);
-    verdict.admitted.unwrap().into_parts().0
-}
-
-/// A proposal as the server hands it to admission.
-pub(crate) fn proposal(by: &str, origin: Origin, changes: Vec<Vec<u8>>) -> Proposal {
-    Proposal {
-        id: ProposalId([7; 16]),
-        author: hostile::principal(by),
-        session: None,
-        origin,
-        changes,
-        claimed: None,
-    }
+    testing::created(id, &policy(), &alice, &hostile::content())
 }
 
 /// The entity after a step that must be admitted whole.
 pub(crate) fn taken(entity: &Entity, step: &Step) -> Entity {
-    let proposal = proposal(&step.by, Origin::Client, step.bytes());
-    let verdict = admit(entity, &proposal, NOW, &Limits::default());
+    let verdict = judge(
+        entity,
+        &hostile::principal(&step.by),
+        step.bytes(),
+        Origin::Client,
+    );
     assert_eq!(verdict.refused, None, "{} by {}", entity.id(), step.by);
     verdict.admitted.expect("it is new").into_parts().0
-}
-
-/// A client that knows Automerge but not the policy.
-pub(crate) struct Client {
-    pub(crate) doc: Automerge,
-}
-
-impl Client {
-    pub(crate) fn on(entity: &Entity, actor: ActorId) -> Self {
-        let options = LoadOptions::new().text_encoding(TextEncoding::Utf16CodeUnit);
-        let mut doc = Automerge::load_with_options(&entity.document(), options).unwrap();
-        doc.set_actor(actor);
-        Self { doc }
-    }
-
-    /// Whatever `edit` does, as one change.
-    pub(crate) fn change(&mut self, edit: impl FnOnce(&mut Transaction<'_>)) -> Vec<u8> {
-        let mut tx = self.doc.transaction();
-        edit(&mut tx);
-        let (hash, _) = tx.commit_with(CommitOptions::default().with_time(0));
-        let hash = hash.expect("the edit does something");
-        let change = self.doc.get_change_by_hash(&hash).unwrap();
-        change.raw_bytes().to_vec()
-    }
-
-    /// The highest operation counter.
-    pub(crate) fn max_op(&self) -> u64 {
-        let heads = self.doc.get_heads();
-        let metas = heads
-            .iter()
-            .filter_map(|head| self.doc.get_change_meta_by_hash(head));
-        metas.map(|meta| meta.max_op).max().unwrap_or(0)
-    }
-
-    /// A change that no honest client makes; `forge` alters an otherwise good empty one.
-    pub(crate) fn forged(&self, forge: impl FnOnce(&mut ExpandedChange)) -> Vec<u8> {
-        let mut change = ExpandedChange {
-            operations: Vec::new(),
-            actor_id: self.doc.get_actor().clone(),
-            hash: None,
-            seq: 1,
-            start_op: NonZeroU64::new(self.max_op() + 1).unwrap(),
-            time: 0,
-            message: None,
-            deps: self.doc.get_heads(),
-            extra_bytes: Vec::new(),
-            author: None,
-        };
-        forge(&mut change);
-        Change::from(change).raw_bytes().to_vec()
-    }
-
-    pub(crate) fn object(&self, path: &[&str]) -> ObjId {
-        path.iter().fold(ROOT, |object, name| {
-            let found = self.doc.get(&object, *name).unwrap();
-            found.expect("the path is there").1
-        })
-    }
-
-    /// The operation that last wrote a key.
-    pub(crate) fn writer(&self, object: &ObjId, key: &str) -> OpId {
-        id(&self.doc.get(object, key).unwrap().unwrap().1)
-    }
-
-    /// The operation of the genesis that made the root's place.
-    pub(crate) fn writer_of_place(&self) -> OpId {
-        id(&self.object(&["place"]))
-    }
-
-    /// The operation that inserted an element.
-    pub(crate) fn element(&self, object: &ObjId, at: usize) -> OpId {
-        id(&self.doc.get(object, at).unwrap().unwrap().1)
-    }
-
-    /// Puts a value at the root over what is there.
-    pub(crate) fn put(&self, key: &str, value: impl Into<ScalarValue>) -> Op {
-        let there = self.doc.get_all(ROOT, key).unwrap();
-        let mut pred: Vec<OpId> = there.iter().map(|(_, by)| id(by)).collect();
-        pred.sort();
-        Op {
-            pred: pred.into(),
-            ..op(&ROOT, Key::Map(key.into()), OpType::Put(value.into()))
-        }
-    }
 }
 
 /// What is answered when the changes before the refused one are admitted.
@@ -378,30 +262,6 @@ pub(crate) fn hostile_expect(code: &str, admitted: usize) -> Expect {
     Expect {
         admitted,
         ..expect(code, &[])
-    }
-}
-
-/// The operation that made an object.
-pub(crate) fn id(object: &ObjId) -> OpId {
-    match object {
-        ObjId::Root => panic!("nothing made the root"),
-        ObjId::Id(counter, actor, _) => OpId::new(*counter, actor),
-    }
-}
-
-/// An operation by hand, without predecessors; at the head of a sequence it inserts.
-pub(crate) fn op(object: &ObjId, key: Key, action: OpType) -> Op {
-    let obj = match object {
-        ObjId::Root => ObjectId::Root,
-        other => ObjectId::Id(id(other)),
-    };
-    let insert = matches!(&key, Key::Seq(ElementId::Head));
-    Op {
-        action,
-        obj,
-        key,
-        pred: Vec::<OpId>::new().into(),
-        insert,
     }
 }
 

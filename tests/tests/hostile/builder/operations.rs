@@ -4,7 +4,7 @@ use automerge::legacy::{ElementId, Key, MarkData, ObjectId, Op, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{ExpandedChange, ObjId, ObjType, ROOT, ScalarValue};
 
-use super::{BOB, Book, Client, MALLORY, after, id, key, op};
+use super::{BOB, Book, Client, MALLORY, after, key, maker, op};
 
 pub(super) fn fill(book: &mut Book) {
     objects(book);
@@ -110,7 +110,7 @@ fn objects(book: &mut Book) {
                     .unwrap();
                 tx.put(&label, "text", "why").unwrap();
             });
-            let unseen = id(&s.client(MALLORY).object(&["labels", "y"]));
+            let unseen = maker(&s.client(MALLORY).object(&["labels", "y"]));
             stale.forged(|c| c.operations = vec![on(unseen, key("text"), text("x"))])
         },
     );
@@ -223,7 +223,7 @@ fn elements(book: &mut Book) {
             }),
             ("insert-after-the-object-itself", |c, client| {
                 let body = client.object(&["body"]);
-                c.operations = vec![insert(&body, after(&id(&body)), text("x"))];
+                c.operations = vec![insert(&body, after(&maker(&body)), text("x"))];
             }),
         ],
     );

@@ -328,7 +328,7 @@ fn stale(book: &mut Book) {
     book.policy("stale-container", stale, &["container /place"], |s| {
         before_creation(s, &|c, client| {
             let mut make = op(&ROOT, key("place"), OpType::Make(ObjType::Map));
-            make.pred = vec![client.writer_of_place()].into();
+            make.pred = vec![super::maker(&client.object(&["place"]))].into();
             let mut put = op(&ROOT, key("plot"), OpType::Put("mine".into()));
             put.obj = automerge::legacy::ObjectId::Id(OpId::new(c.start_op.get(), &c.actor_id));
             c.operations = vec![make, put];

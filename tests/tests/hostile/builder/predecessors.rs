@@ -5,7 +5,7 @@ use automerge::legacy::{Key, Op, OpId, OpType};
 use automerge::transaction::Transactable;
 
 use super::operations::{LOST, forged, ghost, insert, own, text};
-use super::{BOB, Book, MALLORY, after, id, key, op};
+use super::{BOB, Book, MALLORY, after, key, maker, op};
 
 pub(super) fn fill(book: &mut Book) {
     map_predecessors(book);
@@ -65,7 +65,7 @@ fn map_predecessors(book: &mut Book) {
                 let place = client.object(&["place"]);
                 let put = op(&place, key("city"), text("x"));
                 c.operations = vec![Op {
-                    pred: vec![id(&place)].into(),
+                    pred: vec![maker(&place)].into(),
                     ..put
                 }];
             }),

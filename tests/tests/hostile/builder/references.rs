@@ -122,7 +122,7 @@ fn dependencies(book: &mut Book) {
         "unknown-deps",
         |_| {
             let other = created(&hostile::entity_of("change-of-no-case"));
-            let mut client = Client::on(&other, ActorId::from([MALLORY; 16]));
+            let mut client = Client::on(&other, "mallory", MALLORY);
             client.change(|tx| tx.put(ROOT, "tagline", "from elsewhere").unwrap())
         },
     );
@@ -132,9 +132,9 @@ fn dependencies(book: &mut Book) {
         "actor-reserved",
         |s| {
             let other = created(&hostile::entity_of("change-of-no-case"));
-            let client = Client::on(&other, ActorId::from([MALLORY; 16]));
+            let client = Client::on(&other, "mallory", MALLORY);
             let genesis = client.doc.get_changes(&[]).swap_remove(0);
-            // Its own bytes have no dependencies; so it is told to come after what is here.
+            // Its own bytes have no dependencies; so it is made to follow what is here.
             let mut change = genesis.decode();
             change.deps = s.client(MALLORY).doc.get_heads();
             change.start_op = (s.client(MALLORY).max_op() + 1).try_into().unwrap();
@@ -147,7 +147,7 @@ fn dependencies(book: &mut Book) {
         "unknown-deps",
         |_| {
             let other = created(&hostile::entity_of("change-of-no-case"));
-            let client = Client::on(&other, ActorId::from([MALLORY; 16]));
+            let client = Client::on(&other, "mallory", MALLORY);
             client.doc.get_changes(&[])[0].raw_bytes().to_vec()
         },
     );

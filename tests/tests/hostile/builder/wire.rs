@@ -1,57 +1,11 @@
-//! Chunks and columns by hand, after the Automerge binary document format.
+//! Headers and columns of changes by hand, after the Automerge binary document format.
 
-use indelible_engine::id::Hash;
+use indelible_tests::chunk;
+pub(super) use indelible_tests::chunk::{checked, sealed, signed, unsigned};
 
-/// A chunk around any content, with a good checksum.
-pub(super) fn seal(chunk_type: u8, content: &[u8]) -> Vec<u8> {
-    let mut hashed = vec![chunk_type];
-    put_unsigned(&mut hashed, content.len() as u64);
-    hashed.extend_from_slice(content);
-    around(&hashed)
-}
-
-/// Magic bytes and checksum before what the checksum covers.
-pub(super) fn around(hashed: &[u8]) -> Vec<u8> {
-    let checksum = &Hash::of(&[hashed]).0[..4];
-    [&[0x85, 0x6f, 0x4a, 0x83], checksum, hashed].concat()
-}
-
-/// What stands in a change chunk.
+/// The content of a change chunk.
 pub(super) fn content(chunk: &[u8]) -> &[u8] {
-    let mut at = 9;
-    while chunk[at] & 0x80 != 0 {
-        at += 1;
-    }
-    &chunk[at + 1..]
-}
-
-/// LEB128.
-pub(super) fn unsigned(value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_unsigned(&mut out, value);
-    out
-}
-
-pub(super) fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
-    while value > 0x7f {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Signed LEB128, as the lengths of runs are written.
-pub(super) fn signed(mut value: i64) -> Vec<u8> {
-    let mut out = Vec::new();
-    loop {
-        let byte = value as u8 & 0x7f;
-        value >>= 7;
-        if (value == 0 && byte & 0x40 == 0) || (value == -1 && byte & 0x40 != 0) {
-            out.push(byte);
-            return out;
-        }
-        out.push(byte | 0x80);
-    }
+    chunk::content(chunk).expect("a chunk")
 }
 
 /// The fields of a change before its columns.
@@ -70,15 +24,15 @@ impl Header {
         let mut out = unsigned(self.deps.len() as u64);
         self.deps.iter().for_each(|dep| out.extend(dep));
         let field = |out: &mut Vec<u8>, bytes: &[u8]| {
-            put_unsigned(out, bytes.len() as u64);
+            out.extend(unsigned(bytes.len() as u64));
             out.extend(bytes);
         };
         field(&mut out, &self.actor);
-        put_unsigned(&mut out, self.seq);
-        put_unsigned(&mut out, self.start_op);
+        out.extend(unsigned(self.seq));
+        out.extend(unsigned(self.start_op));
         out.extend(signed(self.time));
         field(&mut out, &self.message);
-        put_unsigned(&mut out, self.others.len() as u64);
+        out.extend(unsigned(self.others.len() as u64));
         self.others.iter().for_each(|other| field(&mut out, other));
         out
     }
@@ -123,8 +77,8 @@ pub(super) fn puts(count: u32) -> Columns {
 pub(super) fn columns(columns: &[(u64, Vec<u8>)]) -> Vec<u8> {
     let mut out = unsigned(columns.len() as u64);
     for (number, data) in columns {
-        put_unsigned(&mut out, *number);
-        put_unsigned(&mut out, data.len() as u64);
+        out.extend(unsigned(*number));
+        out.extend(unsigned(data.len() as u64));
     }
     columns.iter().for_each(|(_, data)| out.extend(data));
     out
