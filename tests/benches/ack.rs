@@ -2,8 +2,8 @@
 //!
 //! What the relay adds is the whole way, less the transaction of this very edit as the server timed
 //! it (its log says), less a round trip over the same socket; it is set against admitting the same
-//! change alone, upon the same state, on a thread that has slept until then as the server has: who
-//! is woken finds the caches cold. How long it takes at once again is told beside it. All are
+//! change alone, on the same state, on a thread that has slept until then as the server has: a
+//! thread that wakes finds the caches cold. The time of a second run at once is printed beside it. All are
 //! measured in turn, in one run. `cargo xtask bench ack` runs this.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails is none")]

@@ -83,7 +83,7 @@ async fn idle_sockets(data: &Path) {
     println!("  after it was closed                {left:8.1} KiB");
 }
 
-/// The first entity of the demo's content for a kind, without what tells it from others.
+/// The first entity of the demo's content for a kind, without what distinguishes it from others.
 fn value(kind: &str) -> Value {
     let path = demo().join(format!("content/{kind}.json"));
     let content: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();

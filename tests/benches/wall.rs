@@ -62,7 +62,7 @@ const BYSTANDER_FACTOR: u32 = 5;
 /// Attacks of one client that are on their way at a time.
 const WINDOW: usize = 20;
 
-/// What one attack came to.
+/// The result of one attack.
 struct Figure {
     name: String,
     changes: usize,

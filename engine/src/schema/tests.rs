@@ -307,7 +307,10 @@ fn nesting_is_bounded() {
 /// Every value in a schema file, replaced by something else, is taken or refused with a reason.
 #[test]
 fn no_schema_breaks_the_compiler() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/museum/room.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/data/museum/room.json"
+    );
     let original: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut places = Vec::new();
     collect_places(&original, String::new(), &mut places);

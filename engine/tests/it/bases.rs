@@ -220,7 +220,7 @@ fn items_that_a_body_repeats_are_no_edit_but_what_is_preserved_in_them_is_told()
         let told: Vec<String> = merged.preserved.iter().map(ToString::to_string).collect();
         assert_eq!(told, expect);
     }
-    // A part that the body lacks is no edit, one that others changed since the base neither.
+    // A part that the body lacks is not an edit, nor is one that others changed since the base.
     let bare = json!({ "items": [{ "id": "a", "name": "Ann" }, { "id": "b" }] });
     let merged = merge(&entity, &alice, &actor, &bare, &preserve(&[])).unwrap();
     assert_eq!(merged.changes, Vec::<Vec<u8>>::new());

@@ -21,7 +21,7 @@ use crate::fixture::{Client, editor, policy};
 use crate::ledgers::{Ledger, verify};
 
 /// Two entities with every kind of entry but that of a policy, interleaved, and refusals, one of
-/// them of an entity that never came to be.
+/// them of an entity that was never created.
 fn ledger() -> Ledger {
     let mut ledger = Ledger::new();
     ledger.merge(
@@ -145,7 +145,7 @@ fn every_line_stands_where_it_is_and_as_it_is() {
     assert_eq!(after("x"), last as u64 + 2);
 }
 
-/// What other programs make of a file, and files of another sort, are told in so many words.
+/// What other programs make of a file, and files of another sort, are reported as that.
 #[test]
 fn a_file_of_another_sort_is_told_apart() {
     let text = ledger().lines().concat();

@@ -1,4 +1,4 @@
-//! Guards against a bundle in which an entity stays behind while its kind goes over to another
+//! Guards against a bundle in which an entity stays behind while its kind migrates to another
 //! schema: what is written to it meanwhile keeps to rules that are no longer in force, and a value
 //! that only one may have by then gets to a second one.
 

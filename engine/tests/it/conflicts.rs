@@ -1,5 +1,5 @@
 //! Writes made at the same time: which of them did not stand or took the place of one unseen. A
-//! loss that no entry records would be told to nobody.
+//! loss that no entry records would be reported to nobody.
 
 use std::collections::BTreeSet;
 
@@ -353,7 +353,7 @@ fn what_is_written_from_an_earlier_value_replaces_what_came_since() {
     assert_eq!(replaced.wrote, Some(json!("B")));
     assert_eq!(replaced.other, Some(json!("A")));
     assert_eq!(replaced.by.as_deref(), Some("alice"));
-    // Whoever writes twice from one value has seen the first of both.
+    // An author who writes twice from one value has seen the first of both.
     assert_eq!(write(&bob, json!({ "title": "C" }), Some(&base)), []);
     let present = write(&alice, json!({ "title": "D" }), None);
     assert_eq!(present, []);

@@ -1,4 +1,4 @@
-//! Guards against bodies that are merged although their lengths alone tell that they are refused,
+//! Guards against bodies that are merged although their lengths alone show that they are refused,
 //! and against refusing by lengths what is admitted once it is merged.
 
 use indelible_engine::admission::Origin;

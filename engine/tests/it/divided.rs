@@ -308,7 +308,7 @@ fn a_ledger_of_divided_edits_verifies() {
     assert!(ledger.refusals.is_empty());
     ledger.verify(Depth::Admission).unwrap();
 
-    // Without its end, the last entry is another edit and verifies too; without its beginning, or
+    // Without its end, the last entry is a different edit and verifies too; without its beginning, or
     // with its end in an entry of its own, it does not.
     let whole = ledger.drafts.pop().unwrap();
     let mut forged = ledger.clone();

@@ -1,4 +1,4 @@
-//! An epoch that begins while somebody is away: what they bring in afterwards comes to what it had
+//! An epoch that begins while somebody is away: what they bring in afterwards gives what it had
 //! come to without it, and what was overwritten or is gone is reported as it had been.
 
 mod worlds;
@@ -26,14 +26,14 @@ fn renewed(entity: &Entity) -> Entity {
     made.into_parts().0
 }
 
-/// Admits changes; their conflicts, which the log tells again.
+/// Admits changes; returns their conflicts, which the log gives again.
 fn conflicts(entity: &Entity, author: &str, changes: Vec<Vec<u8>>) -> (Entity, Vec<Conflict>) {
     let verdict = judge(entity, &editor(author), changes, Origin::Client);
     assert_eq!(verdict.refused, None);
     conflicts_of(entity, verdict)
 }
 
-/// The entity after a verdict on it, and the conflicts, which the log tells again.
+/// The entity after a verdict on it, and the conflicts, which the log gives again.
 fn conflicts_of(entity: &Entity, verdict: Verdict) -> (Entity, Vec<Conflict>) {
     let admitted = verdict.admitted.unwrap();
     let found = admitted.conflicts().to_vec();

@@ -253,7 +253,7 @@ fn a_new_epoch_carries_the_value_over() {
     let chain = log.entries.iter().map(|e| (e.bytes.clone(), e.hash));
     assert_eq!(verify_chain(chain), Ok(Some(log.entity.hash())));
 
-    // The log goes on in the new epoch, and its end can be told without what was before.
+    // The log goes on in the new epoch, and its end can be read without what was before.
     log.merge("bob", json!({ "title": "Two", "hits": 5 }), Origin::Server);
     log.check();
     log.take(delete(&log.entity, &by(&editor("bob")), NOW));

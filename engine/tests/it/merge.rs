@@ -569,7 +569,7 @@ fn a_counter_counts_on_from_the_base_also_where_others_brought_it_as_far() {
         (changed, &twice.presented()["hits"]),
         (vec!["/hits".to_owned()], &json!(4))
     );
-    // What was in the base is no edit, and without a base the value is the one that is asked for.
+    // What was in the base is not an edit, and without a base the value is the one that is asked for.
     let (same, changed) = put(&twice, &json!({ "hits": 0, "title": "T" }), &options);
     assert_eq!(
         (changed, &same.presented()["hits"]),

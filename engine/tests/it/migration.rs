@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Client, NOW, editor, judge};
 
-/// A kind with these properties, whoever edits it.
+/// A kind with these properties, which anybody may edit.
 pub(crate) fn kind(properties: &Value) -> Arc<Policy> {
     let schema = json!({
         "type": "object",
@@ -128,7 +128,7 @@ impl Kept {
         assert!(second.is_none(), "a second time there is nothing to do");
     }
 
-    /// Whoever has only the log comes to the same.
+    /// Replaying the log alone gives the same.
     pub(crate) fn check_replay(&self, policies: &[&Arc<Policy>]) {
         let book: PolicyBook = policies.iter().map(|&policy| Arc::clone(policy)).collect();
         let mut logged = self.log.iter().map(|s| Logged::of(&s.entry, s.hash));
@@ -230,7 +230,7 @@ fn a_new_schema_takes_everything_along() {
     kept.check_replay(&[&before, &after]);
 }
 
-/// Whoever takes a schema back, after a start that was cut short perhaps, has the values back.
+/// After a schema is taken back, perhaps after a start that was cut short, the values are back.
 #[test]
 fn an_earlier_schema_has_its_names_back() {
     let (before, after) = (kind(&old()), kind(&new()));
@@ -478,7 +478,7 @@ fn edits_of_the_past_are_judged_by_what_they_changed() {
         judged(&kept),
         ["/gone unknown-field", "/story write", "/title maxLength"]
     );
-    // Renamed fields are looked at under their new names; what stands already is no new fault.
+    // Renamed fields are looked at under their new names; a fault that was there before is not a new one.
     kept.put(&json!({ "body": "Twice" }));
     assert_eq!(judged(&kept), ["/story write"]);
     kept.put(&json!({ "gone": "y", "title": "abc" }));

@@ -1,5 +1,5 @@
 //! Guards against values that an editor wrote and that pass for the system's after a change of the
-//! schema: the schema can have them dropped, and whoever compares schemas is shown them.
+//! schema: the schema can have them dropped, and a comparison of schemas shows them.
 
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::migration::{Hindsight, migrate, narrowed};

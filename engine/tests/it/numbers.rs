@@ -62,7 +62,7 @@ fn empty() -> Entity {
     verdict.admitted.unwrap().into_parts().0
 }
 
-/// Puts a body as its text says; `None` where that is no edit.
+/// Puts a body as its text says; `None` where that is not an edit.
 fn put(entity: &Entity, text: &str) -> Result<Option<Entity>, String> {
     let body = json::parse(text.as_bytes()).map_err(|error| error.to_string())?;
     let options = MergeOptions::default();

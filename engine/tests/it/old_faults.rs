@@ -218,7 +218,7 @@ fn told(rules: Rules, asked: &Value, held: &Value, next: &Value) -> Vec<String> 
 }
 
 /// The last rules that let it pass, if any did, what a field is asked for, a value that is faulty,
-/// one that is no worse, one that is worse and what is told of it.
+/// one that is no worse, one that is worse and what is reported of it.
 type Worsened = (Option<Rules>, Value, Value, Value, Value, &'static str);
 
 fn worsened() -> Vec<Worsened> {
@@ -472,7 +472,7 @@ fn of_several_alternatives_the_nearest_may_not_become_worse() {
         let body = json!({ "items": [item, two] });
         assert_eq!(refused(&entity, &body), [""; 0], "{body}");
     }
-    // What moves keeps its faults: they are told by id, inside alternatives too.
+    // What moves keeps its faults: they are named by id, inside alternatives too.
     let body = json!({ "items": [two, { "id": "one", "is": "a" }] });
     assert_eq!(refused(&entity, &body), [""; 0], "{body}");
     let body = json!({ "items": [{ "id": "one", "is": "c" }, two] });

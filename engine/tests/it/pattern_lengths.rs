@@ -291,7 +291,7 @@ fn a_text_that_is_longer_already_may_shrink_and_the_rest_be_edited() {
         refused(&entity, &json!({ "x": "a".repeat(MAX + 11) })),
         longer
     );
-    // Too long is no excuse for what is wrong besides.
+    // A value that is too long is checked for other faults, too.
     let other = refused(&entity, &json!({ "x": format!("{}b", "a".repeat(MAX)) }));
     assert_eq!(other, [r#"/x pattern Some(String("^a*$"))"#]);
 }

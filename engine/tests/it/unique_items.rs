@@ -73,7 +73,7 @@ fn two_reorders_at_once_double_nothing() {
         "the first counts"
     );
     assert_eq!(stored(&both), 5);
-    // Whoever writes to the list next cleans it up; what is shown is what is counted.
+    // The next write to the list cleans it up; what is shown is what is counted.
     let after = next(put(&both, &both, "carol", &["d", "b", "c", "e"]).unwrap());
     assert_eq!(
         (ranks(&after), stored(&after)),

@@ -152,7 +152,7 @@ async fn hello(ground: &mut Ground, [length, _]: [usize; 2]) -> Request {
     frame(client, hello, brings, is_welcome)
 }
 
-/// A frame that has no answer of its own; that to the `ping` behind it tells that it was read.
+/// A frame that has no answer of its own; the answer to the `ping` behind it shows that it was read.
 fn unanswered(client: Client, unanswered: ClientFrame, load: Load) -> Request {
     let is_pong = |answer: &ServerFrame| matches!(answer, ServerFrame::Pong { .. });
     let mut request = frame(client, unanswered, load, is_pong);

@@ -224,7 +224,7 @@ impl Ground {
     }
 }
 
-/// How long somebody waits who was told that the server is busy.
+/// How long a client waits after the answer that the server is busy.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A request that is ready to be sent.

@@ -1,4 +1,4 @@
-//! How figures are taken and told: medians of rounds that measure both sides of a ratio in turn, so
+//! How figures are taken and printed: medians of rounds that measure both sides of a ratio in turn, so
 //! that a slow moment of the machine meets both.
 
 use std::fs;

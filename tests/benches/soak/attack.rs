@@ -23,7 +23,7 @@ const ATTACKERS: usize = 10;
 /// elsewhere.
 const NICE: i32 = 10;
 
-/// What one request came to.
+/// The result of one request.
 struct Turn {
     name: &'static str,
     took: Duration,
@@ -32,7 +32,7 @@ struct Turn {
     said: Vec<Said>,
 }
 
-/// What the requests of one shape came to.
+/// The results of the requests of one shape.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) taken: usize,

@@ -202,7 +202,7 @@ async fn write(town: Rc<Town>, http: Http, number: usize) {
 }
 
 /// Those who take nothing of what they have asked for: half of them over HTTP. Some wake up, and
-/// begin anew; the server may close any of them.
+/// start over; the server may close any of them.
 pub(crate) fn stall(town: &Rc<Town>) -> JoinSet<()> {
     let mut stalled = JoinSet::new();
     for number in 0..STALLED {

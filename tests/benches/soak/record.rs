@@ -30,7 +30,7 @@ pub(crate) struct Record {
 }
 
 /// Starts the server again, asks for what everybody wrote last, then opens the store and looks for
-/// everything, and lets the ledger be verified. How many acknowledgements were held against it.
+/// everything, and lets the ledger be verified. Returns how many acknowledgements were compared with it.
 pub(crate) async fn check(town: &Town) -> usize {
     let record = town.record.take();
     let mut again = town.restarted();

@@ -1,4 +1,4 @@
-//! What a soak came to, beside what was aimed at.
+//! The results of a soak, beside their aims.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ pub(crate) struct Summary {
     pub(crate) held: Vec<u64>,
     pub(crate) attacks: Attacks,
     pub(crate) times: Times,
-    /// How many acknowledgements were held against the store.
+    /// How many acknowledgements were compared with the store.
     pub(crate) found: usize,
     pub(crate) faults: BTreeMap<String, usize>,
 }

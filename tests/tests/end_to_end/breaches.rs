@@ -298,7 +298,7 @@ async fn an_end_in_order_is_answered_as_such() {
     stream.write_all(&frame(0x88, b"")).await.unwrap();
     assert_eq!(close_of(&mut stream).await, None);
     assert!(log.take().contains("code=1005"));
-    // Gone without a word is no goodbye, whether the line was ended or reset.
+    // A connection that ends without a close frame was not closed properly, whether it was ended or reset.
     for reset in [false, true] {
         let stream = open(&server.authority).await;
         if reset {

@@ -1,8 +1,8 @@
 //! Values that only one entity of a kind may have, and entities that come and go.
 //!
 //! Guards against two entities with one such value, a value that stays taken when nobody has it, a
-//! refusal that takes more with it than what it is about or tells more than its reader may know,
-//! and followers of a deleted entity who are not told.
+//! refusal that takes more with it than what it is about or says more than its reader may know,
+//! and followers of a deleted entity who are not informed.
 
 mod random;
 
@@ -113,7 +113,7 @@ async fn of_two_creators_the_second_is_told_who_was_first() {
     server.stop().await;
 }
 
-/// They are judged before any of them is on disk, so the commit decides; whoever loses is judged
+/// They are judged before any of them is on disk, so the commit decides; the loser is judged
 /// again, together with what else waits for the same entity.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_at_once_one_has_it() {
@@ -236,7 +236,7 @@ async fn what_is_changed_or_deleted_is_free_and_may_be_lost() {
             .status,
         200
     );
-    // Bob's value has another holder now: he stays deleted until it is free again.
+    // A different entity holds Bob's value now: he stays deleted until it is free again.
     let id = undelete(&mut ada, "member/bob").await;
     let (violation, _) = refused(&mut ada, id).await;
     assert_eq!(
@@ -282,7 +282,7 @@ async fn a_deletion_is_undone_over_http() {
             .status,
         204
     );
-    // Its value has gone to another one: it stays deleted, and who asks is told who has it.
+    // Its value has gone to another one: it stays deleted, and the answer names its holder.
     http.post("/api/member?id=ada", json!({ "code": "E-1" }))
         .await;
     let taken = undelete(&[]).await;

@@ -1,5 +1,5 @@
 //! Guards against a history that grows without bound for what it shows, and against readers,
-//! writers and auditors who lose anything when it begins anew.
+//! writers and auditors who lose anything when a new one begins.
 
 mod worlds;
 

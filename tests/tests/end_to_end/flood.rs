@@ -51,7 +51,7 @@ fn size(data: &Path) -> u64 {
     files.map(|file| file.metadata().unwrap().len()).sum()
 }
 
-/// What the flood left on disk and what bob came to meanwhile.
+/// What the flood left on disk, and how bob fared meanwhile.
 struct After {
     data: tempfile::TempDir,
     saved: usize,

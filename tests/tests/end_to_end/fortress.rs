@@ -1,4 +1,4 @@
-//! A server process on the schema of the hostile catalogue, and what its clients are told.
+//! A server process on the schema of the hostile catalogue, and what it answers its clients.
 
 use std::fs;
 use std::time::Duration;

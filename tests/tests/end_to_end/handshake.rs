@@ -94,7 +94,7 @@ async fn requests_that_do_not_come_are_not_waited_for() {
         assert_eq!(answer.matches("HTTP/1.1 200").count(), answers, "{answer}");
     });
     futures_util::future::join_all(ends).await;
-    // A WebSocket has its own ways of telling whether anybody is there.
+    // A WebSocket has its own ways to find out whether the other end is there.
     client.hears_nothing().await;
     server.stop().await;
 }
@@ -168,7 +168,7 @@ async fn bad_tokens_close_the_connection() {
     }
 }
 
-/// Whoever signs in wrongly must not have to guess, nor learn another reason elsewhere.
+/// A client with a wrong token must not have to guess, nor get a different reason elsewhere.
 #[tokio::test]
 async fn why_a_token_is_refused_is_the_same_sentence_everywhere() {
     let (server, other) = (Running::start().await, Running::start().await);

@@ -62,7 +62,7 @@ async fn where_names_are_listed_no_other_host_is_served() {
         }
         assert_eq!(upgrade(&server, host).await, 421, "{host}");
     }
-    // What is no host is told so, listed names or not.
+    // What is not a host name is reported as that, whether names are listed or not.
     for host in [
         "",
         "a b",

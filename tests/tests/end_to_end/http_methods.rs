@@ -45,7 +45,7 @@ async fn what_an_address_allows_is_told() {
             assert_problem(&answer, 400, "bad-request");
             assert_eq!(answer.header("allow"), allowed, "{path} {name}");
         }
-        // What is the same whoever asks is answered without a look at the token.
+        // What is the same for all callers is answered without a look at the token.
         let nonsense = server.http(Some("nonsense".to_owned()));
         let answer = nonsense.send("OPTIONS", path, &[], None).await;
         assert_eq!((answer.status, answer.header("allow")), (204, allowed));

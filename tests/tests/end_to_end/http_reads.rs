@@ -1,4 +1,4 @@
-//! Guards against answers that tell too much, tell stale things, or are not what HTTP means.
+//! Guards against answers that say too much, are stale, or are not what HTTP means.
 
 use std::io::Read as _;
 

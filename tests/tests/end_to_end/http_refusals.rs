@@ -250,7 +250,7 @@ async fn the_first_page_links_only_what_works() {
     }
 }
 
-/// Browsers keep to what they are told, and only to that.
+/// Browsers do what the headers say, and only that.
 #[tokio::test]
 async fn every_answer_says_what_browsers_may_do_with_it() {
     let server = Running::start().await;

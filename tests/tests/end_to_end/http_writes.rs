@@ -148,7 +148,7 @@ async fn conditions_are_honoured() {
     assert_eq!(put("*", "Three").await.status, 200);
     assert_eq!(http.get("/api/site").await.body["title"], "Three");
 
-    // One of several is enough; a weak one is none; what is no condition is not taken for one.
+    // One of several is enough; a weak one does not count; what is not a condition is not taken for one.
     let etag = http.get("/api/site").await.header("etag").to_owned();
     for (condition, status) in [
         (format!("W/{etag}"), 412),
@@ -287,7 +287,7 @@ async fn an_idempotency_key_writes_once() {
         (elsewhere.status, &elsewhere.body["code"]),
         (422, &json!("id-reused"))
     );
-    // The key of somebody else is another key.
+    // The same key of a different person is a different key.
     let other = server.http_as("bob", &["editor"]);
     assert_eq!(
         other

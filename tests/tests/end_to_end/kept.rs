@@ -70,7 +70,7 @@ async fn what_a_field_never_had_is_recorded_and_what_a_form_puts_back_is_not() {
         json!({ "license": "AB-2", "updatedBy": "ada", "phone": "2" }),
     )
     .await;
-    // What the caller says is to be kept is no attempt.
+    // A place that the caller names to be kept does not count as an attempt to write it.
     put(
         "/api/site?preserve=license",
         json!({ "license": "asked for", "phone": "3" }),

@@ -36,17 +36,17 @@ const LONG_KILLS: usize = 100;
 const ENTITIES: usize = 5;
 const WRITERS: usize = 20;
 /// The most edits that a server acknowledges before it is killed. (Not the time that it lives: a
-/// busy machine would have done nothing by then.)
+/// busy machine would have done nothing by that time.)
 const LIFE_EDITS_MAX: u64 = 300;
 
-/// One entry as a follower was told of it.
+/// One entry as a follower received it.
 pub(super) struct Relayed {
     entity: EntityId,
     seq: Seq,
     hash: Hash,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Default)]
 struct Figures {
     kills: usize,
@@ -109,7 +109,7 @@ impl Pulse {
     }
 }
 
-/// Follows all entities and notes every entry that it is told of, until the server is gone.
+/// Follows all entities and notes every entry that it receives, until the server is gone.
 async fn follow(authority: String, token: String, pulse: Arc<Pulse>) -> Vec<Relayed> {
     let mut relayed = Vec::new();
     let Some(mut client) = writer::connect(&authority, token).await else {

@@ -1,5 +1,5 @@
 //! Guards against entities that change when they leave the memory and come back: from snapshots,
-//! from the log after them, or from the whole log when a snapshot is of no use.
+//! from the log after them, or from the whole log when a snapshot is unusable.
 
 use std::time::Duration;
 

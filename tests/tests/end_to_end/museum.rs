@@ -112,7 +112,7 @@ async fn only_the_registrar_says_what_things_are_worth() {
         done.body["changed"],
         json!(["/exhibits/serpent/insurance/value"])
     );
-    // Whoever may not read rooms learns nothing of them.
+    // A client that may not read rooms learns nothing of them.
     assert_eq!(server.http(None).get("/api/room/winds").await.status, 401);
     assert_eq!(server.http(None).get("/api/house").await.status, 200);
 }

@@ -2,7 +2,7 @@
 //!
 //! Guards against edits that are lost without a word when one of them is refused, against edits
 //! that come out otherwise than as if they were made on what the server has, and against a schema
-//! of another day that breaks whoever comes back.
+//! that was made on another day and breaks the client that comes back.
 
 mod conflicts;
 mod editor;
@@ -35,7 +35,7 @@ async fn one_refusal_in_the_middle_takes_nothing_else() {
     ada.disconnect();
     ada.edit(&json!({ "body": "Hello, you" }));
     ada.edit(&json!({ "tags": ["a", "x", "b", "c"], "hits": 3 }));
-    // The code is another's by now; the slogan is nobody's.
+    // The code belongs to another entity by that time; the slogan to none.
     ada.edit(&json!({ "code": "X", "slogan": "S" }));
     ada.edit(&json!({ "title": "Mine", "body": "Hello, you there" }));
     ada.edit(&json!({ "tags": ["a", "x", "y", "b", "c"], "hits": 5 }));
@@ -104,7 +104,7 @@ async fn one_refusal_in_the_middle_takes_nothing_else() {
         "every edit is on disk but for what is told"
     );
     // What is left of hers, in order, on what the server had; what she wrote into the item that bob
-    // took away is in the log, and told.
+    // took away is in the log, and reported.
     let mut value = ada.value().clone();
     let made = value["steps"][2].as_object_mut().unwrap().remove("id");
     assert!(made.is_some());
@@ -241,7 +241,7 @@ async fn whoever_comes_back_to_another_schema_goes_on() {
     server.stop().await;
 }
 
-/// Both made it without knowing of each other; the second to come is told whose it is, and goes on.
+/// Both made it without knowing of each other; the second one learns whose it is, and goes on.
 #[tokio::test]
 async fn of_two_who_made_one_value_offline_the_second_is_told_who_has_it() {
     let server = Running::with(|config| config.schema = SchemaPlace::Folder(schema())).await;
@@ -268,7 +268,7 @@ async fn of_two_who_made_one_value_offline_the_second_is_told_who_has_it() {
     let http = server.http_as("ada", &["editor"]);
     assert_eq!(http.get("/api/page/bob").await.body["code"], "Z");
 
-    // What was deleted offline comes back, unless another one has its value by then.
+    // What was deleted offline comes back, unless another entity holds its value by that time.
     bob.disconnect();
     let deleted = bob.delete("page/bob");
     bob.connect(&server.authority, token("bob")).await;

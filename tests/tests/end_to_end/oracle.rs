@@ -1,4 +1,4 @@
-//! Guards against answers from which one learns what one may not read: whoever may not see a field
+//! Guards against answers that reveal what their reader may not read: a caller who may not see a field
 //! gets the same answer whether an attempt equals what is there, differs from it, or hits nothing.
 
 use automerge::transaction::Transactable;
@@ -64,7 +64,7 @@ async fn http_answers_equal_and_unequal_attempts_alike() {
         answers.dedup();
         assert_eq!(answers.len(), 1, "{answers:#?}");
     }
-    // Nor does a creation tell which ids are taken.
+    // Nor does a creation reveal which ids are taken.
     let taken = post(&mallory, "one", HIDDEN).await;
     let free = post(&mallory, "none", HIDDEN).await;
     assert_eq!(taken, free);

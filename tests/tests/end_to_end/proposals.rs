@@ -1,4 +1,4 @@
-//! Guards against edits that are lost, doubled, told before they are saved, or let through although
+//! Guards against edits that are lost, doubled, relayed before they are saved, or let through although
 //! the policy refuses them.
 
 use automerge::transaction::Transactable;

@@ -44,7 +44,7 @@ async fn a_replica_gets_exactly_what_it_missed() {
     assert_eq!((away.seq, away.hash), (hers.seq, hers.hash));
     assert_eq!(away.get("title").as_deref(), Some("3"));
 
-    // Who missed nothing is told so, and follows from there.
+    // A client that missed nothing gets no entries, and follows from there.
     let mut bob = server.connect("bob", &["editor"]).await;
     let (seq, hash) = (away.seq, away.hash);
     resume(&mut bob, &away, Epoch::FIRST, seq, hash).await;

@@ -89,7 +89,7 @@ async fn what_was_opened_is_followed_through_creation_deletion_and_return() {
     is_value(&mut reader, "Y").await;
     assert!(matches!(ada.next().await, ServerFrame::Snapshot { .. }));
 
-    // Whoever closes it hears no more of it.
+    // A client that closes it hears no more of it.
     for client in [&mut reader, &mut ada] {
         let entity = "member/x".parse().unwrap();
         client.send(&ClientFrame::Close { entity }).await;
@@ -101,7 +101,7 @@ async fn what_was_opened_is_followed_through_creation_deletion_and_return() {
     }
 }
 
-/// Whoever may read the past of a kind, or delete, learns that something was deleted; to others it
+/// Callers who may read the past of a kind, or delete, learn that something was deleted; to others it
 /// is not there.
 #[tokio::test]
 async fn that_something_was_deleted_is_for_those_who_may_read_the_past() {

@@ -1,4 +1,4 @@
-//! Guards against frames that do more than their sender may, and against answers that tell whether
+//! Guards against frames that do more than their sender may, and against answers that reveal whether
 //! something exists to those who may not read it.
 
 use indelible_engine::protocol::{ClientFrame, Mode, ServerFrame};

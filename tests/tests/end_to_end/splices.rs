@@ -88,7 +88,7 @@ async fn who_asks_for_splices_gets_them_where_the_letters_went() {
         told.contains(&op(0, 0, "1")) && told.contains(&op(7, 0, "2")),
         "{told:?}"
     );
-    // A PUT over HTTP too, and what is no text as before.
+    // A PUT over HTTP too; what is not a text is sent as before.
     let body = json!({ "motto": "1aaaaa!2", "title": "New" });
     editor.put("/api/site", body).await;
     let told: Vec<Value> = serde_json::from_str(&patch(&mut one).await).unwrap();

@@ -1,4 +1,4 @@
-//! Who may import whom: the tables of modules in `docs/architecture.md`, held against the code.
+//! Who may import whom: the tables of modules in `docs/architecture.md`, compared with the code.
 //!
 //! A table names every module of its part, from those that need nothing to those that need the
 //! others, and a module imports only what its row lists, which stands above it: so there are no

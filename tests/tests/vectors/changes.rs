@@ -28,7 +28,7 @@ fn actor(number: u8) -> ActorId {
     )
 }
 
-/// The first change of an entity, and one upon two concurrent ones.
+/// The first change of an entity, and one that depends on two concurrent ones.
 fn honest() -> Vec<(&'static str, Vec<u8>)> {
     let mut one = AutoCommit::new().with_actor(actor(1));
     one.put(ROOT, "name", "Jane").expect("a map");

@@ -331,7 +331,7 @@ fn not_well_formed() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
         .map(|(name, fields)| (name, [b"\xa1\x68teleport", fields].concat()))
 }
 
-/// Fields of an unknown frame that are rare but well-formed: whoever knows no such frame passes over.
+/// Fields of an unknown frame that are rare but well-formed: a reader that does not know the frame skips them.
 #[test]
 fn rare_values_are_well_formed() {
     let fields: [&[u8]; 9] = [

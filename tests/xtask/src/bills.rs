@@ -1,5 +1,5 @@
-//! Bills of materials (SBOM, CycloneDX): what the products are made of, for whoever has to know
-//! whether a fault that was found somewhere is in them.
+//! Bills of materials (SBOM, CycloneDX): what the products are made of, for those who have to find
+//! out whether a fault that was found somewhere is in them.
 
 use std::fs;
 use std::path::PathBuf;

@@ -138,12 +138,12 @@ impl Context<'_> {
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = self.workspace.cargo();
         command.args(arguments);
-        self.tell(&mut command);
+        self.configure(&mut command);
         command
     }
 
-    /// What tests learn from us: the server to run, and whether they may take long.
-    fn tell(&self, command: &mut Command) {
+    /// Sets what tests need to know: the server to run, and whether they may take long.
+    fn configure(&self, command: &mut Command) {
         command.env("INDELIBLE_BIN", self.workspace.dev_binary());
         if self.long {
             command.env("INDELIBLE_LONG", "1");
@@ -255,6 +255,6 @@ fn in_chromium(context: &Context<'_>, package: Package) -> Outcome {
     package.install(workspace)?;
     run(&mut package.script(workspace, "check"))?;
     let mut tests = package.script(workspace, "test");
-    context.tell(&mut tests);
+    context.configure(&mut tests);
     run(tests.env("INDELIBLE_CHROMIUM", system::require_chromium()?))
 }

@@ -31,12 +31,12 @@ const FLAGS: [&str; 5] = [
     "-verbosity=1",
 ];
 
-/// What one target came to.
+/// The result of one target.
 struct Report {
     name: String,
     status: ExitStatus,
     wall: Duration,
-    /// Processor time, where the system tells it.
+    /// Processor time, where the system reports it.
     cpu: Option<Duration>,
     executions: String,
     coverage: String,

@@ -9,7 +9,7 @@ use crate::stamp::Stamp;
 use crate::system;
 use crate::workspace::Workspace;
 
-/// So many lines of npm's log are told when it fails.
+/// How many lines of npm's log are shown when it fails.
 const ERRORS_MAX: usize = 20;
 
 /// A folder with a `package.json` and a `package-lock.json`.
@@ -42,14 +42,14 @@ impl Package {
         system::require_node()?;
         say(format!("{}: installing npm packages", self.0));
         let logs = workspace.state().join("npm-logs").join(self.0);
-        // What is there tells of former runs.
+        // What is there is of former runs.
         let _ = fs::remove_dir_all(&logs);
         let mut command = self.npm(workspace);
         command.args(["ci", "--no-audit", "--no-fund", "--loglevel=warn"]);
         command.env("npm_config_logs_dir", &logs);
         run(&mut command).map_err(|failure| {
-            let told = reasons(&logs);
-            Failure::new(format!("{failure}; npm's log says:\n{}", told.join("\n")))
+            let shown = reasons(&logs);
+            Failure::new(format!("{failure}; npm's log says:\n{}", shown.join("\n")))
         })?;
         stamp.keep()
     }
@@ -98,11 +98,11 @@ fn reasons(logs: &Path) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    //! Guards against a failure of npm whose reason nobody is told.
+    //! Guards against a failure of npm without its reason.
     use super::*;
 
     #[test]
-    fn the_last_errors_are_told() {
+    fn the_last_errors_are_shown() {
         let logs = std::env::temp_dir().join(format!("npm-logs-{}", std::process::id()));
         fs::create_dir_all(&logs).unwrap();
         let mut log = "0 verbose cli /usr/bin/node\n1 silly error in the middle\n".to_owned();
@@ -112,11 +112,11 @@ mod tests {
         log.push_str("60 warn tar TAR_ENTRY_ERROR ENOSPC: no space left on device, write\n");
         log.push_str("61 verbose exit 1\n");
         fs::write(logs.join("debug-0.log"), log).unwrap();
-        let told = reasons(&logs);
+        let shown = reasons(&logs);
         fs::remove_dir_all(&logs).unwrap();
-        assert_eq!(told.len(), ERRORS_MAX);
-        assert!(told[ERRORS_MAX - 1].contains("no space left"), "{told:?}");
-        assert_eq!(told[ERRORS_MAX - 2], "49 error code E49");
+        assert_eq!(shown.len(), ERRORS_MAX);
+        assert!(shown[ERRORS_MAX - 1].contains("no space left"), "{shown:?}");
+        assert_eq!(shown[ERRORS_MAX - 2], "49 error code E49");
         assert!(reasons(&logs)[0].starts_with("nothing"));
     }
 }

@@ -15,7 +15,7 @@ impl Failure {
         Self(message.into())
     }
 
-    /// For `map_err`: what was being done, and what came of it.
+    /// For `map_err`: what was being done, before the error.
     pub(crate) fn during<E: fmt::Display>(what: impl fmt::Display) -> impl FnOnce(E) -> Self {
         move |error| Self(format!("{what}: {error}"))
     }
@@ -27,7 +27,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Tells the person at the terminal what is going on.
+/// Says at the terminal what is going on.
 pub(crate) fn say(message: impl fmt::Display) {
     eprintln!("» {message}");
 }

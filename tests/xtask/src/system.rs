@@ -1,6 +1,6 @@
 //! What the machine itself must have: Debian packages, Node, a browser.
 //!
-//! Nothing is installed behind anybody's back: in a terminal we ask, as root without a terminal
+//! Nothing is installed unasked: in a terminal we ask, as root without a terminal
 //! (containers, CI) we install, and otherwise we stop and print the one command to run.
 
 use std::env;

@@ -50,7 +50,7 @@ struct World {
     told: Vec<(usize, Pointer)>,
 }
 
-/// What a step came to, without ids that differ between the worlds.
+/// The result of a step, without ids that differ between the worlds.
 #[derive(Debug, PartialEq, Default)]
 struct Told {
     value: Value,
@@ -167,7 +167,7 @@ impl World {
             .push(Record::with(&sealed.entry, sealed.hash, derived));
     }
 
-    /// Who wrote the other values of the conflicts that were compared, as the whole log tells it.
+    /// Who wrote the other values of the conflicts that were compared, by the whole log.
     fn authors(&self) -> Vec<Option<String>> {
         let mut log = self.log.clone();
         name_former_authors(&mut log, self.entity.policy());

@@ -1,4 +1,4 @@
-//! Random logs with every kind of entry, and the entity after each entry as its document tells it.
+//! Random logs with every kind of entry, and the entity after each entry as its document has it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub(super) fn later_policy() -> Arc<Policy> {
     Arc::new(Policy::compile(&source).unwrap())
 }
 
-/// A log with the states after each of its entries, as documents tell them.
+/// A log with the states after each of its entries, as documents have them.
 pub(super) struct Log {
     pub(super) records: Vec<Record>,
     pub(super) sealed: Vec<Sealed>,
@@ -178,7 +178,7 @@ impl Log {
         self.accept(admitted);
     }
 
-    /// Another schema, if it is another.
+    /// A different schema, if it differs.
     pub(super) fn follow(&mut self, policy: &Arc<Policy>) {
         if let Some(admitted) = migrate(self.now(), policy, NOW).unwrap() {
             self.accept(admitted);

@@ -153,7 +153,7 @@ fn a_text_and_a_list_change_in_many_places() {
     }
 }
 
-/// An effect that does not fit is told with its place, in a list that is held open too.
+/// An effect that does not fit is reported with its place, in a list that is held open too.
 #[test]
 fn what_does_not_fit_among_thousands_is_told() {
     let policy = policy();

@@ -1,4 +1,4 @@
-//! Guards against a past that is told otherwise than it was: effects that do not lead from one
+//! Guards against a past that is reported otherwise than it was: effects that do not lead from one
 //! state to the next or back, blame that names the wrong entry, a restore that brings back less or
 //! more than it says, a page that leaves something out.
 
@@ -68,7 +68,7 @@ fn is_state(state: &State, entity: &Entity) {
     assert_eq!(state.presence(), entity.presence());
 }
 
-/// Effects that are made again by replay are those that admission told.
+/// Effects that are made again by replay are those that admission returned.
 #[test]
 fn effects_are_made_again() {
     run_all(|seed| {
@@ -84,7 +84,7 @@ fn effects_are_made_again() {
     });
 }
 
-/// Who set what stands, found by comparing state with state.
+/// Who wrote each current value, found by comparing state with state.
 #[derive(Debug, Clone, PartialEq)]
 enum Set {
     Value(Value, Place),
@@ -284,7 +284,7 @@ fn comparable(log: &log::Log, seed: u64) -> Option<(Entity, State)> {
     Some((now, past))
 }
 
-/// By somebody with fewer rights, while others write: what may not be written stays and is told,
+/// By somebody with fewer rights, while others write: what may not be written stays and is reported,
 /// everything else is as it was then, and what the others wrote is there.
 #[test]
 fn restore_keeps_to_rights_and_loses_nothing() {

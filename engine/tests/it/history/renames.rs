@@ -1,5 +1,5 @@
 //! Guards against credits that a change of the schema takes from those who wrote: a value that only
-//! got another name, or another form, was set by whoever set it, under the name of then.
+//! got another name, or another form, is credited to its author, under its name at the time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -239,7 +239,7 @@ fn told(log: &Log, fields: &[Blamed<'_>], stage: usize) -> Told {
 }
 
 /// With changes of the schema that only rename, everybody gets the credit that they have without,
-/// and every credit tells the name that the field had then.
+/// and every credit has the name that the field had then.
 #[test]
 fn renaming_takes_no_credit() {
     run_all(|seed| {
@@ -339,7 +339,7 @@ fn what_a_schema_adds_or_removes_is_its_own() {
     assert_eq!(shown(&blamed(&log)), expected);
 }
 
-/// In another form there are no runs any more that could be matched: all is credited to whoever
+/// In another form there are no runs any more that could be matched: all is credited to the one who
 /// had the last part in it.
 #[test]
 fn another_form_is_credited_to_the_last_who_wrote_it() {

@@ -316,7 +316,7 @@ fn write(onto: &Entity, body: &Value, options: &MergeOptions) -> Entity {
     }
 }
 
-/// What a replica comes to that made the same edits before the schema changed.
+/// The value of a replica that made the same edits before the schema changed.
 fn replica(read: &Entity, onto: &Entity, bodies: &[&Value]) -> Entity {
     rebased(read, onto, bodies, |ground, pending| {
         rebase(ground, read.policy(), pending, &[])

@@ -44,7 +44,7 @@ fn read(changes: &[Vec<u8>]) -> Vec<Change> {
     changes.iter().map(change).collect()
 }
 
-/// A document as the model tells it: what is shown at each key, in each sequence.
+/// A document as the model has it: what is shown at each key, in each sequence.
 fn view(doc: &Automerge, object: &automerge::ObjId) -> Value {
     let mut map = Map::new();
     for key in doc.keys(object) {

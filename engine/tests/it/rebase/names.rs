@@ -301,7 +301,7 @@ fn a_field_that_was_renamed_twice_is_followed_where_the_last_schema_says_so() {
     assert_eq!(lost[0].pointer, "/title".parse().unwrap());
 }
 
-/// The id that a new item gets is of no use to whoever sent a body without one.
+/// The id that a new item gets is useless to an author who sent a body without one.
 #[test]
 fn a_fault_in_a_new_item_is_named_by_its_index() {
     let policy = kind(

@@ -125,7 +125,7 @@ pub(super) fn value(entity: &Entity) -> Value {
     value
 }
 
-/// Rebasing onto the new schema comes to the same as rebasing and then going over to it.
+/// Rebasing onto the new schema gives the same as rebasing and then migrating to it.
 fn case(seed: u64) {
     let mut dice = Dice::new(seed);
     let (new, removed) = later(&mut dice);
@@ -275,7 +275,7 @@ fn what_has_no_place_is_told_with_its_value() {
     for (item, name) in [(false, "tagline"), (false, "body"), (true, "name")] {
         properties(&mut schema, item).remove(name);
     }
-    // Whoever opens the object does not take what was declared.
+    // An object that becomes open does not take what was declared.
     schema["additionalProperties"] = json!({ "type": "string" });
     let onto = under(&server, &compiled(&schema));
     let result = across(&onto, &pending);

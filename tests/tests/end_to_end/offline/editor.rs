@@ -21,7 +21,7 @@ pub(super) struct Editor {
     seen: Seen,
 }
 
-/// What the core has told.
+/// The events that the core has emitted.
 #[derive(Default)]
 struct Seen {
     value: Value,
@@ -107,7 +107,7 @@ impl Editor {
         }
     }
 
-    /// Goes to the server, and on until everything is told and answered.
+    /// Sends to the server, and goes on until everything is emitted and answered.
     pub(super) async fn connect(&mut self, authority: &str, token: Option<String>) {
         self.session.connecting();
         self.link = Some(Client::raw(authority, None).await.unwrap());
@@ -202,7 +202,7 @@ impl Editor {
         self.seen.status.as_ref().expect("a status was told")
     }
 
-    /// How many edits are on disk, or lost and told.
+    /// How many edits are on disk, or reported as lost.
     pub(super) fn settled(&self) -> u64 {
         self.seen.saved
     }

@@ -102,7 +102,7 @@ async fn refusals_leave_no_more_than_their_bound_on_disk() {
 }
 
 /// Sends frames of a name that nobody knows, taking no answer, for as long as the server takes
-/// them: whoever reads no answers must come to a halt.
+/// them: a client that reads no answers must come to a halt.
 async fn send_unknown_frames(mut client: Client) {
     let halted = Duration::from_secs(2);
     for _ in 0..1_000 {

@@ -1,4 +1,4 @@
-//! What is no frame, or a frame of no use: each on a connection of its own, beside somebody who
+//! Messages that are not frames, and useless frames: each on a connection of its own, beside somebody who
 //! goes on working.
 
 #![allow(
@@ -104,7 +104,7 @@ async fn run(fortress: &Fortress, case: &FrameCase) -> Result<(), String> {
     Ok(())
 }
 
-/// An edit by bob that is admitted and comes to alice.
+/// An edit by bob that is admitted and reaches alice.
 async fn bob_edits(
     bob: (&mut Client, &mut Replica),
     alice: (&mut Client, &mut Replica),

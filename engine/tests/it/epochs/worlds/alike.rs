@@ -1,4 +1,4 @@
-//! What is the same in both worlds, of values and of what is told.
+//! What is the same in both worlds, of values and of reports.
 
 use std::collections::BTreeSet;
 
