@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::principal::Principal;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::PAGES_AT_ONCE;
 use crate::context::Context;
@@ -23,7 +23,7 @@ use crate::entity::{
 use crate::outbox::ConnectionId;
 use crate::storage::{Presence, StoreError};
 use crate::values::{KindValues, PROJECTION, Present};
-use crate::work;
+use crate::work::{self, Work};
 
 /// How long values are left alone at least.
 const LOOK_MIN: Duration = Duration::from_millis(1);
@@ -40,7 +40,7 @@ struct Shared {
     residents: Residents,
     connections: AtomicU64,
     /// Pages whose values are read at a time.
-    pages: Semaphore,
+    pages: Work,
 }
 
 impl Directory {
@@ -53,7 +53,7 @@ impl Directory {
             mailboxes: Mailboxes::default(),
             residents: Residents::new(context.settings.entities_bytes_max),
             connections: AtomicU64::new(1),
-            pages: Semaphore::new(PAGES_AT_ONCE),
+            pages: Work::of_pages(PAGES_AT_ONCE),
             context,
         }));
         let leaving = directory.clone().leave_unused_always();

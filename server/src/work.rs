@@ -207,6 +207,12 @@ impl Work {
         Self::with((slots, processors), (processors / 2).max(1), WAITING_MAX)
     }
 
+    /// Slots for pages of values that are read from the store. One principal has half of them at
+    /// most; whoever waits has a turn after the other.
+    pub(crate) fn of_pages(at_once: usize) -> Self {
+        Self::with((at_once, at_once), (at_once / 2).max(1), WAITING_MAX)
+    }
+
     fn with((slots, heavy): (usize, usize), share: usize, waiting_max: usize) -> Self {
         Self(Arc::new(Shared {
             slots,
@@ -419,6 +425,20 @@ mod tests {
         assert!(ready(&mut eve[3..4])[0].is_none());
         drop((bobs, adas, all, hers));
         assert_eq!(ready(&mut eve[3..]).iter().flatten().count(), 2);
+    }
+
+    #[test]
+    fn pages_of_one_principal_leave_half_to_others() {
+        let work = Work::of_pages(8);
+        let enter = |name: &str| {
+            let (work, lane) = (work.clone(), lane(name));
+            Box::pin(async move { work.enter(lane, Weight::Light).await })
+        };
+        let mut eve: Vec<_> = (0..100).map(|_| enter("eve")).collect();
+        let hers = ready(&mut eve);
+        assert_eq!(hers.iter().flatten().count(), 4);
+        let mut others = vec![enter("ada"), enter("bob"), enter("anonymous")];
+        assert!(ready(&mut others).iter().all(Option::is_some));
     }
 
     #[test]

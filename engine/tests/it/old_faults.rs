@@ -122,8 +122,7 @@ fn a_list_whose_elements_were_faulty_before_can_be_edited() {
         });
         compiled_under(Rules::LATEST, &schema)
     };
-    let value =
-        json!({ "many": ["long", "a", "long"], "once": ["long", "a"], "odd": ["x", "a"] });
+    let value = json!({ "many": ["long", "a", "long"], "once": ["long", "a"], "odd": ["x", "a"] });
     let before = created(&kind(false), &value);
     let step = migrate(&before, &kind(true), NOW).unwrap();
     let entity = step.expect("it is another schema").into_parts().0;

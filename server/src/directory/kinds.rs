@@ -12,6 +12,7 @@ use crate::commit::Health;
 use crate::entity::{For, WriteError, settled};
 use crate::storage::{Head, Presence, Scope, StoreError};
 use crate::values::{Gathering, Present};
+use crate::work::{Busy, Lane, Weight};
 
 impl Directory {
     /// Makes sure that all values of a kind are known, read for `asker`, and keeps them for who is to
@@ -79,12 +80,8 @@ impl Directory {
             return Ok(page);
         }
         // Whoever has begun goes on: what is read already takes memory until the end.
-        let _turn = self
-            .0
-            .pages
-            .acquire()
-            .await
-            .map_err(|_| WriteError::Storage)?;
+        let turn = self.0.pages.enter(Lane::of(asker), Weight::Light);
+        let _turn = turn.await.map_err(|Busy| WriteError::Busy)?;
         settled(&self.context().memory).await?;
         let (mut page, mut lacks) = (Vec::new(), false);
         // One more than is enough shows that there are more.
