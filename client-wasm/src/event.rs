@@ -164,7 +164,7 @@ pub struct DroppedView {
     /// For `gone`: who deleted what it belonged to, as far as it is known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<AuthorReport>,
-    /// How many operations it stands for.
+    /// How many operations it covers.
     pub operations: usize,
 }
 

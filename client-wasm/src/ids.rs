@@ -1,8 +1,7 @@
 //! Ids and actors, drawn from a seed that comes from outside.
 //!
-//! Invariant: the same seed and the same calls give the same ids, so that a session can be
-//! replayed; two seeds of 32 random bytes never meet.
-//! Must never know: where randomness comes from.
+//! The same seed and the same calls give the same ids, so that a session can be replayed; two seeds
+//! of 32 random bytes never collide.
 
 use indelible_engine::id::{Hash, ProposalId};
 use indelible_engine::time::Timestamp;

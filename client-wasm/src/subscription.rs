@@ -167,7 +167,7 @@ impl Subscription {
         }
     }
 
-    /// It is being asked for: no wait goes on.
+    /// It is being asked for: any wait is over.
     pub(crate) fn asked(&mut self) {
         self.again = None;
     }

@@ -181,8 +181,8 @@ impl Subscriptions {
         }
     }
 
-    /// Has something asked for again later. The name of a kind stands for its only entity, or for a
-    /// watch: whichever was not answered.
+    /// Has something asked for again later. The name of a kind names its only entity, or a watch:
+    /// whichever was not answered.
     pub(crate) fn again(&mut self, name: &EntityId, until: Timestamp) {
         let watch = self.watches.get_mut(name.kind());
         if let Some(watch) = watch.filter(|watch| name.id().is_none() && watch.is_waiting()) {

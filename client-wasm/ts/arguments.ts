@@ -1,9 +1,9 @@
 /**
- * What programs give to the client, looked at before anything is done with it. Programs are written
- * in JavaScript too, so anything may come.
+ * Checks of what programs pass to the client. Programs are written in JavaScript too, so anything may
+ * be passed.
  *
- * Invariant: what is wrong is an error at the call that names the argument and what it must be;
- * nothing that was given is passed over.
+ * A wrong argument is an error at the call, which names the argument and what it must be; nothing is
+ * ignored silently.
  */
 
 import { IndelibleError, reasonOf } from './errors.js'
@@ -16,7 +16,7 @@ export function kindOf(given: unknown): string {
   return Array.isArray(given) ? 'an array' : typeof given
 }
 
-/** The core takes strings on trust: anything else would be the end of it, and of all edits in it. */
+/** The core takes strings unchecked: anything else would end it, with all edits in it. */
 export function assertText(given: unknown, what: string): asserts given is string {
   if (typeof given === 'string') return
   throw new IndelibleError('name', `${what} must be a string, not ${kindOf(given)}`)
@@ -53,7 +53,7 @@ export function assertEntityName(given: unknown): asserts given is string {
   if (slash >= 0) assertId(given.slice(slash + 1))
 }
 
-/** A text in a sentence. */
+/** A text, quoted for a sentence. */
 export function quoted(text: string): string {
   return JSON.stringify(shortened(text))
 }
@@ -66,7 +66,7 @@ export function assertPointer(given: unknown): asserts given is string {
   throw new IndelibleError('name', `${quoted(given)} is no pointer: ${form}`)
 }
 
-/** Whether something can be called later; it would fail where nobody can tell whose it is. */
+/** Asserts that something can be called: later, its failure could not be traced to its caller. */
 export function assertFunction(given: unknown, what: string): void {
   if (typeof given === 'function') return
   throw new IndelibleError('argument', `${what} must be a function, not ${kindOf(given)}`)
@@ -111,7 +111,7 @@ export function isGiven<T>(option: T): option is NonNullable<T> {
   return option !== undefined && option !== null
 }
 
-/** What is said of a property that there is not; `null`: there is none but `names`. */
+/** The complaint about a property that is not one of `names`; `null`: there is none. */
 export function unknownIn(
   given: object,
   of: string,
@@ -124,15 +124,15 @@ export function unknownIn(
     : `${of} has no ${part} ${quoted(name)}: it has ${names.join(', ')}`
 }
 
-/** What was thrown, at the end of a sentence. */
+/** What was thrown, as the end of a sentence. */
 export function because(thrown: unknown): string {
   const reason = reasonOf(thrown)
   return reason === '' ? '' : `: ${reason}`
 }
 
 /**
- * The properties of these names that are there, each read once: what is read again may be something
- * else. Reading may fail, and `fault` makes what is thrown then.
+ * The properties with these names, each read once: a getter may return something else the next time.
+ * Reading may fail, and `fault` makes the error that is thrown then.
  */
 export function readProperties(
   from: object,
@@ -159,7 +159,7 @@ function wrongArgument(message: string, cause?: unknown): IndelibleError {
 /** By option: the words that it takes, `'function'` or `'any'`. */
 type Forms = { readonly [name: string]: readonly string[] | 'function' | 'any' }
 
-/** The options of a method, of which none are unknown. */
+/** The options of a method; unknown ones are an error. */
 export function optionsOf<T extends object>(given: T | undefined, method: string, forms: Forms): T {
   if (given === undefined) return {} as T
   assertObject(given, `the options of ${method}`)
@@ -180,7 +180,7 @@ export function optionsOf<T extends object>(given: T | undefined, method: string
   return read as T
 }
 
-/** A splice that says something that can be done; the core takes it on trust. */
+/** A well-formed splice; the core takes it unchecked. */
 export function spliceOf(given: unknown, pointer: string): Splice {
   assertObject(given, 'a splice')
   const names = ['index', 'remove', 'insert']

@@ -1,12 +1,11 @@
 /**
- * Binds a `<textarea>` or `<input type="text">` to a text of an entity: what is typed goes to the
- * place where it was typed, what others write appears around it, and caret, selection and scroll
- * position stay with the letters that they are at.
+ * Binds a `<textarea>` or `<input type="text">` to a text of an entity: typed letters go to the place
+ * where they were typed, what others write appears around them, and caret, selection and scroll
+ * position stay at their letters.
  *
- * Invariant: without letters of its own that the entity has not taken (a composition, or what was
- * refused and is kept), the element shows the text of the entity. With them it is left alone: what
- * others write meanwhile waits, and the letters go to the place that they were typed at, wherever
- * that is by then.
+ * The element shows the text of the entity, unless it has letters that the entity has not taken (a
+ * composition, or letters that were refused and are kept). Then it is left alone: what others write
+ * waits, and the letters go to the place where they were typed, wherever that is by then.
  */
 
 import { assertObject, assertPointer, kindOf, optionsOf } from './arguments.js'
@@ -54,7 +53,7 @@ export interface TextEntity<T extends object = object> {
 
 type TextBox = HTMLTextAreaElement | HTMLInputElement
 
-/** How `bindText` goes about edits that are not taken. */
+/** What `bindText` does about edits that are not taken. */
 export interface BindTextOptions {
   /**
    * Called with why an edit was not taken, mostly a `PolicyError`; and with `null` when one is
@@ -62,7 +61,7 @@ export interface BindTextOptions {
    */
   readonly onError?: (error: Error | null) => void
   /**
-   * What becomes of letters that the policy refuses. `restore` (default): the element goes back to
+   * What happens to letters that the policy refuses. `restore` (default): the element goes back to
    * the text as it is. `keep`: they stay in the element, where they can be corrected.
    */
   readonly refused?: 'restore' | 'keep'
@@ -130,8 +129,8 @@ class Binding {
   /** Whether an error was reported, and no end of it. */
   #failing = false
   readonly #steps = new Steps()
-  /** What the entity tells while an edit is made; `null` at other times. */
-  #told: Change[] | null = null
+  /** The changes that the entity reports while an edit is made; `null` at other times. */
+  #reported: Change[] | null = null
 
   constructor(element: TextBox, entity: TextEntity, pointer: string, options: BindTextOptions) {
     this.#element = element
@@ -184,13 +183,13 @@ class Binding {
 
   /** Brings the element to what the entity has by now. */
   #follow(changes: readonly Change[]): void {
-    if (this.#told !== null) {
-      this.#told.push(...changes)
+    if (this.#reported !== null) {
+      this.#reported.push(...changes)
       return
     }
     const place = this.#entity.locate(this.#pointer)
     this.#element.readOnly = this.#wasReadOnly || place?.write !== true
-    // What is gone stays on show; it may come back.
+    // A deleted text stays visible; it may come back.
     const value = this.#entity.value
     if (place === null || value === undefined) return
     const text = textAt(value, place.path)
@@ -227,7 +226,7 @@ class Binding {
     if (this.#composing || text === null) return
     const { value, selectionEnd } = this.#element
     const typed = typedSplice(this.#view.show(text), value, selectionEnd)
-    this.#told = []
+    this.#reported = []
     let failure: IndelibleError | null = null
     try {
       if (typed !== null) this.#write(toText(this.#view, text, typed))
@@ -235,10 +234,10 @@ class Binding {
       if (!(error instanceof IndelibleError)) throw error
       failure = error
     } finally {
-      const told = this.#told
-      this.#told = null
+      const reported = this.#reported
+      this.#reported = null
       if (typed === null) this.#catchUp()
-      else if (failure === null) this.#accept(typed, told)
+      else if (failure === null) this.#accept(typed, reported)
       else this.#refuse(failure)
     }
   }
@@ -254,7 +253,7 @@ class Binding {
     }
   }
 
-  /** The entity took `typed`; it stands among what others wrote. */
+  /** The entity took `typed`, among what others wrote. */
   #accept(typed: Splice, changes: readonly Change[]): void {
     const value = this.#entity.value
     const place = this.#entity.locate(this.#pointer)
@@ -282,18 +281,18 @@ class Binding {
     event.preventDefault()
     const splices = this.#steps.next(way)
     if (splices === null) return
-    this.#told = []
+    this.#reported = []
     try {
       for (const splice of splices) this.#entity.splice(this.#pointer, splice)
     } catch (error) {
       if (!(error instanceof IndelibleError)) throw error
-      this.#told = null
+      this.#reported = null
       this.#steps.clear()
       this.#report(error)
       this.#follow([])
       return
     } finally {
-      this.#told = null
+      this.#reported = null
     }
     const text = applySplices(before, splices) ?? before
     const last = splices.at(-1)
@@ -340,7 +339,7 @@ class Binding {
   #show(splices: readonly Splice[]): void {
     if (splices.length === 0) return
     const text = applySplices(this.#element.value, splices)
-    // Somebody else wrote into the element: then its letters tell nothing of the text.
+    // Another program wrote into the element: then its letters are not those of the text.
     if (text !== null) this.#put(text, span => splices.reduce(mapSpan, span), splices)
   }
 
@@ -376,7 +375,7 @@ function selectionOf({ selectionStart, selectionEnd }: TextElement): Span {
   return { start, end: selectionEnd ?? start }
 }
 
-/** Where a selection in the author's text is, now that `typed` stands among what others wrote. */
+/** Where a selection in the author's text is, now that `typed` is among what others wrote. */
 function landed(
   { start, end }: Span,
   typed: Splice,
@@ -398,7 +397,7 @@ function landed(
   return { start: place(start), end: place(end) }
 }
 
-/** The text at a path with indices; empty where there is none. */
+/** The text at a path with indices; empty where it is absent. */
 function textAt(value: object, path: string): string {
   let here: unknown = value
   for (const token of tokens(path)) {
@@ -408,15 +407,15 @@ function textAt(value: object, path: string): string {
   return typeof here === 'string' ? here : ''
 }
 
-/** The splices from one text to another: those that were told, where they lead there. */
+/** The splices from one text to another: the reported ones, if they lead there. */
 function splicesTo(
   from: string,
   to: string,
   changes: readonly Change[],
   { path }: Located,
 ): readonly Splice[] {
-  const told = changes.filter(change => change.op === 'splice' && change.path === path)
-  const splices = told as readonly Splice[]
+  const reported = changes.filter(change => change.op === 'splice' && change.path === path)
+  const splices = reported as readonly Splice[]
   if (applySplices(from, splices) === to) return splices
   const splice = spliceBetween(from, to)
   return splice === null ? [] : [splice]

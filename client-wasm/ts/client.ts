@@ -68,7 +68,7 @@ export class IndelibleClient {
   #kinds: readonly KindRights[] = Object.freeze([])
   readonly #guard: UnsavedGuard
 
-  /** Never fails: what is wrong with the options, `status.error` says at the first connection. */
+  /** Never throws: `status.error` reports at the first connection what is wrong with the options. */
   constructor(given: ClientOptions) {
     const { options, fault } = readOptions(given)
     this.#fault = fault
@@ -117,7 +117,7 @@ export class IndelibleClient {
     return this.#connection.retryAt
   }
 
-  /** Connects now, where there is no connection: it waits, hangs in an attempt, or was given up. */
+  /** Connects now if there is no connection: during a wait, an attempt that hangs, or after giving up. */
   retry(): void {
     if (this.#connection.running) this.#connection.retry()
     else if (!this.#closed) this.connect()
@@ -138,8 +138,8 @@ export class IndelibleClient {
   }
 
   /**
-   * The entity of that name: `team/jane-doe`, or just the kind for a singleton. The same object
-   * for the same name, until it is closed.
+   * The entity with this name: `team/jane-doe`, or just the kind for a singleton. Returns the same
+   * object for the same name, until it is closed.
    */
   entity<T extends object = JsonObject>(name: string): Entity<T> {
     this.#assertOpen()
@@ -152,7 +152,7 @@ export class IndelibleClient {
     return entity
   }
 
-  /** All entities of a kind, live. The same object for the same kind, until it is closed. */
+  /** All entities of a kind, live. Returns the same object for the same kind, until it is closed. */
   collection<T extends object = JsonObject>(kind: string): Collection<T> {
     this.#assertOpen()
     assertKind(kind)
@@ -178,8 +178,8 @@ export class IndelibleClient {
   }
 
   /**
-   * Makes a new entity and resolves with it when it is durable on the server. Without `id` the
-   * server chooses one. Waits while offline.
+   * Creates an entity and resolves with it when it is durable on the server. Without `id` the server
+   * chooses one. Waits while offline.
    *
    * Rejects with a `PolicyError` when the server refuses it, with code `exists` when the id is taken.
    */
@@ -195,7 +195,7 @@ export class IndelibleClient {
     const name = id === undefined ? kind : `${kind}/${id}`
     const body = objectJson(value, 'the value of create')
     const entity = this.entity<T>(await this.#request(core => core.create(name, body)))
-    // Who may create but not read gets a handle all the same; its `ready` tells.
+    // A caller who may create but not read gets a handle, too; its `ready` rejects.
     await entity.ready().catch(() => undefined)
     return entity
   }
@@ -216,9 +216,9 @@ export class IndelibleClient {
    * Brings a deleted entity back as it was; resolves when that is durable on the server. Waits while
    * offline.
    *
-   * Rejects with a `PolicyError`: code `policy` when another one has come to have a `unique` value
-   * of it (its `violations` tell which, and the `holder` as far as we may read it), `exists` when it
-   * is there, `forbidden`, `not-found`.
+   * Rejects with a `PolicyError`: code `policy` when another entity now holds one of its `unique`
+   * values (`violations` name the value, and the `holder` if we may read it), `exists` when it was not
+   * deleted, `forbidden`, `not-found`.
    */
   async undelete(name: string): Promise<void> {
     this.#assertOpen()
@@ -227,11 +227,11 @@ export class IndelibleClient {
   }
 
   /**
-   * Signs out: closes the client, after which its handles show nothing any more. It asks first if
-   * edits are not saved, are lost and still in the status, or stand in a bound text box that keeps
-   * what was refused; resolves with whether it signed out.
+   * Signs out: closes the client, after which its handles have no value. It asks first if edits are
+   * not saved, are lost and still in the status, or are in a bound text box that keeps what was
+   * refused; resolves with whether it signed out.
    *
-   * Rejects with code `unsaved` where there is nobody to ask.
+   * Rejects with code `unsaved` where the question cannot be asked.
    */
   async signOut(options?: SignOutOptions): Promise<boolean> {
     const forms = { pending: ['ask', 'discard'], confirm: 'function' } as const
@@ -242,7 +242,7 @@ export class IndelibleClient {
       if (goOn === undefined && confirm === undefined) {
         throw new IndelibleError('unsaved', 'edits are not saved yet; say what to do with them')
       }
-      // A forgotten `return`, or a word such as 'no', is no leave to lose edits.
+      // A forgotten `return`, or a word such as 'no', does not permit losing edits.
       if (typeof goOn !== 'boolean') {
         const message = `what the option confirm of signOut answers must be a boolean, not ${kindOf(goOn)}`
         throw new IndelibleError('argument', message)
@@ -254,8 +254,8 @@ export class IndelibleClient {
   }
 
   /**
-   * Ends everything; what is not saved by then is dropped, and whoever waits for it is told. Handles
-   * show nothing any more. See `signOut` for a question first.
+   * Ends everything: edits that are not saved are dropped, promises that wait for them reject, and
+   * handles lose their values. `signOut` asks first.
    */
   close(): void {
     if (this.#closed) return
@@ -310,7 +310,7 @@ export class IndelibleClient {
     if (this.#closed) throw closedError()
   }
 
-  /** Asks something of a whole entity; resolves with its name when that is done. */
+  /** Makes a request about an entity; resolves with its name when it is granted. */
   async #request(ask: (core: Core) => number): Promise<string> {
     const added = this.#requests.add(async () => ask(await this.#start()))
     this.#guardUnsaved()

@@ -1,7 +1,7 @@
 /**
  * All entities of a kind, present and future, as a live list of values.
  *
- * Invariant: `value` is a new frozen array whenever an item came, changed or went, and the same
+ * `value` is a new frozen array whenever an item came, changed or went, and the same
  * one otherwise; items that did not change keep their identity.
  */
 
@@ -47,7 +47,7 @@ export interface CollectionHost {
   unwatch(kind: string): void
 }
 
-/** @internal What the core tells of a kind. */
+/** @internal The events of a kind. */
 export type CollectionEvent = Extract<
   CoreEvent,
   { type: 'watched' | 'unwatchable' | 'item' | 'item-patch' | 'item-gone' }
@@ -119,14 +119,14 @@ export class Collection<T extends object = JsonObject> {
     return this.#statuses.add(listener)
   }
 
-  /** Stops watching, for everybody who got this collection from its client. */
+  /** Stops watching, for all code that got this collection from its client. */
   close(): void {
     this.#host.unwatch(this.kind)
     this.#fail({ code: 'closed', message: `the collection ${this.kind} has been closed` })
     this.#host.notices.flush()
   }
 
-  /** @internal What the core has to tell of the kind; `false`: it has to tell all of it again. */
+  /** @internal Takes an event of the kind; `false`: all of it must be reported again. */
   receive(event: CollectionEvent): boolean {
     switch (event.type) {
       case 'watched':
@@ -149,7 +149,7 @@ export class Collection<T extends object = JsonObject> {
   /** @internal There is a connection now, or none any more. */
   receiveConnection(): void {
     if (this.#host.connection !== 'online') this.#current = false
-    this.#tellStatus()
+    this.#reportStatus()
   }
 
   /** @internal */
@@ -178,7 +178,7 @@ export class Collection<T extends object = JsonObject> {
     if (this.#items.delete(this.#id(entity))) this.#changed()
   }
 
-  /** @internal All present entities have been told; others that we hold are gone. */
+  /** @internal All present entities have been reported; others that we have are gone. */
   receiveWatched(entities: readonly string[]): void {
     const present = new Set(entities.map(entity => this.#id(entity)))
     for (const id of [...this.#items.keys()]) {
@@ -192,10 +192,10 @@ export class Collection<T extends object = JsonObject> {
     this.#current = true
     this.#lastSyncTime = Date.now()
     this.#ready.resolve(this.value)
-    this.#tellStatus()
+    this.#reportStatus()
   }
 
-  /** @internal The kind cannot be watched (any more), or somebody else has signed in. */
+  /** @internal The kind cannot be watched (any more), or a different person has signed in. */
   receiveFault(fault: Fault): void {
     if (this.#items.size > 0) {
       this.#items.clear()
@@ -208,7 +208,7 @@ export class Collection<T extends object = JsonObject> {
     this.#fault = new IndelibleError(fault.code, fault.message)
     this.#complete = false
     this.#current = false
-    this.#tellStatus()
+    this.#reportStatus()
     this.#ready.reject(this.#fault)
     this.#ready = deferred()
   }
@@ -234,7 +234,7 @@ export class Collection<T extends object = JsonObject> {
     })
   }
 
-  #tellStatus(): void {
+  #reportStatus(): void {
     const [before, status] = [this.#status, this.#statusNow()]
     const same =
       before.state === status.state &&
@@ -257,7 +257,7 @@ export class Collection<T extends object = JsonObject> {
     this.#changed()
   }
 
-  /** Told once for all that arrived together. */
+  /** Notifies once for everything that arrived together. */
   #changed(): void {
     if (this.#stale) return
     this.#stale = true

@@ -1,7 +1,7 @@
 /**
- * Values of ours that did not stand beside one that another author wrote at the same time.
+ * Values of ours that lost against one that another author wrote at the same time.
  *
- * Invariant: the list is replaced, never changed, and only by what the core says.
+ * The list is replaced, never changed, and only by what the core reports.
  */
 
 import { kindOf, quoted } from './arguments.js'
@@ -19,7 +19,7 @@ export interface Author {
 
 /**
  * Our value of a field and another one that was written at the same time and is the current one.
- * It ends when it is dismissed, when ours is written again, or when somebody who saw both values
+ * It ends when it is dismissed, when ours is written again, or when an author who saw both values
  * writes the field.
  */
 export interface Conflict {
@@ -77,15 +77,15 @@ export class Conflicts {
     return this.#listeners.add(listener)
   }
 
-  /** Takes the list of the core; what is as it was keeps its object. */
+  /** Takes the list of the core; a conflict that did not change keeps its object. */
   receive(reports: readonly ConflictReport[]): void {
     if (reports.length === 0 && this.#list.length === 0) return
     const known = new Map(this.#list.map(conflict => [keyOf(conflict), conflict]))
     const next = reports.map(report => known.get(keyOf(report)) ?? this.#conflict(report))
     const added = next.filter(conflict => known.get(keyOf(conflict)) !== conflict)
     this.#list = Object.freeze(next)
-    const told = this.#list
-    this.#owner.notices.add(() => this.#listeners.notify(told, added))
+    const list = this.#list
+    this.#owner.notices.add(() => this.#listeners.notify(list, added))
   }
 
   #conflict(report: ConflictReport): Conflict {
@@ -98,7 +98,7 @@ export class Conflicts {
   }
 
   #keep(pointer: string, which: 'mine' | 'theirs'): void {
-    // Anything else would forget our value without having been told to.
+    // Anything else would forget our value without having been asked to.
     if (which !== 'mine' && which !== 'theirs') {
       const found = typeof which === 'string' ? quoted(which) : kindOf(which)
       throw new IndelibleError('keep', `keep takes 'mine' or 'theirs', not ${found}`)

@@ -1,8 +1,8 @@
 /**
- * One WebSocket after the other: asks for a token, connects, waits ever longer between failures.
+ * One WebSocket after the other: asks for a token, connects, waits longer after each failure.
  *
- * Invariant: at most one socket is alive, and nothing of an abandoned socket reaches the sink.
- * Knows nothing of frames: bytes go in and out.
+ * At most one socket is alive, and nothing from an abandoned socket reaches the sink. Frames are
+ * bytes here.
  */
 
 import { diagnose } from './diagnosis.js'
@@ -28,16 +28,16 @@ export const SUBPROTOCOL = 'indelible.v1'
 const CLOSED = 3
 
 const DELAY_MIN_MS = 250
-/** Attempts in a row that reach nobody before it is asked why. */
+/** Failed attempts in a row after which the cause is looked for. */
 const FAILURES_UNEXPLAINED = 3
 /** From the start of an attempt to the server's welcome. */
 const HANDSHAKE_MS = 15_000
 /** Fresh tokens are asked for no more often than this, however often the server gives notice. */
 const REFRESH_MIN_MS = 500
-/** How long until a fresh token is asked for again that could not be had; doubles up to the limit. */
+/** How long until a fresh token is asked for again after a failure; doubles up to the limit. */
 const REFRESH_AGAIN_MIN_MS = 1_000
 const REFRESH_AGAIN_MAX_MS = 30_000
-/** A connection that lasted this long was a good one: the next delay begins from the bottom. */
+/** A connection that lasted this long was a good one: the next delay starts from the minimum. */
 const STABLE_MS = 5_000
 
 const CLOSE_NORMAL = 1000
@@ -84,14 +84,14 @@ export interface ConnectionSink {
   onOpen(token: string | undefined): void
   /** A fresh token for the connection that is there. */
   onFreshToken(token: string): void
-  /** Something is wrong that ends no connection: no fresh token, or why none comes about. */
+  /** A fault that does not end a connection: no fresh token, or why there is no connection. */
   onFault(fault: Fault): void
   /** The server is to be asked for a sign of life. */
   onSilence(): void
   onFrame(frame: Uint8Array): void
   /**
-   * There is no socket any more. `ended`: the server does not accept the token, and there is no
-   * other one, for now or for good.
+   * The socket is gone. `ended`: the server does not accept the token, and there is no other one, for
+   * now or for good.
    */
   onClosed(fault: Fault | null, ended: boolean): void
 }
@@ -106,7 +106,7 @@ export interface ConnectionOptions {
   readonly silence: SilenceOptions
 }
 
-/** A connection that comes back. */
+/** A connection that is made again whenever it breaks. */
 export class Connection {
   readonly #options: ConnectionOptions
   readonly #token: TokenSource
@@ -117,7 +117,7 @@ export class Connection {
   #WebSocket: WebSocketConstructor | null = null
   #running = false
   #socket: WebSocketLike | null = null
-  /** Counts attempts, so that late news of an abandoned one can be told apart. */
+  /** Counts attempts, so that late news of an abandoned one can be recognised. */
   #attempt = 0
   #failures = 0
   /** Attempts in a row that brought no open socket. */
@@ -172,7 +172,7 @@ export class Connection {
   }
 
   /**
-   * Sees to it that there is where to connect and what to connect with.
+   * Makes sure that there is a URL to connect to and a class to connect with.
    *
    * @throws IndelibleError `url` or `no-websocket`.
    */
@@ -182,7 +182,7 @@ export class Connection {
     this.#WebSocket = webSocket(this.#options.WebSocket)
   }
 
-  /** Connects, and goes on doing so until `stop`; throws like `prepare`. */
+  /** Connects, again and again until `stop`; throws like `prepare`. */
   start(): void {
     if (this.#running) return
     this.prepare()
@@ -217,7 +217,7 @@ export class Connection {
     return true
   }
 
-  /** Goes on after a wait that the server asks for, if the client lives as long. */
+  /** Continues after a wait that the server asked for, unless the client is closed before. */
   pause(millis: number, goOn: () => void): void {
     clearTimeout(this.#pauseTimer)
     this.#pauseTimer = setTimeout(goOn, millis)
@@ -232,7 +232,7 @@ export class Connection {
     this.#pulse.start()
   }
 
-  /** The server says that the token ends soon: asks for a fresh one, if there is whom to ask. */
+  /** The server says that the token ends soon: asks for a fresh one, if there is a callback. */
   refresh(): void {
     if (typeof this.#token !== 'function' || this.#socket === null || this.#refreshing) return
     this.#refreshAfter(this.#refreshedAt + REFRESH_MIN_MS - Date.now())
@@ -243,19 +243,19 @@ export class Connection {
     this.#pulse.expect()
   }
 
-  /** Gives the socket up and makes another one. */
+  /** Gives the socket up and opens a new one. */
   restart(reason: string, why: Fault | null = null): void {
     if (this.#socket === null) return
     this.#abandon(CLOSE_GIVEN_UP, reason)
     this.#lost(why)
   }
 
-  /** What came is nothing that a server of our version says: gives the socket up, and says so. */
+  /** The server sent something that no server of our version sends: gives the socket up with a fault. */
   refuse(reason: string): void {
     this.restart(reason, this.#welcomedAt === null ? foreign(this.#url) : GARBLED)
   }
 
-  /** Gives a good socket up for another one, at once. */
+  /** Replaces a good socket by a new one, at once. */
   renew(): void {
     if (!this.#running) return
     this.#abandon(CLOSE_NORMAL, 'connecting anew')
@@ -277,7 +277,7 @@ export class Connection {
     if (this.#running && this.#retryAt !== null) void this.#connect()
   }
 
-  /** Program, machine or network were away: what is waited for is tried, what is silent is asked. */
+  /** The program, machine or network is back: waits end, and a silent connection is probed. */
   #wake(): void {
     this.#return()
     this.#hurry()
@@ -431,7 +431,7 @@ export class Connection {
     this.#endRefresh()
     const refused = event.code === CLOSE_UNAUTHORIZED || event.code === CLOSE_RIGHTS_CHANGED
     if (refused && this.#refreshed) {
-      // The fresh token is somebody else's, or brings other rights, or is no good: a hello tells.
+      // The fresh token is a different person's, brings other rights, or is not valid: a hello tells.
       if (event.code === CLOSE_UNAUTHORIZED) this.#reason = 'rejected'
       this.#welcomedAt = null
       this.#sink.onClosed(null, false)
@@ -449,7 +449,7 @@ export class Connection {
       this.#giveUp(refusal)
       return
     }
-    // It may merely have run out: ask for another one, and give up if that is refused as well.
+    // It may merely have expired: ask for a fresh one, and give up if that is refused as well.
     this.#rejected = token
     this.#refusal = refusal
     this.#reason = 'rejected'

@@ -1,10 +1,9 @@
 /**
- * Loads the compiled cores and keeps them alive. They are built with `panic = abort`: a panic is
- * a trap that leaves its memory in any state, so after one the instance is thrown away with
- * everything in it, and every client that used it starts over with a new one.
+ * The compiled cores: the only module of the package that calls into WebAssembly.
  *
- * Invariant: no other module of the package calls into WebAssembly, and nobody reads from an
- * instance that has trapped. Knows nothing of sockets.
+ * They are built with `panic = abort`: a panic is a trap that leaves its memory in any state. After
+ * one the instance is discarded with everything in it, is not read from any more, and every client
+ * that used it starts over with a new one.
  */
 
 import type { CoreEvent } from './core-events.js'
@@ -47,7 +46,7 @@ export type OnTrap = (error: IndelibleError) => void
 
 type Session = InstanceType<Bindings['Session']>
 
-/** A loaded module, whose instance is made anew after each trap. */
+/** A loaded module; each trap begins a new generation of instances. */
 interface Loaded {
   readonly name: CoreName
   readonly bindings: Bindings
@@ -119,7 +118,7 @@ export class Core {
     this.#call(session => session.authenticate(token))
   }
 
-  /** Has the status say what is wrong, until the next welcome. */
+  /** Has the status report a fault until the next welcome. */
   report({ code, message }: Fault): void {
     this.#call(session => session.report(code, message))
   }
@@ -253,7 +252,7 @@ export class Core {
   }
 }
 
-/** Errors cross the border as JSON text. */
+/** Errors leave the core as JSON text. */
 function parseError(text: string): IndelibleError {
   const error = JSON.parse(text) as Fault & { readonly violations?: readonly Violation[] }
   if (error.violations !== undefined) return new PolicyError(error.violations)
@@ -266,7 +265,7 @@ function trapped(of: Loaded, cause: WebAssembly.RuntimeError): IndelibleError {
   })
   of.generation += 1
   of.bindings.__wbg_reset_state()
-  // Not at once: whoever made the failing call shall first see it fail.
+  // Not at once: the caller of what failed is to see it fail first.
   queueMicrotask(() => {
     for (const onTrap of [...users]) onTrap(error)
   })

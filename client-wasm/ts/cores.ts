@@ -1,6 +1,6 @@
 /**
  * The core that a client uses: loaded when something is first asked of it, exchanged for the full
- * one when something that is followed must be a replica, and started anew after a trap.
+ * one when something that is followed must be a replica, and restarted after a trap.
  *
  * At most one core is in use. One that takes over knows nothing: its client opens everything again.
  */
@@ -130,7 +130,7 @@ export class Cores {
     this.#host.onDied(error)
     const core = this.#use(this.#current.name)
     this.#host.onStarted(core)
-    // The status says so until the next welcome.
+    // The status reports it until the next welcome.
     core.disconnected(error)
     this.#host.onRestarted()
   }

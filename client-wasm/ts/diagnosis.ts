@@ -1,9 +1,9 @@
 /**
- * Why no connection comes about. Browsers tell a page nothing but that it failed: a wrong path, a
- * page that is not let in, a proxy in between and a closed port look alike. Asking the server over
- * HTTP tells them apart, as far as a page can know.
+ * Why a connection cannot be made. Browsers tell a page only that it failed: a wrong path, a page that
+ * is not allowed, a proxy in between and a closed port look alike. Asking the server over HTTP tells
+ * them apart, as far as a page can know.
  *
- * Knows nothing of sockets; what it finds is for people and programs to read, and changes nothing.
+ * The finding is reported, and changes nothing about when the client connects.
  */
 
 import type { Fault } from './types.js'
@@ -26,13 +26,13 @@ type Found =
   /** An Indelible server is there. */
   | 'welcome'
   | 'refused'
-  /** A proxy is there that reaches nothing behind it. */
+  /** A proxy is there that does not reach the server behind it. */
   | 'gateway'
-  /** Something else is there, or something that does not let us read what it says. */
+  /** Something else is there, or something whose answer we may not read. */
   | 'other'
   | 'nothing'
 
-/** Finds out why nothing can be reached at the WebSocket address `url`; `null`: it cannot be told. */
+/** Finds out why the WebSocket address `url` cannot be reached; `null`: that cannot be known. */
 export async function diagnose(url: string): Promise<Fault | null> {
   if (typeof globalThis.fetch !== 'function') return null
   const place = globalThis as Place

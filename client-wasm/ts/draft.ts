@@ -1,8 +1,8 @@
 /**
  * Drafts for `change(recipe)`: a recipe edits what looks like the value, while the frozen value
- * it began from stays as it was. A container is copied when it is first looked at.
+ * that it began from stays as it was. A container is copied when it is first accessed.
  *
- * Invariant: nothing that was handed in is ever written to, and a draft is dead after its change.
+ * Nothing that was passed in is ever written to, and a draft cannot be used after its change.
  */
 
 import { IndelibleError } from './errors.js'
@@ -36,14 +36,14 @@ export function produce(value: object, recipe: (draft: object) => void): string 
   }
 }
 
-/** Whether a recipe has done all that it does. */
+/** Whether a recipe has finished. */
 function assertSynchronous(result: unknown): void {
   const { then } = (result ?? {}) as { readonly then?: unknown }
   const isPromise = typeof result === 'object' && typeof then === 'function'
   // Of a generator not even the first line has been run.
   const isGenerator = /Generator\]$/.test(Object.prototype.toString.call(result))
   if (!isPromise && !isGenerator) return
-  // What is left of it fails, since its draft is dead: that is said once, here.
+  // The rest of it fails, since its draft cannot be used any more: that is reported once, here.
   if (isPromise) Promise.resolve(result).catch(() => undefined)
   throw new IndelibleError(
     'argument',

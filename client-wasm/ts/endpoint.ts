@@ -9,8 +9,8 @@ const EXAMPLE = 'such as wss://example.org/sync'
 /**
  * The URL of the socket. In a page, or a worker, `given` may be relative to its address.
  *
- * Throws an `IndelibleError` with the code `url` for what is no URL of a server. Programs are written
- * in JavaScript too, so anything may be given.
+ * Throws an `IndelibleError` with the code `url` for anything that is not a URL of a server. Programs
+ * are written in JavaScript too, so anything may be given.
  */
 export function endpoint(given: string | UrlLike): string {
   const text = textOf(given)
@@ -49,7 +49,7 @@ function completed(text: string): URL {
     return new URL(text, location?.href)
   } catch {
     const found = quoted(text)
-    // With a base, only what is wrong by itself fails.
+    // With a base, only a malformed URL fails.
     const wrong = /^[a-z][a-z\d+.-]*:/i.test(text)
     throw unusable(
       wrong

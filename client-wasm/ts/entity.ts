@@ -1,8 +1,8 @@
 /**
  * One entity as a program sees it: a frozen value, a status, and edits.
  *
- * Invariant: `value` and `status` are replaced, never changed, and only by what the core says;
- * the same object comes back until something changed.
+ * `value` and `status` are replaced, never changed, and only by what the core reports: the same
+ * object is returned until something changes.
  */
 
 import {
@@ -47,7 +47,7 @@ export interface EntityHost {
   readonly notices: NotificationQueue
   /** The living core, if it is loaded. */
   readonly core: Core | null
-  /** Carries out what the core has to tell and to send. */
+  /** Takes in the events of the core, and sends its frames. */
   pump(): void
   /** A text box keeps letters that were refused (1), or does not any more (-1). */
   keep(boxes: 1 | -1): void
@@ -130,8 +130,8 @@ export class Entity<T extends object = JsonObject> {
   }
 
   /**
-   * Values of ours that did not stand beside one that another author wrote at the same time, until
-   * each is settled. Frozen; replicas only.
+   * Values of ours that lost against one that another author wrote at the same time, until each is
+   * settled. Frozen; replicas only.
    */
   get conflicts(): readonly Conflict[] {
     return this.#conflicts.list
@@ -193,7 +193,8 @@ export class Entity<T extends object = JsonObject> {
    * that earlier value, and what others did since is counted in.
    *
    * @throws PolicyError like `merge`; IndelibleError `document` when the place is not there, and
-   * `argument` for what is no splice; JsonError for what is no string, or half of a surrogate pair.
+   * `argument` for an invalid splice; JsonError for an insertion that is not a string, or has half of
+   * a surrogate pair.
    */
   splice(pointer: string, splice: Splice, options?: { readonly base?: T }): MergeResult {
     assertPointer(pointer)
@@ -216,12 +217,12 @@ export class Entity<T extends object = JsonObject> {
 
   /**
    * Writes something again that was dropped: at the same place, into an item or entry of an open map
-   * that is undeleted for it where that is needed, or made again with all that was dropped of it if
-   * nobody else ever had it. Of a text, all of it as it stood here then.
+   * that is undeleted where needed, or made again with everything that was dropped of it if it existed
+   * only here. Of a text, all of it as it was shown here then.
    *
-   * @throws PolicyError like `merge`. IndelibleError `nothing-to-bring-back` for what is no value
-   * of its own (a removal, a place in a list, an element or an increment), and for what cannot be
-   * made again.
+   * @throws PolicyError like `merge`. IndelibleError `nothing-to-bring-back` for what is not a
+   * value of its own (a removal, a place in a list, an element or an increment), and for what cannot
+   * be made again.
    */
   bringBack(dropped: Dropped): MergeResult {
     const body = droppedJson(dropped)
@@ -230,8 +231,8 @@ export class Entity<T extends object = JsonObject> {
 
   /**
    * Resolves when every edit made so far is durable on the server; waits while offline. Rejects
-   * with a `PolicyError` when the server refused something of them, until the next edit; what it did
-   * not refuse goes on.
+   * with a `PolicyError` when the server refused a part of them, until the next edit; what it did not
+   * refuse remains pending.
    */
   saved(): Promise<void> {
     if (this.#refusal !== null) return Promise.reject(this.#refusal)
@@ -252,7 +253,7 @@ export class Entity<T extends object = JsonObject> {
     return this.#statuses.add(listener)
   }
 
-  /** Stops following the entity, for everybody who got it from this client. Drops unsaved edits. */
+  /** Stops following the entity, for all code that got it from this client. Drops unsaved edits. */
   close(): void {
     this.#host.release(this.name)
     this.abandon(new IndelibleError('closed', `${this.name} has been closed`), false)
@@ -336,9 +337,9 @@ export class Entity<T extends object = JsonObject> {
 
   /** @internal */
   receiveStatus(status: SyncStatus): void {
-    const told = frozen(status)
-    this.#status = told
-    this.#host.notices.add(() => this.#statuses.notify(told))
+    const next = frozen(status)
+    this.#status = next
+    this.#host.notices.add(() => this.#statuses.notify(next))
   }
 
   /** @internal */
@@ -352,7 +353,7 @@ export class Entity<T extends object = JsonObject> {
     this.#settle(edit, null)
   }
 
-  /** @internal Something of the edits is lost; the rest goes on. */
+  /** @internal A part of the edits is lost; the rest remains pending. */
   receiveRefusal(event: Extract<CoreEvent, { type: 'refused' }>): void {
     const { edit, settled, violations, dropped } = event
     // Until the next edit, what was lost before is part of it.
@@ -370,7 +371,7 @@ export class Entity<T extends object = JsonObject> {
     for (const waiter of losers) waiter.reject(error)
   }
 
-  /** @internal There is no value to be had (any more). */
+  /** @internal There is no value, or no longer one. */
   receiveFault(fault: Fault): void {
     this.#fail(new IndelibleError(fault.code, fault.message))
   }
@@ -381,7 +382,7 @@ export class Entity<T extends object = JsonObject> {
     this.receiveStatus({ ...this.#status, state: 'offline', error: { code, message } })
   }
 
-  /** @internal Our right to read it has ended; what is unsaved is kept for when it is back. */
+  /** @internal Our right to read it has ended; unsaved edits are kept until it is back. */
   receiveNoAccess(fault: Fault): void {
     const hidden = this.#hidden || this.#value !== undefined
     this.#fail(new IndelibleError(fault.code, fault.message))
@@ -394,7 +395,7 @@ export class Entity<T extends object = JsonObject> {
     return this.#hidden
   }
 
-  /** @internal The core forgot everything: unsaved edits are lost, the last value stays on show. */
+  /** @internal The core forgot everything: unsaved edits are lost, the last value stays visible. */
   restart(error: IndelibleError): void {
     const lost = this.#edits > this.#saved
     this.#edits = 0

@@ -16,12 +16,12 @@ export class IndelibleError extends Error {
 }
 
 /**
- * An edit broke rules of the policy. Thrown by a call: nothing of it was applied. From the server:
- * what it refused is lost, all of it is in `dropped`, and the rest of the edits goes on.
+ * An edit broke rules of the policy. Thrown by a call: nothing was applied. From the server: what it
+ * refused is lost, all of it is in `dropped`, and the rest of the edits remains pending.
  */
 export class PolicyError extends IndelibleError {
   override readonly name = 'PolicyError'
-  /** `policy`, or with which other code the server refused it; a later server may have more. */
+  /** `policy`, or the other code with which the server refused it; a later server may have more. */
   declare readonly code: RefusalCode | (string & {})
   readonly violations: readonly Violation[]
   readonly dropped: readonly Dropped[]
@@ -38,19 +38,19 @@ export class PolicyError extends IndelibleError {
   }
 }
 
-/** Why something failed, as far as what was thrown says: programs throw texts and objects, too. */
+/** Why something failed, as far as the thrown value says: programs throw texts and objects, too. */
 export function reasonOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown
   const held = thrown as { readonly message?: unknown } | null | undefined
   return typeof held?.message === 'string' ? held.message : ''
 }
 
-/** Something is asked of a client that has ended. */
+/** The client has been closed. */
 export function closedError(): IndelibleError {
   return new IndelibleError('closed', 'the client has been closed')
 }
 
-/** Why the core does not take something by its name. */
+/** The error that the core throws at a call, if any. */
 export function refusalOf(ask: () => void): IndelibleError | null {
   try {
     ask()

@@ -1,13 +1,13 @@
 /**
- * JSON text of what a program hands in, exactly or not at all.
+ * JSON text of what a program passes in, exactly or not at all.
  *
- * Invariant: what comes out reads back as what went in. `JSON.stringify` leaves out or changes what
- * it has no word for; here that is an error that says where.
+ * The text reads back as the value that was passed in. `JSON.stringify` leaves out or changes what JSON
+ * cannot express; here that is an error with a place.
  */
 
 import { IndelibleError } from './errors.js'
 
-/** How many containers may lie in one another, as the server takes them. */
+/** How deep containers may be nested, as on the server. */
 const DEPTH_MAX = 127
 
 /** A value that JSON cannot hold as it is. Nothing was applied or sent. */
@@ -26,9 +26,9 @@ export class JsonError extends IndelibleError {
  * JSON text of a value. Properties that are `undefined` count as absent; an object with a method
  * `toJSON`, such as a `Date`, is what that gives; `-0` is `0`.
  *
- * @throws JsonError for all else that JSON does not hold: `undefined` and holes in arrays, `NaN`,
- * `Infinity`, bigints, functions, symbols, half a surrogate pair, objects that are no plain ones
- * (promises, maps, sets, instances of classes), cycles. `at` is where the value belongs.
+ * @throws JsonError for everything else that JSON cannot hold: `undefined` and holes in arrays, `NaN`,
+ * `Infinity`, bigints, functions, symbols, half a surrogate pair, objects that are not plain (promises,
+ * maps, sets, instances of classes), cycles. `at` is where the value belongs.
  */
 export function toJson(value: unknown, at = ''): string {
   const text = new Writer().write(value, at)
@@ -38,7 +38,7 @@ export function toJson(value: unknown, at = ''): string {
 
 const SHOWN = 80
 
-/** Keeps sentences short where somebody gives a megabyte. */
+/** Keeps messages short where the value is a megabyte. */
 export function shortened(text: string): string {
   const [...shown] = text.slice(0, 2 * SHOWN)
   return shown.length > SHOWN ? `${shown.slice(0, SHOWN).join('')}…` : text
@@ -50,7 +50,7 @@ function token(key: string): string {
 }
 
 class Writer {
-  /** The containers that the present one lies in. */
+  /** The containers around the present one. */
   readonly #above = new Set<object>()
 
   /** `undefined` where there is nothing to write. */
@@ -132,7 +132,7 @@ function read(object: object, key: string, at: string): unknown {
   }
 }
 
-/** What an object says that it is in JSON. */
+/** What an object's `toJSON` returns. */
 function jsonOf(value: unknown, at: string, key: string): unknown {
   if (typeof value !== 'object' || value === null) return value
   const { toJSON } = value as { readonly toJSON?: unknown }

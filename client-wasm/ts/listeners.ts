@@ -1,26 +1,27 @@
 /**
- * Telling subscribers. State is brought up to date first and told afterwards, in order: a
- * listener that edits sees its edit at once, and no listener hears of things the wrong way round.
+ * Notifies subscribers. State is brought up to date first and listeners are called afterwards, in
+ * order: a listener that edits sees its edit at once, and none is called with an older state after a
+ * newer one.
  */
 
 import { assertFunction } from './arguments.js'
 import type { Unsubscribe } from './types.js'
 
-/** What is still to be told, for one client. */
+/** The notifications of one client that have not been delivered. */
 export class NotificationQueue {
   readonly #waiting: (() => void)[] = []
   #flushing = false
 
-  add(notice: () => void): void {
-    this.#waiting.push(notice)
+  add(notification: () => void): void {
+    this.#waiting.push(notification)
   }
 
-  /** Tells everything, including what is added by those who are told. */
+  /** Delivers everything, including what listeners add meanwhile. */
   flush(): void {
     if (this.#flushing) return
     this.#flushing = true
     try {
-      for (let notice = this.#waiting.shift(); notice; notice = this.#waiting.shift()) notice()
+      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next()
     } finally {
       this.#flushing = false
     }
@@ -41,7 +42,7 @@ export class Listeners<Arguments extends readonly unknown[]> {
     }
   }
 
-  /** A listener that throws spoils nothing for the others; its error is reported as uncaught. */
+  /** Calls all of them. One that throws does not affect the others; its error is reported as uncaught. */
   notify(...args: Arguments): void {
     for (const listener of [...this.#listeners]) {
       try {
@@ -55,7 +56,7 @@ export class Listeners<Arguments extends readonly unknown[]> {
   }
 }
 
-/** A promise together with its settling functions; nobody has to look at its rejection. */
+/** A promise together with its settling functions; its rejection need not be handled. */
 export interface Deferred<T> {
   readonly promise: Promise<T>
   readonly resolve: (value: T) => void

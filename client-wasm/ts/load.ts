@@ -14,7 +14,7 @@ export type CoreName = 'reader' | 'full'
 
 type Module = typeof import('./wasm/indelible.js')
 
-/** What a loaded core offers. */
+/** The functions of a loaded core. */
 export type Bindings = Pick<Module, 'Session' | '__wbg_reset_state' | 'version'>
 
 const loading = new Map<CoreName, Promise<Bindings>>()
@@ -22,7 +22,7 @@ const loading = new Map<CoreName, Promise<Bindings>>()
 /**
  * Makes a core's functions callable; later calls wait for the first one.
  *
- * `source` replaces the module that lies beside this file, for those who serve it from elsewhere.
+ * `source` replaces the module beside this file, for programs that serve it from elsewhere.
  */
 export function loadCore(name: CoreName, source?: WasmSource): Promise<Bindings> {
   const known = loading.get(name)
@@ -38,7 +38,7 @@ export function loadCore(name: CoreName, source?: WasmSource): Promise<Bindings>
 }
 
 // The URLs are written out, because bundlers recognise just this form. They are made only where they
-// are needed: what some bundlers leave of `import.meta.url` is no URL.
+// are needed: what some bundlers leave of `import.meta.url` is not a URL.
 
 async function loadReader(source?: WasmSource): Promise<Bindings> {
   const bindings = await import('./wasm/values.js')
@@ -57,8 +57,8 @@ async function loadFull(source?: WasmSource): Promise<Bindings> {
 type ModuleSource = Exclude<Parameters<Module['default']>[0], undefined>
 
 /**
- * Node's `fetch` does not read files; a browser's has no need of this. Node is asked for its module
- * at run time, since bundlers for browsers follow every `import` and know none of that name.
+ * Node's `fetch` does not read files; browsers do not need this. Node is asked for its module at run
+ * time, since bundlers for browsers follow every `import` and have no module of that name.
  */
 async function readable(url: URL): Promise<BufferSource | URL> {
   const { process } = globalThis as { process?: Partial<NodeJS.Process> }

@@ -1,8 +1,8 @@
 /**
- * Finds places in a value of which no schema is at hand, as in value mode.
+ * Finds places in a value without its schema, as in value mode.
  *
- * Invariant: a place that is named by its indices is found there; an item that is named otherwise
- * is the one that has the name as its `id`, or else the only one that has it as any string.
+ * A place that is named by its indices is found there. An item that is named otherwise is the one with
+ * that name as its `id`, or else the only one that has it as any string.
  */
 
 import type { Located } from './core.js'

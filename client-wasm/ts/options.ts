@@ -1,21 +1,21 @@
 /**
  * The options of a client.
  *
- * Invariant: each is read once, and reading them never fails; what is wrong with one is said with
- * its name and what it must be. What the connection looks at itself is left to it.
+ * Each is read once, and reading them never throws: the fault names the option and says what it must
+ * be. What the connection checks itself is left to it.
  */
 
 import { because, isGiven, kindOf, readProperties, unknownIn } from './arguments.js'
 import { IndelibleError } from './errors.js'
 import type { ClientOptions, WasmSource, WasmSources } from './types.js'
 
-/** Timers run at once when they are to wait longer. */
+/** Timers with a longer delay run at once. */
 const TIME_MAX_MS = 2 ** 31 - 1
 
 /** The default of `delayMax`. */
 export const DELAY_MAX_MS = 30_000
 
-/** A server does not read a greeting that is too long. */
+/** A server does not read a longer greeting. */
 const NAME_CHARS_MAX = 200
 
 const NAMES: readonly (keyof ClientOptions)[] = [
@@ -34,13 +34,13 @@ const TIMES = {
   silence: ['probeAfter', 'answerWithin'],
 } as const
 
-/** Options as they were read; none where something is wrong with them. */
+/** Options as they were read; empty where there is a fault. */
 export interface ReadOptions {
   readonly options: ClientOptions
   readonly fault: IndelibleError | null
 }
 
-/** What was given of each option, whatever it is. */
+/** The options that were given, whatever their types. */
 type Read = { -readonly [Name in keyof ClientOptions]?: unknown }
 
 /** Reads what a program gave as the options of a client. */
@@ -108,7 +108,7 @@ function readTimes(option: string, given: unknown, names: readonly string[]): ob
   assertKnown(what, given, names)
   const read = readProperties(given, names, name => `${name} of ${what}`, wrong)
   for (const [name, time] of Object.entries(read)) {
-    // Of anything else a timer makes zero, and the client would try again without a pause.
+    // A timer takes anything else as zero, and the client would try again without a pause.
     if (!isGiven(time) || isTime(time)) continue
     throw wrong(
       typeof time === 'number' && Number.isFinite(time)
@@ -155,12 +155,12 @@ function assertWasm(given: unknown): void {
 
 const SOURCES = 'a URL, a Response, bytes or a WebAssembly.Module'
 
-/** Whether a core can be had from something, or from what a promise will give. */
+/** Whether something is a source of a core, or may be a promise of one. */
 function isSource(given: unknown): given is WasmSource {
   if (typeof given === 'string') return true
   if (typeof given !== 'object' || given === null) return false
   const { href, arrayBuffer, then } = given as { readonly [name: string]: unknown }
-  // Told by what they say they are: they may be of another window.
+  // Recognised by their tags: they may be from another window.
   const words = ['ArrayBuffer', 'SharedArrayBuffer', 'WebAssembly.Module']
   return (
     typeof href === 'string' ||
@@ -171,13 +171,13 @@ function isSource(given: unknown): given is WasmSource {
   )
 }
 
-/** Whether the option `wasm` names the two cores. Bytes have a method of the name `values`. */
+/** Whether the option `wasm` names the two cores. Typed arrays have a method named `values`. */
 export function isBoth(given: unknown): given is Partial<WasmSources> {
   if (typeof given !== 'object' || given === null) return false
   return 'whole' in given || Object.hasOwn(given, 'values')
 }
 
-/** Sees to it that a promise which fails before its core is needed does not end the process. */
+/** Keeps a promise that fails before its core is needed from ending the process. */
 function holdFailures(wasm: unknown): void {
   const sources = isBoth(wasm) ? [wasm.whole, wasm.values] : [wasm]
   for (const source of sources) {

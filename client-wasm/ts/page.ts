@@ -1,12 +1,11 @@
 /**
- * What a browser tells of the page's life that matters to a connection.
- *
- * Invariant: outside of browsers nothing is ever told. What is told is a hint, never a verdict.
+ * The events of a page's life that matter to a connection. They are hints: none proves that a
+ * connection is alive or dead. Outside of browsers there are none.
  */
 
-/** Who wants to know. */
+/** What is called for each event. */
 export interface PageListener {
-  /** The page, the machine or the network is back: what was silent may be dead. */
+  /** The page, the machine or the network is back: a silent connection may be dead. */
   onWake(): void
   /** The network may be gone. */
   onDoubt(): void

@@ -1,9 +1,9 @@
 /**
- * Whether anybody is still at the other end. Neither browsers nor networks tell that a connection
- * is dead: it merely stays silent.
+ * Whether the other end still answers. Neither browsers nor networks report that a connection is
+ * dead: it merely stays silent.
  *
- * Invariant: a connection is called dead only after it was asked and did not answer, while this
- * program was awake and nothing of ours was still being sent. Knows nothing of frames and sockets.
+ * A connection counts as dead only after it was probed and did not answer, while this program was
+ * awake and nothing of ours was still being sent.
  */
 
 /** Silence after which the server is asked for a sign of life. */
@@ -12,13 +12,13 @@ export const PROBE_AFTER_MS = 30_000
 export const ANSWER_WITHIN_MS = 5_000
 /** The same where the server owes us an answer already. */
 const PROBE_OWED_AFTER_MS = 15_000
-/** How often it is looked whether this machine has slept. */
+/** How often to check whether this machine has slept. */
 const LOOK_MS = 10_000
-/** A timer that fires so much too late was not due: program or machine were asleep. */
+/** A timer that fires this late was held up: the program or machine was asleep. */
 const ASLEEP_MS = 10_000
-/** A snapshot on a thin line keeps an answer behind it: whoever misses one gets twice the time next. */
+/** A snapshot on a slow line delays the answer behind it: after a missed answer the time doubles. */
 const DOUBLINGS_MAX = 5
-/** Timers run at once when they are to wait longer. */
+/** Timers with a longer delay run at once. */
 const WAIT_MAX_MS = 2 ** 31 - 1
 
 /** How long a connection may be silent, in milliseconds. */
@@ -33,7 +33,7 @@ export interface PulseHost {
   ping(): void
   /** Bytes that are still to be sent. */
   buffered(): number
-  /** There was none. */
+  /** There was no answer. */
   dead(): void
 }
 
@@ -65,7 +65,7 @@ export class Pulse {
     this.#rest()
   }
 
-  /** It is there no more. */
+  /** It is gone. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -73,7 +73,7 @@ export class Pulse {
     this.#owed = false
   }
 
-  /** Something came: whatever it is, it is a sign of life. */
+  /** Something arrived: whatever it is, it is a sign of life. */
   heard(): void {
     const now = Date.now()
     this.#heardAt = now
@@ -91,7 +91,7 @@ export class Pulse {
     if (this.#askedAt === null) this.#rest()
   }
 
-  /** Asks now: there is reason to doubt. */
+  /** Probes now: there is reason to doubt. */
   probe(): void {
     if (this.#timer === undefined || this.#askedAt !== null) return
     this.#askedAt = Date.now()
@@ -100,7 +100,7 @@ export class Pulse {
     this.#buffered = this.#host.buffered()
   }
 
-  /** How much silence is borne. */
+  /** How much silence is tolerated. */
   get #patience(): number {
     return this.#owed ? Math.min(this.#probeAfter, PROBE_OWED_AFTER_MS) : this.#probeAfter
   }

@@ -1,7 +1,7 @@
 /**
- * What was asked of whole entities and not answered yet: creations, deletions, undeletions.
+ * Requests to create, delete and undelete entities that have not been answered.
  *
- * Invariant: each request is settled once, whatever becomes of the core that it was put to.
+ * Each is settled once, whatever becomes of the core that it was made to.
  */
 
 import { type Deferred, deferred } from './listeners.js'
@@ -16,12 +16,12 @@ export class Requests {
     return this.#sent.size > 0
   }
 
-  /** How many the core does not know yet, since it is being loaded. */
+  /** How many the core does not have yet, since it is being loaded. */
   get unsent(): number {
     return this.#unsent
   }
 
-  /** Puts a request as soon as `ask` can; resolves with the name of the entity. */
+  /** Makes a request as soon as `ask` can; `answer` resolves with the name of the entity. */
   async add(ask: () => Promise<number>): Promise<{ readonly answer: Promise<string> }> {
     const { promise, resolve, reject } = deferred<string>()
     this.#unsent += 1

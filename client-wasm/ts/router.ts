@@ -118,7 +118,7 @@ export class Router {
     }
   }
 
-  /** Somebody else has signed in. The core tells the entities. */
+  /** A different person has signed in. Entities learn that from the core. */
   signedIn(fault: Fault): void {
     for (const collection of this.#collections.values()) collection.receiveFault(fault)
   }
@@ -128,7 +128,7 @@ export class Router {
     for (const collection of this.#collections.values()) collection.receiveConnection()
   }
 
-  /** The server accepts us as nobody any more: no value stays visible. */
+  /** The server no longer accepts us: no value stays visible. */
   endAccess(fault: Fault): void {
     for (const entity of this.#entities.values()) entity.receiveNoAccess(fault)
     for (const collection of this.#collections.values()) collection.receiveFault(fault)

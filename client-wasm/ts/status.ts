@@ -12,7 +12,7 @@ export const IDLE: SyncStatus = Object.freeze({
   error: null,
 })
 
-/** A status that nobody can change. */
+/** A frozen status. */
 export function frozen(status: SyncStatus): SyncStatus {
   return Object.freeze({
     ...status,

@@ -9,7 +9,7 @@ import { applySplices, type Splice, spliceBetween } from './text.js'
 export interface View {
   /** What the element holds for a text. */
   show(text: string): string
-  /** How many code units of a text stand for what begins at a place of it; 0 units are shown. */
+  /** How many code units of a text there are for the one shown at a place; some are not shown. */
   step(text: string, index: number): { readonly units: number; readonly shown: number }
 }
 

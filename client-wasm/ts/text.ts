@@ -1,8 +1,6 @@
 /**
- * Text edits as splices, counted in UTF-16 code units as JavaScript does, and what becomes of
- * places in a text while others edit it.
- *
- * Invariant: no splice that is found here cuts a surrogate pair.
+ * Text edits as splices, counted in UTF-16 code units as JavaScript does, and where places in a text
+ * move to while others edit it. No splice that is made here cuts a surrogate pair.
  */
 
 /** A replaced part of a text. */
@@ -32,8 +30,8 @@ export function applySplices(text: string, splices: readonly Splice[]): string |
 }
 
 /**
- * Where a place is after a splice. One at the very place of an insertion stays before it, as a
- * caret does: what its owner types next goes on where they were.
+ * Where a place is after a splice. A place right at an insertion stays before it, as a caret does: its
+ * owner continues to type there.
  */
 export function mapPlace(place: number, { index, remove, insert }: Splice): number {
   if (place <= index) return place

@@ -1,4 +1,4 @@
-/** Asking a program for its token, and telling what is not one. */
+/** Asks a program for its token, and checks what it gives. */
 
 import type { TokenReason, TokenSource } from './types.js'
 
@@ -6,8 +6,8 @@ import type { TokenReason, TokenSource } from './types.js'
 const ANSWER_MS = 60_000
 
 /**
- * More than any server takes. What is too long for its first message a server cannot read, and says
- * no more than that.
+ * More than any server takes. A server cannot read a first message that is too long, and reports no
+ * more than that.
  */
 const BYTES_MAX = 32_768
 
@@ -15,7 +15,7 @@ const BYTES_MAX = 32_768
  * The token to present; `null`: none, on purpose.
  *
  * Throws what the callback throws, and a `TypeError` when it or the option is neither a string nor
- * `null`, or too long: a forgotten `return` or an expired login must not make somebody anonymous.
+ * `null`, or too long: a forgotten `return` or an expired login must not make a person anonymous.
  * Throws, too, when the callback gives nothing in time.
  */
 export async function askForToken(

@@ -74,7 +74,7 @@ export interface Violation {
   readonly rule: string
   /** What was tried, as far as its author may read it. */
   readonly attempted?: JsonValue
-  /** What stands instead, as far as the author may read it. */
+  /** The current value instead, as far as the author may read it. */
   readonly kept?: JsonValue
   /** With the rule `unique`: the name of the entity that has the value. */
   readonly holder?: string
@@ -87,27 +87,27 @@ export interface Violation {
   readonly message: string
 }
 
-/** Something of an edit that is lost. What is not told as lost goes on. */
+/** A part of an edit that was discarded. Parts not listed remain pending. */
 export interface Dropped {
   /** JSON Pointer; items of keyed lists are named by their id. */
   readonly pointer: string
   /**
    * - `refused`: the server refused it
-   * - `depends`: it worked on something that was dropped
-   * - `gone`: others deleted what it worked on
-   * - `forbidden`: a rule is against it on the server's present state
+   * - `depends`: it depends on something that was dropped
+   * - `gone`: others deleted what it changed
+   * - `forbidden`: a rule forbids it on the server's present state
    * - `forgotten`: the server had saved it, and went back to a state before it (a restored backup)
    */
   readonly reason: 'refused' | 'depends' | 'gone' | 'forbidden' | 'forgotten'
-  /** Stable code of the rule, where one is to blame. */
+  /** Stable code of the rule that was broken, if one was. */
   readonly rule?: string
   /** The value, increment or element that was written; of a text, what was typed. */
   readonly attempted?: JsonValue
-  /** Of a text: all of it, as it stood here before something of it was lost. */
+  /** Of a text: all of it, as it was shown here before a part was lost. */
   readonly text?: string
   /** For `gone`: who deleted what it belonged to, as far as it is known here. */
   readonly by?: { readonly id: string; readonly name?: string | null }
-  /** How many operations it stands for. */
+  /** How many operations it covers. */
   readonly operations: number
 }
 
@@ -119,18 +119,18 @@ export interface Principal {
 }
 
 /**
- * How far things are from being the same here and on the server.
+ * How far an entity, a collection or the client is in sync with the server.
  *
  * - `offline`: no connection; see `error` when nothing more is being tried
  * - `connecting`: a connection is being made, or the first state is on its way
- * - `syncing`: connected; edits of ours are under way or missed ones are arriving
- * - `synced`: everything of ours is durable on the server, and we see its present state
- * - `refused`: the server refused something of ours; see `violations` and `dropped`. The rest goes
- *   on; see `pending`. Ends with the next edit. Edits of what others deleted count as such, with
- *   the reason `gone` in `dropped`
- * - `gone`: there is nothing of that name, or not any more, as far as we may know; `error` says
- *   which. The handle comes alive by itself when it is created or its deletion is undone
- * - `no-access`: we may not read it, or not any more; see `error`
+ * - `syncing`: connected; our edits are being sent, or missed ones are arriving
+ * - `synced`: all our edits are durable on the server, and we have its present state
+ * - `refused`: the server refused a part of our edits; see `violations` and `dropped`. The rest remains
+ *   pending; see `pending`. Ends with the next edit. Edits of what others deleted count as refused,
+ *   with the reason `gone` in `dropped`
+ * - `gone`: it does not exist, or no longer does, as far as we may know; `error` says which. The
+ *   handle gets a value by itself when it is created or its deletion is undone
+ * - `no-access`: we may not read it, or no longer may; see `error`
  */
 export type SyncState =
   | 'offline'
@@ -141,7 +141,7 @@ export type SyncState =
   | 'gone'
   | 'no-access'
 
-/** Why an entity or the whole client cannot go on by itself. */
+/** Why an entity or the whole client cannot continue by itself. */
 export interface Fault {
   /** Stable code. */
   readonly code: string
@@ -154,11 +154,11 @@ export interface SyncStatus {
   readonly state: SyncState
   /** Local edits that are not yet known to be durable on the server. */
   readonly pending: number
-  /** When we were last known to be in step with the server; milliseconds since the Unix epoch. */
+  /** When we were last known to be in sync with the server; milliseconds since the Unix epoch. */
   readonly lastSyncTime: number | null
-  /** The rules that something of ours broke. */
+  /** The rules that our edits broke. */
   readonly violations: readonly Violation[]
-  /** Everything of ours that is lost by that. */
+  /** Everything that our edits lost by that. */
   readonly dropped: readonly Dropped[]
   readonly error: Fault | null
 }
@@ -168,7 +168,7 @@ export type EntityMode = 'replica' | 'value'
 
 /** What `merge` and `change` did. */
 export interface MergeResult {
-  /** Pointers of what was changed; empty: everything was so already. */
+  /** Pointers of what was changed; empty: nothing differed. */
   readonly changed: readonly string[]
   /** Pointers of protected fields that were left as they are. */
   readonly preserved: readonly string[]
@@ -178,13 +178,13 @@ export interface MergeResult {
 export interface MergeOptions<T> {
   /**
    * What to do with protected fields whose value differs. `refuse` (default): throw a `PolicyError`,
-   * nothing is applied. `keep`: leave them, tell in `preserved`.
+   * nothing is applied. `keep`: leave them, and list them in `preserved`.
    */
   readonly protected?: 'refuse' | 'keep'
   /**
    * The value that this edit was made from: an earlier `value` of the entity, the very object. What
-   * others changed since is kept then. Needed where the user edits what may not be the present
-   * value any more, such as the text in an input box that is drawn later. Default: the present.
+   * others changed since is kept then. Needed where the user edits what may no longer be the present
+   * value, such as the text in an input box that is drawn later. Default: the present value.
    */
   readonly base?: T
 }
@@ -211,7 +211,7 @@ export type WebSocketConstructor = new (url: string, protocols: string[]) => Web
  * Why a token is asked for.
  *
  * - `start`: a connection is being made, the first or one after a break
- * - `expiring`: the token in use ends soon; the connection goes on with the fresh one
+ * - `expiring`: the token in use ends soon; the connection continues with the fresh one
  * - `rejected`: the server did not accept the last token, or it has ended
  */
 export type TokenReason = 'start' | 'expiring' | 'rejected'
@@ -254,14 +254,14 @@ export interface SignOutOptions {
 export interface ClientOptions {
   /**
    * Where the server is: `ws:`, `wss:`, `http:` or `https:`; the path defaults to `/sync`. In a page it
-   * may be relative to the page's own address. What is no such URL fails at the first connection:
+   * may be relative to the page's own address. Any other URL fails at the first connection:
    * `status.error` has the code `url`.
    */
   readonly url: string | UrlLike
   /**
    * Asked at every connection, and before the token in use ends: while a callback gives tokens, no
-   * connection ends for want of one. A client without this option begins with the small core for values
-   * and fetches the whole one when the server lets it have a replica of something it opens.
+   * connection ends for lack of one. A client without this option begins with the small reader core, and
+   * fetches the full one when the server lets it have a replica of something it opens.
    */
   readonly token?: TokenSource
   /** Where pending edits and replicas are kept. `memory`: they live as long as the client. */
@@ -272,8 +272,8 @@ export interface ClientOptions {
    */
   readonly WebSocket?: WebSocketConstructor
   /**
-   * The compiled cores, where the package's own files cannot be found (unusual bundlers). One
-   * source alone stands for the whole core, which then serves all.
+   * The compiled cores, where the package's own files cannot be found (unusual bundlers). A single
+   * source is the full core, which is then used for everything.
    */
   readonly wasm?: WasmSource | WasmSources
   /**
@@ -326,7 +326,7 @@ export interface ResponseLike {
 /** A `WebAssembly.Module`, which has no members to know it by. */
 export type CompiledModule = object
 
-/** Both compiled cores: `indelible/wasm/whole.wasm` and `indelible/wasm/values.wasm`. */
+/** Both compiled cores: the full one, `indelible/wasm/whole.wasm`, and `indelible/wasm/values.wasm`, which is for readers. */
 export interface WasmSources {
   readonly whole: WasmSource
   readonly values: WasmSource

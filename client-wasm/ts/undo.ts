@@ -1,9 +1,9 @@
 /**
- * What the owner of a text box did and can take back, while others go on writing. Browsers forget
- * how to undo whatever came before a text was put into a box by a program.
+ * Undo and redo for the owner of a text box, while others write into the same text. Browsers forget
+ * their steps when a program sets the text of a box.
  *
- * Invariant: a step takes back its own letters and puts back those that it deleted, wherever they
- * are by then; what others wrote stays.
+ * A step removes its own letters and restores those that it deleted, wherever they are now; what
+ * others wrote stays.
  */
 
 import { applySplices, mapSplice, type Splice } from './text.js'
@@ -18,7 +18,7 @@ interface Step {
 /** How many steps are kept. */
 const STEPS_MAX = 500
 
-/** The splices that take `splices`, made on `text`, back. */
+/** The inverse of `splices`, which were made on `text`. */
 export function inverseOf(text: string, splices: readonly Splice[]): readonly Splice[] {
   let before = text
   const inverse = splices.map(splice => {

@@ -1,11 +1,11 @@
 /**
  * Asks before a tab with unsaved edits is closed, reloaded or left.
  *
- * Invariant: the page has a `beforeunload` listener only while something is unsaved, since browsers
- * keep no page with one for going back.
+ * The page has a `beforeunload` listener only while something is unsaved: browsers do not keep a page
+ * with one for going back.
  */
 
-/** What a browser's window is to this module. */
+/** What this module needs of a browser's window. */
 interface Tab {
   readonly document?: unknown
   addEventListener?(type: 'beforeunload', listener: (event: Event) => void): void
@@ -49,7 +49,7 @@ export class UnsavedGuard {
     this.#arm()
   }
 
-  /** Nothing is guarded from here on. */
+  /** Ends the guard. */
   end(): void {
     this.#enabled = false
     this.#arm()

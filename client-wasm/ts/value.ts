@@ -1,8 +1,8 @@
 /**
- * Frozen JSON snapshots: applying patches and taking over new values while everything that did
- * not change keeps its identity, so that `===` tells a user interface what to draw again.
+ * Frozen JSON snapshots: patches and new values are applied so that everything that did not change
+ * keeps its identity, and `===` tells a user interface what to draw again.
  *
- * Invariant: what goes out of this module is deeply frozen, and no input is ever changed.
+ * What this module returns is deeply frozen, and no input is ever changed.
  */
 
 import { IndelibleError } from './errors.js'
@@ -87,7 +87,7 @@ export function applyChanges(
     const old = read(before, path)
     const spliced = typeof old === 'string' ? applySplices(old, [change]) : null
     if (spliced === null) throw misfit(change.path)
-    // Of several splices of one text, the last says it all.
+    // Of several splices of one text, the last has the final text.
     if (text === change.path) patches.pop()
     text = change.path
     patches.push({ op: 'replace', path: change.path, value: spliced })
@@ -101,8 +101,8 @@ export function applyChanges(
  * The value after the patches. Only the containers on the way to a change are copied, each once
  * however many patches there are.
  *
- * @throws IndelibleError `patch` when an operation does not fit the value: then the caller has
- * lost step with the server and must ask for the whole value.
+ * @throws IndelibleError `patch` when an operation does not fit the value: then the caller has missed
+ * a change and must ask for the whole value.
  */
 export function applyPatches(value: JsonValue, patches: readonly Patch[]): JsonValue {
   const copies = new Copies()

@@ -117,7 +117,7 @@ pub(super) fn undeletion(policy: &Policy, shown: &Value, at: &Pointer) -> Option
 type Wanted<'a> = (&'a [String], &'a Value);
 
 /// The value to be merged at a place, which has in it what is wanted there. Of two values for one
-/// place, the last stands.
+/// place, the last counts.
 fn body(policy: &Policy, node: NodeId, shown: &Value, wanted: &[Wanted<'_>]) -> Option<Value> {
     if let Some((_, value)) = wanted.iter().rfind(|(way, _)| way.is_empty()) {
         return Some((*value).clone());

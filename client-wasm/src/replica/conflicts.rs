@@ -1,8 +1,8 @@
-//! Values of ours that did not stand beside one that was written at the same time.
+//! Values of ours that lost against one that was written at the same time.
 //!
-//! An entry of ours may lose when it is admitted, and a value of ours that stood may be replaced by
-//! an author who had not seen it. Either is kept here until it is dismissed, taken, or overwritten
-//! by an edit of that field that saw both.
+//! A value of ours may lose when it is admitted, or be replaced later by an author who had not seen
+//! it. Either is kept here until it is dismissed, written again, or overwritten by an author who saw
+//! both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,21 +22,21 @@ use super::{Author, EditOptions, Edited, Losses, Replica};
 use crate::error::CallError;
 use crate::event::{ConflictView, DroppedView};
 
-/// One that is not settled.
+/// A conflict that is not settled.
 #[derive(Debug, Clone)]
 struct Open {
     view: ConflictView,
-    /// The change whose value stands; none where that is a removal.
+    /// The change that wrote the current value; none where that is a removal.
     stands: Option<Hash>,
 }
 
-/// What of ours did not stand.
+/// Our values that lost.
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
     open: BTreeMap<Pointer, Open>,
-    /// Under which we have written in this session.
+    /// The actors under which we have written in this session.
     actors: BTreeSet<Vec<u8>>,
-    /// What we had saved in items that others deleted without having seen it, not reported yet.
+    /// What we had saved in items that others deleted without having seen it; not reported yet.
     hidden: Vec<DroppedView>,
     /// The names of authors by their ids.
     names: BTreeMap<String, Option<String>>,
@@ -48,7 +48,7 @@ impl Conflicts {
         self.actors.insert(actor.to_vec());
     }
 
-    /// The fields may have other names now.
+    /// Drops all of them: the fields may have other names now.
     pub(super) fn forget(&mut self) {
         self.open.clear();
     }
@@ -79,7 +79,7 @@ impl Replica {
         }
     }
 
-    /// What stood beside a value of ours has been written over by somebody who did not see ours.
+    /// Updates conflicts whose current value has been overwritten by an author who did not see ours.
     fn follow(&mut self, entry: &EntryReport, changes: &[Vec<u8>]) {
         let mut open = std::mem::take(&mut self.conflicts.open);
         for (pointer, open) in &mut open {
@@ -146,8 +146,7 @@ impl Replica {
         self.conflicts.open.insert(pointer, open);
     }
 
-    /// What of ours has gone with items that others deleted without having seen it, since this was
-    /// asked last.
+    /// What we lost with items that others deleted without having seen it, since this was asked last.
     pub(crate) fn hidden(&mut self) -> Losses {
         Losses {
             dropped: std::mem::take(&mut self.conflicts.hidden),
@@ -163,7 +162,7 @@ impl Replica {
         maker.is_some_and(|maker| self.conflicts.actors.contains(&maker))
     }
 
-    /// Which of an entry's changes wrote the value that stands.
+    /// Which of an entry's changes wrote the current value.
     fn last_of(&self, pointer: &Pointer, changes: &[Vec<u8>]) -> Option<Hash> {
         let hashes: Vec<Hash> = changes
             .iter()
@@ -234,8 +233,8 @@ impl Replica {
         views.collect()
     }
 
-    /// Whether nobody who saw both has written the field since. Where somebody wrote it who saw
-    /// but the other value, that is what stands now.
+    /// Whether the conflict is still open: no author who saw both values has written the field since. A
+    /// value by an author who saw only the other one takes its place.
     fn is_open(&self, pointer: &Pointer, open: &mut Open) -> bool {
         let mut held = self.shown().held_at(pointer);
         let stands = held.pop();
@@ -291,7 +290,7 @@ impl Replica {
         Ok(edited)
     }
 
-    /// What undeletes the item or entry whose undeletion did not stand; its fields are as they were.
+    /// The body that undeletes the item or entry whose undeletion lost; its fields stay as they were.
     fn undeleted(&self, pointer: &Pointer) -> Option<Value> {
         let shown = self.shown().presented();
         undeletion(self.policy(), &shown, &pointer.parent()?)

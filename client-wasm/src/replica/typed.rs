@@ -102,7 +102,7 @@ fn places(policy: &Policy, value: &Value, at: &Pointer) -> Option<(Pointer, Poin
     Some((pointer, path))
 }
 
-/// That nothing is where a text is to be edited. A field that the schema does not have is named with
+/// The error that there is no text at a place. A field that the schema does not have is named with
 /// the one that was probably meant.
 fn nothing(policy: &Policy, at: &Pointer) -> CallError {
     let (mut way, mut node) = (Pointer::root(), policy.root());
@@ -119,7 +119,7 @@ fn nothing(policy: &Policy, at: &Pointer) -> CallError {
     CallError::Document(format!("there is nothing at {at}"))
 }
 
-/// The value with a part of one of its strings replaced. Where there is none, it is empty, if the
+/// The value with a part of one of its strings replaced. An absent string counts as empty, if the
 /// policy knows the place.
 fn replaced(
     value: &Value,
