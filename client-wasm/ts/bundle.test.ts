@@ -7,7 +7,10 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { ENTRY, entry, fields, hex, REFUSAL, sha256, unhex } from './testing/ledger.js'
 
-const text = readFileSync(new URL('../../tests/data/vectors/bundle.ndjson', import.meta.url), 'utf8')
+const text = readFileSync(
+  new URL('../../tests/data/vectors/bundle.ndjson', import.meta.url),
+  'utf8',
+)
 const lines = text.split('\n').slice(0, -1)
 const NONE = '0'.repeat(64)
 
