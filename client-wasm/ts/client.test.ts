@@ -329,7 +329,7 @@ test('a listener that edits sees its edit, and all hear in order', async () => {
   await entity.saved()
 })
 
-test('a visitor needs the core for values only', async () => {
+test('a visitor needs the reader core only', async () => {
   server.byValue = true
   const { Session } = await loadCore('full')
   const whole = vi.spyOn(Session.prototype, 'connected')
@@ -353,7 +353,7 @@ test('a visitor needs the core for values only', async () => {
   expect(whole).not.toHaveBeenCalled()
 })
 
-test('a visitor who is let have a replica gets the whole core, and nothing is lost', async () => {
+test('a visitor who may have a replica gets the full core, and nothing is lost', async () => {
   const client = connect({ token: null })
   const created = client.create('team', { name: 'Bob' })
   const entity = await jane(client)
@@ -366,7 +366,7 @@ test('a visitor who is let have a replica gets the whole core, and nothing is lo
   expect(server.tokens).toEqual([null, null])
 })
 
-test('sources may be given for both cores, or for the whole one alone', async () => {
+test('sources may be given for both cores, or for the full one alone', async () => {
   const read = (name: string) =>
     readFile(new URL(`./wasm/${name}_bg.wasm`, import.meta.url)) as Promise<BufferSource>
   const [whole, values] = [await read('indelible'), await read('values')]

@@ -45,7 +45,7 @@ after(async () => {
 })
 
 /**
- * Opens a consumer's page as a visitor and as an editor: the small core, and the whole one.
+ * Opens a consumer's page as a visitor and as an editor: the reader core, and the full one.
  *
  * @param {string} url
  * @param {{ server: Server, token: string }} beside

@@ -1,4 +1,4 @@
-/** What stands in the place of an entity that is not here: that it comes, or why it does not. */
+/** Shown in place of an entity that is not here: that it is loading, or why it is not. */
 
 import { type Entity, type IndelibleClient, PolicyError, type SyncStatus } from 'indelible'
 import { useState } from 'react'

@@ -1,4 +1,4 @@
-/** What the server did not take of somebody's edits, with the values, so that they can be kept. */
+/** What the server did not take of a user's edits, with the values, so that they can be copied. */
 
 import { type Dropped, type Entity, IndelibleError, PolicyError, type SyncStatus } from 'indelible'
 import { useState } from 'react'

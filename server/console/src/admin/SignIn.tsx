@@ -13,7 +13,7 @@ interface Props {
 
 interface Problem {
   readonly text: Text
-  /** For whoever is asked for help: it is the same in every language. */
+  /** For those who are asked for help: it is the same in every language. */
   readonly code?: string
 }
 
@@ -86,7 +86,7 @@ export function SignIn({ onToken, notice }: Props) {
   )
 }
 
-/** The page is for nothing but this box: whoever comes can type at once. */
+/** The page has only this box: a user can type at once. */
 function focus(box: HTMLElement | null) {
   box?.focus()
 }

@@ -1,4 +1,4 @@
-// Guards against a lost edit that nobody can read any more because they went on typing.
+// Guards against a lost edit that can no longer be read because its author kept typing.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Dropped } from 'indelible'

@@ -1,18 +1,17 @@
 /**
- * What the server did not take of somebody's edits, until they say that they have seen it.
+ * What the server did not take of a user's edits, until the user has dismissed it.
  *
- * Invariant: nothing leaves the list by itself: the next edit, which ends a refusal, takes nothing
- * away. Must never know: how it is shown.
+ * Nothing leaves the list by itself: the next edit, which ends a refusal, does not shorten it.
  */
 
 import type { Dropped } from 'indelible'
 
 export interface Lost {
-  /** What was told before the last edit. */
+  /** What was reported before the last edit. */
   readonly earlier: readonly Dropped[]
-  /** What the status tells now. */
+  /** What the status reports now. */
   readonly told: readonly Dropped[]
-  /** How much of that was seen. */
+  /** How much of that was dismissed. */
   readonly seen: number
 }
 
@@ -22,7 +21,7 @@ function same(a: Dropped | undefined, b: Dropped): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }
 
-/** A status tells everything that was lost since the last edit; what it told before stays. */
+/** A status has everything that was lost since the last edit; what earlier ones had stays. */
 export function tell(lost: Lost, told: readonly Dropped[]): Lost {
   if (told === lost.told) return lost
   const goesOn = lost.told.every((one, index) => same(told[index], one))
@@ -38,7 +37,7 @@ function shown(lost: Lost): Dropped[] {
   return [...lost.earlier, ...lost.told.slice(lost.seen)]
 }
 
-/** What there is to read: of an object that was lost, what was written into it says enough. */
+/** What to show: for an object that was lost, what was written into it suffices. */
 export function readable(lost: Lost): Dropped[] {
   const all = shown(lost)
   return all.filter(({ pointer, attempted }) => {

@@ -1,8 +1,8 @@
 /**
  * Who is signed in on this tab.
  *
- * Owns the token (kept for this tab only) and the client that uses it. Invariant: at most one
- * client lives at a time, and a token never outlives signing out.
+ * Owns the token (kept for this tab only) and the client that uses it. There is at most one client at
+ * a time, and a token never outlives signing out.
  */
 
 import { IndelibleClient } from 'indelible'
@@ -12,7 +12,7 @@ import type { Text } from '../text/messages.ts'
 
 export interface Session {
   readonly client: IndelibleClient
-  /** Shown at every connection; another one of the same person may take its place. */
+  /** Presented at every connection; a later one of the same person may replace it. */
   token: string
   /** Whether the server has let this token in since it was pasted, asked for or read back. */
   accepted: boolean
@@ -50,8 +50,8 @@ export function start(token: string): Session {
 export type Ask = () => Promise<boolean>
 
 /**
- * Goes on with a fresh token. Only the same person gets the client with its unsaved edits; for
- * anybody else a new session begins, unless those edits are to be kept.
+ * Continues with a fresh token. Only the same person gets the client with its unsaved edits; for
+ * anyone else a new session begins, unless those edits are to be kept.
  */
 export async function renew(session: Session, token: string, ask: Ask): Promise<Session> {
   if (subjectOf(token) === subjectOf(session.token)) {
@@ -64,7 +64,7 @@ export async function renew(session: Session, token: string, ask: Ask): Promise<
   return (await end(session, ask)) ? start(token) : session
 }
 
-/** Whom a token is for; not checked here, the server does that. */
+/** Whom a token is for. The server checks it; this does not. */
 function subjectOf(token: string): unknown {
   const [, claims = ''] = token.split('.')
   try {
@@ -84,7 +84,7 @@ export function resume(): Session | null {
 
 /** Signs out, unless there is something to be saved first. */
 export async function end({ client }: Session, ask: Ask): Promise<boolean> {
-  // What was lost and has been seen is no reason to ask.
+  // What was lost and has been dismissed is not a reason to ask.
   if ((client.status.pending > 0 || holdsMore()) && !(await ask())) return false
   await client.signOut({ pending: 'discard' })
   keep('sessionStorage', KEY, null)
@@ -103,7 +103,7 @@ export async function offersNames(): Promise<boolean> {
   }
 }
 
-/** Why no token could be had: a sentence of ours, and beside it what a report of it should name. */
+/** Why there is no token: a sentence of ours, and what a report of it should name. */
 export class SignInError extends Error {
   readonly text: Text
   readonly code: string
@@ -130,7 +130,7 @@ export async function tokenFor(name: string, role: string): Promise<string> {
   throw refusal(answer.status, said.code)
 }
 
-/** What an answer says; nothing if it is no JSON, as that of a proxy may be. */
+/** What an answer says; nothing if it is not JSON, as a proxy's may be. */
 async function bodyOf(answer: Response): Promise<{ token?: unknown; code?: unknown }> {
   try {
     return Object(await answer.json())

@@ -1,4 +1,4 @@
-/** What somebody else wrote into a field at the same time, and what became of one's own value. */
+/** What another author wrote into a field at the same time, and what happened to the user's value. */
 
 import type { Conflict } from 'indelible'
 import { useState } from 'react'

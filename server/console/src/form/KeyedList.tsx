@@ -1,8 +1,8 @@
 /**
  * A list of objects that keep their identity: edit, add, remove, reorder by button or by dragging.
  *
- * Invariant: every step names items by id, so it does what was meant even if others reordered
- * the list in between.
+ * Every step names items by id, so it does what was meant even if others reordered the list in
+ * between.
  */
 
 import { type DragEvent, useRef, useState } from 'react'

@@ -1,8 +1,8 @@
 /**
  * One value in one control: line, text, number, date, choice or checkbox.
  *
- * Invariant: every accepted keystroke is in the entity at once; what the policy does not accept
- * stays visible in the box with the reason, and the entity stays as it was.
+ * Every accepted keystroke is in the entity at once. What the policy does not accept stays visible in
+ * the box with the reason, and the entity stays as it was.
  */
 
 import { useId, useState } from 'react'
@@ -66,7 +66,7 @@ export function ScalarField({ schema, control, path, label, required, once = fal
   const { t, language } = useLanguage()
   const id = useId()
   const [unaccepted, setUnaccepted] = useState<Unaccepted | null>(null)
-  /** Counts how often what was typed has been dropped: each time the box begins anew. */
+  /** Counts how often typed text has been dropped: each time the box starts over. */
   const [drops, setDrops] = useState(0)
   useGuard(unaccepted !== null)
   const value = read(source.value, path)
@@ -204,7 +204,7 @@ function exampleOf({ examples }: Schema): string | undefined {
   return examples?.find(one => typeof one === 'string')
 }
 
-/** Whether there is more to say of a pattern than the description does, which stands there already. */
+/** Whether a pattern needs more words than the description, which is shown already. */
 function showsForm(schema: Schema): boolean {
   const described = schema.description !== undefined && exampleOf(schema) === undefined
   return schema.pattern !== undefined && !described

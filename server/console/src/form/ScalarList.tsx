@@ -21,7 +21,7 @@ export function ScalarList({ schema, path, label }: FieldProps) {
   const list = Array.isArray(found) ? found : []
   const element = resolve(schema.items ?? {}, source.root)
   const numeric = element.type === 'number' || element.type === 'integer'
-  // Where a comma is a part of numbers, it ends none.
+  // Where a comma is a part of numbers, it does not end one.
   const isDecimal = numeric && t('decimal.point') === ','
   const shown = (value: Json) => (typeof value === 'number' ? numberText(value, t) : String(value))
 

@@ -2,7 +2,7 @@
  * Boxes for text: one whose text is in an entity, where others may be typing too, and one for what
  * is replaced as a whole.
  *
- * Invariant: a composition (accents, Chinese, …) is never interrupted.
+ * A composition (accents, Chinese, …) is never interrupted.
  */
 
 import { bindText, type Entity } from 'indelible'
@@ -81,7 +81,7 @@ export function TextControl({ text, onText, multiline = false, ...passed }: Prop
   )
 }
 
-/** What is behind the caret tells where it belongs in the new text. */
+/** The text after the caret says where the caret belongs in the new text. */
 function show(box: Box, text: string): void {
   if (box.value === text) return
   const { value, selectionStart, selectionEnd, selectionDirection, scrollTop } = box

@@ -1,8 +1,8 @@
 /**
  * Names of fields for people: the schema's own titles in English, ours in French.
  *
- * Looked up by `kind/property/…` first, then by the property's name alone; a field that nobody
- * named shows its property name in words.
+ * Looked up by `kind/property/…` first, then by the property's name alone; a field without a
+ * name shows its property name in words.
  */
 
 import type { Language } from '../text/language.tsx'

@@ -1,8 +1,8 @@
 /**
  * Where a field is inside an entity's value.
  *
- * Owns reading and writing at a path. Items of keyed lists are named by id, never by index, so a
- * path stays right while others reorder the list.
+ * Items of keyed lists are named by id, never by index, so a path stays right while others reorder the
+ * list.
  */
 
 export type Json = null | boolean | number | string | Json[] | JsonObject

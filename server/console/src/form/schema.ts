@@ -1,8 +1,8 @@
 /**
  * What a form needs to know of a schema: which control a field gets, and why it may be locked.
  *
- * Owns the reading of JSON Schema plus `x-indelible` for display. It decides nothing: the engine
- * behind the client does, and a form that is wrong here only shows the wrong control.
+ * It reads JSON Schema and `x-indelible` for display only. The engine behind the client decides: a
+ * mistake here merely shows the wrong control.
  */
 
 import type { Json } from './path.ts'

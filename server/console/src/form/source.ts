@@ -1,8 +1,8 @@
 /**
  * What a form edits: an entity that exists, or one that is being filled in.
  *
- * Owns the one way by which fields reach a value. Invariant: a field never holds a value of its
- * own, except one that the policy does not accept yet.
+ * This is the only way from fields to a value. A field holds no value of its own, except one that the
+ * policy does not accept yet.
  */
 
 import type { Conflict, Entity } from 'indelible'
@@ -22,7 +22,7 @@ export interface Source {
   readonly problems?: ReadonlyMap<string, string>
   /** The entity whose texts can be typed into beside others; a new object has none. */
   readonly entity?: Entity
-  /** Values of ours that did not stand beside others. */
+  /** Values of ours that lost against concurrent ones. */
   readonly conflicts?: readonly Conflict[]
   /** Throws `PolicyError` when the policy forbids the edit; then nothing has changed. */
   change(edit: (draft: JsonObject) => void): void

@@ -47,7 +47,7 @@ function explainName(bound: JsonValue | undefined, t: Translate): string {
   return t('rule.propertyNames.bound', { bound: explain(violation, t) })
 }
 
-/** What a schema states, for people; `null` where nothing is to be said of it. */
+/** A bound of a schema, for people; `null` where it needs no words. */
 function wordsOf(rule: string, bound: JsonValue | undefined, t: Translate): string | null {
   if (typeof bound === 'number') return numberText(bound, t)
   if (!isList(bound)) return rule === 'const' && bound !== undefined ? valueText(bound, t) : null
@@ -72,15 +72,15 @@ function isList(bound: JsonValue | undefined): bound is readonly JsonValue[] {
   return Array.isArray(bound)
 }
 
-/** Why something of an edit is lost. */
+/** Why a part of an edit is lost. */
 export function whyLost({ reason, rule, by }: Dropped, t: Translate): string {
   if (reason === 'gone' && by) return t('lost.gone.by', { who: by.name ?? by.id })
-  // A refusal takes more than what its rule is about; the rule stands beside its own place.
+  // A refusal discards more than what broke its rule; the rule is shown at its own place.
   const key = `rule.${rule}`
   return reason === 'forbidden' && isText(key) ? t(key) : t(`lost.${reason}`)
 }
 
-/** Why an edit did not work; throws on what is no error of the client. */
+/** Why an edit did not work; throws what is not an error of the client. */
 export function reasonOf(error: unknown, t: Translate): string {
   if (error instanceof GoneError) return t('rule.gone')
   if (error instanceof JsonError) return t('rule.half-character')

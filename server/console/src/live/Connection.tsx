@@ -1,4 +1,4 @@
-/** Whether there is a connection; if not, why, until when it is waited, and a way not to wait. */
+/** Whether there is a connection; if not, why, when it is tried again, and a button to try at once. */
 
 import type { Fault, IndelibleClient } from 'indelible'
 import { useEffect, useLayoutEffect, useState } from 'react'
@@ -17,7 +17,7 @@ export function ConnectionSign({ client }: { client: IndelibleClient }) {
   )
 }
 
-/** So long a connection may take to come about before anybody is told that there is none. */
+/** How long connecting may take before the page says that there is no connection. */
 const PATIENCE_MS = 1_000
 
 /** Nothing while all is well. */
@@ -71,8 +71,8 @@ function Box({ client, error, state }: BoxProps) {
 }
 
 /**
- * Whether there is no connection, and it is more than the moment that connecting takes: the wait for
- * the next attempt has begun since there was one, or an attempt takes long.
+ * Whether there is no connection for longer than the moment that connecting takes: since the last one,
+ * a wait for the next attempt has begun, or an attempt takes long.
  */
 function useOutage(disconnected: boolean, waits: boolean): boolean {
   const [lasting, setLasting] = useState(false)

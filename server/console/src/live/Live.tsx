@@ -1,7 +1,7 @@
 /**
  * Text that glows for a moment when it changed or came, so that a visitor sees what is new.
  *
- * Invariant: what was there when the page first came is not news.
+ * What was there when the page was first shown is not news.
  */
 
 import { createContext, type ReactNode, type RefObject, useContext, useEffect, useRef } from 'react'
@@ -18,7 +18,7 @@ export function News({ settled, children }: { settled: boolean; children: ReactN
   return <Settled value={ref}>{children}</Settled>
 }
 
-/** The element for `text`; nothing at all when there is no text. */
+/** The element for `text`; nothing when there is no text. */
 export function Live({
   text,
   as: Element = 'span',

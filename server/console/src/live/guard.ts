@@ -1,4 +1,4 @@
-/** What a tab holds that is nowhere else: it asks before the tab is closed, or somebody signs out. */
+/** What a tab holds that exists nowhere else: it asks before the tab is closed and before signing out. */
 
 import { useEffect, useSyncExternalStore } from 'react'
 
@@ -12,7 +12,7 @@ function change(by: number): void {
 
 /**
  * For what the client does not know of: letters that are not accepted, forms that are not sent, and
- * what was lost as long as it is on show.
+ * what was lost as long as it is shown.
  */
 export function useGuard(active: boolean): void {
   useEffect(() => {

@@ -1,8 +1,8 @@
 /**
  * React's view of the client's handles.
  *
- * Invariant: nothing is copied into React state that a handle already holds; components read
- * frozen snapshots through `useSyncExternalStore`. Knows no kind and no field.
+ * Nothing that a handle holds is copied into React state: components read frozen snapshots through
+ * `useSyncExternalStore`.
  */
 
 import type {

@@ -1,4 +1,4 @@
-/** What the browser keeps for a page. One that is told to keep nothing throws when it is asked. */
+/** What the browser keeps for a page. A browser that is set to keep nothing throws when asked. */
 
 type Where = 'localStorage' | 'sessionStorage'
 

@@ -2,7 +2,7 @@
  * English and French.
  *
  * Owns the choice of language (kept in this browser, first taken from it) and the look-up of
- * texts. Invariant: every text exists in both languages; the type of `fr` sees to it.
+ * texts. The type of `fr` makes sure that every text exists in both languages.
  */
 
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react'

@@ -8,7 +8,7 @@ export function numberText(number: number, t: Translate): string {
   return String(number).replace('.', t('decimal.point'))
 }
 
-/** The number that somebody wrote with a point or a comma; `null` for what is none. */
+/** The number that a user wrote with a point or a comma; `null` if it is not one. */
 export function numberOf(text: string): number | null {
   const number = Number(text.trim().replace(',', '.'))
   return text.trim() === '' || !Number.isFinite(number) ? null : number
@@ -19,7 +19,7 @@ export function valueText(value: JsonValue, t: Translate): string {
   return typeof value === 'number' ? numberText(value, t) : JSON.stringify(value)
 }
 
-/** Several of them. Where numbers have commas, something else stands between them. */
+/** Several numbers. Where numbers have commas, they are separated by something else. */
 export function listText(values: readonly JsonValue[], t: Translate): string {
   const between = values.some(value => typeof value === 'number') ? 'list.numbers' : 'list.values'
   return values.map(value => valueText(value, t)).join(t(between))
