@@ -5,7 +5,7 @@ use std::time::Duration;
 use indelible_engine::id::{Epoch, ProposalId};
 use indelible_engine::limits::Limits;
 use indelible_engine::principal::Principal;
-use indelible_engine::protocol::{ClientFrame, ServerFrame, Token};
+use indelible_engine::protocol::{ClientFrame, KindReport, ServerFrame, Token};
 use indelible_engine::time::Timestamp;
 use indelible_server::auth::{Auth, TokenError};
 use indelible_server::config::RefusalSettings;
@@ -19,6 +19,14 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::harness::{Client, PATIENCE, Running, SHORT_LIFE, connect_to, now};
 
+/// How a principal may read each kind, and whether it may create entities of it.
+fn rights(kinds: &[KindReport]) -> Vec<String> {
+    kinds
+        .iter()
+        .map(|kind| format!("{} {:?} {}", kind.kind, kind.mode, kind.create))
+        .collect()
+}
+
 #[tokio::test]
 async fn the_welcome_says_what_the_principal_may_do() {
     let server = Running::start().await;
@@ -31,12 +39,8 @@ async fn the_welcome_says_what_the_principal_may_do() {
         panic!("no welcome")
     };
     assert_eq!(principal.id, "ada");
-    let told: Vec<String> = kinds
-        .iter()
-        .map(|kind| format!("{} {:?} {}", kind.kind, kind.mode, kind.create))
-        .collect();
     assert_eq!(
-        told,
+        rights(&kinds),
         [
             "memo Replica true",
             "page Replica true",
@@ -53,12 +57,8 @@ async fn the_welcome_says_what_the_principal_may_do() {
         panic!("no welcome")
     };
     assert_eq!(principal.id, "anonymous");
-    let told: Vec<String> = kinds
-        .iter()
-        .map(|kind| format!("{} {:?} {}", kind.kind, kind.mode, kind.create))
-        .collect();
     assert_eq!(
-        told,
+        rights(&kinds),
         ["memo None false", "page Value false", "site Value false"]
     );
 }

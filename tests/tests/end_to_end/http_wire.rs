@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::harness::{PATIENCE, Running};
 use super::http_form::assert_problem;
-use super::raw_socket::{head_of_answer, raw};
+use super::raw_socket::{half_a_put, head_of_answer, raw};
 
 #[tokio::test]
 async fn heads_that_say_two_things_are_refused() {
@@ -281,13 +281,7 @@ async fn a_connection_may_rest_longer_than_a_head_may_take() {
 async fn a_body_that_does_not_come_is_told_so() {
     let short = std::time::Duration::from_secs(1);
     let server = Running::with(|config| config.connections.body_timeout = short).await;
-    let head = format!(
-        "PUT /api/site HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
-         content-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
-        server.authority,
-        server.token("ada", &["editor"])
-    );
-    let answer = raw(&server.authority, &[head.as_bytes()]).await;
+    let answer = raw(&server.authority, &[half_a_put(&server).as_bytes()]).await;
     assert_problem(&answer, 408, "timeout");
 }
 

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::harness::{Answer, PATIENCE};
+use super::harness::{Answer, PATIENCE, Running};
 
 /// What is answered to bytes on a connection of their own.
 pub(super) async fn raw(authority: &str, parts: &[&[u8]]) -> Answer {
@@ -14,6 +14,16 @@ pub(super) async fn raw(authority: &str, parts: &[&[u8]]) -> Answer {
         socket.write_all(part).await.unwrap();
     }
     answer(&mut socket).await
+}
+
+/// A PUT whose body ends after its first byte.
+pub(super) fn half_a_put(server: &Running) -> String {
+    format!(
+        "PUT /api/site HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
+        server.authority,
+        server.token("ada", &["editor"])
+    )
 }
 
 /// The one answer on a connection that is closed after it.

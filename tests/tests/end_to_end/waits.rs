@@ -6,20 +6,14 @@ use std::time::Duration;
 
 use super::harness::{PATIENCE, Running};
 use super::http_form::assert_problem;
-use super::raw_socket::raw;
+use super::raw_socket::{half_a_put, raw};
 
 const SHORT: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn what_a_request_waits_for_is_not_waited_for_without_end() {
     let server = Running::with(|config| config.connections.request_timeout = SHORT).await;
-    let head = format!(
-        "PUT /api/site HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
-         content-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
-        server.authority,
-        server.token("ada", &["editor"])
-    );
-    let answer = raw(&server.authority, &[head.as_bytes()]).await;
+    let answer = raw(&server.authority, &[half_a_put(&server).as_bytes()]).await;
     assert_problem(&answer, 503, "unavailable");
 }
 

@@ -92,7 +92,7 @@ fn nothing_is_left_half_done() {
         "it.skip",
         "describe.skip",
     ];
-    let places = files("").into_iter().filter(is_no_rule).flat_map(|file| {
+    let places = files("").into_iter().filter(is_not_a_rule).flat_map(|file| {
         if !file.has_extension(&["rs", "ts", "tsx", "js", "mjs"]) {
             return Vec::new();
         }
@@ -125,7 +125,7 @@ fn nothing_names_what_readers_do_not_have() {
         "hostile-changes.md",
         "CONTRACT.md",
     ];
-    let places = files("").into_iter().filter(is_no_rule).flat_map(|file| {
+    let places = files("").into_iter().filter(is_not_a_rule).flat_map(|file| {
         let found = file
             .lines()
             .filter(|(_, line)| words.iter().any(|word| line.contains(word)));
@@ -140,7 +140,7 @@ fn nothing_names_what_readers_do_not_have() {
 }
 
 /// These rules have to name what they forbid.
-fn is_no_rule(file: &File) -> bool {
+fn is_not_a_rule(file: &File) -> bool {
     !file.path.starts_with("tests/tests/tidy/")
 }
 

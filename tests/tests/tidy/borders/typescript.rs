@@ -3,10 +3,10 @@
 use super::{Arrow, Target};
 use crate::repository::File;
 
-/// What stands right before the name of an imported file.
+/// What precedes the name of an imported file.
 const BEFORE: [&str; 3] = ["from ", "import ", "import("];
 
-/// Where the bindings of the WASM modules are written; nobody's sources.
+/// Where the bindings of the WASM modules are written: not sources.
 const GENERATED: &str = "wasm";
 
 /// The arrows that leave the files of a folder, which ends with a slash.
@@ -32,7 +32,7 @@ pub(super) fn arrows(folder: &str, files: &[File]) -> Vec<Arrow> {
     found
 }
 
-/// The part of the folder that a file is: a file or a folder in it. Tests are none.
+/// The module that a file belongs to: a file or a folder in the part's folder. Tests belong to none.
 pub(super) fn module(folder: &str, file: &File) -> Option<String> {
     let path = file.path.strip_prefix(folder)?;
     let is_source = file.has_extension(&["ts", "tsx"]) && !path.ends_with(".d.ts");
