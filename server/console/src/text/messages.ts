@@ -102,10 +102,8 @@ export const en = {
   'lost.is-back': 'Put back',
   'lost.only-copy': 'This can only be copied',
 
-  'conflict.wrote':
-    '{who} wrote here at the same time as you. Their value was kept, yours was not.',
-  'conflict.moved':
-    '{who} moved this at the same time as you. Their place was kept, yours was not.',
+  'conflict.wrote': '{who} wrote here at the same time as you. Their value was kept, not yours.',
+  'conflict.moved': '{who} moved this at the same time as you. Their place was kept, not yours.',
   'conflict.someone': 'Someone else',
   'conflict.you': 'You',
   'conflict.empty': '(empty)',
