@@ -92,18 +92,21 @@ fn nothing_is_left_half_done() {
         "it.skip",
         "describe.skip",
     ];
-    let places = files("").into_iter().filter(is_not_a_rule).flat_map(|file| {
-        if !file.has_extension(&["rs", "ts", "tsx", "js", "mjs"]) {
-            return Vec::new();
-        }
-        let words = marks.iter().chain(&marks_of_typescript);
-        let found = file
-            .lines()
-            .filter(|(_, line)| words.clone().any(|word| has_word(line, word)));
-        found
-            .map(|(number, line)| format!("{}:{number}:{line}", file.path))
-            .collect()
-    });
+    let places = files("")
+        .into_iter()
+        .filter(is_not_a_rule)
+        .flat_map(|file| {
+            if !file.has_extension(&["rs", "ts", "tsx", "js", "mjs"]) {
+                return Vec::new();
+            }
+            let words = marks.iter().chain(&marks_of_typescript);
+            let found = file
+                .lines()
+                .filter(|(_, line)| words.clone().any(|word| has_word(line, word)));
+            found
+                .map(|(number, line)| format!("{}:{number}:{line}", file.path))
+                .collect()
+        });
     expect_none(
         places,
         "what is merged is finished; what is wished for is an issue",
@@ -125,14 +128,17 @@ fn nothing_names_what_readers_do_not_have() {
         "hostile-changes.md",
         "CONTRACT.md",
     ];
-    let places = files("").into_iter().filter(is_not_a_rule).flat_map(|file| {
-        let found = file
-            .lines()
-            .filter(|(_, line)| words.iter().any(|word| line.contains(word)));
-        found
-            .map(|(number, line)| format!("{}:{number}:{line}", file.path))
-            .collect::<Vec<_>>()
-    });
+    let places = files("")
+        .into_iter()
+        .filter(is_not_a_rule)
+        .flat_map(|file| {
+            let found = file
+                .lines()
+                .filter(|(_, line)| words.iter().any(|word| line.contains(word)));
+            found
+                .map(|(number, line)| format!("{}:{number}:{line}", file.path))
+                .collect::<Vec<_>>()
+        });
     expect_none(
         places,
         "machine paths, package hosts and private papers mean nothing to others",

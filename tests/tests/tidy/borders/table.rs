@@ -26,30 +26,30 @@ impl Permission {
     }
 }
 
-/// The rows of the first table under a heading that has a column `may import`.
+/// The rows of all tables under a heading that have a column `may import`, in order.
 pub(super) fn rows(page: &str, heading: &str) -> Vec<Row> {
-    let mut lines = page.lines().skip_while(|line| *line != heading).skip(1);
-    let mut columns = Vec::new();
-    for line in lines.by_ref().take_while(|line| !line.starts_with('#')) {
-        columns = cells(line);
-        if columns.contains(&"may import") {
-            break;
+    let lines = page.lines().skip_while(|line| *line != heading).skip(1);
+    let mut found = Vec::new();
+    // Where the columns are, inside a table.
+    let mut columns = None;
+    for line in lines.take_while(|line| !line.starts_with('#')) {
+        let cells = cells(line);
+        let at = |name: &str| cells.iter().position(|cell| *cell == name);
+        match columns {
+            _ if !line.starts_with('|') => columns = None,
+            None => columns = at("may import").map(|own| (own, at("of the engine"))),
+            Some(_) if line.starts_with("| ---") => {}
+            Some((own, engine)) => {
+                let cell = |at: usize| cells.get(at).copied().unwrap_or_default();
+                found.push(Row {
+                    modules: quoted(cell(0)),
+                    own: Permission::read(cell(own)),
+                    engine: Permission::read(engine.map_or("", cell)),
+                });
+            }
         }
     }
-    let column = |name: &str| columns.iter().position(|column| *column == name);
-    let (own, engine) = (column("may import"), column("of the engine"));
-    let table = lines.skip(1).take_while(|line| line.starts_with('|'));
-    table
-        .map(|line| {
-            let cells = cells(line);
-            let cell = |at: Option<usize>| at.and_then(|at| cells.get(at)).copied().unwrap_or("");
-            Row {
-                modules: quoted(cell(Some(0))),
-                own: Permission::read(cell(own)),
-                engine: Permission::read(cell(engine)),
-            }
-        })
-        .collect()
+    found
 }
 
 fn cells(line: &str) -> Vec<&str> {
