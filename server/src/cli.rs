@@ -159,11 +159,12 @@ pub fn run() -> ExitCode {
     done.unwrap_or_else(|error| failed(&*error))
 }
 
-/// Says what an error is, and that it is one.
+/// Says what an error is, and that it is one. A reader of the output that has seen enough is none.
 fn failed(error: &(dyn Error + 'static)) -> ExitCode {
-    if !is_broken_pipe(error) {
-        report(error);
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
     }
+    report(error);
     ExitCode::FAILURE
 }
 

@@ -227,10 +227,11 @@ fn belongs_to(data: &Path, file: &Path) -> bool {
     let Ok(folder) = folder.canonicalize() else {
         return false;
     };
+    // `indelible token` makes the key before there is a store.
+    let is_key = found.is_some() && found == identity(&folder.join(KEY_FILE));
     let is_data =
         |folder: &Path| identity(folder) == identity(data) || folder.join(STORE_FILE).exists();
-    // `indelible token` makes the key before there is a store.
-    folder.join(KEY_FILE).exists() || folder.ancestors().any(is_data)
+    is_key || folder.ancestors().any(is_data)
 }
 
 /// Whether a path refers to what a process has open, as `/dev/stdout` does: replacing it by a file

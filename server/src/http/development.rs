@@ -32,25 +32,34 @@ use crate::served_roles;
 
 /// By these, proxies say that they pass on what others ask: then the peer is the proxy, on this
 /// machine, and the caller is not. Those whose names say so are not listed (`says_so`).
-const FORWARDED: [&str; 18] = [
+const FORWARDED: [&str; 27] = [
     "cdn-loop",
     "cf-connecting-ip",
     "cf-ray",
+    "cf-visitor",
     "front-end-https",
+    "tailscale-user-login",
     "via",
+    "x-akamai-edgescape",
     "x-amz-cf-id",
     "x-amzn-trace-id",
     "x-appengine-user-ip",
+    "x-arr-log-id",
     "x-arr-ssl",
     "x-azure-ref",
     "x-azure-socketip",
     "x-cloud-trace-context",
     "x-envoy-external-address",
+    "x-envoy-original-path",
+    "x-nginx-proxy",
     "x-proxyuser-ip",
     "x-real-ip",
     "x-remote-addr",
     "x-remote-ip",
+    "x-scheme",
     "x-url-scheme",
+    "x-varnish",
+    "x-vercel-id",
 ];
 
 /// Whether a field is one that proxies add to what they pass on.

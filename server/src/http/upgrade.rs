@@ -52,9 +52,8 @@ pub(crate) async fn sync(
         parts.extensions.remove::<OnUpgrade>(),
         parts.headers.get(header::SEC_WEBSOCKET_KEY),
     ) else {
-        // HTTP/1.0, where nothing can be upgraded.
-        app.turned_away.handshake(Fault::NoUpgrade.text());
-        return Fault::NoUpgrade.into_response();
+        app.turned_away.handshake(Fault::HttpVersion.text());
+        return Fault::HttpVersion.into_response();
     };
     if app.shutdown.is_cancelled() {
         return Problem::unavailable().into_response();
@@ -96,6 +95,7 @@ pub(crate) async fn sync(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     NoUpgrade,
+    HttpVersion,
     Version,
     Key,
     Subprotocol,
@@ -107,6 +107,9 @@ impl Fault {
     const fn text(self) -> &'static str {
         match self {
             Self::NoUpgrade => "it did not ask for an upgrade to WebSocket",
+            Self::HttpVersion => {
+                "HTTP/1.0 has no upgrade: a proxy in between has to pass the request on in HTTP/1.1"
+            }
             Self::Version => "it asked for another version of WebSocket than 13",
             Self::Key => "Sec-WebSocket-Key has to come once and hold 16 bytes in base64",
             Self::Subprotocol => "Sec-WebSocket-Protocol has to offer indelible.v1",
@@ -121,7 +124,7 @@ impl Fault {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         match self {
-            Self::NoUpgrade | Self::Version => {
+            Self::NoUpgrade | Self::HttpVersion | Self::Version => {
                 let title = "This address speaks WebSocket";
                 let headers = [
                     (header::UPGRADE, "websocket"),
