@@ -17,13 +17,11 @@
 //! use indelible_engine::ledger::EntryKind;
 //! use indelible_engine::lifecycle;
 //! use indelible_engine::limits::Limits;
-//! use indelible_engine::policy::Policy;
-//! use indelible_engine::schema::SchemaSource;
+//! use indelible_engine::schema;
 //! use indelible_engine::time::Timestamp;
 //!
 //! let text = r#"{ "type": "object", "x-indelible": { "kind": "note" }, "properties": {} }"#;
-//! let source = SchemaSource { file: "note.json".to_owned(), text: text.to_owned() };
-//! let policy = Arc::new(Policy::compile(&source).expect("the schema has no mistakes"));
+//! let policy = Arc::new(schema::compile("note.json", text).expect("the schema has no mistakes"));
 //! let entity = Entity::genesis(&"note/one".parse()?, Epoch::FIRST, &policy);
 //! let entry = lifecycle::genesis(&entity, Timestamp(0)).seal(GlobalSeq(1), Timestamp(0), Hash::ZERO);
 //!

@@ -91,8 +91,7 @@ pub fn signature(policy: &Policy) -> Hash {
 ///
 /// ```
 /// use indelible_engine::claims::held;
-/// use indelible_engine::policy::Policy;
-/// use indelible_engine::schema::SchemaSource;
+/// use indelible_engine::schema;
 /// use serde_json::json;
 ///
 /// let schema = json!({
@@ -103,8 +102,7 @@ pub fn signature(policy: &Policy) -> Hash {
 ///         "employeeId": { "type": "string", "x-indelible": { "unique": true } }
 ///     }
 /// });
-/// let source = SchemaSource { file: "team.json".to_owned(), text: schema.to_string() };
-/// let policy = Policy::compile(&source).expect("the schema has no mistakes");
+/// let policy = schema::compile("team.json", &schema.to_string()).expect("it has no mistakes");
 ///
 /// let claims = held(&policy, &json!({ "name": "Jane", "employeeId": "E-17" }));
 /// assert_eq!((claims.len(), claims[0].pointer.to_string()), (1, "/employeeId".to_owned()));

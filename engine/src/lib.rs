@@ -16,9 +16,8 @@
 //! use indelible_engine::id::{Epoch, ProposalId};
 //! use indelible_engine::limits::Limits;
 //! use indelible_engine::merge::{MergeError, MergeOptions, merge};
-//! use indelible_engine::policy::Policy;
 //! use indelible_engine::principal::Principal;
-//! use indelible_engine::schema::SchemaSource;
+//! use indelible_engine::schema;
 //! use indelible_engine::time::Timestamp;
 //! use serde_json::json;
 //!
@@ -30,8 +29,8 @@
 //!         "employeeId": { "type": "string", "x-indelible": { "write": "create" } }
 //!     }
 //! });
-//! let source = SchemaSource { file: "team.json".to_owned(), text: schema.to_string() };
-//! let policy = Arc::new(Policy::compile(&source).expect("the schema has no mistakes"));
+//! let policy = schema::compile("team.json", &schema.to_string()).expect("it has no mistakes");
+//! let policy = Arc::new(policy);
 //!
 //! let id = "team/jane".parse()?;
 //! let genesis = Entity::genesis(&id, Epoch::FIRST, &policy);
@@ -42,14 +41,8 @@
 //! let body = json!({ "name": "Jane", "employeeId": "E-1" });
 //! let options = MergeOptions { creation: true, ..MergeOptions::default() };
 //! let merged = merge(&genesis, &alice, &actor, &body, &options)?;
-//! let proposal = Proposal {
-//!     id: ProposalId([1; 16]),
-//!     author: alice.clone(),
-//!     session: None,
-//!     origin: Origin::Creation,
-//!     changes: merged.changes,
-//!     claimed: None,
-//! };
+//! let id = ProposalId([1; 16]);
+//! let proposal = Proposal::new(id, alice.clone(), Origin::Creation, merged.changes);
 //! let verdict = admit(&genesis, &proposal, Timestamp(0), &Limits::default());
 //! let (jane, entry, effects) = verdict.admitted.expect("she may").into_parts();
 //! assert_eq!(jane.presented()["name"], "Jane");

@@ -100,16 +100,14 @@ fn told(new: &Policy, succession: &Succession) -> Vec<Obstacle> {
 /// use indelible_engine::entity::Entity;
 /// use indelible_engine::id::Epoch;
 /// use indelible_engine::migration::migrate;
-/// use indelible_engine::policy::Policy;
-/// use indelible_engine::schema::SchemaSource;
+/// use indelible_engine::schema;
 /// use indelible_engine::time::Timestamp;
 ///
 /// let page = |properties: &str| {
 ///     let text = format!(
 ///         r#"{{ "type": "object", "x-indelible": {{ "kind": "page" }}, "properties": {properties} }}"#
 ///     );
-///     let source = SchemaSource { file: "page.json".to_owned(), text };
-///     Arc::new(Policy::compile(&source).expect("the schema has no mistakes"))
+///     Arc::new(schema::compile("page.json", &text).expect("the schema has no mistakes"))
 /// };
 /// let old = page(r#"{ "name": { "type": "string", "default": "New" } }"#);
 /// let new = page(r#"{ "title": { "type": "string", "x-indelible": { "was": "name" } } }"#);

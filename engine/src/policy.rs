@@ -55,7 +55,7 @@ pub(crate) use whole::wrong_type;
 use crate::id::{Hash, Kind};
 use crate::pointer::Pointer;
 use crate::principal::Principal;
-use crate::schema::{self, Mistake, SchemaError, SchemaSource};
+use crate::schema;
 
 /// Something that the root of a schema permits to roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,52 +135,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Compiles the schema of one kind under the latest rules.
-    ///
-    /// # Errors
-    ///
-    /// All mistakes in the file, in the order of their places.
-    pub fn compile(source: &SchemaSource) -> Result<Self, Vec<SchemaError>> {
-        Self::compile_under(Rules::LATEST, source)
-    }
-
-    /// Compiles the policy that a [record](Self::record) holds, under the rules that it names.
-    /// `source.file` is what messages call it.
-    ///
-    /// # Errors
-    ///
-    /// As [`compile`](Self::compile); also when the record names rules that this build does not
-    /// know.
-    pub fn from_record(source: &SchemaSource) -> Result<Self, Vec<SchemaError>> {
-        let (rules, schema) = schema::read_record(source)?;
-        Self::compile_under(rules, &schema)
-    }
-
-    /// Compiles the schema of one kind under a version of the rules.
-    ///
-    /// # Errors
-    ///
-    /// As [`compile`](Self::compile).
-    pub fn compile_under(rules: Rules, source: &SchemaSource) -> Result<Self, Vec<SchemaError>> {
-        let parts = schema::compile(rules, source)?;
-        Self::new(parts).map_err(|reason| {
-            vec![SchemaError {
-                file: source.file.clone(),
-                pointer: Pointer::root(),
-                mistake: Mistake::Unsupported,
-                reason,
-            }]
-        })
-    }
-
-    /// What could be read of a schema with mistakes, to show who may do what: nothing may be judged
-    /// by it. None of a file that says nothing about a kind.
-    #[must_use]
-    pub fn sketch(source: &SchemaSource) -> Option<Self> {
-        Self::new(schema::sketch(source)?).ok()
-    }
-
-    fn new(parts: Parts) -> Result<Self, String> {
+    /// Fails, with the reason, where the constraints on the whole cannot be evaluated.
+    pub(crate) fn new(parts: Parts) -> Result<Self, String> {
         let mut reads: Vec<Roles> = Vec::new();
         for node in &parts.nodes {
             if let ReadRule::Roles(roles) = &node.read
@@ -233,9 +189,8 @@ impl Policy {
         self.rules
     }
 
-    /// What is kept of the policy, from which [`from_record`](Self::from_record) makes it again:
-    /// canonical JSON (RFC 8785) of `{"rules": N, "schema": …}`, or of the schema alone under
-    /// [`Rules::V1`].
+    /// What is kept of the policy, and what `schema::compile_record` compiles again: canonical JSON
+    /// (RFC 8785) of `{"rules": N, "schema": …}`, or of the schema alone under [`Rules::V1`].
     pub fn record(&self) -> String {
         record(self.rules, &self.schema)
     }
@@ -446,59 +401,6 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Compiles the schemas of all kinds.
-    ///
-    /// # Errors
-    ///
-    /// All mistakes of all files; also when two files describe one kind, or one makes an oracle of
-    /// its `unique` fields. (Policies of the past are taken as they are.)
-    pub fn compile(sources: &[SchemaSource]) -> Result<Self, Vec<SchemaError>> {
-        match Self::compile_what_can_be(sources) {
-            (policies, errors) if errors.is_empty() => Ok(policies),
-            (_, errors) => Err(errors),
-        }
-    }
-
-    /// Compiles the schemas without mistakes; tells all mistakes of the others.
-    pub fn compile_what_can_be(sources: &[SchemaSource]) -> (Self, Vec<SchemaError>) {
-        let mut kinds: BTreeMap<Kind, (Arc<Policy>, &SchemaSource)> = BTreeMap::new();
-        let mut errors = Vec::new();
-        for source in sources {
-            match Policy::compile(source) {
-                Ok(policy) if !policy.oracles().is_empty() => {
-                    let told = policy.oracles().into_iter();
-                    errors.extend(told.map(|(pointer, reason)| SchemaError {
-                        file: source.file.clone(),
-                        pointer,
-                        mistake: Mistake::Unique,
-                        reason,
-                    }));
-                }
-                Ok(policy) => match kinds.get(policy.kind()) {
-                    Some((_, first)) => errors.push(SchemaError {
-                        file: source.file.clone(),
-                        pointer: ["x-indelible", "kind"].into_iter().collect(),
-                        mistake: Mistake::Kind,
-                        reason: format!(
-                            "{} describes the kind {} already",
-                            first.file,
-                            policy.kind()
-                        ),
-                    }),
-                    None => {
-                        kinds.insert(policy.kind().clone(), (Arc::new(policy), source));
-                    }
-                },
-                Err(mistakes) => errors.extend(mistakes),
-            }
-        }
-        let kinds = kinds
-            .into_iter()
-            .map(|(kind, (policy, _))| (kind, policy))
-            .collect();
-        (Self { kinds }, errors)
-    }
-
     /// The policy of a kind.
     pub fn get(&self, kind: &Kind) -> Option<&Arc<Policy>> {
         self.kinds.get(kind)
@@ -507,6 +409,16 @@ impl Policies {
     /// All policies, in the order of their kinds.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.kinds.values()
+    }
+}
+
+impl FromIterator<Arc<Policy>> for Policies {
+    fn from_iter<I: IntoIterator<Item = Arc<Policy>>>(policies: I) -> Self {
+        let by_kind = policies.into_iter();
+        let by_kind = by_kind.map(|policy| (policy.kind().clone(), policy));
+        Self {
+            kinds: by_kind.collect(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! Must never know: the file system (texts come in), entities, documents.
 
 mod bind;
+mod compile;
 mod constrain;
 mod doubts;
 mod emit;
@@ -39,18 +40,15 @@ mod whole;
 
 use std::fmt;
 
-use serde_json::Value;
-
-use crate::json;
 use crate::pointer::Pointer;
-use crate::policy::{Parts, Rules};
 
+pub use compile::{compile, compile_all, compile_record, compile_under, compile_valid};
 pub use doubts::{Doubt, doubtful_keywords};
 pub use idle::{Idle, idle_keywords};
 pub(crate) use long_strings::LongStrings;
 pub use meta::meta;
 pub use mistake::Mistake;
-pub(crate) use sketch::sketch;
+pub use sketch::sketch;
 #[cfg(feature = "whole-entity")]
 pub use unbounded::unbounded_patterns;
 #[cfg(feature = "whole-entity")]
@@ -65,6 +63,16 @@ pub struct SchemaSource {
     pub file: String,
     /// The content.
     pub text: String,
+}
+
+impl SchemaSource {
+    /// A file of this name and content.
+    pub fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            text: text.into(),
+        }
+    }
 }
 
 /// A mistake in a schema file.
@@ -106,100 +114,6 @@ impl Report {
             self.mistakes.push(mistake);
         }
     }
-}
-
-/// Takes the record of a policy apart: the rules that it names, and the schema as a source of its
-/// own under the same name.
-pub(crate) fn read_record(
-    source: &SchemaSource,
-) -> Result<(Rules, SchemaSource), Vec<SchemaError>> {
-    let Some((number, schema)) = versioned(&source.text) else {
-        return Ok((Rules::V1, source.clone()));
-    };
-    let Some(rules) = Rules::from_number(number) else {
-        return Err(vec![SchemaError {
-            file: source.file.clone(),
-            pointer: Pointer::root(),
-            mistake: Mistake::Unsupported,
-            reason: format!(
-                "the policy is under rules of version {number}; this version of Indelible knows \
-                 them up to {}",
-                Rules::LATEST
-            ),
-        }]);
-    };
-    let schema = SchemaSource {
-        file: source.file.clone(),
-        text: crate::value::canonical(&schema),
-    };
-    Ok((rules, schema))
-}
-
-/// The version and the schema of a record that names its rules. A schema by itself has
-/// `x-indelible` at its root, so it is not mistaken for one.
-fn versioned(record: &str) -> Option<(u32, Value)> {
-    let Ok(Value::Object(mut members)) = json::parse_rounding(record.as_bytes()) else {
-        return None;
-    };
-    let number = members.get("rules")?.as_u64()?;
-    let schema = members.remove("schema")?;
-    (members.len() == 1).then_some((u32::try_from(number).unwrap_or(u32::MAX), schema))
-}
-
-/// Compiles the schema of one kind.
-pub(crate) fn compile(rules: Rules, source: &SchemaSource) -> Result<Parts, Vec<SchemaError>> {
-    let mut report = Report::default();
-    // The first rules rounded what no double holds.
-    let parse = match rules {
-        Rules::V1 => json::parse_rounding,
-        _ => json::parse,
-    };
-    let parts = match parse(source.text.as_bytes()) {
-        Ok(schema) => compile_value(rules, schema, &mut report),
-        Err(error) => {
-            let reason = format!("this is not the JSON we expect: {error}");
-            report.add(Mistake::Json, Pointer::root(), reason);
-            None
-        }
-    };
-    match parts {
-        Some(parts) if report.mistakes.is_empty() => Ok(parts),
-        _ => {
-            report.mistakes.sort();
-            let to_error = |(pointer, reason, mistake)| SchemaError {
-                file: source.file.clone(),
-                pointer,
-                mistake,
-                reason,
-            };
-            Err(report.mistakes.into_iter().map(to_error).collect())
-        }
-    }
-}
-
-fn compile_value(rules: Rules, schema: Value, report: &mut Report) -> Option<Parts> {
-    vocabulary::check(rules, &schema, report);
-    let kind = marks::kind(&schema, report)?;
-    let bound = bind::bind(rules, &schema, kind.singleton, report)?;
-    let whole = emit::whole(&schema, &bound, &bound.whole);
-    #[cfg(feature = "whole-entity")]
-    let judged = match rules {
-        Rules::V1 => whole.clone(),
-        _ => emit::whole(&schema, &bound, &ids::marked(&schema, &bound))
-            .map(|whole| name_patterns::spelt_out(&whole)),
-    };
-    Some(Parts {
-        rules,
-        kind: kind.name?,
-        singleton: kind.singleton,
-        permissions: kind.permissions,
-        nodes: bound.nodes,
-        whole,
-        #[cfg(feature = "whole-entity")]
-        judged,
-        long_strings: LongStrings::new(rules, &schema),
-        schema,
-    })
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::limits::Limits;
 use crate::merge::{MergeError, MergeOptions, merge};
 use crate::policy::{Policy, Rules};
 use crate::principal::Principal;
-use crate::schema::SchemaSource;
+use crate::schema;
 use crate::time::Timestamp;
 
 /// When everything happens.
@@ -40,11 +40,7 @@ pub fn compiled(schema: &Value) -> Arc<Policy> {
 /// The policy of a schema under the rules of some version.
 #[must_use]
 pub fn compiled_under(rules: Rules, schema: &Value) -> Arc<Policy> {
-    let source = SchemaSource {
-        file: "schema.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let compiled = Policy::compile_under(rules, &source);
+    let compiled = schema::compile_under(rules, "schema.json", &schema.to_string());
     Arc::new(compiled.unwrap_or_else(|mistakes| panic!("{mistakes:#?}")))
 }
 
@@ -75,14 +71,7 @@ pub fn editor(id: &str) -> Principal {
 /// A proposal as a server hands it to admission, always under the same id.
 #[must_use]
 pub fn proposal(author: &Principal, origin: Origin, changes: Vec<Vec<u8>>) -> Proposal {
-    Proposal {
-        id: ProposalId([7; 16]),
-        author: author.clone(),
-        session: None,
-        origin,
-        changes,
-        claimed: None,
-    }
+    Proposal::new(ProposalId([7; 16]), author.clone(), origin, changes)
 }
 
 /// The verdict on changes.

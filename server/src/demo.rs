@@ -10,10 +10,7 @@ pub(crate) struct DemoFile {
 
 impl DemoFile {
     pub(crate) fn source(&self) -> SchemaSource {
-        SchemaSource {
-            file: self.name.to_owned(),
-            text: self.text.to_owned(),
-        }
+        SchemaSource::new(self.name, self.text)
     }
 }
 

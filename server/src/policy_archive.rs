@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use indelible_engine::policy::{Policies, Policy, PolicyBook};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::policy::{Policies, PolicyBook};
+use indelible_engine::schema;
 
 use crate::storage::{PolicyText, PolicyTexts, StoreResult};
 
@@ -36,11 +36,7 @@ pub(crate) fn keep(store: &dyn PolicyTexts, present: &Policies) -> StoreResult<P
 /// logged; entities under it cannot be loaded.
 pub(crate) fn compile(texts: &[PolicyText]) -> PolicyBook {
     let compiled = texts.iter().filter_map(|text| {
-        let source = SchemaSource {
-            file: format!("policy {}", text.hash),
-            text: text.text.clone(),
-        };
-        match Policy::from_record(&source) {
+        match schema::compile_record(&format!("policy {}", text.hash), &text.text) {
             Ok(policy) => Some(Arc::new(policy)),
             Err(mistakes) => {
                 let reasons: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
@@ -58,6 +54,7 @@ mod tests {
     //! Guards against entries whose policy is forgotten when the schema changes.
 
     use indelible_engine::policy::PolicySource;
+    use indelible_engine::schema::SchemaSource;
 
     use super::*;
     use crate::config::RefusalSettings;
@@ -68,8 +65,7 @@ mod tests {
             r#"{{ "type": "object", "x-indelible": {{ "kind": "note", "edit": ["editor"] }},
                  "properties": {{ "text": {{ "type": "string", "maxLength": {max_length} }} }} }}"#
         );
-        let file = "note.json".to_owned();
-        Policies::compile(&[SchemaSource { file, text }]).unwrap()
+        schema::compile_all(&[SchemaSource::new("note.json", text)]).unwrap()
     }
 
     #[test]

@@ -331,7 +331,7 @@ fn parse_content(source: SchemaSource) -> Result<(Kind, Value), SchemaFilesError
 mod tests {
     //! Guards against files that are overlooked or whose mistakes are reported without their place.
 
-    use indelible_engine::policy::Policies;
+    use indelible_engine::schema;
 
     use super::*;
 
@@ -447,7 +447,7 @@ mod tests {
     #[test]
     fn the_demo_compiles_and_has_content_for_every_kind() {
         let files = load(&SchemaPlace::Demo).unwrap();
-        let policies = Policies::compile(&files.sources).unwrap();
+        let policies = schema::compile_all(&files.sources).unwrap();
         let kinds: Vec<_> = policies.iter().map(|policy| policy.kind()).collect();
         let content: Vec<_> = files.content.keys().collect();
         assert_eq!(kinds, content);

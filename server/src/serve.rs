@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use indelible_engine::policy::Policies;
 use indelible_engine::principal::ROLE_PUBLIC;
-use indelible_engine::schema::SchemaError;
+use indelible_engine::schema::{self, SchemaError};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -134,7 +134,7 @@ impl Server {
         for PassedOver { file, reason } in &files.passed_over {
             tracing::warn!(%file, "not read: {reason}");
         }
-        let policies = Policies::compile(&files.sources).map_err(ServeError::Schema)?;
+        let policies = schema::compile_all(&files.sources).map_err(ServeError::Schema)?;
         let address = config.listen;
         let listen_error = |source| ServeError::Listen { address, source };
         // The address first: a second server that was started by mistake fails at once.

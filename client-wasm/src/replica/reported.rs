@@ -92,7 +92,7 @@ mod tests {
     use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
     use indelible_engine::limits::Limits;
     use indelible_engine::principal::Principal;
-    use indelible_engine::schema::SchemaSource;
+    use indelible_engine::schema;
     use indelible_engine::time::Timestamp;
     use serde_json::json;
 
@@ -106,11 +106,7 @@ mod tests {
     }"#;
 
     fn replica() -> Replica {
-        let source = SchemaSource {
-            file: "team.json".to_owned(),
-            text: SCHEMA.to_owned(),
-        };
-        let policy = Arc::new(Policy::compile(&source).expect("the schema is sound"));
+        let policy = Arc::new(schema::compile("team.json", SCHEMA).expect("the schema is sound"));
         let id: EntityId = "team/jane".parse().expect("a name");
         let document = Entity::genesis(&id, Epoch::FIRST, &policy).document();
         let snapshot = Snapshot {

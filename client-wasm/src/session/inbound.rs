@@ -12,7 +12,7 @@ use indelible_engine::principal::Principal;
 use indelible_engine::protocol::{
     ClientFrame, EntryReport, FrameError, KindMode, KindReport, Mode, PROTOCOL_VERSION, ServerFrame,
 };
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::RefusalCode;
 use serde_json::{Map, Value};
@@ -229,14 +229,10 @@ impl Session {
         {
             return;
         }
-        let source = SchemaSource {
-            file: format!("{kind}.json"),
-            text,
-        };
         // A newer server may know stricter rules than this client; it refuses what this lets pass.
         let rules = rules.unwrap_or(Rules::V1.number());
         let rules = Rules::from_number(rules).unwrap_or(Rules::LATEST);
-        match Policy::compile_under(rules, &source) {
+        match schema::compile_under(rules, &format!("{kind}.json"), &text) {
             Ok(policy) => {
                 self.policies.insert(kind.clone(), Arc::new(policy));
             }

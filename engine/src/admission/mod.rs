@@ -76,6 +76,21 @@ pub struct Proposal {
     pub claimed: Option<Claimed>,
 }
 
+impl Proposal {
+    /// A proposal that came by no connection and claims nothing of a creation elsewhere.
+    #[must_use]
+    pub fn new(id: ProposalId, author: Principal, origin: Origin, changes: Vec<Vec<u8>>) -> Self {
+        Self {
+            id,
+            author,
+            session: None,
+            origin,
+            changes,
+            claimed: None,
+        }
+    }
+}
+
 /// What admission decided. A proposal of several edits may be admitted in part: `admitted` then
 /// holds the changes before the first refused one.
 #[derive(Debug)]

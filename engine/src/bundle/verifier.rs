@@ -25,8 +25,8 @@ use crate::ledger::{
     Chain, ChainError, REFUSAL_BYTES_MAX, RefusalChain, RefusalRecord, decode, decode_refusal,
 };
 use crate::limits::Limits;
-use crate::policy::{Policy, PolicyBook, PolicySource};
-use crate::schema::SchemaSource;
+use crate::policy::{PolicyBook, PolicySource};
+use crate::schema;
 use crate::time::Timestamp;
 use crate::violation::RefusalCode;
 
@@ -283,11 +283,7 @@ impl Verifier {
             let text = "policies stand in the order of their hashes";
             return Err(Flaw::Order(text.to_owned()).into());
         }
-        let source = SchemaSource {
-            file: hash.to_string(),
-            text: text.to_owned(),
-        };
-        let policy = Policy::from_record(&source).map_err(|mistakes| {
+        let policy = schema::compile_record(&hash.to_string(), text).map_err(|mistakes| {
             let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             Flaw::Policy(texts.join("; "))
         })?;

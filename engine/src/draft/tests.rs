@@ -9,8 +9,7 @@ use std::sync::Arc;
 use crate::change::client_actor;
 use crate::document;
 use crate::id::{Epoch, Hash, Seq};
-use crate::policy::Policy;
-use crate::schema::SchemaSource;
+use crate::schema;
 use crate::time::Timestamp;
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
@@ -218,11 +217,7 @@ fn draft(draft: &mut Draft<'_>, calls: &[Call]) {
 /// An entity around a document, as a replica has it that knows no principals.
 fn around(doc: &Automerge) -> Entity {
     let schema = r#"{ "type": "object", "x-indelible": { "kind": "thing" } }"#;
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_owned(),
-    };
-    let policy = Arc::new(Policy::compile(&source).unwrap());
+    let policy = Arc::new(schema::compile("thing.json", schema).unwrap());
     let at = (Seq(1), Hash::ZERO);
     Entity::from_document(
         &"thing/a".parse().unwrap(),

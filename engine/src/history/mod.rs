@@ -18,9 +18,8 @@
 //! # use indelible_engine::lifecycle;
 //! # use indelible_engine::limits::Limits;
 //! # use indelible_engine::merge::{MergeOptions, merge};
-//! # use indelible_engine::policy::Policy;
 //! # use indelible_engine::principal::Principal;
-//! # use indelible_engine::schema::SchemaSource;
+//! # use indelible_engine::schema;
 //! # use indelible_engine::time::Timestamp;
 //! # use serde_json::{Value, json};
 //! # let schema = json!({
@@ -33,8 +32,8 @@
 //! #         "rank": { "type": "integer", "x-indelible": { "write": "system" } }
 //! #     }
 //! # });
-//! # let source = SchemaSource { file: "page.json".to_owned(), text: schema.to_string() };
-//! # let policy = Arc::new(Policy::compile(&source).expect("the schema has no mistakes"));
+//! # let policy = schema::compile("page.json", &schema.to_string()).expect("it has no mistakes");
+//! # let policy = Arc::new(policy);
 //! # let id: EntityId = "page/home".parse()?;
 //! # let mut page = Entity::genesis(&id, Epoch::FIRST, &policy);
 //! # let mut records: Vec<Record> = Vec::new();
@@ -48,8 +47,7 @@
 //! # };
 //! # page = log(page.clone(), lifecycle::genesis(&page, Timestamp(0)), Vec::new());
 //! # let judged = |page: &Entity, author: &Principal, origin, changes: Vec<Vec<u8>>| -> Admitted {
-//! #     let proposal = Proposal { id: ProposalId([1; 16]), author: author.clone(), session: None,
-//! #                               origin, changes, claimed: None };
+//! #     let proposal = Proposal::new(ProposalId([1; 16]), author.clone(), origin, changes);
 //! #     admit(page, &proposal, Timestamp(0), &Limits::default()).admitted.expect("it is allowed")
 //! # };
 //! # let alice = Principal::new("alice", ["editor"]);

@@ -15,15 +15,13 @@ impl Policy {
     /// the place of the fault has `*` for items and entries.
     ///
     /// ```
-    /// use indelible_engine::policy::Policy;
-    /// use indelible_engine::schema::SchemaSource;
+    /// use indelible_engine::schema;
     ///
     /// let text = r#"{
     ///     "type": "object", "x-indelible": { "kind": "page" }, "not": { "required": ["draft"] },
     ///     "properties": { "draft": { "type": "boolean", "default": true } }
     /// }"#;
-    /// let source = SchemaSource { file: "page.json".to_owned(), text: text.to_owned() };
-    /// let page = Policy::compile(&source).expect("the schema has no mistakes");
+    /// let page = schema::compile("page.json", text).expect("the schema has no mistakes");
     /// assert_eq!(page.broken_by_defaults()[0].0.to_string(), "/not");
     /// ```
     #[must_use]

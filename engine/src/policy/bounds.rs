@@ -113,15 +113,13 @@ impl Policy {
     /// many bytes at most.
     ///
     /// ```
-    /// use indelible_engine::policy::Policy;
-    /// use indelible_engine::schema::SchemaSource;
+    /// use indelible_engine::schema;
     ///
     /// let text = r#"{
     ///     "type": "object", "x-indelible": { "kind": "page" },
     ///     "properties": { "body": { "type": "string", "maxLength": 5000000 } }
     /// }"#;
-    /// let source = SchemaSource { file: "page.json".to_owned(), text: text.to_owned() };
-    /// let page = Policy::compile(&source).expect("the schema has no mistakes");
+    /// let page = schema::compile("page.json", text).expect("the schema has no mistakes");
     /// let found = page.unreachable(8 << 20);
     /// assert_eq!((found[0].pointer.to_string(), found[0].impossible), ("/body".to_owned(), false));
     /// ```
@@ -367,7 +365,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::schema::SchemaSource;
+    use crate::schema;
 
     fn policy(rules: Rules) -> Policy {
         let text = |bound: Value| {
@@ -387,11 +385,7 @@ mod tests {
                     "text": text(json!({})) } } }
             }
         });
-        let source = SchemaSource {
-            file: "case.json".to_owned(),
-            text: schema.to_string(),
-        };
-        Policy::compile_under(rules, &source).unwrap()
+        schema::compile_under(rules, "case.json", &schema.to_string()).unwrap()
     }
 
     #[test]
@@ -409,11 +403,7 @@ mod tests {
                           "maxItems": 4_194_305, "minItems": 4_194_305 }
             }
         });
-        let source = SchemaSource {
-            file: "case.json".to_owned(),
-            text: schema.to_string(),
-        };
-        let policy = Policy::compile(&source).unwrap();
+        let policy = schema::compile("case.json", &schema.to_string()).unwrap();
         let mut told: Vec<String> = policy
             .unreachable(8 << 20)
             .iter()
@@ -457,11 +447,9 @@ mod tests {
                 "one": object("a"), "two": object("b")
             }
         });
-        let source = SchemaSource {
-            file: "case.json".to_owned(),
-            text: schema.to_string(),
-        };
-        let found = Policy::compile(&source).unwrap().unreachable(8 << 20);
+        let found = schema::compile("case.json", &schema.to_string())
+            .unwrap()
+            .unreachable(8 << 20);
         let mut told: Vec<String> = found
             .iter()
             .map(|one| format!("{} {} {}", one.pointer, one.keyword, one.impossible))

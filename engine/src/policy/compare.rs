@@ -67,16 +67,15 @@ const PERMISSIONS: [(Permission, &str); 7] = [
 /// What `new` changes, a later version of the schema of the kind that `old` describes.
 ///
 /// ```
-/// use indelible_engine::policy::{Alteration, Policy, compare};
-/// use indelible_engine::schema::SchemaSource;
+/// use indelible_engine::policy::{Alteration, compare};
+/// use indelible_engine::schema;
 ///
 /// let page = |edit: &str, max: u32| {
 ///     let text = format!(
 ///         r#"{{ "type": "object", "x-indelible": {{ "kind": "page", "edit": ["{edit}"] }},
 ///              "properties": {{ "title": {{ "type": "string", "maxLength": {max} }} }} }}"#
 ///     );
-///     let source = SchemaSource { file: "page.json".to_owned(), text };
-///     Policy::compile(&source).expect("the schema has no mistakes")
+///     schema::compile("page.json", &text).expect("the schema has no mistakes")
 /// };
 /// let found = compare(&page("editor", 80), &page("editor", 60));
 /// assert_eq!(found[0].alteration, Alteration::Tightened);

@@ -64,15 +64,14 @@ impl Policy {
     /// demand is decided.
     ///
     /// ```
-    /// use indelible_engine::policy::{Decided, Policy};
-    /// use indelible_engine::schema::SchemaSource;
+    /// use indelible_engine::policy::Decided;
+    /// use indelible_engine::schema;
     ///
     /// let text = r#"{
     ///     "type": "object", "x-indelible": { "kind": "page" }, "required": ["title"],
     ///     "properties": { "title": { "type": "string", "maxLength": 80 } }
     /// }"#;
-    /// let source = SchemaSource { file: "page.json".to_owned(), text: text.to_owned() };
-    /// let page = Policy::compile(&source).expect("the schema has no mistakes");
+    /// let page = schema::compile("page.json", text).expect("the schema has no mistakes");
     /// let told: Vec<_> = page.demands().into_iter()
     ///     .map(|demand| (demand.pointer.to_string(), demand.keyword, demand.decided))
     ///     .collect();

@@ -15,7 +15,7 @@ use crate::principal::Principal;
 
 impl Policy {
     /// Mistakes of `unique` fields, with the place of each field in the schema.
-    pub(super) fn oracles(&self) -> Vec<(Pointer, String)> {
+    pub(crate) fn oracles(&self) -> Vec<(Pointer, String)> {
         let unique = self.nodes.iter().filter(|node| node.unique);
         let mistakes = unique.filter_map(|node| {
             let reason = self.blind_creator(node).or_else(|| self.blind_editor(node));
@@ -111,8 +111,7 @@ mod tests {
     //! refusing those that do not.
     use serde_json::{Value, json};
 
-    use crate::policy::Policies;
-    use crate::schema::SchemaSource;
+    use crate::schema::{self, SchemaSource};
 
     /// The mistakes of a kind with these permissions and the words of its field `code`.
     fn mistakes(permissions: Value, code: Value) -> Vec<String> {
@@ -127,11 +126,8 @@ mod tests {
                 "code": { "type": "string", "x-indelible": code },
             },
         });
-        let source = SchemaSource {
-            file: "k.json".to_owned(),
-            text: schema.to_string(),
-        };
-        let errors = Policies::compile(&[source]).err().unwrap_or_default();
+        let source = SchemaSource::new("k.json", schema.to_string());
+        let errors = schema::compile_all(&[source]).err().unwrap_or_default();
         errors.iter().map(ToString::to_string).collect()
     }
 

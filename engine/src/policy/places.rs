@@ -100,8 +100,7 @@ mod tests {
     use serde_json::json;
 
     use crate::pointer::Pointer;
-    use crate::policy::Policy;
-    use crate::schema::SchemaSource;
+    use crate::schema;
 
     #[test]
     fn what_was_meant_by_a_name_is_never_the_object_itself() {
@@ -112,11 +111,8 @@ mod tests {
                 "place": { "type": "object", "properties": { "city": { "type": "string" } } }
             }
         });
-        let source = SchemaSource {
-            file: "page.json".to_owned(),
-            text: schema.to_string(),
-        };
-        let policy = Policy::compile(&source).expect("the schema has no mistakes");
+        let policy =
+            schema::compile("page.json", &schema.to_string()).expect("the schema has no mistakes");
         let place: Pointer = "/place".parse().expect("a pointer");
         let node = policy.child(policy.root(), "place").expect("a field");
         let unknown = "the schema declares no such field";

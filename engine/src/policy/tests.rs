@@ -7,6 +7,7 @@ mod whole;
 use serde_json::json;
 
 use super::*;
+use crate::schema::SchemaSource;
 
 fn text_of(file: &str) -> String {
     let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
@@ -17,15 +18,14 @@ fn demo(kind: &str) -> Policy {
     compile(&text_of(&format!("server/demo/{kind}.json")))
 }
 
+const FILE: &str = "test.json";
+
 fn source(text: &str) -> SchemaSource {
-    SchemaSource {
-        file: "test.json".to_owned(),
-        text: text.to_owned(),
-    }
+    SchemaSource::new(FILE, text)
 }
 
 fn compile(text: &str) -> Policy {
-    match Policy::compile(&source(text)) {
+    match schema::compile(FILE, text) {
         Ok(policy) => policy,
         Err(errors) => {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
@@ -272,7 +272,7 @@ fn the_hash_is_that_of_the_record() {
     let b = r#"{"properties":{"x":{"minimum":1e1,"type":"number"}},"type":"object","x-indelible":{"kind":"a","read":["r"]}}"#;
     let canonical = r#"{"properties":{"x":{"minimum":10,"type":"number"}},"type":"object","x-indelible":{"kind":"a","read":["r"]}}"#;
     for text in [a, b] {
-        let first = Policy::compile_under(Rules::V1, &source(text)).unwrap();
+        let first = schema::compile_under(Rules::V1, FILE, text).unwrap();
         assert_eq!(first.record(), canonical);
         assert_eq!(first.hash(), Hash::of(&[canonical.as_bytes()]));
         let latest = compile(text);
@@ -280,7 +280,7 @@ fn the_hash_is_that_of_the_record() {
         assert_eq!(latest.record(), record);
         assert_eq!(latest.hash(), Hash::of(&[record.as_bytes()]));
         for policy in [first, latest] {
-            let again = Policy::from_record(&source(&policy.record())).unwrap();
+            let again = schema::compile_record(FILE, &policy.record()).unwrap();
             assert_eq!(
                 (again.hash(), again.rules()),
                 (policy.hash(), policy.rules())
@@ -289,25 +289,22 @@ fn the_hash_is_that_of_the_record() {
         }
     }
     // A record is no schema, and one under rules that are not known yet says so.
-    let future = source(r#"{"rules":6,"schema":{"type":"object","x-indelible":{"kind":"a"}}}"#);
-    assert!(Policy::compile(&future).is_err());
-    let errors = Policy::from_record(&future).unwrap_err();
+    let future = r#"{"rules":6,"schema":{"type":"object","x-indelible":{"kind":"a"}}}"#;
+    assert!(schema::compile(FILE, future).is_err());
+    let errors = schema::compile_record(FILE, future).unwrap_err();
     assert!(errors[0].reason.contains("version 6"), "{errors:?}");
 }
 
 #[test]
 fn kinds_are_described_once() {
     let one = source(r#"{"type": "object", "x-indelible": {"kind": "a"}}"#);
-    let other = SchemaSource {
-        file: "other.json".to_owned(),
-        ..one.clone()
-    };
-    let errors = Policies::compile(&[one.clone(), other]).unwrap_err();
+    let other = SchemaSource::new("other.json", one.text.as_str());
+    let errors = schema::compile_all(&[one.clone(), other]).unwrap_err();
     assert_eq!(
         errors[0].to_string(),
         "other.json at /x-indelible/kind: test.json describes the kind a already"
     );
-    let policies = Policies::compile(&[one]).unwrap();
+    let policies = schema::compile_all(&[one]).unwrap();
     assert_eq!(policies.iter().count(), 1);
     assert!(policies.get(&"a".parse().unwrap()).is_some());
 }
@@ -359,7 +356,7 @@ fn content_is_checked_before_it_is_used() {
 fn what_a_store_begins_with_is_checked() {
     let sources =
         ["settings", "team"].map(|kind| source(&text_of(&format!("server/demo/{kind}.json"))));
-    let policies = Policies::compile(&sources).unwrap();
+    let policies = schema::compile_all(&sources).unwrap();
     let kind = |name: &str| -> Kind { name.parse().unwrap() };
     let jane = json!({ "name": "Jane", "employeeId": "E-1", "joinDate": "2020-01-01" });
     let content = BTreeMap::from([

@@ -19,9 +19,8 @@
 //! # use indelible_engine::id::Epoch;
 //! # use indelible_engine::limits::Limits;
 //! # use indelible_engine::merge::{MergeOptions, merge};
-//! # use indelible_engine::policy::Policy;
 //! # use indelible_engine::principal::Principal;
-//! # use indelible_engine::schema::SchemaSource;
+//! # use indelible_engine::schema;
 //! use indelible_engine::rebase::{Ground, Named, Why, rebase};
 //! use serde_json::json;
 //!
@@ -30,8 +29,8 @@
 //! #     "x-indelible": { "kind": "team", "create": ["editor"], "edit": ["editor"] },
 //! #     "properties": { "name": { "type": "string" }, "office": { "type": "string" } }
 //! # });
-//! # let source = SchemaSource { file: "team.json".to_owned(), text: schema.to_string() };
-//! # let policy = Arc::new(Policy::compile(&source).expect("the schema has no mistakes"));
+//! # let policy = schema::compile("team.json", &schema.to_string()).expect("it has no mistakes");
+//! # let policy = Arc::new(policy);
 //! # let entity = Entity::genesis(&"team/jane".parse()?, Epoch::FIRST, &policy);
 //! # let alice = Principal::new("alice", ["editor"]);
 //! # let (first, second) = (ActorId::from([1; 16]), ActorId::from([2; 16]));

@@ -27,15 +27,13 @@ pub struct Idle {
 /// The keywords of a schema that ask for nothing where they stand.
 ///
 /// ```
-/// use indelible_engine::policy::Policy;
-/// use indelible_engine::schema::{SchemaSource, idle_keywords};
+/// use indelible_engine::schema::{self, idle_keywords};
 ///
 /// let text = r#"{
 ///     "type": "object", "x-indelible": { "kind": "page" },
 ///     "properties": { "title": { "type": "string", "anyOf": [{ "minimum": 3 }, { "const": "" }] } }
 /// }"#;
-/// let source = SchemaSource { file: "page.json".to_owned(), text: text.to_owned() };
-/// let page = Policy::compile(&source).expect("the schema has no mistakes");
+/// let page = schema::compile("page.json", text).expect("the schema has no mistakes");
 /// let found = idle_keywords(&page);
 /// assert_eq!(found[0].pointer.to_string(), "/properties/title/anyOf/0/minimum");
 /// ```

@@ -5,22 +5,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{Report, SchemaSource, bind, marks};
+use super::{Report, bind, marks};
 use crate::id::Kind;
 use crate::json;
 use crate::pointer::Pointer;
-use crate::policy::{Node, NodeId, NodeName, Parts, ReadRule, Rules, Shape, WriteRule};
+use crate::policy::{Node, NodeId, NodeName, Parts, Policy, ReadRule, Rules, Shape, WriteRule};
 
-/// The parts of a policy that a schema with mistakes would make; none of a file that is no JSON
-/// object, or that says nothing about a kind.
-pub(crate) fn sketch(source: &SchemaSource) -> Option<Parts> {
-    let schema = json::parse_rounding(source.text.as_bytes()).ok()?;
+/// The readable part of a schema with mistakes, to show who may do what. Nothing may be judged by
+/// it. None where the text is not a JSON object, or says nothing about a kind; a kind without a
+/// name is called like the file.
+#[must_use]
+pub fn sketch(file: &str, text: &str) -> Option<Policy> {
+    let schema = json::parse_rounding(text.as_bytes()).ok()?;
     let mut report = Report::default();
     let kind = marks::kind(&schema, &mut report)?;
-    let file = source.file.trim_end_matches(".json");
+    let file = file.trim_end_matches(".json");
     let name = kind.name.or_else(|| Kind::new(file).ok())?;
     let nodes = bind::nodes(Rules::LATEST, &schema, kind.singleton, &mut report);
-    Some(Parts {
+    let parts = Parts {
         rules: Rules::LATEST,
         kind: name,
         singleton: kind.singleton,
@@ -31,7 +33,8 @@ pub(crate) fn sketch(source: &SchemaSource) -> Option<Parts> {
         judged: None,
         long_strings: None,
         schema,
-    })
+    };
+    Policy::new(parts).ok()
 }
 
 /// The nodes that could be made and hang together; at least the root.

@@ -23,16 +23,11 @@ mod walk;
 
 use serde_json::{Value, json};
 
-use super::SchemaSource;
-use crate::policy::Policy;
+use crate::schema;
 
 /// The mistakes in a file, one a line.
 fn mistakes(text: &str) -> String {
-    let source = SchemaSource {
-        file: "k.json".to_owned(),
-        text: text.to_owned(),
-    };
-    match Policy::compile(&source) {
+    match schema::compile("k.json", text) {
         Ok(_) => String::new(),
         Err(errors) => {
             let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();

@@ -471,14 +471,12 @@ fn an_entity_does_not_outgrow_its_bound() {
     let mut client = Client::on(&entity, "bob", 1);
     let text = client.object(&["body"]);
     let changes = vec![client.change(|tx| tx.splice_text(&text, 0, 0, &"x".repeat(900)).unwrap())];
-    let proposal = indelible_engine::admission::Proposal {
-        id: indelible_engine::id::ProposalId([1; 16]),
-        author: client.principal.clone(),
-        session: None,
-        origin: Origin::Client,
+    let proposal = indelible_engine::admission::Proposal::new(
+        indelible_engine::id::ProposalId([1; 16]),
+        client.principal.clone(),
+        Origin::Client,
         changes,
-        claimed: None,
-    };
+    );
     let limits = indelible_engine::limits::Limits {
         entity_bytes_max: 1_000,
         ..Default::default()

@@ -11,7 +11,7 @@ use indelible_engine::ledger::{Claimed, EntryDraft, EntryKind};
 use indelible_engine::lifecycle::{delete, undelete};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestRng;
@@ -307,11 +307,7 @@ fn a_forbidden_change_fails_although_all_hashes_fit() {
 fn entries_are_judged_by_the_policy_in_force() {
     let mut schema = policy().schema().clone();
     schema["x-indelible"]["edit"] = json!(["viewer"]);
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let lax = Arc::new(Policy::compile(&source).unwrap());
+    let lax = Arc::new(schema::compile("thing.json", &schema.to_string()).unwrap());
     let hash = lax.hash();
     check_forged(4, "was in force", |ledger| {
         ledger.policies.insert(Arc::clone(&lax));
@@ -389,11 +385,7 @@ fn a_bundle_is_not_made_before_what_is_in_it() {
 fn unique() -> Arc<Policy> {
     let mut schema = policy().schema().clone();
     schema["properties"]["tagline"]["x-indelible"] = json!({ "unique": true });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    Arc::new(schema::compile("thing.json", &schema.to_string()).unwrap())
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indelible_engine::bundle::Depth;
 use indelible_engine::lifecycle::{delete, undelete};
 use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use serde_json::{Value, json};
 
 use crate::fixture::policy;
@@ -17,11 +17,7 @@ use crate::ledgers::Ledger;
 fn altered(alter: impl FnOnce(&mut Value)) -> Arc<Policy> {
     let mut schema = policy().schema().clone();
     alter(&mut schema["properties"]);
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    Arc::new(schema::compile("thing.json", &schema.to_string()).unwrap())
 }
 
 /// The kind with a tagline that only one may have.

@@ -15,7 +15,7 @@ use indelible_engine::lifecycle::next_epoch;
 use indelible_engine::merge::{Base, MergeError, MergeOptions, merge};
 use indelible_engine::policy::Policy;
 use indelible_engine::rebase::{Ground, rebase};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use serde_json::{Value, json};
 
 use crate::fixture::{Client, editor, judge, write};
@@ -48,11 +48,7 @@ fn policy() -> Arc<Policy> {
                 "type": "object", "properties": { "origin": text("create") } } }
         }
     });
-    let source = SchemaSource {
-        file: "case.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    Arc::new(schema::compile("case.json", &schema.to_string()).unwrap())
 }
 
 fn long(letter: &str, length: usize) -> String {
@@ -371,11 +367,7 @@ fn far_too_long_is_refused_before_it_is_merged() {
         "type": "object", "x-indelible": { "kind": "case", "edit": ["editor"] },
         "properties": { "free": { "type": "string", "x-indelible": { "merge": "text" } } }
     });
-    let source = SchemaSource {
-        file: "case.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Arc::new(Policy::compile(&source).unwrap());
+    let policy = Arc::new(schema::compile("case.json", &schema.to_string()).unwrap());
     let free = Entity::genesis(&"case/one".parse().unwrap(), Epoch::FIRST, &policy);
     for (entity, field, length, bound) in [
         (&free, "free", 1_000_001, "1000000"),

@@ -11,7 +11,7 @@ use indelible_engine::lifecycle::{self, Presence, Request, delete, next_epoch, u
 use indelible_engine::merge::MergeOptions;
 use indelible_engine::policy::{Policy, PolicyBook};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use serde_json::json;
 
@@ -171,11 +171,7 @@ fn what_exists_is_not_created_again() {
 fn next_policy() -> Arc<Policy> {
     let mut schema = policy().schema().clone();
     schema["properties"]["title"]["maxLength"] = json!(20);
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    Arc::new(schema::compile("thing.json", &schema.to_string()).unwrap())
 }
 
 #[test]

@@ -15,7 +15,7 @@ use indelible_engine::merge::{Absent, MergeOptions, merge};
 use indelible_engine::migration::{Hindsight, MigrationError, migrate, obstacles};
 use indelible_engine::policy::{Policy, PolicyBook};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::violation::Violation;
 use serde_json::{Value, json};
 
@@ -29,11 +29,7 @@ pub(crate) fn kind(properties: &Value) -> Arc<Policy> {
                          "edit": ["editor"], "delete": ["editor"], "history": ["editor"] },
         "properties": properties
     });
-    let source = SchemaSource {
-        file: "note.json".to_owned(),
-        text: schema.to_string(),
-    };
-    match Policy::compile(&source) {
+    match schema::compile("note.json", &schema.to_string()) {
         Ok(policy) => Arc::new(policy),
         Err(errors) => {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();

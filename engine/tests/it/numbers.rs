@@ -11,7 +11,7 @@ use indelible_engine::id::Epoch;
 use indelible_engine::json;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};
 use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::value::canonical;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -37,11 +37,7 @@ fn policy() -> Arc<Policy> {
             "one": { "type": "number", "default": 1.0e16 },
         }
     });
-    let source = SchemaSource {
-        file: "sum.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    Arc::new(schema::compile("sum.json", &schema.to_string()).unwrap())
 }
 
 fn empty() -> Entity {

@@ -12,7 +12,7 @@ use indelible_engine::id::{EntityId, Epoch};
 use indelible_engine::merge::{MergeError, MergeOptions, Protected, merge};
 use indelible_engine::policy::{Alteration, Permission, Policy, compare};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::violation::RefusalCode;
 use serde_json::{Value, json};
 
@@ -67,11 +67,7 @@ fn schema(root: &Value) -> Value {
 }
 
 fn policy(root: &Value) -> Arc<Policy> {
-    let source = SchemaSource {
-        file: "shop.json".to_owned(),
-        text: schema(root).to_string(),
-    };
-    Arc::new(Policy::compile(&source).expect("the schema is good"))
+    Arc::new(schema::compile("shop.json", &schema(root).to_string()).expect("the schema is good"))
 }
 
 fn who(roles: &[&str]) -> Principal {
@@ -388,11 +384,8 @@ fn the_word_is_compared_and_kept_from_the_public() {
     );
     assert!(found[0].roles.contains("reviews") && found[0].roles.len() == 1);
 
-    let source = SchemaSource {
-        file: "shop.json".to_owned(),
-        text: schema(&json!({ "system": ["reviews", "public"] })).to_string(),
-    };
-    let mistakes = Policy::compile(&source).unwrap_err();
+    let text = schema(&json!({ "system": ["reviews", "public"] })).to_string();
+    let mistakes = schema::compile("shop.json", &text).unwrap_err();
     assert_eq!(mistakes.len(), 1);
     assert_eq!(mistakes[0].pointer.to_string(), "/x-indelible/system");
     assert_eq!(mistakes[0].mistake.code(), "value");

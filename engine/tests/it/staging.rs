@@ -31,14 +31,12 @@ fn holder(claim: &Claim) -> Result<Option<EntityId>, String> {
 }
 
 fn propose(client: &Client, changes: Vec<Vec<u8>>, origin: Origin) -> Proposal {
-    Proposal {
-        id: ProposalId([7; 16]),
-        author: client.principal.clone(),
-        session: None,
+    Proposal::new(
+        ProposalId([7; 16]),
+        client.principal.clone(),
         origin,
         changes,
-        claimed: None,
-    }
+    )
 }
 
 /// Everything that a verdict says.

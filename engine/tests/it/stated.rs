@@ -1,8 +1,7 @@
 //! Guards against programs that have to read a bound out of a sentence: whatever keyword a value
 //! breaks, the fault has what the schema states with it as data.
 
-use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use serde_json::{Value, json};
 
 /// The keyword that a value of `/x` breaks, and what is said to be stated with it.
@@ -12,11 +11,8 @@ fn broken(schema: &Value, value: Value) -> (String, Option<Value>) {
         "x-indelible": { "kind": "thing", "read": ["public"], "edit": ["editor"] },
         "properties": { "x": schema },
     });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: text.to_string(),
-    };
-    let policy = Policy::compile(&source).unwrap_or_else(|errors| panic!("{schema}: {errors:?}"));
+    let policy = schema::compile("thing.json", &text.to_string())
+        .unwrap_or_else(|errors| panic!("{schema}: {errors:?}"));
     let mut faults = policy.check_whole(&json!({ "x": value }));
     assert_eq!(faults.len(), 1, "{schema}: {faults:?}");
     let fault = faults.remove(0);

@@ -142,7 +142,7 @@ fn quoted(word: &str) -> String {
 mod tests {
     //! Guards against a first step that fails: a page or a role that the served schema lacks.
 
-    use indelible_engine::schema::SchemaSource;
+    use indelible_engine::schema::{self, SchemaSource};
     use serde_json::json;
 
     use super::*;
@@ -161,13 +161,10 @@ mod tests {
                     "x-indelible": rules,
                 })
                 .to_string();
-                SchemaSource {
-                    file: format!("{kind}.json"),
-                    text,
-                }
+                SchemaSource::new(format!("{kind}.json"), text)
             })
             .collect();
-        Policies::compile(&sources).unwrap()
+        schema::compile_all(&sources).unwrap()
     }
 
     fn greeting(demo: bool, mode: Mode, policies: &Policies) -> String {
@@ -185,7 +182,7 @@ mod tests {
     #[test]
     fn the_demo_has_its_pages_and_roles() {
         let files = schema_files::load(&SchemaPlace::Demo).unwrap();
-        let policies = Policies::compile(&files.sources).unwrap();
+        let policies = schema::compile_all(&files.sources).unwrap();
         let text = greeting(true, Mode::Development, &policies);
         assert!(text.contains("http://127.0.0.1:4000/demo/admin"), "{text}");
         assert!(text.contains("a role: admin, editor, reviews"), "{text}");

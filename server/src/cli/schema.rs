@@ -15,7 +15,7 @@ use std::path::Path;
 use indelible_engine::id::Kind;
 use indelible_engine::near;
 use indelible_engine::policy::{Policies, PolicyBook};
-use indelible_engine::schema::SchemaError;
+use indelible_engine::schema::{self, SchemaError};
 
 pub(super) use check::Check;
 pub(super) use diff::Diff;
@@ -41,7 +41,7 @@ pub(super) fn compiled(folder: &Path) -> Result<Policies, Box<dyn Error>> {
     if let Some(mistake) = files.mistakes.iter().find(unread) {
         return Err(format!("{}: {mistake}", folder.display()).into());
     }
-    Policies::compile(&files.sources).map_err(|errors| {
+    schema::compile_all(&files.sources).map_err(|errors| {
         let line = |error: &SchemaError| format!("  {error} [{}]", error.mistake.code());
         let lines: Vec<String> = errors.iter().map(line).collect();
         format!("{} has mistakes:\n{}", folder.display(), lines.join("\n")).into()

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch};
-use indelible_engine::policy::Policy;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 
 use super::texts;
 
@@ -21,11 +20,7 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let source = SchemaSource {
-        file: "fuzz.json".to_owned(),
-        text: text.to_owned(),
-    };
-    let policy = match Policy::compile(&source) {
+    let policy = match schema::compile("fuzz.json", text) {
         Ok(policy) => Arc::new(policy),
         Err(mistakes) => {
             assert!(!mistakes.is_empty());

@@ -11,7 +11,7 @@ use indelible_engine::ledger::EntryKind;
 use indelible_engine::limits::Limits;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value};
 
@@ -59,11 +59,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(mut dice: Dice) -> Self {
         let spec = Arc::new(Spec::random(&mut dice));
-        let source = SchemaSource {
-            file: "thing.json".to_owned(),
-            text: spec.schema.clone(),
-        };
-        let policy = Policy::compile(&source)
+        let policy = schema::compile("thing.json", &spec.schema)
             .unwrap_or_else(|mistakes| panic!("{mistakes:?} in {}", spec.schema));
         let policy = Arc::new(policy);
         let id: EntityId = "thing/one".parse().expect("a name");
@@ -242,14 +238,12 @@ impl World {
         changes: Vec<Vec<u8>>,
     ) -> Option<Vec<String>> {
         self.proposals = self.proposals.wrapping_add(1);
-        let proposal = Proposal {
-            id: ProposalId([self.proposals; 16]),
-            author: principal(author),
-            session: None,
+        let proposal = Proposal::new(
+            ProposalId([self.proposals; 16]),
+            principal(author),
             origin,
             changes,
-            claimed: None,
-        };
+        );
         let saved = self.dice.percent(10).then(|| self.entity.document());
         let verdict = admit(&self.entity, &proposal, self.now, &Limits::default());
         let heads: Vec<Hash> = self.last().heads.iter().map(|&head| head.into()).collect();

@@ -10,9 +10,9 @@ use indelible_engine::entity::{Entity, Logged};
 use indelible_engine::id::{EntityId, Epoch, Seq};
 use indelible_engine::ledger;
 use indelible_engine::migration::migrate;
-use indelible_engine::policy::{Policy, PolicyBook};
+use indelible_engine::policy::PolicyBook;
 use indelible_engine::protocol::{ClientFrame, Mode, ServerFrame};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use indelible_server::config::{Config, SchemaPlace};
 use indelible_server::storage::redb::RedbStore;
@@ -436,13 +436,7 @@ async fn a_field_becomes_unique_whose_values_are_there_twice() {
 /// Takes one entity over and no other, as a start that is cut short does.
 fn half_a_start(data: &Path, old: &str, new: &str, entity: &EntityId) {
     let store = RedbStore::open(data, Config::default().refusals).unwrap();
-    let compile = |text: &str| {
-        let source = SchemaSource {
-            file: "note.json".to_owned(),
-            text: text.to_owned(),
-        };
-        std::sync::Arc::new(Policy::compile(&source).unwrap())
-    };
+    let compile = |text: &str| std::sync::Arc::new(schema::compile("note.json", text).unwrap());
     let policies = [compile(old), compile(new)];
     let texts = policies.each_ref().map(|policy| PolicyText {
         hash: policy.hash(),
@@ -450,13 +444,9 @@ fn half_a_start(data: &Path, old: &str, new: &str, entity: &EntityId) {
     });
     store.keep_policies(&texts).unwrap();
     let kept = store.policies().unwrap();
-    let kept = kept.iter().map(|kept| {
-        let source = SchemaSource {
-            file: "note.json".to_owned(),
-            text: kept.text.clone(),
-        };
-        std::sync::Arc::new(Policy::from_record(&source).unwrap())
-    });
+    let kept = kept
+        .iter()
+        .map(|kept| std::sync::Arc::new(schema::compile_record("note.json", &kept.text).unwrap()));
     let book: PolicyBook = kept.collect();
     let from = Place {
         entity: entity.clone(),

@@ -14,7 +14,7 @@ use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};
 use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::ViolationReport;
 use serde_json::{Value, json};
@@ -35,11 +35,10 @@ fn policy() -> Arc<Policy> {
             "text": { "type": "string", "x-indelible": { "merge": "text" } }
         }
     });
-    let source = SchemaSource {
-        file: "note.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile_under(Rules::V1, &source).expect("the schema is good"))
+    Arc::new(
+        schema::compile_under(Rules::V1, "note.json", &schema.to_string())
+            .expect("the schema is good"),
+    )
 }
 
 /// A ledger on its way into a bundle.

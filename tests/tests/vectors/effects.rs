@@ -15,7 +15,7 @@ use indelible_engine::limits::Limits;
 use indelible_engine::merge::{Base, MergeOptions, merge};
 use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -228,18 +228,17 @@ fn kept(policy: &Arc<Policy>) -> Vec<Value> {
             ..MergeOptions::default()
         };
         let merged = merge(seen.unwrap_or(&page), &author, &actor, &body, &options);
-        let proposal = Proposal {
-            id: ProposalId([1; 16]),
-            author,
-            session: None,
-            origin: match (creation, seen) {
-                (true, _) => Origin::Creation,
-                (false, Some(_)) => Origin::Client,
-                (false, None) => Origin::Server,
-            },
-            changes: merged.expect("it can be merged").changes,
-            claimed: None,
+        let origin = match (creation, seen) {
+            (true, _) => Origin::Creation,
+            (false, Some(_)) => Origin::Client,
+            (false, None) => Origin::Server,
         };
+        let proposal = Proposal::new(
+            ProposalId([1; 16]),
+            author,
+            origin,
+            merged.expect("it can be merged").changes,
+        );
         let verdict = admit(&page, &proposal, Timestamp(0), &Limits::default());
         let admitted = verdict.admitted.expect("it is allowed");
         let text = Derived::encode(admitted.effects(), admitted.conflicts());
@@ -317,12 +316,8 @@ fn map(value: &Value) -> Map<String, Value> {
 
 #[test]
 fn effects_of_values() {
-    let source = SchemaSource {
-        file: "page.json".to_owned(),
-        text: schema().to_string(),
-    };
-    let policy =
-        Policy::compile_under(Rules::V1, &source).expect("the schema of the vectors is good");
+    let policy = schema::compile_under(Rules::V1, "page.json", &schema().to_string())
+        .expect("the schema of the vectors is good");
     let policy = Arc::new(policy);
     let made = json!({
         "schema": schema(),

@@ -12,7 +12,7 @@ use indelible_engine::ledger::EntryKind;
 use indelible_engine::merge::{MergeOptions, merge};
 use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -71,11 +71,10 @@ fn value() -> Value {
 }
 
 fn policy(schema: &Value) -> Arc<Policy> {
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile_under(Rules::V1, &source).expect("the schema of the vectors is good"))
+    Arc::new(
+        schema::compile_under(Rules::V1, "thing.json", &schema.to_string())
+            .expect("the schema of the vectors is good"),
+    )
 }
 
 fn scalar(value: &Stored<'_>) -> Value {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use automerge::AutoCommit;
 use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch};
-use indelible_engine::policy::{Policy, Rules};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::policy::Rules;
+use indelible_engine::schema;
 use serde_json::{Value, json};
 
 use super::{bytes, golden, list};
@@ -128,15 +128,11 @@ const MISTAKEN: [(&str, &str); 11] = [
     ),
 ];
 
-fn source(text: &str) -> SchemaSource {
-    SchemaSource {
-        file: "vector.json".to_owned(),
-        text: text.to_owned(),
-    }
-}
+/// What messages call the files.
+const FILE: &str = "vector.json";
 
 fn good((name, entity, epoch, text): &(&str, &str, u64, &str)) -> Value {
-    let policy = Policy::compile_under(Rules::V1, &source(text));
+    let policy = schema::compile_under(Rules::V1, FILE, text);
     let policy = policy.unwrap_or_else(|found| panic!("{name}: {found:?}"));
     let policy = Arc::new(policy);
     let id: EntityId = entity.parse().expect("a good name");
@@ -159,7 +155,7 @@ fn good((name, entity, epoch, text): &(&str, &str, u64, &str)) -> Value {
 /// What is kept of the same schema under each version of the rules.
 fn records((name, _, _, text): &(&str, &str, u64, &str)) -> Value {
     let record = |rules| {
-        let policy = Policy::compile_under(rules, &source(text));
+        let policy = schema::compile_under(rules, FILE, text);
         let policy = policy.unwrap_or_else(|found| panic!("{name}: {found:?}"));
         json!({ "rules": rules.number(), "record": policy.record(), "policy": policy.hash() })
     };
@@ -167,7 +163,7 @@ fn records((name, _, _, text): &(&str, &str, u64, &str)) -> Value {
 }
 
 fn places(name: &str, text: &str) -> Vec<String> {
-    let found = Policy::compile(&source(text));
+    let found = schema::compile(FILE, text);
     let mistakes = found.expect_err(name).into_iter();
     mistakes.map(|error| error.pointer.to_string()).collect()
 }
@@ -184,7 +180,7 @@ fn schemas() {
     let file = golden("schemas.json", &made);
     for vector in list(&file["good"]) {
         let text = vector["text"].as_str().expect("a text");
-        let policy = Policy::compile_under(Rules::V1, &source(text));
+        let policy = schema::compile_under(Rules::V1, FILE, text);
         let policy = policy.expect("a schema of the vectors");
         assert_eq!(json!(policy.hash()), vector["policy"], "{vector}");
         let change = automerge::Change::from_bytes(bytes(vector, "genesis")).expect("a change");
@@ -192,7 +188,7 @@ fn schemas() {
     }
     for vector in list(&file["records"]).iter().flat_map(list) {
         let record = vector["record"].as_str().expect("a text");
-        let policy = Policy::from_record(&source(record)).expect("a record of the vectors");
+        let policy = schema::compile_record(FILE, record).expect("a record of the vectors");
         assert_eq!(json!(policy.hash()), vector["policy"]);
         assert_eq!(json!(policy.rules().number()), vector["rules"]);
         assert_eq!(policy.record(), record);

@@ -11,9 +11,9 @@ use indelible_engine::entity::Entity;
 use indelible_engine::id::{Epoch, ProposalId};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeOptions, merge};
-use indelible_engine::policy::{Policy, Rules};
+use indelible_engine::policy::Rules;
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::ViolationReport;
 use serde_json::{Value, json};
@@ -58,14 +58,7 @@ struct Story {
 impl Story {
     fn propose(&mut self, name: &str, by: &Principal, origin: Origin, changes: Vec<Vec<u8>>) {
         let number = self.told.len();
-        let proposal = Proposal {
-            id: ProposalId([number as u8; 16]),
-            author: by.clone(),
-            session: None,
-            origin,
-            changes,
-            claimed: None,
-        };
+        let proposal = Proposal::new(ProposalId([number as u8; 16]), by.clone(), origin, changes);
         let now = Timestamp(AT + number as i64 * 1_000);
         let verdict = admit(&self.entity, &proposal, now, &Limits::default());
         let described = describe(&verdict);
@@ -219,12 +212,9 @@ fn forbidden_edits(story: &mut Story, jane: &Principal) {
 
 #[test]
 fn verdicts() {
-    let source = SchemaSource {
-        file: "member.json".to_owned(),
-        text: schema().to_string(),
-    };
     let policy = Arc::new(
-        Policy::compile_under(Rules::V1, &source).expect("the schema of the vectors is good"),
+        schema::compile_under(Rules::V1, "member.json", &schema().to_string())
+            .expect("the schema of the vectors is good"),
     );
     let id = "member/jane".parse().expect("a good name");
     let genesis = Entity::genesis(&id, Epoch::FIRST, &policy);

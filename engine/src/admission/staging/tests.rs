@@ -8,9 +8,8 @@ use super::*;
 use crate::admission::Origin;
 use crate::id::{EntityId, Epoch, ProposalId};
 use crate::ledger::EntryKind;
-use crate::policy::Policy;
 use crate::principal::Principal;
-use crate::schema::SchemaSource;
+use crate::schema;
 
 fn entity() -> Entity {
     let schema = json!({
@@ -19,11 +18,7 @@ fn entity() -> Entity {
         "required": ["name"],
         "properties": { "name": { "type": "string" }, "no": { "type": "integer" } },
     });
-    let source = SchemaSource {
-        file: "note.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Arc::new(Policy::compile(&source).unwrap());
+    let policy = Arc::new(schema::compile("note.json", &schema.to_string()).unwrap());
     let id: EntityId = "note/one".parse().unwrap();
     Entity::genesis(&id, Epoch::FIRST, &policy)
 }
@@ -39,14 +34,12 @@ fn puts(entity: &Entity, actor: u8, fields: &[(&str, &str)]) -> Proposal {
         let change = doc.get_change_by_hash(&hash).unwrap();
         change.raw_bytes().to_vec()
     });
-    Proposal {
-        id: ProposalId([1; 16]),
-        author: Principal::new("bob", ["editor"]),
-        session: None,
-        origin: Origin::Client,
-        changes: changes.collect(),
-        claimed: None,
-    }
+    Proposal::new(
+        ProposalId([1; 16]),
+        Principal::new("bob", ["editor"]),
+        Origin::Client,
+        changes.collect(),
+    )
 }
 
 /// Decides on a proposal, takes over what is admitted of it, and tells where the document is then.

@@ -114,8 +114,7 @@ impl Telling {
 ///
 /// ```
 /// use indelible_engine::history::words::{Language, differences};
-/// use indelible_engine::policy::Policy;
-/// use indelible_engine::schema::SchemaSource;
+/// use indelible_engine::schema;
 /// use serde_json::json;
 ///
 /// let schema = json!({
@@ -129,8 +128,7 @@ impl Telling {
 ///             "properties": { "label": { "type": "string" }, "to": { "type": "string" } } } }
 ///     }
 /// });
-/// let source = SchemaSource { file: "page.json".to_owned(), text: schema.to_string() };
-/// let policy = Policy::compile(&source).expect("the schema has no mistakes");
+/// let policy = schema::compile("page.json", &schema.to_string()).expect("it has no mistakes");
 /// let before = json!({
 ///     "heading": "A", "body": "The quick fox.", "links": [{ "id": "l1", "label": "Home", "to": "/" }]
 /// });

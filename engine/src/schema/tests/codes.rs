@@ -5,19 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{field, keyed, kind};
-use crate::policy::Policies;
-use crate::schema::{Mistake, SchemaSource};
+use crate::schema::{self, Mistake, SchemaSource};
 
 fn codes(texts: &[String]) -> Vec<&'static str> {
     let sources: Vec<SchemaSource> = texts
         .iter()
         .enumerate()
-        .map(|(index, text)| SchemaSource {
-            file: format!("{index}.json"),
-            text: text.clone(),
-        })
+        .map(|(index, text)| SchemaSource::new(format!("{index}.json"), text))
         .collect();
-    let (_, errors) = Policies::compile_what_can_be(&sources);
+    let (_, errors) = schema::compile_valid(&sources);
     errors.iter().map(|error| error.mistake.code()).collect()
 }
 

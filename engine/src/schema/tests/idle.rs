@@ -5,14 +5,11 @@ use serde_json::{Value, json};
 
 use super::{field, kind};
 use crate::policy::Policy;
-use crate::schema::{SchemaSource, idle_keywords};
+use crate::schema::{self, idle_keywords};
 
 fn compiled(schema: &Value) -> Policy {
-    let source = SchemaSource {
-        file: "k.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Policy::compile(&source).unwrap_or_else(|errors| panic!("{schema}: {errors:?}"))
+    schema::compile("k.json", &schema.to_string())
+        .unwrap_or_else(|errors| panic!("{schema}: {errors:?}"))
 }
 
 fn idle(x: Value) -> Vec<String> {

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::SchemaSource;
-use crate::policy::{Policy, Rules};
+use crate::policy::Rules;
+use crate::schema;
 
 /// A kind with a list of items `{a, b}` that says more about the items, or about the list.
 fn kind(item: &Value, list: &Value) -> Value {
@@ -26,11 +26,7 @@ fn kind(item: &Value, list: &Value) -> Value {
 
 /// The keywords that a list of these items breaks under some rules.
 fn broken(rules: Rules, schema: &Value, items: &Value) -> Vec<String> {
-    let source = SchemaSource {
-        file: "k.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Policy::compile_under(rules, &source).unwrap();
+    let policy = schema::compile_under(rules, "k.json", &schema.to_string()).unwrap();
     let found = policy.check_whole(&json!({ "x": items }));
     found
         .iter()
@@ -217,11 +213,7 @@ fn the_first_rules_are_as_they_were() {
 #[test]
 fn content_is_judged_alike() {
     let item = json!({ "maxProperties": 1, "required": ["id"] });
-    let source = SchemaSource {
-        file: "k.json".to_owned(),
-        text: kind(&item, &json!({})).to_string(),
-    };
-    let policy = Policy::compile(&source).unwrap();
+    let policy = schema::compile("k.json", &kind(&item, &json!({})).to_string()).unwrap();
     let faults = |value: Value| policy.check_content(Some(&value)).len();
     assert_eq!(
         faults(json!({ "x": [{ "a": 1 }, { "id": "i", "b": 1 }] })),
@@ -235,11 +227,7 @@ fn content_is_judged_alike() {
 fn what_a_schema_rules_out_is_shown_as_its_author_wrote_it() {
     let message = |item: &Value, value: &Value| {
         let schema = kind(item, &json!({}));
-        let source = SchemaSource {
-            file: "k.json".to_owned(),
-            text: schema.to_string(),
-        };
-        let policy = Policy::compile(&source).unwrap();
+        let policy = schema::compile("k.json", &schema.to_string()).unwrap();
         let found = policy.check_whole(&json!({ "x": one(value.clone()) }));
         assert_eq!(found.len(), 1, "{schema}");
         found[0].message.clone()

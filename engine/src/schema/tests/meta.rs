@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use super::super::marks::{FIELD_WORDS, ROOT_WORDS};
 use super::super::meta::meta;
 use super::super::vocabulary::{KEYWORDS, MARKS};
-use crate::policy::Policy;
-use crate::schema::{Mistake, SchemaSource};
+use crate::schema::{self, Mistake};
 
 fn errors(schema: &Value) -> Vec<String> {
     let validator = jsonschema::draft202012::new(&meta()).unwrap();
@@ -20,11 +19,9 @@ fn errors(schema: &Value) -> Vec<String> {
 }
 
 fn compiled(schema: &Value) -> Vec<Mistake> {
-    let source = SchemaSource {
-        file: "k.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let errors = Policy::compile(&source).err().unwrap_or_default();
+    let errors = schema::compile("k.json", &schema.to_string())
+        .err()
+        .unwrap_or_default();
     errors.iter().map(|error| error.mistake).collect()
 }
 

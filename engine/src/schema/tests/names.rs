@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::super::SchemaSource;
 use super::super::pattern;
-use crate::policy::{Policy, Rules};
+use crate::policy::Rules;
+use crate::schema;
 
 const PATTERNS: [&str; 25] = [
     r"^\d+$",
@@ -42,16 +42,12 @@ const NAMES: [&str; 27] = [
 #[test]
 fn a_pattern_of_names_is_a_pattern() {
     for text in PATTERNS {
-        let source = SchemaSource {
-            file: "k.json".to_owned(),
-            text: super::field(json!({
-                "type": "object",
-                "patternProperties": { text: { "const": 1 } },
-                "x-indelible": { "merge": "atomic" },
-            }))
-            .to_string(),
-        };
-        let policy = Policy::compile(&source).unwrap();
+        let schema = super::field(json!({
+            "type": "object",
+            "patternProperties": { text: { "const": 1 } },
+            "x-indelible": { "merge": "atomic" },
+        }));
+        let policy = schema::compile("k.json", &schema.to_string()).unwrap();
         let compiled = pattern::compile(Rules::V2, text).unwrap();
         for name in NAMES {
             let found = policy.check_whole(&json!({ "x": { name: 2 } }));
@@ -84,11 +80,7 @@ fn patterns_that_are_alike_do_not_hide_one_another() {
         "patternProperties": { r"^\d$": { "minimum": 2 }, "^[0-9]$": { "maximum": 4 } },
         "additionalProperties": false,
     }));
-    let source = SchemaSource {
-        file: "k.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Policy::compile(&source).unwrap();
+    let policy = schema::compile("k.json", &schema.to_string()).unwrap();
     let faults = |value: u8| policy.check_whole(&json!({ "x": { "7": value } })).len();
     assert_eq!((faults(1), faults(3), faults(5)), (1, 0, 1));
     assert_eq!(policy.check_whole(&json!({ "x": { "a": 3 } })).len(), 1);

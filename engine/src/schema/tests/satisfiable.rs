@@ -3,15 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{check, field};
-use crate::policy::{Policy, Rules};
-use crate::schema::SchemaSource;
-
-fn source(schema: &Value) -> SchemaSource {
-    SchemaSource {
-        file: "k.json".to_owned(),
-        text: schema.to_string(),
-    }
-}
+use crate::policy::Rules;
+use crate::schema;
 
 fn list(more: Value) -> Value {
     let mut list = json!({ "type": "array", "items": { "type": "string", "maxLength": 3 } });
@@ -193,7 +186,7 @@ fn what_nothing_satisfies_is_told_with_its_place() {
         // What was in force before is read as it was.
         for rules in [Rules::V1, Rules::V2] {
             assert!(
-                Policy::compile_under(rules, &source(&schema)).is_ok(),
+                schema::compile_under(rules, "k.json", &schema.to_string()).is_ok(),
                 "{x}"
             );
         }
@@ -285,7 +278,7 @@ fn defaults_are_judged_by_what_judges_values() {
         check(&schema, &["/properties/x/default: "]);
         for rules in [Rules::V1, Rules::V2] {
             assert!(
-                Policy::compile_under(rules, &source(&schema)).is_ok(),
+                schema::compile_under(rules, "k.json", &schema.to_string()).is_ok(),
                 "{schema}"
             );
         }
@@ -306,6 +299,6 @@ fn a_default_beside_a_definition_in_circles_is_not_judged() {
     let mut schema = field(json!({ "x-indelible": { "merge": "atomic" }, "default": 1,
                                    "anyOf": [{ "$ref": "#/$defs/a" }] }));
     schema["$defs"] = json!({ "a": { "$ref": "#/$defs/a" } });
-    let errors = Policy::compile(&source(&schema)).unwrap_err();
+    let errors = schema::compile("k.json", &schema.to_string()).unwrap_err();
     assert!(!errors.is_empty());
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 mod rows;
 
 use self::rows::{Row, rows};
-use super::super::SchemaSource;
 use super::super::vocabulary::KEYWORDS;
-use crate::policy::{Fault, Policy};
+use crate::policy::Fault;
+use crate::schema;
 use crate::violation::sentence;
 
 /// Keywords that constrain nothing by themselves.
@@ -95,11 +95,8 @@ fn places(row: &Row) -> Vec<(Value, Value, String)> {
 }
 
 fn broken(schema: &Value, value: &Value) -> Vec<Fault> {
-    let source = SchemaSource {
-        file: "k.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Policy::compile(&source).unwrap_or_else(|errors| panic!("{schema}: {errors:?}"));
+    let policy = schema::compile("k.json", &schema.to_string())
+        .unwrap_or_else(|errors| panic!("{schema}: {errors:?}"));
     policy.check_whole(value)
 }
 

@@ -3,16 +3,12 @@
 use serde_json::{Value, json};
 
 use super::field;
-use crate::policy::Policy;
-use crate::schema::{SchemaSource, unmet_keywords};
+use crate::schema::{self, unmet_keywords};
 
 fn unmet(x: Value) -> Vec<String> {
     let schema = field(x);
-    let source = SchemaSource {
-        file: "k.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Policy::compile(&source).unwrap_or_else(|errors| panic!("{schema}: {errors:?}"));
+    let policy = schema::compile("k.json", &schema.to_string())
+        .unwrap_or_else(|errors| panic!("{schema}: {errors:?}"));
     let found = unmet_keywords(&policy);
     found.iter().map(|one| one.pointer.to_string()).collect()
 }

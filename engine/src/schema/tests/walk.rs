@@ -4,9 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::SchemaSource;
 use super::super::vocabulary::KEYWORDS;
-use crate::policy::Policy;
+use crate::schema;
 
 /// Keywords that constrain nothing by themselves, or that say where things are.
 const SILENT: [&str; 23] = [
@@ -315,11 +314,7 @@ fn every_constraint_that_is_taken_binds() {
                     around,
                 } = place;
                 schema["x-indelible"] = json!({ "kind": "k" });
-                let source = SchemaSource {
-                    file: "k.json".to_owned(),
-                    text: schema.to_string(),
-                };
-                let Ok(policy) = Policy::compile(&source) else {
+                let Ok(policy) = schema::compile("k.json", &schema.to_string()) else {
                     continue;
                 };
                 let Sample {

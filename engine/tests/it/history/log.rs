@@ -17,7 +17,7 @@ use indelible_engine::merge::{Absent, MergeOptions, Protected, merge};
 use indelible_engine::migration::migrate;
 use indelible_engine::policy::{Policy, PolicyBook};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -77,11 +77,7 @@ pub(super) fn later_policy() -> Arc<Policy> {
     let items = &mut fields["items"]["items"]["properties"];
     items["more"] = json!({ "type": "array", "items": { "type": "string" } });
     items["grade"] = json!({ "type": "integer", "default": 7 });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    Arc::new(schema::compile("thing.json", &schema.to_string()).unwrap())
 }
 
 /// A log with the states after each of its entries, as documents have them.

@@ -5,7 +5,7 @@ use indelible_engine::effects::{Effect, EffectChange, effects};
 use indelible_engine::history::words::{Part, What, tell};
 use indelible_engine::history::{Misfit, apply, undo};
 use indelible_engine::policy::{Policy, Presented};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use serde_json::{Map, Value, json};
 
 use super::log::Dice;
@@ -26,11 +26,7 @@ fn policy() -> Policy {
             } } }
         }
     });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Policy::compile(&source).expect("the schema is good")
+    schema::compile("thing.json", &schema.to_string()).expect("the schema is good")
 }
 
 fn item(number: usize) -> Value {

@@ -8,7 +8,7 @@ use indelible_engine::admission::Origin;
 use indelible_engine::history::{Blame, Blamed, Place};
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::policy::{Policy, PolicySource};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use serde_json::{Map, Value, json};
 
 use super::log::{Dice, Log, chief, run_all};
@@ -21,11 +21,7 @@ fn kind(properties: &Value) -> Arc<Policy> {
                          "edit": ["editor"], "history": ["editor"] },
         "properties": properties
     });
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    match Policy::compile(&source) {
+    match schema::compile("thing.json", &schema.to_string()) {
         Ok(policy) => Arc::new(policy),
         Err(mistakes) => panic!("{mistakes:?}"),
     }

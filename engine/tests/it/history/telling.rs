@@ -3,8 +3,8 @@
 use indelible_engine::effects::{Effect, EffectChange};
 use indelible_engine::history::State;
 use indelible_engine::history::words::{Language, Part, What, differences, tell};
-use indelible_engine::policy::{Policy, PolicySource};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::policy::PolicySource;
+use indelible_engine::schema;
 use serde_json::{Map, Value, json};
 
 use super::log::{random_log, run_all};
@@ -116,11 +116,7 @@ fn check_name(item_schema: &Value, item: &Value, name: Option<&str>) {
         "x-indelible": { "kind": "place" },
         "properties": { "rows": { "type": "array", "items": item_schema } }
     });
-    let source = SchemaSource {
-        file: "place.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Policy::compile(&source).unwrap();
+    let policy = schema::compile("place.json", &schema.to_string()).unwrap();
     let mut row = item.clone();
     row["id"] = "r1".into();
     let tellings = differences(&policy, &Map::new(), map(&json!({ "rows": [row] })));

@@ -8,9 +8,8 @@ use automerge::Automerge;
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
 use indelible_engine::migration::migrate;
-use indelible_engine::policy::Policy;
 use indelible_engine::rebase::{Named, Why};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use serde_json::{Value, json};
 
 use super::model::{Place, expected};
@@ -42,11 +41,7 @@ pub(crate) fn guarded(dice: &mut Dice) -> Entity {
             _ => {}
         }
     }
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    let policy = Arc::new(Policy::compile(&source).unwrap());
+    let policy = Arc::new(schema::compile("thing.json", &schema.to_string()).unwrap());
     let thing = thing();
     let step = migrate(&thing, &policy, NOW).unwrap();
     step.map_or(thing, |step| step.into_parts().0)

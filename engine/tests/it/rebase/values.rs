@@ -11,7 +11,7 @@ use indelible_engine::limits::Limits;
 use indelible_engine::merge::{Absent, Base, MergeOptions, Protected, merge};
 use indelible_engine::policy::Policy;
 use indelible_engine::rebase::{Ground, RebaseError, Rebased, rebase, rebase_values};
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use serde_json::{Value, json};
 
 use super::rebased;
@@ -208,11 +208,7 @@ fn what_others_wrote_in_the_new_epoch_stays() {
 fn other_policy(alter: impl FnOnce(&mut Value)) -> Arc<Policy> {
     let mut schema: Value = policy().schema().clone();
     alter(&mut schema);
-    let source = SchemaSource {
-        file: "thing.json".to_owned(),
-        text: schema.to_string(),
-    };
-    Arc::new(Policy::compile(&source).unwrap())
+    Arc::new(schema::compile("thing.json", &schema.to_string()).unwrap())
 }
 
 #[test]

@@ -11,7 +11,7 @@ use indelible_engine::id::Kind;
 use indelible_engine::limits::Limits;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Decided, Fault, Node, Policies, Policy, WriteRule};
-use indelible_engine::schema::{Mistake, SchemaError};
+use indelible_engine::schema::{self, Mistake, SchemaError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -117,7 +117,12 @@ fn sketched(files: &Files, mistakes: &[Shown]) -> Vec<(String, Option<Policy>)> 
         .sources
         .iter()
         .filter(|source| is_faulty(&source.file));
-    let sketches = faulty.map(|source| (source.file.clone(), Policy::sketch(source)));
+    let sketches = faulty.map(|source| {
+        (
+            source.file.clone(),
+            schema::sketch(&source.file, &source.text),
+        )
+    });
     sketches.collect()
 }
 
@@ -195,7 +200,7 @@ impl Shown {
 
 /// The policies of the schemas without mistakes, and all mistakes: of schemas, then of content.
 fn judge(files: &Files) -> (Policies, Vec<Shown>) {
-    let (policies, errors) = Policies::compile_what_can_be(&files.sources);
+    let (policies, errors) = schema::compile_valid(&files.sources);
     let mut mistakes: Vec<Shown> = errors.iter().map(schema_mistake).collect();
     mistakes.extend(files.mistakes.iter().map(file_mistake));
     let mut content = files.content.clone();

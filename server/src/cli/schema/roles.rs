@@ -294,7 +294,7 @@ fn are_alike(role: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     //! Guards against roles that are misspelt unnoticed, and against blaming the right one.
-    use indelible_engine::schema::SchemaSource;
+    use indelible_engine::schema;
 
     use super::*;
 
@@ -335,11 +335,7 @@ mod tests {
             "type": "object", "properties": { "a": { "type": "string" } },
             "x-indelible": { "kind": "k", "edit": edit, "create": create }
         });
-        let source = SchemaSource {
-            file: "k.json".to_owned(),
-            text: schema.to_string(),
-        };
-        let policy = Policy::compile(&source).unwrap();
+        let policy = schema::compile("k.json", &schema.to_string()).unwrap();
         let found = doubtful([&policy].into_iter());
         let reason = |one: &Shown| {
             let shown = serde_json::to_value(one).unwrap();

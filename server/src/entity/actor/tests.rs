@@ -16,10 +16,9 @@ use futures_util::future::join_all;
 use indelible_engine::id::{ProposalId, SessionId};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, MergeOptions, Protected};
-use indelible_engine::policy::Policies;
 use indelible_engine::principal::Principal;
 use indelible_engine::protocol::ServerFrame;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema::{self, SchemaSource};
 use indelible_engine::time::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
@@ -84,11 +83,8 @@ impl Fixture {
     fn with(budgets: BudgetSettings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Faulty::open(dir.path()));
-        let source = SchemaSource {
-            file: "team.json".to_owned(),
-            text: SCHEMA.to_owned(),
-        };
-        let policies = Policies::compile(&[source]).unwrap();
+        let source = SchemaSource::new("team.json", SCHEMA);
+        let policies = schema::compile_all(&[source]).unwrap();
         let known = policy_archive::keep(&*store, &policies).unwrap();
         let shared: Arc<dyn crate::storage::Store> = Arc::<Faulty>::clone(&store);
         let thread = CommitThread::start(shared.clone(), &CommitSettings::default()).unwrap();

@@ -18,7 +18,7 @@ use indelible_engine::id::{EntityId, GlobalSeq, Hash, Kind};
 use indelible_engine::ledger::{EntryKind, decode};
 use indelible_engine::policy::Policy;
 use indelible_engine::protocol::ServerFrame;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::RedbStore;
 use indelible_server::storage::{Claims, Ledger, Place, Upkeep};
@@ -100,8 +100,7 @@ impl Figures {
 
 fn policy() -> Policy {
     let text = std::fs::read_to_string(schema().join("member.json")).unwrap();
-    let file = "member.json".to_owned();
-    Policy::compile(&SchemaSource { file, text }).unwrap()
+    schema::compile("member.json", &text).unwrap()
 }
 
 /// Goes through the log in the order of all entries; gives what the present entities hold in the

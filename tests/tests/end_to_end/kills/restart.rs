@@ -18,7 +18,7 @@ use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeOptions, merge};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::schema::SchemaSource;
+use indelible_engine::schema;
 use indelible_engine::time::Timestamp;
 use indelible_server::config::RefusalSettings;
 use indelible_server::storage::redb::{RedbStore, STORE_FILE};
@@ -67,18 +67,17 @@ fn board(id: &EntityId, policy: &Arc<Policy>, chance: &mut Chance) -> Append {
             &options,
         )
         .unwrap();
-        let proposal = Proposal {
-            id: ProposalId(((chance.below(u64::MAX) as u128) << 64 | edit).to_be_bytes()),
-            author: author.clone(),
-            session: None,
-            origin: if creation {
-                Origin::Creation
-            } else {
-                Origin::Server
-            },
-            changes: merged.changes,
-            claimed: None,
+        let origin = if creation {
+            Origin::Creation
+        } else {
+            Origin::Server
         };
+        let proposal = Proposal::new(
+            ProposalId(((chance.below(u64::MAX) as u128) << 64 | edit).to_be_bytes()),
+            author.clone(),
+            origin,
+            merged.changes,
+        );
         let verdict = admit(&entity, &proposal, now, &Limits::default());
         let admitted: Admitted = verdict.admitted.expect("notes may be anything");
         let (next, draft, effects) = admitted.into_parts();
@@ -95,8 +94,7 @@ fn board(id: &EntityId, policy: &Arc<Policy>, chance: &mut Chance) -> Append {
 /// Fills the store with so many bytes of entries and effects; gives the number of boards.
 fn fill(data: &Path, bytes: u64, chance: &mut Chance) -> usize {
     let text = std::fs::read_to_string(schema().join("board.json")).unwrap();
-    let file = "board.json".to_owned();
-    let policy = Arc::new(Policy::compile(&SchemaSource { file, text }).unwrap());
+    let policy = Arc::new(schema::compile("board.json", &text).unwrap());
     let store = RedbStore::open(data, RefusalSettings::default()).unwrap();
     let (mut boards, mut written) = (0, 0);
     while written < bytes {
