@@ -1,20 +1,16 @@
 //! What a schema compiles to: for one kind, who may do what, and a tree of nodes that says for
 //! every place in an entity how it is stored, what it may hold and who may write and read it.
 //!
-//! Invariant: a policy is made by compiling a schema without mistakes and never changes; all that
-//! admission, merge and projection need to know of a schema is here.
-//! Must never know: documents, changes, the ledger; or how the schema spelt a rule.
+//! A policy never changes. `schema` makes it and is not known here: admission, merge and projection
+//! find all that they need of a schema in its policy, in no file's words.
 
-#[cfg(feature = "whole-entity")]
-mod beginnings;
 mod bounds;
-mod compare;
-mod constraints;
-mod content;
+pub(crate) mod constraint;
 mod fault;
 mod format;
+pub(crate) mod long_strings;
 mod node;
-mod oracle;
+pub(crate) mod pattern;
 mod places;
 mod presented;
 #[cfg(feature = "whole-entity")]
@@ -24,6 +20,8 @@ mod rules;
 mod scalar;
 mod source;
 mod succession;
+#[cfg(feature = "whole-entity")]
+pub(crate) mod validator;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,31 +29,30 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use bounds::{ELEMENTS_MAX, Unreachable};
-pub use compare::{Alteration, Difference, compare};
-pub use constraints::{Decided, Demand};
+#[cfg(feature = "whole-entity")]
+use self::validator::Validator;
+pub use bounds::ELEMENTS_MAX;
+pub(crate) use constraint::{Constraint, Pattern};
 pub(crate) use fault::Known;
 #[cfg(feature = "whole-entity")]
 pub(crate) use fault::Mark;
 pub use fault::{Fault, ScalarFault};
 pub use format::Format;
+pub(crate) use long_strings::LongStrings;
 pub use node::{Node, NodeId, NodeName, ReadRule, Roles, Shape, StampKind, WriteRule};
 pub use presented::{Presented, is_named};
 pub use rights::Rights;
 pub(crate) use rights::refusal_text;
 pub use rules::Rules;
-#[cfg(feature = "whole-entity")]
-pub(crate) use scalar::Quick;
+pub(crate) use scalar::pattern_too_long;
 pub use scalar::{AtomicRule, NESTING_MAX, PATTERN_LENGTH_MAX, ScalarRule, Types};
-pub(crate) use scalar::{Constraint, Pattern, pattern_too_long};
 pub use source::{PolicyBook, PolicySource};
 pub(crate) use succession::{Origin, Succession};
-pub(crate) use whole::wrong_type;
+pub(crate) use whole::{item_token, wrong_type};
 
 use crate::id::{Hash, Kind};
 use crate::pointer::Pointer;
 use crate::principal::Principal;
-use crate::schema;
 
 /// Something that the root of a schema permits to roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,7 +106,7 @@ pub(crate) struct Parts {
     /// The same as it is judged: with marks that keep generated ids out.
     #[cfg(feature = "whole-entity")]
     pub(crate) judged: Option<Value>,
-    pub(crate) long_strings: Option<schema::LongStrings>,
+    pub(crate) long_strings: Option<LongStrings>,
 }
 
 /// What one kind's schema compiles to.
@@ -129,9 +126,9 @@ pub struct Policy {
     /// What is judged on whole values, as a JSON Schema.
     merged: Option<Value>,
     #[cfg(feature = "whole-entity")]
-    whole: Option<schema::Whole>,
+    validator: Option<Validator>,
     /// How long strings may be that patterns are tried on; none where there are no such patterns.
-    long_strings: Option<schema::LongStrings>,
+    long_strings: Option<LongStrings>,
 }
 
 impl Policy {
@@ -154,8 +151,8 @@ impl Policy {
             rules: parts.rules,
             has_whole_constraints: has_merged_rules || parts.whole.is_some(),
             #[cfg(feature = "whole-entity")]
-            whole: match &parts.judged {
-                Some(schema) => Some(schema::Whole::new(parts.rules, schema)?),
+            validator: match &parts.judged {
+                Some(schema) => Some(Validator::new(parts.rules, schema)?),
                 None => None,
             },
             merged: parts.whole,
@@ -198,6 +195,11 @@ impl Policy {
     /// The schema as it was read.
     pub fn schema(&self) -> &Value {
         &self.schema
+    }
+
+    /// The part of the schema that is judged on merged values, as a JSON Schema of its own.
+    pub(crate) fn merged_rules(&self) -> Option<&Value> {
+        self.merged.as_ref()
     }
 
     /// The roles that the schema gives each permission to.

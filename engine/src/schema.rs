@@ -4,29 +4,29 @@
 //! nothing in a schema file is silently without effect, annotations aside.
 //! Must never know: the file system (texts come in), entities, documents.
 
+#[cfg(feature = "whole-entity")]
+mod beginnings;
 mod bind;
+mod compare;
 mod compile;
 mod constrain;
+mod content;
+mod demands;
+mod disclosure;
 mod doubts;
 mod emit;
-#[cfg(feature = "whole-entity")]
-mod extent;
-#[cfg(feature = "whole-entity")]
-mod faults;
 mod gather;
 mod idle;
 #[cfg(feature = "whole-entity")]
 mod ids;
 mod lengths;
 mod list;
-mod long_strings;
 mod marks;
 mod meta;
 mod mistake;
 #[cfg(feature = "whole-entity")]
 mod name_patterns;
 mod object;
-mod pattern;
 mod satisfiable;
 mod scalar;
 mod sketch;
@@ -34,18 +34,18 @@ mod sketch;
 mod unbounded;
 #[cfg(feature = "whole-entity")]
 mod unmet;
+mod unreachable;
 mod vocabulary;
-#[cfg(feature = "whole-entity")]
-mod whole;
 
 use std::fmt;
 
 use crate::pointer::Pointer;
 
+pub use compare::{Alteration, Difference, compare};
 pub use compile::{compile, compile_all, compile_record, compile_under, compile_valid};
+pub use demands::{Decided, Demand};
 pub use doubts::{Doubt, doubtful_keywords};
 pub use idle::{Idle, idle_keywords};
-pub(crate) use long_strings::LongStrings;
 pub use meta::meta;
 pub use mistake::Mistake;
 pub use sketch::sketch;
@@ -53,8 +53,7 @@ pub use sketch::sketch;
 pub use unbounded::unbounded_patterns;
 #[cfg(feature = "whole-entity")]
 pub use unmet::{Unmet, unmet_keywords};
-#[cfg(feature = "whole-entity")]
-pub(crate) use whole::Whole;
+pub use unreachable::Unreachable;
 
 /// The text of a schema file and the name to call it in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::scalar::{Types, length};
+use super::Types;
+use super::constraint::length;
 use crate::pointer::Pointer;
 use crate::value;
 

@@ -297,6 +297,15 @@ fn has_only(text: &str, also: &[u8]) -> bool {
     true
 }
 
+impl Format {
+    /// Its name in JSON Schema.
+    pub fn name(self) -> &'static str {
+        let mut all = Self::ALL.iter();
+        all.find(|(_, format)| *format == self)
+            .map_or("", |(name, _)| name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ mod whole;
 use serde_json::json;
 
 use super::*;
-use crate::schema::SchemaSource;
+use crate::schema::{self, SchemaSource};
 
 fn text_of(file: &str) -> String {
     let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));

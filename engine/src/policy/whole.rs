@@ -73,8 +73,8 @@ impl Policy {
     #[cfg(feature = "whole-entity")]
     pub fn check_whole(&self, value: &Value) -> Vec<Fault> {
         let mut faults = self.check_values(value);
-        if let Some(whole) = &self.whole {
-            for mut fault in whole.faults(value) {
+        if let Some(validator) = &self.validator {
+            for mut fault in validator.faults(value) {
                 self.name_places(value, &mut fault);
                 faults.push(fault);
             }
@@ -125,7 +125,7 @@ impl Policy {
 }
 
 /// How an item is named in a pointer: by its id, or by its index while it has none.
-pub(super) fn item_token(item: &Value, key: &str, index: usize) -> String {
+pub(crate) fn item_token(item: &Value, key: &str, index: usize) -> String {
     match item.get(key).and_then(Value::as_str) {
         Some(id) => id.to_owned(),
         None => index.to_string(),

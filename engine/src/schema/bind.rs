@@ -15,6 +15,7 @@ use super::scalar;
 use super::vocabulary::{MARKS, type_names, types_concerned};
 use super::{Mistake, Report};
 use crate::pointer::Pointer;
+use crate::policy::constraint::count;
 use crate::policy::{
     AtomicRule, NESTING_MAX, Node, NodeId, NodeName, ReadRule, Rules, ScalarRule, Shape, Types,
     WriteRule,
@@ -224,7 +225,7 @@ impl<'a> Binder<'a, '_> {
             Shape::Object { .. } => "maxProperties",
             _ => "maxItems",
         };
-        let maxima = field.all(bound).filter_map(|(max, _)| scalar::count(max));
+        let maxima = field.all(bound).filter_map(|(max, _)| count(max));
         let count_max = maxima.min();
         let Field {
             id,

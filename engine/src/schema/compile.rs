@@ -8,15 +8,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{
-    LongStrings, Mistake, Report, SchemaError, SchemaSource, bind, emit, marks, vocabulary,
-};
+use super::{Mistake, Report, SchemaError, SchemaSource, bind, emit, marks, vocabulary};
 #[cfg(feature = "whole-entity")]
 use super::{ids, name_patterns};
 use crate::id::Kind;
 use crate::json;
 use crate::pointer::Pointer;
-use crate::policy::{Parts, Policies, Policy, Rules};
+use crate::policy::{LongStrings, Parts, Policies, Policy, Rules};
 
 /// Compiles the schema of one kind under the latest rules. `file` is the name for messages.
 ///
@@ -91,8 +89,8 @@ pub fn compile_valid(sources: &[SchemaSource]) -> (Policies, Vec<SchemaError>) {
     let mut errors = Vec::new();
     for SchemaSource { file, text } in sources {
         match compile(file, text) {
-            Ok(policy) if !policy.oracles().is_empty() => {
-                let disclosed = policy.oracles().into_iter();
+            Ok(policy) if !policy.disclosures().is_empty() => {
+                let disclosed = policy.disclosures().into_iter();
                 errors.extend(disclosed.map(|(pointer, reason)| SchemaError {
                     file: file.clone(),
                     pointer,

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::scalar::count;
 use super::vocabulary::{Form, find, type_names, types_concerned};
 use crate::pointer::Pointer;
+use crate::policy::constraint::count;
 use crate::policy::{NodeId, Policy, Shape, Types};
 
 /// A keyword that asks for nothing.

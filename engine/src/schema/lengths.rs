@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 
 use super::gather::Part;
 use crate::policy::PATTERN_LENGTH_MAX;
+use crate::policy::long_strings::{IN_PLACE, is_bounded};
 
-/// The keywords whose schemas speak about the same value.
-pub(super) const IN_PLACE: [&str; 7] = ["allOf", "anyOf", "else", "if", "not", "oneOf", "then"];
 /// How deep schemas are looked into. A reference that leads back to itself is a mistake.
 const DEPTH_MAX: usize = 32;
 
@@ -19,12 +18,6 @@ pub(super) fn unstated(root: &Value, parts: &[Part<'_>]) -> Option<u64> {
     let tries = |part: &Part<'_>| tries_any_length(root, part.keywords, 0);
     let holds = !is_stated && parts.iter().any(tries);
     holds.then_some(PATTERN_LENGTH_MAX)
-}
-
-/// Whether a schema says how long a string may be.
-pub(super) fn is_bounded(schema: &Map<String, Value>) -> bool {
-    let bounds = ["maxLength", "enum", "const"];
-    bounds.iter().any(|keyword| schema.contains_key(*keyword))
 }
 
 /// Whether a schema holds a pattern without a bound beside or around it.

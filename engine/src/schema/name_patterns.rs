@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::pattern;
+use crate::policy::pattern;
 
 /// Keywords whose value has a schema for each name.
 const BY_NAME: [&str; 4] = [

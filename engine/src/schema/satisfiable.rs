@@ -12,8 +12,8 @@ use serde_json::{Number, Value};
 use super::Mistake;
 use super::bind::{Binder, Field};
 use super::gather::Part;
-use super::scalar::{constraint, count};
 use crate::pointer::Pointer;
+use crate::policy::constraint::count;
 use crate::policy::{Constraint, Format, NodeId, Rules, ScalarRule, Shape, Types};
 use crate::value::{self, INTEGER_MAX, double};
 
@@ -255,7 +255,7 @@ impl<'a> Binder<'a, '_> {
         match part.keywords.get("propertyNames") {
             Some(Value::Bool(any)) => *any,
             Some(Value::Object(keywords)) => keywords.iter().all(|(keyword, value)| {
-                let constraint = constraint(self.rules, keyword, value);
+                let constraint = Constraint::parse(self.rules, keyword, value);
                 constraint.is_none_or(|constraint| constraint.check(&name).is_ok())
             }),
             _ => true,

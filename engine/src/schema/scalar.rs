@@ -11,11 +11,10 @@ use super::bind::{Binder, Field, stated_types};
 use super::gather::Part;
 use super::lengths;
 use super::marks::Merge;
-use super::pattern;
 use crate::pointer::Pointer;
-use crate::policy::{
-    Constraint, Format, NodeId, NodeName, Rules, ScalarFault, ScalarRule, Shape, Types,
-};
+#[cfg(feature = "whole-entity")]
+use crate::policy::validator::Validator;
+use crate::policy::{Constraint, NodeId, NodeName, Rules, ScalarFault, ScalarRule, Shape, Types};
 use crate::value::{self, INTEGER_MAX, normal};
 
 /// The types that a place may have, from `type` or else from `enum` and `const`.
@@ -48,53 +47,10 @@ fn constraints(rules: Rules, parts: &[Part<'_>]) -> Vec<Constraint> {
         let found = part
             .keywords
             .iter()
-            .filter_map(|(keyword, value)| constraint(rules, keyword, value));
+            .filter_map(|(keyword, value)| Constraint::parse(rules, keyword, value));
         constraints.extend(found);
     }
     constraints
-}
-
-/// The keywords that [`constraint`] knows.
-#[cfg(feature = "whole-entity")]
-pub(super) const SCALAR_KEYWORDS: [&str; 11] = [
-    "const",
-    "enum",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "format",
-    "maxLength",
-    "maximum",
-    "minLength",
-    "minimum",
-    "multipleOf",
-    "pattern",
-];
-
-/// A count, however it is written: 2, 2.0 and 2e0 are one number.
-pub(super) fn count(value: &Value) -> Option<u64> {
-    match normal(value) {
-        Value::Number(number) => number.as_u64(),
-        _ => None,
-    }
-}
-
-/// The constraint that a keyword states on a scalar.
-pub(super) fn constraint(rules: Rules, keyword: &str, value: &Value) -> Option<Constraint> {
-    let number = || value.as_number().cloned();
-    Some(match keyword {
-        "const" => Constraint::Const(value.clone()),
-        "enum" => Constraint::Enum(value.as_array()?.clone()),
-        "minimum" => Constraint::Minimum(number()?),
-        "maximum" => Constraint::Maximum(number()?),
-        "exclusiveMinimum" => Constraint::ExclusiveMinimum(number()?),
-        "exclusiveMaximum" => Constraint::ExclusiveMaximum(number()?),
-        "multipleOf" => Constraint::MultipleOf(number()?),
-        "minLength" => Constraint::MinLength(count(value)?),
-        "maxLength" => Constraint::MaxLength(count(value)?),
-        "pattern" => Constraint::Pattern(pattern::compile(rules, value.as_str()?).ok()?),
-        "format" => Constraint::Format(Format::named(value.as_str()?)?, rules),
-        _ => return None,
-    })
 }
 
 impl<'a> Binder<'a, '_> {
@@ -261,7 +217,7 @@ impl<'a> Binder<'a, '_> {
         for part in &field.parts {
             for (keyword, value) in part.keywords {
                 let is_time = word.value.is_time() && value == "date-time";
-                let good = match constraint(self.rules, keyword, value) {
+                let good = match Constraint::parse(self.rules, keyword, value) {
                     Some(Constraint::Format(..)) => is_time,
                     Some(_) => false,
                     None => keyword != "default" && !super::bind::WHOLE.contains(&keyword.as_str()),
@@ -292,7 +248,7 @@ impl<'a> Binder<'a, '_> {
                 let from_zero = ["default", "minimum"].contains(&keyword.as_str())
                     && value::same(value, &Value::from(0));
                 let demands = keyword == "default"
-                    || constraint(self.rules, keyword, value).is_some()
+                    || Constraint::parse(self.rules, keyword, value).is_some()
                     || super::bind::WHOLE.contains(&keyword.as_str());
                 if demands && !from_zero {
                     let reason = "a tally counts from 0; nothing else can be said about it";
@@ -375,7 +331,7 @@ impl<'a> Binder<'a, '_> {
         definitions_of(self.root, &schemas, &mut definitions);
         let schema = json!({ "$defs": definitions, "allOf": schemas });
         let schema = super::name_patterns::spelt_out(&schema);
-        let Ok(whole) = super::Whole::new(self.rules, &schema) else {
+        let Ok(whole) = Validator::new(self.rules, &schema) else {
             return;
         };
         if let Some(fault) = whole.faults(&normal(value)).first() {

@@ -8,11 +8,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::lengths::{IN_PLACE, is_bounded};
-use super::long_strings::{LongStrings, Step, pointer};
-use super::pattern;
 use crate::pointer::Pointer;
-use crate::policy::{Policy, Shape};
+use crate::policy::long_strings::{IN_PLACE, LongStrings, Step, is_bounded, pointer};
+use crate::policy::{Policy, Shape, pattern};
 
 /// How many uses of schemas are looked at; more come only from definitions that multiply.
 const LOOKS_MAX: usize = 10_000;

@@ -10,10 +10,11 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{Mistake, Report, marks, pattern, scalar};
+use super::{Mistake, Report, marks};
 use crate::near;
 use crate::pointer::Pointer;
-use crate::policy::{Format, Rules, Types};
+use crate::policy::constraint::count;
+use crate::policy::{Format, Rules, Types, pattern};
 
 /// Our own keyword.
 pub(super) const MARKS: &str = "x-indelible";
@@ -306,7 +307,7 @@ impl Checker<'_> {
         match form {
             Form::Text => expect(value.is_string(), "a string"),
             Form::Flag => expect(value.is_boolean(), "true or false"),
-            Form::Count => expect(scalar::count(value).is_some(), &count_wanted(value)),
+            Form::Count => expect(count(value).is_some(), &count_wanted(value)),
             Form::Number => expect(value.is_number(), "a number"),
             Form::Positive => expect(
                 value.as_f64().is_some_and(|number| number > 0.0),

@@ -10,9 +10,9 @@ use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch};
 use indelible_engine::merge::{MergeError, MergeOptions, Protected, merge};
-use indelible_engine::policy::{Alteration, Permission, Policy, compare};
+use indelible_engine::policy::{Permission, Policy};
 use indelible_engine::principal::Principal;
-use indelible_engine::schema;
+use indelible_engine::schema::{self, Alteration, compare};
 use indelible_engine::violation::RefusalCode;
 use serde_json::{Value, json};
 

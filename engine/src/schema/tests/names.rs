@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::super::pattern;
-use crate::policy::Rules;
+use crate::policy::{Rules, pattern};
 use crate::schema;
 
 const PATTERNS: [&str; 25] = [

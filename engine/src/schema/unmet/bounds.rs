@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::place::Place;
 use super::search::{Context, Dead, Search};
 use crate::pointer::Pointer;
+use crate::policy::constraint::count;
 use crate::policy::{Format, Types};
 use crate::schema::satisfiable::takes_all;
-use crate::schema::scalar::count;
 use crate::value::{canonical, double};
 
 /// How near to a whole number a quotient counts as one: more than doubles are off.

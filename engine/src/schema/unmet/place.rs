@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::search::Dead;
 use crate::pointer::Pointer;
 use crate::policy::Types;
-use crate::schema::scalar::count;
+use crate::policy::constraint::count;
 use crate::schema::vocabulary::type_names;
 
 /// A schema that holds at a place, and where in the file it is.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::place::{Part, Place, members, options};
 use crate::pointer::Pointer;
+use crate::policy::validator::Validator;
 use crate::policy::{Rules, Types};
-use crate::schema::Whole;
 use crate::schema::name_patterns::spelt_out;
 use crate::schema::satisfiable::takes_all;
 use crate::value::canonical;
@@ -204,7 +204,7 @@ impl<'a> Search<'a> {
         if candidates.len() > CANDIDATES_MAX {
             return Ok(());
         }
-        let judges: Vec<Whole> = all.iter().filter_map(|at| self.judge(at)).collect();
+        let judges: Vec<Validator> = all.iter().filter_map(|at| self.judge(at)).collect();
         let is_good = |one: &Value| {
             let is_taken = || judges.iter().all(|judge| judge.faults(one).is_empty());
             Types::of(one).is_within(types) && is_taken()
@@ -395,12 +395,12 @@ impl<'a> Search<'a> {
     }
 
     /// What judges values at a place.
-    pub(super) fn judge(&self, at: &Pointer) -> Option<Whole> {
+    pub(super) fn judge(&self, at: &Pointer) -> Option<Validator> {
         let mut schema = self.get(at)?.as_object()?.clone();
         if let Some(definitions) = self.schema.get("$defs") {
             schema.insert("$defs".to_owned(), definitions.clone());
         }
-        Whole::new(self.rules, &spelt_out(&Value::Object(schema))).ok()
+        Validator::new(self.rules, &spelt_out(&Value::Object(schema))).ok()
     }
 
     /// Whether a value may be good at a place.

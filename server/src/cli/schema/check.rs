@@ -10,8 +10,8 @@ use clap::Args;
 use indelible_engine::id::Kind;
 use indelible_engine::limits::Limits;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{Decided, Fault, Node, Policies, Policy, WriteRule};
-use indelible_engine::schema::{self, Mistake, SchemaError};
+use indelible_engine::policy::{Fault, Node, Policies, Policy, WriteRule};
+use indelible_engine::schema::{self, Decided, Mistake, SchemaError};
 use serde::Serialize;
 use serde_json::{Value, json};
 

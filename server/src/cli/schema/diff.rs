@@ -12,7 +12,8 @@ use indelible_engine::claims::{Claim, Holders, held_by, taken_text};
 use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Kind};
 use indelible_engine::migration::{MigrationError, Obstacle, migrate};
-use indelible_engine::policy::{Alteration, Difference, Fault, Policies, Policy, compare};
+use indelible_engine::policy::{Fault, Policies, Policy};
+use indelible_engine::schema::{Alteration, Difference, compare};
 use serde_json::{Value, json};
 
 use super::narrowed::{self, Written};

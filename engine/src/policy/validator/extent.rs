@@ -9,19 +9,29 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
-use super::{Whole, faults, ids};
+use super::{Validator, faults, ids};
 use crate::pointer::Pointer;
 use crate::policy::{Fault, Mark};
 use crate::value::canonical;
 
 /// What an error says that was found in `value`.
-pub(super) fn fault(whole: &Whole, value: &Value, error: &ValidationError<'_>) -> Fault {
-    measured(whole, value, error, faults::fault(&whole.schema, error))
+pub(super) fn fault(validator: &Validator, value: &Value, error: &ValidationError<'_>) -> Fault {
+    measured(
+        validator,
+        value,
+        error,
+        faults::fault(&validator.schema, error),
+    )
 }
 
-fn measured(whole: &Whole, value: &Value, error: &ValidationError<'_>, mut fault: Fault) -> Fault {
+fn measured(
+    validator: &Validator,
+    value: &Value,
+    error: &ValidationError<'_>,
+    mut fault: Fault,
+) -> Fault {
     let extent = Extent {
-        whole,
+        validator,
         value,
         error,
     };
@@ -30,7 +40,7 @@ fn measured(whole: &Whole, value: &Value, error: &ValidationError<'_>, mut fault
 }
 
 struct Extent<'a> {
-    whole: &'a Whole,
+    validator: &'a Validator,
     value: &'a Value,
     error: &'a ValidationError<'a>,
 }
@@ -39,14 +49,14 @@ impl Extent<'_> {
     fn measure(&self, mark: &mut Mark) {
         match self.error.kind() {
             Kind::Required { property } => {
-                let asking = faults::asking(&self.whole.schema, self.error, property);
+                let asking = faults::asking(&self.validator.schema, self.error, property);
                 mark.names.extend(asking.into_iter().flatten().cloned());
             }
             Kind::UnevaluatedItems { unexpected } => mark.beyond = Some(unexpected.len() as f64),
             Kind::Contains => mark.beyond = self.contained(),
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 let measured =
-                    |error| measured(self.whole, self.value, error, faults::unsaid(error));
+                    |error| measured(self.validator, self.value, error, faults::unsaid(error));
                 let alternatives = context.iter();
                 let alternatives = alternatives.map(|errors| errors.iter().map(measured).collect());
                 mark.alternatives = Some(alternatives.collect());
@@ -82,7 +92,7 @@ impl Extent<'_> {
 
     fn count(&self, kind: &Pointer) -> Option<f64> {
         let items = self.error.instance().as_array()?.iter();
-        let kind = self.whole.part(kind)?;
+        let kind = self.validator.part(kind)?;
         Some(items.filter(|item| kind.is_valid(item)).count() as f64)
     }
 
@@ -93,7 +103,7 @@ impl Extent<'_> {
         let alternatives = place.child("anyOf");
         let fitting = (0..schemas.map_or(0, Vec::len)).map(|at| at.to_string());
         mark.names.extend(fitting.filter(|at| {
-            let part = self.whole.part(&alternatives.child(at.as_str()));
+            let part = self.validator.part(&alternatives.child(at.as_str()));
             part.is_some_and(|part| part.is_valid(self.error.instance()))
         }));
         if schema.get("contains").is_some() {
@@ -116,7 +126,7 @@ impl Extent<'_> {
     /// The values that are in a list more than once, by the number of times.
     fn doubles(&self) -> Vec<String> {
         let ids = self.place().parent().map(|beside| beside.child(ids::IDS));
-        let ids = ids.and_then(|at| self.whole.schema.pointer(&at.to_string()));
+        let ids = ids.and_then(|at| self.validator.schema.pointer(&at.to_string()));
         let bare = ids::without(self.error.instance(), None, ids.unwrap_or(&Value::Null));
         let mut times: HashMap<String, usize> = HashMap::new();
         let mut doubles = Vec::new();

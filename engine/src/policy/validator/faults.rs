@@ -11,8 +11,8 @@ use jsonschema::paths::{Location, LocationSegment};
 use serde_json::{Value, json};
 
 use super::ids;
-use super::scalar::count;
 use crate::pointer::Pointer;
+use crate::policy::constraint::count;
 use crate::policy::quantity::{ITEMS, PROPERTIES, at_least, at_most};
 use crate::policy::{Fault, Mark, Types};
 use crate::value::{canonical, normal};

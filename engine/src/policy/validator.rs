@@ -2,56 +2,57 @@
 //!
 //! Invariant: nothing is fetched, patterns run in linear time, and what a single value must be is
 //! decided by the same code as everywhere else.
-//! Must never know: nodes; who asks.
+
+mod extent;
+mod faults;
+pub(crate) mod ids;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jsonschema::{Draft, Keyword, PatternOptions, ValidationError, Validator};
+use jsonschema::{Draft, Keyword, PatternOptions, ValidationError};
 use serde_json::{Value, json};
 
-use super::extent;
-use super::faults::{self, with_bound};
-use super::ids;
-use super::scalar::{SCALAR_KEYWORDS, constraint, count};
+use self::faults::with_bound;
+use super::constraint::{Constraint, count};
+use super::quantity::{PROPERTIES, at_least, at_most};
+use super::{Fault, Rules};
 use crate::pointer::Pointer;
-use crate::policy::quantity::{PROPERTIES, at_least, at_most};
-use crate::policy::{Constraint, Fault, Rules};
 use crate::value::canonical;
 
 /// A compiled schema for whole values.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub(crate) struct Validator {
     rules: Rules,
-    validator: Validator,
+    compiled: jsonschema::Validator,
     /// What the validator was made of, for the bounds that its errors do not have.
     pub(super) schema: Value,
     /// What was compiled of it besides, by place.
-    parts: Mutex<HashMap<String, Option<Arc<Validator>>>>,
+    parts: Mutex<HashMap<String, Option<Arc<jsonschema::Validator>>>>,
 }
 
 /// What a part of a schema is called for the validator, and the schema that it is a part of.
 const PART: &str = "x-part";
 const AROUND: &str = "urn:indelible:around";
 
-impl Whole {
+impl Validator {
     /// Compiles a schema; the error says why it is not one.
     pub(crate) fn new(rules: Rules, schema: &Value) -> Result<Self, String> {
         Ok(Self {
             rules,
-            validator: Self::validator(rules, schema)?,
+            compiled: Self::compile(rules, schema)?,
             schema: schema.clone(),
             parts: Mutex::default(),
         })
     }
 
-    fn validator(rules: Rules, schema: &Value) -> Result<Validator, String> {
+    fn compile(rules: Rules, schema: &Value) -> Result<jsonschema::Validator, String> {
         let mut options = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .offline()
             .should_validate_formats(true)
             .with_pattern_options(PatternOptions::regex());
-        for keyword in SCALAR_KEYWORDS {
+        for keyword in Constraint::KEYWORDS {
             options = options.with_keyword(keyword, move |beside, value, _| {
                 match beside.get(ids::IDS) {
                     Some(marks) if ["const", "enum"].contains(&keyword) => {
@@ -72,7 +73,7 @@ impl Whole {
 
     /// The schema that stands at a place in this one, whose definitions it may refer to. It is
     /// compiled once: a value can have faults by the thousand.
-    pub(super) fn part(&self, at: &Pointer) -> Option<Arc<Validator>> {
+    pub(super) fn part(&self, at: &Pointer) -> Option<Arc<jsonschema::Validator>> {
         let at = at.to_string();
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = parts.get(&at) {
@@ -83,21 +84,21 @@ impl Whole {
         part
     }
 
-    fn compile_part(&self, at: &str) -> Option<Validator> {
+    fn compile_part(&self, at: &str) -> Option<jsonschema::Validator> {
         let part = self.schema.pointer(at)?.clone();
         let mut around = self.schema.as_object()?.clone();
         around.insert("$id".to_owned(), AROUND.into());
         around.insert(PART.to_owned(), part);
         let schema = json!({ "$ref": format!("{AROUND}#/{PART}"), "$defs": { "around": around } });
-        Self::validator(self.rules, &schema).ok()
+        Self::compile(self.rules, &schema).ok()
     }
 
     /// What is wrong with a value, array items named by their index.
     pub(crate) fn faults(&self, value: &Value) -> Vec<Fault> {
-        if self.validator.is_valid(value) {
+        if self.compiled.is_valid(value) {
             return Vec::new();
         }
-        let errors = self.validator.iter_errors(value);
+        let errors = self.compiled.iter_errors(value);
         let found = errors.map(|error| match self.rules < Rules::V5 {
             true => faults::fault(&self.schema, &error),
             false => extent::fault(self, value, &error),
@@ -116,7 +117,7 @@ fn own<'a>(
     keyword: &str,
     value: &'a Value,
 ) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
-    match constraint(rules, keyword, value) {
+    match Constraint::parse(rules, keyword, value) {
         Some(constraint) => Ok(Box::new(Own { constraint })),
         None => Err(ValidationError::custom(format!(
             "{keyword} has no such value"

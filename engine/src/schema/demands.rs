@@ -9,9 +9,8 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::scalar::{Constraint, ScalarRule, Types};
-use super::{Format, NodeId, Policy, Shape};
 use crate::pointer::Pointer;
+use crate::policy::{NodeId, Policy, Shape, Types};
 use crate::value::normal;
 
 /// When a constraint is decided.
@@ -64,8 +63,7 @@ impl Policy {
     /// demand is decided.
     ///
     /// ```
-    /// use indelible_engine::policy::Decided;
-    /// use indelible_engine::schema;
+    /// use indelible_engine::schema::{self, Decided};
     ///
     /// let text = r#"{
     ///     "type": "object", "x-indelible": { "kind": "page" }, "required": ["title"],
@@ -86,7 +84,7 @@ impl Policy {
             policy: self,
             demands: Vec::new(),
         };
-        let whole = self.merged.as_ref().and_then(Value::as_object);
+        let whole = self.merged_rules().and_then(Value::as_object);
         teller.node(NodeId::ROOT, &Pointer::root(), whole);
         teller.demands
     }
@@ -209,53 +207,5 @@ fn why_merged(keyword: &str) -> &'static str {
             "speaks of the whole list, which several people fill at once"
         }
         _ => "may compare several fields, which are written one by one",
-    }
-}
-
-impl ScalarRule {
-    /// The constraints besides the type: keyword and value, as a schema states them.
-    pub(super) fn stated(&self) -> impl Iterator<Item = (&'static str, Value)> {
-        self.constraints.iter().map(|constraint| {
-            let (keyword, value) = constraint.stated();
-            (keyword, counted(&value))
-        })
-    }
-}
-
-impl Constraint {
-    pub(super) fn stated(&self) -> (&'static str, Value) {
-        match self {
-            Self::Const(value) => ("const", value.clone()),
-            Self::Enum(values) => ("enum", Value::Array(values.clone())),
-            Self::Minimum(n) => ("minimum", n.clone().into()),
-            Self::Maximum(n) => ("maximum", n.clone().into()),
-            Self::ExclusiveMinimum(n) => ("exclusiveMinimum", n.clone().into()),
-            Self::ExclusiveMaximum(n) => ("exclusiveMaximum", n.clone().into()),
-            Self::MultipleOf(n) => ("multipleOf", n.clone().into()),
-            Self::MinLength(n) => ("minLength", (*n).into()),
-            Self::MaxLength(n) => ("maxLength", (*n).into()),
-            Self::Pattern(pattern) => ("pattern", pattern.as_str().into()),
-            Self::Format(format, _) => ("format", format.name().into()),
-        }
-    }
-}
-
-impl Format {
-    /// Its name in JSON Schema.
-    pub fn name(self) -> &'static str {
-        let mut all = Self::ALL.iter();
-        all.find(|(_, format)| *format == self)
-            .map_or("", |(name, _)| name)
-    }
-}
-
-impl Types {
-    /// As a schema states them: one name, or a list.
-    fn stated(self) -> Value {
-        let mut names: Vec<Value> = self.names().map(Value::from).collect();
-        match names.len() {
-            1 => names.remove(0),
-            _ => Value::Array(names),
-        }
     }
 }

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::lengths::{IN_PLACE, is_bounded};
-use super::pattern;
+use super::{Fault, PATTERN_LENGTH_MAX, Pattern, Rules, ScalarFault, pattern, pattern_too_long};
 use crate::pointer::Pointer;
-use crate::policy::{Fault, PATTERN_LENGTH_MAX, Pattern, Rules, ScalarFault, pattern_too_long};
+
+/// The keywords whose schemas speak about the same value.
+pub(crate) const IN_PLACE: [&str; 7] = ["allOf", "anyOf", "else", "if", "not", "oneOf", "then"];
 
 /// What a schema tells of strings that patterns are tried on.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct LongStrings {
 
 /// One step down in a value.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Step<'v> {
+pub(crate) enum Step<'v> {
     Entry(&'v str),
     Element(usize),
     /// To the name of a property itself.
@@ -52,7 +53,7 @@ impl PartialEq for Part<'_> {
 
 impl LongStrings {
     /// Of a schema; none where the rules do not know the bound or no pattern is tried.
-    pub(super) fn new(rules: Rules, schema: &Value) -> Option<Self> {
+    pub(crate) fn new(rules: Rules, schema: &Value) -> Option<Self> {
         if rules < Rules::V5 || !mentions(schema, "pattern") {
             return None;
         }
@@ -83,7 +84,7 @@ impl LongStrings {
     }
 
     /// Whether the bound holds for a string.
-    pub(super) fn is_bound(&self, schema: &Value, way: &[Step<'_>]) -> bool {
+    pub(crate) fn is_bound(&self, schema: &Value, way: &[Step<'_>]) -> bool {
         let mut parts = Vec::new();
         add(schema, whole(schema), &mut parts);
         for step in way {
@@ -270,8 +271,14 @@ fn misnamed() -> ScalarFault {
     }
 }
 
+/// Whether a schema says how long a string may be.
+pub(crate) fn is_bounded(schema: &Map<String, Value>) -> bool {
+    let bounds = ["maxLength", "enum", "const"];
+    bounds.iter().any(|keyword| schema.contains_key(*keyword))
+}
+
 /// The place of what is at the end of a way; of a name, that of the object that has it.
-pub(super) fn pointer(way: &[Step<'_>]) -> Pointer {
+pub(crate) fn pointer(way: &[Step<'_>]) -> Pointer {
     let tokens = way.iter().filter_map(|step| match step {
         Step::Entry(name) => Some((*name).to_owned()),
         Step::Element(index) => Some(index.to_string()),

@@ -9,14 +9,17 @@
 //! more reading.
 //! Must never know: documents, the ledger; who exists.
 
-use super::{Node, Permission, Policy, Roles, WriteRule};
 use crate::pointer::Pointer;
+use crate::policy::{Node, Permission, Policy, Roles, WriteRule};
 use crate::principal::Principal;
 
 impl Policy {
     /// Mistakes of `unique` fields, with the place of each field in the schema.
-    pub(crate) fn oracles(&self) -> Vec<(Pointer, String)> {
-        let unique = self.nodes.iter().filter(|node| node.unique);
+    pub(super) fn disclosures(&self) -> Vec<(Pointer, String)> {
+        let unique = self
+            .nodes()
+            .map(|(_, node)| node)
+            .filter(|node| node.unique);
         let mistakes = unique.filter_map(|node| {
             let reason = self.blind_creator(node).or_else(|| self.blind_editor(node));
             Some((self.word(node), reason?))
@@ -29,7 +32,7 @@ impl Policy {
     fn blind_creator(&self, node: &Node) -> Option<String> {
         let open = [WriteRule::Edit, WriteRule::Create];
         let blind = self
-            .attempts(&self.permissions.create, node, &open)
+            .attempts(&self.permissions().create, node, &open)
             .find(|somebody| !self.readable(somebody))?;
         Some(format!(
             "{} may create and may not read everything of the kind, so that each refusal would \
@@ -40,7 +43,7 @@ impl Policy {
 
     /// Somebody who may change this field and not read it.
     fn blind_editor(&self, node: &Node) -> Option<String> {
-        let given = &self.permissions;
+        let given = self.permissions();
         let editors: Roles = match node.write {
             WriteRule::System => given.system.clone(),
             _ => given.edit.union(&given.restore).cloned().collect(),
@@ -68,7 +71,7 @@ impl Policy {
     ) -> impl Iterator<Item = Principal> {
         let further: Vec<Option<&String>> = match &node.write {
             WriteRule::Roles(roles) => roles.iter().map(Some).collect(),
-            WriteRule::System => self.permissions.system.iter().map(Some).collect(),
+            WriteRule::System => self.permissions().system.iter().map(Some).collect(),
             rule if open.contains(rule) => vec![None],
             _ => Vec::new(),
         };
@@ -87,7 +90,7 @@ impl Policy {
     /// The place of the word, where the field states it itself.
     fn word(&self, node: &Node) -> Pointer {
         let word = node.schema_pointer.child("x-indelible").child("unique");
-        let stated = self.schema.pointer(&word.to_string()).is_some();
+        let stated = self.schema().pointer(&word.to_string()).is_some();
         if stated {
             word
         } else {

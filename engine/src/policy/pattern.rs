@@ -17,9 +17,10 @@ use regex_lite::{Regex, RegexBuilder};
 #[cfg(feature = "whole-entity")]
 use regex_syntax::hir::Look;
 
+use super::Rules;
+use super::constraint::Pattern;
 #[cfg(feature = "whole-entity")]
-use crate::policy::Quick;
-use crate::policy::{Pattern, Rules};
+use super::constraint::Quick;
 
 /// The size that a compiled pattern may have. Matching takes time in proportion to it.
 const COMPILED_BYTES_MAX: usize = 64 * 1024;
@@ -48,7 +49,7 @@ const ESCAPED: &str = "^$\\.*+?()[]{}|/";
 
 /// Why a pattern cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PatternError {
+pub(crate) struct PatternError {
     /// The character that it is about, counted from 0, where it is about one.
     at: Option<usize>,
     reason: String,
@@ -67,7 +68,7 @@ impl fmt::Display for PatternError {
 }
 
 /// Compiles a pattern.
-pub(super) fn compile(rules: Rules, text: &str) -> Result<Pattern, PatternError> {
+pub(crate) fn compile(rules: Rules, text: &str) -> Result<Pattern, PatternError> {
     let translated = match rules {
         Rules::V1 => Translated {
             text: text.to_owned(),
@@ -177,7 +178,7 @@ fn translate(text: &str, grammar: Grammar) -> Result<Translated, PatternError> {
 /// Writes a pattern of property names in the terms of the validator of whole values, for whose
 /// engine the edge of a word is one of Unicode's unless it is told otherwise. What the rules do not
 /// take has been refused by [`compile`].
-pub(super) fn for_names(text: &str) -> Result<String, PatternError> {
+pub(crate) fn for_names(text: &str) -> Result<String, PatternError> {
     let translated = translate(text, Grammar::Lenient)?.text;
     respelt(&translated, &WORD_EDGES).ok_or_else(|| PatternError {
         at: None,

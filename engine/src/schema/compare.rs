@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::succession::{Origin, Succession};
-use super::{Demand, NodeId, Permission, Policy, ReadRule, Roles, Shape, Types, WriteRule};
+use super::Demand;
 use crate::pointer::Pointer;
+use crate::policy::{
+    NodeId, Origin, Permission, Policy, ReadRule, Roles, Shape, Succession, Types, WriteRule,
+};
 use crate::principal::{Principal, ROLE_PUBLIC};
 use crate::value::{canonical, same};
 
@@ -67,8 +69,7 @@ const PERMISSIONS: [(Permission, &str); 7] = [
 /// What `new` changes, a later version of the schema of the kind that `old` describes.
 ///
 /// ```
-/// use indelible_engine::policy::{Alteration, compare};
-/// use indelible_engine::schema;
+/// use indelible_engine::schema::{self, Alteration, compare};
 ///
 /// let page = |edit: &str, max: u32| {
 ///     let text = format!(

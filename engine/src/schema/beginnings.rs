@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Fault, NodeId, NodeName, Policy, Shape};
 use crate::pointer::Pointer;
+use crate::policy::{Fault, NodeId, NodeName, Policy, Shape};
 use crate::value;
 
 impl Policy {

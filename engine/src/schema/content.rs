@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::fault::{Fault, ScalarFault};
-use super::node::{NodeId, Shape, StampKind};
-use super::scalar::{ScalarRule, Types};
-use super::whole::{item_token, wrong_type};
-use super::{Format, Policies, Policy, Rules};
 use crate::id::{EntityId, ItemId, Kind, check_map_key};
 use crate::near;
 use crate::pointer::Pointer;
+use crate::policy::{
+    Constraint, Fault, Format, NodeId, NodeName, Policies, Policy, Rules, ScalarFault, ScalarRule,
+    Shape, StampKind, Types, item_token, wrong_type,
+};
 #[cfg(feature = "whole-entity")]
 use crate::time::Timestamp;
 
@@ -161,7 +160,7 @@ impl Policy {
         let key = self.presented_key(id);
         let declared: Vec<NodeId> = declared.copied().collect();
         for child in &declared {
-            if let super::NodeName::Property(name) = &self.node(*child).name {
+            if let NodeName::Property(name) = &self.node(*child).name {
                 self.check_content_at(*child, entries.get(name), &at.child(name), faults);
             }
         }
@@ -294,6 +293,6 @@ fn check_stamp(kind: StampKind, value: Option<&Value>) -> Result<(), ScalarFault
     }
     let format = kind
         .is_time()
-        .then_some(super::Constraint::Format(Format::DateTime, Rules::LATEST));
+        .then_some(Constraint::Format(Format::DateTime, Rules::LATEST));
     ScalarRule::new(Types::STRING, format.into_iter().collect()).check(value)
 }
