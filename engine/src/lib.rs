@@ -7,54 +7,8 @@
 //! times, ids and bytes come in, verdicts and bytes go out, so that a server and a browser reach the
 //! same ones.
 //!
-//! ```
-//! use std::sync::Arc;
-//!
-//! use indelible_engine::admission::{Origin, Proposal, admit};
-//! use indelible_engine::change::server_actor;
-//! use indelible_engine::entity::Entity;
-//! use indelible_engine::id::{Epoch, ProposalId};
-//! use indelible_engine::limits::Limits;
-//! use indelible_engine::merge::{MergeError, MergeOptions, merge};
-//! use indelible_engine::principal::Principal;
-//! use indelible_engine::schema;
-//! use indelible_engine::time::Timestamp;
-//! use serde_json::json;
-//!
-//! let schema = json!({
-//!     "type": "object",
-//!     "x-indelible": { "kind": "team", "create": ["editor"], "edit": ["editor"] },
-//!     "properties": {
-//!         "name": { "type": "string" },
-//!         "employeeId": { "type": "string", "x-indelible": { "write": "create" } }
-//!     }
-//! });
-//! let policy = schema::compile("team.json", &schema.to_string()).expect("it has no mistakes");
-//! let policy = Arc::new(policy);
-//!
-//! let id = "team/jane".parse()?;
-//! let genesis = Entity::genesis(&id, Epoch::FIRST, &policy);
-//! let alice = Principal::new("alice", ["editor"]);
-//! let actor = server_actor(&id, Epoch::FIRST, &alice.id);
-//!
-//! // Alice creates Jane.
-//! let body = json!({ "name": "Jane", "employeeId": "E-1" });
-//! let options = MergeOptions { creation: true, ..MergeOptions::default() };
-//! let merged = merge(&genesis, &alice, &actor, &body, &options)?;
-//! let id = ProposalId([1; 16]);
-//! let proposal = Proposal::new(id, alice.clone(), Origin::Creation, merged.changes);
-//! let verdict = admit(&genesis, &proposal, Timestamp(0), &Limits::default());
-//! let (jane, entry, effects) = verdict.admitted.expect("she may").into_parts();
-//! assert_eq!(jane.presented()["name"], "Jane");
-//! assert_eq!((entry.seq.0, effects.len()), (1, 2));
-//!
-//! // The id was given once; nobody gives another.
-//! let body = json!({ "employeeId": "E-2" });
-//! let refused = merge(&jane, &alice, &actor, &body, &MergeOptions::default());
-//! let Err(MergeError::Refused(violations)) = refused else { panic!("it was taken") };
-//! assert_eq!(violations[0].rule.code(), "create");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! `examples/first_edit.rs` goes from a schema to an admitted change, and `examples/looking_back.rs`
+//! shows what can be asked of the past.
 
 pub mod admission;
 pub mod bundle;

@@ -40,7 +40,7 @@ pub use fault::{Fault, ScalarFault};
 pub use format::Format;
 pub(crate) use long_strings::LongStrings;
 pub use node::{Node, NodeId, NodeName, ReadRule, Roles, Shape, StampKind, WriteRule};
-pub use presented::{Presented, is_named};
+pub use presented::{Presented, item_index};
 pub use rights::Rights;
 pub(crate) use rights::refusal_text;
 pub use rules::Rules;

@@ -12,7 +12,7 @@ use indelible_engine::history::races;
 use indelible_engine::id::Hash;
 use indelible_engine::merge::Absent;
 use indelible_engine::pointer::Pointer;
-use indelible_engine::policy::{NodeId, Policy, is_named};
+use indelible_engine::policy::{NodeId, Policy, item_index};
 use indelible_engine::protocol::{AuthorReport, EntryReport};
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
@@ -334,8 +334,8 @@ fn list_of<'v>(
 ) -> Option<(&'v mut Vec<Value>, usize)> {
     let (list, id) = (item.parent()?, item.last()?);
     let key = policy.key(policy.find(&list)?)?;
-    let items = walk(policy, body, &list)?.as_array_mut()?;
-    let index = items.iter().position(|item| is_named(item, key, id))?;
+    let items = policy.value_at_mut(body, &list)?.as_array_mut()?;
+    let index = item_index(items, key, id)?;
     Some((items, index))
 }
 
@@ -358,14 +358,4 @@ fn write(policy: &Policy, body: &mut Value, pointer: &Pointer, value: Option<Val
         None => drop(map.remove(name)),
     }
     Some(())
-}
-
-fn walk<'v>(policy: &Policy, body: &'v mut Value, at: &Pointer) -> Option<&'v mut Value> {
-    let mut place = (NodeId::ROOT, body);
-    for token in at.tokens() {
-        let (node, value) = place;
-        let inner = policy.inner_mut(node, value, token)?;
-        place = (policy.child(node, token)?, inner);
-    }
-    Some(place.1)
 }

@@ -14,7 +14,7 @@ use super::state::State;
 use crate::entity::Entity;
 use crate::merge::{Absent, MergeError, MergeOptions, Protected, merge};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Permission, Policy, Shape, is_named};
+use crate::policy::{NodeId, Permission, Policy, Shape, item_index};
 use crate::principal::Principal;
 
 /// What is to be brought back.
@@ -136,19 +136,12 @@ fn bring(
     for token in rest {
         let inner = policy.child(node, token)?;
         then = then.and_then(|value| policy.inner(node, value, token));
-        now = match now {
-            Value::Object(map) => {
-                if !policy.is_dynamic(inner) {
-                    map.entry(token).or_insert_with(|| empty(policy, inner));
-                }
-                map.get_mut(token)?
-            }
-            Value::Array(items) => {
-                let key = policy.key(node)?;
-                items.iter_mut().find(|item| is_named(item, key, token))?
-            }
-            _ => return None,
-        };
+        if let Value::Object(map) = now
+            && !policy.is_dynamic(inner)
+        {
+            map.entry(token).or_insert_with(|| empty(policy, inner));
+        }
+        now = policy.inner_mut(node, now, token)?;
         node = inner;
     }
     let value = then.and_then(|value| policy.inner(node, value, last));
@@ -174,8 +167,7 @@ fn set(map: &mut Map<String, Value>, name: &str, value: Option<&Value>) {
 /// An item as it was: in its place if it is there, else behind the nearest of those that were
 /// before it.
 fn place_item(items: &mut Vec<Value>, past: &[Value], key: &str, id: &str) {
-    let now = items.iter().position(|item| is_named(item, key, id));
-    let then = past.iter().position(|item| is_named(item, key, id));
+    let (now, then) = (item_index(items, key, id), item_index(past, key, id));
     match (now, then) {
         (Some(now), Some(then)) => past[then].clone_into(&mut items[now]),
         (Some(now), None) => drop(items.remove(now)),

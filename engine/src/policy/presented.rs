@@ -15,10 +15,7 @@ impl Policy {
     pub fn inner<'v>(&self, node: NodeId, value: &'v Value, token: &str) -> Option<&'v Value> {
         match value {
             Value::Object(map) => map.get(token),
-            Value::Array(items) => {
-                let key = self.key(node)?;
-                items.iter().find(|item| is_named(item, key, token))
-            }
+            Value::Array(items) => items.get(item_index(items, self.key(node)?, token)?),
             _ => None,
         }
     }
@@ -33,8 +30,8 @@ impl Policy {
         match value {
             Value::Object(map) => map.get_mut(token),
             Value::Array(items) => {
-                let key = self.key(node)?;
-                items.iter_mut().find(|item| is_named(item, key, token))
+                let index = item_index(items, self.key(node)?, token)?;
+                items.get_mut(index)
             }
             _ => None,
         }
@@ -50,6 +47,21 @@ impl Policy {
         Some(place.1)
     }
 
+    /// The same, to be changed.
+    pub fn value_at_mut<'v>(
+        &self,
+        value: &'v mut Value,
+        pointer: &Pointer,
+    ) -> Option<&'v mut Value> {
+        let mut place = (NodeId::ROOT, value);
+        for token in pointer.tokens() {
+            let (node, value) = place;
+            let inner = self.inner_mut(node, value, token)?;
+            place = (self.child(node, token)?, inner);
+        }
+        Some(place.1)
+    }
+
     /// The property by which items of a keyed list are named.
     pub fn key(&self, node: NodeId) -> Option<&str> {
         match &self.node(node).shape {
@@ -60,8 +72,13 @@ impl Policy {
 }
 
 /// Whether an item of a keyed list has this id.
-pub fn is_named(item: &Value, key: &str, id: &str) -> bool {
+fn is_named(item: &Value, key: &str, id: &str) -> bool {
     item.get(key).and_then(Value::as_str) == Some(id)
+}
+
+/// The place of the item of this id in a keyed list.
+pub fn item_index(items: &[Value], key: &str, id: &str) -> Option<usize> {
+    items.iter().position(|item| is_named(item, key, id))
 }
 
 /// Lists that are shorter are searched from the first item on.
@@ -118,7 +135,7 @@ impl<'v> Presented<'v> {
 
     fn index(&mut self, items: &'v [Value], key: &str, id: &str) -> Option<usize> {
         if items.len() < INDEXED_MIN {
-            return items.iter().position(|item| is_named(item, key, id));
+            return item_index(items, key, id);
         }
         let ids = self.lists.entry(items.as_ptr()).or_insert_with(|| {
             let named = items.iter().enumerate();

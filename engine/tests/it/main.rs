@@ -10,6 +10,7 @@ mod counts;
 mod divided;
 mod empty;
 mod epochs;
+mod examples;
 mod fixture;
 mod history;
 mod ledgers;
