@@ -15,13 +15,13 @@ mod demands;
 mod disclosure;
 mod doubts;
 mod emit;
+mod extension;
 mod gather;
 mod idle;
 #[cfg(feature = "whole-entity")]
 mod ids;
 mod lengths;
 mod list;
-mod marks;
 mod meta;
 mod mistake;
 #[cfg(feature = "whole-entity")]

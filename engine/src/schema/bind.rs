@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::constrain::{self, Context};
+use super::extension::{Extension, Merge, Narrowed};
 use super::gather::{Part, Source, gather};
-use super::marks::{Marks, Merge, Narrowed};
 use super::scalar;
-use super::vocabulary::{MARKS, type_names, types_concerned};
+use super::vocabulary::{EXTENSION, type_names, types_concerned};
 use super::{Mistake, Report};
 use crate::pointer::Pointer;
 use crate::policy::constraint::count;
@@ -78,7 +78,7 @@ pub(super) struct Field<'a> {
     pub(super) at: Pointer,
     pub(super) parts: Vec<Part<'a>>,
     pub(super) types: Option<Types>,
-    pub(super) marks: Marks,
+    pub(super) extension: Extension,
 }
 
 impl Field<'_> {
@@ -188,14 +188,14 @@ impl<'a> Binder<'a, '_> {
             return id;
         }
         let parts = gather(self.root, place.sources.clone(), self.report);
-        let mut marks = Marks::default();
+        let mut extension = Extension::default();
         for (index, part) in parts.iter().enumerate() {
             if place.name != NodeName::Root {
-                marks.add(part.keywords, &part.at, self.report);
-            } else if index > 0 && part.keywords.contains_key(MARKS) {
+                extension.add(part.keywords, &part.at, self.report);
+            } else if index > 0 && part.keywords.contains_key(EXTENSION) {
                 let reason = "what is said about the kind must stand on the root itself";
                 self.report
-                    .add(Mistake::Misplaced, part.at.child(MARKS), reason);
+                    .add(Mistake::Misplaced, part.at.child(EXTENSION), reason);
             }
         }
         let mut field = Field {
@@ -204,7 +204,7 @@ impl<'a> Binder<'a, '_> {
             place,
             at,
             parts,
-            marks,
+            extension,
         };
         self.inherit(&mut field);
         if let Some((shape, default)) = self.shape(&field) {
@@ -231,7 +231,7 @@ impl<'a> Binder<'a, '_> {
             id,
             place,
             at,
-            marks,
+            extension,
             ..
         } = field;
         self.nodes[id.index()] = Some(Node {
@@ -247,11 +247,11 @@ impl<'a> Binder<'a, '_> {
             required: place.required,
             // As it will be read from documents, so that it can be told there.
             default: default.as_ref().map(normal),
-            unique: marks.unique.is_some(),
+            unique: extension.unique.is_some(),
             unique_items,
             count_max,
-            index: marks.index.is_some(),
-            was: marks.was.map(|word| word.value),
+            index: extension.index.is_some(),
+            was: extension.was.map(|word| word.value),
             schema_pointer: at,
             shape,
         });
@@ -264,8 +264,8 @@ impl<'a> Binder<'a, '_> {
 
     /// Works out the effective rules, from the inherited ones and those stated here.
     fn inherit(&mut self, field: &mut Field<'a>) {
-        let mut stated = field.marks.write.clone();
-        if let Some(at) = &field.marks.read_only {
+        let mut stated = field.extension.write.clone();
+        if let Some(at) = &field.extension.read_only {
             match &stated {
                 Some(word) if word.value != WriteRule::System => self.report.add(
                     Mistake::Contradiction,
@@ -273,7 +273,7 @@ impl<'a> Binder<'a, '_> {
                     "contradicts \"readOnly\": true, which means \"write\": \"system\"",
                 ),
                 _ => {
-                    stated = Some(super::marks::Word {
+                    stated = Some(super::extension::Word {
                         value: WriteRule::System,
                         at: at.clone(),
                     });
@@ -290,10 +290,10 @@ impl<'a> Binder<'a, '_> {
             }
             field.place.write = word.value;
         }
-        if let Some(word) = &field.marks.narrowed {
+        if let Some(word) = &field.extension.narrowed {
             field.place.narrowed = word.value;
         }
-        if let Some(word) = &field.marks.read {
+        if let Some(word) = &field.extension.read {
             let rule = ReadRule::Roles(word.value.clone());
             if !rule.is_within(&field.place.read) {
                 let reason =
@@ -305,7 +305,7 @@ impl<'a> Binder<'a, '_> {
     }
 
     fn shape(&mut self, field: &Field<'a>) -> Option<(Shape, Option<Value>)> {
-        let merge = field.marks.merge.as_ref().map(|word| word.value);
+        let merge = field.extension.merge.as_ref().map(|word| word.value);
         if field.place.name == NodeName::Root {
             if field.types != Some(Types::OBJECT) {
                 let reason = "an entity is an object: write \"type\": \"object\"";
@@ -323,10 +323,10 @@ impl<'a> Binder<'a, '_> {
             }
             return self.object(field).map(|shape| (shape, None));
         }
-        if field.marks.stamp.is_some() {
+        if field.extension.stamp.is_some() {
             return self.stamp(field).map(|shape| (shape, None));
         }
-        if field.marks.tally.is_some() {
+        if field.extension.tally.is_some() {
             return self.tally(field).map(|shape| (shape, None));
         }
         if merge == Some(Merge::Atomic) {
@@ -384,7 +384,8 @@ impl<'a> Binder<'a, '_> {
         let default = self.default(field, |value| rule.check(value));
         let says_more = |part: &Part<'_>| {
             let keywords = &mut part.keywords.keys();
-            keywords.any(|keyword| keyword != "type" && keyword != "default" && keyword != MARKS)
+            keywords
+                .any(|keyword| keyword != "type" && keyword != "default" && keyword != EXTENSION)
         };
         if field.parts.iter().any(says_more) {
             let without_marks = field.place.sources.iter().map(|s| s.value.clone());
@@ -454,7 +455,7 @@ impl<'a> Binder<'a, '_> {
 
     /// Refuses the words of `x-indelible` that mean nothing on such a field.
     pub(super) fn permit(&mut self, field: &Field<'a>, words: &[&str], what: &str) {
-        for (word, at) in field.marks.words() {
+        for (word, at) in field.extension.words() {
             if !words.contains(&word) {
                 let reason = format!("{word:?} means nothing on {what}");
                 self.report.add(Mistake::Misplaced, at.clone(), reason);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Mistake, Report, SchemaError, SchemaSource, bind, emit, marks, vocabulary};
+use super::{Mistake, Report, SchemaError, SchemaSource, bind, emit, extension, vocabulary};
 #[cfg(feature = "whole-entity")]
 use super::{ids, name_patterns};
 use crate::id::Kind;
@@ -167,7 +167,7 @@ fn parts(rules: Rules, file: &str, text: &str) -> Result<Parts, Vec<SchemaError>
 
 fn compile_value(rules: Rules, schema: Value, report: &mut Report) -> Option<Parts> {
     vocabulary::check(rules, &schema, report);
-    let kind = marks::kind(&schema, report)?;
+    let kind = extension::kind(&schema, report)?;
     let bound = bind::bind(rules, &schema, kind.singleton, report)?;
     let whole = emit::whole(&schema, &bound, &bound.whole);
     #[cfg(feature = "whole-entity")]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Mistake;
 use super::bind::{Binder, WHOLE};
 use super::gather::{Part, Source, follow};
-use super::vocabulary::{MARKS, suggested};
+use super::vocabulary::{EXTENSION, suggested};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Shape};
 
@@ -64,7 +64,7 @@ pub(super) fn check<'a>(binder: &mut Binder<'a, '_>, part: &Part<'a>, context: C
         let bound = match context {
             Context::Node(_) => keyword == "required" || !WHOLE.contains(&keyword.as_str()),
             // The members of `allOf` are parts of their own.
-            _ => keyword == "allOf" || keyword == "$ref" || keyword == MARKS,
+            _ => keyword == "allOf" || keyword == "$ref" || keyword == EXTENSION,
         };
         if !bound {
             checker.keyword(keyword, value, part, context);
@@ -102,10 +102,10 @@ impl<'a> Checker<'a, '_, '_> {
         for (keyword, value) in keywords {
             let at = part.at.child(keyword);
             let refused = match keyword.as_str() {
-                MARKS if context == Context::Atomic => {
+                EXTENSION if context == Context::Atomic => {
                     Some("a value that is replaced as one has no rules for its parts")
                 }
-                MARKS => Some(
+                EXTENSION => Some(
                     "rules cannot depend on the value: say this where the field is declared, \
                      through properties, items, $ref or allOf",
                 ),

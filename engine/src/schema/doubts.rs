@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 
-use super::marks::{self, FIELD_WORDS, ROOT_WORDS};
-use super::vocabulary::{Form, KEYWORDS, MARKS, find, misspelt};
+use super::extension::{self, FIELD_WORDS, ROOT_WORDS};
+use super::vocabulary::{EXTENSION, Form, KEYWORDS, find, misspelt};
 use crate::near;
 use crate::pointer::Pointer;
 
@@ -62,7 +62,7 @@ fn walk(schema: &Value, at: &Pointer, found: &mut Vec<Doubt>) {
                 }
             }
             Some(_) => {}
-            None if marks::is_word(keyword) || misspelt(keyword).is_some() => {}
+            None if extension::is_word(keyword) || misspelt(keyword).is_some() => {}
             None => {
                 if let Some((meant, is_word)) = meant(keyword) {
                     found.push(Doubt {
@@ -81,7 +81,7 @@ fn walk(schema: &Value, at: &Pointer, found: &mut Vec<Doubt>) {
 fn meant(keyword: &str) -> Option<(&'static str, bool)> {
     // Others mark their own annotations so.
     if keyword.starts_with("x-") {
-        return near::nearest(keyword, [MARKS]).map(|marks| (marks, false));
+        return near::nearest(keyword, [EXTENSION]).map(|extension| (extension, false));
     }
     let keyword = keyword.trim_start_matches('$');
     if let Some((_, meant)) = OTHERWISE.iter().find(|(other, _)| *other == keyword) {
@@ -92,7 +92,7 @@ fn meant(keyword: &str) -> Option<(&'static str, bool)> {
         .filter(|(_, form, _)| !matches!(form, Form::Refused(_)))
         .map(|(known, ..)| (*known, false));
     let words = ROOT_WORDS.iter().chain(&FIELD_WORDS);
-    let words = words.filter(|word| marks::is_word(word));
+    let words = words.filter(|word| extension::is_word(word));
     let found = known
         .chain(words.map(|word| (*word, true)))
         .filter_map(|(known, is_word)| Some((distance(keyword, known)?, is_word, known)));

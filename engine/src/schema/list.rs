@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Mistake;
 use super::bind::{Binder, Field, Place, inner_place};
+use super::extension::Merge;
 use super::gather::{Source, gather};
-use super::marks::Merge;
 use super::scalar;
 use crate::policy::{NodeName, Shape, Types};
 
@@ -65,7 +65,7 @@ impl<'a> Binder<'a, '_> {
             &["write", "narrowed", "read", "was", "merge", "key"],
             "a list of objects",
         );
-        if let Some(word) = &field.marks.merge
+        if let Some(word) = &field.extension.merge
             && word.value != Merge::Keyed
         {
             let reason = "a list of objects merges as \"keyed\" or \"atomic\"";
@@ -78,7 +78,7 @@ impl<'a> Binder<'a, '_> {
             }
         }
         let default = self.empty_default(field, &Value::Array(Vec::new()));
-        let key = field.marks.key.as_ref().map(|word| word.value.clone());
+        let key = field.extension.key.as_ref().map(|word| word.value.clone());
         let key = key.unwrap_or_else(|| KEY_DEFAULT.to_owned());
         let item = self.bind(Place {
             sources,
@@ -100,7 +100,7 @@ impl<'a> Binder<'a, '_> {
             &["write", "narrowed", "read", "was", "merge"],
             "a list of scalars",
         );
-        if let Some(word) = &field.marks.merge
+        if let Some(word) = &field.extension.merge
             && word.value != Merge::List
         {
             let reason = "a list of scalars merges as \"list\" or \"atomic\"";

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::marks::{self, FIELD_WORDS, Merge, Narrowed, ROLE_BYTES_MAX, ROOT_WORDS};
-use super::vocabulary::{COMPANIONS, Form, KEYWORDS, MARKS, META_FILE};
+use super::extension::{self, FIELD_WORDS, Merge, Narrowed, ROLE_BYTES_MAX, ROOT_WORDS};
+use super::vocabulary::{COMPANIONS, EXTENSION, Form, KEYWORDS, META_FILE};
 use crate::policy::{Format, StampKind, Types};
 
 /// What each word on the root means.
@@ -95,7 +95,7 @@ pub fn meta() -> Value {
         "$id": "urn:indelible:schema",
         "title": "A kind of entities, for Indelible",
         "type": "object",
-        "required": [MARKS],
+        "required": [EXTENSION],
         "properties": keywords(true),
         "dependentSchemas": companions(),
         "$defs": {
@@ -141,8 +141,8 @@ fn keywords(root: bool) -> Map<String, Value> {
         .iter()
         .map(|(keyword, form, _)| ((*keyword).to_owned(), self::form(*form, root)));
     let words = ROOT_WORDS.iter().chain(&FIELD_WORDS);
-    let misplaced = words.filter(|word| marks::is_word(word)).map(|word| {
-        let reason = format!("Has no effect here; write it inside \"{MARKS}\".");
+    let misplaced = words.filter(|word| extension::is_word(word)).map(|word| {
+        let reason = format!("Has no effect here; write it inside \"{EXTENSION}\".");
         ((*word).to_owned(), refused(&reason))
     });
     known.chain(misplaced).collect()
@@ -194,8 +194,8 @@ fn form(form: Form, root: bool) -> Value {
         ] }),
         Form::RootText if root => json!({ "type": "string" }),
         Form::Dialect | Form::RootText => refused("Stands on the root only."),
-        Form::Marks if root => json!({ "$ref": "#/$defs/kind" }),
-        Form::Marks => json!({ "$ref": "#/$defs/field" }),
+        Form::Extension if root => json!({ "$ref": "#/$defs/kind" }),
+        Form::Extension => json!({ "$ref": "#/$defs/field" }),
         Form::Refused(reason) => refused(&format!("Cannot be used: {reason}.")),
     }
 }

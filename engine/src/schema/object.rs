@@ -10,7 +10,7 @@ use super::Mistake;
 use super::bind::{Binder, Field, Place, inner_place};
 use super::gather::{Source, gather};
 use super::scalar;
-use super::vocabulary::{MARKS, suggested, types_concerned};
+use super::vocabulary::{EXTENSION, suggested, types_concerned};
 use crate::id::check_map_key;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Rules, Shape, Types};
@@ -31,7 +31,7 @@ impl<'a> Binder<'a, '_> {
             },
             "an object here",
         );
-        if let Some(word) = &field.marks.merge {
+        if let Some(word) = &field.extension.merge {
             let reason = "an object merges by its properties; only \"atomic\" can be said here";
             self.report.add(Mistake::Merge, word.at.clone(), reason);
         }
@@ -61,7 +61,11 @@ impl<'a> Binder<'a, '_> {
         Some(Shape::Object {
             properties,
             additional,
-            delete: field.marks.delete.as_ref().map(|word| word.value.clone()),
+            delete: field
+                .extension
+                .delete
+                .as_ref()
+                .map(|word| word.value.clone()),
         })
     }
 
@@ -251,7 +255,7 @@ impl<'a> Binder<'a, '_> {
                 self.report.add(Mistake::Derived, at.clone(), reason);
             }
             if let Some(was) = &node.was {
-                let at = node.schema_pointer.child(MARKS).child("was");
+                let at = node.schema_pointer.child(EXTENSION).child("was");
                 if properties.contains_key(was) {
                     let reason = format!("there is a property {was:?}, so it was not renamed");
                     self.report.add(Mistake::Was, at, reason);

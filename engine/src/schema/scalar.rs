@@ -8,9 +8,9 @@ use serde_json::{Map, json};
 
 use super::Mistake;
 use super::bind::{Binder, Field, stated_types};
+use super::extension::Merge;
 use super::gather::Part;
 use super::lengths;
-use super::marks::Merge;
 use crate::pointer::Pointer;
 #[cfg(feature = "whole-entity")]
 use crate::policy::validator::Validator;
@@ -64,7 +64,7 @@ impl<'a> Binder<'a, '_> {
             rule = rule.with_length_first(lengths::unstated(self.root, &field.parts));
         }
         self.check_options(field, types);
-        let merge = field.marks.merge.as_ref().map(|word| word.value);
+        let merge = field.extension.merge.as_ref().map(|word| word.value);
         let is_property = matches!(field.place.name, NodeName::Property(_));
         let shape: fn(ScalarRule) -> Shape = match merge {
             Some(Merge::Text) if is_property => {
@@ -108,7 +108,7 @@ impl<'a> Binder<'a, '_> {
             }
             _ => self.permit(field, &[], "the elements of a list; say it on the list"),
         }
-        if let Some(word) = &field.marks.merge
+        if let Some(word) = &field.extension.merge
             && word.value != Merge::Register
         {
             let reason = match word.value {
@@ -121,8 +121,8 @@ impl<'a> Binder<'a, '_> {
         }
         if field.place.in_collection {
             let words = [
-                ("unique", field.marks.unique.as_ref()),
-                ("index", field.marks.index.as_ref()),
+                ("unique", field.extension.unique.as_ref()),
+                ("index", field.extension.index.as_ref()),
             ];
             for (name, word) in words {
                 if let Some(word) = word {
@@ -134,7 +134,7 @@ impl<'a> Binder<'a, '_> {
                 }
             }
         }
-        if let Some(word) = &field.marks.unique {
+        if let Some(word) = &field.extension.unique {
             if self.singleton {
                 let reason = "there is only one entity of this kind, so every value is unique";
                 self.report.add(Mistake::Unique, word.at.clone(), reason);
@@ -148,7 +148,7 @@ impl<'a> Binder<'a, '_> {
 
     /// A text or a counter is one exact type, and not one of a few values.
     fn check_merged(&mut self, field: &Field<'a>, types: Types, (word, needed): (&str, &str)) {
-        let at = match &field.marks.merge {
+        let at = match &field.extension.merge {
             Some(merge) => merge.at.clone(),
             None => field.at.clone(),
         };
@@ -169,7 +169,7 @@ impl<'a> Binder<'a, '_> {
                 self.report.add(Mistake::Merge, at.clone(), reason);
             }
         }
-        let index = field.marks.index.as_ref();
+        let index = field.extension.index.as_ref();
         if let Some(word) = index.filter(|_| field.place.in_collection) {
             let reason = "\"index\" cannot be said inside lists and open maps, where an entity \
                           has many such values";
@@ -198,7 +198,7 @@ impl<'a> Binder<'a, '_> {
     }
 
     pub(super) fn stamp(&mut self, field: &Field<'a>) -> Option<Shape> {
-        let word = field.marks.stamp.as_ref()?;
+        let word = field.extension.stamp.as_ref()?;
         self.permit(
             field,
             &["stamp", "read", "index"],
@@ -234,7 +234,7 @@ impl<'a> Binder<'a, '_> {
 
     pub(super) fn tally(&mut self, field: &Field<'a>) -> Option<Shape> {
         self.permit(field, &["tally", "read"], "a tally");
-        let word = field.marks.tally.as_ref()?;
+        let word = field.extension.tally.as_ref()?;
         if field.place.in_collection || !matches!(field.place.name, NodeName::Property(_)) {
             let reason = "a tally belongs to the entity; it cannot stand in lists and open maps";
             self.report.add(Mistake::Misplaced, word.at.clone(), reason);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Report, bind, marks};
+use super::{Report, bind, extension};
 use crate::id::Kind;
 use crate::json;
 use crate::pointer::Pointer;
@@ -18,7 +18,7 @@ use crate::policy::{Node, NodeId, NodeName, Parts, Policy, ReadRule, Rules, Shap
 pub fn sketch(file: &str, text: &str) -> Option<Policy> {
     let schema = json::parse_rounding(text.as_bytes()).ok()?;
     let mut report = Report::default();
-    let kind = marks::kind(&schema, &mut report)?;
+    let kind = extension::kind(&schema, &mut report)?;
     let file = file.trim_end_matches(".json");
     let name = kind.name.or_else(|| Kind::new(file).ok())?;
     let nodes = bind::nodes(Rules::LATEST, &schema, kind.singleton, &mut report);

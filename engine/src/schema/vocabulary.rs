@@ -10,14 +10,14 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{Mistake, Report, marks};
+use super::{Mistake, Report, extension};
 use crate::near;
 use crate::pointer::Pointer;
 use crate::policy::constraint::count;
 use crate::policy::{Format, Rules, Types, pattern};
 
 /// Our own keyword.
-pub(super) const MARKS: &str = "x-indelible";
+pub(super) const EXTENSION: &str = "x-indelible";
 
 /// How the schema of schema files is called where it lies beside them, for editors: the dialect is
 /// the same, and our keyword belongs to it.
@@ -45,7 +45,7 @@ pub(super) enum Form {
     Reference,
     Dialect,
     RootText,
-    Marks,
+    Extension,
     /// It cannot be used here, for this reason.
     Refused(&'static str),
 }
@@ -109,7 +109,7 @@ pub(super) const KEYWORDS: &[(&str, Form, Types)] = &[
     ("unevaluatedItems", Form::Schema, ARRAY),
     ("unevaluatedProperties", Form::Schema, OBJECT),
     ("uniqueItems", Form::Flag, ARRAY),
-    (MARKS, Form::Marks, ANY),
+    (EXTENSION, Form::Extension, ANY),
     (
         "$anchor",
         Form::Refused("refer to definitions by #/$defs/…"),
@@ -221,8 +221,9 @@ impl Checker<'_> {
     fn keyword(&mut self, keyword: &str, value: &Value, schema_at: &Pointer) {
         let at = schema_at.child(keyword);
         let Some((form, _)) = find(keyword) else {
-            if marks::is_word(keyword) {
-                let reason = format!("{keyword:?} has no effect here; write it inside {MARKS:?}");
+            if extension::is_word(keyword) {
+                let reason =
+                    format!("{keyword:?} has no effect here; write it inside {EXTENSION:?}");
                 self.report.add(Mistake::Misplaced, at, reason);
             } else if let Some(known) = misspelt(keyword) {
                 self.report.add(
@@ -237,7 +238,7 @@ impl Checker<'_> {
             Form::Schema => self.schema(value, &at),
             Form::Schemas => self.schemas(value, &at),
             Form::SchemasByName => self.schemas_by_name(value, &at),
-            Form::Marks => marks::check(value, &at, self.report),
+            Form::Extension => extension::check(value, &at, self.report),
             Form::Refused(reason) => self.report.add(
                 Mistake::Unsupported,
                 at,

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::marks::{FIELD_WORDS, ROOT_WORDS};
+use super::super::extension::{FIELD_WORDS, ROOT_WORDS};
 use super::super::meta::meta;
-use super::super::vocabulary::{KEYWORDS, MARKS};
+use super::super::vocabulary::{EXTENSION, KEYWORDS};
 use crate::schema::{self, Mistake};
 
 fn errors(schema: &Value) -> Vec<String> {
@@ -42,10 +42,10 @@ fn schemas_of(folder: &Path, found: &mut Vec<Value>) {
 /// Schemas stand in files by themselves, or in vectors as texts.
 fn collect(value: &Value, found: &mut Vec<Value>) {
     match value {
-        Value::Object(members) if members.contains_key(MARKS) => found.push(value.clone()),
+        Value::Object(members) if members.contains_key(EXTENSION) => found.push(value.clone()),
         Value::Object(members) => members.values().for_each(|value| collect(value, found)),
         Value::Array(items) => items.iter().for_each(|value| collect(value, found)),
-        Value::String(text) if text.contains(MARKS) => {
+        Value::String(text) if text.contains(EXTENSION) => {
             let inner: Value = serde_json::from_str(text).unwrap_or_default();
             collect(&inner, found);
         }
@@ -78,7 +78,7 @@ fn saying(on_root: bool, keyword: &str, value: &Value, words: bool) -> Value {
         false => &mut schema["properties"]["x"],
     };
     match words {
-        true => place[MARKS][keyword] = value.clone(),
+        true => place[EXTENSION][keyword] = value.clone(),
         false => place[keyword] = value.clone(),
     }
     schema
@@ -126,7 +126,7 @@ fn every_form_is_judged_as_loading_judges_it() {
     let all: Vec<_> = keywords.chain(words).chain([("pubilc", true)]).collect();
     for (keyword, words) in all {
         for (sample, on_root) in samples().iter().flat_map(|s| [(s, true), (s, false)]) {
-            if !words && keyword == MARKS && on_root {
+            if !words && keyword == EXTENSION && on_root {
                 continue;
             }
             let schema = saying(on_root, keyword, sample, words);

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::vocabulary::{MARKS, choice, suggested};
+use super::vocabulary::{EXTENSION, choice, suggested};
 use super::{Mistake, Report};
 use crate::id::{Kind, check_map_key};
 use crate::near::nearest;
@@ -82,7 +82,7 @@ pub(super) struct Word<T> {
 
 /// What a field says about itself.
 #[derive(Debug, Default)]
-pub(super) struct Marks {
+pub(super) struct Extension {
     pub(super) write: Option<Word<WriteRule>>,
     pub(super) narrowed: Option<Word<Narrowed>>,
     pub(super) read: Option<Word<Roles>>,
@@ -97,7 +97,7 @@ pub(super) struct Marks {
     pub(super) read_only: Option<Pointer>,
 }
 
-impl Marks {
+impl Extension {
     /// The words that are there, with their places.
     pub(super) fn words(&self) -> Vec<(&'static str, &Pointer)> {
         fn place<T>(word: Option<&Word<T>>) -> Option<&Pointer> {
@@ -127,10 +127,10 @@ impl Marks {
         if schema.get("readOnly") == Some(&Value::Bool(true)) {
             self.read_only = Some(at.child("readOnly"));
         }
-        let Some(words) = schema.get(MARKS).and_then(Value::as_object) else {
+        let Some(words) = schema.get(EXTENSION).and_then(Value::as_object) else {
             return;
         };
-        let at = at.child(MARKS);
+        let at = at.child(EXTENSION);
         let mut reader = Reader { words, at, report };
         reader.take("write", &mut self.write, write_rule);
         reader.take("narrowed", &mut self.narrowed, |value| {
@@ -351,9 +351,9 @@ fn one_of<T: Copy>(words: &[(&str, T)], value: &Value) -> Result<(), String> {
 
 /// What the root says about the kind; none when it says nothing that can be read.
 pub(super) fn kind(schema: &Value, report: &mut Report) -> Option<KindMarks> {
-    let at = Pointer::root().child(MARKS);
-    let Some(words) = schema.get(MARKS).and_then(Value::as_object) else {
-        if schema.is_object() && schema.get(MARKS).is_none() {
+    let at = Pointer::root().child(EXTENSION);
+    let Some(words) = schema.get(EXTENSION).and_then(Value::as_object) else {
+        if schema.is_object() && schema.get(EXTENSION).is_none() {
             let reason = "the root must say which kind this is: \"x-indelible\": {\"kind\": …}";
             report.add(Mistake::Kind, Pointer::root(), reason);
         }
