@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indelible_engine::effects::effects;
-use indelible_engine::history::words::tell;
+use indelible_engine::history::words::describe;
 use indelible_engine::history::{apply, undo};
 use indelible_engine::policy::Policy;
 use indelible_engine::testing;
@@ -81,9 +81,9 @@ fn look(policy: &Policy, length: usize) -> [f64; 3] {
             sums[1] += start.elapsed();
             assert!(value == **before);
             let start = Instant::now();
-            let tellings = tell(policy, effects, Some(value));
+            let descriptions = describe(policy, effects, Some(value));
             sums[2] += start.elapsed();
-            assert_eq!(tellings.len(), effects.len());
+            assert_eq!(descriptions.len(), effects.len());
         }
         for (took, sum) in took.iter_mut().zip(sums) {
             took.push(sum.as_secs_f64());

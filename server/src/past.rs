@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use indelible_engine::entity::{Entity, LoadError, Logged};
-use indelible_engine::history::words::{self, Telling, What};
+use indelible_engine::history::words::{self, Description, What};
 use indelible_engine::history::{
     self, Blame, Derived, FindError, InMemory, Kept, Later, Place, Point, ReachError, Record,
     State, is_sequential,
@@ -327,8 +327,8 @@ impl Past {
     pub(crate) fn tell(
         &self,
         wanted: &[Record],
-    ) -> Result<HashMap<Place, Vec<Telling>>, HistoryError> {
-        let mut told: HashMap<Place, Vec<Telling>> = HashMap::new();
+    ) -> Result<HashMap<Place, Vec<Description>>, HistoryError> {
+        let mut told: HashMap<Place, Vec<Description>> = HashMap::new();
         let wanted: HashMap<Place, &Record> = wanted
             .iter()
             .filter(|record| record.kind != EntryKind::Genesis)
@@ -346,22 +346,22 @@ impl Past {
             let (policy, before) = (Arc::clone(state.policy()), state.value().clone());
             self.reach(|past| Ok(state.forward([record], past.policies)?))?;
             // Each effect is described in the value that those before it made, so all of them are.
-            let mut tellings = match record.kind {
+            let mut descriptions = match record.kind {
                 EntryKind::Policy => {
                     let policies = (&policy, state.policy());
-                    words::tell_migration(policies, &record.effects, &before, state.value())
+                    words::describe_migration(policies, &record.effects, &before, state.value())
                 }
-                _ => words::tell(state.policy(), &record.effects, Some(before)),
+                _ => words::describe(state.policy(), &record.effects, Some(before)),
             };
             let asked: HashSet<&Pointer> = wanted.effects.iter().map(|one| &one.pointer).collect();
-            tellings.retain(|telling| match telling.what {
-                What::Renamed { .. } => asked.iter().any(|at| telling.pointer.contains(at)),
-                _ => asked.contains(&telling.pointer),
+            descriptions.retain(|description| match description.what {
+                What::Renamed { .. } => asked.iter().any(|at| description.pointer.contains(at)),
+                _ => asked.contains(&description.pointer),
             });
             let after = Some(state.value());
             let beside = words::describe_conflicts(state.policy(), &wanted.conflicts, after);
-            tellings.extend(beside);
-            told.insert(record.place(), tellings);
+            descriptions.extend(beside);
+            told.insert(record.place(), descriptions);
         }
         Ok(told)
     }

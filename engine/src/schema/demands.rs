@@ -80,22 +80,22 @@ impl Policy {
     /// ]);
     /// ```
     pub fn demands(&self) -> Vec<Demand> {
-        let mut teller = Teller {
+        let mut collector = Collector {
             policy: self,
             demands: Vec::new(),
         };
         let whole = self.merged_rules().and_then(Value::as_object);
-        teller.node(NodeId::ROOT, &Pointer::root(), whole);
-        teller.demands
+        collector.node(NodeId::ROOT, &Pointer::root(), whole);
+        collector.demands
     }
 }
 
-struct Teller<'a> {
+struct Collector<'a> {
     policy: &'a Policy,
     demands: Vec<Demand>,
 }
 
-impl Teller<'_> {
+impl Collector<'_> {
     /// Tells of a node; `whole` is what is judged there on merged values.
     fn node(&mut self, id: NodeId, at: &Pointer, whole: Option<&Map<String, Value>>) {
         let node = self.policy.node(id);

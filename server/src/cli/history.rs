@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use indelible_engine::history::words::{Language, Telling, What};
+use indelible_engine::history::words::{Description, Language, What};
 use indelible_engine::history::{Place, Point, Record, TimelineQuery, timeline};
 use indelible_engine::id::EntityId;
 use indelible_engine::ledger::EntryKind;
@@ -145,8 +145,8 @@ impl History {
             let told = past.tell(&page.records)?;
             let mut table = Table::new(&["ENTRY", "TIME (UTC)", "BY", "MESSAGE"]).uncut(&[0, 1]);
             for record in &page.records {
-                let tellings = told.get(&record.place()).map_or(&[][..], Vec::as_slice);
-                show(&mut table, record, tellings);
+                let descriptions = told.get(&record.place()).map_or(&[][..], Vec::as_slice);
+                show(&mut table, record, descriptions);
             }
             table.lines().try_for_each(|line| super::print(&line))?;
         }
@@ -180,7 +180,7 @@ fn nothing(
     })
 }
 
-fn show(table: &mut Table, record: &Record, tellings: &[Telling]) {
+fn show(table: &mut Table, record: &Record, descriptions: &[Description]) {
     let what = match record.kind {
         EntryKind::Changes if record.effects.is_empty() && record.conflicts.is_empty() => {
             "(nothing that is seen)".to_owned()
@@ -199,22 +199,22 @@ fn show(table: &mut Table, record: &Record, tellings: &[Telling]) {
         record.author.id.clone(),
         what,
     ]);
-    for telling in tellings.iter().take(CHANGES_SHOWN_MAX) {
-        table.note(indent, &sentence(telling));
+    for description in descriptions.iter().take(CHANGES_SHOWN_MAX) {
+        table.note(indent, &sentence(description));
     }
-    if let Some(left) = tellings.len().checked_sub(CHANGES_SHOWN_MAX + 1) {
+    if let Some(left) = descriptions.len().checked_sub(CHANGES_SHOWN_MAX + 1) {
         let left = tables::counted(left as u64 + 1, "more change", "more changes");
         table.note(indent, &format!("({left}; --json tells all)"));
     }
 }
 
 /// A change as a sentence, with what is in an item that came or went.
-pub(super) fn sentence(telling: &Telling) -> String {
-    let text = telling.sentence(Language::English);
-    let (What::Added { item } | What::Removed { item }) = &telling.what else {
+pub(super) fn sentence(description: &Description) -> String {
+    let text = description.sentence(Language::English);
+    let (What::Added { item } | What::Removed { item }) = &description.what else {
         return text;
     };
-    let id = telling.pointer.last();
+    let id = description.pointer.last();
     let parts: Vec<String> = item
         .as_object()
         .into_iter()

@@ -121,8 +121,8 @@ impl Diff {
         table.lines().try_for_each(|line| super::print(&line))?;
         super::print("")?;
         let mut told = Table::untitled();
-        for telling in differences(after.policy(), before.value(), after.value()) {
-            told.note(0, &sentence(&telling));
+        for description in differences(after.policy(), before.value(), after.value()) {
+            told.note(0, &sentence(&description));
         }
         match (before.presence(), after.presence()) {
             (Presence::Deleted, Presence::Deleted) => {}

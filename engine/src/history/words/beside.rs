@@ -1,19 +1,19 @@
-//! Writes made at the same time, in words.
+//! Describes writes that were made at the same time.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Language, Telling, What, place};
+use super::{Description, Language, What, place};
 use crate::conflicts::{Conflict, Outcome};
 use crate::document::{DELETED, POSITION};
 use crate::policy::{Policy, Presented};
 
-/// Something that was written at the same time as something else.
+/// A write that was made at the same time as another one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Beside {
-    /// What was written.
+    /// What both wrote.
     pub subject: Subject,
-    /// Which of both stands.
+    /// Whose write is the current one.
     pub outcome: Outcome,
     /// What the entry wrote; absent where it removed, deleted or moved something.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub fn describe_conflicts(
     policy: &Policy,
     conflicts: &[Conflict],
     value: Option<&Map<String, Value>>,
-) -> Vec<Telling> {
+) -> Vec<Description> {
     let mut value = value.map(|value| Presented::new(policy, value));
     let each = conflicts.iter().map(|conflict| {
         let last = conflict.pointer.last();
@@ -65,7 +65,7 @@ pub fn describe_conflicts(
             _ => conflict.pointer.clone(),
         };
         let known = value.as_mut().map(|value| value as &mut dyn place::Known);
-        Telling {
+        Description {
             path: place::path(policy, &field, known, None),
             pointer: conflict.pointer.clone(),
             what: What::Beside(Beside {

@@ -1,9 +1,5 @@
-//! Sentences.
-//!
-//! Owns every word that people read of a change, in each language, and how values look in it.
-//! Invariant: a language has all of them; titles and values are as the schema and the authors
-//! wrote them.
-//! Must never know: policies, pointers, where a value came from.
+//! Sentences: every word that people read of a change, in each language, and how values look in it.
+//! Titles and values stay as the schema and the authors wrote them.
 
 use std::str::FromStr;
 
@@ -11,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::place::Part;
-use super::{Telling, What, beside};
+use super::{Description, What, beside};
 use crate::ledger::EntryKind;
 
-/// A language to tell changes in.
+/// A language to describe changes in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub enum Language {
     /// English.
@@ -26,7 +22,7 @@ pub enum Language {
     French,
 }
 
-/// A text that names no language that is known here.
+/// The text does not name a known language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the languages are en and fr")]
 pub struct LanguageError;
@@ -48,7 +44,7 @@ impl FromStr for Language {
 const SHOWN_CHARS: usize = 80;
 
 impl Language {
-    /// What an entry of a kind is, beside what it changed.
+    /// The name of an entry's kind.
     #[must_use]
     pub fn kind(self, kind: EntryKind) -> &'static str {
         match (self, kind) {
@@ -67,16 +63,16 @@ impl Language {
         }
     }
 
-    pub(super) fn sentence(self, telling: &Telling) -> String {
+    pub(super) fn sentence(self, description: &Description) -> String {
         let path = |parts: &[Part]| self.path(parts);
-        let whole = path(&telling.path);
-        let (item, list) = match telling.path.split_last() {
+        let whole = path(&description.path);
+        let (item, list) = match description.path.split_last() {
             Some((item, list)) => (self.part(item), path(list)),
             None => (String::new(), String::new()),
         };
         match self {
-            Self::English => self.english(&telling.what, &whole, &item, &list),
-            Self::French => self.french(&telling.what, &whole, &item, &list),
+            Self::English => self.english(&description.what, &whole, &item, &list),
+            Self::French => self.french(&description.what, &whole, &item, &list),
         }
     }
 
@@ -232,7 +228,7 @@ impl Language {
     }
 }
 
-/// The text on one line, its middle left out where it is long.
+/// The text on one line; a long one without its middle.
 fn shortened(text: &str) -> String {
     let shown: Vec<char> = text
         .chars()

@@ -1,10 +1,8 @@
-//! What changed, for people.
-//!
-//! Owns how a change is told: first as data (which field, by its title and by the names of the
+//! What changed, described for people: first as data (which field, by its title and the names of the
 //! items on the way; what became of it), then as a sentence in a language.
-//! Invariant: every effect is told once, in its order; the data hold whole values, only sentences
-//! shorten them.
-//! Must never know: who wrote it and when, documents.
+//!
+//! Every effect is described once, in its order. The data hold whole values; only sentences shorten
+//! them.
 
 mod beside;
 mod language;
@@ -17,7 +15,7 @@ use serde_json::{Map, Value};
 pub use beside::{Beside, Subject, describe_conflicts};
 pub use language::Language;
 pub use place::Part;
-pub use renamed::tell_migration;
+pub use renamed::describe_migration;
 
 use super::apply::{Applying, Units, groups};
 use crate::effects::{Effect, EffectChange, effects};
@@ -26,10 +24,10 @@ use crate::policy::Policy;
 
 /// One thing that changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Telling {
+pub struct Description {
     /// The field, items of keyed lists by id.
     pub pointer: Pointer,
-    /// The way there in words, from the outermost field on.
+    /// The path to it in words, from the outermost field inward.
     pub path: Vec<Part>,
     /// What became of it.
     #[serde(flatten)]
@@ -50,24 +48,24 @@ pub enum What {
         /// Its value before.
         from: Value,
     },
-    /// It has another value.
+    /// Its value is a different one.
     Changed {
         /// Its value before.
         from: Value,
         /// Its value now.
         to: Value,
     },
-    /// An item came into a list; the last part of the path is the item, by its place now.
+    /// An item was added to a list; the last part of the path is the item, by its place now.
     Added {
         /// The item.
         item: Value,
     },
-    /// An item went out of a list; the last part of the path is the item, by its place before.
+    /// An item was removed from a list; the last part of the path is the item, by its place before.
     Removed {
         /// The item.
         item: Value,
     },
-    /// An item of a list has another place.
+    /// An item of a list was moved.
     Moved {
         /// Its place before, from 1.
         from: usize,
@@ -81,36 +79,36 @@ pub enum What {
         /// The same in words.
         was: Vec<Part>,
     },
-    /// A part of a text was written anew.
+    /// A part of a text was replaced.
     Rewritten {
-        /// What went; empty where something was only added.
+        /// The removed text; empty where text was only added.
         removed: String,
-        /// What came; empty where something was only taken away.
+        /// The inserted text; empty where text was only removed.
         inserted: String,
-        /// A few characters that stand before it, where the text is known.
+        /// A few characters before it, if the text is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         after: Option<String>,
     },
-    /// Something was written at the same time as something else.
+    /// Two authors wrote something at the same time.
     Beside(Beside),
     /// A part of a list of single values was replaced.
     Replaced {
-        /// The values that went.
+        /// The removed values.
         removed: Vec<Value>,
-        /// The values that came.
+        /// The inserted values.
         inserted: Vec<Value>,
     },
 }
 
-impl Telling {
-    /// It in a sentence, without a full stop.
+impl Description {
+    /// Renders this as a sentence, without a final full stop.
     #[must_use]
     pub fn sentence(&self, language: Language) -> String {
         language.sentence(self)
     }
 }
 
-/// What is different between two values (without stamps), along the policy of the later one.
+/// Describes the differences between two values (without stamps), by the policy of the later one.
 ///
 /// ```
 /// use indelible_engine::history::words::{Language, differences};
@@ -137,38 +135,38 @@ impl Telling {
 /// });
 /// let maps = [&before, &after].map(|value| value.as_object().expect("it is one"));
 ///
-/// let tellings = differences(&policy, maps[0], maps[1]);
-/// let told = |language| tellings.iter().map(|one| one.sentence(language)).collect::<Vec<_>>();
-/// assert_eq!(told(Language::English), [
+/// let found = differences(&policy, maps[0], maps[1]);
+/// let said = |language| found.iter().map(|one| one.sentence(language)).collect::<Vec<_>>();
+/// assert_eq!(said(Language::English), [
 ///     "Body: “quick” replaced by “slow”",
 ///     "Title changed from “A” to “B”",
 ///     "Links › item 1 (“Home”) › To changed from “/” to “/en”",
 /// ]);
-/// assert_eq!(told(Language::French)[1].replace('\u{a0}', " "), "Title : « A » devient « B »");
+/// assert_eq!(said(Language::French)[1].replace('\u{a0}', " "), "Title : « A » devient « B »");
 /// ```
 #[must_use]
 pub fn differences(
     policy: &Policy,
     before: &Map<String, Value>,
     after: &Map<String, Value>,
-) -> Vec<Telling> {
-    tell(
+) -> Vec<Description> {
+    describe(
         policy,
         &effects(policy, before, after),
         Some(before.clone()),
     )
 }
 
-/// Effects in words. With the value (without stamps) that they were applied to, items are told by
-/// their names and texts with what is before the change; without it, items are told by their ids.
+/// Describes effects. Given the value before them (without stamps), items are named by what they are
+/// called and texts quote what precedes the change; without it, items are named by their ids.
 #[must_use]
-pub fn tell(
+pub fn describe(
     policy: &Policy,
     effects: &[Effect],
     before: Option<Map<String, Value>>,
-) -> Vec<Telling> {
+) -> Vec<Description> {
     let mut value = before.map(|before| Applying::new(policy, before));
-    let mut tellings = Vec::with_capacity(effects.len());
+    let mut descriptions = Vec::with_capacity(effects.len());
     for group in groups(effects) {
         let Some(effect) = group.first() else {
             continue;
@@ -176,7 +174,7 @@ pub fn tell(
         let known = value.as_mut().map(|value| value as &mut dyn place::Known);
         let path = place::path(policy, &effect.pointer, known, comes(effect));
         value = value.and_then(|mut value| value.forward(group).ok().map(|()| value));
-        // Left of a splice, a text stays as it is by then.
+        // The text left of a splice is final when the splice is reached.
         let tokens = effect.pointer.tokens();
         let mut context = match (&effect.change, &mut value) {
             (EffectChange::Splice { .. }, Some(value)) => {
@@ -184,16 +182,16 @@ pub fn tell(
             }
             _ => None,
         };
-        tellings.extend(group.iter().map(|effect| Telling {
+        descriptions.extend(group.iter().map(|effect| Description {
             path: path.clone(),
             what: what(effect, context.as_mut()),
             pointer: effect.pointer.clone(),
         }));
     }
-    tellings
+    descriptions
 }
 
-/// An item that comes into a list: where, and the item.
+/// An item that enters or leaves a list, and its index.
 fn comes(effect: &Effect) -> Option<(usize, &Value)> {
     match &effect.change {
         EffectChange::Put {
@@ -251,10 +249,10 @@ fn what(effect: &Effect, context: Option<&mut Context<'_>>) -> What {
     }
 }
 
-/// Characters of a text that are shown before a part of it.
+/// Characters of a text that are quoted before a change.
 const CONTEXT_CHARS: usize = 24;
 
-/// A text around its splices, asked for in ascending order.
+/// A text, to be quoted before its splices, in ascending order.
 struct Context<'t> {
     text: &'t str,
     units: Units<'t>,
@@ -268,7 +266,7 @@ impl<'t> Context<'t> {
         }
     }
 
-    /// The characters right before a UTF-16 position; nothing in a text that is not there.
+    /// The characters right before a UTF-16 position; empty if the text is unknown.
     fn before(&mut self, unit: usize) -> String {
         let end = self.units.byte_at(unit).unwrap_or_default();
         let text = &self.text[..end];

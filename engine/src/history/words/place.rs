@@ -1,7 +1,4 @@
-//! The way to a field in words.
-//!
-//! Invariant: a path has one part for each token of its pointer.
-//! Must never know: languages.
+//! The path to a field in words: one part for each token of its pointer.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +7,7 @@ use crate::history::apply::Applying;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Policy, Presented, Shape};
 
-/// One step of the way to a field.
+/// One step of the path to a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "part", rename_all = "kebab-case")]
 pub enum Part {
@@ -28,7 +25,7 @@ pub enum Part {
     Item {
         /// Its id.
         id: String,
-        /// Its place in the list, from 1, where that is known.
+        /// Its place in the list, from 1, if that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
         /// What it is called: its name, title or label, or else another short text in it, one that
@@ -56,8 +53,8 @@ impl Known for Presented<'_> {
     }
 }
 
-/// The parts of a way. `value` is the current one, as far as that is known; `comes` is the item that
-/// the pointer itself names, with its index, where it is only coming or about to go.
+/// The parts of a path. `value` is the current one, if it is known; `comes` is the item that the
+/// pointer itself names, with its index, if it is being added or removed.
 pub(super) fn path(
     policy: &Policy,
     pointer: &Pointer,

@@ -1,37 +1,37 @@
-//! A change of the schema in words: what only has another name is told as that.
+//! Describes a change of the schema: a place that only has a new name is described as renamed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Telling, What, place, tell};
+use super::{Description, What, describe, place};
 use crate::effects::Effect;
 use crate::history::blame::Turn;
 use crate::pointer::Pointer;
 use crate::policy::{Policy, Presented};
 
-/// Effects of an entry that took an entity from one schema to another, in words. `before` and
-/// `after` are the values (without stamps) around it.
+/// Describes the effects of an entry that migrated an entity from one schema to another. `before`
+/// and `after` are the values (without stamps) around it.
 #[must_use]
-pub fn tell_migration(
+pub fn describe_migration(
     (old, new): (&Arc<Policy>, &Arc<Policy>),
     effects: &[Effect],
     before: &Map<String, Value>,
     after: &Map<String, Value>,
-) -> Vec<Telling> {
+) -> Vec<Description> {
     let renamed = renamed((old, new), effects, before, after);
     let names: HashSet<&[String]> = renamed
         .iter()
         .flat_map(|(now, was)| [now.tokens(), was.tokens()])
         .collect();
-    let is_told = |telling: &Telling| {
-        let tokens = telling.pointer.tokens();
+    let is_told = |description: &Description| {
+        let tokens = description.pointer.tokens();
         (1..=tokens.len()).any(|length| names.contains(&tokens[..length]))
     };
-    let mut tellings: Vec<Telling> = renamed
+    let mut descriptions: Vec<Description> = renamed
         .iter()
-        .map(|(now, was)| Telling {
+        .map(|(now, was)| Description {
             path: place::path(new, now, None, None),
             what: What::Renamed {
                 from: was.clone(),
@@ -40,12 +40,16 @@ pub fn tell_migration(
             pointer: now.clone(),
         })
         .collect();
-    let others = tell(new, effects, Some(before.clone()));
-    tellings.extend(others.into_iter().filter(|telling| !is_told(telling)));
-    tellings
+    let others = describe(new, effects, Some(before.clone()));
+    descriptions.extend(
+        others
+            .into_iter()
+            .filter(|description| !is_told(description)),
+    );
+    descriptions
 }
 
-/// Places whose values only have another name, the outermost of each, with their former names.
+/// The outermost places that only have a new name, with their former names.
 fn renamed(
     (old, new): (&Arc<Policy>, &Arc<Policy>),
     effects: &[Effect],

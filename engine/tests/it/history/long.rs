@@ -2,7 +2,7 @@
 //! that, these would not end.
 
 use indelible_engine::effects::{Effect, EffectChange, effects};
-use indelible_engine::history::words::{Part, What, tell};
+use indelible_engine::history::words::{Part, What, describe};
 use indelible_engine::history::{Misfit, apply, undo};
 use indelible_engine::policy::{Policy, Presented};
 use indelible_engine::schema;
@@ -85,11 +85,11 @@ fn a_long_list_is_shuffled_emptied_and_filled_again() {
         let (before, after) = (&states[0], &states[1]);
         let effects = both_ways(&policy, before, after);
         assert!(effects.len() >= ITEMS, "{}", effects.len());
-        let tellings = tell(&policy, &effects, Some(before.clone()));
-        assert_eq!(tellings.len(), effects.len());
-        for (telling, effect) in tellings.iter().zip(&effects) {
-            let Part::Item { position, name, .. } = &telling.path[1] else {
-                panic!("{:?}", telling.path);
+        let descriptions = describe(&policy, &effects, Some(before.clone()));
+        assert_eq!(descriptions.len(), effects.len());
+        for (description, effect) in descriptions.iter().zip(&effects) {
+            let Part::Item { position, name, .. } = &description.path[1] else {
+                panic!("{:?}", description.path);
             };
             assert!(name.as_ref().is_some_and(|name| name.starts_with("item ")));
             let expected = match &effect.change {
@@ -131,11 +131,11 @@ fn a_text_and_a_list_change_in_many_places() {
     let (before, after) = (value(ITEMS), value(2));
     let effects = both_ways(&policy, &before, &after);
     assert!(effects.len() >= ITEMS / 2, "{}", effects.len());
-    let tellings = tell(&policy, &effects, Some(before));
+    let descriptions = describe(&policy, &effects, Some(before));
     let body = after["body"].as_str().unwrap();
-    for (telling, effect) in tellings.iter().zip(&effects) {
+    for (description, effect) in descriptions.iter().zip(&effects) {
         if let (What::Rewritten { after, .. }, EffectChange::Splice { at, .. }) =
-            (&telling.what, &effect.change)
+            (&description.what, &effect.change)
             && *at < 2_000
         {
             let units: Vec<u16> = body.encode_utf16().take(*at).collect();

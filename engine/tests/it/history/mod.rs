@@ -9,7 +9,7 @@ mod long;
 mod points;
 mod reaching;
 mod renames;
-mod telling;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use indelible_engine::effects::{Effect, EffectChange};
 use indelible_engine::history::State;
-use indelible_engine::history::words::{Language, Part, What, differences, tell};
+use indelible_engine::history::words::{Language, Part, What, describe, differences};
 use indelible_engine::policy::PolicySource;
 use indelible_engine::schema;
 use serde_json::{Map, Value, json};
@@ -15,8 +15,8 @@ fn map(value: &Value) -> &Map<String, Value> {
 }
 
 fn told(before: &Value, after: &Value, language: Language) -> Vec<String> {
-    let tellings = differences(&policy(), map(before), map(after));
-    tellings
+    let descriptions = differences(&policy(), map(before), map(after));
+    descriptions
         .iter()
         .map(|one| one.sentence(language).replace('\u{a0}', " "))
         .collect()
@@ -119,8 +119,8 @@ fn check_name(item_schema: &Value, item: &Value, name: Option<&str>) {
     let policy = schema::compile("place.json", &schema.to_string()).unwrap();
     let mut row = item.clone();
     row["id"] = "r1".into();
-    let tellings = differences(&policy, &Map::new(), map(&json!({ "rows": [row] })));
-    let found = tellings[0].path.last().unwrap();
+    let descriptions = differences(&policy, &Map::new(), map(&json!({ "rows": [row] })));
+    let found = descriptions[0].path.last().unwrap();
     let Part::Item { name: found, .. } = found else {
         panic!("{found:?}")
     };
@@ -179,9 +179,9 @@ fn items_are_called_by_what_people_would_call_them() {
 #[test]
 fn long_values_are_shortened_in_sentences_only() {
     let long = "x".repeat(500);
-    let tellings = differences(&policy(), &Map::new(), map(&json!({ "tagline": long })));
-    assert_eq!(tellings[0].what, What::Set { to: json!(long) });
-    let sentence = tellings[0].sentence(Language::English);
+    let descriptions = differences(&policy(), &Map::new(), map(&json!({ "tagline": long })));
+    assert_eq!(descriptions[0].what, What::Set { to: json!(long) });
+    let sentence = descriptions[0].sentence(Language::English);
     assert!(
         sentence.contains('…') && sentence.chars().count() < 120,
         "{sentence}"
@@ -196,26 +196,26 @@ fn every_effect_is_told() {
         let mut state = State::first(&log.records[0], &log.policies).unwrap();
         for record in &log.records[1..] {
             let policy = log.policies.policy(record.policy_hash).unwrap();
-            let known = tell(&policy, &record.effects, Some(state.value().clone()));
-            let unknown = tell(&policy, &record.effects, None);
+            let known = describe(&policy, &record.effects, Some(state.value().clone()));
+            let unknown = describe(&policy, &record.effects, None);
             state.forward([record], &log.policies).unwrap();
             assert_eq!(
                 (known.len(), unknown.len()),
                 (record.effects.len(), record.effects.len())
             );
-            for (telling, effect) in known.iter().zip(&record.effects) {
-                assert_eq!(telling.pointer, effect.pointer);
-                assert_eq!(telling.path.len(), effect.pointer.tokens().len());
-                for part in &telling.path {
+            for (description, effect) in known.iter().zip(&record.effects) {
+                assert_eq!(description.pointer, effect.pointer);
+                assert_eq!(description.path.len(), effect.pointer.tokens().len());
+                for part in &description.path {
                     if let Part::Item { position, .. } = part {
-                        assert!(position.is_some(), "{telling:?}");
+                        assert!(position.is_some(), "{description:?}");
                     }
                 }
-                if let What::Rewritten { after, .. } = &telling.what {
-                    assert!(after.is_some(), "{telling:?}");
+                if let What::Rewritten { after, .. } = &description.what {
+                    assert!(after.is_some(), "{description:?}");
                 }
                 for language in [Language::English, Language::French] {
-                    assert!(!telling.sentence(language).is_empty());
+                    assert!(!description.sentence(language).is_empty());
                 }
             }
         }
