@@ -1,12 +1,10 @@
-//! The whole ledger as one file that anybody can check, without a server: lines of JSON.
+//! The whole ledger as one file that anyone can check without a server: lines of JSON.
 //!
-//! A [`Writer`] makes the lines, a [`Verifier`] takes them one by one and says where the first is
-//! that does not belong there. The format is in `docs/ledger-format.md`.
+//! A [`Writer`] makes the lines; a [`Verifier`] reads them one by one and reports the first invalid
+//! one. The format is in `docs/ledger-format.md`.
 //!
-//! Invariant: a line has one spelling, which follows from what it stands for; every other is a
-//! fault. What is kept while reading does not grow with the number of entries, only with that of
-//! entities.
-//! Must never know: files, stores, who may see a ledger.
+//! A line has one valid spelling, which follows from its content. The memory of a verifier grows
+//! with the number of entities, not with that of entries.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! Texts that others chose, as messages quote them: their beginning, and a mark where they go on.
+//! Excerpts of texts that users chose, for messages: their beginning, with an ellipsis if they go
+//! on.
 //!
-//! Invariant: nothing is decided by an excerpt, and a message is short whatever it quotes.
+//! Nothing is decided by an excerpt, and a message is short whatever it quotes.
 
 use std::borrow::Cow;
 use std::fmt;

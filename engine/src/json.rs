@@ -1,9 +1,6 @@
-//! Reading JSON strictly: what readers differ on, or cannot hold as it is written, is a mistake: a
-//! property that stands twice in one object (RFC 8259, section 4), a number that no double holds,
-//! half of a surrogate pair.
-//!
-//! Invariant: whatever is read here means the same to everybody who reads it.
-//! Must never know: what the JSON means.
+//! Reads JSON strictly: what readers differ on, or cannot hold as it is written, is an error. That
+//! is a property that is twice in one object (RFC 8259, section 4), a number that no double holds,
+//! and half of a surrogate pair.
 
 mod exact;
 mod faults;

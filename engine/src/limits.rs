@@ -1,8 +1,7 @@
 //! Bounds on what untrusted input may ask for.
 //!
-//! Invariant: every bound has a name with its unit and a default; whatever takes bytes from outside
-//! takes a [`Limits`] with them.
-//! Must never know: where the numbers are configured.
+//! Every bound has a name with its unit and a default. Functions that read bytes from outside take
+//! a [`Limits`].
 
 use serde::{Deserialize, Serialize};
 

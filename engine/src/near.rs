@@ -1,10 +1,8 @@
-//! Names that were probably meant.
+//! Guesses which name was probably meant, for messages.
 //!
-//! Case, separators, a plural and two letters in the wrong order are what people get wrong most, so
+//! The most frequent mistakes are case, separators, a plural and two letters in the wrong order, so
 //! names that differ only by these are near whatever their length; others by the number of edits.
-//!
-//! Nothing may be decided by what is near, for a later version may measure otherwise: it is for
-//! messages only.
+//! Nothing may be decided by the result, since a later version may measure otherwise.
 
 /// Names with more edits between them are not near.
 const EDITS_MAX: usize = 2;

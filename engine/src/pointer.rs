@@ -1,7 +1,6 @@
-//! JSON Pointers (RFC 6901): where in a value, or in a schema file, something is.
+//! JSON Pointers (RFC 6901): the place of something in a value or a schema file.
 //!
-//! Invariant: tokens are kept unescaped; escaping happens only when writing and reading text.
-//! Must never know: whether a token is an index, an item's id or a property.
+//! Tokens are kept unescaped; they are escaped and unescaped only when text is written and read.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,7 @@
 //! What a schema compiles to: for one kind, who may do what, and a tree of nodes that says for
-//! every place in an entity how it is stored, what it may hold and who may write and read it.
+//! every place in an entity how it is stored, what it may hold, and who may write and read it.
 //!
-//! A policy never changes. `schema` makes it and is not known here: admission, merge and projection
-//! find all that they need of a schema in its policy, in no file's words.
+//! A policy never changes. It does not know how schemas are compiled: `schema` makes it.
 
 mod bounds;
 pub(crate) mod constraint;

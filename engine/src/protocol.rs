@@ -1,12 +1,11 @@
 //! The frames that clients and server exchange: one CBOR item per binary WebSocket message.
 //!
-//! A frame is a map with one text key, the frame's name, whose value is a map of its fields by name.
-//! Fields that a reader does not know are skipped; frames it does not know are told apart from bytes
-//! that are no frame, so that both ends can be extended one at a time.
+//! A frame is a map with one text key, the frame's name, whose value is a map of its fields by
+//! name. A reader skips fields that it does not know, and distinguishes frames that it does not
+//! know from malformed bytes, so that both ends can be extended one at a time.
 //!
-//! Invariant: decoding takes time and memory in proportion to the bytes given, and what it gives has
-//! well-formed names. Whether the names mean anything is for others to find out.
-//! Must never know: sockets, sessions, what a frame leads to.
+//! Decoding takes time and memory in proportion to the bytes. Decoded names are well-formed;
+//! whether they name anything is checked elsewhere.
 
 mod fields;
 mod form;

@@ -1,8 +1,8 @@
-//! Schema files: reading one, finding every mistake in it, and compiling it to a policy.
+//! Schema files: reading their texts, finding every mistake in them, and compiling them to
+//! policies.
 //!
-//! Invariant: what cannot be bound to a place in an entity is refused with its place and a reason;
-//! nothing in a schema file is silently without effect, annotations aside.
-//! Must never know: the file system (texts come in), entities, documents.
+//! A keyword that cannot be bound to a place in an entity is refused with its place and a reason,
+//! so that nothing in a schema file is silently without effect, annotations aside.
 
 #[cfg(feature = "whole-entity")]
 mod beginnings;

@@ -1,7 +1,5 @@
-//! JSON values: their canonical text and when two are the same.
-//!
-//! Invariant: two values are the same exactly when their canonical texts are equal.
-//! Must never know: schemas, entities, who reads or writes.
+//! JSON values: their canonical text, and when two are the same, which is when their canonical
+//! texts are equal.
 
 use std::borrow::Cow;
 use std::fmt::Write;

@@ -1,7 +1,4 @@
-//! What can be wrong with a bundle, and where.
-//!
-//! Invariant: a fault names the line, and the record in it as far as that can be told.
-//! Must never know: how faults are found.
+//! What can be wrong with a bundle, and where: the line, and the record in it if that is known.
 
 use std::fmt;
 

@@ -1,8 +1,7 @@
-//! The lines of a bundle: what is in them and how they are spelt.
+//! The lines of a bundle: their content and their only spelling.
 //!
-//! Invariant: `spell` is the only place that makes a line; a line that was read is good only if
-//! spelling what it stands for gives the same bytes.
-//! Must never know: which line may follow which.
+//! Only `spell` makes a line. A line that was read is valid only if spelling its content gives the
+//! same bytes.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,8 @@
-//! Judging again what a log says was admitted.
+//! Judges again what a log says was admitted.
 //!
-//! Invariant: each entry is judged on what the entries before it leave, by the policy in force and
+//! Each entry is judged on the state that the entries before it leave, by the policy in force and
 //! at the time that it names, and must be exactly what that verdict makes. Nothing of an entry is
 //! applied that was not admitted here.
-//! Must never know: lines, hashes, chains.
 
 use std::sync::Arc;
 

@@ -1,12 +1,11 @@
-//! That a kind goes over to another schema as a whole.
+//! Checks that all entities of a kind migrate together.
 //!
-//! A server takes over every entity of a kind before it serves the kind again. Whoever could leave
-//! one behind could go on writing it by rules that are no longer in force, and, say, give it a value
-//! that meanwhile only one may have.
+//! A server migrates every entity of a kind before it serves the kind again. If one could be left
+//! behind, it could still be written by rules that are no longer in force, and for example be given
+//! a value that by now must be unique.
 //!
-//! Invariant: but for entries of kind policy, nothing is in a log that does not stand under the
-//! present policy of its kind, at a place where all entities of the kind stand under that.
-//! Must never know: what policies say, values.
+//! Apart from entries of kind policy, an entry is only valid under the present policy of its kind,
+//! and only once all entities of the kind are under it.
 
 use std::collections::BTreeMap;
 

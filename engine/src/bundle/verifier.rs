@@ -1,9 +1,8 @@
-//! Checking a bundle, line by line.
+//! Checks a bundle, line by line; the first fault ends it.
 //!
-//! Invariant: a bundle that passes is exactly what a writer makes of a ledger that is whole:
-//! encodings, hashes, chains, the one order, tails and sums; and, at [`Depth::Admission`],
-//! everything in it was rightly admitted. The first fault ends it.
-//! Must never know: files, how anything is shown.
+//! A bundle that passes is exactly what a writer makes of an intact ledger: encodings, hashes,
+//! chains, the global order, tails and sums. At [`Depth::Admission`], everything in it was rightly
+//! admitted too.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

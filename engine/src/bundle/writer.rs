@@ -1,9 +1,7 @@
-//! Making a bundle.
+//! Writes a bundle.
 //!
-//! Invariant: the caller gives the policies in the order of their hashes, then the entries in
-//! global order, then the refusals in the order of entities and numbers; a verifier takes nothing
-//! else.
-//! Must never know: where the records come from.
+//! The caller passes the policies in the order of their hashes, then the entries in global order,
+//! then the refusals in the order of entities and numbers. A verifier accepts no other order.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,8 @@
 //! Applies effects to a value, and reverts them.
 //!
-//! Invariant: doing an effect and undoing it gives the value there was; an effect that does not fit
-//! the value is told, never forced. Many effects cost little more than reading the value once and
-//! each of them, wherever in it they are.
-//! Must never know: entries, stamps, why something changed.
+//! Applying an effect and reverting it results in the value before. An effect that does not fit the
+//! value is reported, never forced. The cost of many effects is about that of reading the value
+//! once and each of them, wherever in it they are.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, Deref};

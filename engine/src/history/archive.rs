@@ -1,10 +1,7 @@
-//! How history asks for the records of one log.
+//! The few questions by which history reads the records of one log.
 //!
-//! Owns the few questions that everything else in here is answered by, and how to find an epoch's
-//! end by them.
-//! Invariant: nobody in here asks for more records than the answer needs; what a question costs is
-//! the caller's store and never the length of the log.
-//! Must never know: where records lie.
+//! Nothing asks for more records than its answer needs. The cost of a question is that of the
+//! caller's store, and does not grow with the log.
 
 use std::convert::Infallible;
 

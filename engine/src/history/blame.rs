@@ -1,9 +1,7 @@
-//! Who set what stands.
+//! Who wrote each current value: a tree of credits, folded from effects entry by entry.
 //!
-//! Owns a tree of credits that is folded from effects, one entry after the other.
-//! Invariant: a field's credit is the entry that last gave it another value, whatever the field was
-//! called then; a text or list is covered by runs without gaps. Values themselves are not kept.
-//! Must never know: documents.
+//! The credit of a field goes to the entry that last changed its value, whatever the field was
+//! called then. A text or list is covered by runs without gaps. The values themselves are not kept.
 
 mod losses;
 mod runs;

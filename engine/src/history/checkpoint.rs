@@ -1,9 +1,7 @@
-//! States as bytes, kept on the way so that the next one need not go all of it.
+//! Serialised states, saved so that later queries need not replay the whole log.
 //!
-//! Owns their form and where they are worth keeping.
-//! Invariant: a checkpoint is a cache: it may be dropped at any time and is made again from the
-//! log; one that is damaged, or not of this log, is never used.
-//! Must never know: where they are kept.
+//! A checkpoint is a cache: it may be dropped at any time and is made again from the log. One that
+//! is damaged, or that belongs to another log, is never used.
 
 use std::collections::BTreeMap;
 

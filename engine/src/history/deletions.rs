@@ -1,10 +1,8 @@
 //! Items of lists and entries of open maps that were deleted before the present epoch began.
 //!
-//! A document holds what was deleted in its epoch, so that it can be undeleted. The next one begins
-//! without it; what it held then is in the log.
-//! Invariant: of several deletions of one place the last one counts. Former epochs do not change, so
-//! they are read once.
-//! Must never know: who may undelete, where records lie.
+//! A document holds what was deleted in its own epoch, so that it can be undeleted. The next epoch
+//! begins without it, but the log has it. Of several deletions of one place, the last one counts.
+//! Former epochs do not change, so they are read once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

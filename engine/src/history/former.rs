@@ -1,7 +1,7 @@
-//! Who wrote the values of former epochs that conflicts name.
+//! Names the authors of values of former epochs in conflicts.
 //!
-//! A conflict is found in the document of its epoch, where everything that the epoch began with is the
-//! system's. The log knows who wrote it.
+//! A conflict is found in the document of its epoch, in which everything that the epoch began with
+//! was written by the system. The log knows the author.
 
 use std::collections::HashMap;
 

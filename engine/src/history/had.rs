@@ -1,9 +1,9 @@
 //! Whether a place of an entity ever had a value, as far back as its log is read.
 //!
-//! Owns the way back through the records, and what was learnt on it: once a place has been followed
-//! to the beginning of the log, its values are known as hashes, and later questions about it cost
-//! only the records since. A question whose answer is near goes no further back than that.
-//! A keyed list counts by the order of its items; each item is a place of its own.
+//! The records are read backwards, and what was learnt is kept: once a place was followed to the
+//! beginning of the log, its values are known by their hashes, and later questions about it only
+//! cost the records since. A question whose answer is recent goes back no further than that. A
+//! keyed list is compared by the order of its items; each item is a place of its own.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;

@@ -1,10 +1,9 @@
-//! The items of a keyed list while effects are applied to it, one after the other.
+//! The items of a keyed list while effects are applied to it one after the other, each about as
+//! cheap as in an array.
 //!
-//! Invariant: `pieces` hold the items in their order, and no piece is empty but the only one. An
-//! insertion or removal shifts at most [`PIECE_MAX`] items; once items are often looked up by their
-//! ids, `index` says which piece holds an id, and no piece is longer than twice that. A single
-//! effect costs no more than it would in an array.
-//! Must never know: effects, what is in an item.
+//! `pieces` hold the items in their order, and no piece is empty but the only one. An insertion or
+//! removal shifts at most [`PIECE_MAX`] items. Once items are often looked up by id, `index` says
+//! which piece holds an id, and no piece is longer than twice that.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
-//! The past of an entity: told, shown, compared, and brought back.
+//! The past of an entity: its timeline, its states, their differences in words, blame, and
+//! restoring.
 //!
-//! Owns everything that is read from entries and their effects rather than from a document.
-//! Invariant: what it says of a past state equals what the document says at those heads.
-//! Must never know: storage (the caller fetches the records that a question needs), who may read.
+//! Everything here is read from entries and their effects rather than from a document, and equals
+//! what the document says at those heads. The caller fetches the records that a question needs.
 //!
 //! `examples/looking_back.rs` shows each question that can be asked.
 

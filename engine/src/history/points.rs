@@ -1,8 +1,6 @@
-//! Places in a log by what people know of them: a number, a time, heads.
+//! Finds the entry that people mean by a number, a time or heads.
 //!
-//! Invariant: what is found is an entry of the log, and the only one that was meant; what does not
-//! name one is told with what is near.
-//! Must never know: values.
+//! A point that matches no entry, or several, is reported with the nearest ones.
 
 use std::fmt;
 use std::str::FromStr;

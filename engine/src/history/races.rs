@@ -1,10 +1,8 @@
-//! Values that lost against one written at the same time.
+//! Values that lost against one that was written at the same time.
 //!
-//! Automerge keeps every value of a register that no later write has seen; the one that stands is
-//! chosen by its order. Nobody loses an edit unseen: here the others are told, with their authors.
-//!
-//! Invariant: reads only; the value that stands is the one that readers see.
-//! Must never know: who may see it.
+//! Automerge keeps every value of a register that no later write has seen, and its order decides
+//! which one readers see. The others are reported here with their authors, so that no edit is lost
+//! unseen.
 
 use std::collections::HashMap;
 

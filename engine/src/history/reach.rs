@@ -1,9 +1,7 @@
-//! The shortest way to a state that is asked for.
+//! The shortest way to a state: from the present one, from a checkpoint, or from the beginning.
 //!
-//! Owns the choice between what is known: the present, a checkpoint, the beginning.
-//! Invariant: the state is the same whichever way is taken, and whether or not checkpoints are
-//! kept; records are read in pieces and none twice.
-//! Must never know: where records and checkpoints lie.
+//! The state is the same whichever way is taken, and whether or not checkpoints are kept. Records
+//! are read in pieces, and none twice.
 
 use std::fmt::Debug;
 

@@ -1,8 +1,4 @@
-//! What history reads of one entry: its header and its effects.
-//!
-//! Invariant: everything in a record follows from its entry, its hash and its effects; the changes
-//! themselves are not in it.
-//! Must never know: where entries lie, who may read them.
+//! What history reads of one entry: its header, its hash and its effects, without its changes.
 
 use super::derived::Derived;
 use super::state::Place;

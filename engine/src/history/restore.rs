@@ -1,9 +1,8 @@
-//! Bringing an earlier state back.
+//! Brings an earlier state back.
 //!
-//! Owns what of an earlier state is to stand again; writing it is a merge like any other.
-//! Invariant: the result is one ordinary edit on the present document: nothing that others write
-//! at the same time is lost, and admission judges it.
-//! Must never know: how values are stored.
+//! Only what is to be restored is decided here: writing it is a merge like any other. The result is
+//! one ordinary edit of the present document, which keeps what others write at the same time and
+//! which admission judges.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,5 @@
-//! What an entity was at a place of its log.
-//!
-//! Owns the way from a state that is known to one that is asked for, by effects.
-//! Invariant: a state is the value, the stamps and the presence after exactly the entries up to its
-//! place.
-//! Must never know: which states a caller keeps, where records lie.
+//! The state of an entity at a place of its log: the value, stamps and presence after exactly the
+//! entries up to there, reached from another state by effects.
 
 use std::borrow::Borrow;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! Who changed what, and when, page by page.
 //!
-//! Invariant: pages follow one another without gaps or repeats, the latest entry first; a page
-//! costs the records that it looked at, and it says how many those were.
-//! Must never know: who may see it, how it is shown.
+//! Pages follow one another without gaps or repeats, the latest entry first. The cost of a page is
+//! the records that it read, and it says how many those were.
 
 use super::archive::Archive;
 use super::record::Record;

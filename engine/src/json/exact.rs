@@ -1,10 +1,9 @@
-//! Numbers that are read as they were written.
+//! Checks that numbers are read as they were written.
 //!
-//! JSON numbers are IEEE 754 doubles to every reader. A whole number must be exactly that double, or
-//! be written as the double is; a fraction may be rounded to the nearest double, but not to zero or
-//! to a whole number; nothing may be beyond the largest double.
-//! Invariant: works on texts, whether they are JSON or not, and reports the first number at fault.
-//! Must never know: what the numbers are for.
+//! JSON numbers are IEEE 754 doubles to every reader. A whole number must be exactly that double,
+//! or be written as the double is; a fraction may be rounded to the nearest double, but not to zero
+//! or to a whole number; nothing may be beyond the largest double. Works on any text, JSON or not,
+//! and reports the first number at fault.
 
 use crate::pointer::Pointer;
 use crate::value::decimal;

@@ -1,4 +1,4 @@
-//! Faults in the syntax of JSON, in sentences. The reader reports them in terms of its own.
+//! Errors in the syntax of JSON, in sentences: the library reports them in its own terms.
 
 /// What the reader says, and the sentence for it.
 const SENTENCES: [(&str, &str); 19] = [

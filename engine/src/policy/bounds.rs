@@ -1,8 +1,7 @@
-//! How long texts, lists and maps may be for which the schema states no maximum.
+//! Default bounds on the length of texts, lists and maps for which the schema states no maximum.
 //!
-//! Invariant: holds from the second version of the rules on, for strings that a pattern is tried on
-//! from the fourth, wherever these are from the fifth.
-//! Must never know: documents, changes, who writes.
+//! They hold from the second version of the rules on; for strings that a pattern is matched
+//! against, from the fourth, and wherever such strings are, from the fifth.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,5 @@
-//! The values of the keyword `format` that are checked, and the checks.
-//!
-//! Invariant: a check decides on one string, in time linear in its length.
-//! Must never know: schemas, or networks (whether a host exists is nobody's business here).
+//! The values of the keyword `format` that are checked, and the checks: each decides on one string,
+//! in time linear in its length, without asking a network.
 
 mod hostname;
 

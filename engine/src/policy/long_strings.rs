@@ -1,10 +1,11 @@
-//! How long the strings may be that a pattern is tried on from anywhere: inside values that are
-//! replaced as one, by a keyword such as `contains`, or by a schema above that only constrains.
+//! The default bound on strings that a pattern is matched against from elsewhere than their own
+//! field: inside values that are replaced as one, by a keyword such as `contains`, or by a schema
+//! above that only constrains.
 //!
-//! Owns which schemas speak about a string, found along the way to it; only strings beyond the bound
-//! are looked for, so that a value costs no more than it is long.
-//! Invariant: holds from the fifth version of the rules on; what the schema states wins. What is only
-//! under `anyOf`, `not` and the like states a maximum for nothing but the patterns inside it.
+//! The schemas that apply to a string are found on the way down to it. Only strings beyond the
+//! bound are looked for, so the cost of a value is linear in its length. The bound holds from the
+//! fifth version of the rules on, and a maximum in the schema replaces it; one that is only under
+//! `anyOf`, `not` and the like replaces it for nothing but the patterns inside that keyword.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,6 @@
-//! One place in an entity of a kind: how it is stored, who may write and read it.
+//! One place in an entity of a kind: how it is stored, and who may write and read it.
 //!
-//! Invariant: write and read rules are the effective ones, inheritance already applied.
-//! Must never know: the JSON Schema keywords that a node was compiled from.
+//! Write and read rules are the effective ones: inheritance has been applied.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -1,11 +1,12 @@
-//! Patterns: from the regular expressions of ECMAScript, which JSON Schema speaks, to those of the
-//! engine that matches them in linear time.
+//! Translates the regular expressions of ECMAScript, which JSON Schema uses, to those of the engine
+//! that matches them in linear time.
 //!
-//! The two grammars look alike and differ in places that nobody sees: `\<`, `[[]`, `[a&&b]`, `.`,
-//! `\s`. So a pattern is parsed by ECMAScript's grammar (ECMA-262, with the flag `u`) and written
-//! again in the terms of the engine. What that grammar does not take, what cannot be matched in
-//! linear time, and what is too large once compiled, is refused with its place. The second rules
-//! took more than the grammar does: `]` and `}` by themselves, and `\` before any punctuation.
+//! The two grammars look alike and differ in places that are easy to miss: `\<`, `[[]`, `[a&&b]`,
+//! `.`, `\s`. So a pattern is parsed by ECMAScript's grammar (ECMA-262, with the flag `u`) and
+//! written again for the engine. A pattern that the grammar does not accept, that cannot be matched
+//! in linear time, or that is too large once compiled, is refused with the place of the error. The
+//! second version of the rules accepted more than the grammar does: `]` and `}` by themselves, and
+//! `\` before any punctuation.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,7 +1,4 @@
-//! Questions about places in a policy that reading and writing documents ask.
-//!
-//! Invariant: answers follow from the tree alone.
-//! Must never know: documents, principals.
+//! Questions about places in a policy, answered from the tree alone.
 
 use super::{Node, NodeId, NodeName, Policy, Rules, Shape, StampKind};
 use crate::near;

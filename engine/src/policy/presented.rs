@@ -1,7 +1,6 @@
-//! Values by pointers that name the items of keyed lists by their ids, as readers see values.
+//! Looks up places in values as readers see them, by pointers that name items of keyed lists by id.
 //!
-//! Invariant: a place in a value is found along the policy, and an item by nothing but its id.
-//! Must never know: documents, effects.
+//! Elements of other lists have no lasting names and are not found here.
 
 use std::collections::HashMap;
 

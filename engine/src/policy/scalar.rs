@@ -1,5 +1,5 @@
-//! What one value may be, judged alone: its types, its constraints, and numbers that every reader
-//! of JSON holds exactly.
+//! What one value may be, judged alone: its types, its constraints, and that every reader of JSON
+//! holds its numbers exactly.
 
 use std::fmt;
 

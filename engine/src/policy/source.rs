@@ -1,7 +1,4 @@
-//! Where policies are found by their hash: entries name the one they were judged by.
-//!
-//! Invariant: what is found under a hash is the policy with that hash.
-//! Must never know: where the texts of policies are kept.
+//! Finds policies by their hash: an entry names the one that it was judged by.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! Which place of a schema follows which place of an earlier version of it.
 //!
-//! Invariant: every place of the new schema either follows exactly one place of the old one, or is
-//! new; what cannot follow is a misfit with its reason.
-//! Must never know: documents, values.
+//! Every place of the new schema either follows exactly one place of the old one, or is new; a
+//! place that cannot follow is a misfit, with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,4 @@
-//! Judging a presented entity.
-//!
-//! Invariant: every fault names its place, items of keyed lists by id.
-//! Must never know: documents; who wrote the value; how JSON Schema is evaluated.
+//! Judges a presented entity. Every fault names its place, items of keyed lists by id.
 
 use serde_json::Value;
 

@@ -1,10 +1,8 @@
-//! What frames hold, those of clients and those of the server.
+//! The fields of all frames, those of clients and those of the server.
 //!
-//! A message is held against this before it is decoded, so that what is wrong is said in our words,
-//! with the frame, the field and the byte, whichever library decodes.
-//!
-//! Invariant: what passes is decoded; nothing is taken into memory here.
-//! Must never know: what a frame leads to.
+//! A message is checked against them before it is decoded, so that errors are in our words, with
+//! the frame, the field and the byte, whichever library decodes. Every message that passes can be
+//! decoded. Nothing is copied here.
 
 use std::fmt;
 

@@ -1,7 +1,5 @@
-//! What a message must be like before anybody looks for a frame in it.
-//!
-//! Invariant: one pass over the bytes, without recursion, in memory that does not depend on them.
-//! Must never know: the frames.
+//! Structural checks on a message before it is decoded as a frame: one pass over the bytes, without
+//! recursion, in constant memory.
 
 use std::fmt;
 

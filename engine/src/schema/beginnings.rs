@@ -1,7 +1,7 @@
-//! Rules that what an entity, an item or an entry begins with breaks, so that it is faulty from the start
-//! unless whoever makes it says otherwise.
+//! Finds rules that the defaults of an entity, an item or an entry of an open map break, so that it
+//! is faulty from the start unless its author overrides them.
 //!
-//! Invariant: what is only missing is not reported: whoever makes it is to bring that.
+//! Values that are only missing are not reported: the author is expected to bring them.
 
 use serde_json::{Value, json};
 

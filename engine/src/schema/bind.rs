@@ -1,8 +1,7 @@
-//! From schemas to nodes: which place stores what, and which rules bind there.
+//! From schemas to nodes: what each place stores, and which rules apply there.
 //!
-//! Invariant: every place that a schema declares gets exactly one node, parents before children;
-//! rules are inherited here, and a rule that widens an inherited one is a mistake.
-//! Must never know: values of entities.
+//! Every place that a schema declares gets exactly one node, parents before children. Rules are
+//! inherited here, and a rule that widens an inherited one is a mistake.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,7 @@
 //! What a new version of a kind's schema changes, and for whom.
 //!
-//! Invariant: every place that was added, removed or renamed, every constraint and every right that
-//! is another is told once, at the outermost place that shows it.
-//! Must never know: values, documents.
+//! Every place that was added, removed or renamed, and every constraint and right that changed, is
+//! reported once, at the outermost place that shows it.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,8 @@
 //! Schemas that only constrain: under `oneOf`, `anyOf`, `if`, `not` and the like, and inside values
 //! that are replaced as one.
 //!
-//! Invariant: such a schema declares nothing. It names only properties that are declared, and it
-//! carries no word of `x-indelible` and no default.
-//! Must never know: how nodes are made.
+//! Such a schema declares nothing. It may name only properties that are declared, and has no word
+//! of `x-indelible` and no default.
 
 use serde_json::Value;
 

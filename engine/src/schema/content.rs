@@ -1,7 +1,6 @@
-//! Judging content: values that entities are to be made of.
+//! Judges content: values that entities are to be made from.
 //!
-//! Invariant: every fault names its place, items of keyed lists by id where they have one.
-//! Must never know: documents; who wrote the value; files.
+//! Every fault names its place, items of keyed lists by id if they have one.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,7 @@
-//! What a schema demands of values, one constraint after the other, and when each is decided.
+//! Lists what a schema demands of values, constraint by constraint, and when each is decided.
 //!
-//! Invariant: every constraint of the schema is told exactly once for each place it binds, as
+//! Every constraint is listed once for each place that it applies to, with the time at which
 //! admission decides it.
-//! Must never know: values of entities, who writes them.
 
 use std::borrow::Cow;
 

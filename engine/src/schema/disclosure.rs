@@ -1,13 +1,11 @@
-//! Schemas that would let somebody ask for values that they may not read.
+//! Finds schemas that would disclose values to principals who may not read them.
 //!
-//! Whether a `unique` value is taken is told by every refusal and every admission. Whoever may try
-//! values without the right to read them could therefore find out, one guess at a time, which ones
-//! are there.
+//! Every refusal and every admission discloses whether a `unique` value is taken. A principal who
+//! may try values without the right to read them could find out which exist, one guess at a time.
+//! So everybody who can try a unique value must be able to read it.
 //!
-//! Invariant: of a policy without mistakes here, everybody who can try a unique value may read it.
-//! A principal is stood for by the fewest roles that permit the attempt: more roles only permit
+//! A principal is represented by the fewest roles that permit the attempt: more roles only permit
 //! more reading.
-//! Must never know: documents, the ledger; who exists.
 
 use crate::pointer::Pointer;
 use crate::policy::{Node, Permission, Policy, Roles, WriteRule};

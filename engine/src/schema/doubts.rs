@@ -1,6 +1,5 @@
-//! Keywords that are taken for annotations, and probably are none.
-//!
-//! Invariant: nothing here decides whether a schema loads; what is near a keyword is warned of.
+//! Warns of unknown keywords that resemble known ones. JSON Schema takes them for annotations, so
+//! they do not keep a schema from loading.
 
 use serde_json::Value;
 

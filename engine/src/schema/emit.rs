@@ -2,7 +2,6 @@
 //!
 //! What single values must be is left out (the policy's own rules decide that, and need no second
 //! opinion), and so are bounds, references and `allOf` of the declared places: they are resolved.
-//! Must never know: who evaluates it.
 
 use std::collections::BTreeMap;
 

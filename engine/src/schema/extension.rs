@@ -1,8 +1,7 @@
 //! The words of our keyword `x-indelible`.
 //!
-//! Invariant: after [`check`] without a mistake every word is known, stands where it may stand (on
-//! the root or on a field) and has a value of its form; the readers here then skip nothing.
-//! Must never know: what the field that carries a word stores.
+//! After [`check`] without a mistake, every word is known, is where it may be (at the root or at a
+//! field) and has a value of its form; the readers here rely on that.
 
 use serde_json::{Map, Value};
 

@@ -1,8 +1,7 @@
-//! All that a schema file says about one place: the schema there, what its `$ref` leads to, and
-//! the members of its `allOf`, as a flat list.
+//! All that a schema file says about one place, as a flat list: the schema there, the target of its
+//! `$ref`, and the members of its `allOf`.
 //!
-//! Invariant: the list is finite; a `$ref` that leads back into itself is a mistake.
-//! Must never know: nodes; what the keywords mean beyond `$ref` and `allOf`.
+//! The list is finite: a `$ref` that leads back to itself is a mistake.
 
 use serde_json::{Map, Value};
 

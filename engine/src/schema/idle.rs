@@ -1,9 +1,8 @@
-//! Keywords that load and ask for nothing: about values of another type, or satisfied by everything.
+//! Finds keywords that load but have no effect: those about values of another type, and those that
+//! every value satisfies.
 //!
-//! Owns what is seen at one place of the file. A definition that is used at several places is looked
-//! at from each of them: what asks for something at one is not idle.
-//! Invariant: nothing here decides whether a schema loads; a keyword that is reported refuses no
-//! value that may stand there.
+//! A definition that is used at several places is judged at each of them: a keyword that has an
+//! effect at one place is not idle. Nothing here decides whether a schema loads.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};

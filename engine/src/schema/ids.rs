@@ -1,9 +1,9 @@
-//! Keeps the generated ids of items out of what authors are judged by.
+//! Hides the generated ids of items from the rules that authors are judged by.
 //!
-//! A presented item has a property that its author did not write. Keywords that count properties, go
-//! over all of them or compare whole values would take it for the author's. So the schemas that are
-//! judged on merged values are marked: beside such a keyword, `x-ids` tells where ids are. What
-//! names an id itself goes on seeing it.
+//! A presented item has a property that its author did not write. Keywords that count properties,
+//! visit all of them or compare whole values would take it for the author's. So the schemas that
+//! are judged on merged values are marked: beside such a keyword, `x-ids` says where ids are. A
+//! keyword that names the id itself still sees it.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,5 @@
-//! How long the strings may be that a pattern is tried on, where the schema does not say.
-//!
-//! Invariant: holds from the fourth version of the rules on; what the schema states wins.
+//! The default bound on strings that the patterns of their own field are matched against. It holds
+//! from the fourth version of the rules on, and a maximum in the schema replaces it.
 
 use serde_json::{Map, Value};
 

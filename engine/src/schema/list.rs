@@ -1,6 +1,4 @@
 //! Places that hold a list: of objects, keyed by id, or of scalars.
-//!
-//! Must never know: what the items hold.
 
 use serde_json::Value;
 

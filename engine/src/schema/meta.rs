@@ -1,9 +1,8 @@
-//! The schema of schema files, for editors: which keywords and words there are, what form each has,
+//! The schema of schema files, for editors: which keywords and words there are, the form of each,
 //! and what it means.
 //!
-//! It is made of the tables by which files are checked, so that the two cannot differ. Whatever
-//! loads is valid by it; of mistakes it finds those of form, and not those that need more than one
-//! place.
+//! It is made from the tables by which files are checked, so the two cannot differ. Every file that
+//! loads is valid by it; of mistakes it finds those of form that a single place shows.
 
 use serde_json::{Map, Value, json};
 

@@ -1,8 +1,7 @@
-//! The sorts of mistakes in schema files, and their stable codes.
+//! The kinds of mistakes in schema files, with their stable codes.
 //!
-//! Invariant: a code means the same for ever; the words beside it may change. All codes are listed
-//! in `docs/schema.md`.
-//! Must never know: how a mistake is found.
+//! A code keeps its meaning; the words beside it may change. All codes are listed in
+//! `docs/schema.md`.
 
 /// A sort of mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

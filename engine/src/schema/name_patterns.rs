@@ -1,7 +1,5 @@
-//! Patterns of property names, written for the validator of whole values.
-//!
-//! It has an engine of its own, which knows other words and spaces than ECMAScript does. So each
-//! pattern is handed to it with everything spelt out.
+//! Spells out patterns of property names for the validator of whole values, whose own engine reads
+//! some classes differently than ECMAScript does.
 
 use serde_json::{Map, Value};
 

@@ -1,6 +1,5 @@
-//! Places that hold an object: its properties, which of them are required, what others may be.
-//!
-//! Must never know: what a property holds; lists.
+//! Places that hold an object: its properties, which of them are required, and whether others may
+//! be added.
 
 use std::collections::{BTreeMap, BTreeSet};
 

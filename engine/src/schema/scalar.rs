@@ -1,6 +1,4 @@
 //! Places that hold one value: registers, texts, counters, stamps, tallies; and defaults.
-//!
-//! Must never know: objects and lists.
 
 use serde_json::Value;
 #[cfg(feature = "whole-entity")]

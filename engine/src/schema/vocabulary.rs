@@ -4,7 +4,6 @@
 //! Invariant: after [`check`] without a mistake, every known keyword in the file has a value of the
 //! form that JSON Schema asks for, every pattern compiles, every format is known and every `$ref`
 //! leads into `$defs`.
-//! Must never know: nodes and rules; where in an entity a schema applies.
 
 use std::collections::HashSet;
 

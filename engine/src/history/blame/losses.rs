@@ -1,4 +1,4 @@
-//! Values that did not stand, as entries record them, under the present names of their fields.
+//! Values that lost, as entries record them, under the present names of their fields.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,8 +1,7 @@
-//! A sequence as runs, each written by one entry.
+//! A sequence as runs, each written by one entry: a piece table in two levels.
 //!
-//! Invariant: no run is empty; a piece holds at most [`PIECE_MAX`] runs, so that a splice costs the
-//! number of pieces and not that of runs (a piece table in two levels).
-//! Must never know: what the elements are.
+//! No run is empty. A piece holds at most [`PIECE_MAX`] runs, so the cost of a splice is the number
+//! of pieces and not that of runs.
 
 const PIECE_MAX: usize = 256;
 

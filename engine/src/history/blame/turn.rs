@@ -1,9 +1,7 @@
-//! Credits across a change of the schema.
+//! Carries credits across a change of the schema.
 //!
-//! Owns which place of the former schema a place of the new one goes on from, and what that means
-//! for credits: carrying a value over to another name, or into another form, sets nothing.
-//! Invariant: only what the new schema brought along itself is credited to the change.
-//! Must never know: documents, values.
+//! Moving a value to another name or into another form does not write it: only what the new schema
+//! itself brought is credited to the change.
 
 use std::collections::BTreeMap;
 use std::mem::discriminant;

@@ -1,7 +1,5 @@
-//! How far a value breaks what a schema says, so that a fault that was there before is told from a
-//! worse one.
-//!
-//! Invariant: under the rules before the fifth nothing here is asked; what they compare stays.
+//! Measures how far a value breaks a schema, so that a fault that was there before can be told from
+//! a worse one. Used from the fifth version of the rules on.
 
 use std::collections::HashMap;
 

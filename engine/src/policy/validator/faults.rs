@@ -1,7 +1,8 @@
-//! What is wrong with a whole value, in our words: where, which keyword, what it states, a sentence.
+//! Turns the validator's errors into faults: the place, the keyword, what it states, and a
+//! sentence.
 //!
-//! Invariant: a sentence says what the schema asks for and does not repeat the value; whatever has
-//! a number, a name or a list in it has that as data too.
+//! A sentence says what the schema asks for and does not repeat the value. A number, name or list
+//! in it is there as data too.
 
 use std::borrow::Cow;
 
