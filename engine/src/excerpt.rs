@@ -15,7 +15,7 @@ pub const PLACE_CHARS_MAX: usize = 240;
 /// Characters of a sentence as a whole, with all that it quotes.
 pub const SENTENCE_CHARS_MAX: usize = 2_000;
 
-/// So many characters of a text, and `…` where it goes on.
+/// The first characters of a text, and `…` if it goes on.
 ///
 /// ```
 /// use indelible_engine::excerpt::cut;

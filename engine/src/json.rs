@@ -17,7 +17,7 @@ use crate::pointer::Pointer;
 /// How much of a number an error shows.
 const NUMBER_SHOWN_MAX: usize = 40;
 
-/// How many lists and objects may lie in one another.
+/// How deep lists and objects may be nested.
 const DEPTH_MAX: usize = 127;
 
 /// Reads one value.

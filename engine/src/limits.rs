@@ -5,20 +5,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What one frame, proposal, change or entity may hold at most. The server tells its clients these
-/// numbers, so that they split their proposals accordingly.
+/// What one frame, proposal, change or entity may hold at most. The server sends these numbers to its
+/// clients, so that they split their proposals accordingly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
     /// Bytes of a frame from a client.
     pub frame_bytes_max: usize,
-    /// Bytes of an entity's saved document.
+    /// Bytes of an entity's value as JSON.
     pub entity_bytes_max: usize,
     /// Changes in one proposal.
     pub changes_per_proposal_max: usize,
     /// Operations in one change.
     pub operations_per_change_max: usize,
-    /// How deep objects may lie in one another.
+    /// How deep values may be nested: for clients, since admission goes by `policy::NESTING_MAX`.
     pub nesting_max: usize,
     /// Dependencies that one change names.
     pub dependencies_max: usize,
@@ -41,7 +41,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // An entity of the greatest size, with what is around it.
+            // The largest entity, with the frame around it.
             frame_bytes_max: 9 << 20,
             entity_bytes_max: 8 << 20,
             changes_per_proposal_max: 1_000,

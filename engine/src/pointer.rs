@@ -20,7 +20,7 @@ pub enum PointerError {
     /// A pointer that is not empty begins with a slash.
     #[error("a JSON pointer must be empty or begin with '/'")]
     NoSlash,
-    /// A tilde stands only in `~0` and `~1`.
+    /// A tilde is only valid in `~0` and `~1`.
     #[error("in a JSON pointer '~' must be followed by 0 or 1")]
     Escape,
 }

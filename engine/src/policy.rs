@@ -126,7 +126,7 @@ pub struct Policy {
     merged: Option<Value>,
     #[cfg(feature = "whole-entity")]
     validator: Option<Validator>,
-    /// How long strings may be that patterns are tried on; none where there are no such patterns.
+    /// The default bound on strings that patterns are matched against; `None` without such patterns.
     long_strings: Option<LongStrings>,
 }
 
@@ -339,7 +339,7 @@ impl Policy {
     }
 
     /// The node of the nearest object around (or at) this one that is made at some moment after
-    /// which its `create` fields stand: an item of a keyed list, an object in an open map, or the
+    /// which its `create` fields are fixed: an item of a keyed list, an object in an open map, or the
     /// entity itself.
     pub fn maker(&self, id: NodeId) -> NodeId {
         let mut at = id;

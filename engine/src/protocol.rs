@@ -411,7 +411,7 @@ pub enum FrameError {
         /// The name of the frame (shortened).
         name: String,
     },
-    /// The bytes are no frame. The connection cannot go on.
+    /// The bytes are not a frame. The connection cannot continue.
     #[error("malformed frame: {reason}")]
     Malformed {
         /// What is wrong with them.
@@ -438,7 +438,7 @@ impl ClientFrame {
     ///
     /// # Errors
     ///
-    /// [`FrameError`], which tells a frame that is merely unknown from bytes that are none.
+    /// [`FrameError`], which distinguishes an unknown frame from bytes that are not a frame.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, FrameError> {
         let max = limits.frame_bytes_max;
         if bytes.len() > max {
@@ -463,7 +463,7 @@ impl ServerFrame {
     ///
     /// # Errors
     ///
-    /// [`FrameError`], which tells a frame that is merely unknown from bytes that are none.
+    /// [`FrameError`], which distinguishes an unknown frame from bytes that are not a frame.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
         let (frame, mut rest) = open_envelope(bytes, &fields::OF_THE_SERVER)?;
         fields::check(frame, &mut rest, usize::MAX)?;
@@ -475,7 +475,7 @@ fn encode<T: Serialize>(frame: &T) -> Vec<u8> {
     minicbor_serde::to_vec(frame).expect("frames are plain data and memory takes any bytes")
 }
 
-/// Reads the outer map: which of the known frames it is, and a decoder that stands on its fields.
+/// Reads the outer map: which of the known frames it is, and a decoder at its fields.
 fn open_envelope<'a>(
     bytes: &'a [u8],
     known: &[fields::Frame],

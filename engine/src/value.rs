@@ -46,13 +46,13 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The same JSON with every number in one form, whatever it was written like: whole numbers up to
+/// The same JSON with every number in one form, however it was written: whole numbers up to
 /// [`INTEGER_MAX`] as integers, all others as doubles. An integer that no double holds stays.
 pub(crate) fn normal(value: &Value) -> Value {
     with_numbers(value, &|n| is_exact(n).then(|| number(double(n))).flatten())
 }
 
-/// The same in what is read from canonical text, where every number stands for the nearest double.
+/// The same for values read from canonical text, where every number means the nearest double.
 pub(crate) fn nearest(value: &Value) -> Value {
     with_numbers(value, &|n| number(double(n)))
 }
@@ -111,7 +111,7 @@ pub fn double(number: &Number) -> f64 {
         .expect("without arbitrary precision every JSON number converts to a double")
 }
 
-/// How many containers lie inside one another: 0 for a scalar, 1 for `[]`, 2 for `[[]]`.
+/// How deep containers are nested: 0 for a scalar, 1 for `[]`, 2 for `[[]]`.
 pub fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -224,7 +224,7 @@ fn write_number(text: &mut String, number: f64) {
     }
     let (digits, exponent) = decimal(number.abs());
     let count = i32::try_from(digits.len()).expect("a double has at most 17 digits");
-    // The decimal point stands after so many digits.
+    // The decimal point is after this many digits.
     let point = exponent + 1;
     if (1..=21).contains(&point) {
         let (whole, fraction) = digits.split_at(digits.len().min(unsigned(point)));
@@ -254,7 +254,7 @@ fn unsigned(number: i32) -> usize {
     usize::try_from(number).unwrap_or(0)
 }
 
-/// The shortest decimal digits that stand for a positive double, and the exponent of the first:
+/// The shortest decimal digits that denote a positive double, and the exponent of the first:
 /// 120.5 is ("1205", 2).
 ///
 /// Of two shortest numbers equally near, ECMAScript takes the even one. The printer of serde_json

@@ -84,7 +84,7 @@ pub enum Flaw {
         format = super::FORMAT
     )]
     NoBundle,
-    /// The file begins with bytes that tell of an encoding.
+    /// The file begins with a byte order mark.
     #[error("the file begins with a byte order mark ({0}), when a bundle is UTF-8 without one")]
     Mark(&'static str),
     /// The file ends in the middle of a line.
@@ -108,10 +108,10 @@ pub enum Flaw {
     /// Another version of the format.
     #[error("the bundle has version {0}, and this indelible reads version {known}", known = super::VERSION)]
     Version(u32),
-    /// The line says something else than what it stands for, or says it otherwise.
+    /// The line differs from the spelling of its content.
     #[error("the line is not what its record says; it should be: {0}")]
     Spelling(String),
-    /// Something else should stand here.
+    /// Something else is expected here.
     #[error("{found} is here, where {expected} should be")]
     Unexpected {
         /// What is there.
@@ -134,7 +134,7 @@ pub enum Flaw {
     /// The hash is not that of the record.
     #[error("the record does not have the hash beside it")]
     Hash,
-    /// The record names another predecessor.
+    /// The record names a different predecessor.
     #[error("the record does not follow the one before it: it names another hash")]
     Previous,
     /// The record is older than one before it.
@@ -143,7 +143,7 @@ pub enum Flaw {
     /// No such policy is in the bundle.
     #[error("it names a policy that the bundle does not have: {0}")]
     UnknownPolicy(Hash),
-    /// The entry was judged by another policy than the one in force.
+    /// The entry was judged by a policy that was not in force.
     #[error("it names policy {named}, where {in_force} was in force")]
     OtherPolicy {
         /// The policy that the entry names.

@@ -99,10 +99,10 @@ pub(super) struct Read<'a> {
     pub(super) made: Option<&'a str>,
 }
 
-/// How the first line begins, whatever the version.
+/// How the first line begins, in any version.
 const BEGINNING: &[u8] = b"{\"line\":\"header\"";
 
-/// The marks by which some programs tell an encoding.
+/// Byte order marks.
 const MARKS: [(&[u8], &str); 3] = [
     (b"\xef\xbb\xbf", "UTF-8"),
     (b"\xff\xfe", "UTF-16"),
@@ -230,7 +230,7 @@ impl Tail {
     }
 }
 
-/// One hash that stands for all records: over the tails of all entities in order.
+/// One hash over all records: over the tails of all entities in order.
 pub(super) fn root<'a>(tails: impl Iterator<Item = (&'a EntityId, &'a Tail)>) -> Hash {
     let mut text = Vec::new();
     for (entity, tail) in tails {
@@ -277,7 +277,7 @@ impl Sum {
             root: root(tails.iter()),
             digest,
         };
-        // The digest covers the line that it stands in, with zeros in its place.
+        // The digest covers the line that it is in, with zeros in its place.
         let mut all = self.clone();
         all.add(trailer(Hash::ZERO).spell().as_bytes());
         trailer(all.digest).spell()

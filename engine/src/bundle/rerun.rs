@@ -35,7 +35,7 @@ pub(super) struct Rerun {
     pub(super) entity: Entity,
     /// What it changed in the claims of its entity.
     pub(super) steps: Vec<Step>,
-    /// Claims that came with a change of the schema, which nobody was asked about.
+    /// Claims that came with a change of the schema, which were not judged.
     pub(super) carried: Vec<Claim>,
 }
 
@@ -177,7 +177,7 @@ fn request(entry: &Entry, id: ProposalId) -> Request {
     }
 }
 
-/// The entity under another policy: only the system does that, and what it writes follows.
+/// The entity under another policy: only the system migrates, and what it writes is determined.
 fn under(entity: &Entity, entry: &Entry, policy: &Arc<Policy>) -> Result<Admitted, Flaw> {
     if !entry.author.is_system() {
         let text = format!("{} may not change the policy", entry.author.id);
@@ -188,7 +188,7 @@ fn under(entity: &Entity, entry: &Entry, policy: &Arc<Policy>) -> Result<Admitte
     step.ok_or(Flaw::Differs("policy"))
 }
 
-/// How the changes came to be: by whose actor they are made tells the rest.
+/// How the changes came to be, by the actor that made them.
 fn origin(entity: &Entity, entry: &Entry, limits: &Limits) -> Origin {
     if entity.presence() == Presence::Unborn {
         return Origin::Creation;

@@ -29,7 +29,7 @@ struct Governed {
 }
 
 impl Schemas {
-    /// Goes on by an entry that was rightly admitted as far as its own log tells.
+    /// Continues with an entry that was rightly admitted as far as its own log shows.
     pub(super) fn take(&mut self, entry: &Entry) -> Result<(), Flaw> {
         let named = entry.policy_hash;
         let kind = self.kinds.entry(entry.entity.kind().clone());
@@ -73,7 +73,7 @@ impl Governed {
         }
     }
 
-    /// The first entity, by name, that is under another policy than the present one.
+    /// The first entity, by name, that is not under the present policy.
     fn left_behind(&self) -> Option<&EntityId> {
         if self.counts.get(&self.present) == Some(&self.entities.len()) {
             return None;

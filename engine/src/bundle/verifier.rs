@@ -49,7 +49,7 @@ pub struct Report {
     pub refusals: u64,
     /// How many entities.
     pub entities: u64,
-    /// One hash that stands for all records: whoever keeps it can tell a forged bundle later.
+    /// One hash over all records: an auditor who keeps it can recognise a forged bundle later.
     pub root: Hash,
     /// When the bundle says it was made.
     pub made: Timestamp,
@@ -419,7 +419,7 @@ impl Verifier {
     }
 }
 
-/// What any refusal is, as far as its own record and the entity's log tell.
+/// Checks a refusal, as far as its own record and the entity's log show.
 fn plausible(record: &RefusalRecord, tail: &Tail, bytes: &[u8]) -> Result<(), Flaw> {
     if bytes.len() > REFUSAL_BYTES_MAX {
         return Err(Flaw::Malformed("a refusal is not that long".to_owned()));
@@ -466,7 +466,7 @@ fn flaw_of(error: ChainError) -> Flaw {
     }
 }
 
-/// Goes on by what an entry took and gave up; it may not take what another entity has.
+/// Continues with what an entry claimed and released; it may not claim what another entity holds.
 fn settle(holders: &mut Holders, entity: &EntityId, after: &Rerun) -> Result<(), Flaw> {
     for step in &after.steps {
         match step {

@@ -74,7 +74,7 @@ impl Writer {
     }
 
     /// The last lines: where each entity's records end, and the sum of all. `made` is when the
-    /// bundle was made; a clock that stands before the latest record is not believed.
+    /// bundle was made; a clock that is before the latest record is not believed.
     #[must_use]
     pub fn finish(mut self, made: Timestamp) -> String {
         let mut lines = String::new();
@@ -86,7 +86,7 @@ impl Writer {
         lines + &self.sum.trailer(&self.tails, made.max(self.latest))
     }
 
-    /// One hash that stands for all records written so far.
+    /// One hash over all records written so far.
     #[must_use]
     pub fn root(&self) -> Hash {
         super::line::root(self.tails.iter())

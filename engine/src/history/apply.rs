@@ -92,7 +92,7 @@ impl<P: Deref<Target = Policy>> Applying<P> {
         self.root
     }
 
-    /// Goes on under another policy.
+    /// Continues under another policy.
     pub(super) fn turn(&mut self, policy: P) {
         self.close(&[]);
         self.policy = policy;
@@ -160,7 +160,7 @@ impl<P: Deref<Target = Policy>> Applying<P> {
         Some(())
     }
 
-    /// Makes the containers of the chain from `stands` on.
+    /// Makes the containers of the chain after the first `stands`, which exist.
     fn make(&mut self, chain: &[String], stands: usize, innermost: Value) -> Option<()> {
         if stands == chain.len() {
             return Some(());

@@ -14,7 +14,7 @@ pub trait Archive {
     /// Why a piece cannot be read.
     type Error;
 
-    /// The place of the last entry; none where there is no log.
+    /// The place of the last entry; `None` if there is no log.
     ///
     /// # Errors
     /// When reading fails.

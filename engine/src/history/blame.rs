@@ -76,12 +76,12 @@ pub struct Blamed<'a> {
     pub formerly: Vec<Former<'a>>,
 }
 
-/// Where a field was before a change of the schema gave it another name.
+/// A place that a field had before a change of the schema renamed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Former<'a> {
-    /// The pointer of then.
+    /// The former pointer.
     pub pointer: Pointer,
-    /// The entry that took the value over to the next name.
+    /// The entry that migrated the value to its next name.
     pub until: &'a Credit,
 }
 
@@ -108,14 +108,14 @@ enum Node {
     Made(By, BTreeMap<String, Self>),
 }
 
-/// The credits of an entity at one place of its log. A caller may keep it and go on from there.
+/// The credits of an entity at one place of its log. A caller may keep it and continue from there.
 #[derive(Debug, Clone)]
 pub struct Blame {
     credits: Vec<Credit>,
     fields: BTreeMap<String, Node>,
     /// The policy of the last record.
     policy: Option<Arc<Policy>>,
-    /// The changes of the schema that gave something another name, in their order.
+    /// The changes of the schema that renamed something, in their order.
     turns: Vec<Arc<Turn>>,
     losses: Losses,
 }

@@ -24,7 +24,7 @@ pub trait Checkpoints {
     /// Keeps one.
     fn keep(&mut self, place: Place, checkpoint: Vec<u8>);
 
-    /// Drops one that was of no use.
+    /// Drops one that was unusable.
     fn forget(&mut self, place: Place);
 }
 
@@ -68,8 +68,8 @@ struct Content {
     value: Map<String, Value>,
 }
 
-/// What a reader sees of an entity where it stands, as bytes that lead there again without its
-/// document. `None` where it has no encoding.
+/// The present state of an entity as bytes, from which it can be restored without its document.
+/// `None` if it has no encoding.
 #[must_use]
 pub fn checkpoint(entity: &Entity) -> Option<Vec<u8>> {
     encode(&State::of(entity), entity.hash)
@@ -91,7 +91,7 @@ pub(super) fn encode(state: &State, entry: Hash) -> Option<Vec<u8>> {
     Some([sum.as_bytes().as_slice(), &json].concat())
 }
 
-/// The state of a checkpoint that is whole and stands after this record.
+/// The state of a checkpoint that is intact and belongs after this record.
 pub(super) fn decode(bytes: &[u8], record: &Record, policies: &dyn PolicySource) -> Option<State> {
     let (sum, json) = bytes.split_at_checked(Hash::LENGTH)?;
     if Hash::of(&[DOMAIN, json]).as_bytes() != sum {
@@ -111,9 +111,9 @@ pub(super) fn decode(bytes: &[u8], record: &Record, policies: &dyn PolicySource)
     })
 }
 
-/// Tells where the next checkpoint is worth keeping: where the way since the last one costs as much
-/// as the checkpoint. So all of them together are no longer than the log, and no way is longer
-/// than the value or [`ENTRIES_MIN`] entries, whichever is more.
+/// Decides where the next checkpoint is worth keeping: where replaying from the last one costs as
+/// much as the checkpoint. So all of them together are no longer than the log, and no replay is
+/// longer than the value or [`ENTRIES_MIN`] entries, whichever is more.
 #[derive(Debug)]
 pub(super) struct Spacing {
     entries: usize,
@@ -128,7 +128,7 @@ const ENTRIES_MIN: usize = 64;
 const ENTRY_BYTES: usize = 256;
 
 impl Spacing {
-    /// Behind a checkpoint of so many bytes.
+    /// After a checkpoint of this many bytes.
     pub(super) fn after(last: usize) -> Self {
         Self {
             entries: 0,

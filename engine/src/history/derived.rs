@@ -15,7 +15,7 @@ use crate::policy::PolicySource;
 pub struct Derived {
     /// What it changed.
     pub effects: Vec<Effect>,
-    /// Which of its writes were made at the same time as another one.
+    /// Which of its writes were made at the same time as another write.
     pub conflicts: Vec<Conflict>,
 }
 
@@ -76,7 +76,7 @@ impl Derived {
     /// Advances `entity` by one entry of its log and derives what admission derived when the entry
     /// was made.
     ///
-    /// A genesis, at an entity that stands at it, has the effects that lead to it from nothing.
+    /// A genesis, at an entity that is at it, has the effects that lead to it from nothing.
     ///
     /// # Errors
     /// [`LoadError`] when the entry does not follow or does not apply; the entity is unchanged then.

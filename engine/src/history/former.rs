@@ -12,9 +12,9 @@ use crate::ledger::EntryKind;
 use crate::pointer::Pointer;
 use crate::policy::PolicySource;
 
-/// Completes the conflicts of a whole log: those whose other value was written in a former epoch are
-/// given its author and, where the entry has one change, that. What the author of an entry had written
-/// by the same way, over HTTP, is left out: within an epoch it is no conflict either.
+/// Completes the conflicts of a whole log: those whose other value was written in a former epoch get
+/// its author and, if the entry has one change, that change. What the author of an entry had written
+/// over HTTP too is left out: within an epoch that is not a conflict either.
 pub fn name_former_authors(records: &mut [Record], policies: &dyn PolicySource) {
     let mut former: HashMap<Pointer, usize> = HashMap::new();
     let mut begun = 0;
@@ -40,7 +40,7 @@ pub fn name_former_authors(records: &mut [Record], policies: &dyn PolicySource) 
     }
 }
 
-/// A conflict of a record with its other author; none where that is the same one.
+/// A conflict of a record with its other author; none if that is the author of the record.
 fn named(
     mut conflict: Conflict,
     record: &Record,
@@ -62,7 +62,7 @@ fn named(
         latest = latest.max(former.get(&at));
         around = at.parent();
     }
-    // What a change of the schema put there is nobody's.
+    // What a change of the schema put there has no author.
     let writer = latest.and_then(|own| records.get(*own));
     let Some(writer) = writer.filter(|writer| writer.kind == EntryKind::Changes) else {
         return Some(conflict);

@@ -23,7 +23,7 @@ use crate::policy::{NodeId, NodeName, Origin, Policy, PolicySource, Presented, S
 use crate::value::canonical;
 use crate::violation::Violation;
 
-/// The entry that brings an entity into being: what was before it, nobody saw.
+/// The entry that creates an entity: no reader saw anything before it.
 const CREATION: Place = (Epoch::FIRST, Seq(1));
 /// Records that are read at a time.
 const READ_AT_ONCE: u64 = 256;
@@ -43,8 +43,8 @@ pub struct Had {
     places: BTreeMap<Pointer, HashSet<Digest>>,
 }
 
-/// A place on the way back: what it is called now, what it was called at the state that is looked
-/// at (nothing once it was not declared), and the values it had since.
+/// A place that is followed backwards: its present name, its name at the state that is read (`None`
+/// before it was declared), and the values it had since.
 struct Followed {
     name: Pointer,
     then: Option<Pointer>,
@@ -52,8 +52,8 @@ struct Followed {
 }
 
 impl Had {
-    /// Those of the attempts whose value the place has or had neither in `entity`, which stands at
-    /// the end of the log, nor in any state before it.
+    /// Those of the attempts whose value the place has neither in `entity`, which is at the end of the
+    /// log, nor had in any state before.
     ///
     /// # Errors
     /// [`ReachError`] when the log cannot be read or does not lead there; nothing is learnt then.
@@ -318,7 +318,7 @@ impl Places {
     }
 }
 
-/// What stands at a place; of a keyed list, the ids of its items.
+/// The value at a place; of a keyed list, the ids of its items.
 fn value_at(state: &State, presented: &mut Presented<'_>, place: &Pointer) -> Option<Value> {
     let value = presented.get(place)?;
     let node = state.policy.find(place)?;

@@ -59,7 +59,7 @@ impl Items {
         self.pieces[piece].items.get(offset)
     }
 
-    /// Puts an item before the one at `index`; none where there are not so many.
+    /// Inserts an item before the one at `index`; `None` if the list is shorter.
     pub(super) fn insert(&mut self, index: usize, item: Value) -> Option<()> {
         let (piece, offset) = match index == self.length {
             true => {
@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// Whatever is inserted, removed and looked up, the list is what an array would be.
+    /// After any insertions, removals and look-ups, the list is what an array would be.
     #[test]
     fn it_is_an_array() {
         let item = |number: usize| json!({ "id": number.to_string() });

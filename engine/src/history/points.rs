@@ -21,23 +21,23 @@ pub enum Point {
     Now,
     /// After this entry; of the last epoch, if none is named.
     Entry(Option<Epoch>, Seq),
-    /// After the last entry that was committed by then, by the server's clock.
+    /// After the last entry that was committed by that time, by the server's clock.
     Time(Timestamp),
-    /// After the last entry that left the document at these heads and the entity there; where it
-    /// was not there with them, after the last that left the document so.
+    /// After the last entry that left the document at these heads and the entity undeleted; if there
+    /// is none, after the last that left the document at these heads.
     Heads(Vec<Hash>),
 }
 
-/// A text that names no point.
+/// A text that is not a point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PointError {
-    /// It looks like nothing that a point may be.
+    /// It has none of the forms of a point.
     #[error("a point is now, a seq, EPOCH:SEQ, a time such as 2026-03-02T09:00:00Z, or heads")]
     Form,
     /// It is a day.
     #[error("a day has many points: say the hour and the zone too, as {0}T00:00:00Z")]
     Day(String),
-    /// It begins with a day, and does not go on as a time.
+    /// It begins with a day that no time follows.
     #[error(
         "a time has seconds and a zone, as {0}T09:00:00Z for UTC or {0}T09:00:00+01:00 for a zone that \
          is ahead"
@@ -95,7 +95,7 @@ impl fmt::Display for Point {
     }
 }
 
-/// Why a point is none.
+/// Why a point cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FindError<E> {
     /// The log cannot be read.
@@ -104,12 +104,12 @@ pub enum FindError<E> {
     /// There is no log.
     #[error("there is no entry")]
     Empty,
-    /// There is no such entry.
+    /// The entry does not exist.
     #[error("there is no entry {}:{}; the last is {}:{}", wanted.0, wanted.1, last.0, last.1)]
     Entry {
         /// What was asked for.
         wanted: Place,
-        /// The last entry that there is.
+        /// The last entry.
         last: Place,
     },
     /// The log began later.
@@ -126,7 +126,7 @@ pub enum FindError<E> {
     /// The changes are in the log, but no entry left the document at exactly these heads.
     #[error("no entry ends at these heads; all of them are there after {}:{}", complete.0, complete.1)]
     Between {
-        /// The first entry after which all of them are there.
+        /// The first entry after which all of them are in the document.
         complete: Place,
     },
 }

@@ -25,24 +25,23 @@ pub struct Contender {
     pub value: Option<Value>,
     /// The change that wrote it.
     pub change: Option<Hash>,
-    /// The entry that brought that change; none where its record was not given.
+    /// The entry that brought that change; `None` if its record was not given.
     pub by: Option<Credit>,
 }
 
-/// A field that was written by several at the same time and by nobody since.
+/// A field that several authors wrote at the same time, and that was not written since.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Race {
     /// The field; items of keyed lists by id. `$position` and `$deleted` are the place of an item
     /// and whether it is deleted.
     pub pointer: Pointer,
-    /// What stands.
+    /// The current value.
     pub stands: Contender,
-    /// What does not.
+    /// The other values.
     pub lost: Vec<Contender>,
 }
 
-/// The races of an entity that nobody has settled yet. `records` are those of its log, as far as
-/// authors are to be told.
+/// The unsettled races of an entity. `records` are those of its log from which authors are taken.
 #[must_use]
 pub fn races<'a>(entity: &Entity, records: impl IntoIterator<Item = &'a Record>) -> Vec<Race> {
     let mut authors = HashMap::new();
@@ -97,7 +96,7 @@ impl Races<'_> {
             .iter()
             .map(|(stored, operation)| self.contender(stored, operation, node))
             .collect();
-        // The last is the one that stands.
+        // The last is the current value.
         if let Some(stands) = contenders.pop()
             && !contenders.is_empty()
         {

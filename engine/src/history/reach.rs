@@ -48,7 +48,7 @@ impl<A: Archive + ?Sized> Past<'_, A> {
     /// checkpoint, or the beginning. Checkpoints that are worth it are kept on the way.
     ///
     /// # Errors
-    /// [`ReachError`] when there is no such entry or the log cannot be read.
+    /// [`ReachError`] when the entry does not exist or the log cannot be read.
     pub fn state(
         &mut self,
         place: Place,
@@ -74,10 +74,10 @@ impl<A: Archive + ?Sized> Past<'_, A> {
         self.forward(state, place, Spacing::after(size))
     }
 
-    /// Who set what stands after an entry: all records up to it.
+    /// Who wrote each value after an entry, from all records up to it.
     ///
     /// # Errors
-    /// [`ReachError`] when there is no such entry or the log cannot be read.
+    /// [`ReachError`] when the entry does not exist or the log cannot be read.
     pub fn blame(&mut self, place: Place) -> Result<Blame, ReachError<A::Error>> {
         let mut blame = Blame::new();
         let mut policy: Option<std::sync::Arc<Policy>> = None;
@@ -105,7 +105,7 @@ impl<A: Archive + ?Sized> Past<'_, A> {
         Ok(blame)
     }
 
-    /// The nearest checkpoint that is good, and its bytes.
+    /// The nearest checkpoint that is usable, and its bytes.
     fn checkpoint(&mut self, place: Place) -> Result<Option<(State, usize)>, ReachError<A::Error>> {
         while let Some((at, bytes)) = self.checkpoints.nearest(place) {
             let record = one(self.archive, at).map_err(ReachError::Archive)?;
@@ -121,7 +121,7 @@ impl<A: Archive + ?Sized> Past<'_, A> {
                 .nearest(place)
                 .is_some_and(|(next, _)| next >= at)
             {
-                // It does not go: whoever keeps it is of no use.
+                // The store does not drop it, so there is no use in asking again.
                 return Ok(None);
             }
         }

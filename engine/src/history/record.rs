@@ -43,7 +43,7 @@ pub struct Record {
     pub changes: Vec<ChangeHead>,
     /// What it changed, as values.
     pub effects: Vec<Effect>,
-    /// Which of its writes were made at the same time as another one.
+    /// Which of its writes were made at the same time as another write.
     pub conflicts: Vec<Conflict>,
 }
 
@@ -120,10 +120,10 @@ impl Record {
     }
 }
 
-/// Advances `entity` by one entry of its log and tells the entry's effects: what admission told
-/// when the entry was made.
+/// Advances `entity` by one entry of its log and returns the entry's effects: those that admission
+/// returned when the entry was made.
 ///
-/// A genesis, at an entity that stands at it, has the effects that lead to it from nothing.
+/// A genesis, at an entity that is at it, has the effects that lead to it from nothing.
 ///
 /// # Errors
 /// [`LoadError`] when the entry does not follow or does not apply; the entity is unchanged then.

@@ -25,36 +25,36 @@ pub enum RestoreScope {
     Places(Vec<Pointer>),
 }
 
-/// What a restore came to.
+/// The result of a restore.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
-    /// The edit, as Automerge change chunks that directly follow one another; none where nothing
+    /// The edit, as Automerge change chunks that directly follow one another; empty if nothing
     /// differs.
     pub changes: Vec<Vec<u8>>,
     /// Places that differ and stay as they are, because the author may not write there or because
-    /// what they lay in is not there any more.
+    /// their container no longer exists.
     pub kept: Vec<Pointer>,
 }
 
-/// Why nothing is brought back.
+/// Why nothing is restored.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RestoreError {
     /// The principal lacks the permission `restore`.
     #[error("{principal} may not restore {entity}")]
     Forbidden {
-        /// Who asks.
+        /// The principal.
         principal: String,
-        /// What for.
+        /// The entity.
         entity: String,
     },
-    /// The earlier value breaks rules of today, or the actor cannot write.
+    /// The earlier value breaks present rules, or the actor cannot write.
     #[error("the earlier state cannot be brought back")]
     Merge(#[from] MergeError),
 }
 
-/// Makes the edit by which `author`, writing as `actor`, brings `past` back.
+/// Makes the edit by which `author`, writing as `actor`, restores `past`.
 ///
-/// Deleted items are undeleted, items made since are deleted, texts are mended by the smallest
+/// Deleted items are undeleted, items made since are deleted, texts are changed by the smallest
 /// splices, counters by the difference. The entity is not touched; the edit goes through
 /// [`admit`](crate::admission::admit).
 ///
@@ -86,13 +86,13 @@ pub fn restore(
             body
         }
     };
-    // Stamps are nobody's to bring back.
+    // Stamps cannot be restored.
     body.extend(entity.stamp_fields());
     let options = MergeOptions {
         protected: Protected::Keep,
         absent: Absent::Removed,
         revive: true,
-        // An item may have been deleted in a former epoch, which this document knows nothing of.
+        // An item may have been deleted in a former epoch, of which this document has nothing.
         remake: true,
         ..MergeOptions::default()
     };

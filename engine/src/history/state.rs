@@ -56,7 +56,7 @@ pub struct State {
 }
 
 impl State {
-    /// The state of an entity where it stands.
+    /// The present state of an entity.
     #[must_use]
     pub fn of(entity: &Entity) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl State {
     /// The state after the first record of a log, its genesis.
     ///
     /// # Errors
-    /// [`PastError`] when the record is no genesis, its policy is not known, or its effects do not
+    /// [`PastError`] when the record is not a genesis, its policy is not known, or its effects do not
     /// lead to anything.
     pub fn first(record: &Record, policies: &dyn PolicySource) -> Result<Self, PastError> {
         let place = record.place();
@@ -137,7 +137,7 @@ impl State {
     /// Advances by the records that follow, in the order of the log.
     ///
     /// # Errors
-    /// [`PastError`]; the state is of no use then.
+    /// [`PastError`]; the state is unusable then.
     pub fn forward<R: Borrow<Record>>(
         &mut self,
         records: impl IntoIterator<Item = R>,
@@ -168,12 +168,12 @@ impl State {
         Ok(())
     }
 
-    /// Goes back to `place` by the records from this state's own downward. After the record of
-    /// `place` itself come those before it, until one that is somebody's doing (whose time and
-    /// author the stamps then tell) or the log begins; no more are taken than needed.
+    /// Goes back to `place` by the records from this state's own downward. The record of `place` is
+    /// followed by those before it, down to one that is stamped (its time and author are the stamps)
+    /// or to the beginning of the log; no more are read than needed.
     ///
     /// # Errors
-    /// [`PastError`]; the state is of no use then.
+    /// [`PastError`]; the state is unusable then.
     pub fn back<R: Borrow<Record>>(
         &mut self,
         place: Place,
@@ -225,7 +225,7 @@ impl State {
         Err(PastError::Records { wanted: place })
     }
 
-    /// Goes on under the policy of a record, and says whether that is another one.
+    /// Continues under the policy of a record, and returns whether it differs.
     pub(super) fn take_policy(
         &mut self,
         record: &Record,
@@ -243,10 +243,10 @@ impl State {
     }
 }
 
-/// Stands for the last seq of an epoch, which only its own record tells.
+/// The last seq of an epoch, before its record says which that is.
 pub(super) const EPOCH_END: Seq = Seq(u64::MAX);
 
-/// Where an entity stood before the entry at `place`.
+/// The place of an entity before the entry at `place`.
 pub(super) fn before((epoch, seq): Place, kind: EntryKind) -> Place {
     match kind {
         EntryKind::Genesis | EntryKind::Epoch => (Epoch(epoch.0.saturating_sub(1)), EPOCH_END),

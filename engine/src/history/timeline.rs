@@ -153,7 +153,7 @@ fn chosen(query: &TimelineQuery, mut record: Record) -> Option<Record> {
     Some(record)
 }
 
-/// What a place is called in an entry: both names where the entry gave it another one.
+/// The name of a place in an entry; both names if the entry renamed it.
 fn names_at<'q>(
     within: &'q Pointer,
     formerly: &'q [(Place, Pointer)],

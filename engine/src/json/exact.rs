@@ -35,7 +35,7 @@ fn is_numeric(byte: u8) -> bool {
     matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
 }
 
-/// Whole numbers of so many digits are doubles, all of them.
+/// All whole numbers of this many digits are doubles.
 const EXACT_DIGITS: usize = 15;
 
 /// Whether a double holds the number; texts that are no numbers count as such.
@@ -123,7 +123,7 @@ fn holds(double: f64, whole: u128) -> bool {
     double < BOUND && double.fract() == 0.0 && double as u128 == whole
 }
 
-/// The place in the value of what stands at an offset of its text, as far as the text is JSON.
+/// The place in the value of an offset of its text, as far as the text is JSON.
 pub(super) fn place(text: &[u8], offset: usize) -> Pointer {
     /// An array with the index of its element, or an object with the property that is read.
     enum Above {

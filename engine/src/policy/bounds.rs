@@ -48,7 +48,7 @@ impl Policy {
         }
     }
 
-    /// What is wrong with a text, list or map of so many elements at a place, if anything is.
+    /// The fault of a text, list or map with this number of elements at a place, if there is one.
     pub(crate) fn too_long(&self, id: NodeId, count: usize) -> Option<ScalarFault> {
         if let Some(rule) = self.for_pattern(id) {
             return rule.too_long(count as u64);
@@ -69,9 +69,9 @@ impl Policy {
         Some(ScalarFault::new(keyword, message).bound(ELEMENTS_MAX.into()))
     }
 
-    /// What is wrong with so many characters, elements or entries at a place, by the maximum that
-    /// the schema states or else by the default. A client leaves what is stated to the server, like
-    /// all that others have a part in.
+    /// The fault of this number of characters, elements or entries at a place, by the maximum that
+    /// the schema states or else by the default. A client leaves stated maxima to the server, as it
+    /// does with everything that others contribute to.
     pub(crate) fn too_many(&self, id: NodeId, count: usize) -> Option<ScalarFault> {
         #[cfg(feature = "whole-entity")]
         if let Some(max) = self.node(id).count_max {

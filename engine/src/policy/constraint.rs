@@ -147,7 +147,7 @@ impl Constraint {
         }
     }
 
-    /// Judges a value; one that the constraint does not speak about passes.
+    /// Judges a value; one of a type that the constraint is not about passes.
     pub(crate) fn check(&self, value: &Value) -> Result<(), ScalarFault> {
         let (good, keyword) = match (self, value) {
             (Self::Const(expected), value) => (value::same(expected, value), "const"),
@@ -226,7 +226,7 @@ pub(super) fn length(text: &str) -> u64 {
 }
 
 /// Whether `number` is a whole multiple of `step` as both are written in decimal digits, so that
-/// 19.99 is a multiple of 0.01 although the quotient of the two doubles is no integer.
+/// 19.99 is a multiple of 0.01 although the quotient of the two doubles is not an integer.
 fn is_multiple(number: &Number, step: &Number) -> bool {
     let (number, step) = (value::double(number), value::double(step));
     if number == 0.0 {

@@ -1,4 +1,4 @@
-//! Why a value is not allowed, and what tells one such reason from another.
+//! Why a value is not allowed, and what distinguishes such reasons.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -34,27 +34,27 @@ pub struct Fault {
     pub bound: Option<Value>,
     /// What the value must be.
     pub message: String,
-    /// What tells it from others of the same place and keyword.
+    /// What distinguishes it from others of the same place and keyword.
     pub(crate) mark: Mark,
 }
 
-/// What tells a fault from others of the same place and keyword.
+/// What distinguishes a fault from others of the same place and keyword.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Mark {
     /// The keyword as the library for JSON Schema has it, by which the first rules compare.
     pub(crate) keyword: Cow<'static, str>,
-    /// Where in the schema the keyword stands; or what it demands.
+    /// Where in the schema the keyword is, or what it demands.
     pub(crate) source: String,
     /// Of a bound: how far the value goes, in the direction that is wrong.
     pub(crate) beyond: Option<f64>,
-    /// What it is about, where one keyword can be about several: the properties that must not be
-    /// there, those that ask for another one, the alternatives that all fit, the values that are
-    /// there more than once.
+    /// What it is about, where one keyword can be about several things: the properties that must not
+    /// be there, those that require another one, the alternatives that all fit, the values that
+    /// occur more than once.
     pub(crate) names: Vec<String>,
-    /// Where one of several alternatives has to fit and none does: the faults of each.
+    /// If one of several alternatives must fit and none does: the faults of each.
     pub(crate) alternatives: Option<Vec<Vec<Fault>>>,
-    /// The place as the rules so far compare it, where that is another one: names that look like
-    /// numbers as numbers.
+    /// The place as earlier rules compare it, if that differs: with names that look like numbers as
+    /// numbers.
     pub(crate) pointer: Option<Pointer>,
 }
 
@@ -106,8 +106,8 @@ fn is_within(names: &[String], old: &[String]) -> bool {
     }
 }
 
-/// Whether alternatives that do not fit are no further from it than before: the fewest faults that
-/// keep one from fitting are no more, and of those with so few one has none that is new to it.
+/// Whether alternatives that do not fit are not worse than before: the smallest number of faults of
+/// an alternative did not grow, and among those with that number one has no new fault.
 fn fit_no_worse(now: &[Vec<Fault>], then: &[Vec<Fault>]) -> bool {
     let fewest = |all: &[Vec<Fault>]| all.iter().map(Vec::len).min();
     let nearest = fewest(now);
@@ -193,7 +193,7 @@ impl Fault {
         self.mark.pointer.as_ref().unwrap_or(&self.pointer)
     }
 
-    /// A fault that is told of a place.
+    /// The fault, at a place.
     pub fn new(
         pointer: Pointer,
         keyword: impl Into<Cow<'static, str>>,

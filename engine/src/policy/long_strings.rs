@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use super::{Fault, PATTERN_LENGTH_MAX, Pattern, Rules, ScalarFault, pattern, pattern_too_long};
 use crate::pointer::Pointer;
 
-/// The keywords whose schemas speak about the same value.
+/// The keywords whose schemas apply to the same value.
 pub(crate) const IN_PLACE: [&str; 7] = ["allOf", "anyOf", "else", "if", "not", "oneOf", "then"];
 
-/// What a schema tells of strings that patterns are tried on.
+/// What a schema says about strings that patterns are matched against.
 #[derive(Debug)]
 pub(crate) struct LongStrings {
     /// What the keyword `patternProperties` has, compiled.
@@ -33,7 +33,7 @@ pub(crate) enum Step<'v> {
     Name,
 }
 
-/// A schema that speaks about a place.
+/// A schema that applies to a place.
 #[derive(Debug, Clone, Copy)]
 struct Part<'s> {
     schema: &'s Map<String, Value>,
@@ -104,7 +104,7 @@ impl LongStrings {
         !is_stated && parts.iter().any(is_tried)
     }
 
-    /// The schemas that speak about what is one step down.
+    /// The schemas that apply one step down.
     fn below<'s>(&self, root: &'s Value, parts: &[Part<'s>], step: Step<'_>) -> Vec<Part<'s>> {
         let mut below = Vec::new();
         let mut is_evaluated = false;
@@ -163,7 +163,7 @@ impl LongStrings {
 }
 
 impl<'s> Part<'s> {
-    /// A schema in this one that speaks about what is a step down.
+    /// A schema in this one that applies one step down.
     fn inner(&self, schema: Option<&'s Value>, holds: bool) -> Option<Self> {
         let listed = self.listed || is_listed(self.schema);
         Some(Self {
@@ -302,7 +302,7 @@ fn compile_names(rules: Rules, schema: &Value, names: &mut BTreeMap<String, Patt
         Value::Object(keywords) => {
             let patterns = keywords.get("patternProperties").and_then(Value::as_object);
             for (text, _) in patterns.into_iter().flatten() {
-                // One that is none has been reported, or is a property of this name.
+                // An invalid one has been reported, or is a property of this name.
                 if let Ok(pattern) = pattern::compile(rules, text) {
                     names.insert(text.clone(), pattern);
                 }

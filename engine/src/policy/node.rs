@@ -68,7 +68,7 @@ pub struct Node {
     pub default: Option<Value>,
     /// Whether a value may occur only once in the kind.
     pub unique: bool,
-    /// For a list of scalars: whether an element may stand in it only once.
+    /// For a list of scalars: whether an element may occur only once.
     pub unique_items: bool,
     /// The most characters of a text, elements of a list or entries of a map, where the schema
     /// states it.
@@ -99,10 +99,10 @@ pub enum Shape {
         /// The declared properties. In an item of a keyed list, without the property that
         /// presents its id.
         properties: BTreeMap<String, NodeId>,
-        /// The node of every other property; none when there may be no others.
+        /// The node of every other property; `None` if there may be no others.
         additional: Option<NodeId>,
         /// For an item of a keyed list or a value of an open map: the roles that may delete and
-        /// undelete it whatever it holds.
+        /// undelete it, whatever is in it.
         delete: Option<Roles>,
     },
     /// A list of objects, stored as a map by id.
@@ -119,7 +119,7 @@ pub enum Shape {
     },
     /// A string that merges by characters. The rule is judged on the merged state.
     Text(ScalarRule),
-    /// A scalar of which the last one written stands.
+    /// A scalar; the last write wins.
     Scalar(ScalarRule),
     /// An integer to which increments add up. The rule is judged on the sum.
     Counter(ScalarRule),
@@ -181,7 +181,7 @@ impl Shape {
     }
 }
 
-/// What a stamp tells.
+/// What a stamp says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StampKind {
     /// When the entity was created.
@@ -211,7 +211,7 @@ impl StampKind {
             .map(|(_, kind)| *kind)
     }
 
-    /// Whether it tells a time (and not a principal).
+    /// Whether it is a time (and not a principal).
     pub fn is_time(self) -> bool {
         matches!(self, Self::CreatedAt | Self::UpdatedAt)
     }
@@ -220,18 +220,18 @@ impl StampKind {
 /// Who may write at a place, besides what the kind demands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteRule {
-    /// Whoever may edit the kind.
+    /// Principals who may edit the kind.
     Edit,
-    /// Whoever may edit the kind, in the change that makes the object it belongs to; then nobody.
+    /// Principals who may edit the kind, in the change that makes the object; afterwards no one.
     Create,
-    /// The server itself, and roles that the kind's `system` names.
+    /// The server itself, and principals with a role that the kind's `system` names.
     System,
-    /// Whoever may edit the kind and has one of these roles.
+    /// Principals who may edit the kind and have one of these roles.
     Roles(Roles),
 }
 
 impl WriteRule {
-    /// Whether whoever `other` admits is admitted by `self` too.
+    /// Whether `self` permits every principal whom `other` permits.
     #[must_use]
     pub fn admits_all_of(&self, other: &Self) -> bool {
         other.is_within(self)

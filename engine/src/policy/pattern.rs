@@ -45,7 +45,7 @@ const NO_SPACE: &str = "\\x00-\\x08\\x0E-\\x1F!-\u{9f}\u{a1}-\u{167f}\u{1681}-\u
 /// Everything but line ends: what `.` means.
 const ANY: &str = "[^\\n\\r\u{2028}\u{2029}]";
 
-/// What may follow a backslash and stand for itself.
+/// What may follow a backslash and means itself.
 const ESCAPED: &str = "^$\\.*+?()[]{}|/";
 
 /// Why a pattern cannot be used.
@@ -100,11 +100,11 @@ pub(crate) fn compile(rules: Rules, text: &str) -> Result<Pattern, PatternError>
     Ok(pattern)
 }
 
-/// A translated pattern for the engine that is linear, too, and a hundred times as quick with long
-/// texts, but too large for a page. Where it takes more room than it may, the other one does it.
+/// A translated pattern for an engine that is linear too, and a hundred times as fast on long texts,
+/// but too large for a page. If the pattern would take too much memory there, the other one is used.
 #[cfg(feature = "whole-entity")]
 fn quick(translated: &str) -> Quick {
-    // Where what is no digit or letter is that of Unicode, too.
+    // In this engine, the complements of digits and letters are those of Unicode too.
     let [edge] = WORD_EDGES;
     let words = [edge, ('D', "[^0-9]"), ('W', "[^0-9A-Za-z_]")];
     let Some(text) = respelt(translated, &words) else {
@@ -130,7 +130,7 @@ fn built(translated: &str) -> Result<Regex, regex_lite::Error> {
         .build()
 }
 
-/// How much of what is no pattern of ECMAScript is taken.
+/// Which invalid patterns are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grammar {
     /// What has one reading, as under the second rules.
@@ -176,9 +176,9 @@ fn translate(text: &str, grammar: Grammar) -> Result<Translated, PatternError> {
     }
 }
 
-/// Writes a pattern of property names in the terms of the validator of whole values, for whose
-/// engine the edge of a word is one of Unicode's unless it is told otherwise. What the rules do not
-/// take has been refused by [`compile`].
+/// Writes a pattern of property names for the engine of the validator of whole values, whose word
+/// edges are Unicode's by default. Patterns that the rules do not accept have been refused by
+/// [`compile`].
 pub(crate) fn for_names(text: &str) -> Result<String, PatternError> {
     let translated = translate(text, Grammar::Lenient)?.text;
     respelt(&translated, &WORD_EDGES).ok_or_else(|| PatternError {
@@ -187,12 +187,10 @@ pub(crate) fn for_names(text: &str) -> Result<String, PatternError> {
     })
 }
 
-/// What the edge of a word is for an engine for which it is one of Unicode's unless it is told
-/// otherwise.
+/// How to spell the edge of a word for an engine whose default is Unicode's.
 const WORD_EDGES: [(char, &str); 1] = [('b', "(?-u:\\b)")];
 
-/// A translated pattern with other words for some escapes; `None` where `\B` is in it, for which
-/// there are none.
+/// A translated pattern with some escapes spelt otherwise; `None` if it has `\B`, which cannot be.
 fn respelt(translated: &str, words: &[(char, &str)]) -> Option<String> {
     let mut out = String::with_capacity(translated.len());
     let mut rest = translated.chars();
@@ -248,7 +246,7 @@ impl<'a> Parser<'a> {
         self.rest.next_if(|(_, found)| *found == wanted).is_some()
     }
 
-    /// Whether the text goes on with `wanted`, which is passed over then.
+    /// Whether the text continues with `wanted`, which is then consumed.
     fn eat_all(&mut self, wanted: &str) -> bool {
         let at = self.place();
         let found = self.text[at..].starts_with(wanted);
@@ -480,7 +478,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// What follows a backslash that stands at `at`.
+    /// What follows the backslash at `at`.
     fn escape(&mut self, at: usize) -> Parsed<Member> {
         let Some((_, next)) = self.rest.next() else {
             return Err(self.error(at, "there is nothing after the \\"));
@@ -559,7 +557,7 @@ impl<'a> Parser<'a> {
             .ok_or_else(|| self.error(at, "half of a surrogate pair is not a character"))
     }
 
-    /// A number of so many hexadecimal digits.
+    /// A number of this many hexadecimal digits.
     fn digits(&mut self, count: usize) -> Option<u32> {
         let mut number = 0;
         for _ in 0..count {

@@ -4,7 +4,7 @@ use super::{Node, NodeId, NodeName, Policy, Rules, Shape, StampKind};
 use crate::near;
 use crate::pointer::Pointer;
 
-/// Names longer than this are not compared with those that there are: nobody misspelt a field so.
+/// Longer names are not compared with the declared ones: they are not misspelt field names.
 const NAME_BYTES_MAX: usize = 100;
 
 impl Policy {

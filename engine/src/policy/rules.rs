@@ -30,7 +30,7 @@ impl Rules {
     /// All versions, oldest first.
     pub const ALL: [Self; 5] = [Self::V1, Self::V2, Self::V3, Self::V4, Self::V5];
 
-    /// The number that stands for the version in records and frames.
+    /// The number of the version in records and frames.
     pub fn number(self) -> u32 {
         match self {
             Self::V1 => 1,

@@ -225,7 +225,7 @@ impl ScalarRule {
 }
 
 impl ScalarRule {
-    /// Everything that is wrong with a scalar, where [`check`](Self::check) tells the first.
+    /// All faults of a scalar; [`check`](Self::check) returns only the first.
     pub(crate) fn faults(&self, value: &Value) -> Vec<ScalarFault> {
         match self.check(value) {
             Err(fault) if fault.keyword != "type" => {
@@ -249,8 +249,7 @@ impl ScalarRule {
         }
     }
 
-    /// What is wrong with a string of so many characters, by the bound for what the schema does not
-    /// say.
+    /// The fault of a string of this many characters, by the default bound.
     pub(crate) fn too_long(&self, count: u64) -> Option<ScalarFault> {
         let max = self.length_max.filter(|max| count > *max)?;
         Some(pattern_too_long(max))
@@ -267,7 +266,7 @@ pub(crate) fn pattern_too_long(max: u64) -> ScalarFault {
 }
 
 /// Refuses numbers that a double does not hold exactly; where only integers may be, also those that
-/// a double cannot tell from their neighbours. How the number is written makes no difference.
+/// a double cannot distinguish from their neighbours, however the number is written.
 fn check_exact(number: &Number, types: Types) -> Result<(), ScalarFault> {
     let near = value::double(number).abs() <= INTEGER_MAX as f64;
     if near {

@@ -70,13 +70,13 @@ impl Succession {
         self.origins[new.index()]
     }
 
-    /// Whether somebody might write a value that a place of the new schema shows and might not
+    /// Whether a principal could write a value that a place of the new schema shows, and may not
     /// write it there.
     pub(crate) fn is_narrowed(&self, new: NodeId) -> bool {
         self.narrowed.contains(&new)
     }
 
-    /// Whether a place begins anew, since it is narrowed and the new schema says so.
+    /// Whether a place begins without its values, because it is narrowed and the new schema says so.
     pub(crate) fn is_dropped(&self, new: NodeId) -> bool {
         self.dropped.contains(&new)
     }
@@ -209,7 +209,7 @@ impl Matcher<'_> {
 
     fn property(&mut self, origin: Origin, source: NodeId, child: NodeId) {
         let (old, new) = (&self.old.node(source).shape, &self.new.node(child).shape);
-        // Nothing is stored for what the ledger tells, so nothing can be carried over either way.
+        // Stamps and tallies store nothing, so nothing can be carried over either way.
         if old.is_derived() || new.is_derived() {
             if old.is_derived() && new.is_derived() {
                 self.follow(origin, child);

@@ -71,8 +71,8 @@ impl Validator {
         options.build(schema).map_err(|error| error.to_string())
     }
 
-    /// The schema that stands at a place in this one, whose definitions it may refer to. It is
-    /// compiled once: a value can have faults by the thousand.
+    /// The schema at a place in this one, whose definitions it may refer to. It is compiled once: a
+    /// value can have thousands of faults.
     pub(super) fn part(&self, at: &Pointer) -> Option<Arc<jsonschema::Validator>> {
         let at = at.to_string();
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);

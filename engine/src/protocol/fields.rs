@@ -23,7 +23,7 @@ pub(super) enum Form {
     /// Milliseconds since 1970.
     Time,
     Text,
-    /// Bytes, so many.
+    /// This many bytes.
     Bytes(u64),
     /// Bytes, however many.
     AnyBytes,
@@ -427,7 +427,7 @@ impl Check<'_> {
         (0..count).try_for_each(|index| self.value(&Place::Item(index, list), form, decoder))
     }
 
-    /// Whether a proposal may have so many changes.
+    /// Whether a proposal may have this many changes.
     fn check_count(&self, changes: u64) -> Result<(), FrameError> {
         let found = usize::try_from(changes).unwrap_or(usize::MAX);
         match found > self.changes_max {

@@ -8,7 +8,7 @@ use minicbor::data::Type;
 
 use super::FrameError;
 
-/// How deep lists and maps may lie in one another; frames need five.
+/// How deep lists and maps may be nested; frames need five levels.
 const NESTING_MAX: usize = 16;
 
 /// Whether `bytes` are exactly one CBOR item with definite lengths, without tags, nested no deeper

@@ -44,11 +44,11 @@ impl Policy {
                 continue;
             };
             let mut there = self.value_at(&value, &fault.pointer).cloned();
-            // The id of an item is nothing that the schema speaks about.
+            // The schema says nothing about the id of an item.
             if let (Some(Value::Object(fields)), Some(key)) = (&mut there, self.presented_key(id)) {
                 fields.remove(key);
             }
-            // What is around it is another's beginning: the name of an entry is made up.
+            // What is around it is judged by its own defaults: the name of an entry is made up.
             if self.maker(id) == maker && !is_missing(&fault, there.as_ref()) {
                 let place = self.node(id).schema_pointer.child(&*fault.keyword);
                 let pointer = self.place(id);
@@ -58,7 +58,7 @@ impl Policy {
         found
     }
 
-    /// Content with as much in it as an object of this node needs around it.
+    /// The least content in which an object of this node can be.
     fn down_to(&self, id: NodeId) -> Value {
         let mut content = json!({});
         let mut at = id;

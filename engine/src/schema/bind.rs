@@ -24,7 +24,7 @@ use crate::value::normal;
 /// How many nodes a policy may have; more come only from definitions that multiply.
 const NODES_MAX: usize = 10_000;
 
-/// Keywords that speak about values as a whole or need more than one scalar.
+/// Keywords about whole values, or about more than one scalar.
 pub(super) const WHOLE: [&str; 18] = [
     "anyOf",
     "contains",
@@ -244,7 +244,7 @@ impl<'a> Binder<'a, '_> {
             read: place.read,
             drops: place.narrowed == Narrowed::Drop,
             required: place.required,
-            // As it will be read from documents, so that it can be told there.
+            // As it will be read from documents, so that it can be recognised there.
             default: default.as_ref().map(normal),
             unique: extension.unique.is_some(),
             unique_items,
@@ -254,7 +254,7 @@ impl<'a> Binder<'a, '_> {
             schema_pointer: at,
             shape,
         });
-        // Only now are all nodes there that the constraints may speak about.
+        // Only now do all nodes exist that the constraints may be about.
         self.check_constraints(id, &field.parts);
         self.check_satisfiable(id, &field.parts, field.types.unwrap_or(Types::ALL));
         #[cfg(feature = "whole-entity")]
@@ -332,7 +332,7 @@ impl<'a> Binder<'a, '_> {
             return self.atomic(field);
         }
         let Some(types) = field.types else {
-            // A schema that is no object has been reported where it stands.
+            // A schema that is not an object has been reported at its place.
             if !field.parts.is_empty() {
                 let reason = "say which type of value is here: \"type\": …";
                 self.report.add(Mistake::Type, field.at.clone(), reason);

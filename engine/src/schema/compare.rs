@@ -16,7 +16,7 @@ use crate::policy::{
 use crate::principal::{Principal, ROLE_PUBLIC};
 use crate::value::{canonical, same};
 
-/// In which way something is another.
+/// How something changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alteration {
@@ -26,32 +26,32 @@ pub enum Alteration {
     Added,
     /// A place is gone; its values are kept in the history.
     Removed,
-    /// A place has another name; its values are carried over.
+    /// A place has a new name; its values are carried over.
     Renamed,
-    /// Less is allowed than before. What stands stays.
+    /// Less is allowed than before. Present values stay.
     Tightened,
     /// More is allowed than before.
     Loosened,
-    /// Something else is another.
+    /// Something else changed.
     Altered,
-    /// Somebody may do something that they might not.
+    /// A role gained a right.
     Gained,
-    /// Somebody may not do something any more.
+    /// A role lost a right.
     Lost,
 }
 
-/// One thing that is another.
+/// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The place: in the new schema, or in the old one where it is removed; items, elements and
     /// values of open maps are named `*`.
     pub pointer: Pointer,
-    /// In which way.
+    /// How it changed.
     pub alteration: Alteration,
-    /// The roles whose rights are others; empty where rights have no part in it.
+    /// The roles whose rights changed; empty if it is not about rights.
     #[serde(skip_serializing_if = "Roles::is_empty")]
     pub roles: Roles,
-    /// What is another, for people.
+    /// What changed, for people.
     pub message: String,
 }
 
@@ -120,7 +120,7 @@ pub fn compare(old: &Policy, new: &Policy) -> Vec<Difference> {
     comparer.found
 }
 
-/// Every role that a policy names, and that of everybody.
+/// Every role that a policy names, and the role of everyone.
 fn roles_of(policy: &Policy) -> Roles {
     let given = policy.permissions();
     let lists = [
@@ -259,7 +259,7 @@ impl Comparer<'_> {
         self.tell(self.new.place(id), Alteration::Renamed, message);
     }
 
-    /// What is another at a place that stayed, or was renamed.
+    /// What changed at a place that stayed or was renamed.
     fn followed(&mut self, source: NodeId, id: NodeId) {
         let (old, new) = (self.old.node(source), self.new.node(id));
         let at = self.new.place(id);
@@ -331,7 +331,7 @@ impl Comparer<'_> {
             else {
                 continue;
             };
-            // What becomes of values of another shape, the renaming tells.
+            // The renaming reports what becomes of values of a different shape.
             let alike = std::mem::discriminant(&self.old.node(source).shape)
                 == std::mem::discriminant(&node.shape);
             if !alike && !matches!(node.shape, Shape::Object { .. }) {

@@ -16,11 +16,11 @@ use crate::policy::{NodeId, Shape};
 /// What is known about the value that a schema constrains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Context {
-    /// It stands at this node.
+    /// At this node.
     Node(NodeId),
     /// It is the id of an item.
     Key,
-    /// It is in a value that is replaced as one: there are no nodes, and anything may be there.
+    /// In a value that is replaced as one: it has no nodes, and anything may be in it.
     Atomic,
     /// It is the name of a property.
     Name,
@@ -185,7 +185,7 @@ impl<'a> Checker<'a, '_, '_> {
         }
     }
 
-    /// What stands at a property; a mistake when nothing can.
+    /// What is at a property; a mistake if nothing can be.
     fn property(&mut self, name: &str, at: &Pointer, context: Context) -> Option<Context> {
         let id = match context {
             Context::Node(id) => id,
@@ -243,7 +243,7 @@ impl<'a> Checker<'a, '_, '_> {
         None
     }
 
-    /// What stands in a list.
+    /// What is in a list.
     fn inside(&self, context: Context) -> Option<Context> {
         let Context::Node(id) = context else {
             return None;

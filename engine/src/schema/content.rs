@@ -17,12 +17,12 @@ use crate::policy::{
 use crate::time::Timestamp;
 
 impl Policy {
-    /// Judges what an entity is to be made of: whether everything in it is declared and good, and
-    /// whether everything that is required is in it or in the defaults. `None` stands for no
-    /// content at all. Items need no ids; stamps may only claim who created it and when.
+    /// Judges the content of a new entity: whether everything in it is declared and valid, and
+    /// whether everything that is required is in it or in the defaults. `None` means no content at
+    /// all. Items need no ids; stamps may only claim who created the entity and when.
     ///
-    /// Constraints on the whole are looked at when nothing else is wrong, and only with the
-    /// feature `whole-entity`.
+    /// Constraints on the whole are evaluated if nothing else is wrong, and only with the feature
+    /// `whole-entity`.
     pub fn check_content(&self, content: Option<&Value>) -> Vec<Fault> {
         let mut faults = Vec::new();
         self.check_content_at(NodeId::ROOT, content, &Pointer::root(), &mut faults);
@@ -50,7 +50,7 @@ impl Policy {
                     .cloned()
                     .unwrap_or_default();
                 for (name, value) in &mut entries {
-                    // The id of an item is no entry, and what is declared follows.
+                    // The id of an item is not an entry, and declared properties follow.
                     let entry = self
                         .child(id, name)
                         .filter(|child| Some(*child) == *additional);

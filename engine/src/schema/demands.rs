@@ -69,10 +69,10 @@ impl Policy {
     ///     "properties": { "title": { "type": "string", "maxLength": 80 } }
     /// }"#;
     /// let page = schema::compile("page.json", text).expect("the schema has no mistakes");
-    /// let told: Vec<_> = page.demands().into_iter()
+    /// let found: Vec<_> = page.demands().into_iter()
     ///     .map(|demand| (demand.pointer.to_string(), demand.keyword, demand.decided))
     ///     .collect();
-    /// assert_eq!(told, [
+    /// assert_eq!(found, [
     ///     ("".to_owned(), "required".into(), Decided::Merged),
     ///     ("/title".to_owned(), "type".into(), Decided::Operation),
     ///     ("/title".to_owned(), "maxLength".into(), Decided::Operation),
@@ -95,7 +95,7 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// Tells of a node; `whole` is what is judged there on merged values.
+    /// Collects the demands at a node; `whole` is what is judged there on merged values.
     fn node(&mut self, id: NodeId, at: &Pointer, whole: Option<&Map<String, Value>>) {
         let node = self.policy.node(id);
         let add = |demands: &mut Vec<Demand>, keyword, value, (decided, why)| {

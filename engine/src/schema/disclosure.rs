@@ -25,7 +25,7 @@ impl Policy {
         mistakes.collect()
     }
 
-    /// Somebody who may create with this field and not read the kind as a whole. (A field that not
+    /// A principal who may create with this field but not read the kind as a whole. (A field that not
     /// everybody may read makes its kind unreadable for those who may not read it.)
     fn blind_creator(&self, node: &Node) -> Option<String> {
         let open = [WriteRule::Edit, WriteRule::Create];
@@ -39,7 +39,7 @@ impl Policy {
         ))
     }
 
-    /// Somebody who may change this field and not read it.
+    /// A principal who may change this field but not read it.
     fn blind_editor(&self, node: &Node) -> Option<String> {
         let given = self.permissions();
         let editors: Roles = match node.write {

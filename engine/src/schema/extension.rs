@@ -121,7 +121,7 @@ impl Extension {
             .collect()
     }
 
-    /// Takes in what one schema says; several may speak about one field (`$ref`, `allOf`).
+    /// Adds what one schema says; several may apply to one field (`$ref`, `allOf`).
     pub(super) fn add(&mut self, schema: &Map<String, Value>, at: &Pointer, report: &mut Report) {
         if schema.get("readOnly") == Some(&Value::Bool(true)) {
             self.read_only = Some(at.child("readOnly"));
@@ -308,7 +308,7 @@ fn check_field_word(word: &str, value: &Value) -> Result<(), String> {
     }
 }
 
-/// The fields that the system writes are protected from everybody: a role that everybody has would
+/// The fields that the system writes are protected from everyone: a role that everyone has would
 /// open them.
 fn check_system(value: &Value) -> Result<(), String> {
     match roles(value)?.contains(ROLE_PUBLIC) {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Mistake, Report};
 use crate::pointer::Pointer;
 
-/// How many schemas may speak about one place; more come only from definitions that multiply.
+/// How many schemas may apply to one place; more come only from definitions that multiply.
 const PARTS_MAX: usize = 256;
 
 /// A schema and the way to it.
@@ -20,7 +20,7 @@ pub(super) struct Source<'a> {
     pub(super) refs: Vec<&'a str>,
 }
 
-/// One of the schemas that speak about a place.
+/// One of the schemas that apply to a place.
 #[derive(Debug, Clone)]
 pub(super) struct Part<'a> {
     pub(super) keywords: &'a Map<String, Value>,
@@ -29,7 +29,7 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// A schema that stands inside this one.
+    /// A schema inside this one.
     pub(super) fn inner(&self, value: &'a Value, at: Pointer) -> Source<'a> {
         Source {
             value,
@@ -66,7 +66,7 @@ pub(super) fn follow<'a>(
     })
 }
 
-/// Everything that speaks about the place that `sources` describe.
+/// Every schema that applies to the place that `sources` describe.
 pub(super) fn gather<'a>(
     root: &'a Value,
     sources: Vec<Source<'a>>,

@@ -23,7 +23,7 @@ pub struct Idle {
     pub reason: String,
 }
 
-/// The keywords of a schema that ask for nothing where they stand.
+/// The keywords of a schema that have no effect at their place.
 ///
 /// ```
 /// use indelible_engine::schema::{self, idle_keywords};
@@ -56,7 +56,7 @@ pub fn idle_keywords(policy: &Policy) -> Vec<Idle> {
     idle.collect()
 }
 
-/// What is known of the value that a schema speaks about.
+/// What is known of the value that a schema applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Context {
     node: Option<NodeId>,
@@ -66,7 +66,7 @@ struct Context {
 impl Context {
     fn at(policy: &Policy, node: Option<NodeId>) -> Self {
         let types = node.map_or(Types::NONE, |id| policy.node(id).shape.types());
-        // What the server makes is nothing that a schema speaks about.
+        // Schemas say nothing about values that the server makes.
         let types = if types == Types::NONE {
             Types::ALL
         } else {
@@ -105,7 +105,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Definitions that nothing refers to: nothing is known of what they speak about.
+    /// Definitions that nothing refers to: nothing is known of the values they are for.
     fn unused_definitions(&mut self) {
         let defined = self.policy.schema().get("$defs");
         for (name, schema) in defined.and_then(Value::as_object).into_iter().flatten() {
@@ -176,7 +176,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What a schema in a keyword speaks about.
+    /// The values that a schema in a keyword applies to.
     fn inner(&self, keyword: &str, name: Option<&String>, here: &Context) -> Context {
         let policy = self.policy;
         let shape = here.node.map(|id| &policy.node(id).shape);
@@ -207,7 +207,7 @@ impl Walk<'_> {
     }
 }
 
-/// Why a keyword is satisfied by everything, whatever the type.
+/// Why every value, of any type, satisfies a keyword.
 fn asks_nothing(keyword: &str, value: &Value, beside: &Map<String, Value>) -> Option<String> {
     let takes_all = |schema: &Value| match schema {
         Value::Bool(all) => *all,

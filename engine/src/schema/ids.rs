@@ -32,7 +32,7 @@ struct Marker<'a> {
 }
 
 impl Marker<'_> {
-    /// A schema that constrains what stands at a node.
+    /// A schema that constrains the value of a node.
     fn schema(&self, schema: &Value, id: NodeId) -> Value {
         let (Some(keywords), Some(ids)) = (schema.as_object(), self.ids(id)) else {
             return schema.clone();
@@ -97,7 +97,7 @@ impl Marker<'_> {
         }
     }
 
-    /// Where ids are in what stands at a node; nothing where there are none.
+    /// Where ids are in the value of a node; `None` if it has none.
     fn ids(&self, id: NodeId) -> Option<Value> {
         let mut found = Map::new();
         if let Some(key) = self.key(id) {

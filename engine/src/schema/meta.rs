@@ -147,7 +147,7 @@ fn keywords(root: bool) -> Map<String, Value> {
     known.chain(misplaced).collect()
 }
 
-/// What has to stand beside the keywords that do nothing alone.
+/// What must be beside the keywords that do nothing alone.
 fn companions() -> Map<String, Value> {
     let needed = COMPANIONS.iter().map(|(keyword, companions)| {
         let one = companions.iter().map(|name| json!({ "required": [name] }));
@@ -199,7 +199,7 @@ fn form(form: Form, root: bool) -> Value {
     }
 }
 
-/// Nothing may stand here, for this reason.
+/// Nothing may be here, for this reason.
 fn refused(reason: &str) -> Value {
     json!({ "not": {}, "description": reason })
 }

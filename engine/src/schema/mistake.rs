@@ -15,15 +15,15 @@ pub enum Mistake {
     Value,
     /// A keyword looks like another one misspelt.
     UnknownKeyword,
-    /// There is no such word of ours.
+    /// An unknown word of `x-indelible`.
     UnknownWord,
     /// A keyword that nothing in an entity could follow.
     Unsupported,
-    /// A keyword or word stands where it means nothing.
+    /// A keyword or word has no meaning at its place.
     Misplaced,
     /// A reference leads nowhere or in circles.
     Reference,
-    /// The type is missing, or is none that can be stored like this.
+    /// The type is missing, or cannot be stored like this.
     Type,
     /// The way of merging does not suit what is there.
     Merge,
@@ -43,7 +43,7 @@ pub enum Mistake {
     Contradiction,
     /// A former name that cannot have been that.
     Was,
-    /// A value of which there is one cannot be that here.
+    /// A value cannot be `unique` here.
     Unique,
     /// The schema is too large.
     Size,

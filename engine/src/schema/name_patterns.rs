@@ -13,7 +13,7 @@ const BY_NAME: [&str; 4] = [
     "properties",
 ];
 
-/// Keywords whose values are no schemas.
+/// Keywords whose values are not schemas.
 const VALUES: [&str; 4] = ["const", "default", "enum", "examples"];
 
 /// A schema with all patterns of names spelt out.

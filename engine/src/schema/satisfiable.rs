@@ -1,4 +1,4 @@
-//! Places for which no value is good.
+//! Finds places for which no value is valid.
 //!
 //! Owns what can be decided by looking at what the schemas state about one place: bounds that leave
 //! nothing between them, options that the rest of the schema refuses, schemas that refuse or take
@@ -27,7 +27,7 @@ const BOUNDS: [(&str, &str, Types); 3] = [
     ("minProperties", "maxProperties", Types::OBJECT),
 ];
 
-/// A keyword, where it stands, and the count that it gives.
+/// A keyword, its place, and the count that it states.
 type Stated = (&'static str, Pointer, u64);
 
 impl<'a> Binder<'a, '_> {
@@ -75,7 +75,7 @@ impl<'a> Binder<'a, '_> {
         self.report.add(Mistake::Default, at.clone(), reason);
     }
 
-    /// `enum` and `const`: one of the options has to be good by all else that is said.
+    /// `enum` and `const`: one of the options must satisfy everything else.
     fn options(
         &self,
         id: NodeId,
@@ -103,7 +103,7 @@ impl<'a> Binder<'a, '_> {
         }
     }
 
-    /// Whether a value may be good at a node.
+    /// Whether a value may be valid at a node.
     fn fits(&self, id: NodeId, parts: &[Part<'_>], value: &Value) -> bool {
         let stated = |keyword| strongest(parts, keyword).map(|(.., count)| count);
         let within = |length: usize, least, most| {
@@ -385,7 +385,7 @@ pub(super) fn takes_all(schema: &Value, types: Types) -> bool {
     }
 }
 
-/// Schemas beside which nothing is good, whatever the value.
+/// Schemas beside which no value is valid.
 fn schemas(parts: &[Part<'_>], types: Types, found: &mut Vec<(Pointer, String)>) {
     for part in parts {
         let list = |keyword| part.keywords.get(keyword).and_then(Value::as_array);

@@ -29,8 +29,8 @@ pub(super) fn types(parts: &[Part<'_>]) -> Option<Types> {
     })
 }
 
-/// The type of a place that may hold a value. A whole number beyond those that every reader tells
-/// from its neighbours is a number, since no place of integers takes it.
+/// The type of a place that may hold a value. A whole number beyond those that every reader
+/// distinguishes from their neighbours is a number, since no place of integers accepts it.
 fn inferred(value: &Value) -> Types {
     match value {
         Value::Number(number) if value::double(number).abs() > INTEGER_MAX as f64 => Types::NUMBER,

@@ -32,11 +32,11 @@ pub fn unbounded_patterns(policy: &Policy) -> Vec<Pointer> {
     search.found.into_iter().collect()
 }
 
-/// How a value is reached that a schema speaks about.
+/// The path to a value that a schema applies to.
 #[derive(Clone)]
 enum Way<'s> {
     To(Vec<Step<'s>>),
-    /// By the name of a property that matches a pattern: which names do, nobody tells.
+    /// By the name of a property that matches a pattern, so the name is not known.
     Somewhere,
 }
 
@@ -104,7 +104,7 @@ impl<'s> Search<'s> {
         })
     }
 
-    /// Looks at the schemas that speak about the same value.
+    /// Looks at the schemas that apply to the same value.
     fn look_in_place(&mut self, keywords: &'s Map<String, Value>, at: &Pointer, way: &Way<'s>) {
         for keyword in IN_PLACE {
             let at = at.child(keyword);
@@ -126,7 +126,7 @@ impl<'s> Search<'s> {
         }
     }
 
-    /// Looks at the schemas that speak about what is in the value.
+    /// Looks at the schemas that apply to what is in the value.
     fn look_below(&mut self, keywords: &'s Map<String, Value>, at: &Pointer, way: &Way<'s>) {
         // An element behind all that have a schema of their own; a name that none has.
         let (last, other) = (Step::Element(usize::MAX), Step::Entry(""));

@@ -23,11 +23,11 @@ use crate::policy::{NodeName, Policy, Shape, Types};
 pub struct Unmet {
     /// Where in the file.
     pub pointer: Pointer,
-    /// Why nothing is good.
+    /// Why no value satisfies it.
     pub reason: String,
 }
 
-/// The keywords of a schema that no value can satisfy where they stand.
+/// The keywords of a schema that no value can satisfy at their place.
 #[must_use]
 pub fn unmet_keywords(policy: &Policy) -> Vec<Unmet> {
     let mut search = Search::new(policy.rules(), policy.schema());

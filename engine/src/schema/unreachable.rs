@@ -8,7 +8,7 @@ use super::Demand;
 use crate::pointer::Pointer;
 use crate::policy::{ELEMENTS_MAX, NodeId, Policy, Shape, Types};
 
-/// A bound of the schema that the limits of an entity do not let anybody reach.
+/// A bound of the schema that no value can reach within the limits of an entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unreachable {
     /// The place; items, elements and values of open maps are named `*`.
@@ -17,15 +17,15 @@ pub struct Unreachable {
     pub node: NodeId,
     /// The keyword of JSON Schema.
     pub keyword: String,
-    /// Whether no value at all is good there: a minimum that is too great.
+    /// Whether no value at all is valid there: a minimum that is too great.
     pub impossible: bool,
     /// Why, for people.
     pub reason: String,
 }
 
 impl Policy {
-    /// Every bound on a length that cannot be reached, or need not be reachable, in an entity of so
-    /// many bytes at most.
+    /// Every bound on a length that cannot be reached, or may be out of reach, in an entity of at most
+    /// this many bytes.
     ///
     /// ```
     /// use indelible_engine::schema;
@@ -82,8 +82,8 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Whether a demand asks for what there is no room for: whether that makes it impossible, and
-    /// why.
+    /// Judges whether there is room for what a demand asks: if not, whether that makes it
+    /// impossible, and why.
     fn judge(&self, demand: &Demand) -> Option<(bool, String)> {
         let max = self.entity_bytes_max;
         if demand.keyword == "required" {
@@ -142,7 +142,7 @@ impl<'a> Room<'a> {
         inner.saturating_add(1)
     }
 
-    /// The properties that an object has to have from somebody.
+    /// The properties that an author must give an object.
     fn required(&self, id: NodeId) -> impl Iterator<Item = (&str, NodeId)> {
         self.policy.children(id).filter(|(_, id)| {
             let node = self.policy.node(*id);

@@ -1,5 +1,5 @@
 //! The keywords of JSON Schema 2020-12: which we know, what form their values have, what types
-//! they speak about.
+//! they are about.
 //!
 //! Invariant: after [`check`] without a mistake, every known keyword in the file has a value of the
 //! form that JSON Schema asks for, every pattern compiles, every format is known and every `$ref`
@@ -55,7 +55,7 @@ const NUMBER: Types = Types::NUMBER;
 const ARRAY: Types = Types::ARRAY;
 const OBJECT: Types = Types::OBJECT;
 
-/// Every keyword with its form and the types that it speaks about.
+/// Every keyword with its form and the types that it is about.
 pub(super) const KEYWORDS: &[(&str, Form, Types)] = &[
     ("$comment", Form::Text, ANY),
     ("$defs", Form::SchemasByName, ANY),
@@ -163,7 +163,7 @@ pub(super) const KEYWORDS: &[(&str, Form, Types)] = &[
     ),
 ];
 
-/// Keywords that do nothing unless one of others stands in the same schema.
+/// Keywords that do nothing unless one of certain others is in the same schema.
 pub(super) const COMPANIONS: &[(&str, &[&str])] = &[
     ("else", &["if"]),
     ("if", &["then", "else"]),
@@ -172,7 +172,7 @@ pub(super) const COMPANIONS: &[(&str, &[&str])] = &[
     ("then", &["if"]),
 ];
 
-/// The types that a keyword speaks about; none for an unknown keyword.
+/// The types that a keyword is about; none for an unknown keyword.
 pub(super) fn types_concerned(keyword: &str) -> Option<Types> {
     find(keyword).map(|(_, types)| types)
 }

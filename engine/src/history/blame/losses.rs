@@ -10,17 +10,17 @@ use crate::history::record::Record;
 use crate::id::Hash;
 use crate::pointer::Pointer;
 
-/// A value that did not stand beside one that was written at the same time.
+/// A value that lost against one that was written at the same time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loss {
     /// The field; items of keyed lists by id. `$position` and `$deleted` are the place of an item
     /// and whether it is deleted.
     pub pointer: Pointer,
-    /// What did not stand.
+    /// The value that lost.
     pub lost: Contender,
-    /// What stood instead; no value where that was a removal.
+    /// The value that won; absent if that was a removal.
     pub stood: Contender,
-    /// The item whose deletion it was that stood, if it was not the field itself.
+    /// The item whose deletion won, if that is not the field itself.
     pub removed: Option<Pointer>,
     /// Whether the field has been written since by an author who may have seen both.
     pub settled: bool,
@@ -31,7 +31,7 @@ pub struct Loss {
 pub(super) struct Losses {
     /// By the present name of the field, with the entry that recorded it.
     recorded: BTreeMap<Pointer, Vec<(By, Conflict)>>,
-    /// Which entry brought a change.
+    /// The entry that brought each change.
     brought: HashMap<Hash, By>,
 }
 
@@ -57,8 +57,8 @@ impl Losses {
 }
 
 impl Blame {
-    /// The values that did not stand beside one written at the same time, in the order of their
-    /// fields, the earliest first.
+    /// The values that lost against one written at the same time, in the order of their fields, the
+    /// earliest first.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
         let recorded = self.losses.recorded.iter();

@@ -35,7 +35,7 @@ impl Runs {
         self.pieces.iter().map(|piece| piece.length).sum()
     }
 
-    /// Replaces `removed` elements at `at` by `inserted` of `by`; none when there are not so many.
+    /// Replaces `removed` elements at `at` by `inserted` of `by`; `None` if there are fewer.
     pub(super) fn splice(
         &mut self,
         at: usize,

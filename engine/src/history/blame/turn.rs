@@ -37,14 +37,14 @@ impl Turn {
         }
     }
 
-    /// Whether any place has another name since.
+    /// Whether any place was renamed.
     pub(super) fn renames(&self) -> bool {
         let mut nodes = self.new.nodes();
         nodes.any(|(id, _)| matches!(self.succession.origin(id), Origin::Renamed(_)))
     }
 
-    /// Where something was before, as far as it was there: what lies in a field that was stored in
-    /// another form was all of that field.
+    /// Where something was before, as far as it existed: what is in a field that was stored in another
+    /// form was all of that field.
     pub(in crate::history) fn before(&self, pointer: &Pointer) -> Option<Pointer> {
         let mut places = (NodeId::ROOT, NodeId::ROOT);
         let mut before = Pointer::root();
@@ -93,7 +93,7 @@ impl Turn {
     }
 
     fn fields(&self, places: Places, before: &Fields, after: &mut Fields, moved: bool) {
-        // Under another name for their ids, all items come again.
+        // If the property of their ids was renamed, all items are made again.
         let moved = moved || self.key(places.0, &self.old) != self.key(places.1, &self.new);
         after.retain(|name, _| self.new.child(places.1, name).is_some());
         for (name, node) in after {
@@ -136,7 +136,7 @@ impl Turn {
         }
     }
 
-    /// What a name in a place of the new schema goes on from.
+    /// The former name of a name in a place of the new schema.
     fn former<'n>(&'n self, (old, new): Places, name: &'n str) -> Option<(&'n str, Places)> {
         let target = self.new.child(new, name)?;
         let source = match self.succession.origin(target) {
@@ -163,7 +163,7 @@ impl Turn {
 /// a log, gave it: the last one first, each with the entry that took it to the next name.
 ///
 /// # Errors
-/// [`PastError::Policy`] when a record names a policy that is not at hand.
+/// [`PastError::Policy`] when a record names a policy that is not known.
 pub fn former_names<'r>(
     records: impl IntoIterator<Item = &'r Record>,
     policies: &dyn PolicySource,
@@ -185,22 +185,22 @@ pub fn former_names<'r>(
     Ok(names)
 }
 
-/// What became of a place when a schema had no place of its own for it any more.
+/// What became of a place that a new schema does not declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Later {
-    /// It goes on under another name.
+    /// It was renamed.
     Named(Pointer),
-    /// It has become a part of this field, which is kept whole.
+    /// It is a part of this field now, which is replaced as one.
     Within(Pointer),
-    /// The schema took it away.
+    /// The schema removed it.
     Gone,
 }
 
-/// What became of a place that `records`, which are the beginning of a log, gave another name or
-/// took away, with the last entry that did so. Changes of the schema that keep its name say nothing.
+/// What became of a place that `records`, which are the beginning of a log, renamed or removed, with
+/// the last entry that did so. Changes of the schema that keep its name do not count.
 ///
 /// # Errors
-/// [`PastError::Policy`] when a record names a policy that is not at hand.
+/// [`PastError::Policy`] when a record names a policy that is not known.
 pub fn later_name<'r>(
     records: impl IntoIterator<Item = &'r Record>,
     policies: &dyn PolicySource,

@@ -94,7 +94,7 @@ impl Extent<'_> {
         Some(items.filter(|item| kind.is_valid(item)).count() as f64)
     }
 
-    /// What `not` excludes can be there in several ways, or several times.
+    /// What `not` excludes can occur in several ways, or several times.
     fn excluded(&self, schema: &Value, mark: &mut Mark) {
         let place = self.place();
         let schemas = schema.get("anyOf").and_then(Value::as_array);

@@ -36,7 +36,7 @@ pub(super) fn fault(schema: &Value, error: &ValidationError<'_>) -> Fault {
     }
 }
 
-/// Where an error is and what tells it from others, without a sentence.
+/// Where an error is and what distinguishes it from others, without a sentence.
 pub(super) fn unsaid(error: &ValidationError<'_>) -> Fault {
     let mut pointer = place(error.instance_path());
     let as_compared = self::pointer(error.instance_path());
@@ -83,7 +83,7 @@ fn names(kind: &Kind) -> Vec<String> {
     }
 }
 
-/// A place in a value. The segments of a location do not tell the name 007 from the index 7.
+/// A place in a value. The segments of a location do not distinguish the name 007 from the index 7.
 fn place(location: &Location) -> Pointer {
     location
         .as_str()
@@ -390,7 +390,7 @@ fn undeclared<S: AsRef<str>>(names: &[S]) -> String {
 
 /// Which rule the name of a property breaks.
 fn misnamed(schema: &Value, error: &ValidationError<'_>) -> Said {
-    // The name of an item's id is good besides, which is not what the schema says.
+    // The name of an item's id is accepted besides, which the schema does not say.
     if let Kind::AnyOf { context } = error.kind()
         && let Some(at) = pointer(error.schema_path()).parent()
         && let Some(beside) = schema.pointer(&at.to_string())

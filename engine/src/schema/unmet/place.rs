@@ -13,7 +13,7 @@ use crate::schema::vocabulary::type_names;
 /// A schema that holds at a place, and where in the file it is.
 pub(super) type Part<'a> = (Pointer, &'a Map<String, Value>);
 
-/// A keyword, where it stands, and the count that it gives.
+/// A keyword, its place, and the count that it states.
 pub(super) type Stated = (Pointer, u64);
 
 /// What holds at a place: a schema, what it refers to, the members of their `allOf`, and whatever else

@@ -1,4 +1,4 @@
-//! Whether any value is good at a place.
+//! Whether any value is valid at a place.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 100;
 /// So many schemas are looked at for one place.
 const PARTS_MAX: usize = 256;
 
-/// The types that keywords tell apart.
+/// The types that keywords distinguish.
 const SORTS: [Types; 6] = [
     Types::NULL,
     Types::BOOLEAN,
@@ -29,7 +29,7 @@ const SORTS: [Types; 6] = [
     Types::OBJECT,
 ];
 
-/// Keywords whose meaning does not depend on what stands beside them.
+/// Keywords whose meaning does not depend on those beside them.
 const INDEPENDENT: [&str; 24] = [
     "$ref",
     "allOf",
@@ -68,7 +68,7 @@ pub(super) enum Context {
     Item,
 }
 
-/// No value is good at a place: which keyword stands against it, and why.
+/// No value is valid at a place: the keyword that excludes all, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dead {
     pub(super) at: Pointer,
@@ -138,7 +138,7 @@ impl<'a> Search<'a> {
         places
     }
 
-    /// Why no value of these types is good at a place, if none is.
+    /// Why no value of these types is valid at a place, if none is.
     pub(super) fn dead(&mut self, at: &Pointer, within: Types, context: Context) -> Option<Dead> {
         let key = (at.clone(), within, context);
         if let Some(known) = self.known.get(&key) {
@@ -156,7 +156,7 @@ impl<'a> Search<'a> {
         found
     }
 
-    /// Why no value is good at several places at once, if none is.
+    /// Why no value is valid at several places at once, if none is.
     pub(super) fn dead_together(&mut self, all: &[Pointer]) -> Option<Dead> {
         if let [at] = all {
             return self.dead(at, Types::ALL, Context::Whole);
@@ -403,7 +403,7 @@ impl<'a> Search<'a> {
         Validator::new(self.rules, &spelt_out(&Value::Object(schema))).ok()
     }
 
-    /// Whether a value may be good at a place.
+    /// Whether a value may be valid at a place.
     pub(super) fn takes(&self, at: &Pointer, value: &Value) -> bool {
         match self.get(at) {
             Some(Value::Bool(any)) => *any,
