@@ -27,7 +27,7 @@ const DEPTH_MAX: usize = 127;
 ///
 /// assert_eq!(json::parse(b"[1, {\"a\": null}]").unwrap()[0], 1);
 /// let error = json::parse(b"[1, {\"a\": null, \"a\": 2}]").unwrap_err();
-/// assert_eq!(error.to_string(), "\"a\" stands twice in /1 at line 1 column 19");
+/// assert_eq!(error.to_string(), "\"a\" appears twice in /1 at line 1 column 19");
 /// ```
 ///
 /// # Errors
@@ -200,7 +200,7 @@ impl<'de> Visitor<'de> for At<'_> {
             if entries.contains_key(&key) {
                 let object = object_of(&self.pointer());
                 return Err(A::Error::custom(format!(
-                    "{:?} stands twice {object}",
+                    "{:?} appears twice {object}",
                     Short(&key)
                 )));
             }
@@ -220,13 +220,13 @@ mod tests {
     #[test]
     fn twice_is_told_with_its_place() {
         for (text, told) in [
-            (r#"{"a":1,"b":2,"a":1}"#, r#""a" stands twice here"#),
+            (r#"{"a":1,"b":2,"a":1}"#, r#""a" appears twice here"#),
             (
                 r#"{"x":{"y~":[0,{"b":1,"b":1}]}}"#,
-                r#""b" stands twice in /x/y~0/1"#,
+                r#""b" appears twice in /x/y~0/1"#,
             ),
             // The same name, spelt otherwise.
-            ("{\"a\":1,\"\\u0061\":2}", r#""a" stands twice here"#),
+            ("{\"a\":1,\"\\u0061\":2}", r#""a" appears twice here"#),
         ] {
             let error = parse(text.as_bytes()).unwrap_err().to_string();
             assert!(

@@ -390,7 +390,7 @@ mod tests {
         let twice = r#"{"x": {"y": 1, "y": 2}}"#;
         let twice = message(&[("a.json", "{}"), ("content/a.json", twice)]);
         assert!(
-            twice.contains("\"y\" stands twice in /x at line 1"),
+            twice.contains("\"y\" appears twice in /x at line 1"),
             "{twice}"
         );
         for marked in ["a.json", "content/a.json"] {

@@ -79,7 +79,7 @@ pub enum Flaw {
     Empty,
     /// The file is something else.
     #[error(
-        "the file is no bundle, which begins with the line \
+        "the file is not a bundle, which begins with the line \
          {{\"line\":\"header\",\"format\":\"{format}\",…",
         format = super::FORMAT
     )]
@@ -135,7 +135,7 @@ pub enum Flaw {
     #[error("the record does not have the hash beside it")]
     Hash,
     /// The record names a different predecessor.
-    #[error("the record does not follow the one before it: it names another hash")]
+    #[error("the record does not follow the one before it: it names a different hash")]
     Previous,
     /// The record is older than one before it.
     #[error("the record is older than one before it")]

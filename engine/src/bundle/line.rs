@@ -153,7 +153,7 @@ fn malformed(error: &serde_json::Error) -> Flaw {
             let field = text.strip_prefix("missing field `");
             match field.and_then(|rest| rest.split_once('`')) {
                 Some((field, _)) => format!("its field {field:?} is missing"),
-                None => "a field has a value of another form than it takes".to_owned(),
+                None => "a field has a value of the wrong form".to_owned(),
             }
         }
         Category::Syntax | Category::Io => "it is not JSON".to_owned(),

@@ -279,7 +279,7 @@ impl Verifier {
             return Err(Flaw::PolicyHash.into());
         }
         if self.policy.is_some_and(|before| before >= hash) {
-            let text = "policies stand in the order of their hashes";
+            let text = "policies must be in the order of their hashes";
             return Err(Flaw::Order(text.to_owned()).into());
         }
         let policy = schema::compile_record(&hash.to_string(), text).map_err(|mistakes| {
@@ -296,7 +296,7 @@ impl Verifier {
     fn entry(&mut self, read: &Read<'_>, line: &[u8]) -> Checked {
         self.enter(Stage::Entries, "an entry")?;
         let (hash, raw) = (wanted(read.hash, "hash")?, wanted(read.raw, "raw")?);
-        let bytes = from_base64(raw).ok_or_else(|| Flaw::Malformed("raw is no base64".into()))?;
+        let bytes = from_base64(raw).ok_or_else(|| Flaw::Malformed("raw is not base64".into()))?;
         let entry = decode(&bytes).map_err(Flaw::from)?;
         let place = Some((entry.epoch, entry.seq));
         let at = |flaw| Found::new(Culprit::entry(&entry.entity, place), flaw);
@@ -341,12 +341,12 @@ impl Verifier {
     fn refusal(&mut self, read: &Read<'_>, line: &[u8]) -> Checked {
         self.enter(Stage::Refusals, "a refusal")?;
         let (hash, raw) = (wanted(read.hash, "hash")?, wanted(read.raw, "raw")?);
-        let bytes = from_base64(raw).ok_or_else(|| Flaw::Malformed("raw is no base64".into()))?;
+        let bytes = from_base64(raw).ok_or_else(|| Flaw::Malformed("raw is not base64".into()))?;
         let record = decode_refusal(&bytes).map_err(Flaw::from)?;
         let at = |flaw| Found::new(Culprit::refusal(&record), flaw);
         same(line, refusal_line(&record, hash, raw)).map_err(at)?;
         if self.last.as_ref().is_some_and(|last| *last > record.entity) {
-            let text = "refusals stand in the order of their entities";
+            let text = "refusals must be in the order of their entities";
             return Err(at(Flaw::Order(text.to_owned())));
         }
         let log = self.logs.entry(record.entity.clone()).or_default();
@@ -376,7 +376,7 @@ impl Verifier {
             return Err(Flaw::Order(text.to_owned()).into());
         };
         if read.entity != Some(&*entity.to_string()) {
-            let text = format!("the tail of {entity} should stand here");
+            let text = format!("the tail of {entity} is expected here");
             return Err(Flaw::Missing(text).into());
         }
         let entity = entity.clone();
@@ -400,13 +400,13 @@ impl Verifier {
     fn trailer(&mut self, read: &Read<'_>, line: &[u8]) -> Checked {
         self.enter(Stage::Tails, "a trailer")?;
         if let Some((entity, _)) = self.next_tail() {
-            let text = format!("the tail of {entity} should stand here");
+            let text = format!("the tail of {entity} is expected here");
             return Err(Flaw::Missing(text).into());
         }
         let made = wanted(read.made, "made")?;
         self.made = made
             .parse()
-            .map_err(|_| Flaw::Malformed("made is no time".to_owned()))?;
+            .map_err(|_| Flaw::Malformed("made is not a time".to_owned()))?;
         if self.made < self.latest.max(self.at) {
             return Err(Flaw::Time.into());
         }

@@ -30,7 +30,7 @@ const COMPILED_BYTES_MAX: usize = 64 * 1024;
 #[cfg(feature = "whole-entity")]
 const QUICK_BYTES_MAX: usize = 4 << 20;
 
-/// How deep groups may lie in one another.
+/// How deep groups may be nested.
 const GROUPS_DEEP_MAX: usize = 50;
 
 /// White space and line ends, as `\s` means them, for use in a class.
@@ -183,7 +183,7 @@ pub(crate) fn for_names(text: &str) -> Result<String, PatternError> {
     let translated = translate(text, Grammar::Lenient)?.text;
     respelt(&translated, &WORD_EDGES).ok_or_else(|| PatternError {
         at: None,
-        reason: "\\B cannot stand in the name of patternProperties".to_owned(),
+        reason: "\\B cannot be used in the name of patternProperties".to_owned(),
     })
 }
 
@@ -410,7 +410,7 @@ impl<'a> Parser<'a> {
         }
         self.depth += 1;
         if self.depth > GROUPS_DEEP_MAX {
-            let reason = format!("more than {GROUPS_DEEP_MAX} groups lie in one another");
+            let reason = format!("more than {GROUPS_DEEP_MAX} groups are nested");
             return Err(self.error(at, &reason));
         }
         self.out.push_str("(?:");
@@ -446,7 +446,7 @@ impl<'a> Parser<'a> {
             self.rest.next();
             let last = self.member(at)?;
             let (Member::One(first), Some(Member::One(last))) = (first, last) else {
-                return Err(self.error(begins, "a range goes from one character to another"));
+                return Err(self.error(begins, "a range is from one character to another"));
             };
             if first > last {
                 return Err(self.error(begins, "the range is in the wrong order"));
@@ -521,7 +521,7 @@ impl<'a> Parser<'a> {
             _ if ESCAPED.contains(next) => next,
             _ if next.is_ascii_punctuation() && next != '_' => {
                 if self.grammar == Grammar::Strict {
-                    let reason = format!("\\{next} is no escape: write {next}");
+                    let reason = format!("\\{next} is not an escape: write {next}");
                     return Err(self.error(at, &reason));
                 }
                 next

@@ -326,7 +326,7 @@ fn content_is_checked_before_it_is_used() {
         [
             "/born format: must be a date such as 2026-02-03",
             "/health/visits/a/by required: is required",
-            "/health/visits/a/visit type: stands in the list twice",
+            "/health/visits/a/visit type: appears in the list twice",
             "/health/visits/ä/visit type: item id \"ä\" must be 1 to 64 ASCII letters, digits, '_' or '-'",
             "/health/visits/3 type: must be an object",
             "/name required: is required",

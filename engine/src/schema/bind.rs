@@ -192,7 +192,7 @@ impl<'a> Binder<'a, '_> {
             if place.name != NodeName::Root {
                 extension.add(part.keywords, &part.at, self.report);
             } else if index > 0 && part.keywords.contains_key(EXTENSION) {
-                let reason = "what is said about the kind must stand on the root itself";
+                let reason = "what is said about the kind must be at the root itself";
                 self.report
                     .add(Mistake::Misplaced, part.at.child(EXTENSION), reason);
             }

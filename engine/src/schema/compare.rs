@@ -232,7 +232,7 @@ impl Comparer<'_> {
             WriteRule::Edit => {}
             // Nobody is ever again in the change that made what exists already.
             WriteRule::Create if !node.shape.is_derived() => {
-                message.push_str("; nobody can write it where the object exists already");
+                message.push_str("; it cannot be written where the object exists already");
             }
             rule => message.push_str(&format!("; written by {rule}")),
         }

@@ -200,7 +200,7 @@ impl Policy {
                 Some(Value::String(id)) => {
                     let checked = match ItemId::new(id) {
                         Err(error) => Err(error.to_string()),
-                        Ok(_) if !ids.insert(id) => Err("stands in the list twice".to_owned()),
+                        Ok(_) if !ids.insert(id) => Err("appears in the list twice".to_owned()),
                         Ok(_) => Ok(()),
                     };
                     let fault = checked.err().map(|reason| ScalarFault::new("type", reason));

@@ -42,7 +42,7 @@ pub struct Demand {
 
 const MERGED_TEXT: &str = "people write single characters; only the merged text shows it";
 const MERGED_SUM: &str = "increments of several people add up; only the sum shows it";
-const INSIDE: &str = "speaks of parts of a value that is replaced as one";
+const INSIDE: &str = "is about parts of a value that is replaced as one";
 
 /// Keywords inside a whole value that demand nothing of it.
 const SILENT: [&str; 9] = [
@@ -200,10 +200,10 @@ fn why_merged(keyword: &str) -> &'static str {
     match keyword {
         "required" | "dependentRequired" | "dependentSchemas" | "minProperties"
         | "maxProperties" | "propertyNames" => {
-            "speaks of several properties, which are written one by one"
+            "is about several properties, which are written one by one"
         }
         "minItems" | "maxItems" | "uniqueItems" | "contains" | "minContains" | "maxContains" => {
-            "speaks of the whole list, which several people fill at once"
+            "is about the whole list, which several people fill at once"
         }
         _ => "may compare several fields, which are written one by one",
     }

@@ -34,7 +34,7 @@ impl Policy {
             .find(|somebody| !self.readable(somebody))?;
         Some(format!(
             "{} may create and may not read everything of the kind, so that each refusal would \
-             tell them a value that somebody has; let them read it, or leave \"unique\" out",
+             disclose a value to them; let them read it, or leave \"unique\" out",
             named(&blind)
         ))
     }
@@ -52,8 +52,8 @@ impl Policy {
             .attempts(&editors, node, &[WriteRule::Edit])
             .find(|somebody| !may_read(somebody))?;
         Some(format!(
-            "{} may write this and may not read it, so that each refusal would tell them a value \
-             that somebody has; let them read it, or leave \"unique\" out",
+            "{} may write this and may not read it, so that each refusal would disclose a value to \
+             them; let them read it, or leave \"unique\" out",
             named(&blind)
         ))
     }

@@ -374,7 +374,7 @@ pub(super) fn kind(schema: &Value, report: &mut Report) -> Option<KindMarks> {
     let singleton = words.get("singleton") == Some(&Value::Bool(true));
     for word in ["create", "delete"] {
         if singleton && words.contains_key(word) {
-            let reason = "the entity of a singleton always exists; nobody creates or deletes it";
+            let reason = "the entity of a singleton always exists; it cannot be created or deleted";
             report.add(Mistake::Kind, at.child(word), reason);
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn gather<'a>(
     next.reverse();
     while let Some((source, adds)) = next.pop() {
         if parts.len() == PARTS_MAX {
-            let reason = format!("too many schemas speak about one place: at most {PARTS_MAX} may");
+            let reason = format!("too many schemas apply to one place: at most {PARTS_MAX} may");
             report.add(Mistake::Size, source.at, reason);
             return Vec::new();
         }

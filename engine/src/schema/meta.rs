@@ -17,10 +17,7 @@ const ROOT_TEXTS: [(&str, &str); 9] = [
         "singleton",
         "true: there is exactly one entity, which the server makes.",
     ),
-    (
-        "read",
-        "Roles that see present values. public is everybody.",
-    ),
+    ("read", "Roles that see present values. public is everyone."),
     ("create", "Roles that make new entities."),
     ("edit", "Roles that change entities; implies read."),
     ("delete", "Roles that delete and undelete entities."),
@@ -43,8 +40,8 @@ const ROOT_TEXTS: [(&str, &str); 9] = [
 const FIELD_TEXTS: [(&str, &str); 11] = [
     (
         "write",
-        "\"edit\": whoever may edit the kind. \"create\": only in the change that makes the object. \
-         \"system\": only the server and its services. Roles: whoever may edit and has one of them.",
+        "\"edit\": those who may edit the kind. \"create\": only in the change that makes the object. \
+         \"system\": only the server and its services. Roles: those who may edit and have one of them.",
     ),
     (
         "narrowed",
@@ -53,18 +50,18 @@ const FIELD_TEXTS: [(&str, &str); 11] = [
     ),
     (
         "read",
-        "Roles: whoever may read the kind and has one of them.",
+        "Roles: those who may read the kind and have one of them.",
     ),
     (
         "merge",
-        "What becomes of edits made at the same time: register (the last one stands), counter, text \
+        "What becomes of edits made at the same time: register (the last write wins), counter, text \
          (by characters), list, keyed (by items), atomic (replaced as one).",
     ),
     (
         "key",
         "On a list of objects: the property that presents an item's id.",
     ),
-    ("stamp", "Told by the ledger, written by nobody."),
+    ("stamp", "Derived from the ledger, never written."),
     (
         "tally",
         "true: a number that lives beside the entity because it changes too often.",

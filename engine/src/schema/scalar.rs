@@ -200,12 +200,12 @@ impl<'a> Binder<'a, '_> {
         self.permit(
             field,
             &["stamp", "read", "index"],
-            "a stamp, which nobody writes",
+            "a stamp, which is never written",
         );
         if field.place.parent != Some(NodeId::ROOT)
             || !matches!(field.place.name, NodeName::Property(_))
         {
-            let reason = "a stamp tells about the entity, so it stands on the root's properties";
+            let reason = "a stamp is about the entity, so it must be a property of the root";
             self.report.add(Mistake::Misplaced, word.at.clone(), reason);
         }
         if field.types != Some(Types::STRING) {
@@ -234,7 +234,7 @@ impl<'a> Binder<'a, '_> {
         self.permit(field, &["tally", "read"], "a tally");
         let word = field.extension.tally.as_ref()?;
         if field.place.in_collection || !matches!(field.place.name, NodeName::Property(_)) {
-            let reason = "a tally belongs to the entity; it cannot stand in lists and open maps";
+            let reason = "a tally belongs to the entity; it cannot be in lists and open maps";
             self.report.add(Mistake::Misplaced, word.at.clone(), reason);
         }
         if field.types != Some(Types::INTEGER) {

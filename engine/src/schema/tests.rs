@@ -80,7 +80,7 @@ fn the_file_is_json() {
     );
     assert_eq!(
         mistakes("{\"type\": \"object\",\n \"type\": \"array\"}"),
-        "k.json: this is not the JSON we expect: \"type\" stands twice here at line 2 column 7"
+        "k.json: this is not the JSON we expect: \"type\" appears twice here at line 2 column 7"
     );
     assert_eq!(mistakes("[]"), "k.json: a schema must be a JSON object");
     assert_eq!(mistakes("true"), "k.json: a schema must be a JSON object");
@@ -281,7 +281,7 @@ fn references_lead_into_definitions_and_end() {
     }
     assert!(
         mistakes(&with(doubling, json!({ "$ref": "#/$defs/n39" })).to_string())
-            .contains("too many schemas speak about one place")
+            .contains("too many schemas apply to one place")
     );
 }
 

@@ -155,7 +155,7 @@ fn a_file_of_another_sort_is_told_apart() {
             assert_eq!(verify(depth, file).unwrap_err().to_string(), told);
         }
     };
-    let begun = "line 1: the file is no bundle, which begins with the line \
+    let begun = "line 1: the file is not a bundle, which begins with the line \
                  {\"line\":\"header\",\"format\":\"indelible-bundle\",…";
     check(b"", "line 1: the file is empty");
     for other in [

@@ -30,7 +30,7 @@ pub(super) const NO_CLAIMS: &str = "the token's claims must be a JSON object: no
 
 /// What is said of a header that is not JSON, or some other JSON.
 pub(super) const NO_HEADER: &str =
-    "the token's header must be a JSON object in base64url, in which no name stands twice";
+    "the token's header must be a JSON object in base64url, in which no name appears twice";
 
 /// The members of a header that have a form (RFC 7515 §4.1); we make no use of them.
 const FORMS: [(&str, &str); 11] = [

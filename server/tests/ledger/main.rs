@@ -153,7 +153,7 @@ fn a_fault_is_told_with_its_place() {
     );
     assert_eq!(verify(""), "bad.ndjson: line 1: the file is empty\n");
     for other in ["hello\n", "{\"entries\":[]}", "{\n}\n"] {
-        assert!(verify(other).contains("line 1: the file is no bundle"));
+        assert!(verify(other).contains("line 1: the file is not a bundle"));
     }
     assert!(failed(dir, &["verify", "."]).contains("cannot read .: "));
     assert!(failed(dir, &["verify", "gone.ndjson"]).contains("cannot read gone.ndjson"));

@@ -15,7 +15,7 @@ fn the_history_of_a_field_goes_back_under_its_former_names() {
 ENTRY  TIME (UTC)           BY      MESSAGE
 1:4    2026-03-02 09:04:04  bob
        About: “, often” added after “Sings well”
-1:3    2026-03-02 09:03:03  system  (taken over to a new schema)
+1:3    2026-03-02 09:03:03  system  (migrated to a new schema)
        About has a new name (was Bio)
 1:2    2026-03-02 09:02:02  bob
        Bio: “ well” added after “Sings”

@@ -228,7 +228,7 @@ async fn a_property_that_stands_twice_is_refused() {
         );
         let detail = answer.body["detail"].as_str().unwrap();
         assert!(
-            detail.contains(&format!("stands twice {told} at line 1")),
+            detail.contains(&format!("appears twice {told} at line 1")),
             "{detail}"
         );
     }

@@ -53,7 +53,7 @@ impl Language {
             (Self::English, EntryKind::Deleted) => "deleted",
             (Self::English, EntryKind::Undeleted) => "brought back",
             (Self::English, EntryKind::Epoch) => "history begun anew",
-            (Self::English, EntryKind::Policy) => "taken over to a new schema",
+            (Self::English, EntryKind::Policy) => "migrated to a new schema",
             (Self::French, EntryKind::Genesis) => "préparation",
             (Self::French, EntryKind::Changes) => "modification",
             (Self::French, EntryKind::Deleted) => "suppression",

@@ -195,7 +195,7 @@ fn stamps_and_tallies_are_made_by_the_server() {
     );
     check(
         &field(json!({ "type": "object", "properties": { "y": stamp(time, "created-at") } })),
-        &["/properties/x/properties/y/x-indelible/stamp: a stamp tells about the entity"],
+        &["/properties/x/properties/y/x-indelible/stamp: a stamp is about the entity"],
     );
     let both = json!({ "type": "string", "x-indelible": { "stamp": "created-by", "tally": true,
         "write": "create" } });
