@@ -1,9 +1,8 @@
 //! Replicas: entities that may be edited here, each with its document and the edits that the server
 //! has not admitted yet.
 //!
-//! The reader core is linked without Automerge: there, [`Replica`] is a type that has no value, and
-//! what a session says to a replica is never said. The words they use are plain data and exist in
-//! both cores.
+//! The reader core is linked without Automerge: there, [`Replica`] is a type without values. The data
+//! that a session exchanges with a replica exists in both cores.
 
 mod edit;
 mod flight;

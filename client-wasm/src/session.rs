@@ -3,25 +3,6 @@
 //!
 //! It is a function of its seed and its calls. What was not answered when a connection broke is asked
 //! again on the next one, under the same id.
-//!
-//! # Order of calls
-//!
-//! The caller owns the socket and the clock. Methods are of four kinds:
-//!
-//! 1. **The connection**: [`connecting`](Session::connecting), then
-//!    [`connected`](Session::connected) when the socket is open, [`handle_frame`](Session::handle_frame)
-//!    for each message, and [`disconnected`](Session::disconnected) when the socket is gone, however
-//!    far it came. Then from the start. The welcome that makes a connection usable is a frame.
-//! 2. **Following**: [`open`](Session::open), [`close`](Session::close), [`watch`](Session::watch),
-//!    [`unwatch`](Session::unwatch), at any time, also offline.
-//! 3. **Writing**: [`edit`](Session::edit), [`splice`](Session::splice) and the others, once an entity
-//!    has a value; [`create`](Session::create), [`delete`](Session::delete) and
-//!    [`undelete`](Session::undelete) at any time.
-//! 4. **Polling**: after any call of the other kinds, [`poll_events`](Session::poll_events) once, and
-//!    [`poll_transmit`](Session::poll_transmit) until it returns nothing. Polling the events last also
-//!    gets what the sending had to report (a [pause](Event::Pause)); otherwise the next poll does.
-//!
-//! An edit is shown as soon as its call returns: its event comes with the next `poll_events`.
 
 mod edits;
 mod following;
@@ -50,10 +31,29 @@ use crate::subscriptions::Subscriptions;
 /// Whether this is the full core, which has replicas, and Automerge with them.
 const REPLICAS: bool = cfg!(feature = "replicas");
 
-/// The code of the fault that there was no token to be had.
+/// The code of the fault that no token is available.
 const NO_TOKEN: &str = "token";
 
 /// A client's end of the protocol.
+///
+/// # Order of calls
+///
+/// The caller owns the socket and the clock. There are four kinds of methods:
+///
+/// 1. **The connection**: [`connecting`](Self::connecting), [`connected`](Self::connected) when the
+///    socket is open, [`handle_frame`](Self::handle_frame) for each message, and
+///    [`disconnected`](Self::disconnected) when the socket is gone, however far it came; then from the
+///    start. The welcome, which makes a connection usable, is a frame.
+/// 2. **Following**: [`open`](Self::open), [`close`](Self::close), [`watch`](Self::watch) and
+///    [`unwatch`](Self::unwatch), at any time, also offline.
+/// 3. **Writing**: [`edit`](Self::edit), [`splice`](Self::splice), [`keep`](Self::keep) and
+///    [`bring_back`](Self::bring_back) once an entity has a value; [`create`](Self::create),
+///    [`delete`](Self::delete) and [`undelete`](Self::undelete) at any time.
+/// 4. **Polling**, after any call of the other kinds: [`poll_events`](Self::poll_events), then
+///    [`poll_transmit`](Self::poll_transmit) until it returns nothing, then the events again, since
+///    sending may report something (a [pause](Event::Pause)).
+///
+/// An edit is applied when its call returns; the event with the new value comes with the next poll.
 #[derive(Debug)]
 pub struct Session {
     name: String,
@@ -165,7 +165,8 @@ impl Session {
         next
     }
 
-    /// Everything that happened since the last call. What was not touched since is not looked at.
+    /// Everything that happened since the last call. The values of replicas that were not touched since
+    /// are not looked at.
     pub fn poll_events(&mut self) -> Vec<Event> {
         let phase = self.handshake.phase();
         for subscription in self.subscriptions.iter_mut() {

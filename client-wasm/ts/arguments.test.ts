@@ -113,7 +113,7 @@ test('names are refused at the call, in the words of the core', async () => {
     expect(() => client.collection('team').get(id), name).toThrow(refused)
   }
   expect(taken).toBe(12)
-  // A name is no kind.
+  // A name is not a kind.
   const refused = expect.objectContaining({ code: 'name' })
   expect(() => client.collection('team/jane')).toThrow(refused)
   await expect(client.create('team/joe', {})).rejects.toEqual(refused)

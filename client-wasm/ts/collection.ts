@@ -10,6 +10,7 @@ import { bindMethods } from './bind-methods.js'
 import type { CoreEvent } from './core-events.js'
 import { IndelibleError } from './errors.js'
 import { type Deferred, deferred, Listeners, type NotificationQueue } from './listeners.js'
+import { IDLE } from './status.js'
 import type {
   Change,
   Fault,
@@ -225,11 +226,9 @@ export class Collection<T extends object = JsonObject> {
   #statusNow(): SyncStatus {
     const fault = this.#fault
     return Object.freeze({
+      ...IDLE,
       state: this.#state(),
-      pending: 0,
       lastSyncTime: this.#lastSyncTime,
-      violations: Object.freeze([]),
-      dropped: Object.freeze([]),
       error: fault === null ? null : { code: fault.code, message: fault.message },
     })
   }

@@ -1,4 +1,4 @@
-/** Guards against conflicts that are told twice, or decided when they are over. */
+/** Guards against conflicts that are reported twice, or decided when they are over. */
 
 import { describe, expect, it } from 'vitest'
 import { type Conflict, Conflicts } from './conflicts.js'

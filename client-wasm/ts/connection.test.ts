@@ -466,7 +466,7 @@ test('an attempt that hangs is replaced by trying now, wherever it hangs', async
   const good = await nextSocket()
   expect(FakeSocket.all).toHaveLength(3)
   expect([unopened.closedWith, unwelcomed.closedWith]).toEqual([4000, 4000])
-  // What the abandoned ones still say is no news, nor is that their time is up.
+  // What the abandoned ones still send has no effect, nor has the end of their time.
   unopened.fire('open')
   unwelcomed.fire('close', { code: 1006, reason: '' })
   good.fire('open')

@@ -1,4 +1,4 @@
-// Guards against a client that cannot say why it reaches nobody, or says what is not so. The servers
+// Guards against a client that cannot say why it reaches no server, or gives a wrong reason. The servers
 // are real ones on real sockets; what a browser adds (CORS) is tried in `tests/browser`.
 
 import { createServer, type RequestListener, type Server } from 'node:http'

@@ -128,7 +128,7 @@ const principal = object<Principal>({
 
 type Of<Type extends CoreEvent['type']> = Omit<Extract<CoreEvent, { type: Type }>, 'type'>
 
-/** A shape for each event: one that the core does not have any more, or has anew, is found here. */
+/** A shape for each event; one that the core no longer has, or newly has, makes a test fail. */
 const EVENTS: { readonly [Type in CoreEvent['type']]: Shape<Of<Type>> } = {
   welcome: { principal, kinds: list(kind) },
   status: { entity: or(text, none), status },

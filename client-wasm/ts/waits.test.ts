@@ -1,5 +1,5 @@
 // Guards against entities, kinds and requests that are lost since the server could not serve them for
-// a moment: each is asked for again after the wait that the server told, on the same connection.
+// a moment: each is asked for again after the wait that the server gave, on the same connection.
 
 import { expect, test } from 'vitest'
 import { connect, server, until, useServer } from './testing/fixture.js'

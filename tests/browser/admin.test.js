@@ -1,4 +1,4 @@
-// Guards the backoffice as one person uses it: making an entity, being told what is not accepted,
+// Guards the backoffice as one person uses it: making an entity, seeing what is not accepted,
 // seeing what is protected and why, and reading it all in French.
 
 import assert from 'node:assert/strict'
@@ -65,7 +65,7 @@ test('what only the server can judge is undone and told', async () => {
   await alice.locator('.refusal').waitFor()
   await until('the box is ticked again', () => box.isChecked())
   await assert.rejects(saved(alice, 'settings'))
-  // What was lost stays on show, with its value, after the next edit too.
+  // What was lost stays visible, with its value, after the next edit too.
   const lost = alice.locator(`[data-lost="/openingHours/${id}/closed"]`)
   assert.match(await lost.innerText(), /refused by the server\s+false/)
   await field(alice, '/foundedYear').fill('2012')

@@ -71,7 +71,7 @@ async function loseLine(line, page) {
 }
 
 /**
- * The trouble and its button are told in both languages, within the width of every screen.
+ * The trouble and its button are shown in both languages, within the width of every screen.
  *
  * @param {import('playwright-core').Page} page
  * @param {string} name of the pictures

@@ -1,5 +1,5 @@
 // Guards against a value that is lost without a word: two people write one field while neither can
-// see the other, both are saved, and the one whose value does not stand is told at the field.
+// see the other, both are saved, and the one whose value lost sees that at the field.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -34,7 +34,7 @@ after(async () => {
 /**
  * Both write the name while the server is away.
  *
- * @param {string} what that nobody wrote before
+ * @param {string} what a value that was not written before
  * @returns {Promise<{ loser: Page, winner: Page, mine: string, stands: string, who: string }>}
  */
 async function race(what) {

@@ -61,7 +61,7 @@ for (const round of [1, 2, 3]) {
       await settings?.saved()
     }, slogan)
 
-    // Edits of two people leave their pages while the server dies; nobody waits for them.
+    // Edits of two people leave their pages while the server dies; the test does not wait for them.
     const edits = [alice, bob].map((page, person) =>
       page.evaluate(
         async parts => {

@@ -1,5 +1,5 @@
 // Guards against work that is lost without a word: by closing a tab, by signing out, and when
-// somebody deletes what one is editing; and against pages that wait for ever.
+// another person deletes what one is editing; and against pages that wait for ever.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -41,7 +41,7 @@ function offline(page) {
 }
 
 /**
- * A member of the team, and somebody who edits it.
+ * A member of the team, and a person who edits it.
  *
  * @param {string} id
  * @param {string} role
@@ -79,7 +79,7 @@ test('a tab with unsaved edits asks before it goes', async () => {
 
   await server.start()
   await saved(alice, 'settings')
-  // Nothing is pending: nobody is asked.
+  // Nothing is pending: the page does not ask.
   await alice.reload()
   await alice.locator('article.entity').waitFor()
   assert.equal(await field(alice, '/slogan').inputValue(), 'Not there yet')
@@ -195,7 +195,7 @@ test('an address that can be of nothing says so', async () => {
     const notice = page.locator('article [data-absent="name"]')
     await notice.waitFor()
     await shows(page, 'It does not exist (any more), or you may not read it.')
-    // The list stands beside it, or behind a link where there is no room for both.
+    // The list is beside it, or behind a link where there is no room for both.
     await page.locator('.entities li a').first().click()
     await field(page, '/name').waitFor()
     await page.goBack()

@@ -65,7 +65,7 @@ test('a PUT of the whole object with its base loses nothing that is being typed'
     alice.keyboard.type(head, { delay: 30 }),
     bob.keyboard.type(typed, { delay: 20 }),
   ])
-  // The body is stale as soon as somebody has typed, and it is: the PUT waits for that.
+  // The body is stale as soon as a person has typed; the PUT waits for that.
   await until('the server has seen typing', async () => {
     const { body } = await server.call('GET', '/api/settings')
     return body.description !== base.description && body.slogan !== base.slogan

@@ -1,5 +1,5 @@
-// Guards the promise of the product in a real browser: several people edit at once, everybody
-// sees the same in the end, the public page follows without a reload, and nobody, forger or not,
+// Guards the promise of the product in a real browser: several people edit at once, all of
+// them see the same in the end, the public page follows without a reload, and no one, forger or not,
 // overwrites a protected field.
 
 import assert from 'node:assert/strict'
@@ -177,7 +177,7 @@ test('a forged client is refused with pointer and rule, and nobody else sees any
   }
   assert.deepEqual(await agree(), before)
 
-  // An edit that is allowed, by an actor that nobody has seen, goes through to everybody.
+  // An edit that is allowed, by an actor that is new to all, reaches everyone.
   const allowed = forge(settings.document, draft => {
     draft.companyName = scalar('Forged, but fair')
   })

@@ -7,7 +7,7 @@ use crate::gone::{gone, snapshot};
 use crate::pair::{JANE, NOW, Pair};
 use crate::server::Server;
 
-/// Writes while nobody hears it, and loses it with the entity, which is undeleted then.
+/// Writes while offline, and loses that with the entity, which is undeleted then.
 fn lost(pair: &mut Pair, body: &Value) -> Vec<DroppedView> {
     pair.edit(body).expect("allowed");
     pair.receive(&gone("deleted"));

@@ -43,7 +43,7 @@ impl Pair {
         self.server.logs[&entity(JANE)].entity.clone()
     }
 
-    /// The lists that were told, the last one last.
+    /// The lists that were reported, the latest last.
     fn lists(&self) -> Vec<Vec<ConflictView>> {
         let lists = self.events.iter().filter_map(|event| match event {
             Event::Conflicts { conflicts, .. } => Some(conflicts.clone()),
@@ -291,7 +291,7 @@ fn what_a_rebased_edit_replaces_is_told_to_its_author() {
     assert_eq!(found[0].other, Some(json!("Bob's")));
 }
 
-/// What we had saved goes with an item that somebody deletes who has not seen it.
+/// What we had saved goes with an item that is deleted by an author who has not seen it.
 #[test]
 fn what_was_saved_in_an_item_that_goes_unseen_is_reported() {
     let mut pair = Pair::opened();
@@ -313,7 +313,7 @@ fn what_was_saved_in_an_item_that_goes_unseen_is_reported() {
     assert_eq!(dropped.pointer.to_string(), format!("/links/{id}/url"));
     assert_eq!(dropped.reason, "gone");
     assert_eq!(dropped.attempted, Some(json!("https://ours.example")));
-    // What somebody deletes who has seen it is no loss, but an edit like another one.
+    // A deletion by an author who has seen it is not a loss, but an edit like any other.
     let mut pair = Pair::opened();
     pair.edit(&json!({ "links": edited })).expect("allowed");
     pair.run();
@@ -321,7 +321,7 @@ fn what_was_saved_in_an_item_that_goes_unseen_is_reported() {
     assert_eq!(pair.status().dropped, []);
 }
 
-/// An item that we brought back, and that somebody deleted who knew of neither.
+/// An item that we brought back, and that was deleted by an author who knew of neither.
 #[test]
 fn an_undeletion_that_did_not_stand_can_be_made_again() {
     let mut pair = Pair::opened();
@@ -333,7 +333,7 @@ fn an_undeletion_that_did_not_stand_can_be_made_again() {
         .expect("allowed");
     pair.run();
     assert_eq!(pair.value["links"].as_array().expect("a list").len(), 2);
-    // His change is the longer one, so it stands.
+    // His change is the longer one, so it wins.
     let bio = "Hello ".repeat(50);
     let body = json!({ "bio": bio, "links": [second] });
     pair.writes_unseen(&bob(), &body, &seen);

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::pair::{JANE, NOW};
 use crate::server::entity;
 
-/// The name of each kind of event; whoever adds one is sent here by the compiler, and to
-/// [`examples`] by the test.
+/// The name of each kind of event. When one is added, the compiler points here, and the test to
+/// [`examples`].
 fn name(event: &Event) -> &'static str {
     match event {
         Event::Welcome { .. } => "welcome",

@@ -44,7 +44,7 @@ fn told(dropped: &[DroppedView]) -> Vec<Told<'_>> {
         .collect()
 }
 
-/// Bob writes on the server, and nobody hears of it yet.
+/// Bob writes on the server, which does not send it yet.
 fn meanwhile(pair: &mut Pair, body: &Value) -> ServerFrame {
     let bob = Principal::new("bob", ["editor"]);
     let entry = pair.server.write(&entity(JANE), &bob, body, false);
@@ -278,7 +278,7 @@ fn a_new_place_of_an_item_that_others_deleted_is_told() {
     assert_eq!(pair.value, pair.on_server());
     moved(&pair);
 
-    // The same where the move was saved before the deletion, by somebody who had not seen it.
+    // The same where the move was saved before the deletion, by an author who had not seen it.
     let mut pair = Pair::opened();
     let seen = pair.jane();
     pair.edit(&body).expect("allowed");

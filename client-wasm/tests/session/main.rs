@@ -319,7 +319,7 @@ fn a_reset_keeps_pending_edits() {
 }
 
 #[test]
-fn somebody_else_gets_nothing_of_what_was_left() {
+fn another_person_gets_nothing_of_what_was_left() {
     let mut pair = Pair::opened();
     pair.session.disconnected(None);
     pair.edit(&json!({ "name": "A" })).expect("allowed");
@@ -366,7 +366,7 @@ fn values_are_followed_by_version() {
         .iter()
         .filter(|e| matches!(e, Event::Patch { .. }))
         .count();
-    assert_eq!(patches, 1, "a patch that came twice is told once");
+    assert_eq!(patches, 1, "a patch that came twice is reported once");
     let error = pair.edit(&json!({ "name": "X" }));
     assert_eq!(error, Err(CallError::ValueMode(JANE.to_owned())));
     pair.session.disconnected(None);
@@ -381,7 +381,7 @@ fn values_are_followed_by_version() {
 }
 
 #[test]
-fn a_watched_kind_is_told_as_items_and_forgets_who_is_gone() {
+fn a_watched_kind_is_reported_as_items_and_forgets_those_that_are_gone() {
     let mut pair = Pair::new();
     pair.session.watch("team").expect("a good name");
     pair.connect();
@@ -471,7 +471,7 @@ fn an_entity_that_is_not_there_is_gone_until_it_is_created() {
 }
 
 #[test]
-fn what_is_no_frame_ends_the_connection_and_news_is_skipped() {
+fn an_invalid_frame_ends_the_connection_and_an_unknown_one_is_skipped() {
     let mut pair = Pair::opened();
     for (frame, says) in [
         (
@@ -529,6 +529,6 @@ fn the_frames_of_the_typescript_tests_are_those_of_this_version() {
     let kept = std::fs::read_to_string(path).expect("the file is in the repository");
     assert!(
         kept == made,
-        "{path} is of another version: INDELIBLE_BLESS=1 writes it anew"
+        "{path} is of another version: INDELIBLE_BLESS=1 writes it again"
     );
 }

@@ -1,4 +1,4 @@
-//! A session and its server, and what the session told a program.
+//! A session and its server, and what the session reported to a program.
 
 use indelible_client::{CallError, EditOptions, Event, Session, Status, SyncState};
 use indelible_engine::limits::Limits;
@@ -12,7 +12,7 @@ use crate::server::{Server, entity};
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 pub(crate) const JANE: &str = "team/jane";
 
-/// A session and its server, with what the session told.
+/// A session and its server, with what the session reported.
 pub(crate) struct Pair {
     pub(crate) session: Session,
     pub(crate) server: Server,

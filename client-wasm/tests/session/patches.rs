@@ -73,7 +73,7 @@ fn patches_lead_to_what_is_shown() {
                 }
                 4..=6 => {
                     let mut body = body(&mut dice, &pair.on_server());
-                    // Or it may be that nothing differs, which is no entry.
+                    // Something must differ, or there is no entry.
                     body["name"] = json!(format!("bob {step}"));
                     let entry = pair.server.write(&id, &bob, &body, false);
                     held.push(pair.server.logs[&id].frame(&id, vec![entry]));

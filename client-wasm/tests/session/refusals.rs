@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::pair::{JANE, NOW, Pair};
 use crate::server::{Server, entity};
 
-/// Refusals as they were told: first edit, settled up to, what was dropped.
+/// Refusals as they were reported: first edit, settled up to, what was dropped.
 fn told(pair: &Pair) -> Vec<(u64, u64, &[DroppedView])> {
     let one = |event| match event {
         &Event::Refused {
@@ -382,7 +382,7 @@ fn a_base_from_before_a_change_of_schema_is_followed() {
     assert_eq!(pair.value["places"][1], before["places"][1]);
 }
 
-/// Two losses, one after the other, before anybody makes another edit: both stay on show.
+/// Two losses, one after the other, before another edit is made: both stay in the status.
 #[test]
 fn what_no_schema_has_any_more_is_told_with_what_was_typed() {
     let mut pair = Pair::opened();

@@ -57,7 +57,7 @@ pub(crate) struct Log {
     pub(crate) proposals: BTreeMap<ProposalId, Seq>,
 }
 
-/// The server's side of everything; `inbox` is what the client sent and nobody answered yet.
+/// The server's side of everything.
 pub(crate) struct Server {
     pub(crate) policy: Arc<Policy>,
     text: String,
@@ -111,7 +111,7 @@ impl Server {
         server
     }
 
-    /// Writes on the server, as somebody else; gives the entry.
+    /// Writes on the server, as another author; returns the entry.
     pub(crate) fn write(
         &mut self,
         id: &EntityId,
@@ -123,7 +123,7 @@ impl Server {
         self.write_unseen(id, who, body, (creation, &seen))
     }
 
-    /// The same by somebody who has seen no more than an earlier state.
+    /// The same by an author who has seen only an earlier state.
     pub(crate) fn write_unseen(
         &mut self,
         id: &EntityId,
@@ -139,7 +139,7 @@ impl Server {
         self.admit(id, who, changes, creation)
     }
 
-    /// Types into the text at `at`, as somebody else; gives the entry.
+    /// Types into the text at `at`, as another author; returns the entry.
     pub(crate) fn splice(
         &mut self,
         id: &EntityId,

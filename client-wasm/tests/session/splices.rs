@@ -1,5 +1,5 @@
 //! Guards against letters that land elsewhere than where their author's caret was, and against
-//! told splices that do not lead from the text that was told to the one that is shown.
+//! reported splices that do not lead from the text that was reported to the one that is shown.
 
 use indelible_client::{EditOptions, Event, TypedEdit};
 use indelible_engine::principal::Principal;
@@ -61,7 +61,7 @@ impl Pair {
         self.server.logs[&id].frame(&id, vec![entry])
     }
 
-    /// The operations on the text that were told since the last call, and whether they are ours.
+    /// The operations on the text that were reported since the last call, and whether they are ours.
     fn told(&mut self) -> Vec<(Value, bool)> {
         let told = std::mem::take(&mut self.events).into_iter();
         told.filter_map(|event| match event {
@@ -286,7 +286,7 @@ impl Letters {
     }
 }
 
-/// Two typists whose frames come late: what is told, by place and length.
+/// Two typists whose frames come late: what is reported, by place and length.
 fn typed_by_two(seed: u64, equal: bool) -> Vec<(usize, usize, usize, bool)> {
     let mut dice = Dice::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut letters = Letters { equal, count: 0 };

@@ -84,7 +84,7 @@ fn a_server_that_knows_no_ping_is_no_fault() {
     assert_eq!(pair.session.status().error, None);
 }
 
-/// Who signed in after somebody else sees nothing of theirs; who waits for their edits gets them.
+/// A person who signs in after another one sees nothing of theirs; edits wait for their author.
 #[test]
 fn edits_of_who_was_signed_in_before_are_handed_to_who_waits_for_them_and_to_nobody_else() {
     let mut pair = Pair::opened();

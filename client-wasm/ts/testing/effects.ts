@@ -1,5 +1,5 @@
 /**
- * Effects put to a value and taken back, read from `docs/storage-format.md` by somebody who knows
+ * Effects put to a value and taken back, read from `docs/storage-format.md` by a reader who knows
  * no Rust: a schema, a value, and what changed.
  */
 

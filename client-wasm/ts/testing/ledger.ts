@@ -1,6 +1,6 @@
 /**
  * A reader of ledger records that shares nothing with the one in Rust: `docs/ledger-format.md`
- * and `docs/storage-format.md`, read by somebody else, with other libraries.
+ * and `docs/storage-format.md`, read independently, with other libraries.
  */
 
 import { createHash } from 'node:crypto'

@@ -1,5 +1,5 @@
 /**
- * How a document is presented as a value, read from `docs/storage-format.md` by somebody who knows
+ * How a document is presented as a value, read from `docs/storage-format.md` by a reader who knows
  * no Rust: a schema, and a document as stock Automerge shows it.
  */
 

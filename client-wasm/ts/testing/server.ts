@@ -70,7 +70,7 @@ export class TestServer {
     return new TestServer(server)
   }
 
-  /** Whether anybody follows anything, so that there is somebody to tell. */
+  /** Whether some client follows something. */
   get followed(): boolean {
     return this.#followers.size > 0
   }
@@ -86,13 +86,13 @@ export class TestServer {
     await new Promise(resolve => this.#server.close(resolve))
   }
 
-  /** Sends a frame to everybody who follows something; there must be somebody. */
+  /** Sends a frame to all clients that follow something; there must be one. */
   tell(name: string, fields: Fields): void {
     if (!this.followed) throw new Error(`nobody is there to be told: ${name}`)
     this.#relay(name, fields)
   }
 
-  /** Sends the entity anew to everybody who follows something. */
+  /** Sends the entity again to all clients that follow something. */
   snapshot(): void {
     for (const socket of this.#followers) socket.send(hex(frames.snapshot))
   }

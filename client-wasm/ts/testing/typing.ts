@@ -207,7 +207,7 @@ export class SharedText {
     this.#edit(alive, { index: before, remove: gone, insert }, false)
   }
 
-  /** Everything there is comes anew, without word of what changed. */
+  /** The whole value comes again, without what changed in it. */
   restart(text: string): void {
     this.letters.splice(0, this.letters.length, ...lettersOf(text))
     this.#renew([], false)

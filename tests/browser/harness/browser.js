@@ -176,7 +176,7 @@ export function stayed(page) {
 }
 
 /**
- * Takes a picture of the page, light and dark, where somebody asked for pictures.
+ * Takes a picture of the page, light and dark, if pictures were asked for.
  *
  * @param {Page} page
  * @param {string} name

@@ -1,7 +1,7 @@
 /**
  * A network that is slow in its own way: what comes through it waits, and comes out in bundles.
  *
- * Knows bytes only. Order is kept in each direction of each connection.
+ * It handles bytes only, and keeps the order in each direction of each connection.
  */
 
 import { once } from 'node:events'

@@ -104,7 +104,7 @@ function equal(left, right) {
   return left instanceof Uint8Array && Buffer.compare(left, right) === 0
 }
 
-/** An actor that nobody used before, in the range that clients may use. */
+/** An actor that was not used before, in the range that clients may use. */
 export function freshActor() {
   return `01${randomBytes(15).toString('hex')}`
 }

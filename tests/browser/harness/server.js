@@ -99,7 +99,7 @@ export class Server {
     })
   }
 
-  /** Ends the process as a power cut would: nothing is finished, nothing is told. */
+  /** Ends the process as a power cut would: nothing is finished, no one is notified. */
   async kill() {
     await this.#end('SIGKILL')
   }
@@ -129,7 +129,7 @@ export class Server {
 
   /**
    * A token from the command line, made while the server runs. Its role may be one that no schema
-   * names: tests need somebody who may do nothing.
+   * names: tests need a person who may do nothing.
    *
    * @param {string} sub
    * @param {string} role

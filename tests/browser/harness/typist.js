@@ -49,7 +49,7 @@ export class Typist {
   /**
    * @param {Page} page
    * @param {string} selector of the box
-   * @param {number} number another one for each person
+   * @param {number} number a different one for each person
    * @param {number} seed
    * @returns {Promise<Typist>}
    */
@@ -247,7 +247,7 @@ export function faults(first, last, edits) {
   }
   if ([...last].length !== there.size) found.push('something is doubled')
   for (const letter of there) if (!written.has(letter)) found.push(`nobody wrote “${letter}”`)
-  // Among the letters that the author saw, each stands where it was put.
+  // Among the letters that the author saw, each is where it was put.
   for (const { seen, start, end, typed } of edits) {
     const meant = [...(seen.slice(0, start) + typed + seen.slice(end))]
     const known = new Set(meant)
