@@ -372,13 +372,6 @@ impl Policy {
         below
     }
 
-    /// Those of [`declared_below`](Self::declared_below) that are containers: what the change that
-    /// makes an object of this node makes with it, outer ones first.
-    pub fn containers_below(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
-        let is_container = |id: &NodeId| self.node(*id).shape.is_container();
-        self.declared_below(id).into_iter().filter(is_container)
-    }
-
     /// Whether an entity can be faulty although every scalar in it is good: whether
     /// `check_whole` (feature `whole-entity`) can find anything that the rules of single values do
     /// not.

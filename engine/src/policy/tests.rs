@@ -233,8 +233,9 @@ fn places_are_found() {
     );
     assert_eq!(maker("/toys/ball/colour"), at(&policy, "/toys/ball"));
     let names = |pointer: &str| -> Vec<_> {
-        let containers = policy.containers_below(at(&policy, pointer));
-        containers
+        let below = policy.declared_below(at(&policy, pointer)).into_iter();
+        below
+            .filter(|id| policy.node(*id).shape.is_container())
             .map(|id| policy.node(id).schema_pointer.last().unwrap().to_owned())
             .collect()
     };
