@@ -13,7 +13,7 @@ use crate::pointer::Pointer;
 #[cfg(feature = "whole-entity")]
 use crate::policy::validator::Validator;
 use crate::policy::{Constraint, NodeId, NodeName, Rules, ScalarFault, ScalarRule, Shape, Types};
-use crate::value::{self, INTEGER_MAX, normal};
+use crate::value::{self, INTEGER_MAX};
 
 /// The types that a place may have, from `type` or else from `enum` and `const`.
 pub(super) fn types(parts: &[Part<'_>]) -> Option<Types> {
@@ -332,7 +332,7 @@ impl<'a> Binder<'a, '_> {
         let Ok(whole) = Validator::new(self.rules, &schema) else {
             return;
         };
-        if let Some(fault) = whole.faults(&normal(value)).first() {
+        if let Some(fault) = whole.faults(&value::normal(value)).first() {
             let reason = format!(
                 "the default does not fit its own schema: it {}",
                 fault.message
