@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::PAGES_AT_ONCE;
 use crate::context::Context;
 use crate::entity::{
-    self, For, Lease, Mailboxes, Message, Outcome, Residents, Write, WriteError, begins_after,
+    self, Lease, Mailboxes, Message, Outcome, Purpose, Residents, Write, WriteError, begins_after,
     cold_value, settled,
 };
 use crate::outbox::ConnectionId;
@@ -173,7 +173,7 @@ impl Directory {
             Some(present) => Ok(Some(present)),
             None => {
                 settled(&self.context().memory).await?;
-                self.read(entity, asker, For::Itself).await
+                self.read(entity, asker, Purpose::Single).await
             }
         }
     }
@@ -182,7 +182,7 @@ impl Directory {
         &self,
         entity: &EntityId,
         asker: &Principal,
-        what_for: For,
+        purpose: Purpose,
     ) -> Result<Option<Arc<Present>>, WriteError> {
         let Some(values) = self.values(entity.kind()) else {
             return Ok(None);
@@ -196,7 +196,7 @@ impl Directory {
         if !head.is_some_and(|head| head.presence == Presence::Present) {
             return Ok(None);
         }
-        let cold = cold_value(context, values, entity, (&asker.id, what_for));
+        let cold = cold_value(context, values, entity, (&asker.id, purpose));
         if let Some(present) = cold.await? {
             return Ok(Some(present));
         }

@@ -17,7 +17,7 @@ mod writes;
 pub(crate) use actor::{Lease, Mailboxes, Message, run};
 pub(crate) use answer::{Answer, InFlight, failed};
 pub(crate) use claims::restore as restore_claims;
-pub(crate) use cold::{For, present as cold_value, settled};
+pub(crate) use cold::{Purpose, present as cold_value, settled};
 pub(crate) use loading::{LoadingError, begins_after, load};
 pub(crate) use naming::name_for_creation;
 pub(crate) use outcome::{Outcome, WriteError, Written};

@@ -9,7 +9,7 @@ use indelible_engine::principal::Principal;
 
 use super::Directory;
 use crate::commit::Health;
-use crate::entity::{For, WriteError, settled};
+use crate::entity::{Purpose, WriteError, settled};
 use crate::storage::{Head, Presence, Scope, StoreError};
 use crate::values::{Gathering, Present};
 use crate::work::{Busy, Lane, Weight};
@@ -41,7 +41,7 @@ impl Directory {
             .for_each_concurrent(
                 self.context().settings.loads_at_once,
                 |(entity, _)| async move {
-                    match self.read(&entity, asker, For::Others).await {
+                    match self.read(&entity, asker, Purpose::Many).await {
                         Ok(_) => {}
                         Err(WriteError::Busy) => busy.store(true, Ordering::Relaxed),
                         // It has been logged where it happened.
@@ -79,7 +79,7 @@ impl Directory {
         if let Some(page) = values.page(after.as_ref(), limit) {
             return Ok(page);
         }
-        // Whoever has begun goes on: what is read already takes memory until the end.
+        // A page that has begun is finished: what is read already takes memory until the end.
         let turn = self.0.pages.enter(Lane::of(asker), Weight::Light);
         let _turn = turn.await.map_err(|Busy| WriteError::Busy)?;
         settled(&self.context().memory).await?;
@@ -102,7 +102,7 @@ impl Directory {
                 .into_iter()
                 .filter(|(_, head)| head.presence == Presence::Present);
             let loads =
-                present.map(async |(entity, _)| self.read(&entity, asker, For::Others).await);
+                present.map(async |(entity, _)| self.read(&entity, asker, Purpose::Many).await);
             let mut loads =
                 futures_util::stream::iter(loads).buffered(self.context().settings.loads_at_once);
             while page.len() < limit && without_last < bytes_max {

@@ -21,11 +21,11 @@ use crate::work::{self, Busy, Lane, Slot, Weight};
 
 /// What a value is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum For {
+pub(crate) enum Purpose {
     /// By itself: a long one waits until there is memory for it.
-    Itself,
+    Single,
     /// With others, which take memory until all are read.
-    Others,
+    Many,
 }
 
 /// The value of an entity as the store has it, read for a principal; `None` where only its document
@@ -38,7 +38,7 @@ pub(crate) async fn present(
     context: &Context,
     values: &Arc<KindValues>,
     entity: &EntityId,
-    (asker, what_for): (&str, For),
+    (asker, purpose): (&str, Purpose),
 ) -> Result<Option<Arc<Present>>, WriteError> {
     let quick = Lane::Loading(asker.to_owned());
     let quick = context.work.enter(quick, Weight::Light).await;
@@ -64,7 +64,7 @@ pub(crate) async fn present(
         return Ok(present);
     }
     drop(quick);
-    let _slot = turn(context, asker, what_for).await?;
+    let _slot = turn(context, asker, purpose).await?;
     Ok(work::here(|| read(context, values, entity, find()?)))
 }
 
@@ -80,12 +80,12 @@ pub(crate) async fn settled(memory: &Memory) -> Result<(), WriteError> {
 }
 
 /// Waits for the turn of a long value. Those before it may have taken the memory that there was.
-async fn turn(context: &Context, asker: &str, what_for: For) -> Result<Slot, WriteError> {
+async fn turn(context: &Context, asker: &str, purpose: Purpose) -> Result<Slot, WriteError> {
     loop {
         let long = Lane::LongLoading(asker.to_owned());
         let slot = context.work.enter(long, Weight::Heavy).await;
         let slot = slot.map_err(too_many)?;
-        if what_for == For::Others || !context.memory.is_full() {
+        if purpose == Purpose::Many || !context.memory.is_full() {
             return Ok(slot);
         }
         drop(slot);
