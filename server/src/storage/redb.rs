@@ -5,6 +5,14 @@
 //! a crash does not walk the file) and leaves entries and caches in step. Nothing of redb is in a
 //! signature of this module.
 
+mod claims;
+mod handle;
+mod opening;
+mod place;
+mod reader;
+mod watched;
+mod writer;
+
 use std::fs::File;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -13,6 +21,12 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use ::redb::{ReadOnlyTable, ReadableTable, Table, TableDefinition, WriteTransaction};
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
 
+use self::handle::Handle;
+use self::opening::{Missing, backend};
+use self::place::{Identity, Use};
+use self::reader::Reader;
+use self::watched::Watch;
+use self::writer::Writer;
 use super::keys::{self, damaged, split_hash, split_number};
 use super::values::{
     check_policy, read_count, read_head, read_policy, read_snapshot, read_tail, stored,
@@ -33,21 +47,6 @@ pub const STORE_FORMAT: u32 = 1;
 
 /// The version of what is derived from entries; another one is made again at opening.
 pub const CACHE_FORMAT: u32 = 4;
-
-mod claims;
-mod handle;
-mod opening;
-mod place;
-mod reader;
-mod watched;
-mod writer;
-
-use handle::Handle;
-use opening::{Missing, backend};
-use place::{Identity, Use};
-use reader::Reader;
-use watched::Watch;
-use writer::Writer;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 type Writing<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
@@ -242,7 +241,7 @@ fn format_of(
     };
     let bytes = value
         .try_into()
-        .map_err(|_| damaged("a version that is no number"))?;
+        .map_err(|_| damaged("a version that is not a number"))?;
     Ok(Some(u32::from_be_bytes(bytes)))
 }
 
