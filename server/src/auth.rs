@@ -63,7 +63,7 @@ pub struct Authenticated {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.text())]
 pub enum TokenError {
-    /// It is no JWT.
+    /// It is not a JWT.
     Malformed,
     /// It is longer than any that is looked at.
     TooLong,
@@ -241,7 +241,7 @@ impl Auth {
     }
 }
 
-/// Refuses what no token can be issued for, whatever the key.
+/// Refuses claims that no token can be issued for, with any key.
 ///
 /// # Errors
 /// As [`Auth::issue`].

@@ -53,7 +53,7 @@ struct Arguments {
 enum Command {
     /// Run a server until Ctrl-C or SIGTERM
     Serve(serve::Serve),
-    /// Print a token with which somebody can sign in
+    /// Print a token to sign in with
     Token(token::Token),
     /// Write the whole ledger of a stopped server into a file that can be checked anywhere
     Export(export::Export),
@@ -80,9 +80,9 @@ enum Command {
 enum SchemaCommand {
     /// Look for mistakes in a schema folder; exits with 1 if there are any
     Check(schema::Check),
-    /// Tell what a new version of a schema folder changes, and for whom
+    /// Show what a new version of a schema folder changes, and for whom
     Diff(schema::Diff),
-    /// Tell which past edits a new version of a schema folder would have refused
+    /// Show which past edits a new version of a schema folder would have refused
     Replay(schema::Replay),
     /// Print a JSON Schema of schema files, by which editors complete and check them
     Meta(schema::Meta),

@@ -75,7 +75,7 @@ pub enum ExportError {
         .0.display()
     )]
     Input(PathBuf),
-    /// What is there is no file: a device, a pipe, a directory.
+    /// What is there is not a file: a device, a pipe, a directory.
     #[error("{} is a directory, a device or a pipe, or stands for an open file: the ledger goes into a file", .0.display())]
     NotAFile(PathBuf),
     /// There is no directory for the file.

@@ -25,7 +25,7 @@ pub struct TrustedProxies(Vec<Network>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// Why a text is no address of a proxy.
+/// Why a text is not the address of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a proxy is named by its address, or by a network: 127.0.0.1, ::1, 10.0.0.0/8")]
 pub struct NetworkError;

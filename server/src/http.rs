@@ -1,7 +1,7 @@
 //! HTTP: routes, and what is said about every answer.
 //!
 //! Invariant: every route checks its caller's rights before it looks at anything; every answer that
-//! is no success is a [`problem::Problem`].
+//! is an error is a [`problem::Problem`].
 
 pub(crate) mod accept;
 mod api;
@@ -111,7 +111,7 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Answers in time, whatever a handler waits for: for room, its turn, or a disk.
+/// Answers in time, even if a handler waits for room, its turn, or a disk.
 async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
     let patience = app.config.connections.request_timeout;
     let answered = tokio::time::timeout(patience, next.run(request)).await;
@@ -135,7 +135,7 @@ async fn nothing(method: Method, uri: Uri) -> Response {
     Problem::not_found().into_response()
 }
 
-/// What holds for every answer, whatever is served: browsers guess no types, show no answer in a frame
+/// What holds for every answer: browsers guess no types, show no answer in a frame
 /// of another page, give no window of another page a handle on it, and lend it no device. What pages
 /// may load they say themselves; all else may load nothing.
 const HARDENED: [(HeaderName, &str); 5] = [

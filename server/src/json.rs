@@ -10,7 +10,7 @@ use crate::config::JSON_VALUES_MAX;
 /// Why a text is not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JsonError {
-    /// It is no JSON, or one that readers differ on.
+    /// It is not JSON, or JSON that readers differ on.
     #[error("it is not JSON as all readers take it: {0}")]
     Malformed(#[from] serde_json::Error),
     /// It holds too much.

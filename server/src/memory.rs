@@ -414,7 +414,7 @@ impl Consumer {
             return;
         };
         let now = Instant::now();
-        // A peer that goes on asking has no more time for it.
+        // A peer that keeps asking gets no more time for it.
         if one
             .lenient_until
             .is_none_or(|until| until <= now && one.held.is_empty())

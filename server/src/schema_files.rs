@@ -34,7 +34,7 @@ pub(crate) struct Files {
     pub(crate) sources: Vec<SchemaSource>,
     /// What a fresh store begins with.
     pub(crate) content: Content,
-    /// What is wrong with content files, and with files that are no text.
+    /// What is wrong with content files, and with files that are not text.
     pub(crate) mistakes: Vec<SchemaFilesError>,
     /// What looks like a schema or content and is not read.
     pub(crate) passed_over: Vec<PassedOver>,

@@ -9,7 +9,7 @@ use crate::config::{
     PRINCIPAL_ID_BYTES_MAX, PRINCIPAL_NAME_BYTES_MAX, ROLE_BYTES_MAX, ROLES_MAX, TOKEN_TTL_MAX,
 };
 
-/// What is wrong with a claim or a member of the header. Its text goes on from the name of that.
+/// What is wrong with a claim or a member of the header. Its text continues the name of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     /// It is not there, and must be this.

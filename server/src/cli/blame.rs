@@ -24,11 +24,11 @@ const RUNS_SHOWN_MAX: usize = 12;
 
 const INDENT: &str = "  ";
 
-/// Show who set each field, item and run of text, and which values did not stand beside one that was
+/// Show who set each field, item and run of text, and which values lost against one that was
 /// written at the same time
 ///
-/// A value that a change of the schema took over to another name was set by whoever set it, under
-/// the name that is told below it.
+/// A value that a change of the schema moved to another name is attributed to its author, under
+/// the former name that is shown below it.
 #[derive(Debug, Args)]
 #[command(after_help = format!("\
 Examples:
@@ -177,7 +177,7 @@ fn deletion(past: &Past, at: Place, state: &State) -> Option<Credit> {
     (state.presence() == Presence::Deleted).then(|| Credit::of(last))
 }
 
-/// Every field with its losses; those of an item's place or deletion, which are no fields, after it.
+/// Every field with its losses; those of an item's place or deletion, which are not fields, after it.
 fn told<'a>(state: &'a State, fields: Vec<Blamed<'a>>, losses: &'a [Loss]) -> Vec<Told<'a>> {
     let mut told = Vec::with_capacity(fields.len());
     let mut value = Presented::new(state.policy(), state.value());

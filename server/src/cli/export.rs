@@ -19,7 +19,7 @@ Example:
 /// Write the whole ledger of a stopped server into a file that can be checked anywhere
 ///
 /// The file holds every schema, every entry and every refusal, as lines of JSON. Its last line of
-/// output is a hash that stands for all of it: kept elsewhere, it tells a forged file later.
+/// output is a hash over all of it: kept elsewhere, it reveals a forged file later.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Export {

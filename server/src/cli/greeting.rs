@@ -67,7 +67,7 @@ impl Greeting<'_> {
         }
         let wanted = serde_json::json!({ "name": "You", "role": role });
         format!(
-            "A token for anybody on this machine: curl http://{}/dev/token --json {}",
+            "A token for anyone on this machine: curl http://{}/dev/token --json {}",
             self.address,
             quoted(&wanted.to_string())
         )

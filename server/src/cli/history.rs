@@ -23,7 +23,7 @@ by then: 2026-03-02T09:00:00Z), heads of the document (hexadecimal, joined by co
 
 const EARLIER: &str = "there are earlier entries; --limit 0 shows all";
 
-/// Changes of one entry that are shown; all of them are told as JSON.
+/// Changes of one entry that are shown; JSON has all of them.
 const CHANGES_SHOWN_MAX: usize = 20;
 
 /// Show who changed what and when, the latest first
@@ -204,7 +204,7 @@ fn show(table: &mut Table, record: &Record, descriptions: &[Description]) {
     }
     if let Some(left) = descriptions.len().checked_sub(CHANGES_SHOWN_MAX + 1) {
         let left = tables::counted(left as u64 + 1, "more change", "more changes");
-        table.note(indent, &format!("({left}; --json tells all)"));
+        table.note(indent, &format!("({left}; --json shows all)"));
     }
 }
 

@@ -17,7 +17,7 @@ use crate::storage::{Head, Scope, Store};
 
 /// How many near names a message gives.
 const NAMED_MAX: usize = 3;
-/// All names are given where there are no more than so many.
+/// Up to so many names are all listed.
 const FEW: usize = 5;
 /// Entries that are read at a time.
 const RECORDS_AT_ONCE: usize = 256;
@@ -121,7 +121,7 @@ pub(super) fn check_field(past: &Past, field: &Pointer) -> Result<(), UnknownNam
             let whole = whole.to_string();
             let whole = shown(&whole);
             Err(UnknownName {
-                what: format!("{plain} is no field of its own: {whole} {why}; ask for {whole}"),
+                what: format!("{plain} is not a field of its own: {whole} {why}; ask for {whole}"),
                 near: Vec::new(),
             })
         }

@@ -161,7 +161,7 @@ fn rows(record: &RefusalRecord) -> Vec<Vec<String>> {
     rows
 }
 
-/// A value that is kept as JSON text; a text that was cut is no JSON any more and stays a text.
+/// A value that is kept as JSON text; a text that was cut is not JSON any more and stays a text.
 fn value(text: Option<&String>) -> Value {
     text.map_or(Value::Null, |text| {
         serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.clone()))

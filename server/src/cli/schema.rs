@@ -48,7 +48,7 @@ pub(super) fn compiled(folder: &Path) -> Result<Policies, Box<dyn Error>> {
     })
 }
 
-/// The kinds of a store's entities that a folder has no schema of, which are told on standard error.
+/// The kinds of a store's entities that a folder has no schema of; they are listed on standard error.
 ///
 /// # Errors
 /// If the store has none of the folder's kinds: then there is nothing to judge, and an answer would

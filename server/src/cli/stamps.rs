@@ -23,7 +23,7 @@ impl Stamped {
             .as_ref()
             .map_or_else(String::new, |value| format!(": {value}"));
         format!(
-            "nobody sets {}: the server tells there {what}{value}. That was in {}, by {} ({})",
+            "nobody sets {}: the server shows there {what}{value}. That was in {}, by {} ({})",
             tables::plain(&field.to_string()),
             place((self.by.epoch, self.by.seq)),
             tables::plain(&self.by.author),

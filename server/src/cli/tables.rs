@@ -1,7 +1,7 @@
 //! What results look like on a terminal: tables, and values short enough to be read.
 //!
 //! Invariant: text from outside never moves the cursor, hides what follows it or changes its
-//! direction; columns stay aligned whatever they hold.
+//! direction; columns stay aligned with any content.
 
 use indelible_engine::time::Timestamp;
 use unicode_width::UnicodeWidthChar;

@@ -24,7 +24,7 @@ Examples:
   indelible token --sub bob --name 'Bob Stone' --role admin --role editor --ttl 30m
   TOKEN=$(indelible token --sub ci --role editor --data /srv/site)";
 
-/// Print a token with which somebody can sign in
+/// Print a token to sign in with
 ///
 /// The token (a JWT) is signed with the key file of the data directory, which is made if it is
 /// not there. A server that runs on the directory takes the token at once. A role that no schema
@@ -33,7 +33,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Token {
-    /// Who it is for: an id that stands in the history for good
+    /// Who it is for: an id that stays in the history for good
     #[arg(long, value_name = "ID")]
     sub: String,
 

@@ -131,7 +131,7 @@ impl Committer {
         let free_bytes = match self.store.disk_free_bytes() {
             Ok(free_bytes) => free_bytes,
             Err(error) => {
-                log_failure(&error, "cannot tell how much room there is on the disk");
+                log_failure(&error, "cannot find out how much room there is on the disk");
                 return Ok(());
             }
         };

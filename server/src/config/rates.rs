@@ -19,7 +19,7 @@ const MIB: u64 = 1 << 20;
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quota {
-    /// Writes of one principal, whatever becomes of them.
+    /// Writes of one principal, admitted or not.
     Writes,
     /// Those of them that ask for a new entity.
     Creations,
@@ -100,7 +100,7 @@ impl Quota {
     }
 }
 
-/// How much there is of a quota; `None` is no bound.
+/// The size of a quota; `None` is unbounded.
 type Amount = Option<NonZeroU64>;
 
 /// What the operator says of one quota: `writes=9000`, `importer:writes=none`.
@@ -112,7 +112,7 @@ pub struct QuotaSetting {
     amount: Amount,
 }
 
-/// Why a text is no setting of a quota.
+/// Why a text is not a setting of a quota.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QuotaSettingError {
     /// It has not the parts.

@@ -27,7 +27,7 @@ pub(crate) mod close_code {
     pub(crate) const TOO_BIG: u16 = 1009;
     /// There is no room now; connect again later.
     pub(crate) const TRY_AGAIN: u16 = 1013;
-    /// Bytes that are no frame.
+    /// Bytes that are not a frame.
     pub(crate) const BAD_FRAME: u16 = 4400;
     /// The token is invalid or has expired; connect again with a fresh one.
     pub(crate) const UNAUTHORIZED: u16 = 4401;

@@ -85,7 +85,7 @@ impl Heard {
         self.lock().paused.get_or_insert_with(Instant::now);
     }
 
-    /// Reading goes on.
+    /// Reading resumes.
     pub(crate) fn resume(&self) {
         let mut said = self.lock();
         let Some(paused) = said.paused.take() else {

@@ -44,12 +44,12 @@ pub(crate) enum WriteError {
     #[error("there is no such entity")]
     NotFound,
     /// The proposal was made in an epoch that is over.
-    #[error("the entity is in another epoch")]
+    #[error("the entity is in a different epoch")]
     Epoch,
-    /// The entity is not at the version that `If-Match` asks for.
-    #[error("the entity is at another version")]
+    /// The entity does not meet the precondition.
+    #[error("the entity is at a different version")]
     Precondition,
-    /// The base is no version of this entity.
+    /// The base is not a version of this entity.
     #[error("the base is not a known version of this entity")]
     UnknownBase,
     /// The body cannot be merged.
@@ -59,7 +59,7 @@ pub(crate) enum WriteError {
     #[error("{0}")]
     Name(String),
     /// The id of the write was used for something else.
-    #[error("the id of this write was used for another one")]
+    #[error("this id was already used for a different write")]
     IdReused,
     /// The server failed on this very write.
     #[error("the server failed on this")]

@@ -22,7 +22,7 @@ pub(crate) enum Care {
     Remove,
 }
 
-/// What is wrong with a place, whatever the value is: the end of a sentence that begins with it.
+/// What is wrong with a place, for any value: the end of a sentence that begins with it.
 pub(crate) fn misplaced(policy: &Policy, at: &Pointer, care: Care) -> Option<String> {
     let (mut node, mut way) = (policy.root(), Pointer::root());
     for token in at.tokens() {
@@ -61,7 +61,9 @@ fn undeclared(
 ) -> String {
     let none = "which the schema does not have";
     if !matches!(policy.node(node).shape, Shape::Object { .. }) {
-        return format!("which is no field of its own: {way} is kept as one value, so name {way}");
+        return format!(
+            "which is not a field of its own: {way} is kept as one value, so name {way}"
+        );
     }
     // A pointer without its first slash.
     if at.tokens().len() == 1 && token.contains('/') {

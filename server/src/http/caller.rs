@@ -1,6 +1,6 @@
 //! Who makes a request.
 //!
-//! Invariant: no token means `anonymous`; a token that is no good is never taken for none.
+//! Invariant: no token means `anonymous`; an invalid token is never treated like a missing one.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -28,7 +28,7 @@ impl Caller {
     /// Who sends a request with these fields.
     ///
     /// # Errors
-    /// 401 where what is there is no token, or one that is no good.
+    /// 401 where the header does not hold a token, or an invalid one.
     pub(crate) fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
         let Some(value) = headers.get(AUTHORIZATION) else {
             return Ok(Self(Principal::anonymous()));

@@ -114,7 +114,7 @@ struct Issued {
 
 async fn token(
     State(app): State<App>,
-    // A token that is no good is never taken for none.
+    // An invalid token is never treated like a missing one.
     _: Caller,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     uri: Uri,

@@ -227,7 +227,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
 fn single(headers: &HeaderMap) -> Result<(), Problem> {
     for name in &SINGLE {
         if headers.get_all(name).iter().nth(1).is_some() {
-            let problem = Problem::bad_request(format!("{} stands there twice", title(name)));
+            let problem = Problem::bad_request(format!("{} is given twice", title(name)));
             return Err(match *name {
                 header::AUTHORIZATION => problem.challenge(Some("invalid_request")),
                 _ => problem,

@@ -134,7 +134,7 @@ const CREATE: Verb = Verb {
 
 const COLLECTION: &[Verb] = &[reads(&["after", "limit"]), CREATE];
 const SINGLETON: &[Verb] = &[reads(&[]), PUT];
-/// Of a kind that is not there, whatever the method: handlers say so.
+/// Of an unknown kind, with any method: handlers say so.
 const NO_KIND: &[Verb] = &[reads(&["after", "limit"]), CREATE, PUT];
 const ENTITY: &[Verb] = &[
     reads(&[]),

@@ -47,7 +47,7 @@ fn name(request: &mut Request) -> Result<(), Problem> {
     let mut lines = request.headers().get_all(header::HOST).iter();
     let first = lines.next();
     if lines.next().is_some() {
-        return Err(Problem::bad_request("Host stands there twice"));
+        return Err(Problem::bad_request("Host is given twice"));
     }
     match first {
         None if request.version() == Version::HTTP_10 => {}

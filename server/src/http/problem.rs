@@ -105,7 +105,7 @@ impl Problem {
         .challenge(None)
     }
 
-    /// 401: the token is no good, for this reason.
+    /// 401: the token is not valid, for this reason.
     pub(crate) fn bad_token(reason: impl Into<String>) -> Self {
         Self::no_token(reason).challenge(Some("invalid_token"))
     }

@@ -25,7 +25,7 @@ impl Query {
                 return Err(Problem::bad_request(unknown(name, known)));
             }
             if query.0[..at].iter().any(|(other, _)| other == name) {
-                let detail = format!("the parameter {name} stands there twice");
+                let detail = format!("the parameter {name} is given twice");
                 return Err(Problem::bad_request(detail));
             }
         }

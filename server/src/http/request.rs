@@ -216,7 +216,7 @@ pub(super) fn proposal_id(headers: &HeaderMap, caller: &Principal) -> Result<Pro
     };
     if caller.is_anonymous() {
         return Err(Problem::bad_request(
-            "Idempotency-Key needs somebody who is signed in",
+            "Idempotency-Key is only for callers who have signed in",
         ));
     }
     let key = key.as_bytes();
@@ -373,7 +373,7 @@ fn places(
         let at = match name.starts_with('/') {
             true => name.parse().map_err(|_| {
                 Problem::bad_request(format!(
-                    "{what} names {:?}, which is no JSON Pointer",
+                    "{what} names {:?}, which is not a JSON Pointer",
                     Short(name)
                 ))
             })?,

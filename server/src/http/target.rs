@@ -48,7 +48,7 @@ impl Targets {
         self.reader().found.pop_front().unwrap_or(Target::Unseen)
     }
 
-    /// What follows is no HTTP.
+    /// What follows is not HTTP.
     pub(super) fn end(&self) {
         self.reader().end();
     }
@@ -67,7 +67,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
              meant, and leave a fragment out"
         }
         Some(Target::Unseen) => {
-            "the first line of the request cannot be told from what came before it"
+            "the first line of the request cannot be separated from what came before it"
         }
     };
     Problem::bad_request(detail).into_response()

@@ -78,7 +78,7 @@ impl TurnedAway {
         }
     }
 
-    /// Something that is no WebSocket handshake came where one is expected, or one with a fault.
+    /// A request came where a WebSocket handshake is expected, and is none or has a fault.
     pub(crate) fn handshake(&self, fault: &'static str) {
         if self.is_due(fault) {
             tracing::warn!(
@@ -99,7 +99,7 @@ impl TurnedAway {
         }
     }
 
-    /// A peer on this machine passes on what others ask, and is no trusted proxy.
+    /// A peer on this machine passes on what others ask, and is not a trusted proxy.
     pub(super) fn untrusted_proxy(&self, headers: &HeaderMap) {
         let passed_on = forwarded::HEADERS
             .iter()

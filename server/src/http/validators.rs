@@ -34,7 +34,7 @@ pub(super) fn read_as(
     match if_match(headers) {
         Err(problem) => return problem.into_response(),
         Ok(Some(Precondition::AtVersion(versions))) => {
-            // A weak tag is no strong one, be it the same.
+            // A weak tag does not match a strong one, even with the same text.
             let is = |version: &String| etag == quoted(version) || stands_for(version);
             if !versions.iter().any(is) {
                 return failed().into_response();
@@ -80,7 +80,7 @@ pub(super) fn version(base: &str) -> String {
 
 /// 412: the version differs.
 pub(super) fn failed() -> Problem {
-    let title = "What is here is at another version";
+    let title = "The entity is at a different version";
     Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "precondition-failed",

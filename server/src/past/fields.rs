@@ -1,7 +1,7 @@
 //! Which fields there ever were, and which are meant by a name that there never was.
 //!
 //! Invariant: a field was there when a schema of the log declares it and entries made each item and
-//! map entry on the way to it. What lies in a value that is kept whole is no field.
+//! map entry on the way to it. A part of a value that is kept whole is not a field.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! The outcome of an append, given what is stored: places checked, records sealed.
 //!
-//! Invariant: the same request on the same state gives the same outcome, whatever the database;
+//! Invariant: the same request on the same state has the same outcome, with any database;
 //! global seqs have no gaps and time does not run back.
 
 use indelible_engine::id::{Epoch, GlobalSeq, Hash, Seq};

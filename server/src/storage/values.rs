@@ -110,7 +110,7 @@ pub(super) fn check_policy(policy: &PolicyText) -> StoreResult<()> {
 }
 
 pub(super) fn read_policy(key: &[u8], value: &[u8]) -> StoreResult<PolicyText> {
-    let text = std::str::from_utf8(value).map_err(|_| damaged("a policy that is no text"))?;
+    let text = std::str::from_utf8(value).map_err(|_| damaged("a policy that is not text"))?;
     let policy = PolicyText {
         hash: split_hash(key)?.0,
         text: text.to_owned(),

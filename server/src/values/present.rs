@@ -74,7 +74,7 @@ impl Present {
     }
 
     /// The value as compact JSON, made when it is first asked for and shared from then on. To make it
-    /// may take a while: where that has to be done, other work goes on elsewhere.
+    /// may take a while: while it is done, other work continues elsewhere.
     pub(crate) fn encoded(&self) -> Bytes {
         let make = || Bytes::from(self.value.to_string());
         self.text.get(&self.memory, make)

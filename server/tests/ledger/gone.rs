@@ -166,8 +166,9 @@ fn what_lies_in_one_value_is_refused_with_the_field_of_that() {
         ("/method/3", "/method", "is one text"),
     ];
     for (field, whole, why) in tags.into_iter().chain(others) {
-        let expected =
-            format!("indelible: {field} is no field of its own: {whole} {why}; ask for {whole}\n");
+        let expected = format!(
+            "indelible: {field} is not a field of its own: {whole} {why}; ask for {whole}\n"
+        );
         for command in [
             &["blame", "recipe/cake", field][..],
             &["history", "recipe/cake", "--field", field],

@@ -246,7 +246,7 @@ fn a_stamp_is_told_with_the_entry_that_it_comes_from() {
     let last: serde_json::Value = serde_json::from_str(last.lines().next().unwrap()).unwrap();
     let told = show(&["blame", "team/jane", "/updatedAt"]);
     let begin = format!(
-        "nobody sets /updatedAt: the server tells there when it was last changed: {}. That was in {}:{}, \
+        "nobody sets /updatedAt: the server shows there when it was last changed: {}. That was in {}:{}, \
          by {} (",
         last["at"],
         last["epoch"],

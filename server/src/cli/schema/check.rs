@@ -32,7 +32,7 @@ Examples:
 /// Look for mistakes in a schema folder; exits with 1 if there are any
 ///
 /// Reads DIR/*.json, one schema per kind, and DIR/content/*.json, what a fresh store begins with.
-/// First it is told who may do what, kind by kind and role by role, and which fields have rules of
+/// First it lists who may do what, kind by kind and role by role, and which fields have rules of
 /// their own; of a file with mistakes, as far as it can be read. Then come warnings, about what is
 /// probably not meant, such as a role that is named only once, a keyword that looks like another one,
 /// or two fields that differ only in case. Then each mistake is printed as file, place in the file (a

@@ -30,12 +30,12 @@ Examples:
   indelible schema diff ./schema ./schema-next --data ./indelible-data
   indelible schema diff ./schema ./schema-next --json | jq '.kinds[].differences'";
 
-/// Tell what a new version of a schema folder changes, and for whom
+/// Show what a new version of a schema folder changes, and for whom
 ///
 /// Fields that are added, removed and renamed, constraints that allow less or more, and for every
 /// role what it may do that it might not before, and the other way round. With --data also which
-/// entities of a stopped server cannot go over, which become invalid, and which hold values that
-/// fewer may write, with their authors. Kinds that have entities and no schema in NEW are told on
+/// entities of a stopped server cannot migrate, which become invalid, and which hold values that
+/// fewer may write, with their authors. Kinds that have entities and no schema in NEW are listed on
 /// standard error. Exits with 1 if the new schemas cannot follow the old ones, or if the store has
 /// none of their kinds.
 #[derive(Debug, Args)]

@@ -32,13 +32,13 @@ Examples:
   indelible schema replay ./schema-next --data ./indelible-data
   indelible schema replay ./schema-next --data ./indelible-data --json | jq -r .who | sort | uniq -c";
 
-/// Tell which past edits a new version of a schema folder would have refused
+/// Show which past edits a new version of a schema folder would have refused
 ///
 /// Every edit in the log of a stopped server is judged by the new schemas, on the state at that time
 /// and with the roles that its author had then. Judged is what an edit changed, under the names that
 /// the new schemas give: an edit on a field that is renamed is one on the new name. Deletions are
-/// judged too, and whoever took a `unique` value that another entity had. Kinds that have entities
-/// and no schema in the folder are told on standard error; if the store has none of the folder's
+/// judged too, and edits that took a `unique` value that another entity had. Kinds that have entities
+/// and no schema in the folder are listed on standard error; if the store has none of the folder's
 /// kinds, it exits with 1.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -124,9 +124,9 @@ fn deleters(node: &Node) -> Option<&Roles> {
 fn written_by(policy: &Policy, node: &Node) -> String {
     let services = &policy.permissions().system;
     match &node.write {
-        _ if node.shape.is_derived() => "nobody: the server tells it".to_owned(),
+        _ if node.shape.is_derived() => "nobody: the server derives it".to_owned(),
         WriteRule::Edit => "editors of the kind".to_owned(),
-        WriteRule::Create => "who makes it, and then nobody".to_owned(),
+        WriteRule::Create => "its creator, and then nobody".to_owned(),
         WriteRule::System if services.is_empty() => "the server only".to_owned(),
         WriteRule::System => format!("{}, for the system", listed(services)),
         WriteRule::Roles(roles) => format!("editors of the kind with {}", listed(roles)),
@@ -152,7 +152,7 @@ fn collect(value: &Value, at: &Pointer, found: &mut Vec<(Pointer, String)>) {
                 let at = at.child(name);
                 match value {
                     Value::Object(words) if name == "x-indelible" => of_words(words, &at, found),
-                    // Values are no schemas.
+                    // Values are not schemas.
                     _ if ["const", "default", "enum", "examples"].contains(&name.as_str()) => {}
                     value => collect(value, &at, found),
                 }

@@ -259,7 +259,7 @@ impl<'a> Batch<'a> {
         let repeat = earlier.is_some();
         if repeat && verdict.admitted.is_some() && verdict.refused.is_none() {
             // The rest was refused when it first came: it needs a name of its own now.
-            let text = "a part of this proposal was admitted before; propose the rest anew";
+            let text = "a part of this proposal was admitted before; propose the rest again";
             let refusal =
                 Refusal::structural(RefusalCode::Repeated, verdict.known.len(), text.to_owned());
             return Ok(Judged::refused(refusal));

@@ -128,5 +128,5 @@ fn signature_key(kind: &Kind) -> Vec<u8> {
 fn entity(name: &[u8]) -> StoreResult<EntityId> {
     let name = std::str::from_utf8(name).ok();
     name.and_then(|name| name.parse().ok())
-        .ok_or_else(|| damaged("a claim of nobody"))
+        .ok_or_else(|| damaged("a claim without a holder"))
 }

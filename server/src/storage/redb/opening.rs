@@ -110,7 +110,7 @@ fn make(dir: &Path, path: &Path, watch: &Watch) -> StoreResult<(Database, Identi
     Ok(made)
 }
 
-/// Tells a file that is no store from one that can be tried.
+/// Distinguishes a file that is not a store from one that can be tried.
 fn look_at(path: &Path, mut file: &File) -> StoreResult<()> {
     let length = file.metadata().map_err(backend("open"))?.len();
     let mut beginning = Vec::new();

@@ -40,7 +40,7 @@ pub(super) fn lock(dir: &Path, wanted: Use) -> StoreResult<Option<File>> {
     }
 }
 
-/// A file as the system knows it, whatever its name.
+/// A file as the system knows it, under any name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,

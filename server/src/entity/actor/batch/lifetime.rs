@@ -20,7 +20,7 @@ use crate::clock;
 use crate::storage::NewEntry;
 
 impl Batch<'_> {
-    /// A new entity. A name that was deleted is not free: its log goes on.
+    /// A new entity. A name that was deleted is not free: its log continues.
     pub(super) fn create(
         &mut self,
         case: &Case<'_>,

@@ -144,7 +144,7 @@ async fn a_value_needs_no_document() {
             let read = world.store.entries_read.load(Ordering::Relaxed) - read;
             assert!(read < 10, "{read} entries were read, with a snapshot");
         }
-        // The actor goes on from there.
+        // The actor continues from there.
         let name = if snapshot { "later" } else { "late" };
         world.tell("team/a", put(json!({ "name": name }))).await;
         assert_eq!(world.name("team/a").await.as_deref(), Some(name));
