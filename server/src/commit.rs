@@ -1,9 +1,8 @@
 //! The one way in which anything reaches the disk.
 //!
 //! Requests wait in one queue, in the order in which they came, and what waits becomes one
-//! transaction. A request that finds no commit running is committed at once, on the
-//! calling thread: handing it to another thread and being woken again takes longer
-//! than to admit a small change. What comes meanwhile piles up, and the commit thread takes it
+//! transaction. A request that finds no commit running is committed at once, on the calling thread:
+//! handing it to another thread and being woken again takes longer than admitting a small change. What comes meanwhile piles up, and the commit thread takes it
 //! over, transaction after transaction, until nothing waits: under load a sync is shared by many,
 //! and no thread commits for others for longer than for itself.
 //!

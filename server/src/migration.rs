@@ -1,8 +1,8 @@
-//! Taking the entities of a kind over to a new version of its schema, when the server starts.
+//! Migrates the entities of a kind to a new version of its schema, when the server starts.
 //!
-//! Invariant: nothing is written before every entity of every changed kind is known to go over. An
-//! entry takes over one entity; a start that is cut short is finished by the next, whatever schema
-//! that one brings, because an entity's own log says which policy it is under.
+//! Invariant: nothing is written before every entity of every changed kind is known to migrate. An
+//! entry migrates one entity; a start that is cut short is finished by the next, with whichever schema,
+//! because an entity's own log says which policy it is under.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 64;
 const NAMED_MAX: usize = 5;
 const REASONS_MAX: usize = 20;
 
-/// Why the entities of a store are not taken over to the present schemas.
+/// Why the entities of a store are not migrated to the present schemas.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaChangeError {
     /// The new schema of a kind cannot follow the old one, or not with what entities hold.
@@ -38,7 +38,7 @@ pub enum SchemaChangeError {
     Refused {
         /// Which kind.
         kind: Kind,
-        /// The entities that cannot go over, and why.
+        /// The entities that cannot migrate, and why.
         entities: Vec<(EntityId, MigrationError)>,
     },
     /// An entity cannot be read.
@@ -52,7 +52,7 @@ pub enum SchemaChangeError {
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What takes an entity over cannot be written.
+    /// The migration of an entity cannot be written.
     #[error("{entity} cannot be written")]
     Commit {
         /// Which entity.
@@ -91,7 +91,7 @@ fn lines(entities: &[(EntityId, MigrationError)]) -> String {
     lines.join("\n")
 }
 
-/// One reason, and some of the entities that it goes for.
+/// One reason, and some of the entities that it holds for.
 fn line((reason, ids): &(String, Vec<&EntityId>)) -> String {
     let named: Vec<String> = ids
         .iter()
@@ -105,7 +105,7 @@ fn line((reason, ids): &(String, Vec<&EntityId>)) -> String {
     format!("  {}{more}: {reason}", named.join(", "))
 }
 
-/// What taking over needs.
+/// What a migration needs.
 struct Parts<'a> {
     store: Arc<dyn Store>,
     commit: CommitHandle,
@@ -115,7 +115,7 @@ struct Parts<'a> {
     known: Arc<PolicyBook>,
 }
 
-/// Takes every entity of every kind whose schema has changed over to the present schema.
+/// Migrates every entity of every kind whose schema has changed to the present schema.
 ///
 /// # Errors
 /// [`SchemaChangeError`]. When it is [`SchemaChangeError::Refused`], nothing was written.
@@ -141,7 +141,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), SchemaChangeError> {
         waiting.push(parts.find(policy).await?);
     }
     for (policy, entities) in changed.into_iter().zip(waiting) {
-        parts.take_over(policy, entities).await?;
+        parts.migrate_all(policy, entities).await?;
     }
     Ok(())
 }
@@ -152,7 +152,7 @@ fn note(policy: &Policy) -> String {
 }
 
 impl Parts<'_> {
-    /// The entities of a kind that are under another policy, all of which can go over.
+    /// The entities of a kind that are under another policy, all of which can migrate.
     async fn find(&self, policy: &Arc<Policy>) -> Result<Vec<EntityId>, SchemaChangeError> {
         let kind = policy.kind();
         let heads = self.store.heads(Scope::Kind(kind), None, usize::MAX)?;
@@ -181,7 +181,7 @@ impl Parts<'_> {
         })
     }
 
-    /// What takes an entity over; none where it is under the policy already.
+    /// What migrates an entity; `None` where it is under the policy already.
     async fn step(
         &self,
         id: &EntityId,
@@ -207,7 +207,7 @@ impl Parts<'_> {
         }
     }
 
-    async fn take_over(
+    async fn migrate_all(
         &self,
         policy: &Arc<Policy>,
         entities: Vec<EntityId>,
@@ -217,7 +217,7 @@ impl Parts<'_> {
             // From here on, and until the end, no policy is that of all entities.
             self.store.set_note(&note(policy), b"")?;
             let kind = policy.kind();
-            // Claims follow from values: they are made again when all entities are over.
+            // Claims follow from values: they are rebuilt when all entities are migrated.
             self.store.replace_claims(kind, Hash::ZERO, &[])?;
             tracing::info!(%kind, policy = %policy.hash(), entities = number, "the schema has changed");
         }

@@ -4,8 +4,8 @@
 //! except that large ones let small ones go first, once each: a large one is a transaction by
 //! itself, so that a small writer waits for at most one of them. (Of the entries of one
 //! entity, no two requests wait at a time.)
-//! A request that finds no commit running and nothing waiting is committed by its own thread; what comes meanwhile is the
-//! commit thread's.
+//! A request that finds no commit running and nothing waiting is committed by its own thread; what
+//! comes meanwhile is the commit thread's.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Reading what there is of a whole kind: all values, for who watches it, and pages of them.
+//! Reads whole kinds: all values, for a watcher, and pages of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

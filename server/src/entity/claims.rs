@@ -1,4 +1,4 @@
-//! Making the claims of `unique` fields again from the values that claim them.
+//! Rebuilds the claims of `unique` fields from the values that claim them.
 //!
 //! Invariant: afterwards the store's claims are those of the present values, under the present
 //! schema's fields; a kind whose claims are up to date is not read.
@@ -13,8 +13,8 @@ use super::loading;
 use crate::context::Context;
 use crate::storage::{Ledger, Presence, Scope, StoreResult};
 
-/// Makes the claims of all kinds again whose claims are not known: after an update, after the
-/// caches were made again, or when the schema has changed.
+/// Rebuilds the claims of all kinds whose claims are not known: after an update, after the caches
+/// were rebuilt, or when the schema has changed.
 ///
 /// # Errors
 /// When the store cannot be read or written. An entity that cannot be loaded is left out, and
@@ -28,7 +28,7 @@ pub(crate) fn restore(context: &Context) -> StoreResult<()> {
         }
         let claims = derive(store, policy, known)?;
         if !claims.is_empty() {
-            tracing::info!(%kind, claims = claims.len(), "made the claims of a kind again");
+            tracing::info!(%kind, claims = claims.len(), "rebuilt the claims of a kind");
         }
         store.replace_claims(kind, wanted, &claims)?;
     }

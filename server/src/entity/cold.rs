@@ -1,7 +1,7 @@
-//! Values of entities that are not in memory, without bringing them there.
+//! Reads values of entities that are not in memory, without loading their documents.
 //!
-//! Who only wants the value needs no document and no actor: the value follows from the last
-//! snapshot and what the entries behind it changed.
+//! A value alone needs no document and no actor: it follows from the last snapshot and from what the
+//! entries after it changed.
 //! Invariant: a value is put among those that are known only while it is that of the end of the
 //! entity's log, under the lock that publishing takes; so an actor's later value always follows it.
 

@@ -1,8 +1,7 @@
-//! Bringing an entity, or its value alone, back from the store: a snapshot where there is one, then
-//! its entries.
+//! Loads an entity, or its value alone, from the store: its snapshot, then the entries after it.
 //!
 //! Invariant: every entry that is replayed is checked against the chain of hashes. A snapshot is a
-//! cache: one that cannot be used is passed over, and the log is replayed from its beginning.
+//! cache: one that cannot be used is ignored, and the log is replayed from its beginning.
 
 use indelible_engine::entity::{Entity, LoadError, Logged};
 use indelible_engine::history::{Checkpoints, Past, Place as HistoryPlace, State, checkpoint};

@@ -1,6 +1,6 @@
-//! Bodies of PUT: what one asks of the entity, under the names of now, and the verdict on it.
+//! Bodies of PUT: what one asks of the entity, under the current names, and the verdict on it.
 //!
-//! Invariant: a place that is to be kept or removed and that there is nowhere is refused.
+//! Invariant: a place that is to be kept or removed and does not exist is refused.
 
 use std::collections::{BTreeMap, HashSet};
 
