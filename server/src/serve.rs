@@ -64,7 +64,7 @@ pub enum ServeError {
     /// A limit is set for a role that there is not.
     #[error("a limit cannot be set: {0}")]
     Limit(RoleError),
-    /// The entities cannot go over to the schema.
+    /// The entities cannot migrate to the schema.
     #[error(transparent)]
     SchemaChange(#[from] SchemaChangeError),
     /// The initial content cannot be put in place.

@@ -65,7 +65,7 @@ fn kinds_that_the_folder_has_not_are_told() {
     ] {
         let (code, told, said) = run(data.path(), words);
         assert_eq!((code, &*said), (Some(0), &*expected), "{words:?}: {told}");
-        assert!(!told.contains("every entity can go over"), "{told}");
+        assert!(!told.contains("every entity can migrate"), "{told}");
     }
 }
 

@@ -307,14 +307,14 @@ fn show_entities(Seen { concerned, missing }: &Seen) -> Result<(), Box<dyn Error
             false => "every entity of the kinds in the folder",
         };
         print(&format!(
-            "{which} can go over, none becomes invalid, and none has a value that fewer may write"
+            "{which} can migrate, none becomes invalid, and none has a value that fewer may write"
         ))?;
         return Ok(());
     }
     let mut table = Table::new(&["  ENTITY", "WHAT", "PLACE", "WHY"]);
     for one in concerned {
         let stuck = one.obstacles.iter();
-        let stuck = stuck.map(|o| ("cannot go over", &o.pointer, &o.reason));
+        let stuck = stuck.map(|o| ("cannot migrate", &o.pointer, &o.reason));
         let faults = one.faults.iter();
         let faults = faults.map(|f| ("becomes invalid", &f.pointer, &f.message));
         let rows = stuck
