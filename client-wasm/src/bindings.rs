@@ -5,8 +5,9 @@ use indelible_engine::splice::Splice;
 use indelible_engine::time::Timestamp;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::error::CallError;
 use crate::event::Fault;
-use crate::replica::{EditOptions, TypedEdit};
+use crate::replica::{EditOptions, Edited, TypedEdit};
 
 #[wasm_bindgen]
 extern "C" {
@@ -91,7 +92,7 @@ impl Session {
     }
 
     pub fn open(&mut self, entity: &str) -> Result<(), String> {
-        self.0.open(entity).map_err(|error| error.to_json())
+        refused(self.0.open(entity))
     }
 
     pub fn close(&mut self, entity: &str) {
@@ -103,7 +104,7 @@ impl Session {
     }
 
     pub fn watch(&mut self, kind: &str) -> Result<(), String> {
-        self.0.watch(kind).map_err(|error| error.to_json())
+        refused(self.0.watch(kind))
     }
 
     pub fn unwatch(&mut self, kind: &str) {
@@ -134,29 +135,17 @@ impl Session {
             revision: base.map(|revision| revision as u64),
             remake: false,
         };
-        let edited = self
-            .0
-            .edit(entity, body, &options, at(now))
-            .map_err(|error| error.to_json())?;
-        serde_json::to_string(&edited).map_err(|error| error.to_string())
+        answer(self.0.edit(entity, body, &options, at(now)))
     }
 
     pub fn keep(&mut self, entity: &str, pointer: &str, now: f64) -> Result<String, String> {
-        let edited = self
-            .0
-            .keep(entity, pointer, at(now))
-            .map_err(|error| error.to_json())?;
-        serde_json::to_string(&edited).map_err(|error| error.to_string())
+        answer(self.0.keep(entity, pointer, at(now)))
     }
 
     /// `dropped`: one of `status.dropped`, as JSON.
     #[wasm_bindgen(js_name = bringBack)]
     pub fn bring_back(&mut self, entity: &str, dropped: &str, now: f64) -> Result<String, String> {
-        let edited = self
-            .0
-            .bring_back(entity, dropped, at(now))
-            .map_err(|error| error.to_json())?;
-        serde_json::to_string(&edited).map_err(|error| error.to_string())
+        answer(self.0.bring_back(entity, dropped, at(now)))
     }
 
     pub fn dismiss(&mut self, entity: &str, pointer: &str) {
@@ -187,11 +176,7 @@ impl Session {
             },
             revision: base.map(|revision| revision as u64),
         };
-        let edited = self
-            .0
-            .splice(entity, &typed, at(now))
-            .map_err(|error| error.to_json())?;
-        serde_json::to_string(&edited).map_err(|error| error.to_string())
+        answer(self.0.splice(entity, &typed, at(now)))
     }
 
     /// JSON text: the place, or nothing.
@@ -205,21 +190,15 @@ impl Session {
     }
 
     pub fn create(&mut self, entity: &str, value: &str, now: f64) -> Result<u32, String> {
-        self.0
-            .create(entity, value, at(now))
-            .map_err(|error| error.to_json())
+        refused(self.0.create(entity, value, at(now)))
     }
 
     pub fn delete(&mut self, entity: &str, now: f64) -> Result<u32, String> {
-        self.0
-            .delete(entity, at(now))
-            .map_err(|error| error.to_json())
+        refused(self.0.delete(entity, at(now)))
     }
 
     pub fn undelete(&mut self, entity: &str, now: f64) -> Result<u32, String> {
-        self.0
-            .undelete(entity, at(now))
-            .map_err(|error| error.to_json())
+        refused(self.0.undelete(entity, at(now)))
     }
 }
 
@@ -228,6 +207,16 @@ impl Session {
 #[must_use]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// What came of an edit, or why it was not made, as JSON text.
+fn answer(edited: Result<Edited, CallError>) -> Result<String, String> {
+    serde_json::to_string(&refused(edited)?).map_err(|error| error.to_string())
+}
+
+/// A refusal as JSON text.
+fn refused<T>(result: Result<T, CallError>) -> Result<T, String> {
+    result.map_err(|error| error.to_json())
 }
 
 fn at(now: f64) -> Timestamp {

@@ -45,11 +45,11 @@ impl Replica {
         let value = self.shown().presented();
         let texts = Texts::between(&reported.state, self.shown(), &reported.confirmed);
         let policy = self.policy();
+        // Letters that others have replaced by equal ones are not a change.
         let patch = match (&touched, reported.value, &value) {
             (Touched::Fields(names), Value::Object(before), Value::Object(after)) => {
                 patch_of(names, policy, (before, after), &texts)
             }
-            // Other letters that look the same may have come to a text: they are not reported.
             (_, before, after) => spliced_patch(policy, &before, after, &texts),
         };
         self.report(value);
