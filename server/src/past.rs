@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use indelible_engine::entity::{Entity, LoadError, Logged};
-use indelible_engine::history::words::{self, Description, What};
+use indelible_engine::history::words::{self, Description};
 use indelible_engine::history::{
     self, Blame, Derived, FindError, InMemory, Kept, Later, Place, Point, ReachError, Record,
     State, is_sequential,
@@ -354,9 +354,12 @@ impl Past {
                 _ => words::describe(state.policy(), &record.effects, Some(before)),
             };
             let asked: HashSet<&Pointer> = wanted.effects.iter().map(|one| &one.pointer).collect();
-            descriptions.retain(|description| match description.what {
-                What::Renamed { .. } => asked.iter().any(|at| description.pointer.contains(at)),
-                _ => asked.contains(&description.pointer),
+            descriptions.retain(|Description { pointer, .. }| match record.kind {
+                // What changed under a new name has effects at both names.
+                EntryKind::Policy => asked
+                    .iter()
+                    .any(|at| pointer.contains(at) || at.contains(pointer)),
+                _ => asked.contains(pointer),
             });
             let after = Some(state.value());
             let beside = words::describe_conflicts(state.policy(), &wanted.conflicts, after);

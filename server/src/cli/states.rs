@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indelible_engine::effects::json_patch;
-use indelible_engine::history::words::differences;
+use indelible_engine::history::words::differences_between;
 use indelible_engine::history::{Place, Point, State};
 use indelible_engine::lifecycle::Presence;
 use serde_json::{Value, json};
@@ -121,7 +121,10 @@ impl Diff {
         table.lines().try_for_each(|line| super::print(&line))?;
         super::print("")?;
         let mut told = Table::untitled();
-        for description in differences(after.policy(), before.value(), after.value()) {
+        for description in differences_between(
+            (before.policy(), before.value()),
+            (after.policy(), after.value()),
+        ) {
             told.note(0, &sentence(&description));
         }
         match (before.presence(), after.presence()) {

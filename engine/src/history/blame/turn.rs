@@ -3,9 +3,11 @@
 //! Moving a value to another name or into another form does not write it: only what the new schema
 //! itself brought is credited to the change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::mem::discriminant;
 use std::sync::Arc;
+
+use serde_json::{Map, Value};
 
 use super::{By, Node};
 use crate::history::record::Record;
@@ -26,6 +28,42 @@ pub(in crate::history) struct Turn {
 
 /// A place before and after.
 type Places = (NodeId, NodeId);
+
+/// A value under the names of a later schema.
+#[derive(Debug)]
+pub(in crate::history) struct Renamed {
+    /// The value.
+    pub(in crate::history) value: Map<String, Value>,
+    /// The outermost places with a new name, and their former names.
+    pub(in crate::history) names: Vec<(Pointer, Pointer)>,
+}
+
+/// The way to a place while names are followed.
+#[derive(Debug, Default)]
+struct Way {
+    now: Vec<String>,
+    was: Vec<String>,
+    is_renamed: bool,
+    names: Vec<(Pointer, Pointer)>,
+}
+
+impl Way {
+    fn step<T>(&mut self, (now, was): (&str, &str), inside: impl FnOnce(&mut Self) -> T) -> T {
+        self.now.push(now.to_owned());
+        self.was.push(was.to_owned());
+        let is_outermost = now != was && !self.is_renamed;
+        if is_outermost {
+            let place = |tokens: &[String]| tokens.iter().cloned().collect();
+            self.names.push((place(&self.now), place(&self.was)));
+            self.is_renamed = true;
+        }
+        let value = inside(self);
+        self.is_renamed &= !is_outermost;
+        self.now.pop();
+        self.was.pop();
+        value
+    }
+}
 
 impl Turn {
     pub(in crate::history) fn new(by: By, old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
@@ -152,6 +190,83 @@ impl Turn {
             _ => name,
         };
         (self.old.child(old, was) == Some(source)).then_some((was, (source, target)))
+    }
+
+    /// A value of the old schema under the names of the new one, all else as it is. Where a name
+    /// that is gone stands beside a field that has it now, that object stays as it was.
+    pub(in crate::history) fn renamed(&self, before: &Map<String, Value>) -> Renamed {
+        let mut way = Way::default();
+        let places = (NodeId::ROOT, NodeId::ROOT);
+        let value = self.object(places, before, &mut way);
+        Renamed {
+            value,
+            names: way.names,
+        }
+    }
+
+    fn object(
+        &self,
+        places: Places,
+        before: &Map<String, Value>,
+        way: &mut Way,
+    ) -> Map<String, Value> {
+        let known = match &self.new.node(places.1).shape {
+            Shape::Object { properties, .. } => properties.keys().collect(),
+            _ => Vec::new(),
+        };
+        let open = before.keys().filter(|name| !known.contains(name));
+        let names = known.iter().copied().chain(open);
+        let names: Vec<_> = names
+            .filter_map(|name| {
+                let (was, next) = self.former(places, name)?;
+                Some((name, was, next, before.get(was)?))
+            })
+            .collect();
+        let taken: HashSet<&str> = names.iter().map(|(_, was, ..)| *was).collect();
+        let mut value: Map<String, Value> = before
+            .iter()
+            .filter(|(name, _)| !taken.contains(name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        if names.iter().any(|(name, ..)| value.contains_key(*name)) {
+            return before.clone();
+        }
+        for (name, was, next, held) in names {
+            let held = way.step((name, was), |way| self.value(next, held, way));
+            value.insert(name.clone(), held);
+        }
+        value
+    }
+
+    fn value(&self, places: Places, before: &Value, way: &mut Way) -> Value {
+        let keys = (self.key(places.0, &self.old), self.key(places.1, &self.new));
+        match (before, keys) {
+            (Value::Object(fields), (None, None)) if self.is_alike(places) => {
+                Value::Object(self.object(places, fields, way))
+            }
+            (Value::Array(items), (Some(old), Some(new))) => items
+                .iter()
+                .map(|item| self.item(places, item, (old, new), way))
+                .collect(),
+            _ => before.clone(),
+        }
+    }
+
+    fn item(&self, places: Places, item: &Value, keys: (&str, &str), way: &mut Way) -> Value {
+        let Value::Object(fields) = item else {
+            return item.clone();
+        };
+        let id = fields.get(keys.0).and_then(Value::as_str);
+        let Some((id, (_, inner))) = id.and_then(|id| Some((id, self.former(places, id)?))) else {
+            return item.clone();
+        };
+        let mut value = way.step((id, id), |way| self.object(inner, fields, way));
+        if keys.0 != keys.1
+            && let Some(id) = value.remove(keys.0)
+        {
+            value.insert(keys.1.to_owned(), id);
+        }
+        Value::Object(value)
     }
 
     fn is_alike(&self, (old, new): Places) -> bool {

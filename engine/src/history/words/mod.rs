@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub use beside::{Beside, Subject, describe_conflicts};
 pub use language::Language;
 pub use place::Part;
-pub use renamed::describe_migration;
+pub use renamed::{describe_migration, differences_between};
 
 use super::apply::{Applying, Units, groups};
 use crate::effects::{Effect, EffectChange, effects};

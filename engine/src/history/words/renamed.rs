@@ -1,14 +1,14 @@
-//! Describes a change of the schema: a place that only has a new name is described as renamed.
+//! Describes a change of the schema: a field with a new name is described as renamed, and what
+//! changed in it besides as changes under that name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Description, What, describe, place};
-use crate::effects::Effect;
-use crate::history::blame::Turn;
-use crate::pointer::Pointer;
+use super::{Description, What, describe, differences, place};
+use crate::effects::{Effect, effects};
+use crate::history::blame::{Renamed, Turn};
 use crate::policy::{Policy, Presented};
 
 /// Describes the effects of an entry that migrated an entity from one schema to another. `before`
@@ -16,72 +16,45 @@ use crate::policy::{Policy, Presented};
 #[must_use]
 pub fn describe_migration(
     (old, new): (&Arc<Policy>, &Arc<Policy>),
-    effects: &[Effect],
+    found: &[Effect],
     before: &Map<String, Value>,
     after: &Map<String, Value>,
 ) -> Vec<Description> {
-    let renamed = renamed((old, new), effects, before, after);
-    let names: HashSet<&[String]> = renamed
-        .iter()
-        .flat_map(|(now, was)| [now.tokens(), was.tokens()])
-        .collect();
-    let is_told = |description: &Description| {
-        let tokens = description.pointer.tokens();
-        (1..=tokens.len()).any(|length| names.contains(&tokens[..length]))
-    };
-    let mut descriptions: Vec<Description> = renamed
-        .iter()
+    let Renamed { value, mut names } = Turn::new(0, old, new).renamed(before);
+    let places = found.iter().flat_map(|effect| {
+        let tokens = effect.pointer.tokens();
+        (1..=tokens.len()).map(|length| &tokens[..length])
+    });
+    let touched: HashSet<&[String]> = places.collect();
+    let mut present = Presented::new(new, after);
+    names.retain(|(now, _)| touched.contains(now.tokens()) && present.get(now).is_some());
+    if names.is_empty() {
+        return describe(new, found, Some(before.clone()));
+    }
+    let mut descriptions: Vec<Description> = names
+        .into_iter()
         .map(|(now, was)| Description {
-            path: place::path(new, now, None, None),
+            path: place::path(new, &now, None, None),
             what: What::Renamed {
-                from: was.clone(),
-                was: place::path(old, was, None, None),
+                was: place::path(old, &was, None, None),
+                from: was,
             },
-            pointer: now.clone(),
+            pointer: now,
         })
         .collect();
-    let others = describe(new, effects, Some(before.clone()));
-    descriptions.extend(
-        others
-            .into_iter()
-            .filter(|description| !is_told(description)),
-    );
+    let rest = effects(new, &value, after);
+    descriptions.extend(describe(new, &rest, Some(value)));
     descriptions
 }
 
-/// The outermost places that only have a new name, with their former names.
-fn renamed(
-    (old, new): (&Arc<Policy>, &Arc<Policy>),
-    effects: &[Effect],
-    before: &Map<String, Value>,
-    after: &Map<String, Value>,
-) -> BTreeMap<Pointer, Pointer> {
-    let turn = Turn::new(0, old, new);
-    let mut values = (Presented::new(old, before), Presented::new(new, after));
-    let mut looked: HashSet<&[String]> = HashSet::new();
-    let mut found: BTreeMap<Pointer, Pointer> = BTreeMap::new();
-    for effect in effects {
-        let tokens = effect.pointer.tokens();
-        for length in 1..=tokens.len() {
-            if !looked.insert(&tokens[..length]) {
-                continue;
-            }
-            let now: Pointer = tokens[..length].iter().cloned().collect();
-            let Some(was) = turn.before(&now).filter(|was| was.last() != now.last()) else {
-                continue;
-            };
-            let value = values.1.get(&now);
-            if value.is_some() && values.0.get(&was) == value {
-                found.insert(now, was);
-            }
-        }
+/// Describes what differs between two values, which may lie under different schemas.
+#[must_use]
+pub fn differences_between(
+    (old, before): (&Arc<Policy>, &Map<String, Value>),
+    (new, after): (&Arc<Policy>, &Map<String, Value>),
+) -> Vec<Description> {
+    if old.hash() == new.hash() {
+        return differences(new, before, after);
     }
-    let all = found.clone();
-    found.retain(|now, _| {
-        let above = (1..now.tokens().len()).map(|length| now.tokens()[..length].iter().cloned());
-        !above
-            .map(Pointer::from_iter)
-            .any(|above| all.contains_key(&above))
-    });
-    found
+    describe_migration((old, new), &effects(new, before, after), before, after)
 }

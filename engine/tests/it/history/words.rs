@@ -2,8 +2,12 @@
 
 use indelible_engine::effects::{Effect, EffectChange};
 use indelible_engine::history::State;
-use indelible_engine::history::words::{Language, Part, What, describe, differences};
-use indelible_engine::policy::PolicySource;
+use std::sync::Arc;
+
+use indelible_engine::history::words::{
+    Language, Part, What, describe, differences, differences_between,
+};
+use indelible_engine::policy::{Policy, PolicySource};
 use indelible_engine::schema;
 use serde_json::{Map, Value, json};
 
@@ -110,6 +114,71 @@ fn items_are_told_by_place_and_name() {
 }
 
 /// An item of a schema is called by what people would call it.
+/// What changed in a field that also has a new name.
+#[test]
+fn what_changed_under_a_new_name_is_named_by_itself() {
+    let kind = |properties: Value| {
+        let schema = json!({ "type": "object", "x-indelible": { "kind": "page" },
+                             "properties": properties });
+        Arc::new(schema::compile("page.json", &schema.to_string()).unwrap())
+    };
+    let string = || json!({ "type": "string" });
+    let was = |name: &str, mut field: Value| {
+        field["x-indelible"] = json!({ "was": name });
+        field
+    };
+    let object = |properties: Value| json!({ "type": "object", "properties": properties });
+    let list = |properties: Value| json!({ "type": "array", "items": object(properties) });
+    let old = kind(json!({
+        "rows": list(json!({ "l": string(), "x": string() })),
+        "addr": object(json!({ "city": string(), "zip": string() })),
+        "m": { "type": "object", "additionalProperties": object(json!({ "a": string() })) },
+        "plain": string(), "title": string(), "open": string(),
+    }));
+    let new = kind(json!({
+        "rows2": was("rows", list(json!({ "label": was("l", string()) }))),
+        "address": was("addr", object(json!({ "town": was("city", string()) }))),
+        "m2": was("m", json!({ "type": "object", "additionalProperties":
+            object(json!({ "a": string(), "b": { "type": "string", "default": "z" } })) })),
+        "headline": was("title", string()), "plain": string(), "open": string(),
+    }));
+    let before = json!({
+        "rows": [{ "id": "0123456789abcdef0123", "l": "r1", "x": "q" }],
+        "addr": { "city": "c", "zip": "1" }, "m": { "k": { "a": "1" } },
+        "plain": "p", "title": "t", "open": "o",
+    });
+    let after = json!({
+        "rows2": [{ "id": "0123456789abcdef0123", "label": "r1" }],
+        "address": { "town": "c" }, "m2": { "k": { "a": "1", "b": "z" } },
+        "plain": "q", "headline": "t", "open": "o",
+    });
+    let told = |policies: [&Arc<Policy>; 2], values: [&Value; 2]| {
+        let told =
+            differences_between((policies[0], map(values[0])), (policies[1], map(values[1])));
+        let told = told.iter().map(|one| one.sentence(Language::English));
+        let mut told: Vec<String> = told.collect();
+        told.sort();
+        told
+    };
+    assert_eq!(
+        told([&old, &new], [&before, &after]),
+        [
+            "Address has a new name (was Addr)",
+            "Address › Zip cleared (was “1”)",
+            "Headline has a new name (was Title)",
+            "M2 has a new name (was M)",
+            "M2 › “k” › B set to “z”",
+            "Plain changed from “p” to “q”",
+            "Rows2 has a new name (was Rows)",
+            "Rows2 › item 1 (“r1”) › X cleared (was “q”)",
+        ]
+    );
+    // Where the former name lives on beside the new one, nothing is renamed.
+    let both = kind(json!({ "title": string(), "headline": string() }));
+    let value = json!({ "title": "t", "headline": "h" });
+    assert_eq!(told([&both, &both], [&value, &value]), [""; 0]);
+}
+
 fn check_name(item_schema: &Value, item: &Value, name: Option<&str>) {
     let schema = json!({
         "type": "object",
