@@ -51,7 +51,6 @@ pub(crate) use whole::{item_token, wrong_type};
 
 use crate::id::{Hash, Kind};
 use crate::pointer::Pointer;
-use crate::principal::Principal;
 
 /// Something that the root of a schema permits to roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -239,37 +238,6 @@ impl Policy {
             .flatten()
             .cloned()
             .collect()
-    }
-
-    /// Whether the principal has a permission: `edit` implies `read`; `restore` implies `edit` and
-    /// `history`; the system may do everything.
-    pub fn may(&self, principal: &Principal, permission: Permission) -> bool {
-        let given = &self.permissions;
-        let may_edit = || principal.has_any(&given.edit) || principal.has_any(&given.restore);
-        principal.is_system()
-            || match permission {
-                Permission::Read => principal.has_any(&given.read) || may_edit(),
-                Permission::Create => principal.has_any(&given.create),
-                Permission::Edit => may_edit(),
-                Permission::Delete => principal.has_any(&given.delete),
-                Permission::History => {
-                    principal.has_any(&given.history) || principal.has_any(&given.restore)
-                }
-                Permission::Restore => principal.has_any(&given.restore),
-                Permission::System => principal.has_any(&given.system),
-            }
-    }
-
-    /// Whether the principal may read the kind and every field of it.
-    pub fn readable(&self, principal: &Principal) -> bool {
-        let may_read_all =
-            principal.is_system() || self.reads.iter().all(|roles| principal.has_any(roles));
-        self.may(principal, Permission::Read) && may_read_all
-    }
-
-    /// Whether the principal may have a replica: see history and read every field.
-    pub fn replica_mode(&self, principal: &Principal) -> bool {
-        self.may(principal, Permission::History) && self.readable(principal)
     }
 
     /// The node of the entity itself.

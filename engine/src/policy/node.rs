@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::scalar::{AtomicRule, ScalarRule, Types};
 use crate::pointer::Pointer;
-use crate::principal::Principal;
 
 /// Role names.
 pub type Roles = BTreeSet<String>;
@@ -79,16 +78,6 @@ pub struct Node {
     pub was: Option<String>,
     /// Where in the schema file it is described.
     pub schema_pointer: Pointer,
-}
-
-impl Node {
-    /// Whether the principal, who may read the kind, may also read this node.
-    pub fn may_read(&self, principal: &Principal) -> bool {
-        match &self.read {
-            ReadRule::Kind => true,
-            ReadRule::Roles(roles) => principal.is_system() || principal.has_any(roles),
-        }
-    }
 }
 
 /// What is stored at a place.

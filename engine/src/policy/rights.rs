@@ -1,10 +1,11 @@
-//! What one principal may write in entities of a kind, and how to say that they may not.
+//! What one principal may do with entities of a kind, and how to say that they may not.
 //!
-//! Owns the one place where write rules are held against a principal.
+//! Permissions, write rules and read rules are compared with a principal's roles here and nowhere
+//! else.
 
 use serde_json::{Map, Value};
 
-use super::{NodeId, Permission, Policy, Shape, WriteRule};
+use super::{Node, NodeId, Permission, Policy, ReadRule, Shape, WriteRule};
 use crate::pointer::Pointer;
 use crate::principal::Principal;
 use crate::violation::Rule;
@@ -21,6 +22,46 @@ pub struct Rights<'a> {
 }
 
 impl Policy {
+    /// Whether the principal has a permission: `edit` implies `read`; `restore` implies `edit` and
+    /// `history`; the system may do everything.
+    pub fn may(&self, principal: &Principal, permission: Permission) -> bool {
+        let given = self.permissions();
+        let may_edit = || principal.has_any(&given.edit) || principal.has_any(&given.restore);
+        principal.is_system()
+            || match permission {
+                Permission::Read => principal.has_any(&given.read) || may_edit(),
+                Permission::Create => principal.has_any(&given.create),
+                Permission::Edit => may_edit(),
+                Permission::Delete => principal.has_any(&given.delete),
+                Permission::History => {
+                    principal.has_any(&given.history) || principal.has_any(&given.restore)
+                }
+                Permission::Restore => principal.has_any(&given.restore),
+                Permission::System => principal.has_any(&given.system),
+            }
+    }
+
+    /// Whether the principal may read the kind and every field of it.
+    pub fn readable(&self, principal: &Principal) -> bool {
+        let may_read_all =
+            principal.is_system() || self.reads.iter().all(|roles| principal.has_any(roles));
+        self.may(principal, Permission::Read) && may_read_all
+    }
+
+    /// Whether the principal may read the kind and this node of it.
+    pub(crate) fn may_read(&self, principal: &Principal, node: &Node) -> bool {
+        let may_read_node = match &node.read {
+            ReadRule::Kind => true,
+            ReadRule::Roles(roles) => principal.is_system() || principal.has_any(roles),
+        };
+        self.may(principal, Permission::Read) && may_read_node
+    }
+
+    /// Whether the principal may have a replica: see history and read every field.
+    pub fn replica_mode(&self, principal: &Principal) -> bool {
+        self.may(principal, Permission::History) && self.readable(principal)
+    }
+
     /// What the principal may write in an entity that exists: with `edit` all but the system's
     /// fields, with `system` those and nothing else.
     pub fn rights<'a>(&'a self, principal: &'a Principal) -> Rights<'a> {

@@ -300,8 +300,8 @@ impl Comparer<'_> {
             let policies = (self.old, self.new);
             self.rights(
                 &at,
-                |somebody| policies.0.may(somebody, Permission::Read) && old.may_read(somebody),
-                |somebody| policies.1.may(somebody, Permission::Read) && new.may_read(somebody),
+                |somebody| policies.0.may_read(somebody, old),
+                |somebody| policies.1.may_read(somebody, new),
                 "read it",
             );
         }

@@ -8,7 +8,7 @@
 //! more reading.
 
 use crate::pointer::Pointer;
-use crate::policy::{Node, Permission, Policy, Roles, WriteRule};
+use crate::policy::{Node, Policy, Roles, WriteRule};
 use crate::principal::Principal;
 
 impl Policy {
@@ -46,11 +46,9 @@ impl Policy {
             WriteRule::System => given.system.clone(),
             _ => given.edit.union(&given.restore).cloned().collect(),
         };
-        let may_read =
-            |somebody: &Principal| self.may(somebody, Permission::Read) && node.may_read(somebody);
         let blind = self
             .attempts(&editors, node, &[WriteRule::Edit])
-            .find(|somebody| !may_read(somebody))?;
+            .find(|somebody| !self.may_read(somebody, node))?;
         Some(format!(
             "{} may write this and may not read it, so that each refusal would disclose a value to \
              them; let them read it, or leave \"unique\" out",
