@@ -128,9 +128,10 @@ fn a_copy_does_not_outlive_a_reader_that_is_ended() {
         let id = reader.id().to_string();
         let ended = Command::new("kill").args([signal, &id]).status();
         assert!(ended.unwrap().success());
-        // A command that ignores a signal is at an end with its output.
+        // A command that ignores the signal is at an end with its output, and that is no failure.
         drop(reader.stdout.take());
-        assert!(!reader.wait().unwrap().success(), "{signal}");
+        let is_ignored = signal == "-PIPE";
+        assert_eq!(reader.wait().unwrap().success(), is_ignored, "{signal}");
         assert_nothing_is_left(temporary.path());
     }
 }
@@ -235,12 +236,10 @@ fn an_export_does_not_replace_what_it_is_made_of() {
     let early = tempfile::tempdir().unwrap();
     let early_key = early.path().join("token.key");
     fs::write(&early_key, "1".repeat(64)).unwrap();
-    let early_new = early.path().join("new.ndjson");
     for (out, why) in [
         (key.to_str().unwrap(), "a data directory"),
         (new.to_str().unwrap(), "a data directory"),
         (early_key.to_str().unwrap(), "a data directory"),
-        (early_new.to_str().unwrap(), "a data directory"),
         ("/dev/null", "a device or a pipe"),
     ] {
         let reason = failed(dir, &["export", "--data", ".", "--out", out, "--force"]);
