@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, LoadOptions, ObjId, ROOT, ReadDoc, TextEncoding};
 use indelible_engine::effects::{Effect, EffectChange};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::history::{
     Archive, Checkpoints, Past, Place, Record, State, TimelineQuery, timeline,
 };
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq};
-use indelible_engine::ledger::{EntryDraft, EntryKind, Sealed, decode};
+use indelible_engine::ledger::{EntryDraft, EntryKind, Logged, Sealed, decode};
 use indelible_engine::lifecycle;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;

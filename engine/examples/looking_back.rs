@@ -12,14 +12,14 @@ use automerge::{ActorId, Automerge, LoadOptions, ROOT, TextEncoding};
 use indelible_engine::admission::{Admitted, Origin, Proposal, admit};
 use indelible_engine::change::server_actor;
 use indelible_engine::effects::{Effect, json_patch};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::history::words::{Language, differences};
 use indelible_engine::history::{
     InMemory, Past, Point, Record, RestoreScope, State, TimelineQuery, find, races, restore,
     timeline,
 };
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, ProposalId, Seq};
-use indelible_engine::ledger::EntryDraft;
+use indelible_engine::ledger::{EntryDraft, Logged};
 use indelible_engine::lifecycle;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeOptions, merge};

@@ -7,12 +7,18 @@
 mod chain;
 mod codec;
 mod entry;
+mod logged;
+mod presence;
 mod refusal;
+mod stamps;
 
 pub use chain::{Chain, ChainError, verify_chain};
 pub use codec::RecordError;
 pub use entry::{Claimed, Entry, EntryDraft, EntryKind, Sealed, decode};
+pub use logged::Logged;
+pub use presence::Presence;
 pub use refusal::{
     REFUSAL_BYTES_MAX, RefusalChain, RefusalDraft, RefusalRecord, SealedRefusal, decode_refusal,
     verify_refusal_chain,
 };
+pub use stamps::Stamps;

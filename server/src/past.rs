@@ -12,14 +12,14 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::entity::{Entity, LoadError};
 use indelible_engine::history::words::{self, Description};
 use indelible_engine::history::{
     self, Blame, Derived, FindError, InMemory, Kept, Later, Place, Point, ReachError, Record,
     State, is_sequential,
 };
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::{Chain, Entry, EntryKind};
+use indelible_engine::ledger::{Chain, Entry, EntryKind, Logged, Logged, Logged};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicyBook, PolicySource};
 

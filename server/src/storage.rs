@@ -31,7 +31,7 @@ pub(crate) mod faulty;
 use std::fmt::Debug;
 
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
-pub use indelible_engine::lifecycle::Presence;
+pub use indelible_engine::ledger::Presence;
 
 pub use self::error::{StoreError, StoreResult};
 pub use self::records::{

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use indelible_engine::admission::{self, Origin, Proposal};
-use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::entity::{Entity, LoadError};
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
-use indelible_engine::ledger::EntryKind;
+use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, MergeError, MergeOptions, Merged};
 use indelible_engine::policy::Policy;

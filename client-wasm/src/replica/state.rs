@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use indelible_engine::effects::Effect;
-use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::entity::{Entity, LoadError};
+use indelible_engine::ledger::Logged;
 use serde_json::{Map, Value};
 
 /// Where what is shown may have changed.

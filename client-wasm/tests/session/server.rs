@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indelible_engine::admission::{Origin, Proposal, admit};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
-use indelible_engine::ledger::EntryKind;
+use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, MergeOptions, TextEdit};
 use indelible_engine::migration::migrate;

@@ -10,55 +10,12 @@ use std::sync::Arc;
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
 
-use super::{ActorState, Entity, LoadError, Stamps, max_op};
+use super::{ActorState, Entity, LoadError, max_op};
 use crate::document::Reader;
 use crate::genesis;
 use crate::id::{Epoch, Hash, Seq};
-use crate::ledger::{Claimed, Entry, EntryKind};
-use crate::lifecycle::Presence;
+use crate::ledger::{EntryKind, Logged, Presence, Stamps};
 use crate::policy::{Policy, PolicySource};
-use crate::time::Timestamp;
-
-/// One entry of a log as an entity needs it to advance.
-#[derive(Debug, Clone, Copy)]
-pub struct Logged<'a> {
-    /// What it records.
-    pub kind: EntryKind,
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// Its place in the epoch.
-    pub seq: Seq,
-    /// Its own hash.
-    pub hash: Hash,
-    /// When it was committed.
-    pub at: Timestamp,
-    /// The id of the principal who wrote it.
-    pub author: &'a str,
-    /// The policy that it names.
-    pub policy_hash: Hash,
-    /// What an import claims.
-    pub claimed: Option<&'a Claimed>,
-    /// Its changes, as Automerge change chunks.
-    pub changes: &'a [Vec<u8>],
-}
-
-impl<'a> Logged<'a> {
-    /// An entry of the ledger, with its hash.
-    #[must_use]
-    pub fn of(entry: &'a Entry, hash: Hash) -> Self {
-        Self {
-            kind: entry.kind,
-            epoch: entry.epoch,
-            seq: entry.seq,
-            hash,
-            at: entry.at,
-            author: &entry.author.id,
-            policy_hash: entry.policy_hash,
-            claimed: entry.claimed.as_ref(),
-            changes: &entry.changes,
-        }
-    }
-}
 
 impl Entity {
     /// The entity that a log begins with: what its first entry (a genesis, or the first of a later
@@ -135,22 +92,6 @@ impl Entity {
     /// Takes a place in the log that is known from elsewhere.
     pub fn stand_at(&mut self, seq: Seq, hash: Hash) {
         (self.seq, self.hash) = (seq, hash);
-    }
-}
-
-impl Stamps {
-    /// The stamps after one more entry. What the server does of itself leaves no mark on who wrote
-    /// last.
-    pub(crate) fn after(&self, entry: &Logged<'_>) -> Self {
-        if entry.kind.is_stamped() {
-            return self.advanced(entry.at, entry.author, entry.claimed);
-        }
-        let claimed = entry.claimed.cloned().unwrap_or_default();
-        Self {
-            created_at: self.created_at.or(claimed.created_at),
-            created_by: self.created_by.clone().or(claimed.created_by),
-            ..self.clone()
-        }
     }
 }
 

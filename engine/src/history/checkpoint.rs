@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use super::record::Record;
 use super::state::{Place, State};
 use crate::effects::{Effect, EffectChange};
-use crate::entity::{Entity, Stamps};
+use crate::entity::Entity;
 use crate::id::{Epoch, Hash, Seq};
-use crate::lifecycle::Presence;
+use crate::ledger::{Presence, Stamps};
 use crate::policy::PolicySource;
 
 /// Where checkpoints of one entity are kept. Whoever cannot keep or find one says nothing.

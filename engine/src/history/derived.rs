@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::conflicts::{Around, Conflict, conflicts};
 use crate::effects::{Effect, effects};
-use crate::entity::{Entity, LoadError, Logged};
-use crate::ledger::EntryKind;
+use crate::entity::{Entity, LoadError};
+use crate::ledger::{EntryKind, Logged};
 use crate::policy::PolicySource;
 
 /// The effects and conflicts of one entry.

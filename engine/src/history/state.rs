@@ -8,10 +8,9 @@ use serde_json::{Map, Value};
 
 use super::apply::{Applying, Misfit};
 use super::record::Record;
-use crate::entity::{Entity, Stamps};
+use crate::entity::Entity;
 use crate::id::{Epoch, Hash, Seq};
-use crate::ledger::EntryKind;
-use crate::lifecycle::Presence;
+use crate::ledger::{EntryKind, Presence, Stamps};
 use crate::policy::{Policy, PolicySource};
 
 /// A place in the log of an entity: epoch and seq.

@@ -16,8 +16,7 @@ use crate::admission::whole::introduced;
 use crate::claims::{Claim, held_by};
 use crate::effects::{Effect, EffectChange, effects};
 use crate::entity::Entity;
-use crate::ledger::EntryKind;
-use crate::lifecycle::Presence;
+use crate::ledger::{EntryKind, Presence};
 use crate::pointer::Pointer;
 use crate::policy::{
     Fault, NodeId, Permission, Policy, Rights, ScalarFault, Shape, Succession, refusal_text,

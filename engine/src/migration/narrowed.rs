@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::document::Reader;
 use crate::entity::Entity;
-use crate::lifecycle::Presence;
+use crate::ledger::Presence;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Origin, Policy, Presented, Shape, Succession, WriteRule};
 

@@ -466,7 +466,7 @@ fn random_ledger(steps: &[(u8, u8, u8, i64)]) -> Ledger {
         let known = ledger.entities.contains_key(&name.parse().unwrap());
         let present = known && {
             let entity = &ledger.entities[&name.parse().unwrap()];
-            entity.presence() == indelible_engine::lifecycle::Presence::Present
+            entity.presence() == indelible_engine::ledger::Presence::Present
         };
         match step % 8 {
             _ if !known => ledger.merge(&name, author, json!({ "title": name, "hits": number })),

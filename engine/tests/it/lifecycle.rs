@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use indelible_engine::admission::{Admitted, Origin, Verdict};
-use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::entity::{Entity, LoadError};
 use indelible_engine::id::{Epoch, GlobalSeq, Hash, ProposalId, Seq};
-use indelible_engine::ledger::{EntryDraft, EntryKind, Sealed, verify_chain};
-use indelible_engine::lifecycle::{self, Presence, Request, delete, next_epoch, undelete};
+use indelible_engine::ledger::{EntryDraft, EntryKind, Logged, Presence, Sealed, verify_chain};
+use indelible_engine::lifecycle::{self, Request, delete, next_epoch, undelete};
 use indelible_engine::merge::MergeOptions;
 use indelible_engine::policy::{Policy, PolicyBook};
 use indelible_engine::principal::Principal;

@@ -8,8 +8,7 @@ use clap::Args;
 use indelible_engine::history::{
     Blamed, Contender, Credit, CreditedRun, Former, Loss, Place, Point, State,
 };
-use indelible_engine::ledger::EntryKind;
-use indelible_engine::lifecycle::Presence;
+use indelible_engine::ledger::{EntryKind, Presence};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Presented, Shape};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use clap::Args;
 use indelible_engine::effects::json_patch;
 use indelible_engine::history::words::differences_between;
 use indelible_engine::history::{Place, Point, State};
-use indelible_engine::lifecycle::Presence;
+use indelible_engine::ledger::Presence;
 use serde_json::{Value, json};
 
 use super::history::{EntityPlace, POINTS, place, sentence};

@@ -20,9 +20,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use indelible_engine::effects::{json_patch, spliced_patch};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::Sealed;
+use indelible_engine::ledger::{Logged, Sealed};
 use indelible_engine::policy::Policy;
 use indelible_engine::protocol::TextForm;
 use indelible_engine::splice::Texts;

@@ -3,10 +3,10 @@
 //! Invariant: every entry that is replayed is checked against the chain of hashes. A snapshot is a
 //! cache: one that cannot be used is ignored, and the log is replayed from its beginning.
 
-use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::entity::{Entity, LoadError};
 use indelible_engine::history::{Checkpoints, Past, Place as HistoryPlace, State, checkpoint};
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::{self, Chain, Entry, Sealed};
+use indelible_engine::ledger::{Chain, Entry, Logged, Sealed, self};
 use indelible_engine::policy::PolicySource;
 
 use super::log::StoredLog;

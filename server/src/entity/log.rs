@@ -4,10 +4,10 @@
 //! entry whose effects are lost ends the way back. Those of a genesis are not kept: they are made of
 //! its changes, which are few.
 
-use indelible_engine::entity::{Entity, LoadError, Logged};
+use indelible_engine::entity::{Entity, LoadError};
 use indelible_engine::history::{Archive, Derived, Place, Record};
 use indelible_engine::id::{EntityId, Hash, Seq};
-use indelible_engine::ledger::{self, Entry, EntryKind};
+use indelible_engine::ledger::{self, Entry, EntryKind, Logged};
 use indelible_engine::policy::PolicySource;
 
 use crate::storage::{self, Ledger, StoreError};

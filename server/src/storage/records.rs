@@ -1,8 +1,7 @@
 //! What is stored, and what is asked to be stored.
 
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
-use indelible_engine::ledger::{EntryDraft, RefusalDraft, Sealed, SealedRefusal};
-use indelible_engine::lifecycle::Presence;
+use indelible_engine::ledger::{EntryDraft, Presence, RefusalDraft, Sealed, SealedRefusal};
 use indelible_engine::time::Timestamp;
 
 /// A place in the logs: the seq-th entry of an entity's epoch.

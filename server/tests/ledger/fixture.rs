@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict, admit};
 use indelible_engine::change::server_actor;
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, ProposalId};
-use indelible_engine::ledger::RefusalDraft;
+use indelible_engine::ledger::{Logged, RefusalDraft};
 use indelible_engine::lifecycle::{self, Request};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};

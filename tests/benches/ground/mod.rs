@@ -3,9 +3,9 @@
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{Automerge, ObjId, ROOT, ReadDoc};
 use indelible_engine::admission::{Origin, Proposal, Verdict, admit};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::EntryKind;
+use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::limits::Limits;
 use indelible_engine::principal::Principal;
 pub(crate) use indelible_engine::testing::NOW;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use automerge::{Automerge, Change, ChangeHash};
 use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict, admit};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
-use indelible_engine::ledger::EntryKind;
+use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::limits::Limits;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;

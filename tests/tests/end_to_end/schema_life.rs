@@ -6,9 +6,10 @@ use std::path::Path;
 
 use automerge::transaction::Transactable;
 use automerge::{ObjType, ReadDoc};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Seq};
 use indelible_engine::ledger;
+use indelible_engine::ledger::Logged;
 use indelible_engine::migration::migrate;
 use indelible_engine::policy::PolicyBook;
 use indelible_engine::protocol::{ClientFrame, Mode, ServerFrame};

@@ -4,9 +4,9 @@
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use indelible_engine::admission::{Origin, Verdict};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{Epoch, Hash, Seq};
-use indelible_engine::ledger::EntryKind;
+use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::testing::NOW;
 use indelible_tests::hostile::{self, ADMITTED, CREATOR, Case, Step};
 

@@ -10,7 +10,7 @@ use indelible_engine::effects::{Effect, effects};
 use indelible_engine::entity::Entity;
 use indelible_engine::history::{Derived, Kept, apply, undo};
 use indelible_engine::id::{Epoch, ProposalId};
-use indelible_engine::lifecycle::Presence;
+use indelible_engine::ledger::Presence;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{Base, MergeOptions, merge};
 use indelible_engine::policy::{Policy, Rules};

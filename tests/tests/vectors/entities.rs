@@ -6,9 +6,9 @@ use automerge::{
     Automerge, Change, LoadOptions, ObjType, ReadDoc, ScalarValue, TextEncoding, Value as Stored,
 };
 use indelible_engine::change::server_actor;
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::EntryKind;
+use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::merge::{MergeOptions, merge};
 use indelible_engine::policy::{Policy, Rules};
 use indelible_engine::principal::Principal;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use indelible_engine::history::{Had, InMemory};
-use indelible_engine::lifecycle::Presence;
+use indelible_engine::ledger::Presence;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, Shape};
 use indelible_engine::value::canonical;

@@ -4,7 +4,7 @@ use indelible_engine::history::{
     Archive, FindError, InMemory, Place, Point, Record, TimelineQuery, find, timeline,
 };
 use indelible_engine::id::{Epoch, Hash, Seq};
-use indelible_engine::lifecycle::Presence;
+use indelible_engine::ledger::Presence;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::time::Timestamp;
 

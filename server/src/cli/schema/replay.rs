@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use indelible_engine::claims::{Claim, Holders, taken_text};
-use indelible_engine::entity::{Entity, Logged};
+use indelible_engine::entity::Entity;
 use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Seq};
-use indelible_engine::ledger::{Entry, EntryKind, decode};
+use indelible_engine::ledger::{Entry, EntryKind, Logged, decode};
 use indelible_engine::migration::Hindsight;
 use indelible_engine::policy::{Policies, Policy, PolicyBook};
 use indelible_engine::principal::Principal;
