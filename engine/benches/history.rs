@@ -19,10 +19,10 @@ use automerge::{ActorId, Automerge, LoadOptions, ObjId, ROOT, ReadDoc, TextEncod
 use indelible_engine::effects::{Effect, EffectChange};
 use indelible_engine::entity::Entity;
 use indelible_engine::history::{
-    Archive, Checkpoints, Past, Place, Record, State, TimelineQuery, timeline,
+    Archive, Checkpoints, Past, Record, State, TimelineQuery, timeline,
 };
-use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq};
-use indelible_engine::ledger::{EntryDraft, EntryKind, Logged, Sealed, decode};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, LogPlace, ProposalId, Seq};
+use indelible_engine::ledger::{EntryDraft, EntryKind, Header, Logged, Sealed, decode};
 use indelible_engine::lifecycle;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
@@ -53,17 +53,17 @@ struct Stored {
 impl Archive for Stored {
     type Error = Infallible;
 
-    fn last(&mut self) -> Result<Option<Place>, Infallible> {
+    fn last(&mut self) -> Result<Option<LogPlace>, Infallible> {
         let last = self.entries.len().checked_sub(1);
-        Ok(last.map(|last| (Epoch::FIRST, Seq(last as u64))))
+        Ok(last.map(|last| LogPlace::new(Epoch::FIRST, Seq(last as u64))))
     }
 
-    fn records(&mut self, from: Place, count: usize) -> Result<Vec<Record>, Infallible> {
-        let start = usize::try_from(from.1.0).unwrap().min(self.entries.len());
+    fn records(&mut self, from: LogPlace, count: usize) -> Result<Vec<Record>, Infallible> {
+        let start = usize::try_from(from.seq.0).unwrap().min(self.entries.len());
         let end = (start + count).min(self.entries.len());
         let read = self.entries[start..end].iter();
         Ok(read
-            .filter(|_| from.0 == Epoch::FIRST)
+            .filter(|_| from.epoch == Epoch::FIRST)
             .map(|(bytes, hash, effects)| {
                 let effects = serde_json::from_slice(effects).unwrap();
                 Record::of(&decode(bytes).unwrap(), *hash, effects)
@@ -71,7 +71,7 @@ impl Archive for Stored {
             .collect())
     }
 
-    fn bringing(&mut self, _: Hash) -> Result<Option<Place>, Infallible> {
+    fn bringing(&mut self, _: Hash) -> Result<Option<LogPlace>, Infallible> {
         Ok(None)
     }
 }
@@ -178,22 +178,23 @@ impl History {
 
     fn seal(&mut self, effect: Effect) {
         let previous = self.sealed.last().unwrap();
-        let seq = previous.entry.seq.next();
+        let seq = previous.entry.header.place.seq.next();
         let (hash, at) = (previous.hash, Timestamp(i64::try_from(seq.0).unwrap()));
         let change = self.doc.get_last_local_change().unwrap();
         let draft = EntryDraft {
             kind: EntryKind::Changes,
-            entity: previous.entry.entity.clone(),
-            epoch: Epoch::FIRST,
-            seq,
-            proposal: Some(ProposalId([7; 16])),
-            author: Principal::new(
-                ["alice", "bob"][usize::from(seq.0.is_multiple_of(2))],
-                ["editor"],
-            ),
-            session: None,
-            at,
-            policy_hash: self.policy.hash(),
+            header: Header {
+                entity: previous.entry.header.entity.clone(),
+                place: LogPlace::new(Epoch::FIRST, seq),
+                proposal: Some(ProposalId([7; 16])),
+                author: Principal::new(
+                    ["alice", "bob"][usize::from(seq.0.is_multiple_of(2))],
+                    ["editor"],
+                ),
+                session: None,
+                at,
+                policy_hash: self.policy.hash(),
+            },
             changes: vec![change.raw_bytes().to_vec()],
             heads: self.doc.get_heads().into_iter().map(Hash::from).collect(),
             claimed: None,
@@ -220,7 +221,7 @@ impl History {
             .iter()
             .map(|sealed| Logged::of(&sealed.entry, sealed.hash));
         let first = logged.next().unwrap();
-        let id = &self.sealed[0].entry.entity;
+        let id = &self.sealed[0].entry.header.entity;
         let mut entity = Entity::begin(id, first, &self.policy).unwrap();
         entity.replay(logged, &self.policy).unwrap();
         entity
@@ -250,8 +251,8 @@ fn look(history: &History) -> Looked {
     let entity = history.entity();
     let (bytes, present) = (entity.document(), State::of(&entity));
     let mut stored = history.stored();
-    let last = present.place().1.0;
-    let mut kept: BTreeMap<Place, Vec<u8>> = BTreeMap::new();
+    let last = present.place().seq.0;
+    let mut kept: BTreeMap<LogPlace, Vec<u8>> = BTreeMap::new();
     let mut take = |checkpoints: &mut dyn Checkpoints, present, seq| {
         let start = Instant::now();
         let mut past = Past {
@@ -259,7 +260,9 @@ fn look(history: &History) -> Looked {
             checkpoints,
             policies: &history.policy,
         };
-        let state = past.state((Epoch::FIRST, Seq(seq)), present).unwrap();
+        let state = past
+            .state(LogPlace::new(Epoch::FIRST, Seq(seq)), present)
+            .unwrap();
         (state, start.elapsed())
     };
     let (state, first) = take(&mut kept, None, last);
@@ -292,7 +295,7 @@ fn look(history: &History) -> Looked {
             checkpoints: &mut (),
             policies: &history.policy,
         };
-        let blame = past.blame((Epoch::FIRST, Seq(last))).unwrap();
+        let blame = past.blame(LogPlace::new(Epoch::FIRST, Seq(last))).unwrap();
         assert_eq!(blame.fields().len(), present.value().len());
         blames.push(start.elapsed());
     }
@@ -312,7 +315,7 @@ fn pages(long: &mut Stored, short: &mut Stored) -> (f64, f64) {
     let mut page = |stored: &mut Stored| {
         let seq = 50 + dice.below(stored.entries.len() - 50);
         let query = TimelineQuery {
-            before: Some((Epoch::FIRST, Seq(seq as u64))),
+            before: Some(LogPlace::new(Epoch::FIRST, Seq(seq as u64))),
             ..TimelineQuery::default()
         };
         let start = Instant::now();

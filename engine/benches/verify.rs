@@ -137,7 +137,7 @@ fn verify(depth: Depth, text: &str) -> Duration {
 fn apply(policy: &Arc<Policy>, entries: &[Sealed]) -> Duration {
     let mut docs: BTreeMap<&EntityId, Automerge> = BTreeMap::new();
     for sealed in entries {
-        let id = &sealed.entry.entity;
+        let id = &sealed.entry.header.entity;
         docs.entry(id).or_insert_with(|| {
             let genesis = Entity::genesis(id, Epoch::FIRST, policy);
             let options = LoadOptions::new().text_encoding(TextEncoding::Utf16CodeUnit);
@@ -145,8 +145,11 @@ fn apply(policy: &Arc<Policy>, entries: &[Sealed]) -> Duration {
         });
     }
     let start = Instant::now();
-    for sealed in entries.iter().filter(|sealed| sealed.entry.seq.0 > 0) {
-        let doc = docs.get_mut(&sealed.entry.entity).unwrap();
+    for sealed in entries
+        .iter()
+        .filter(|sealed| sealed.entry.header.place.seq.0 > 0)
+    {
+        let doc = docs.get_mut(&sealed.entry.header.entity).unwrap();
         for change in &sealed.entry.changes {
             let change = Change::try_from(change.as_slice()).unwrap();
             doc.apply_changes([change]).unwrap();

@@ -48,7 +48,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     // What was admitted is the entity after it, an entry to be committed, and what changed.
     let (jane, entry, effects) = admitted.into_parts();
     assert_eq!(jane.presented()["name"], "Jane");
-    assert_eq!((entry.seq.0, effects.len()), (1, 2));
+    assert_eq!((entry.header.place.seq.0, effects.len()), (1, 2));
 
     // `employeeId` may be written at creation only, so a second value is refused.
     let body = json!({ "employeeId": "E-2" });

@@ -18,7 +18,7 @@ use indelible_engine::history::{
     InMemory, Past, Point, Record, RestoreScope, State, TimelineQuery, find, races, restore,
     timeline,
 };
-use indelible_engine::id::{EntityId, Epoch, GlobalSeq, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, LogPlace, ProposalId, Seq};
 use indelible_engine::ledger::{EntryDraft, Logged};
 use indelible_engine::lifecycle;
 use indelible_engine::limits::Limits;
@@ -52,8 +52,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         ..TimelineQuery::default()
     };
     let first = timeline(&mut archive, &query)?;
-    assert_eq!(first.records[0].author.id, "carol");
-    assert_eq!(first.next, Some((Epoch::FIRST, Seq(4))));
+    assert_eq!(first.records[0].header.author.id, "carol");
+    assert_eq!(first.next, Some(LogPlace::new(Epoch::FIRST, Seq(4))));
 
     // The state at a time, by the shortest way.
     let place = find(&mut archive, &Point::Time("1970-01-01T00:02:30Z".parse()?))?;
@@ -68,7 +68,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(then.presented(), expected);
 
     // The differences since, as a JSON Patch and in words.
-    let later = past.state((Epoch::FIRST, Seq(3)), None)?;
+    let later = past.state(LogPlace::new(Epoch::FIRST, Seq(3)), None)?;
     let patch = json_patch(&policy, &then.presented(), &later.presented());
     assert_eq!(patch.len(), 2);
     let told = differences(&policy, then.value(), later.value());
@@ -80,7 +80,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(told[1], "Title changed from “Welcome” to “Home”");
 
     // Who wrote the current values: of a text, letter by letter.
-    let blame = past.blame((Epoch::FIRST, Seq(5)))?;
+    let blame = past.blame(LogPlace::new(Epoch::FIRST, Seq(5)))?;
     let fields = blame.fields();
     let [body, rank, ..] = &fields[..] else {
         panic!("two fields have authors");
@@ -88,7 +88,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let runs: Vec<_> = body
         .runs
         .iter()
-        .map(|run| (run.length, run.by.seq.0))
+        .map(|run| (run.length, run.by.place.seq.0))
         .collect();
     assert_eq!(body.pointer.to_string(), "/body");
     assert_eq!(runs, [(2, 1), (5, 3), (5, 1)]);
@@ -103,7 +103,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(authors, [Some("bob".to_owned()), Some("carol".to_owned())]);
 
     // Alice restores the genesis, as a new change. She may not write the rank: it is left alone.
-    let empty = past.state((Epoch::FIRST, Seq(0)), None)?;
+    let empty = past.state(LogPlace::new(Epoch::FIRST, Seq(0)), None)?;
     let actor = server_actor(page.id(), Epoch::FIRST, "alice");
     let restored = restore(&page, &alice, &actor, &empty, &RestoreScope::Whole)?;
     assert_eq!(restored.kept[0].to_string(), "/rank");

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::document::{self, Reader};
 use crate::genesis;
-use crate::id::{EntityId, Epoch, Hash, Seq};
+use crate::id::{EntityId, Epoch, Hash, LogPlace, Seq};
 use crate::ledger::{Presence, Stamps};
 use crate::pointer::Pointer;
 use crate::policy::{Policy, PolicySource};
@@ -277,6 +277,12 @@ impl Entity {
     #[must_use]
     pub fn seq(&self) -> Seq {
         self.seq
+    }
+
+    /// The place of its last entry.
+    #[must_use]
+    pub fn place(&self) -> LogPlace {
+        LogPlace::new(self.epoch, self.seq)
     }
 
     /// The hash of its last entry.

@@ -341,6 +341,45 @@ impl Epoch {
     pub const FIRST: Self = Self(1);
 }
 
+/// The place of an entry in the log of its entity; places are ordered as the log is. Text form:
+/// `2:12`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogPlace {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The place within the epoch.
+    pub seq: Seq,
+}
+
+impl LogPlace {
+    /// Where every log begins.
+    pub const FIRST: Self = Self::start_of(Epoch::FIRST);
+
+    /// The place of the entry `seq` of an epoch.
+    #[must_use]
+    pub const fn new(epoch: Epoch, seq: Seq) -> Self {
+        Self { epoch, seq }
+    }
+
+    /// Where an epoch begins.
+    #[must_use]
+    pub const fn start_of(epoch: Epoch) -> Self {
+        Self::new(epoch, Seq(0))
+    }
+
+    /// The place after this one in the same epoch.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self::new(self.epoch, self.seq.next())
+    }
+}
+
+impl fmt::Display for LogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.epoch, self.seq)
+    }
+}
+
 macro_rules! fixed_bytes {
     ($(#[$doc:meta])* $name:ident, $length:expr) => {
         $(#[$doc])*

@@ -7,6 +7,7 @@
 mod chain;
 mod codec;
 mod entry;
+mod header;
 mod logged;
 mod presence;
 mod refusal;
@@ -15,6 +16,7 @@ mod stamps;
 pub use chain::{Chain, ChainError, verify_chain};
 pub use codec::RecordError;
 pub use entry::{Claimed, Entry, EntryDraft, EntryKind, Sealed, decode};
+pub use header::Header;
 pub use logged::Logged;
 pub use presence::Presence;
 pub use refusal::{

@@ -9,8 +9,8 @@ mod epoch;
 
 use crate::admission::{Admitted, Verdict};
 use crate::entity::Entity;
-use crate::id::{ProposalId, SessionId};
-use crate::ledger::{EntryDraft, EntryKind, Presence};
+use crate::id::{LogPlace, ProposalId, SessionId};
+use crate::ledger::{EntryDraft, EntryKind, Header, Presence};
 use crate::policy::Permission;
 use crate::principal::Principal;
 use crate::time::Timestamp;
@@ -34,14 +34,15 @@ pub struct Request {
 pub fn genesis(entity: &Entity, now: Timestamp) -> EntryDraft {
     EntryDraft {
         kind: EntryKind::Genesis,
-        entity: entity.id.clone(),
-        epoch: entity.epoch,
-        seq: entity.seq,
-        proposal: None,
-        author: Principal::system(),
-        session: None,
-        at: now,
-        policy_hash: entity.policy.hash(),
+        header: Header {
+            entity: entity.id.clone(),
+            place: LogPlace::new(entity.epoch, entity.seq),
+            proposal: None,
+            author: Principal::system(),
+            session: None,
+            at: now,
+            policy_hash: entity.policy.hash(),
+        },
         changes: entity.genesis_change().into_iter().collect(),
         heads: entity.heads(),
         claimed: None,
@@ -100,14 +101,15 @@ fn step(entity: &Entity, kind: EntryKind, request: &Request, now: Timestamp) -> 
     next.stamps = entity.stamps.advanced(now, &request.author.id, None);
     let draft = EntryDraft {
         kind,
-        entity: next.id.clone(),
-        epoch: next.epoch,
-        seq: next.seq,
-        proposal: Some(request.id),
-        author: request.author.clone(),
-        session: request.session,
-        at: now,
-        policy_hash: next.policy.hash(),
+        header: Header {
+            entity: next.id.clone(),
+            place: LogPlace::new(next.epoch, next.seq),
+            proposal: Some(request.id),
+            author: request.author.clone(),
+            session: request.session,
+            at: now,
+            policy_hash: next.policy.hash(),
+        },
         changes: Vec::new(),
         heads: next.heads(),
         claimed: None,

@@ -26,7 +26,8 @@ use crate::conflicts::MIGRATION;
 use crate::document::Reader;
 use crate::effects::effects;
 use crate::entity::{ActorState, Entity};
-use crate::ledger::{EntryDraft, EntryKind};
+use crate::id::LogPlace;
+use crate::ledger::{EntryDraft, EntryKind, Header};
 use crate::pointer::Pointer;
 use crate::policy::{Policy, Succession};
 use crate::principal::Principal;
@@ -174,14 +175,15 @@ fn migrate_by(
     next.received = None;
     let draft = EntryDraft {
         kind: EntryKind::Policy,
-        entity: next.id.clone(),
-        epoch: next.epoch,
-        seq: next.seq,
-        proposal: None,
-        author: system,
-        session: None,
-        at: now,
-        policy_hash: policy.hash(),
+        header: Header {
+            entity: next.id.clone(),
+            place: LogPlace::new(next.epoch, next.seq),
+            proposal: None,
+            author: system,
+            session: None,
+            at: now,
+            policy_hash: policy.hash(),
+        },
         changes: change.iter().map(|c| c.raw_bytes().to_vec()).collect(),
         heads: next.heads(),
         claimed: None,

@@ -216,7 +216,7 @@ impl Directory {
         let context = self.context();
         let opened = context.versions.open(&present.entity, PROJECTION, version);
         opened.is_some_and(|opened| {
-            let place = (present.epoch, present.seq);
+            let place = present.place();
             begins_after(&*context.store, &present.entity, place, &opened)
         })
     }

@@ -283,7 +283,7 @@ fn write(
                 source,
             };
             let entry = decode(bytes).map_err(unread)?;
-            has_policy(&known, &entry.entity, entry.policy_hash)?;
+            has_policy(&known, &entry.header.entity, entry.header.policy_hash)?;
             put(&writer.entry(bytes, *hash).map_err(unread)?)?;
             after = entry.global;
             entries += 1;
@@ -300,7 +300,7 @@ fn write(
                 source,
             };
             let record = decode_refusal(bytes).map_err(unread)?;
-            has_policy(&known, &record.entity, record.policy_hash)?;
+            has_policy(&known, &record.header.entity, record.header.policy_hash)?;
             put(&writer.refusal(bytes, *hash).map_err(unread)?)?;
             refusals += 1;
         }

@@ -45,9 +45,9 @@ impl<'a> RelayedEntry<'a> {
 
     fn report(&self) -> EntryReport {
         EntryReport {
-            seq: self.entry.seq,
+            seq: self.entry.header.place.seq,
             hash: self.hash,
-            proposal: self.entry.proposal,
+            proposal: self.entry.header.proposal,
             changes: self
                 .entry
                 .changes
@@ -55,8 +55,8 @@ impl<'a> RelayedEntry<'a> {
                 .cloned()
                 .map(ByteBuf::from)
                 .collect(),
-            by: AuthorReport::from(&self.entry.author),
-            at: self.entry.at,
+            by: AuthorReport::from(&self.entry.header.author),
+            at: self.entry.header.at,
         }
     }
 }

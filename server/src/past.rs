@@ -15,11 +15,11 @@ use std::sync::Arc;
 use indelible_engine::entity::{Entity, LoadError};
 use indelible_engine::history::words::{self, Description};
 use indelible_engine::history::{
-    self, Blame, Derived, FindError, InMemory, Kept, Later, Place, Point, ReachError, Record,
-    State, is_sequential,
+    self, Blame, Derived, FindError, InMemory, Kept, Later, Point, ReachError, Record, State,
+    is_sequential,
 };
-use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::{Chain, Entry, EntryKind, Logged, Logged, Logged};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, Seq};
+use indelible_engine::ledger::{Chain, Entry, EntryKind, Logged};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicyBook, PolicySource};
 
@@ -55,15 +55,14 @@ pub(crate) enum HistoryError {
     Chain(#[from] BrokenLog),
     /// The store has other effects of an entry than its changes have.
     #[error(
-        "what the store keeps as the effects of entry {epoch}:{seq} of {entity} does not follow \
-         from its changes",
-        epoch = .place.0, seq = .place.1
+        "what the store keeps as the effects of entry {place} of {entity} does not follow from its \
+         changes"
     )]
     Effects {
         /// Which entity.
         entity: EntityId,
         /// The entry.
-        place: Place,
+        place: LogPlace,
     },
     /// The entries do not make a document.
     #[error(transparent)]
@@ -134,7 +133,7 @@ impl Past {
 
     fn make_records(
         &self,
-        mut kept: HashMap<Place, Kept>,
+        mut kept: HashMap<LogPlace, Kept>,
         trust: Effects,
     ) -> Result<Vec<Record>, HistoryError> {
         let mut records = Vec::with_capacity(self.entries.len());
@@ -142,7 +141,7 @@ impl Past {
         // Entries that the entity has not taken yet.
         let mut behind = 1;
         for (index, (entry, hash)) in self.entries.iter().enumerate() {
-            let place = (entry.epoch, entry.seq);
+            let place = entry.header.place;
             let kept = kept.remove(&place);
             let believed = match trust {
                 Effects::Kept => kept.clone().and_then(|kept| self.whole(index, kept)),
@@ -201,7 +200,7 @@ impl Past {
     ///
     /// # Errors
     /// [`HistoryError::Point`] when it names none.
-    pub(crate) fn find(&self, point: &Point) -> Result<Place, HistoryError> {
+    pub(crate) fn find(&self, point: &Point) -> Result<LogPlace, HistoryError> {
         history::find(&mut self.archive(), point).map_err(|source| HistoryError::Point {
             entity: self.id.clone(),
             source,
@@ -209,7 +208,7 @@ impl Past {
     }
 
     /// The last entry of the log.
-    pub(crate) fn end(&self) -> Option<Place> {
+    pub(crate) fn end(&self) -> Option<LogPlace> {
         self.records.last().map(Record::place)
     }
 
@@ -222,8 +221,8 @@ impl Past {
     fn named_policies(&self) -> Vec<Arc<Policy>> {
         let mut hashes: Vec<Hash> = Vec::new();
         for record in self.records.iter().rev() {
-            if !hashes.contains(&record.policy_hash) {
-                hashes.push(record.policy_hash);
+            if !hashes.contains(&record.header.policy_hash) {
+                hashes.push(record.header.policy_hash);
             }
         }
         let found = hashes.into_iter();
@@ -233,7 +232,7 @@ impl Past {
     }
 
     /// The record at a place that [`Self::find`] gave.
-    pub(crate) fn record(&self, place: Place) -> Option<&Record> {
+    pub(crate) fn record(&self, place: LogPlace) -> Option<&Record> {
         self.records.iter().find(|record| record.place() == place)
     }
 
@@ -257,7 +256,7 @@ impl Past {
     ///
     /// # Errors
     /// [`HistoryError`] when the records do not lead there.
-    pub(crate) fn state(&self, place: Place) -> Result<State, HistoryError> {
+    pub(crate) fn state(&self, place: LogPlace) -> Result<State, HistoryError> {
         self.reach(|past| past.state(place, None))
     }
 
@@ -265,7 +264,7 @@ impl Past {
     ///
     /// # Errors
     /// [`HistoryError`] when the records do not lead there.
-    pub(crate) fn blame(&self, place: Place) -> Result<Blame, HistoryError> {
+    pub(crate) fn blame(&self, place: LogPlace) -> Result<Blame, HistoryError> {
         self.reach(|past| past.blame(place))
     }
 
@@ -276,9 +275,9 @@ impl Past {
     /// [`HistoryError`] when a policy is not known.
     pub(crate) fn former_names(
         &self,
-        place: Place,
+        place: LogPlace,
         field: &Pointer,
-    ) -> Result<Vec<(Place, Pointer)>, HistoryError> {
+    ) -> Result<Vec<(LogPlace, Pointer)>, HistoryError> {
         let upto = || self.records().take_while(|record| record.place() <= place);
         if self.ever_had(upto(), field) {
             return self.reach(|past| Ok(history::former_names(upto(), past.policies, field)?));
@@ -291,14 +290,18 @@ impl Past {
     ///
     /// # Errors
     /// [`HistoryError`] when a policy is not known.
-    pub(crate) fn name_at(&self, place: Place, field: &Pointer) -> Result<Pointer, HistoryError> {
+    pub(crate) fn name_at(
+        &self,
+        place: LogPlace,
+        field: &Pointer,
+    ) -> Result<Pointer, HistoryError> {
         let formerly = self.former_names(place, field)?;
         Ok(named_at(&formerly, place, field).clone())
     }
 
     /// Whether a schema of these records has a field.
     fn ever_had<'r>(&self, records: impl Iterator<Item = &'r Record>, field: &Pointer) -> bool {
-        let hashes: HashSet<Hash> = records.map(|record| record.policy_hash).collect();
+        let hashes: HashSet<Hash> = records.map(|record| record.header.policy_hash).collect();
         let policies = hashes.into_iter().map(|hash| self.policies.policy(hash));
         policies
             .flatten()
@@ -312,9 +315,9 @@ impl Past {
     /// [`HistoryError`] when a policy is not known.
     pub(crate) fn later_name(
         &self,
-        place: Place,
+        place: LogPlace,
         field: &Pointer,
-    ) -> Result<Option<(Place, Later)>, HistoryError> {
+    ) -> Result<Option<(LogPlace, Later)>, HistoryError> {
         let records = self.records().take_while(|record| record.place() <= place);
         self.reach(|past| Ok(history::later_name(records, past.policies, field)?))
     }
@@ -327,14 +330,14 @@ impl Past {
     pub(crate) fn tell(
         &self,
         wanted: &[Record],
-    ) -> Result<HashMap<Place, Vec<Description>>, HistoryError> {
-        let mut told: HashMap<Place, Vec<Description>> = HashMap::new();
-        let wanted: HashMap<Place, &Record> = wanted
+    ) -> Result<HashMap<LogPlace, Vec<Description>>, HistoryError> {
+        let mut told: HashMap<LogPlace, Vec<Description>> = HashMap::new();
+        let wanted: HashMap<LogPlace, &Record> = wanted
             .iter()
             .filter(|record| record.kind != EntryKind::Genesis)
             .map(|record| (record.place(), record))
             .collect();
-        let mut state = self.state((Epoch::FIRST, Seq(0)))?;
+        let mut state = self.state(LogPlace::FIRST)?;
         let mut behind = 1;
         for (index, record) in self.records.iter().enumerate().skip(1) {
             let Some(wanted) = wanted.get(&record.place()) else {
@@ -371,7 +374,11 @@ impl Past {
 }
 
 /// The name that a field had after the entry at `place`, of its former names, the last one first.
-fn named_at<'a>(formerly: &'a [(Place, Pointer)], place: Place, field: &'a Pointer) -> &'a Pointer {
+fn named_at<'a>(
+    formerly: &'a [(LogPlace, Pointer)],
+    place: LogPlace,
+    field: &'a Pointer,
+) -> &'a Pointer {
     let later = formerly.iter().take_while(|(until, _)| place < *until);
     later.last().map_or(field, |(_, name)| name)
 }
@@ -403,11 +410,11 @@ fn kept_effects(
     store: &dyn Ledger,
     id: &EntityId,
     entries: &[(Entry, Hash)],
-) -> Result<HashMap<Place, Kept>, HistoryError> {
+) -> Result<HashMap<LogPlace, Kept>, HistoryError> {
     let mut kept = HashMap::new();
     let last = entries
         .last()
-        .map_or(Epoch::FIRST, |(entry, _)| entry.epoch);
+        .map_or(Epoch::FIRST, |(entry, _)| entry.header.place.epoch);
     let mut next = storage::Place {
         entity: id.clone(),
         epoch: Epoch::FIRST,
@@ -417,7 +424,7 @@ fn kept_effects(
         let page = store.effects(&next, EFFECTS_AT_ONCE)?;
         for (seq, bytes) in &page {
             if let Some(derived) = Derived::decode(bytes) {
-                kept.insert((next.epoch, *seq), derived);
+                kept.insert(LogPlace::new(next.epoch, *seq), derived);
             }
         }
         match page.last() {

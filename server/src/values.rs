@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use indelible_engine::id::{EntityId, Epoch, Kind, Seq};
+use indelible_engine::id::{EntityId, Kind, LogPlace};
 use indelible_engine::protocol::TextForm;
 
 pub(crate) use self::encoded::Encoded;
@@ -56,7 +56,7 @@ struct Table {
     watchers: HashMap<ConnectionId, Subscriber>,
     readers: HashMap<EntityId, HashMap<ConnectionId, Subscriber>>,
     /// Where those were that have left while they were followed: their followers have them.
-    left: HashMap<EntityId, (Epoch, Seq)>,
+    left: HashMap<EntityId, LogPlace>,
     /// How many are about to watch.
     gathering: usize,
 }

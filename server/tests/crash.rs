@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq};
-use indelible_engine::ledger::{EntryDraft, EntryKind, decode, verify_chain};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, LogPlace, ProposalId, Seq};
+use indelible_engine::ledger::{EntryDraft, EntryKind, Header, decode, verify_chain};
 use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
 use indelible_server::commit::CommitThread;
@@ -34,14 +34,15 @@ fn entry(entity: &EntityId, seq: Seq) -> Append {
         } else {
             EntryKind::Changes
         },
-        entity: entity.clone(),
-        epoch: Epoch::FIRST,
-        seq,
-        proposal: Some(ProposalId(id)),
-        author: Principal::new(entity.to_string(), ["editor"]),
-        session: None,
-        at: Timestamp(0),
-        policy_hash: Hash::ZERO,
+        header: Header {
+            entity: entity.clone(),
+            place: LogPlace::new(Epoch::FIRST, seq),
+            proposal: Some(ProposalId(id)),
+            author: Principal::new(entity.to_string(), ["editor"]),
+            session: None,
+            at: Timestamp(0),
+            policy_hash: Hash::ZERO,
+        },
         changes: vec![[&[0; 8][..], &id].concat().repeat(20)],
         heads: Vec::new(),
         claimed: None,
@@ -143,7 +144,7 @@ fn check(store: &dyn Store, acknowledged: &[(EntityId, Seq)]) {
         let entity: EntityId = name.parse().unwrap();
         let log = feed
             .iter()
-            .filter(|e| decode(&e.bytes).unwrap().entity == entity);
+            .filter(|e| decode(&e.bytes).unwrap().header.entity == entity);
         let last = verify_chain(log.map(|e| (e.bytes.clone(), e.hash))).unwrap();
         assert_eq!(
             store.head(&entity).unwrap().map(|head| head.hash),

@@ -29,7 +29,7 @@ use figures::{Times, aim, timed};
 use ground::{Ground, NOW, Whole};
 use indelible_engine::admission::{Proposal, admit};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, ProposalId};
 use indelible_engine::ledger::{EntryDraft, EntryKind, Logged, Sealed};
 use indelible_engine::lifecycle;
 use indelible_engine::limits::Limits;
@@ -199,12 +199,11 @@ impl Alone {
                 let (mut after, draft, _) = verdict.admitted.unwrap().into_parts();
                 after.confirm(Logged {
                     kind: draft.kind,
-                    epoch: draft.epoch,
-                    seq: draft.seq,
+                    place: LogPlace::new(draft.header.place.epoch, draft.header.place.seq),
                     hash: Hash::ZERO,
                     at: NOW,
-                    author: &draft.author.id,
-                    policy_hash: draft.policy_hash,
+                    author: &draft.header.author.id,
+                    policy_hash: draft.header.policy_hash,
                     claimed: None,
                     changes: &draft.changes,
                 });
@@ -257,14 +256,14 @@ fn fill(data: &Path, ground: &Ground) -> Sealed {
         &Entity::genesis(entity.id(), Epoch::FIRST, entity.policy()),
         NOW,
     );
-    let history = EntryDraft {
+    let mut history = EntryDraft {
         kind: EntryKind::Changes,
-        seq: Seq(1),
-        author: ground.author.clone(),
         changes: ground.changes.clone(),
         heads: entity.heads(),
         ..genesis.clone()
     };
+    history.header.place = genesis.header.place.next();
+    history.header.author = ground.author.clone();
     let mut request = Append::new(entity.id().clone());
     request
         .entries
@@ -394,7 +393,7 @@ impl Client {
             entity: ground.entity.id().clone(),
             mode: Mode::Replica,
             epoch: Some(Epoch::FIRST),
-            seq: Some(last.entry.seq),
+            seq: Some(last.entry.header.place.seq),
             hash: Some(last.hash),
             version: None,
         });

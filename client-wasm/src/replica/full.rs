@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indelible_engine::admission::{self, Origin, Proposal};
 use indelible_engine::entity::{Entity, LoadError};
-use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, ProposalId, Seq};
 use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, MergeError, MergeOptions, Merged};
@@ -152,9 +152,8 @@ impl Replica {
         let (epoch, policy_hash) = (self.confirmed().epoch(), self.policy().hash());
         let logged = news.iter().zip(&changes).map(|(entry, changes)| Logged {
             kind: EntryKind::Changes,
-            epoch,
+            place: LogPlace::new(epoch, entry.seq),
             policy_hash,
-            seq: entry.seq,
             hash: entry.hash,
             at: entry.at,
             author: &entry.by.id,
@@ -184,9 +183,8 @@ impl Replica {
         let confirmed = self.confirmed();
         self.state.with(Logged {
             kind: EntryKind::Changes,
-            epoch: confirmed.epoch(),
+            place: confirmed.place().next(),
             policy_hash: self.policy().hash(),
-            seq: confirmed.seq().next(),
             hash: confirmed.hash(),
             at: Timestamp(0),
             author: &self.me,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indelible_engine::admission::{Origin, Proposal, admit};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, Hash, Kind, ProposalId, Seq, SessionId};
+use indelible_engine::id::{EntityId, Epoch, Hash, Kind, LogPlace, ProposalId, Seq, SessionId};
 use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{self, MergeOptions, TextEdit};
@@ -413,9 +413,8 @@ impl Log {
         let at = Timestamp(1_700_000_000_000 + seq.0 as i64);
         let logged = Logged {
             kind: EntryKind::Changes,
-            epoch: self.entity.epoch(),
+            place: LogPlace::new(self.entity.epoch(), seq),
             policy_hash: self.entity.policy().hash(),
-            seq,
             hash,
             at,
             author: &proposal.author.id,

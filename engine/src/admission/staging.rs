@@ -81,7 +81,7 @@ impl Staging {
     pub fn advance(&mut self, admitted: Admitted) -> (EntryDraft, Vec<Effect>) {
         let (next, draft, effects) = admitted.into_parts();
         if self.is_lent && draft.kind == EntryKind::Changes {
-            let author = draft.author.id.clone();
+            let author = draft.header.author.id.clone();
             self.backup.since.push((author, draft.changes.clone()));
         } else {
             self.backup = Backup::of(&next);

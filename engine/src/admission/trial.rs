@@ -21,8 +21,8 @@ use crate::conflicts::{Around, Conflict, conflicts};
 use crate::document::Reader;
 use crate::effects::effects;
 use crate::entity::{ActorState, Entity};
-use crate::id::Hash;
-use crate::ledger::{EntryDraft, EntryKind, Presence};
+use crate::id::{Hash, LogPlace};
+use crate::ledger::{EntryDraft, EntryKind, Header, Presence};
 use crate::limits::Limits;
 use crate::policy::Rules;
 use crate::time::Timestamp;
@@ -445,14 +445,15 @@ impl<'a> Trial<'a> {
         }
         let draft = EntryDraft {
             kind: EntryKind::Changes,
-            entity: next.id.clone(),
-            epoch: next.epoch,
-            seq: next.seq,
-            proposal: Some(self.proposal.id),
-            author: self.proposal.author.clone(),
-            session: self.proposal.session,
-            at: now,
-            policy_hash: next.policy.hash(),
+            header: Header {
+                entity: next.id.clone(),
+                place: LogPlace::new(next.epoch, next.seq),
+                proposal: Some(self.proposal.id),
+                author: self.proposal.author.clone(),
+                session: self.proposal.session,
+                at: now,
+                policy_hash: next.policy.hash(),
+            },
             changes: self
                 .passed
                 .iter()

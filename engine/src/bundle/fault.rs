@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::entity::LoadError;
-use crate::id::{EntityId, Epoch, Hash, Seq};
+use crate::id::{EntityId, Hash, LogPlace};
 use crate::ledger::{RecordError, RefusalRecord};
 
 /// The first thing wrong with a bundle.
@@ -23,13 +23,13 @@ pub struct Culprit {
     /// Whose it is.
     pub entity: EntityId,
     /// An entry's place in the log.
-    pub place: Option<(Epoch, Seq)>,
+    pub place: Option<LogPlace>,
     /// A refusal's number.
     pub number: Option<u64>,
 }
 
 impl Culprit {
-    pub(super) fn entry(entity: &EntityId, place: Option<(Epoch, Seq)>) -> Self {
+    pub(super) fn entry(entity: &EntityId, place: Option<LogPlace>) -> Self {
         Self {
             entity: entity.clone(),
             place,
@@ -39,7 +39,7 @@ impl Culprit {
 
     pub(super) fn refusal(record: &RefusalRecord) -> Self {
         Self {
-            entity: record.entity.clone(),
+            entity: record.header.entity.clone(),
             place: None,
             number: Some(record.number),
         }
@@ -49,7 +49,7 @@ impl Culprit {
 impl fmt::Display for Culprit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.entity)?;
-        if let Some((epoch, seq)) = self.place {
+        if let Some(LogPlace { epoch, seq }) = self.place {
             write!(f, ", epoch {epoch}, seq {seq}")?;
         }
         if let Some(number) = self.number {

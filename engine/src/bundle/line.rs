@@ -12,7 +12,7 @@ use serde_json::error::Category;
 use std::borrow::Cow;
 
 use super::fault::Flaw;
-use crate::id::{EntityId, Epoch, Hash, Seq};
+use crate::id::{EntityId, Hash, LogPlace};
 use crate::ledger::{Entry, RefusalRecord};
 use crate::time::Timestamp;
 
@@ -171,14 +171,15 @@ impl Line<'_> {
 
 /// The line of an entry with this hash and encoding.
 pub(super) fn entry_line(entry: &Entry, hash: Hash, raw: &str) -> String {
+    let header = &entry.header;
     let line = Line::Entry {
         global: entry.global.0,
-        entity: &entry.entity,
-        epoch: entry.epoch.0,
-        seq: entry.seq.0,
+        entity: &header.entity,
+        epoch: header.place.epoch.0,
+        seq: header.place.seq.0,
         kind: entry.kind.name(),
-        at: entry.at.to_rfc3339(),
-        by: &entry.author.id,
+        at: header.at.to_rfc3339(),
+        by: &header.author.id,
         hash,
         raw,
     };
@@ -187,11 +188,12 @@ pub(super) fn entry_line(entry: &Entry, hash: Hash, raw: &str) -> String {
 
 /// The line of a refusal with this hash and encoding.
 pub(super) fn refusal_line(record: &RefusalRecord, hash: Hash, raw: &str) -> String {
+    let header = &record.header;
     let line = Line::Refusal {
-        entity: &record.entity,
+        entity: &header.entity,
         number: record.number,
-        at: record.at.to_rfc3339(),
-        by: &record.author.id,
+        at: header.at.to_rfc3339(),
+        by: &header.author.id,
         hash,
         raw,
     };
@@ -210,7 +212,7 @@ pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tail {
     /// The last entry, if there is one.
-    pub(super) entry: Option<(Epoch, Seq, Hash)>,
+    pub(super) entry: Option<(LogPlace, Hash)>,
     /// How many refusals there are, and the hash of the last.
     pub(super) refusals: u64,
     pub(super) refusal: Option<Hash>,
@@ -220,9 +222,9 @@ impl Tail {
     pub(super) fn line(&self, entity: &EntityId) -> String {
         let line = Line::Tail {
             entity,
-            epoch: self.entry.map(|(epoch, ..)| epoch.0),
-            seq: self.entry.map(|(_, seq, _)| seq.0),
-            hash: self.entry.map(|(.., hash)| hash),
+            epoch: self.entry.map(|(place, _)| place.epoch.0),
+            seq: self.entry.map(|(place, _)| place.seq.0),
+            hash: self.entry.map(|(_, hash)| hash),
             refusals: self.refusals,
             refusal: self.refusal,
         };
@@ -236,7 +238,7 @@ pub(super) fn root<'a>(tails: impl Iterator<Item = (&'a EntityId, &'a Tail)>) ->
     for (entity, tail) in tails {
         text.extend(entity.to_string().into_bytes());
         text.push(0);
-        let last = tail.entry.map_or(Hash::ZERO, |(.., hash)| hash);
+        let last = tail.entry.map_or(Hash::ZERO, |(_, hash)| hash);
         text.extend(last.0);
         text.extend(tail.refusal.unwrap_or(Hash::ZERO).0);
     }

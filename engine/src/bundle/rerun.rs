@@ -48,10 +48,11 @@ pub(super) fn rerun(
     (entry, hash): (&Entry, Hash),
     bench: &mut Bench<'_>,
 ) -> Result<Rerun, Flaw> {
+    let header = &entry.header;
     let policies = bench.policies;
     let policy = policies
-        .policy(entry.policy_hash)
-        .ok_or(Flaw::UnknownPolicy(entry.policy_hash))?;
+        .policy(header.policy_hash)
+        .ok_or(Flaw::UnknownPolicy(header.policy_hash))?;
     let claimed = match (&entity, entry.kind) {
         (Some(entity), EntryKind::Epoch | EntryKind::Policy) => claims::held_by(entity),
         _ => Vec::new(),
@@ -68,15 +69,15 @@ pub(super) fn rerun(
             return Err(Flaw::Order("a second genesis".to_owned()));
         }
         (Some(entity), EntryKind::Epoch) => {
-            let next = lifecycle::next_epoch(&entity, &policy, entry.at)
+            let next = lifecycle::next_epoch(&entity, &policy, header.at)
                 .map_err(|error| Flaw::Refused(error.to_string()))?;
             parts(next)
         }
         (Some(entity), EntryKind::Policy) => parts(under(&entity, entry, &policy)?),
         (Some(entity), kind) => {
-            if entity.policy().hash() != entry.policy_hash {
+            if entity.policy().hash() != header.policy_hash {
                 return Err(Flaw::OtherPolicy {
-                    named: entry.policy_hash,
+                    named: header.policy_hash,
                     in_force: entity.policy().hash(),
                 });
             }
@@ -107,12 +108,13 @@ fn parts(admitted: Admitted) -> (Entity, EntryDraft) {
 }
 
 fn begin(entry: &Entry, policy: &Arc<Policy>) -> Result<(Entity, EntryDraft), Flaw> {
-    let id = &entry.entity;
+    let header = &entry.header;
+    let id = &header.entity;
     if policy.kind() != id.kind() || policy.is_singleton() != id.id().is_none() {
         return Err(Flaw::Differs("policy"));
     }
-    let entity = Entity::genesis(id, entry.epoch, policy);
-    let mut draft = lifecycle::genesis(&entity, entry.at);
+    let entity = Entity::genesis(id, header.place.epoch, policy);
+    let mut draft = lifecycle::genesis(&entity, header.at);
     if entry.changes.is_empty() {
         // Older stores left the genesis out, since it can be made again.
         draft.changes.clear();
@@ -126,28 +128,29 @@ fn judge(
     kind: EntryKind,
     bench: &mut Bench<'_>,
 ) -> Result<Admitted, Flaw> {
+    let header = &entry.header;
     let limits = bench.limits;
-    let id = entry.proposal.ok_or(Flaw::Differs("proposal"))?;
+    let id = header.proposal.ok_or(Flaw::Differs("proposal"))?;
     let verdict = match kind {
-        EntryKind::Deleted => lifecycle::delete(&entity, &request(entry, id), entry.at),
-        EntryKind::Undeleted => lifecycle::undelete(&entity, &request(entry, id), entry.at),
+        EntryKind::Deleted => lifecycle::delete(&entity, &request(entry, id), header.at),
+        EntryKind::Undeleted => lifecycle::undelete(&entity, &request(entry, id), header.at),
         _ => {
             let origin = origin(&entity, entry, limits);
             let claims = entry.claimed.is_some();
-            if claims && !(entry.author.is_system() && origin == Origin::Creation) {
+            if claims && !(header.author.is_system() && origin == Origin::Creation) {
                 let text = "only the system can claim when and by whom something was created";
                 return Err(Flaw::Refused(text.to_owned()));
             }
             let proposal = Proposal {
                 id,
-                author: entry.author.clone(),
-                session: entry.session,
+                author: header.author.clone(),
+                session: header.session,
                 origin,
                 changes: entry.changes.clone(),
                 claimed: entry.claimed.clone(),
             };
             let spare = bench.spare.get_or_insert_with(|| Arc::clone(&entity.doc));
-            admit_whole(entity, spare, &proposal, (entry.at, limits))
+            admit_whole(entity, spare, &proposal, (header.at, limits))
         }
     };
     let Verdict {
@@ -172,19 +175,19 @@ fn judge(
 fn request(entry: &Entry, id: ProposalId) -> Request {
     Request {
         id,
-        author: entry.author.clone(),
-        session: entry.session,
+        author: entry.header.author.clone(),
+        session: entry.header.session,
     }
 }
 
 /// The entity under another policy: only the system migrates, and what it writes is determined.
 fn under(entity: &Entity, entry: &Entry, policy: &Arc<Policy>) -> Result<Admitted, Flaw> {
-    if !entry.author.is_system() {
-        let text = format!("{} may not change the policy", entry.author.id);
+    if !entry.header.author.is_system() {
+        let text = format!("{} may not change the policy", entry.header.author.id);
         return Err(Flaw::Refused(text));
     }
-    let step =
-        migrate(entity, policy, entry.at).map_err(|error| Flaw::Refused(error.to_string()))?;
+    let step = migrate(entity, policy, entry.header.at)
+        .map_err(|error| Flaw::Refused(error.to_string()))?;
     step.ok_or(Flaw::Differs("policy"))
 }
 
@@ -205,17 +208,15 @@ fn origin(entity: &Entity, entry: &Entry, limits: &Limits) -> Origin {
 fn compare(draft: &EntryDraft, entry: &Entry) -> Result<(), Flaw> {
     let mut heads = draft.heads.clone();
     heads.sort_unstable();
+    let (made, found) = (&draft.header, &entry.header);
     let fields = [
         ("kind", draft.kind == entry.kind),
-        ("entity", draft.entity == entry.entity),
-        (
-            "place",
-            (draft.epoch, draft.seq) == (entry.epoch, entry.seq),
-        ),
-        ("proposal", draft.proposal == entry.proposal),
-        ("author", draft.author == entry.author),
-        ("session", draft.session == entry.session),
-        ("policy", draft.policy_hash == entry.policy_hash),
+        ("entity", made.entity == found.entity),
+        ("place", made.place == found.place),
+        ("proposal", made.proposal == found.proposal),
+        ("author", made.author == found.author),
+        ("session", made.session == found.session),
+        ("policy", made.policy_hash == found.policy_hash),
         ("changes", draft.changes == entry.changes),
         ("heads", heads == entry.heads),
         ("claim", draft.claimed == entry.claimed),

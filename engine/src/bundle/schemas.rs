@@ -31,8 +31,9 @@ struct Governed {
 impl Schemas {
     /// Continues with an entry that was rightly admitted as far as its own log shows.
     pub(super) fn take(&mut self, entry: &Entry) -> Result<(), Flaw> {
-        let named = entry.policy_hash;
-        let kind = self.kinds.entry(entry.entity.kind().clone());
+        let header = &entry.header;
+        let named = header.policy_hash;
+        let kind = self.kinds.entry(header.entity.kind().clone());
         let kind = kind.or_insert_with(|| Governed {
             present: named,
             entities: BTreeMap::new(),
@@ -41,10 +42,10 @@ impl Schemas {
         match entry.kind {
             EntryKind::Policy => {
                 kind.present = named;
-                kind.place(&entry.entity, named);
+                kind.place(&header.entity, named);
                 return Ok(());
             }
-            EntryKind::Genesis => kind.place(&entry.entity, named),
+            EntryKind::Genesis => kind.place(&header.entity, named),
             _ => {}
         }
         if named != kind.present {

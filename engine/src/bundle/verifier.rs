@@ -19,7 +19,7 @@ use super::schemas::Schemas;
 use crate::claims::{Holders, Step};
 use crate::entity::Entity;
 use crate::excerpt::{Short, cut};
-use crate::id::{EntityId, Epoch, GlobalSeq, Hash, Seq};
+use crate::id::{EntityId, GlobalSeq, Hash, LogPlace};
 use crate::ledger::{
     Chain, ChainError, REFUSAL_BYTES_MAX, RefusalChain, RefusalRecord, decode, decode_refusal,
 };
@@ -298,10 +298,11 @@ impl Verifier {
         let (hash, raw) = (wanted(read.hash, "hash")?, wanted(read.raw, "raw")?);
         let bytes = from_base64(raw).ok_or_else(|| Flaw::Malformed("raw is not base64".into()))?;
         let entry = decode(&bytes).map_err(Flaw::from)?;
-        let place = Some((entry.epoch, entry.seq));
-        let at = |flaw| Found::new(Culprit::entry(&entry.entity, place), flaw);
+        let header = &entry.header;
+        let place = Some(header.place);
+        let at = |flaw| Found::new(Culprit::entry(&header.entity, place), flaw);
         same(line, entry_line(&entry, hash, raw)).map_err(at)?;
-        let log = self.logs.entry(entry.entity.clone()).or_default();
+        let log = self.logs.entry(header.entity.clone()).or_default();
         let chain = log.chain.get_or_insert_default();
         chain
             .check_decoded(&entry, &bytes, hash)
@@ -310,12 +311,12 @@ impl Verifier {
             let text = format!("entry {} follows {}", entry.global, self.global);
             return Err(at(Flaw::Order(text)));
         }
-        if entry.at < self.at {
+        if header.at < self.at {
             return Err(at(Flaw::Time));
         }
         match self.depth {
-            Depth::Records if self.policies.policy(entry.policy_hash).is_none() => {
-                return Err(at(Flaw::UnknownPolicy(entry.policy_hash)));
+            Depth::Records if self.policies.policy(header.policy_hash).is_none() => {
+                return Err(at(Flaw::UnknownPolicy(header.policy_hash)));
             }
             Depth::Records => {}
             Depth::Admission => {
@@ -327,13 +328,13 @@ impl Verifier {
                 };
                 let after = rerun(before, (&entry, hash), &mut bench).map_err(at)?;
                 self.schemas.take(&entry).map_err(at)?;
-                settle(&mut self.holders, &entry.entity, &after).map_err(at)?;
+                settle(&mut self.holders, &header.entity, &after).map_err(at)?;
                 log.entity = Some(after.entity);
             }
         }
-        (self.global, self.at) = (entry.global, entry.at);
-        let tail = self.tails.entry(entry.entity).or_default();
-        tail.entry = Some((entry.epoch, entry.seq, hash));
+        (self.global, self.at) = (entry.global, header.at);
+        let tail = self.tails.entry(header.entity.clone()).or_default();
+        tail.entry = Some((header.place, hash));
         self.sum.entries += 1;
         Ok(())
     }
@@ -343,28 +344,29 @@ impl Verifier {
         let (hash, raw) = (wanted(read.hash, "hash")?, wanted(read.raw, "raw")?);
         let bytes = from_base64(raw).ok_or_else(|| Flaw::Malformed("raw is not base64".into()))?;
         let record = decode_refusal(&bytes).map_err(Flaw::from)?;
+        let header = &record.header;
         let at = |flaw| Found::new(Culprit::refusal(&record), flaw);
         same(line, refusal_line(&record, hash, raw)).map_err(at)?;
-        if self.last.as_ref().is_some_and(|last| *last > record.entity) {
+        if self.last.as_ref().is_some_and(|last| *last > header.entity) {
             let text = "refusals must be in the order of their entities";
             return Err(at(Flaw::Order(text.to_owned())));
         }
-        let log = self.logs.entry(record.entity.clone()).or_default();
+        let log = self.logs.entry(header.entity.clone()).or_default();
         log.refusals
             .check_decoded(&record, &bytes, hash)
             .map_err(|error| at(flaw_of(error)))?;
-        let tail = self.tails.entry(record.entity.clone()).or_default();
+        let tail = self.tails.entry(header.entity.clone()).or_default();
         plausible(&record, tail, &bytes).map_err(at)?;
-        match self.policies.policy(record.policy_hash) {
-            None => return Err(at(Flaw::UnknownPolicy(record.policy_hash))),
-            Some(policy) if policy.kind() != record.entity.kind() => {
+        match self.policies.policy(header.policy_hash) {
+            None => return Err(at(Flaw::UnknownPolicy(header.policy_hash))),
+            Some(policy) if policy.kind() != header.entity.kind() => {
                 return Err(at(Flaw::Differs("policy")));
             }
             Some(_) => {}
         }
-        self.latest = self.latest.max(record.at);
+        self.latest = self.latest.max(header.at);
         (tail.refusals, tail.refusal) = (tail.refusals + 1, Some(hash));
-        self.last = Some(record.entity);
+        self.last = Some(header.entity.clone());
         self.sum.refusals += 1;
         Ok(())
     }
@@ -380,7 +382,7 @@ impl Verifier {
             return Err(Flaw::Missing(text).into());
         }
         let entity = entity.clone();
-        let place = tail.entry.map(|(epoch, seq, _)| (epoch, seq));
+        let place = tail.entry.map(|(place, _)| place);
         same(line, tail.line(&entity))
             .map_err(|flaw| Found::new(Culprit::entry(&entity, place), flaw))?;
         self.last = Some(entity);
@@ -430,10 +432,10 @@ fn plausible(record: &RefusalRecord, tail: &Tail, bytes: &[u8]) -> Result<(), Fl
     if record.violations_total < record.violations.len() as u64 {
         return Err(Flaw::Differs("number of violations"));
     }
-    let judged = (record.epoch, record.seq);
+    let judged = record.header.place;
     let there = match tail.entry {
-        Some((epoch, seq, _)) => record.epoch >= Epoch::FIRST && judged <= (epoch, seq),
-        None => judged == (Epoch::FIRST, Seq(0)),
+        Some((last, _)) => judged >= LogPlace::FIRST && judged <= last,
+        None => judged == LogPlace::FIRST,
     };
     if !there {
         let text = "it was judged after an entry that is not in the log";

@@ -53,9 +53,9 @@ impl Writer {
     /// When the bytes are not an entry.
     pub fn entry(&mut self, bytes: &[u8], hash: Hash) -> Result<String, RecordError> {
         let entry = decode(bytes)?;
-        let tail = self.tails.entry(entry.entity.clone()).or_default();
-        tail.entry = Some((entry.epoch, entry.seq, hash));
-        self.latest = self.latest.max(entry.at);
+        let tail = self.tails.entry(entry.header.entity.clone()).or_default();
+        tail.entry = Some((entry.header.place, hash));
+        self.latest = self.latest.max(entry.header.at);
         self.sum.entries += 1;
         Ok(self.added(entry_line(&entry, hash, &to_base64(bytes))))
     }
@@ -66,10 +66,10 @@ impl Writer {
     /// When the bytes are not a refusal.
     pub fn refusal(&mut self, bytes: &[u8], hash: Hash) -> Result<String, RecordError> {
         let record = decode_refusal(bytes)?;
-        let tail = self.tails.entry(record.entity.clone()).or_default();
+        let tail = self.tails.entry(record.header.entity.clone()).or_default();
         (tail.refusals, tail.refusal) = (tail.refusals + 1, Some(hash));
         self.sum.refusals += 1;
-        self.latest = self.latest.max(record.at);
+        self.latest = self.latest.max(record.header.at);
         Ok(self.added(refusal_line(&record, hash, &to_base64(bytes))))
     }
 

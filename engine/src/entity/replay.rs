@@ -13,7 +13,7 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
 use super::{ActorState, Entity, LoadError, max_op};
 use crate::document::Reader;
 use crate::genesis;
-use crate::id::{Epoch, Hash, Seq};
+use crate::id::{Epoch, Hash, LogPlace, Seq};
 use crate::ledger::{EntryKind, Logged, Presence, Stamps};
 use crate::policy::{Policy, PolicySource};
 
@@ -32,13 +32,13 @@ impl Entity {
             .policy(first.policy_hash)
             .ok_or_else(|| LoadError::Policy {
                 entity: id.clone(),
-                seq: first.seq,
+                seq: first.place.seq,
                 policy: first.policy_hash,
             })?;
         // An epoch entry begins a log when it is taken for the one after the epoch before.
         let before = match first.kind {
-            EntryKind::Epoch => Epoch(first.epoch.0.saturating_sub(1)),
-            _ => first.epoch,
+            EntryKind::Epoch => Epoch(first.place.epoch.0.saturating_sub(1)),
+            _ => first.place.epoch,
         };
         let mut entity = Self::genesis(id, before, &policy);
         entity.replay([first], policies)?;
@@ -78,11 +78,11 @@ impl Entity {
     /// Takes over where the commit put one of the entity's own entries, and when; those of one
     /// commit in order.
     pub fn confirm(&mut self, entry: Logged<'_>) {
-        (self.seq, self.hash) = (entry.seq, entry.hash);
+        (self.seq, self.hash) = (entry.place.seq, entry.hash);
         if !entry.kind.is_stamped() {
             return;
         }
-        if (entry.epoch, entry.seq) == (Epoch::FIRST, Seq(1)) {
+        if entry.place == LogPlace::FIRST.next() {
             let claimed = entry.claimed.and_then(|claimed| claimed.created_at);
             self.stamps.created_at = claimed.or(Some(entry.at));
         }
@@ -127,17 +127,18 @@ impl<'a> Replay<'a> {
     }
 
     fn take(&mut self, entry: Logged<'_>, policies: &dyn PolicySource) -> Result<(), LoadError> {
-        let first = entry.seq == Seq(0);
+        let (place, here) = (entry.place, LogPlace::new(self.epoch, self.seq));
+        let first = place.seq == Seq(0);
         let follows = match entry.kind {
-            EntryKind::Genesis => first && self.seq == Seq(0) && entry.epoch == self.epoch,
-            EntryKind::Epoch => first && entry.epoch > self.epoch,
-            _ => entry.seq == self.seq.next() && entry.epoch == self.epoch,
+            EntryKind::Genesis => first && place == here,
+            EntryKind::Epoch => first && place.epoch > here.epoch,
+            _ => place == here.next(),
         };
         if !follows {
             return Err(LoadError::Order {
                 entity: self.entity.id.clone(),
                 after: self.seq,
-                found: entry.seq,
+                found: entry.place.seq,
             });
         }
         let changes = match entry.kind {
@@ -150,7 +151,7 @@ impl<'a> Replay<'a> {
         };
         for bytes in changes {
             let change = Change::try_from(bytes.as_slice())
-                .map_err(|error| self.fault(entry.seq, error.to_string()))?;
+                .map_err(|error| self.fault(entry.place.seq, error.to_string()))?;
             let state = ActorState {
                 principal: entry.author.to_owned(),
                 seq: change.seq(),
@@ -161,7 +162,7 @@ impl<'a> Replay<'a> {
         }
         self.stamps = self.stamps.after(&entry);
         self.presence = Presence::after(Some(self.presence), entry.kind);
-        (self.epoch, self.seq, self.hash) = (entry.epoch, entry.seq, entry.hash);
+        (self.epoch, self.seq, self.hash) = (place.epoch, place.seq, entry.hash);
         Ok(())
     }
 
@@ -176,7 +177,7 @@ impl<'a> Replay<'a> {
             self.policy = self.find(entry, policies)?;
             self.fresh = Some(genesis::document(
                 &self.entity.id,
-                entry.epoch,
+                entry.place.epoch,
                 &self.policy,
             ));
             self.changes.clear();
@@ -191,7 +192,7 @@ impl<'a> Replay<'a> {
         if made.first().is_some_and(|made| made.raw_bytes() == first) {
             Ok(rest)
         } else {
-            Err(self.fault(entry.seq, "it begins with another genesis".to_owned()))
+            Err(self.fault(entry.place.seq, "it begins with another genesis".to_owned()))
         }
     }
 
@@ -207,7 +208,7 @@ impl<'a> Replay<'a> {
             .policy(entry.policy_hash)
             .ok_or_else(|| LoadError::Policy {
                 entity: self.entity.id.clone(),
-                seq: entry.seq,
+                seq: entry.place.seq,
                 policy: entry.policy_hash,
             })
     }

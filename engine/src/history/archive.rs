@@ -6,8 +6,7 @@
 use std::convert::Infallible;
 
 use super::record::Record;
-use super::state::Place;
-use crate::id::{Epoch, Hash, Seq};
+use crate::id::{Epoch, Hash, LogPlace, Seq};
 
 /// The log of one entity, read piece by piece.
 pub trait Archive {
@@ -18,7 +17,7 @@ pub trait Archive {
     ///
     /// # Errors
     /// When reading fails.
-    fn last(&mut self) -> Result<Option<Place>, Self::Error>;
+    fn last(&mut self) -> Result<Option<LogPlace>, Self::Error>;
 
     /// The records from `from` on, ascending and without gaps, of that epoch alone: `count` of
     /// them, fewer only where the epoch ends.
@@ -28,14 +27,14 @@ pub trait Archive {
     ///
     /// # Errors
     /// When reading fails.
-    fn records(&mut self, from: Place, count: usize) -> Result<Vec<Record>, Self::Error>;
+    fn records(&mut self, from: LogPlace, count: usize) -> Result<Vec<Record>, Self::Error>;
 
     /// The entry that brought a change, named by its Automerge hash; none where it is not known.
     /// That of a genesis need not be known.
     ///
     /// # Errors
     /// When reading fails.
-    fn bringing(&mut self, change: Hash) -> Result<Option<Place>, Self::Error>;
+    fn bringing(&mut self, change: Hash) -> Result<Option<LogPlace>, Self::Error>;
 
     /// The last entry before an epoch began; none for the first.
     ///
@@ -43,10 +42,10 @@ pub trait Archive {
     ///
     /// # Errors
     /// When reading fails.
-    fn last_before(&mut self, epoch: Epoch) -> Result<Option<Place>, Self::Error> {
+    fn last_before(&mut self, epoch: Epoch) -> Result<Option<LogPlace>, Self::Error> {
         for number in (Epoch::FIRST.0..epoch.0).rev() {
             if let Some(seq) = end_of(self, Epoch(number))? {
-                return Ok(Some((Epoch(number), seq)));
+                return Ok(Some(LogPlace::new(Epoch(number), seq)));
             }
         }
         Ok(None)
@@ -55,7 +54,10 @@ pub trait Archive {
 
 /// The last seq of an epoch; none where the log has no such epoch.
 fn end_of<A: Archive + ?Sized>(archive: &mut A, epoch: Epoch) -> Result<Option<Seq>, A::Error> {
-    let mut is_there = |seq: u64| Ok(!archive.records((epoch, Seq(seq)), 1)?.is_empty());
+    let mut is_there = |seq: u64| {
+        let place = LogPlace::new(epoch, Seq(seq));
+        Ok(!archive.records(place, 1)?.is_empty())
+    };
     if !is_there(0)? {
         return Ok(None);
     }
@@ -77,7 +79,7 @@ fn end_of<A: Archive + ?Sized>(archive: &mut A, epoch: Epoch) -> Result<Option<S
 /// One record, where there is one.
 pub(super) fn one<A: Archive + ?Sized>(
     archive: &mut A,
-    place: Place,
+    place: LogPlace,
 ) -> Result<Option<Record>, A::Error> {
     Ok(archive.records(place, 1)?.into_iter().next())
 }
@@ -89,20 +91,20 @@ pub struct InMemory<'a>(pub &'a [Record]);
 impl Archive for InMemory<'_> {
     type Error = Infallible;
 
-    fn last(&mut self) -> Result<Option<Place>, Infallible> {
+    fn last(&mut self) -> Result<Option<LogPlace>, Infallible> {
         Ok(self.0.last().map(Record::place))
     }
 
-    fn records(&mut self, from: Place, count: usize) -> Result<Vec<Record>, Infallible> {
+    fn records(&mut self, from: LogPlace, count: usize) -> Result<Vec<Record>, Infallible> {
         let start = self.0.partition_point(|record| record.place() < from);
         let own = self.0[start..].iter().take(count);
         Ok(own
-            .take_while(|record| record.epoch == from.0)
+            .take_while(|record| record.header.place.epoch == from.epoch)
             .cloned()
             .collect())
     }
 
-    fn bringing(&mut self, change: Hash) -> Result<Option<Place>, Infallible> {
+    fn bringing(&mut self, change: Hash) -> Result<Option<LogPlace>, Infallible> {
         let first = self.0.iter().find(|record| record.heads.contains(&change));
         Ok(first.map(Record::place))
     }

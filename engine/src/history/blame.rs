@@ -20,7 +20,7 @@ pub(super) use self::turn::{Renamed, Turn};
 use super::apply::Misfit;
 use super::record::Record;
 use crate::effects::{Effect, EffectChange};
-use crate::id::{Epoch, Seq};
+use crate::id::LogPlace;
 use crate::ledger::EntryKind;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
@@ -29,10 +29,8 @@ use crate::time::Timestamp;
 /// The entry that set something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credit {
-    /// The epoch of its log.
-    pub epoch: Epoch,
-    /// Its place there.
-    pub seq: Seq,
+    /// Its place in the log.
+    pub place: LogPlace,
     /// When it was committed.
     pub at: Timestamp,
     /// The id of the principal who wrote it.
@@ -44,10 +42,9 @@ impl Credit {
     #[must_use]
     pub fn of(record: &Record) -> Self {
         Self {
-            epoch: record.epoch,
-            seq: record.seq,
-            at: record.at,
-            author: record.author.id.clone(),
+            place: record.place(),
+            at: record.header.at,
+            author: record.header.author.id.clone(),
         }
     }
 }
@@ -89,8 +86,7 @@ impl Blamed<'_> {
     /// What the field was called when one of its entries set it.
     #[must_use]
     pub fn name_at(&self, by: &Credit) -> &Pointer {
-        let place = (by.epoch, by.seq);
-        let later = |former: &&Former<'_>| (former.until.epoch, former.until.seq) > place;
+        let later = |former: &&Former<'_>| former.until.place > by.place;
         let first = self.formerly.iter().rfind(later);
         first.map_or(&self.pointer, |former| &former.pointer)
     }

@@ -9,48 +9,48 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::record::Record;
-use super::state::{Place, State};
+use super::state::State;
 use crate::effects::{Effect, EffectChange};
 use crate::entity::Entity;
-use crate::id::{Epoch, Hash, Seq};
+use crate::id::{Epoch, Hash, LogPlace, Seq};
 use crate::ledger::{Presence, Stamps};
 use crate::policy::PolicySource;
 
 /// Where checkpoints of one entity are kept. Whoever cannot keep or find one says nothing.
 pub trait Checkpoints {
     /// The last one at or before a place.
-    fn nearest(&mut self, place: Place) -> Option<(Place, Vec<u8>)>;
+    fn nearest(&mut self, place: LogPlace) -> Option<(LogPlace, Vec<u8>)>;
 
     /// Keeps one.
-    fn keep(&mut self, place: Place, checkpoint: Vec<u8>);
+    fn keep(&mut self, place: LogPlace, checkpoint: Vec<u8>);
 
     /// Drops one that was unusable.
-    fn forget(&mut self, place: Place);
+    fn forget(&mut self, place: LogPlace);
 }
 
 /// Keeps nothing.
 impl Checkpoints for () {
-    fn nearest(&mut self, _: Place) -> Option<(Place, Vec<u8>)> {
+    fn nearest(&mut self, _: LogPlace) -> Option<(LogPlace, Vec<u8>)> {
         None
     }
 
-    fn keep(&mut self, _: Place, _: Vec<u8>) {}
+    fn keep(&mut self, _: LogPlace, _: Vec<u8>) {}
 
-    fn forget(&mut self, _: Place) {}
+    fn forget(&mut self, _: LogPlace) {}
 }
 
 /// Keeps them in memory.
-impl Checkpoints for BTreeMap<Place, Vec<u8>> {
-    fn nearest(&mut self, place: Place) -> Option<(Place, Vec<u8>)> {
+impl Checkpoints for BTreeMap<LogPlace, Vec<u8>> {
+    fn nearest(&mut self, place: LogPlace) -> Option<(LogPlace, Vec<u8>)> {
         let (place, checkpoint) = self.range(..=place).next_back()?;
         Some((*place, checkpoint.clone()))
     }
 
-    fn keep(&mut self, place: Place, checkpoint: Vec<u8>) {
+    fn keep(&mut self, place: LogPlace, checkpoint: Vec<u8>) {
         self.insert(place, checkpoint);
     }
 
-    fn forget(&mut self, place: Place) {
+    fn forget(&mut self, place: LogPlace) {
         self.remove(&place);
     }
 }
@@ -78,8 +78,8 @@ pub fn checkpoint(entity: &Entity) -> Option<Vec<u8>> {
 /// The bytes of a state after the entry with this hash: their SHA-256, then JSON.
 pub(super) fn encode(state: &State, entry: Hash) -> Option<Vec<u8>> {
     let content = Content {
-        epoch: state.place.0,
-        seq: state.place.1,
+        epoch: state.place.epoch,
+        seq: state.place.seq,
         entry,
         policy: state.policy.hash(),
         presence: state.presence,
@@ -98,7 +98,7 @@ pub(super) fn decode(bytes: &[u8], record: &Record, policies: &dyn PolicySource)
         return None;
     }
     let content: Content = serde_json::from_slice(json).ok()?;
-    let place = (content.epoch, content.seq);
+    let place = LogPlace::new(content.epoch, content.seq);
     if place != record.place() || content.entry != record.hash {
         return None;
     }

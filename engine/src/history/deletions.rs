@@ -13,10 +13,10 @@ use super::archive::{Archive, one};
 use super::had::Back;
 use super::reach::ReachError;
 use super::record::Record;
-use super::state::{PastError, Place};
+use super::state::PastError;
 use crate::effects::EffectChange;
 use crate::entity::Entity;
-use crate::id::{Epoch, Hash};
+use crate::id::{Epoch, Hash, LogPlace};
 use crate::ledger::EntryKind;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, PolicySource, Shape};
@@ -28,7 +28,7 @@ const KEPT_MAX: usize = 100_000;
 /// The last deletion of a place.
 #[derive(Debug)]
 struct Deletion {
-    entry: Place,
+    entry: LogPlace,
     /// What the place was called then.
     name: Pointer,
 }
@@ -94,7 +94,7 @@ impl Deletions {
             let record = one(archive, deletion.entry).map_err(ReachError::Archive)?;
             let held = record.and_then(|record| {
                 let held = held(&record, &deletion.name)?;
-                let policy = policies.policy(record.policy_hash)?;
+                let policy = policies.policy(record.header.policy_hash)?;
                 renamed((&policy, entity.policy()), &deletion.name, held, &at)
             });
             values.extend(held.map(|held| (at, held)));
@@ -124,12 +124,12 @@ impl Deletions {
                     continue;
                 }
                 let passage = match &mut passage {
-                    Some(passage) if passage.is_from(record.policy_hash) => passage,
+                    Some(passage) if passage.is_from(record.header.policy_hash) => passage,
                     other => {
-                        let policy = policies.policy(record.policy_hash);
+                        let policy = policies.policy(record.header.policy_hash);
                         let policy = policy.ok_or(PastError::Policy {
                             place: record.place(),
-                            policy: record.policy_hash,
+                            policy: record.header.policy_hash,
                         })?;
                         other.insert(Passage::new(&policy, entity.policy()))
                     }

@@ -48,7 +48,7 @@ fn named(
     policies: &dyn PolicySource,
 ) -> Option<Conflict> {
     let is_register = || {
-        let policy = policies.policy(record.policy_hash)?;
+        let policy = policies.policy(record.header.policy_hash)?;
         let node = policy.find(&conflict.pointer)?;
         // Several may have written a text or list.
         (!policy.node(node).shape.is_container()).then_some(())
@@ -71,10 +71,11 @@ fn named(
         let mut actors = one.changes.iter().map(|change| &change.actor);
         actors.all(|actor| ActorClass::of(actor) == ActorClass::Server)
     };
-    if writer.author.id == record.author.id && is_served(writer) && is_served(record) {
+    if writer.header.author.id == record.header.author.id && is_served(writer) && is_served(record)
+    {
         return None;
     }
-    conflict.by = Some(writer.author.id.clone());
+    conflict.by = Some(writer.header.author.id.clone());
     conflict.change = match writer.changes.as_slice() {
         [only] => Some(only.hash),
         _ => None,

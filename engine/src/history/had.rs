@@ -14,9 +14,9 @@ use super::apply::undo;
 use super::archive::Archive;
 use super::reach::ReachError;
 use super::record::Record;
-use super::state::{EPOCH_END, PastError, Place, State, before};
+use super::state::{EPOCH_END, PastError, State, before};
 use crate::entity::Entity;
-use crate::id::{Epoch, Hash, Seq};
+use crate::id::{Epoch, Hash, LogPlace, Seq};
 use crate::ledger::{EntryKind, Stamps};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Origin, Policy, PolicySource, Presented, Shape, Succession};
@@ -24,7 +24,7 @@ use crate::value::canonical;
 use crate::violation::Violation;
 
 /// The entry that creates an entity: no reader saw anything before it.
-const CREATION: Place = (Epoch::FIRST, Seq(1));
+const CREATION: LogPlace = LogPlace::new(Epoch::FIRST, Seq(1));
 /// Records that are read at a time.
 const READ_AT_ONCE: u64 = 256;
 /// How far back the log is read at most. Values from before that count as values never had.
@@ -39,7 +39,7 @@ type Digest = [u8; 16];
 #[derive(Debug, Default)]
 pub struct Had {
     /// The entry up to which everything here is known.
-    upto: Option<Place>,
+    upto: Option<LogPlace>,
     places: BTreeMap<Pointer, HashSet<Digest>>,
 }
 
@@ -146,7 +146,7 @@ impl Had {
         Ok(all.map(|one| (one.name, one.values)).collect())
     }
 
-    fn learn(&mut self, upto: Place, followed: &[Followed]) {
+    fn learn(&mut self, upto: LogPlace, followed: &[Followed]) {
         self.upto = Some(upto);
         for one in followed {
             let known = self.places.entry(one.name.clone()).or_default();
@@ -163,12 +163,12 @@ impl Had {
 pub(super) struct Back {
     page: Vec<Record>,
     /// The place before which to go on reading.
-    next: Option<Place>,
+    next: Option<LogPlace>,
     left: u64,
 }
 
 impl Back {
-    pub(super) fn new(last: Place) -> Self {
+    pub(super) fn new(last: LogPlace) -> Self {
         Self {
             page: Vec::new(),
             next: Some(last),
@@ -187,16 +187,16 @@ impl Back {
         if let Some(record) = self.page.pop() {
             return Ok(Some(record));
         }
-        let Some((epoch, seq)) = self.next else {
+        let Some(LogPlace { epoch, seq }) = self.next else {
             return Ok(None);
         };
         let first = Seq(seq.0.saturating_sub(READ_AT_ONCE - 1));
         let count = usize::try_from(seq.0 - first.0 + 1).unwrap_or(usize::MAX);
-        let read = archive.records((epoch, first), count);
+        let read = archive.records(LogPlace::new(epoch, first), count);
         self.page = read.map_err(ReachError::Archive)?;
         self.next = match first.0 {
             0 => archive.last_before(epoch).map_err(ReachError::Archive)?,
-            first => Some((epoch, Seq(first - 1))),
+            first => Some(LogPlace::new(epoch, Seq(first - 1))),
         };
         Ok(self.page.pop())
     }
@@ -206,9 +206,9 @@ impl State {
     /// Takes back what `record` did, which led to this state.
     fn undo(&mut self, record: &Record) -> Result<(), PastError> {
         let place = record.place();
-        let leads_here = match self.place {
-            (epoch, EPOCH_END) => place.0 <= epoch,
-            here => place == here,
+        let leads_here = match self.place.seq {
+            EPOCH_END => place.epoch <= self.place.epoch,
+            _ => place == self.place,
         };
         if !leads_here {
             return Err(PastError::Records { wanted: self.place });
@@ -295,8 +295,8 @@ impl Places {
             return;
         }
         let stamps = Stamps {
-            updated_at: Some(record.at),
-            updated_by: Some(record.author.id.clone()),
+            updated_at: Some(record.header.at),
+            updated_by: Some(record.header.author.id.clone()),
             ..Stamps::default()
         };
         for (name, value) in stamps.fields(policy) {

@@ -39,5 +39,5 @@ pub use races::{Contender, Race, races};
 pub use reach::{Past, ReachError};
 pub use record::{Record, effects_of};
 pub use restore::{RestoreError, RestoreScope, Restored, restore};
-pub use state::{PastError, Place, State};
+pub use state::{PastError, State};
 pub use timeline::{TimelinePage, TimelineQuery, timeline};

@@ -6,8 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::archive::{Archive, one};
-use super::state::Place;
-use crate::id::{Epoch, Hash, Seq};
+use crate::id::{Epoch, Hash, LogPlace, Seq};
 use crate::ledger::EntryKind;
 use crate::time::Timestamp;
 
@@ -105,12 +104,12 @@ pub enum FindError<E> {
     #[error("there is no entry")]
     Empty,
     /// The entry does not exist.
-    #[error("there is no entry {}:{}; the last is {}:{}", wanted.0, wanted.1, last.0, last.1)]
+    #[error("there is no entry {wanted}; the last is {last}")]
     Entry {
         /// What was asked for.
-        wanted: Place,
+        wanted: LogPlace,
         /// The last entry.
-        last: Place,
+        last: LogPlace,
     },
     /// The log began later.
     #[error("there was nothing at {wanted}; the first entry is of {first}")]
@@ -124,10 +123,10 @@ pub enum FindError<E> {
     #[error("the change {0} is not in the log")]
     Change(Hash),
     /// The changes are in the log, but no entry left the document at exactly these heads.
-    #[error("no entry ends at these heads; all of them are there after {}:{}", complete.0, complete.1)]
+    #[error("no entry ends at these heads; all of them are there after {complete}")]
     Between {
         /// The first entry after which all of them are in the document.
-        complete: Place,
+        complete: LogPlace,
     },
 }
 
@@ -141,13 +140,13 @@ pub enum FindError<E> {
 pub fn find<A: Archive + ?Sized>(
     archive: &mut A,
     point: &Point,
-) -> Result<Place, FindError<A::Error>> {
+) -> Result<LogPlace, FindError<A::Error>> {
     let last = archive.last().map_err(FindError::Archive)?;
     let last = last.ok_or(FindError::Empty)?;
     match point {
         Point::Now => Ok(last),
         Point::Entry(epoch, seq) => {
-            let wanted = (epoch.unwrap_or(last.0), *seq);
+            let wanted = LogPlace::new(epoch.unwrap_or(last.epoch), *seq);
             match one(archive, wanted).map_err(FindError::Archive)? {
                 Some(_) => Ok(wanted),
                 None => Err(FindError::Entry { wanted, last }),
@@ -160,30 +159,33 @@ pub fn find<A: Archive + ?Sized>(
 
 fn time_of<A: Archive + ?Sized>(
     archive: &mut A,
-    place: Place,
+    place: LogPlace,
 ) -> Result<Timestamp, FindError<A::Error>> {
     let record = one(archive, place).map_err(FindError::Archive)?;
     let record = record.ok_or(FindError::Entry {
         wanted: place,
         last: place,
     })?;
-    Ok(record.at)
+    Ok(record.header.at)
 }
 
 /// Times never go back within a log.
 fn by_time<A: Archive + ?Sized>(
     archive: &mut A,
-    last: Place,
+    last: LogPlace,
     at: Timestamp,
-) -> Result<Place, FindError<A::Error>> {
-    let (mut epoch, mut end) = last;
+) -> Result<LogPlace, FindError<A::Error>> {
+    let LogPlace {
+        mut epoch,
+        seq: mut end,
+    } = last;
     let first = loop {
-        let first = time_of(archive, (epoch, Seq(0)))?;
+        let first = time_of(archive, LogPlace::start_of(epoch))?;
         if first <= at {
             break None;
         }
         match archive.last_before(epoch).map_err(FindError::Archive)? {
-            Some(before) => (epoch, end) = before,
+            Some(before) => (epoch, end) = (before.epoch, before.seq),
             None => break Some(first),
         }
     };
@@ -193,20 +195,20 @@ fn by_time<A: Archive + ?Sized>(
     let (mut by_then, mut later) = (0, end.0 + 1);
     while later - by_then > 1 {
         let middle = by_then + (later - by_then) / 2;
-        if time_of(archive, (epoch, Seq(middle)))? <= at {
+        if time_of(archive, LogPlace::new(epoch, Seq(middle)))? <= at {
             by_then = middle;
         } else {
             later = middle;
         }
     }
-    Ok((epoch, Seq(by_then)))
+    Ok(LogPlace::new(epoch, Seq(by_then)))
 }
 
 fn by_heads<A: Archive + ?Sized>(
     archive: &mut A,
-    last: Place,
+    last: LogPlace,
     heads: &[Hash],
-) -> Result<Place, FindError<A::Error>> {
+) -> Result<LogPlace, FindError<A::Error>> {
     let mut wanted = heads.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
@@ -236,7 +238,7 @@ fn by_heads<A: Archive + ?Sized>(
             there = Some(place);
         }
         last = Some(place);
-        place.1 = place.1.next();
+        place = place.next();
     }
     there.or(last).ok_or(FindError::Between { complete })
 }
@@ -244,17 +246,18 @@ fn by_heads<A: Archive + ?Sized>(
 /// The first entry of the epoch that begins with a change.
 fn beginning<A: Archive + ?Sized>(
     archive: &mut A,
-    last: Place,
+    last: LogPlace,
     change: Hash,
-) -> Result<Option<Place>, FindError<A::Error>> {
-    let mut epoch = last.0;
+) -> Result<Option<LogPlace>, FindError<A::Error>> {
+    let mut place = LogPlace::start_of(last.epoch);
     loop {
-        let first = one(archive, (epoch, Seq(0))).map_err(FindError::Archive)?;
+        let first = one(archive, place).map_err(FindError::Archive)?;
         if first.is_some_and(|first| first.heads == [change]) {
-            return Ok(Some((epoch, Seq(0))));
+            return Ok(Some(place));
         }
-        match archive.last_before(epoch).map_err(FindError::Archive)? {
-            Some(before) => epoch = before.0,
+        let before = archive.last_before(place.epoch);
+        match before.map_err(FindError::Archive)? {
+            Some(before) => place = LogPlace::start_of(before.epoch),
             None => return Ok(None),
         }
     }

@@ -9,8 +9,8 @@ use super::archive::{Archive, one};
 use super::blame::Blame;
 use super::checkpoint::{self, Checkpoints, Spacing};
 use super::record::Record;
-use super::state::{PastError, Place, State};
-use crate::id::{Epoch, Hash, Seq};
+use super::state::{PastError, State};
+use crate::id::{Hash, LogPlace, Seq};
 use crate::policy::{Policy, PolicySource};
 
 /// Records that are read at once.
@@ -51,17 +51,17 @@ impl<A: Archive + ?Sized> Past<'_, A> {
     /// [`ReachError`] when the entry does not exist or the log cannot be read.
     pub fn state(
         &mut self,
-        place: Place,
+        place: LogPlace,
         present: Option<&State>,
     ) -> Result<State, ReachError<A::Error>> {
-        if place < (Epoch::FIRST, Seq(0)) {
+        if place < LogPlace::FIRST {
             return Err(PastError::Records { wanted: place }.into());
         }
         let (known, size) = match self.checkpoint(place)? {
             Some((state, size)) => (Some(state), size),
             None => (None, 0),
         };
-        let start = known.as_ref().map_or((Epoch::FIRST, Seq(0)), State::place);
+        let start = known.as_ref().map_or(LogPlace::FIRST, State::place);
         if let Some(present) = present
             && is_nearer(present.place(), start, place)
         {
@@ -78,19 +78,19 @@ impl<A: Archive + ?Sized> Past<'_, A> {
     ///
     /// # Errors
     /// [`ReachError`] when the entry does not exist or the log cannot be read.
-    pub fn blame(&mut self, place: Place) -> Result<Blame, ReachError<A::Error>> {
+    pub fn blame(&mut self, place: LogPlace) -> Result<Blame, ReachError<A::Error>> {
         let mut blame = Blame::new();
         let mut policy: Option<std::sync::Arc<Policy>> = None;
-        let mut next = (Epoch::FIRST, Seq(0));
+        let mut next = LogPlace::FIRST;
         while next <= place {
             for record in &self.read(next, place)? {
                 let held = policy
                     .take()
-                    .filter(|held| held.hash() == record.policy_hash);
-                let found = held.or_else(|| self.policies.policy(record.policy_hash));
+                    .filter(|held| held.hash() == record.header.policy_hash);
+                let found = held.or_else(|| self.policies.policy(record.header.policy_hash));
                 let found = found.ok_or(PastError::Policy {
                     place: record.place(),
-                    policy: record.policy_hash,
+                    policy: record.header.policy_hash,
                 })?;
                 blame
                     .take(record, &found)
@@ -99,14 +99,14 @@ impl<A: Archive + ?Sized> Past<'_, A> {
                         source,
                     })?;
                 policy = Some(found);
-                next = (record.epoch, record.seq.next());
+                next = record.place().next();
             }
         }
         Ok(blame)
     }
 
     /// The nearest checkpoint that is usable, and its bytes.
-    fn checkpoint(&mut self, place: Place) -> Result<Option<(State, usize)>, ReachError<A::Error>> {
+    fn checkpoint(&mut self, place: LogPlace) -> Result<Option<(State, usize)>, ReachError<A::Error>> {
         while let Some((at, bytes)) = self.checkpoints.nearest(place) {
             let record = one(self.archive, at).map_err(ReachError::Archive)?;
             let state = record
@@ -128,8 +128,8 @@ impl<A: Archive + ?Sized> Past<'_, A> {
         Ok(None)
     }
 
-    fn first(&mut self, wanted: Place) -> Result<State, ReachError<A::Error>> {
-        let first = one(self.archive, (Epoch::FIRST, Seq(0))).map_err(ReachError::Archive)?;
+    fn first(&mut self, wanted: LogPlace) -> Result<State, ReachError<A::Error>> {
+        let first = one(self.archive, LogPlace::FIRST).map_err(ReachError::Archive)?;
         let first = first.ok_or(PastError::Records { wanted })?;
         Ok(State::first(&first, self.policies)?)
     }
@@ -137,12 +137,11 @@ impl<A: Archive + ?Sized> Past<'_, A> {
     fn forward(
         &mut self,
         mut state: State,
-        place: Place,
+        place: LogPlace,
         mut spacing: Spacing,
     ) -> Result<State, ReachError<A::Error>> {
         while state.place() < place {
-            let (epoch, seq) = state.place();
-            let records = self.read((epoch, seq.next()), place)?;
+            let records = self.read(state.place().next(), place)?;
             let mut rest = &records[..];
             while !rest.is_empty() {
                 let end = rest.iter().position(|record| spacing.passes(record));
@@ -166,7 +165,7 @@ impl<A: Archive + ?Sized> Past<'_, A> {
         spacing
     }
 
-    fn back(&mut self, mut state: State, place: Place) -> Result<State, ReachError<A::Error>> {
+    fn back(&mut self, mut state: State, place: LogPlace) -> Result<State, ReachError<A::Error>> {
         let mut records = Downward {
             archive: self.archive,
             read: Vec::new(),
@@ -183,13 +182,17 @@ impl<A: Archive + ?Sized> Past<'_, A> {
 
     /// Some records from a place on, or from the beginning of the next epoch where that one has
     /// ended; none beyond the wanted one, and at least one.
-    fn read(&mut self, from: Place, wanted: Place) -> Result<Vec<Record>, ReachError<A::Error>> {
-        for from in [from, (from.0.next(), Seq(0))] {
+    fn read(
+        &mut self,
+        from: LogPlace,
+        wanted: LogPlace,
+    ) -> Result<Vec<Record>, ReachError<A::Error>> {
+        for from in [from, LogPlace::start_of(from.epoch.next())] {
             if from > wanted {
                 continue;
             }
-            let count = match from.0 == wanted.0 {
-                true => (wanted.1.0 - from.1.0).saturating_add(1),
+            let count = match from.epoch == wanted.epoch {
+                true => (wanted.seq.0 - from.seq.0).saturating_add(1),
                 false => u64::MAX,
             };
             let count = usize::try_from(count).map_or(READ_AT_ONCE, |all| all.min(READ_AT_ONCE));
@@ -206,39 +209,39 @@ impl<A: Archive + ?Sized> Past<'_, A> {
 }
 
 /// Whether the way back from the present is shorter than the one forward from `start`.
-fn is_nearer(present: Place, start: Place, wanted: Place) -> bool {
-    if present.0 != wanted.0 || present < wanted {
+fn is_nearer(present: LogPlace, start: LogPlace, wanted: LogPlace) -> bool {
+    if present.epoch != wanted.epoch || present < wanted {
         return false;
     }
-    let forward = match start.0 == wanted.0 {
-        true => wanted.1.0 - start.1.0,
+    let forward = match start.epoch == wanted.epoch {
+        true => wanted.seq.0 - start.seq.0,
         // The epochs before come on top.
-        false => wanted.1.0.saturating_add(1),
+        false => wanted.seq.0.saturating_add(1),
     };
-    present.1.0 - wanted.1.0 < forward
+    present.seq.0 - wanted.seq.0 < forward
 }
 
 /// Records from one downward, read in pieces.
 struct Downward<'a, A: Archive + ?Sized> {
     archive: &'a mut A,
     read: Vec<Record>,
-    next: Option<Place>,
+    next: Option<LogPlace>,
     failed: Option<A::Error>,
 }
 
 impl<A: Archive + ?Sized> Downward<'_, A> {
     fn refill(&mut self) -> Result<(), A::Error> {
-        let Some((epoch, seq)) = self.next else {
+        let Some(LogPlace { epoch, seq }) = self.next else {
             return Ok(());
         };
         let count = seq.0.saturating_add(1).min(READ_AT_ONCE as u64);
-        let from = (epoch, Seq(seq.0 + 1 - count));
+        let from = LogPlace::new(epoch, Seq(seq.0 + 1 - count));
         self.read = self
             .archive
             .records(from, READ_AT_ONCE.min(count as usize))?;
-        self.next = match from.1 {
+        self.next = match from.seq {
             Seq(0) => self.archive.last_before(epoch)?,
-            Seq(seq) => Some((epoch, Seq(seq - 1))),
+            Seq(seq) => Some(LogPlace::new(epoch, Seq(seq - 1))),
         };
         Ok(())
     }

@@ -1,40 +1,25 @@
 //! What history reads of one entry: its header, its hash and its effects, without its changes.
 
 use super::derived::Derived;
-use super::state::Place;
 use crate::change::{self, ChangeHead};
 use crate::conflicts::{Conflict, is_seen_message};
 use crate::effects::Effect;
 use crate::entity::{Entity, LoadError};
-use crate::id::{Epoch, GlobalSeq, Hash, ProposalId, Seq, SessionId};
-use crate::ledger::{Claimed, Entry, EntryKind, Logged, Sealed};
+use crate::id::{GlobalSeq, Hash, LogPlace};
+use crate::ledger::{Claimed, Entry, EntryKind, Header, Logged, Sealed};
 use crate::policy::PolicySource;
-use crate::principal::Principal;
-use crate::time::Timestamp;
 
 /// One entry as history reads it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// What the entry records.
     pub kind: EntryKind,
-    /// The epoch of the entity's log.
-    pub epoch: Epoch,
-    /// The place in that epoch.
-    pub seq: Seq,
+    /// The entry's header.
+    pub header: Header,
     /// The place among all entries.
     pub global: GlobalSeq,
     /// The entry's hash.
     pub hash: Hash,
-    /// The author's name for the proposal.
-    pub proposal: Option<ProposalId>,
-    /// Who wrote it, with the roles at that time.
-    pub author: Principal,
-    /// The connection that it came over.
-    pub session: Option<SessionId>,
-    /// When it was committed, by the server's clock.
-    pub at: Timestamp,
-    /// The policy that it names.
-    pub policy_hash: Hash,
     /// The heads of the document after it, sorted.
     pub heads: Vec<Hash>,
     /// Claims of an import.
@@ -53,15 +38,9 @@ impl Record {
     pub fn of(entry: &Entry, hash: Hash, effects: Vec<Effect>) -> Self {
         Self {
             kind: entry.kind,
-            epoch: entry.epoch,
-            seq: entry.seq,
+            header: entry.header.clone(),
             global: entry.global,
             hash,
-            proposal: entry.proposal,
-            author: entry.author.clone(),
-            session: entry.session,
-            at: entry.at,
-            policy_hash: entry.policy_hash,
             heads: entry.heads.clone(),
             claimed: entry.claimed.clone(),
             changes: entry
@@ -93,21 +72,20 @@ impl Record {
     pub(super) fn logged(&self) -> Logged<'_> {
         Logged {
             kind: self.kind,
-            epoch: self.epoch,
-            seq: self.seq,
+            place: self.header.place,
             hash: self.hash,
-            at: self.at,
-            author: &self.author.id,
-            policy_hash: self.policy_hash,
+            at: self.header.at,
+            author: &self.header.author.id,
+            policy_hash: self.header.policy_hash,
             claimed: self.claimed.as_ref(),
             changes: &[],
         }
     }
 
-    /// The epoch and seq of the entry.
+    /// The place of the entry in its log.
     #[must_use]
-    pub fn place(&self) -> Place {
-        (self.epoch, self.seq)
+    pub fn place(&self) -> LogPlace {
+        self.header.place
     }
 
     /// What its changes say of themselves, in order; those that say nothing are left out, as is

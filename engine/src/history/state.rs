@@ -9,36 +9,33 @@ use serde_json::{Map, Value};
 use super::apply::{Applying, Misfit};
 use super::record::Record;
 use crate::entity::Entity;
-use crate::id::{Epoch, Hash, Seq};
+use crate::id::{Epoch, Hash, LogPlace, Seq};
 use crate::ledger::{EntryKind, Presence, Stamps};
 use crate::policy::{Policy, PolicySource};
-
-/// A place in the log of an entity: epoch and seq.
-pub type Place = (Epoch, Seq);
 
 /// Why a state cannot be reached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PastError {
     /// A record does not follow the one before it, or records are missing before `wanted`.
-    #[error("the records do not lead to epoch {} seq {}", wanted.0, wanted.1)]
+    #[error("the records do not lead to epoch {} seq {}", wanted.epoch, wanted.seq)]
     Records {
         /// The place that the next record should have, or that is asked for.
-        wanted: Place,
+        wanted: LogPlace,
     },
     /// The effects of a record are not those of its entry.
-    #[error("the effects of epoch {} seq {}", place.0, place.1)]
+    #[error("the effects of epoch {} seq {}", place.epoch, place.seq)]
     Effects {
         /// The record's place.
-        place: Place,
+        place: LogPlace,
         /// What does not fit.
         #[source]
         source: Misfit,
     },
     /// A record names a policy that is not at hand.
-    #[error("epoch {} seq {} names a policy that is not known: {policy}", place.0, place.1)]
+    #[error("epoch {} seq {} names a policy that is not known: {policy}", place.epoch, place.seq)]
     Policy {
         /// The record's place.
-        place: Place,
+        place: LogPlace,
         /// The policy's hash.
         policy: Hash,
     },
@@ -47,7 +44,7 @@ pub enum PastError {
 /// An entity's value, stamps and presence after one entry of its log.
 #[derive(Debug, Clone)]
 pub struct State {
-    pub(super) place: Place,
+    pub(super) place: LogPlace,
     pub(super) presence: Presence,
     pub(super) value: Map<String, Value>,
     pub(super) stamps: Stamps,
@@ -59,7 +56,7 @@ impl State {
     #[must_use]
     pub fn of(entity: &Entity) -> Self {
         Self {
-            place: (entity.epoch, entity.seq),
+            place: entity.place(),
             presence: entity.presence,
             value: Map::clone(&entity.value),
             stamps: entity.stamps.clone(),
@@ -75,17 +72,17 @@ impl State {
     pub fn first(record: &Record, policies: &dyn PolicySource) -> Result<Self, PastError> {
         let place = record.place();
         if record.kind != EntryKind::Genesis {
-            let wanted = (place.0, Seq(0));
+            let wanted = LogPlace::start_of(place.epoch);
             return Err(PastError::Records { wanted });
         }
         let policy = policies
-            .policy(record.policy_hash)
+            .policy(record.header.policy_hash)
             .ok_or(PastError::Policy {
                 place,
-                policy: record.policy_hash,
+                policy: record.header.policy_hash,
             })?;
         let mut state = Self {
-            place: (Epoch(0), Seq(0)),
+            place: LogPlace::start_of(Epoch(0)),
             presence: Presence::Unborn,
             value: Map::new(),
             stamps: Stamps::default(),
@@ -97,7 +94,7 @@ impl State {
 
     /// The epoch and seq of the last entry that it knows.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> LogPlace {
         self.place
     }
 
@@ -145,13 +142,15 @@ impl State {
         let mut value = Applying::new(Arc::clone(&self.policy), std::mem::take(&mut self.value));
         for record in records {
             let record = record.borrow();
-            let place = (record.epoch, record.seq);
+            let place = record.place();
             let follows = match record.kind {
-                EntryKind::Genesis | EntryKind::Epoch => record.epoch > self.place.0,
-                _ => place == (self.place.0, self.place.1.next()),
+                EntryKind::Genesis | EntryKind::Epoch => {
+                    record.header.place.epoch > self.place.epoch
+                }
+                _ => place == self.place.next(),
             };
             if !follows {
-                let wanted = (self.place.0, self.place.1.next());
+                let wanted = self.place.next();
                 return Err(PastError::Records { wanted });
             }
             if self.take_policy(record, policies)? {
@@ -175,7 +174,7 @@ impl State {
     /// [`PastError`]; the state is unusable then.
     pub fn back<R: Borrow<Record>>(
         &mut self,
-        place: Place,
+        place: LogPlace,
         records: impl IntoIterator<Item = R>,
         policies: &dyn PolicySource,
     ) -> Result<(), PastError> {
@@ -186,10 +185,10 @@ impl State {
         let mut arrived = false;
         for record in records {
             let record = record.borrow();
-            let own = (record.epoch, record.seq);
-            let expected = match self.place {
-                (epoch, EPOCH_END) => own.0 <= epoch,
-                place => own == place,
+            let own = record.place();
+            let expected = match self.place.seq {
+                EPOCH_END => own.epoch <= self.place.epoch,
+                _ => own == self.place,
             };
             if !arrived && (!expected || own < place) {
                 return Err(PastError::Records { wanted: place });
@@ -208,8 +207,8 @@ impl State {
                 (arrived, self.place) = (true, own);
             }
             if record.kind.is_stamped() {
-                self.stamps.updated_at = Some(record.at);
-                self.stamps.updated_by = Some(record.author.id.clone());
+                self.stamps.updated_at = Some(record.header.at);
+                self.stamps.updated_by = Some(record.header.author.id.clone());
                 self.presence = Presence::after(None, record.kind);
                 self.value = value.finish();
                 return Ok(());
@@ -230,13 +229,13 @@ impl State {
         record: &Record,
         policies: &dyn PolicySource,
     ) -> Result<bool, PastError> {
-        if record.policy_hash == self.policy.hash() {
+        if record.header.policy_hash == self.policy.hash() {
             return Ok(false);
         }
-        let found = policies.policy(record.policy_hash);
+        let found = policies.policy(record.header.policy_hash);
         self.policy = found.ok_or(PastError::Policy {
-            place: (record.epoch, record.seq),
-            policy: record.policy_hash,
+            place: record.place(),
+            policy: record.header.policy_hash,
         })?;
         Ok(true)
     }
@@ -246,9 +245,12 @@ impl State {
 pub(super) const EPOCH_END: Seq = Seq(u64::MAX);
 
 /// The place of an entity before the entry at `place`.
-pub(super) fn before((epoch, seq): Place, kind: EntryKind) -> Place {
+pub(super) fn before(place: LogPlace, kind: EntryKind) -> LogPlace {
+    let LogPlace { epoch, seq } = place;
     match kind {
-        EntryKind::Genesis | EntryKind::Epoch => (Epoch(epoch.0.saturating_sub(1)), EPOCH_END),
-        _ => (epoch, Seq(seq.0.saturating_sub(1))),
+        EntryKind::Genesis | EntryKind::Epoch => {
+            LogPlace::new(Epoch(epoch.0.saturating_sub(1)), EPOCH_END)
+        }
+        _ => LogPlace::new(epoch, Seq(seq.0.saturating_sub(1))),
     }
 }

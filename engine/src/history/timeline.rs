@@ -5,15 +5,14 @@
 
 use super::archive::Archive;
 use super::record::Record;
-use super::state::Place;
-use crate::id::Seq;
+use crate::id::{LogPlace, Seq};
 use crate::pointer::Pointer;
 
 /// What of a log is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimelineQuery {
     /// Entries before this one: the `next` of the page before. None: from the last on.
-    pub before: Option<Place>,
+    pub before: Option<LogPlace>,
     /// How many entries at most.
     pub entries_max: usize,
     /// How many entries to look at, at most, in search of those that are wanted.
@@ -23,7 +22,7 @@ pub struct TimelineQuery {
     pub within: Option<Pointer>,
     /// Its former names, the last one first: see [`former_names`](super::former_names). Entries
     /// before the one that gave it the next name are looked for under these.
-    pub formerly: Vec<(Place, Pointer)>,
+    pub formerly: Vec<(LogPlace, Pointer)>,
     /// Only entries by the principal with this id.
     pub author: Option<String>,
 }
@@ -48,7 +47,7 @@ pub struct TimelinePage {
     pub records: Vec<Record>,
     /// Where to go on; none where the log begins. With filters, a page may end early because it
     /// looked far enough; then there may be more entries although it is short.
-    pub next: Option<Place>,
+    pub next: Option<LogPlace>,
     /// How many entries were looked at, those left out included.
     pub looked: usize,
 }
@@ -71,7 +70,7 @@ pub fn timeline<A: Archive + ?Sized>(
     };
     let mut before = start(archive, query.before)?;
     let is_filtered = query.within.is_some() || query.author.is_some();
-    while let Some((epoch, seq)) = before {
+    while let Some(LogPlace { epoch, seq }) = before {
         let missing = query.entries_max - page.records.len();
         let may_look = query.looked_max.saturating_sub(page.looked);
         if missing == 0 || may_look == 0 {
@@ -80,7 +79,7 @@ pub fn timeline<A: Archive + ?Sized>(
         }
         if seq == Seq(0) {
             let last = archive.last_before(epoch)?;
-            before = last.map(|(epoch, seq)| (epoch, seq.next()));
+            before = last.map(LogPlace::next);
             continue;
         }
         let wanted = if is_filtered {
@@ -89,7 +88,7 @@ pub fn timeline<A: Archive + ?Sized>(
             missing
         };
         let count = (wanted.min(may_look) as u64).min(seq.0);
-        let from = (epoch, Seq(seq.0 - count));
+        let from = LogPlace::new(epoch, Seq(seq.0 - count));
         let mut records = archive.records(from, usize::try_from(count).unwrap_or(wanted))?;
         before = Some(from);
         while let Some(record) = records.pop() {
@@ -102,11 +101,9 @@ pub fn timeline<A: Archive + ?Sized>(
             }
         }
     }
-    if page.next.is_some_and(|(_, seq)| seq == Seq(0))
-        && let Some((epoch, _)) = page.next
-    {
+    if let Some(LogPlace { epoch, seq: Seq(0) }) = page.next {
         let last = archive.last_before(epoch)?;
-        page.next = last.map(|(epoch, seq)| (epoch, seq.next()));
+        page.next = last.map(LogPlace::next);
     }
     Ok(page)
 }
@@ -114,16 +111,16 @@ pub fn timeline<A: Archive + ?Sized>(
 /// Where to begin: at the end of the log, or of the epoch, where the wanted place is beyond it.
 fn start<A: Archive + ?Sized>(
     archive: &mut A,
-    wanted: Option<Place>,
-) -> Result<Option<Place>, A::Error> {
+    wanted: Option<LogPlace>,
+) -> Result<Option<LogPlace>, A::Error> {
     let Some(last) = archive.last()? else {
         return Ok(None);
     };
     let end = match wanted {
-        Some((epoch, _)) if epoch < last.0 => archive.last_before(epoch.next())?,
+        Some(wanted) if wanted.epoch < last.epoch => archive.last_before(wanted.epoch.next())?,
         _ => Some(last),
     };
-    let end = end.map(|(epoch, seq)| (epoch, seq.next()));
+    let end = end.map(LogPlace::next);
     Ok(end.map(|end| wanted.map_or(end, |wanted| wanted.min(end))))
 }
 
@@ -132,7 +129,7 @@ fn chosen(query: &TimelineQuery, mut record: Record) -> Option<Record> {
     if query
         .author
         .as_ref()
-        .is_some_and(|id| *id != record.author.id)
+        .is_some_and(|id| *id != record.header.author.id)
     {
         return None;
     }
@@ -156,8 +153,8 @@ fn chosen(query: &TimelineQuery, mut record: Record) -> Option<Record> {
 /// The name of a place in an entry; both names if the entry renamed it.
 fn names_at<'q>(
     within: &'q Pointer,
-    formerly: &'q [(Place, Pointer)],
-    place: Place,
+    formerly: &'q [(LogPlace, Pointer)],
+    place: LogPlace,
 ) -> Vec<&'q Pointer> {
     let mut names = vec![within];
     for (until, name) in formerly {

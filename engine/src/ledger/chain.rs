@@ -2,7 +2,7 @@
 
 use super::codec::RecordError;
 use super::entry::{Entry, decode};
-use crate::id::{EntityId, Epoch, GlobalSeq, Hash, Seq};
+use crate::id::{EntityId, GlobalSeq, Hash, LogPlace, Seq};
 use crate::time::Timestamp;
 
 /// Why records do not form a chain. `index` counts the records given, from 0.
@@ -51,8 +51,7 @@ pub enum ChainError {
 #[derive(Debug, Clone)]
 struct Link {
     entity: EntityId,
-    epoch: Epoch,
-    seq: Seq,
+    place: LogPlace,
     global: GlobalSeq,
     at: Timestamp,
 }
@@ -118,22 +117,24 @@ impl Chain {
         if entry.previous_hash != self.previous_hash {
             return Err(ChainError::Previous { index });
         }
+        let header = &entry.header;
         match &self.last {
             Some(last) => {
-                if entry.entity != last.entity {
+                if header.entity != last.entity {
                     return Err(ChainError::Entity { index });
                 }
+                let (place, before) = (header.place, last.place);
                 let next =
-                    entry.epoch == last.epoch && Some(entry.seq.0) == last.seq.0.checked_add(1);
-                let later_epoch = entry.epoch > last.epoch && entry.seq == Seq(0);
+                    place.epoch == before.epoch && Some(place.seq.0) == before.seq.0.checked_add(1);
+                let later_epoch = place.epoch > before.epoch && place.seq == Seq(0);
                 if !(next || later_epoch) || entry.global <= last.global {
                     return Err(ChainError::Order { index });
                 }
-                if entry.at < last.at {
+                if header.at < last.at {
                     return Err(ChainError::Time { index });
                 }
             }
-            None if self.previous_hash == Hash::ZERO && entry.seq != Seq(0) => {
+            None if self.previous_hash == Hash::ZERO && header.place.seq != Seq(0) => {
                 return Err(ChainError::Order { index });
             }
             None => {}
@@ -141,11 +142,10 @@ impl Chain {
         self.checked += 1;
         self.previous_hash = hash;
         self.last = Some(Link {
-            entity: entry.entity.clone(),
-            epoch: entry.epoch,
-            seq: entry.seq,
+            entity: header.entity.clone(),
+            place: header.place,
             global: entry.global,
-            at: entry.at,
+            at: header.at,
         });
         Ok(())
     }
@@ -171,6 +171,7 @@ pub fn verify_chain<B: AsRef<[u8]>>(
 mod tests {
     use super::super::entry::{Sealed, tests::draft};
     use super::*;
+    use crate::id::Epoch;
 
     fn chain(entries: &[&Sealed]) -> Result<Option<Hash>, ChainError> {
         verify_chain(
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_chain_breaks_where_it_was_tampered_with() {
-        let now = draft(0).at;
+        let now = draft(0).header.at;
         let e0 = draft(0).seal(GlobalSeq(1), now, Hash::ZERO);
         let e1 = draft(1).seal(GlobalSeq(4), now, e0.hash);
         let e2 = draft(2).seal(GlobalSeq(5), now, e1.hash);
@@ -211,7 +212,7 @@ mod tests {
             Err(ChainError::Order { index: 2 })
         );
         let mut other = draft(1);
-        other.entity = "team/joe".parse().unwrap();
+        other.header.entity = "team/joe".parse().unwrap();
         let other = other.seal(GlobalSeq(2), now, e0.hash);
         assert_eq!(chain(&[&e0, &other]), Err(ChainError::Entity { index: 1 }));
     }
@@ -220,7 +221,7 @@ mod tests {
     fn a_new_epoch_starts_at_zero_and_goes_on_the_chain() {
         let e0 = draft(0).seal(GlobalSeq(1), Timestamp(0), Hash::ZERO);
         let mut next = draft(0);
-        next.epoch = Epoch(2);
+        next.header.place.epoch = Epoch(2);
         let next = next.seal(GlobalSeq(2), Timestamp(0), e0.hash);
         assert_eq!(chain(&[&e0, &next]), Ok(Some(next.hash)));
         let mut resumed = Chain::after(e0.hash);

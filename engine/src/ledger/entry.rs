@@ -3,11 +3,11 @@
 use minicbor::Decoder;
 
 use super::codec::{
-    self, Cbor, Encoded, RecordError, list, open_record, optional, put_optional_bytes,
-    put_optional_text, put_principal, text, to_bytes,
+    self, Cbor, Encoded, RecordError, list, open_record, optional, put_optional_text, text,
+    to_bytes,
 };
-use crate::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId, Seq, SessionId};
-use crate::principal::Principal;
+use super::header::Header;
+use crate::id::{Epoch, GlobalSeq, Hash, LogPlace, Seq};
 use crate::time::Timestamp;
 
 const VERSION: u64 = 1;
@@ -88,22 +88,8 @@ pub struct Claimed {
 pub struct EntryDraft {
     /// What it records.
     pub kind: EntryKind,
-    /// Which entity.
-    pub entity: EntityId,
-    /// The epoch of the entity's log.
-    pub epoch: Epoch,
-    /// The place in that epoch.
-    pub seq: Seq,
-    /// The author's name for the proposal.
-    pub proposal: Option<ProposalId>,
-    /// The author, with the roles at that time.
-    pub author: Principal,
-    /// The connection that it came over.
-    pub session: Option<SessionId>,
-    /// When it was admitted; the entry's time is this or later.
-    pub at: Timestamp,
-    /// The policy it was judged by.
-    pub policy_hash: Hash,
+    /// Where it belongs and where it comes from. The entry's time is this one or later.
+    pub header: Header,
     /// The admitted changes, as Automerge change chunks, in order.
     pub changes: Vec<Vec<u8>>,
     /// The heads of the document after it, in any order.
@@ -117,24 +103,11 @@ pub struct EntryDraft {
 pub struct Entry {
     /// What it records.
     pub kind: EntryKind,
-    /// Which entity.
-    pub entity: EntityId,
-    /// The epoch of the entity's log.
-    pub epoch: Epoch,
-    /// The place in that epoch.
-    pub seq: Seq,
+    /// Where it belongs and where it comes from. Its time is never before that of an entry with a
+    /// smaller global seq.
+    pub header: Header,
     /// The place among all entries.
     pub global: GlobalSeq,
-    /// The author's name for the proposal.
-    pub proposal: Option<ProposalId>,
-    /// The author, with the roles at that time.
-    pub author: Principal,
-    /// The connection that it came over.
-    pub session: Option<SessionId>,
-    /// When it was admitted; never before an entry with a smaller global seq.
-    pub at: Timestamp,
-    /// The policy it was judged by.
-    pub policy_hash: Hash,
     /// The admitted changes, as Automerge change chunks, in order.
     pub changes: Vec<Vec<u8>>,
     /// The heads of the document after it, sorted.
@@ -165,17 +138,12 @@ impl EntryDraft {
         let mut heads = self.heads;
         heads.sort_unstable();
         heads.dedup();
+        let mut header = self.header;
+        header.at = header.at.max(at);
         let entry = Entry {
             kind: self.kind,
-            entity: self.entity,
-            epoch: self.epoch,
-            seq: self.seq,
+            header,
             global,
-            proposal: self.proposal,
-            author: self.author,
-            session: self.session,
-            at: self.at.max(at),
-            policy_hash: self.policy_hash,
             changes: self.changes,
             heads,
             claimed: self.claimed,
@@ -200,14 +168,12 @@ impl Entry {
 
     fn write(&self, cbor: &mut Cbor<'_>) -> Encoded {
         cbor.array(FIELDS)?.u64(VERSION)?.u8(self.kind as u8)?;
-        cbor.str(&self.entity.to_string())?;
-        cbor.u64(self.epoch.0)?
-            .u64(self.seq.0)?
+        let place = self.header.place;
+        cbor.str(&self.header.entity.to_string())?;
+        cbor.u64(place.epoch.0)?
+            .u64(place.seq.0)?
             .u64(self.global.0)?;
-        put_optional_bytes(cbor, self.proposal.as_ref().map(|id| &id.0[..]))?;
-        put_principal(cbor, &self.author)?;
-        put_optional_bytes(cbor, self.session.as_ref().map(|id| &id.0[..]))?;
-        cbor.i64(self.at.0)?.bytes(&self.policy_hash.0)?;
+        self.header.write_origin(cbor)?;
         cbor.array(self.changes.len() as u64)?;
         for change in &self.changes {
             cbor.bytes(change)?;
@@ -247,17 +213,14 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, RecordError> {
 
 fn read(decoder: &mut Decoder<'_>) -> Result<Entry, RecordError> {
     open_record(decoder, FIELDS, VERSION)?;
+    let kind = decoder.u8()?.try_into()?;
+    let entity = codec::entity(decoder)?;
+    let place = LogPlace::new(Epoch(decoder.u64()?), Seq(decoder.u64()?));
+    let global = GlobalSeq(decoder.u64()?);
     Ok(Entry {
-        kind: decoder.u8()?.try_into()?,
-        entity: codec::entity(decoder)?,
-        epoch: Epoch(decoder.u64()?),
-        seq: Seq(decoder.u64()?),
-        global: GlobalSeq(decoder.u64()?),
-        proposal: optional(decoder, codec::proposal)?,
-        author: codec::principal(decoder)?,
-        session: optional(decoder, codec::session)?,
-        at: Timestamp(decoder.i64()?),
-        policy_hash: codec::hash(decoder)?,
+        kind,
+        header: Header::read_origin(decoder, entity, place)?,
+        global,
         changes: list(decoder, |decoder| Ok(decoder.bytes()?.to_vec()))?,
         heads: list(decoder, codec::hash)?,
         claimed: optional(decoder, read_claimed)?,
@@ -278,6 +241,8 @@ fn read_claimed(decoder: &mut Decoder<'_>) -> Result<Claimed, RecordError> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::id::ProposalId;
+    use crate::principal::Principal;
 
     pub(in crate::ledger) fn draft(seq: u64) -> EntryDraft {
         EntryDraft {
@@ -286,14 +251,15 @@ pub(super) mod tests {
             } else {
                 EntryKind::Changes
             },
-            entity: "team/jane".parse().unwrap(),
-            epoch: Epoch(1),
-            seq: Seq(seq),
-            proposal: Some(ProposalId([5; 16])),
-            author: Principal::new("alice", ["editor", "admin"]),
-            session: None,
-            at: Timestamp(1_770_000_000_000),
-            policy_hash: Hash([1; 32]),
+            header: Header {
+                entity: "team/jane".parse().unwrap(),
+                place: LogPlace::new(Epoch(1), Seq(seq)),
+                proposal: Some(ProposalId([5; 16])),
+                author: Principal::new("alice", ["editor", "admin"]),
+                session: None,
+                at: Timestamp(1_770_000_000_000),
+                policy_hash: Hash([1; 32]),
+            },
             changes: vec![vec![0x85; 30], vec![]],
             heads: vec![Hash([9; 32]), Hash([8; 32]), Hash([9; 32])],
             claimed: Some(Claimed {
@@ -307,7 +273,7 @@ pub(super) mod tests {
     fn a_sealed_entry_is_read_back_as_it_was() {
         let sealed = draft(3).seal(GlobalSeq(70), Timestamp(0), Hash([2; 32]));
         assert_eq!(sealed.entry.heads, [Hash([8; 32]), Hash([9; 32])]);
-        assert_eq!(sealed.entry.at, Timestamp(1_770_000_000_000));
+        assert_eq!(sealed.entry.header.at, Timestamp(1_770_000_000_000));
         assert_eq!(decode(&sealed.bytes), Ok(sealed.entry));
         assert_eq!(Entry::hash_of(&sealed.bytes), sealed.hash);
     }
@@ -315,7 +281,14 @@ pub(super) mod tests {
     #[test]
     fn time_never_runs_backwards() {
         let last = Timestamp(1_800_000_000_000);
-        assert_eq!(draft(1).seal(GlobalSeq(1), last, Hash::ZERO).entry.at, last);
+        assert_eq!(
+            draft(1)
+                .seal(GlobalSeq(1), last, Hash::ZERO)
+                .entry
+                .header
+                .at,
+            last
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One entry as an entity needs it to advance.
 
 use super::{Claimed, Entry, EntryKind};
-use crate::id::{Epoch, Hash, Seq};
+use crate::id::{Hash, LogPlace};
 use crate::time::Timestamp;
 
 /// One entry of a log as an entity needs it to advance.
@@ -9,10 +9,8 @@ use crate::time::Timestamp;
 pub struct Logged<'a> {
     /// What it records.
     pub kind: EntryKind,
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// Its place in the epoch.
-    pub seq: Seq,
+    /// Its place in the log.
+    pub place: LogPlace,
     /// Its own hash.
     pub hash: Hash,
     /// When it was committed.
@@ -33,12 +31,11 @@ impl<'a> Logged<'a> {
     pub fn of(entry: &'a Entry, hash: Hash) -> Self {
         Self {
             kind: entry.kind,
-            epoch: entry.epoch,
-            seq: entry.seq,
+            place: entry.header.place,
             hash,
-            at: entry.at,
-            author: &entry.author.id,
-            policy_hash: entry.policy_hash,
+            at: entry.header.at,
+            author: &entry.header.author.id,
+            policy_hash: entry.header.policy_hash,
             claimed: entry.claimed.as_ref(),
             changes: &entry.changes,
         }

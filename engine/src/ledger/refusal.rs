@@ -5,9 +5,10 @@ use minicbor::Decoder;
 use super::chain::ChainError;
 use super::codec::{
     self, Cbor, Encoded, RecordError, list, open_record, optional, put_optional_bytes,
-    put_optional_text, put_principal, text, to_bytes,
+    put_optional_text, text, to_bytes,
 };
-use crate::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
+use super::header::Header;
+use crate::id::{EntityId, Epoch, Hash, LogPlace, Seq};
 use crate::pointer::Pointer;
 use crate::principal::Principal;
 use crate::time::Timestamp;
@@ -33,22 +34,8 @@ const LIST_HEADER_BYTES_MAX: usize = 3;
 /// A refusal before it has its place in the entity's chain of refusals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusalDraft {
-    /// Which entity.
-    pub entity: EntityId,
-    /// The epoch of the entity's log.
-    pub epoch: Epoch,
-    /// The last entry before the refused proposal was judged.
-    pub seq: Seq,
-    /// The author's name for the proposal.
-    pub proposal: Option<ProposalId>,
-    /// The author, with the roles at that time.
-    pub author: Principal,
-    /// The connection that it came over.
-    pub session: Option<SessionId>,
-    /// When it was refused; the record's time is this or later.
-    pub at: Timestamp,
-    /// The policy it was judged by.
-    pub policy_hash: Hash,
+    /// What was refused. The record's time is this one or later.
+    pub header: Header,
     /// The stable code of the refusal.
     pub code: String,
     /// How many changes at the beginning of the proposal were admitted.
@@ -64,24 +51,10 @@ pub struct RefusalDraft {
 /// A refusal in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusalRecord {
-    /// Which entity.
-    pub entity: EntityId,
+    /// What was refused; long texts of the author are cut.
+    pub header: Header,
     /// The place in the entity's chain of refusals, from 0, through all epochs.
     pub number: u64,
-    /// The epoch of the entity's log.
-    pub epoch: Epoch,
-    /// The last entry before the refused proposal was judged.
-    pub seq: Seq,
-    /// The author's name for the proposal.
-    pub proposal: Option<ProposalId>,
-    /// The author, with the roles at that time (long texts cut).
-    pub author: Principal,
-    /// The connection that it came over.
-    pub session: Option<SessionId>,
-    /// When it was refused.
-    pub at: Timestamp,
-    /// The policy it was judged by.
-    pub policy_hash: Hash,
     /// The stable code of the refusal.
     pub code: String,
     /// How many changes at the beginning of the proposal were admitted.
@@ -113,16 +86,12 @@ impl RefusalDraft {
     /// Gives the draft its place and its time, cuts it to size, and hashes it.
     pub fn seal(self, number: u64, at: Timestamp, previous: Hash) -> SealedRefusal {
         let violations_total = self.violations.len() as u64;
+        let mut header = self.header;
+        header.author = clip_principal(header.author);
+        header.at = header.at.max(at);
         let mut record = RefusalRecord {
-            entity: self.entity,
+            header,
             number,
-            epoch: self.epoch,
-            seq: self.seq,
-            proposal: self.proposal,
-            author: clip_principal(self.author),
-            session: self.session,
-            at: self.at.max(at),
-            policy_hash: self.policy_hash,
             code: clip(self.code, CODE_BYTES_MAX),
             admitted: self.admitted,
             change: self.change,
@@ -226,12 +195,12 @@ impl RefusalRecord {
     fn write(&self, cbor: &mut Cbor<'_>) -> Encoded {
         cbor.array(FIELDS)?
             .u64(VERSION)?
-            .str(&self.entity.to_string())?;
-        cbor.u64(self.number)?.u64(self.epoch.0)?.u64(self.seq.0)?;
-        put_optional_bytes(cbor, self.proposal.as_ref().map(|id| &id.0[..]))?;
-        put_principal(cbor, &self.author)?;
-        put_optional_bytes(cbor, self.session.as_ref().map(|id| &id.0[..]))?;
-        cbor.i64(self.at.0)?.bytes(&self.policy_hash.0)?;
+            .str(&self.header.entity.to_string())?;
+        let place = self.header.place;
+        cbor.u64(self.number)?
+            .u64(place.epoch.0)?
+            .u64(place.seq.0)?;
+        self.header.write_origin(cbor)?;
         cbor.str(&self.code)?.u32(self.admitted)?;
         put_optional_bytes(cbor, self.change.as_ref().map(|hash| &hash.0[..]))?;
         cbor.u64(self.violations_total)?
@@ -272,16 +241,12 @@ pub fn decode_refusal(bytes: &[u8]) -> Result<RefusalRecord, RecordError> {
 
 fn read(decoder: &mut Decoder<'_>) -> Result<RefusalRecord, RecordError> {
     open_record(decoder, FIELDS, VERSION)?;
+    let entity = codec::entity(decoder)?;
+    let number = decoder.u64()?;
+    let place = LogPlace::new(Epoch(decoder.u64()?), Seq(decoder.u64()?));
     Ok(RefusalRecord {
-        entity: codec::entity(decoder)?,
-        number: decoder.u64()?,
-        epoch: Epoch(decoder.u64()?),
-        seq: Seq(decoder.u64()?),
-        proposal: optional(decoder, codec::proposal)?,
-        author: codec::principal(decoder)?,
-        session: optional(decoder, codec::session)?,
-        at: Timestamp(decoder.i64()?),
-        policy_hash: codec::hash(decoder)?,
+        header: Header::read_origin(decoder, entity, place)?,
+        number,
         code: text(decoder)?,
         admitted: decoder.u32()?,
         change: optional(decoder, codec::hash)?,
@@ -358,15 +323,16 @@ impl RefusalChain {
             return Err(ChainError::Order { index });
         }
         if let Some((entity, at, _)) = &self.last {
-            if record.entity != *entity {
+            if record.header.entity != *entity {
                 return Err(ChainError::Entity { index });
             }
-            if record.at < *at {
+            if record.header.at < *at {
                 return Err(ChainError::Time { index });
             }
         }
         self.checked += 1;
-        self.last = Some((record.entity.clone(), record.at, hash));
+        let header = &record.header;
+        self.last = Some((header.entity.clone(), header.at, hash));
         Ok(())
     }
 
@@ -396,6 +362,7 @@ pub fn verify_refusal_chain<B: AsRef<[u8]>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{ProposalId, SessionId};
 
     fn draft(violations: usize, text: &str) -> RefusalDraft {
         let report = ViolationReport {
@@ -410,20 +377,21 @@ mod tests {
             message: text.to_owned(),
         };
         RefusalDraft {
-            entity: format!("{}/{}", "k".repeat(32), "i".repeat(64))
-                .parse()
-                .unwrap(),
-            epoch: Epoch(u64::MAX),
-            seq: Seq(u64::MAX),
-            proposal: Some(ProposalId([255; 16])),
-            author: Principal {
-                id: text.to_owned(),
-                name: Some(text.to_owned()),
-                roles: (0..100).map(|role| format!("{role}{text}")).collect(),
+            header: Header {
+                entity: format!("{}/{}", "k".repeat(32), "i".repeat(64))
+                    .parse()
+                    .unwrap(),
+                place: LogPlace::new(Epoch(u64::MAX), Seq(u64::MAX)),
+                proposal: Some(ProposalId([255; 16])),
+                author: Principal {
+                    id: text.to_owned(),
+                    name: Some(text.to_owned()),
+                    roles: (0..100).map(|role| format!("{role}{text}")).collect(),
+                },
+                session: Some(SessionId([255; 16])),
+                at: Timestamp(i64::MIN),
+                policy_hash: Hash([255; 32]),
             },
-            session: Some(SessionId([255; 16])),
-            at: Timestamp(i64::MIN),
-            policy_hash: Hash([255; 32]),
             code: text.to_owned(),
             admitted: u32::MAX,
             change: Some(Hash([255; 32])),

@@ -16,8 +16,8 @@ use crate::document::{POSITION, Reader, stored_scalar};
 use crate::effects::effects;
 use crate::entity::{ActorState, Entity, max_op};
 use crate::genesis::{self, make_fields};
-use crate::id::Seq;
-use crate::ledger::{Claimed, EntryDraft, EntryKind};
+use crate::id::{LogPlace, Seq};
+use crate::ledger::{Claimed, EntryDraft, EntryKind, Header};
 use crate::policy::{NodeId, Policy, Shape};
 use crate::position;
 use crate::principal::Principal;
@@ -78,14 +78,15 @@ pub fn next_epoch(
     };
     let draft = EntryDraft {
         kind: EntryKind::Epoch,
-        entity: next.id.clone(),
-        epoch,
-        seq: next.seq,
-        proposal: None,
-        author: system,
-        session: None,
-        at: now,
-        policy_hash: policy.hash(),
+        header: Header {
+            entity: next.id.clone(),
+            place: LogPlace::new(epoch, next.seq),
+            proposal: None,
+            author: system,
+            session: None,
+            at: now,
+            policy_hash: policy.hash(),
+        },
         changes,
         heads: next.heads(),
         claimed: (claimed != Claimed::default()).then_some(claimed),

@@ -7,6 +7,7 @@ mod whole;
 use serde_json::json;
 
 use super::*;
+use crate::principal::Principal;
 use crate::schema::{self, SchemaSource};
 
 fn text_of(file: &str) -> String {

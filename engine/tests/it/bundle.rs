@@ -221,8 +221,8 @@ fn check_forged(at: usize, why: &str, forge: impl FnOnce(&mut Ledger)) {
     let fault = ledger.verify(Depth::Admission).unwrap_err();
     let draft = &ledger.drafts[at];
     let record = fault.record.as_deref().expect("it is in a record");
-    assert_eq!(record.entity, draft.entity, "{fault}");
-    assert_eq!(record.place, Some((draft.epoch, draft.seq)), "{fault}");
+    assert_eq!(record.entity, draft.header.entity, "{fault}");
+    assert_eq!(record.place, Some(draft.header.place), "{fault}");
     let header_and_policies = 1 + ledger.policies.iter().count();
     assert_eq!(fault.line, (header_and_policies + at + 1) as u64, "{fault}");
     assert!(fault.to_string().contains(why), "{fault}");
@@ -239,24 +239,34 @@ fn visitor() -> Principal {
 
 #[test]
 fn what_was_not_allowed_fails_although_all_hashes_fit() {
-    check_draft(1, "forbidden", |creation| creation.author = visitor());
-    check_draft(4, "forbidden", |edit| edit.author = visitor());
-    check_draft(6, "forbidden", |deletion| deletion.author = visitor());
-    check_draft(7, "forbidden", |undeletion| undeletion.author = visitor());
-    check_draft(5, "actor-reserved", |edit| edit.author = editor("bob"));
+    check_draft(1, "forbidden", |creation| {
+        creation.header.author = visitor()
+    });
+    check_draft(4, "forbidden", |edit| edit.header.author = visitor());
+    check_draft(6, "forbidden", |deletion| {
+        deletion.header.author = visitor()
+    });
+    check_draft(7, "forbidden", |undeletion| {
+        undeletion.header.author = visitor()
+    });
+    check_draft(5, "actor-reserved", |edit| {
+        edit.header.author = editor("bob")
+    });
     check_draft(1, "only the system can claim", |creation| {
         creation.claimed = Some(Claimed {
             created_at: Some(Timestamp(0)),
             created_by: None,
         });
     });
-    check_draft(0, "author", |genesis| genesis.author = editor("alice"));
-    check_draft(8, "author", |epoch| epoch.author = editor("alice"));
+    check_draft(0, "author", |genesis| {
+        genesis.header.author = editor("alice")
+    });
+    check_draft(8, "author", |epoch| epoch.header.author = editor("alice"));
     check_draft(8, "claim", |epoch| epoch.claimed = None);
     check_draft(4, "heads", |edit| edit.heads = vec![Hash([1; 32])]);
-    check_draft(4, "proposal", |edit| edit.proposal = None);
+    check_draft(4, "proposal", |edit| edit.header.proposal = None);
     check_draft(8, "proposal", |epoch| {
-        epoch.proposal = Some(ProposalId([1; 16]))
+        epoch.header.proposal = Some(ProposalId([1; 16]))
     });
     check_draft(4, "malformed", |edit| edit.changes.clear());
     check_draft(7, "it should not have been admitted", |undeletion| {
@@ -295,8 +305,8 @@ fn a_forbidden_change_fails_although_all_hashes_fit() {
     check_forged(7, "was deleted", |ledger| {
         let two: EntityId = "thing/two".parse().unwrap();
         let mut edit = ledger.drafts[4].clone();
-        (edit.entity, edit.seq) = (two, Seq(3));
-        edit.at = ledger.drafts[6].at;
+        (edit.header.entity, edit.header.place.seq) = (two, Seq(3));
+        edit.header.at = ledger.drafts[6].header.at;
         ledger.drafts.truncate(7);
         ledger.refusals.clear();
         ledger.drafts.push(edit);
@@ -311,23 +321,21 @@ fn entries_are_judged_by_the_policy_in_force() {
     let hash = lax.hash();
     check_forged(4, "was in force", |ledger| {
         ledger.policies.insert(Arc::clone(&lax));
-        ledger.drafts[4].policy_hash = hash;
-        ledger.drafts[4].author = visitor();
+        ledger.drafts[4].header.policy_hash = hash;
+        ledger.drafts[4].header.author = visitor();
     });
     check_forged(4, "may not change the policy", |ledger| {
         ledger.policies.insert(lax);
-        ledger.drafts[4] = EntryDraft {
-            kind: EntryKind::Policy,
-            policy_hash: hash,
-            author: editor("alice"),
-            changes: Vec::new(),
-            heads: ledger.drafts[1].heads.clone(),
-            proposal: None,
-            ..ledger.drafts[4].clone()
-        };
+        let heads = ledger.drafts[1].heads.clone();
+        let draft = &mut ledger.drafts[4];
+        draft.kind = EntryKind::Policy;
+        draft.header.policy_hash = hash;
+        draft.header.author = editor("alice");
+        draft.header.proposal = None;
+        (draft.changes, draft.heads) = (Vec::new(), heads);
     });
     let mut unknown = ledger();
-    unknown.drafts[4].policy_hash = hash;
+    unknown.drafts[4].header.policy_hash = hash;
     for depth in [Depth::Records, Depth::Admission] {
         let fault = unknown.verify(depth).unwrap_err();
         assert!(
@@ -342,7 +350,7 @@ fn entries_are_judged_by_the_policy_in_force() {
 #[test]
 fn refusals_belong_to_the_log() {
     let mut ledger = ledger();
-    ledger.refusals[0].seq = Seq(99);
+    ledger.refusals[0].header.place.seq = Seq(99);
     let fault = ledger.verify(Depth::Records).unwrap_err();
     assert!(
         fault
@@ -351,20 +359,20 @@ fn refusals_belong_to_the_log() {
         "{fault}"
     );
     let mut never = self::ledger();
-    never.refusals[1].epoch = Epoch(2);
+    never.refusals[1].header.place.epoch = Epoch(2);
     let fault = never.verify(Depth::Records).unwrap_err();
     assert!(
         fault.to_string().contains("(thing/three, refusal 0)"),
         "{fault}"
     );
     let mut early = self::ledger();
-    early.refusals[3].at = Timestamp(0);
+    early.refusals[3].header.at = Timestamp(0);
     assert!(early.verify(Depth::Records).is_err());
     let mut nowhere = self::ledger();
-    nowhere.refusals[2].epoch = Epoch(0);
+    nowhere.refusals[2].header.place.epoch = Epoch(0);
     assert!(nowhere.verify(Depth::Records).is_err());
     let mut other = self::ledger();
-    other.refusals[2].policy_hash = Hash([1; 32]);
+    other.refusals[2].header.policy_hash = Hash([1; 32]);
     assert!(other.verify(Depth::Records).is_err());
 }
 
@@ -520,7 +528,7 @@ proptest! {
         prop_assert!(line == 1 || fault.line == line, "{}", fault);
         if !ledger.drafts.is_empty() {
             let forged = forged.index(ledger.drafts.len());
-            ledger.drafts[forged].author = visitor();
+            ledger.drafts[forged].header.author = visitor();
             prop_assert!(ledger.verify(Depth::Records).is_ok());
             let fault = ledger.verify(Depth::Admission).unwrap_err();
             prop_assert_eq!(fault.line, 2 + forged as u64 + 1, "{}", fault);

@@ -120,10 +120,10 @@ fn an_entry_does_not_stand_behind_the_change_of_its_schema() {
     assert!(ledger.verify(Depth::Admission).is_ok());
     let edit = ledger.drafts.remove(4);
     let (one, two) = (ledger.drafts.remove(4), ledger.drafts.remove(4));
-    let times = [edit.at, one.at, two.at];
+    let times = [edit.header.at, one.header.at, two.header.at];
     ledger.drafts.extend([one, edit, two]);
     for (draft, at) in ledger.drafts[4..].iter_mut().zip(times) {
-        draft.at = at;
+        draft.header.at = at;
     }
     assert!(ledger.verify(Depth::Records).is_ok());
     let fault = ledger.verify(Depth::Admission).unwrap_err().to_string();

@@ -7,8 +7,8 @@ use indelible_engine::admission::{Admitted, Origin, Verdict};
 use indelible_engine::bundle::{Depth, Fault, Report, Verifier, Writer};
 use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, ProposalId};
-use indelible_engine::ledger::{EntryDraft, Logged, RefusalDraft, SealedRefusal};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, LogPlace, ProposalId};
+use indelible_engine::ledger::{EntryDraft, Header, Logged, RefusalDraft, SealedRefusal};
 use indelible_engine::lifecycle::{self, Request};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};
@@ -53,20 +53,19 @@ impl Ledger {
 
     /// Takes over what was admitted, at the time of the ledger.
     pub(crate) fn take(&mut self, mut entity: Entity, mut draft: EntryDraft) {
-        draft.at = self.now();
+        draft.header.at = self.now();
         let hash = Hash::of(&[b"not sealed yet"]);
         entity.confirm(Logged {
             kind: draft.kind,
-            epoch: draft.epoch,
-            seq: draft.seq,
+            place: LogPlace::new(draft.header.place.epoch, draft.header.place.seq),
             hash,
-            at: draft.at,
-            author: &draft.author.id,
-            policy_hash: draft.policy_hash,
+            at: draft.header.at,
+            author: &draft.header.author.id,
+            policy_hash: draft.header.policy_hash,
             claimed: draft.claimed.as_ref(),
             changes: &draft.changes,
         });
-        self.entities.insert(draft.entity.clone(), entity);
+        self.entities.insert(draft.header.entity.clone(), entity);
         self.drafts.push(draft);
     }
 
@@ -84,14 +83,18 @@ impl Ledger {
         assert!(refusal.code.is_recorded(), "{refusal:?}");
         let entity = self.entities.get(id);
         self.refusals.push(RefusalDraft {
-            entity: id.clone(),
-            epoch: entity.map_or(Epoch::FIRST, Entity::epoch),
-            seq: entity.map_or(Default::default(), Entity::seq),
-            proposal: Some(ProposalId([3; 16])),
-            author: author.clone(),
-            session: None,
-            at: self.now(),
-            policy_hash: self.policy.hash(),
+            header: Header {
+                entity: id.clone(),
+                place: LogPlace::new(
+                    entity.map_or(Epoch::FIRST, Entity::epoch),
+                    entity.map_or(Default::default(), Entity::seq),
+                ),
+                proposal: Some(ProposalId([3; 16])),
+                author: author.clone(),
+                session: None,
+                at: self.now(),
+                policy_hash: self.policy.hash(),
+            },
             code: refusal.code.to_string(),
             admitted: 0,
             change: None,
@@ -200,7 +203,9 @@ impl Ledger {
         }
         let mut last: BTreeMap<EntityId, Hash> = BTreeMap::new();
         for (draft, global) in self.drafts.iter().zip(1..) {
-            let previous = last.entry(draft.entity.clone()).or_insert(Hash::ZERO);
+            let previous = last
+                .entry(draft.header.entity.clone())
+                .or_insert(Hash::ZERO);
             let sealed = draft
                 .clone()
                 .seal(GlobalSeq(global), Timestamp(i64::MIN), *previous);
@@ -210,12 +215,15 @@ impl Ledger {
         let mut ends: BTreeMap<EntityId, (u64, Hash)> = BTreeMap::new();
         let mut refusals: Vec<SealedRefusal> = Vec::new();
         for draft in &self.refusals {
-            let end = ends.entry(draft.entity.clone()).or_insert((0, Hash::ZERO));
+            let end = ends
+                .entry(draft.header.entity.clone())
+                .or_insert((0, Hash::ZERO));
             let sealed = draft.clone().seal(end.0, Timestamp(i64::MIN), end.1);
             *end = (end.0 + 1, sealed.hash);
             refusals.push(sealed);
         }
-        refusals.sort_by_key(|refusal| (refusal.record.entity.clone(), refusal.record.number));
+        refusals
+            .sort_by_key(|refusal| (refusal.record.header.entity.clone(), refusal.record.number));
         for refusal in refusals {
             lines.push(writer.refusal(&refusal.bytes, refusal.hash).unwrap());
         }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use indelible_engine::admission::{Admitted, Origin, Verdict};
 use indelible_engine::entity::{Entity, LoadError};
-use indelible_engine::id::{Epoch, GlobalSeq, Hash, ProposalId, Seq};
-use indelible_engine::ledger::{EntryDraft, EntryKind, Logged, Presence, Sealed, verify_chain};
+use indelible_engine::id::{Epoch, GlobalSeq, Hash, LogPlace, ProposalId, Seq};
+use indelible_engine::ledger::{
+    EntryDraft, EntryKind, Header, Logged, Presence, Sealed, verify_chain,
+};
 use indelible_engine::lifecycle::{self, Request, delete, next_epoch, undelete};
 use indelible_engine::merge::MergeOptions;
 use indelible_engine::policy::{Policy, PolicyBook};
@@ -181,14 +183,15 @@ fn a_log_goes_on_under_another_policy() {
     let next = next_policy();
     let draft = EntryDraft {
         kind: EntryKind::Policy,
-        entity: log.entity.id().clone(),
-        epoch: Epoch::FIRST,
-        seq: log.entity.seq().next(),
-        proposal: None,
-        author: Principal::system(),
-        session: None,
-        at: NOW,
-        policy_hash: next.hash(),
+        header: Header {
+            entity: log.entity.id().clone(),
+            place: LogPlace::new(Epoch::FIRST, log.entity.seq().next()),
+            proposal: None,
+            author: Principal::system(),
+            session: None,
+            at: NOW,
+            policy_hash: next.hash(),
+        },
         changes: Vec::new(),
         heads: log.entity.heads(),
         claimed: None,
@@ -209,7 +212,10 @@ fn a_log_goes_on_under_another_policy() {
     assert_eq!(entity.seq().0, 0, "it is as it was");
     let book: PolicyBook = [policy(), next].into_iter().collect();
     entity.replay(logged[1..].iter().copied(), &book).unwrap();
-    assert_eq!(entity.policy().hash(), log.entries[2].entry.policy_hash);
+    assert_eq!(
+        entity.policy().hash(),
+        log.entries[2].entry.header.policy_hash
+    );
     assert_eq!(entity.stamps(), &before);
     assert_eq!(entity.presence(), Presence::Present);
     assert_eq!(entity.presented()["title"], "One");

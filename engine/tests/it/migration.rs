@@ -108,10 +108,10 @@ impl Kept {
         assert_eq!(again.draft(), step.draft(), "the same twice");
         let (entity, draft, effects) = step.into_parts();
         assert_eq!(
-            (draft.kind, &*draft.author.id),
+            (draft.kind, &*draft.header.author.id),
             (EntryKind::Policy, "system")
         );
-        assert_eq!(draft.policy_hash, policy.hash());
+        assert_eq!(draft.header.policy_hash, policy.hash());
         assert!(draft.changes.len() <= 1);
         assert_eq!(
             effects.is_empty(),

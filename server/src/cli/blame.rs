@@ -6,14 +6,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indelible_engine::history::{
-    Blamed, Contender, Credit, CreditedRun, Former, Loss, Place, Point, State,
+    Blamed, Contender, Credit, CreditedRun, Former, Loss, Point, State,
 };
+use indelible_engine::id::LogPlace;
 use indelible_engine::ledger::{EntryKind, Presence};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Presented, Shape};
 use serde_json::{Value, json};
 
-use super::history::{EntityPlace, POINTS, place};
+use super::history::{EntityPlace, POINTS};
 use super::tables::{self, Table};
 use super::{names, points};
 use crate::past::{Gone, Past};
@@ -113,7 +114,7 @@ impl Blame {
         }
         if let Some(by) = &deleted {
             let (author, time) = (tables::plain(&by.author), tables::time(by.at));
-            let entry = place((by.epoch, by.seq));
+            let entry = by.place;
             super::print(&format!(
                 "{} is deleted: {author} deleted it in {entry} ({time})",
                 self.place.entity
@@ -169,7 +170,7 @@ fn unset(field: &Pointer) -> Value {
 }
 
 /// The entry that deleted the entity, where it is deleted.
-fn deletion(past: &Past, at: Place, state: &State) -> Option<Credit> {
+fn deletion(past: &Past, at: LogPlace, state: &State) -> Option<Credit> {
     let upto = past.records().take_while(|record| record.place() <= at);
     let deletions = upto.filter(|record| record.kind == EntryKind::Deleted);
     let last = deletions.last()?;
@@ -265,7 +266,7 @@ fn show(table: &mut Table, told: &Told<'_>, items: &[&Told<'_>], runs_max: usize
     table.row(row(below(items, &told.pointer), value, by));
     for former in formerly(told, items) {
         let until = former.until;
-        let entry = place((until.epoch, until.seq));
+        let entry = until.place;
         let was = format!("was {} until {entry} ({})", former.pointer, until.author);
         table.note(indent.len(), &was);
     }
@@ -311,9 +312,11 @@ fn beside(loss: &Loss) -> Option<String> {
     if !loss.settled && loss.removed.is_none() {
         return None;
     }
-    let by = loss.stood.by.as_ref().map_or_else(String::new, |by| {
-        format!(" ({}, {})", by.author, place((by.epoch, by.seq)))
-    });
+    let by = loss
+        .stood
+        .by
+        .as_ref()
+        .map_or_else(String::new, |by| format!(" ({}, {})", by.author, by.place));
     let stood = match (&loss.removed, &loss.stood.value) {
         (Some(item), _) => format!("the deletion of {item}"),
         (None, Some(value)) => value.to_string(),
@@ -330,11 +333,7 @@ fn beside(loss: &Loss) -> Option<String> {
 fn row(field: String, value: String, by: Option<&Credit>) -> Vec<String> {
     let mut row = vec![field, value];
     row.extend(by.map_or([const { String::new() }; 3], |by| {
-        [
-            by.author.clone(),
-            tables::time(by.at),
-            place((by.epoch, by.seq)),
-        ]
+        [by.author.clone(), tables::time(by.at), by.place.to_string()]
     }));
     row
 }
@@ -392,7 +391,7 @@ fn object(told: &Told<'_>) -> Value {
 }
 
 pub(super) fn credit(by: &Credit) -> Value {
-    json!({ "by": by.author, "at": by.at.to_rfc3339(), "epoch": by.epoch.0, "seq": by.seq.0 })
+    json!({ "by": by.author, "at": by.at.to_rfc3339(), "epoch": by.place.epoch.0, "seq": by.place.seq.0 })
 }
 
 fn contender(contender: &Contender) -> Value {

@@ -5,7 +5,6 @@ use indelible_engine::pointer::Pointer;
 use serde_json::{Value, json};
 
 use super::blame::credit;
-use super::history::place;
 use super::tables;
 use crate::past::Gone;
 
@@ -13,8 +12,7 @@ impl Gone {
     /// As a sentence; `what` is what was asked about, `bound` up to where.
     pub(super) fn sentence(&self, field: &Pointer, what: &str, bound: &str) -> String {
         let text = |pointer: &Pointer| tables::plain(&pointer.to_string());
-        let entry = |by: &Credit| place((by.epoch, by.seq));
-        let time = |by: &Credit| format!("{} ({})", entry(by), tables::time(by.at));
+        let time = |by: &Credit| format!("{} ({})", by.place, tables::time(by.at));
         match self {
             Self::Removed(removed, by) => format!(
                 "nobody has set {what}{bound} since {} removed {} in {}",
@@ -31,7 +29,7 @@ impl Gone {
                 "nobody has set {what}{bound} under this name; {} was {} until {}",
                 text(name),
                 text(field),
-                entry(by)
+                by.place
             ),
             Self::Within(whole, by) => format!(
                 "{} has been a part of {}, which is kept as one value, since {}{bound}",

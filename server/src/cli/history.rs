@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indelible_engine::history::words::{Description, Language, What};
-use indelible_engine::history::{Place, Point, Record, TimelineQuery, timeline};
-use indelible_engine::id::EntityId;
+use indelible_engine::history::{Point, Record, TimelineQuery, timeline};
+use indelible_engine::id::{EntityId, LogPlace};
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::pointer::Pointer;
 use serde_json::{Value, json};
@@ -93,11 +93,6 @@ impl EntityPlace {
     }
 }
 
-/// A place in a log as people write it.
-pub(super) fn place((epoch, seq): Place) -> String {
-    format!("{epoch}:{seq}")
-}
-
 impl History {
     pub(super) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let past = self.place.open()?;
@@ -107,15 +102,15 @@ impl History {
         if let Some(field) = &self.field {
             names::check_field(&past, field)?;
         }
-        let (epoch, seq) = points::find(&past, &self.until)?;
-        let bound = points::bound(&self.until, (epoch, seq));
-        let upto = ((epoch, seq), bound.as_str());
+        let until = points::find(&past, &self.until)?;
+        let bound = points::bound(&self.until, until);
+        let upto = (until, bound.as_str());
         let formerly = match &self.field {
-            Some(field) => past.former_names((epoch, seq), field)?,
+            Some(field) => past.former_names(until, field)?,
             None => Vec::new(),
         };
         let query = TimelineQuery {
-            before: Some((epoch, seq.next())),
+            before: Some(until.next()),
             entries_max: match self.limit {
                 0 => usize::MAX,
                 limit => limit,
@@ -162,7 +157,7 @@ fn nothing(
     entity: &EntityId,
     past: &Past,
     query: &TimelineQuery,
-    (at, bound): (Place, &str),
+    (at, bound): (LogPlace, &str),
 ) -> Result<String, Box<dyn Error>> {
     let field = query.within.as_ref();
     if let Some(field) = field
@@ -191,12 +186,12 @@ fn show(table: &mut Table, record: &Record, descriptions: &[Description]) {
         }
         kind => format!("({})", Language::English.kind(kind)),
     };
-    let entry = place(record.place());
+    let entry = record.place().to_string();
     let indent = entry.len().max("ENTRY".len()) + 2;
     table.sentence(vec![
         entry,
-        tables::time(record.at),
-        record.author.id.clone(),
+        tables::time(record.header.at),
+        record.header.author.id.clone(),
         what,
     ]);
     for description in descriptions.iter().take(CHANGES_SHOWN_MAX) {
@@ -229,17 +224,18 @@ pub(super) fn sentence(description: &Description) -> String {
 }
 
 fn object(entity: &EntityId, record: &Record) -> Value {
+    let header = &record.header;
     json!({
         "entity": entity.to_string(),
-        "epoch": record.epoch.0,
-        "seq": record.seq.0,
+        "epoch": header.place.epoch.0,
+        "seq": header.place.seq.0,
         "global": record.global.0,
         "kind": record.kind.name(),
-        "at": record.at.to_rfc3339(),
-        "by": record.author,
-        "session": record.session,
-        "proposal": record.proposal,
-        "policy": record.policy_hash,
+        "at": header.at.to_rfc3339(),
+        "by": header.author,
+        "session": header.session,
+        "proposal": header.proposal,
+        "policy": header.policy_hash,
         "hash": record.hash,
         "heads": record.heads,
         "messages": record.messages().collect::<Vec<_>>(),

@@ -77,7 +77,7 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
 /// Refuses an author who wrote nothing in the whole ledger. Whoever wrote, though not in this log,
 /// is a right name: that there is nothing to show is an answer.
 pub(super) fn check_author(past: &Past, store: &dyn Store, id: &str) -> Result<(), Box<dyn Error>> {
-    if past.records().any(|record| record.author.id == id) {
+    if past.records().any(|record| record.header.author.id == id) {
         return Ok(());
     }
     if id.is_empty() {
@@ -92,7 +92,7 @@ pub(super) fn check_author(past: &Past, store: &dyn Store, id: &str) -> Result<(
         for stored in &page {
             let entry = ledger::decode(&stored.bytes)?;
             after = entry.global;
-            known.insert(entry.author.id);
+            known.insert(entry.header.author.id);
         }
     }
     if known.contains(id) {

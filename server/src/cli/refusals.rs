@@ -125,9 +125,9 @@ fn all(store: &RedbStore, last: &mut Option<crate::storage::Place>) -> StoreResu
 fn rows(record: &RefusalRecord) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut who = vec![
-        tables::time(record.at),
-        record.entity.to_string(),
-        record.author.id.clone(),
+        tables::time(record.header.at),
+        record.header.entity.to_string(),
+        record.header.author.id.clone(),
     ];
     for violation in &record.violations {
         let pointer = violation.pointer.to_string();
@@ -169,6 +169,7 @@ fn value(text: Option<&String>) -> Value {
 }
 
 fn object(record: &RefusalRecord) -> Value {
+    let header = &record.header;
     let violations: Vec<Value> = record
         .violations
         .iter()
@@ -185,15 +186,15 @@ fn object(record: &RefusalRecord) -> Value {
         })
         .collect();
     json!({
-        "entity": record.entity.to_string(),
+        "entity": header.entity.to_string(),
         "number": record.number,
-        "epoch": record.epoch.0,
-        "seq": record.seq.0,
-        "at": record.at.to_rfc3339(),
-        "by": record.author,
-        "session": record.session,
-        "proposal": record.proposal,
-        "policy": record.policy_hash,
+        "epoch": header.place.epoch.0,
+        "seq": header.place.seq.0,
+        "at": header.at.to_rfc3339(),
+        "by": header.author,
+        "session": header.session,
+        "proposal": header.proposal,
+        "policy": header.policy_hash,
         "code": record.code,
         "admitted": record.admitted,
         "change": record.change,

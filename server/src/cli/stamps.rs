@@ -5,7 +5,6 @@ use indelible_engine::policy::StampKind;
 use serde_json::{Value, json};
 
 use super::blame::credit;
-use super::history::place;
 use super::tables;
 use crate::past::Stamped;
 
@@ -25,7 +24,7 @@ impl Stamped {
         format!(
             "nobody sets {}: the server shows there {what}{value}. That was in {}, by {} ({})",
             tables::plain(&field.to_string()),
-            place((self.by.epoch, self.by.seq)),
+            self.by.place,
             tables::plain(&self.by.author),
             tables::time(self.by.at),
         )

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::Args;
 use indelible_engine::effects::json_patch;
 use indelible_engine::history::words::differences_between;
-use indelible_engine::history::{Place, Point, State};
+use indelible_engine::history::{Point, State};
+use indelible_engine::id::LogPlace;
 use indelible_engine::ledger::Presence;
 use serde_json::{Value, json};
 
-use super::history::{EntityPlace, POINTS, place, sentence};
+use super::history::{EntityPlace, POINTS, sentence};
 use super::points;
 use super::tables::{self, Table};
 use crate::past::Past;
@@ -74,10 +75,10 @@ impl At {
         };
         let told = json!({
             "entity": self.place.entity,
-            "epoch": record.epoch.0,
-            "seq": record.seq.0,
-            "at": record.at.to_rfc3339(),
-            "by": record.author,
+            "epoch": record.header.place.epoch.0,
+            "seq": record.header.place.seq.0,
+            "at": record.header.at.to_rfc3339(),
+            "by": record.header.author,
             "heads": record.heads,
             "value": value,
         });
@@ -160,12 +161,12 @@ fn patch(before: &State, after: &State) -> Result<Value, serde_json::Error> {
     Ok(json!([{ "op": "replace", "path": "", "value": value }]))
 }
 
-fn end(past: &Past, word: &str, at: Place) -> Vec<String> {
+fn end(past: &Past, word: &str, at: LogPlace) -> Vec<String> {
     let record = past.record(at);
     vec![
         word.to_owned(),
-        place(at),
-        record.map_or_else(String::new, |record| tables::time(record.at)),
-        record.map_or_else(String::new, |record| record.author.id.clone()),
+        at.to_string(),
+        record.map_or_else(String::new, |record| tables::time(record.header.at)),
+        record.map_or_else(String::new, |record| record.header.author.id.clone()),
     ]
 }

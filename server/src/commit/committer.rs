@@ -231,9 +231,9 @@ fn recover(store: &dyn Store, request: &Append) -> StoreResult<Result<Appended, 
     for new in &request.entries {
         let draft = &new.draft;
         let place = Place {
-            entity: draft.entity.clone(),
-            epoch: draft.epoch,
-            seq: draft.seq,
+            entity: draft.header.entity.clone(),
+            epoch: draft.header.place.epoch,
+            seq: draft.header.place.seq,
         };
         let found = match store.entry(&place)? {
             Some(Stored { hash, bytes }) => Some(Sealed {
@@ -259,11 +259,12 @@ fn recover(store: &dyn Store, request: &Append) -> StoreResult<Result<Appended, 
 }
 
 fn is_of(entry: &Entry, draft: &EntryDraft) -> bool {
+    let (found, expected) = (&entry.header, &draft.header);
     entry.kind == draft.kind
-        && entry.proposal == draft.proposal
-        && entry.author == draft.author
-        && entry.session == draft.session
-        && entry.policy_hash == draft.policy_hash
+        && found.proposal == expected.proposal
+        && found.author == expected.author
+        && found.session == expected.session
+        && found.policy_hash == expected.policy_hash
         && entry.changes == draft.changes
 }
 

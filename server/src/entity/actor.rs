@@ -430,9 +430,9 @@ impl Actor {
 
     /// The value before the commit deleted the entity, for those whose writes it still took.
     fn before_deletion(&self, mut was: Entity, entries: &[Sealed]) -> Arc<Present> {
-        let last = (was.epoch(), was.seq());
+        let last = was.place();
         for sealed in entries {
-            if (sealed.entry.epoch, sealed.entry.seq) <= last {
+            if sealed.entry.header.place <= last {
                 was.confirm(Logged::of(&sealed.entry, sealed.hash));
             }
         }
@@ -441,7 +441,7 @@ impl Actor {
 
     /// The value of an entity as readers see it.
     fn shown(&self, entity: &Entity) -> Present {
-        let place = ((entity.epoch(), entity.seq()), entity.hash());
+        let place = (entity.place(), entity.hash());
         let at = entity.stamps().updated_at.unwrap_or_default();
         Present::at(&self.context, &self.id, place, (at, entity.presented()))
     }

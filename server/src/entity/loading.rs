@@ -4,9 +4,9 @@
 //! cache: one that cannot be used is ignored, and the log is replayed from its beginning.
 
 use indelible_engine::entity::{Entity, LoadError};
-use indelible_engine::history::{Checkpoints, Past, Place as HistoryPlace, State, checkpoint};
-use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
-use indelible_engine::ledger::{Chain, Entry, Logged, Sealed, self};
+use indelible_engine::history::{Checkpoints, Past, State, checkpoint};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, Seq};
+use indelible_engine::ledger::{self, Chain, Entry, Logged, Sealed};
 use indelible_engine::policy::PolicySource;
 
 use super::log::StoredLog;
@@ -207,7 +207,7 @@ fn from_log(
 #[derive(Debug)]
 pub(crate) struct FoundValue {
     /// The end of the log.
-    last: (Epoch, Seq),
+    last: LogPlace,
     hash: Hash,
     checkpoint: AtSnapshot,
     /// Entries behind the snapshot.
@@ -226,11 +226,11 @@ pub(crate) fn find_value(
     let Some(head) = store.head(id)? else {
         return Ok(None);
     };
-    let last = (head.epoch, head.seq);
+    let last = LogPlace::new(head.epoch, head.seq);
     let mut checkpoint = AtSnapshot(store.snapshot(id, head.epoch)?);
     let start = checkpoint.nearest(last).map(|(place, _)| place);
     let behind = match (start, head.epoch) {
-        (Some((_, seq)), _) => head.seq.0 - seq.0,
+        (Some(start), _) => head.seq.0 - start.seq.0,
         (None, Epoch::FIRST) => head.seq.0,
         // Earlier epochs may be long.
         (None, _) => return Ok(None),
@@ -286,16 +286,16 @@ impl FoundValue {
 struct AtSnapshot(Option<Snapshot>);
 
 impl Checkpoints for AtSnapshot {
-    fn nearest(&mut self, place: HistoryPlace) -> Option<(HistoryPlace, Vec<u8>)> {
+    fn nearest(&mut self, place: LogPlace) -> Option<(LogPlace, Vec<u8>)> {
         let snapshot = self.0.as_ref()?;
-        let at = (snapshot.epoch, snapshot.seq);
+        let at = LogPlace::new(snapshot.epoch, snapshot.seq);
         let known = at <= place && !snapshot.state.is_empty();
         known.then(|| (at, snapshot.state.clone()))
     }
 
-    fn keep(&mut self, _: HistoryPlace, _: Vec<u8>) {}
+    fn keep(&mut self, _: LogPlace, _: Vec<u8>) {}
 
-    fn forget(&mut self, _: HistoryPlace) {
+    fn forget(&mut self, _: LogPlace) {
         self.0 = None;
     }
 }
@@ -355,19 +355,19 @@ pub(crate) fn sealed(
 pub(crate) fn after(
     store: &dyn Ledger,
     id: &EntityId,
-    ((epoch, seq), hash): ((Epoch, Seq), Hash),
+    (at, hash): (LogPlace, Hash),
     bytes_max: usize,
 ) -> Result<Option<Vec<Sealed>>, StoreError> {
     let mut from = Place {
         entity: id.clone(),
-        epoch,
-        seq,
+        epoch: at.epoch,
+        seq: at.seq,
     };
     // The one read that shows whether the others are worth reading.
     if store.entry(&from)?.is_none_or(|known| known.hash != hash) {
         return Ok(None);
     }
-    from.seq = seq.next();
+    from.seq = at.seq.next();
     let (mut sealed, mut bytes_read) = (Vec::new(), 0);
     loop {
         let stored = store.entries(&from, ENTRIES_TO_SEND_AT_ONCE)?;
@@ -380,7 +380,7 @@ pub(crate) fn after(
                 return Ok(None);
             }
             let entry = ledger::decode(&bytes)?;
-            from.seq = entry.seq.next();
+            from.seq = entry.header.place.seq.next();
             sealed.push(Sealed { entry, bytes, hash });
         }
     }
@@ -390,9 +390,10 @@ pub(crate) fn after(
 pub(crate) fn begins_after(
     store: &dyn Ledger,
     id: &EntityId,
-    (epoch, seq): (Epoch, Seq),
+    place: LogPlace,
     version: &Opened,
 ) -> bool {
+    let LogPlace { epoch, seq } = place;
     if seq != Seq(0) || version.epoch >= epoch {
         return false;
     }

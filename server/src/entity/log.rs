@@ -5,8 +5,8 @@
 //! its changes, which are few.
 
 use indelible_engine::entity::{Entity, LoadError};
-use indelible_engine::history::{Archive, Derived, Place, Record};
-use indelible_engine::id::{EntityId, Hash, Seq};
+use indelible_engine::history::{Archive, Derived, Record};
+use indelible_engine::id::{EntityId, Hash, LogPlace, Seq};
 use indelible_engine::ledger::{self, Entry, EntryKind, Logged};
 use indelible_engine::policy::PolicySource;
 
@@ -16,7 +16,7 @@ use crate::storage::{self, Ledger, StoreError};
 pub(super) struct StoredLog<'a> {
     pub(super) store: &'a dyn Ledger,
     pub(super) entity: &'a EntityId,
-    pub(super) last: Place,
+    pub(super) last: LogPlace,
     pub(super) policies: &'a dyn PolicySource,
 }
 
@@ -27,8 +27,8 @@ pub(super) enum LogError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The store has lost what an entry changed.
-    #[error("what entry {epoch}:{seq} changed is not in the store's cache", epoch = .0.0, seq = .0.1)]
-    Effects(Place),
+    #[error("what entry {0} changed is not in the store's cache")]
+    Effects(LogPlace),
     /// The first entry makes no document.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -42,11 +42,11 @@ impl StoredLog<'_> {
         Derived::of(&mut entity, genesis, self.policies)
     }
 
-    fn place(&self, (epoch, seq): Place) -> storage::Place {
+    fn place(&self, at: LogPlace) -> storage::Place {
         storage::Place {
             entity: self.entity.clone(),
-            epoch,
-            seq,
+            epoch: at.epoch,
+            seq: at.seq,
         }
     }
 }
@@ -54,24 +54,27 @@ impl StoredLog<'_> {
 impl Archive for StoredLog<'_> {
     type Error = LogError;
 
-    fn last(&mut self) -> Result<Option<Place>, LogError> {
+    fn last(&mut self) -> Result<Option<LogPlace>, LogError> {
         Ok(Some(self.last))
     }
 
-    fn records(&mut self, from: Place, count: usize) -> Result<Vec<Record>, LogError> {
+    fn records(&mut self, from: LogPlace, count: usize) -> Result<Vec<Record>, LogError> {
         let entries = self.store.entries(&self.place(from), count)?;
         let effects = self.store.effects(&self.place(from), count)?;
         let mut effects = effects.into_iter().peekable();
         let mut records = Vec::with_capacity(entries.len());
         for stored in entries {
             let entry = ledger::decode(&stored.bytes).map_err(StoreError::from)?;
-            while effects.next_if(|(seq, _)| *seq < entry.seq).is_some() {}
-            let own = effects.next_if(|(seq, _)| *seq == entry.seq);
+            while effects
+                .next_if(|(seq, _)| *seq < entry.header.place.seq)
+                .is_some()
+            {}
+            let own = effects.next_if(|(seq, _)| *seq == entry.header.place.seq);
             let kept = own.and_then(|(_, bytes)| Derived::decode(&bytes));
             let kinds = [EntryKind::Changes, EntryKind::Epoch, EntryKind::Policy];
             let changes = kinds.contains(&entry.kind);
             let derived = match kept {
-                None if changes => return Err(LogError::Effects((entry.epoch, entry.seq))),
+                None if changes => return Err(LogError::Effects(entry.header.place)),
                 None if entry.kind == EntryKind::Genesis => self.first(&entry, stored.hash)?,
                 None => Derived::default(),
                 Some(kept) => kept.derived(),
@@ -81,9 +84,9 @@ impl Archive for StoredLog<'_> {
         Ok(records)
     }
 
-    fn bringing(&mut self, change: Hash) -> Result<Option<Place>, LogError> {
-        let epoch = self.last.0;
+    fn bringing(&mut self, change: Hash) -> Result<Option<LogPlace>, LogError> {
+        let epoch = self.last.epoch;
         let found: Option<Seq> = self.store.change(self.entity, epoch, change)?;
-        Ok(found.map(|seq| (epoch, seq)))
+        Ok(found.map(|seq| LogPlace::new(epoch, seq)))
     }
 }

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use indelible_engine::effects::EffectChange;
-use indelible_engine::history::{Place, Record};
+use indelible_engine::history::Record;
+use indelible_engine::id::LogPlace;
 use indelible_engine::near;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicySource, Shape};
@@ -148,14 +149,14 @@ impl Past {
     /// [`HistoryError`] when a policy is not known.
     pub(crate) fn removal(
         &self,
-        place: Place,
+        place: LogPlace,
         field: &Pointer,
     ) -> Result<Option<(&Record, Pointer)>, HistoryError> {
         let formerly = self.former_names(place, field)?;
         let upto = self.records.iter().rev();
         for record in upto.skip_while(|record| record.place() > place) {
             let name = named_at(&formerly, record.place(), field);
-            let Some(policy) = self.policies.policy(record.policy_hash) else {
+            let Some(policy) = self.policies.policy(record.header.policy_hash) else {
                 continue;
             };
             let mut effects = record.effects.iter().rev();

@@ -1,6 +1,7 @@
 //! Why a field has no value: who removed it, or where it went.
 
-use indelible_engine::history::{Credit, Later, Place};
+use indelible_engine::history::{Credit, Later};
+use indelible_engine::id::LogPlace;
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::pointer::Pointer;
 
@@ -26,8 +27,8 @@ impl Past {
     ///
     /// # Errors
     /// [`HistoryError`] when the records do not lead there, or a policy is not known.
-    pub(crate) fn gone(&self, at: Place, field: &Pointer) -> Result<Option<Gone>, HistoryError> {
-        let by = |at: Place| self.record(at).map(Credit::of);
+    pub(crate) fn gone(&self, at: LogPlace, field: &Pointer) -> Result<Option<Gone>, HistoryError> {
+        let by = |at: LogPlace| self.record(at).map(Credit::of);
         let removal = self.removal(at, field)?;
         let later = self.later_name(at, field)?;
         let removed = removal.as_ref().map(|(record, _)| record.place());

@@ -1,7 +1,8 @@
 //! Fields that the server derives from the log instead of anyone setting them: when and by whom the entity
 //! was made and changed.
 
-use indelible_engine::history::{Credit, Place, State};
+use indelible_engine::history::{Credit, State};
+use indelible_engine::id::LogPlace;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Shape, StampKind};
 use serde_json::Value;
@@ -22,7 +23,11 @@ pub(crate) struct Stamped {
 impl Past {
     /// The stamp that a field is in the state after the entry at `at`; `None` where it is a field that
     /// people set, or not a field.
-    pub(crate) fn stamped(&self, (at, state): (Place, &State), field: &Pointer) -> Option<Stamped> {
+    pub(crate) fn stamped(
+        &self,
+        (at, state): (LogPlace, &State),
+        field: &Pointer,
+    ) -> Option<Stamped> {
         let node = state.policy().find(field)?;
         let Shape::Stamp(kind) = state.policy().node(node).shape else {
             return None;

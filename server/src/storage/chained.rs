@@ -41,7 +41,7 @@ pub fn read_chained<E: From<StoreError> + From<BrokenLog>>(
         let Some((last, _)) = entries.last() else {
             return Ok(());
         };
-        from.seq = last.seq.next();
+        from.seq = last.header.place.seq.next();
         each(entries)?;
     }
 }

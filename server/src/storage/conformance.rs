@@ -7,9 +7,10 @@ mod claims;
 
 use std::path::Path;
 
-use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, GlobalSeq, Hash, Kind, LogPlace, ProposalId, Seq};
 use indelible_engine::ledger::{
-    EntryDraft, EntryKind, RefusalDraft, decode, decode_refusal, verify_chain, verify_refusal_chain,
+    EntryDraft, EntryKind, Header, RefusalDraft, decode, decode_refusal, verify_chain,
+    verify_refusal_chain,
 };
 use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
@@ -74,14 +75,15 @@ pub(crate) fn draft(name: &str, epoch: u64, seq: u64) -> EntryDraft {
             (_, 0) => EntryKind::Epoch,
             _ => EntryKind::Changes,
         },
-        entity: entity(name),
-        epoch: Epoch(epoch),
-        seq: Seq(seq),
-        proposal: (seq > 0).then(|| proposal_id(seq)),
-        author: Principal::new(format!("author of {name}"), ["editor"]),
-        session: None,
-        at: Timestamp(1_000),
-        policy_hash: Hash([1; 32]),
+        header: Header {
+            entity: entity(name),
+            place: LogPlace::new(Epoch(epoch), Seq(seq)),
+            proposal: (seq > 0).then(|| proposal_id(seq)),
+            author: Principal::new(format!("author of {name}"), ["editor"]),
+            session: None,
+            at: Timestamp(1_000),
+            policy_hash: Hash([1; 32]),
+        },
         changes: vec![chunk(name, epoch, seq)],
         heads: vec![chunk_hash(name, epoch, seq)],
         claimed: None,
@@ -92,13 +94,13 @@ pub(crate) fn request(drafts: impl IntoIterator<Item = EntryDraft>) -> Append {
     let entries: Vec<NewEntry> = drafts
         .into_iter()
         .map(|draft| NewEntry {
-            effects: Some(format!("effects {}", draft.seq).into()),
+            effects: Some(format!("effects {}", draft.header.place.seq).into()),
             draft,
         })
         .collect();
     Append {
         entries: entries.clone(),
-        ..Append::new(entries[0].draft.entity.clone())
+        ..Append::new(entries[0].draft.header.entity.clone())
     }
 }
 
@@ -109,14 +111,11 @@ pub(crate) fn entries(name: &str, seqs: std::ops::Range<u64>) -> Append {
 
 fn refusal(name: &str, author: &str) -> RefusalDraft {
     RefusalDraft {
-        entity: entity(name),
-        epoch: Epoch(1),
-        seq: Seq(0),
-        proposal: None,
-        author: Principal::new(author, ["editor"]),
-        session: None,
-        at: Timestamp(500),
-        policy_hash: Hash([1; 32]),
+        header: Header {
+            author: Principal::new(author, ["editor"]),
+            at: Timestamp(500),
+            ..draft(name, 1, 0).header
+        },
         code: "policy".to_owned(),
         admitted: 0,
         change: None,
@@ -126,9 +125,8 @@ fn refusal(name: &str, author: &str) -> RefusalDraft {
 }
 
 fn append(store: &dyn Store, requests: &[Append]) -> Vec<Result<usize, Rejected>> {
-    let outcomes = store.append(requests).unwrap();
+    let outcomes = store.append(requests).unwrap().into_iter();
     outcomes
-        .into_iter()
         .map(|outcome| outcome.map(|done| done.entries.len()))
         .collect()
 }
@@ -254,21 +252,21 @@ pub(crate) fn a_conflict_leaves_the_other_requests_alone(open: Open) {
 pub(crate) fn logs_are_chained_and_time_does_not_run_back(open: Open) {
     let (_dir, store) = opened(open);
     fill(&*store);
-    let early = EntryDraft {
-        at: Timestamp(2_000),
-        ..draft("team/joe", 1, 1)
-    };
-    let earlier = EntryDraft {
-        at: Timestamp(7),
-        ..draft("team/joe", 1, 2)
-    };
+    let mut early = draft("team/joe", 1, 1);
+    early.header.at = Timestamp(2_000);
+    let mut earlier = draft("team/joe", 1, 2);
+    earlier.header.at = Timestamp(7);
     assert_eq!(append(&*store, &[request([early, earlier])]), [Ok(2)]);
     let feed = store.feed(GlobalSeq(0), 100).unwrap();
     let decoded: Vec<_> = feed
         .iter()
         .map(|entry| decode(&entry.bytes).unwrap())
         .collect();
-    assert!(decoded.windows(2).all(|pair| pair[0].at <= pair[1].at));
+    assert!(
+        decoded
+            .windows(2)
+            .all(|pair| pair[0].header.at <= pair[1].header.at)
+    );
     assert!(
         decoded
             .iter()
@@ -279,7 +277,7 @@ pub(crate) fn logs_are_chained_and_time_does_not_run_back(open: Open) {
         let log = feed
             .iter()
             .zip(&decoded)
-            .filter(|(_, entry)| entry.entity == entity(name))
+            .filter(|(_, entry)| entry.header.entity == entity(name))
             .map(|(stored, _)| (stored.bytes.clone(), stored.hash));
         let last = verify_chain(log).unwrap();
         assert_eq!(
@@ -296,7 +294,7 @@ pub(crate) fn logs_are_read_in_parts(open: Open) {
         let entries = store.entries(&place(name, epoch, from), limit).unwrap();
         entries
             .iter()
-            .map(|entry| decode(&entry.bytes).unwrap().seq.0)
+            .map(|entry| decode(&entry.bytes).unwrap().header.place.seq.0)
             .collect()
     };
     assert_eq!(seqs("team/jane", 1, 0, 100), [0, 1, 2, 3, 4]);
@@ -311,7 +309,7 @@ pub(crate) fn logs_are_read_in_parts(open: Open) {
     assert_eq!(seqs("settings", 2, 0, 9), [0, 1]);
     assert_eq!(seqs("team/j", 1, 0, 9), [0_u64; 0]);
     let one = store.entry(&place("team/jane", 1, 3)).unwrap().unwrap();
-    assert_eq!(decode(&one.bytes).unwrap().seq, Seq(3));
+    assert_eq!(decode(&one.bytes).unwrap().header.place.seq, Seq(3));
     assert_eq!(store.entry(&place("team/jane", 1, 9)).unwrap(), None);
     assert_eq!(store.feed(GlobalSeq(8), 100).unwrap().len(), 2);
     assert_eq!(store.feed(GlobalSeq(10), 100).unwrap(), []);
@@ -389,12 +387,8 @@ pub(crate) fn refusals_are_chained_and_bounded(open: Open) {
     append(&*store, &[entries("team/jane", 0..1)]);
     let mut kept = 0;
     for _ in 0..40 {
-        let refusals = vec![
-            refusal("team/jane", "mallory"),
-            refusal("team/jane", "mallory"),
-        ];
         let flood = Append {
-            refusals,
+            refusals: vec![refusal("team/jane", "mallory"); 2],
             ..Append::new(entity("team/jane"))
         };
         kept += store.append(&[flood]).unwrap()[0]
@@ -414,7 +408,12 @@ pub(crate) fn refusals_are_chained_and_bounded(open: Open) {
         .iter()
         .map(|r| decode_refusal(&r.bytes).unwrap())
         .collect();
-    let of = |author: &str| records.iter().filter(|r| r.author.id == author).count();
+    let of = |author: &str| {
+        records
+            .iter()
+            .filter(|r| r.header.author.id == author)
+            .count()
+    };
     // Beyond the third: the first, second, fourth, ... sixty-fourth of seventy-seven more.
     assert_eq!((of("mallory"), of("alice"), kept), (10, 1, 10));
     let told: u64 = records[..10].iter().map(|r| 1 + r.further).sum();

@@ -50,12 +50,15 @@ pub(super) fn seal_entries(
     let mut sealed = Vec::with_capacity(request.entries.len());
     for new in &request.entries {
         let draft = &new.draft;
-        if draft.entity != request.entity || !follows(new_head, draft.epoch, draft.seq) {
+        let header = &draft.header;
+        if header.entity != request.entity
+            || !follows(new_head, header.place.epoch, header.place.seq)
+        {
             return Err(Conflict {
                 expected: Place {
-                    entity: draft.entity.clone(),
-                    epoch: draft.epoch,
-                    seq: draft.seq,
+                    entity: header.entity.clone(),
+                    epoch: header.place.epoch,
+                    seq: header.place.seq,
                 },
                 found: *head,
             });
@@ -63,10 +66,10 @@ pub(super) fn seal_entries(
         new_tail.global = new_tail.global.next();
         let previous = new_head.map_or(Hash::ZERO, |head| head.hash);
         let entry = draft.clone().seal(new_tail.global, new_tail.at, previous);
-        new_tail.at = entry.entry.at;
+        new_tail.at = entry.entry.header.at;
         new_head = Some(Head {
-            epoch: draft.epoch,
-            seq: draft.seq,
+            epoch: header.place.epoch,
+            seq: header.place.seq,
             hash: entry.hash,
             presence: Presence::after(new_head.map(|head| head.presence), draft.kind),
         });
@@ -108,7 +111,7 @@ pub(super) fn seal_refusal(
     }
     count.kept += 1;
     let sealed = draft.seal(head.next, tail.at, head.hash);
-    tail.at = sealed.record.at;
+    tail.at = sealed.record.header.at;
     *head = RefusalHead {
         next: head.next + 1,
         hash: sealed.hash,

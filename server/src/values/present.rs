@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, Seq};
 use indelible_engine::time::Timestamp;
 use serde_json::Value;
 
@@ -51,15 +51,15 @@ impl Present {
     pub(crate) fn at(
         context: &Context,
         entity: &EntityId,
-        ((epoch, seq), hash): ((Epoch, Seq), Hash),
+        (place, hash): (LogPlace, Hash),
         (at, value): (Timestamp, Value),
     ) -> Self {
         let (versions, memory) = (&context.versions, &context.memory);
         Self {
             entity: entity.clone(),
-            epoch,
-            seq,
-            version: versions.seal(entity, PROJECTION, (epoch, seq, &hash)),
+            epoch: place.epoch,
+            seq: place.seq,
+            version: versions.seal(entity, PROJECTION, (place.epoch, place.seq, &hash)),
             at,
             length: length(&value),
             bytes: bytes(&value),
@@ -96,8 +96,8 @@ impl Present {
     }
 
     /// The last entry that changed what a reader sees.
-    pub(super) fn place(&self) -> (Epoch, Seq) {
-        (self.epoch, self.seq)
+    pub(crate) fn place(&self) -> LogPlace {
+        LogPlace::new(self.epoch, self.seq)
     }
 
     /// Lets go of what can be made again. Whoever is being sent it holds it until then.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict, admit};
 use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, ProposalId};
-use indelible_engine::ledger::{Logged, RefusalDraft};
+use indelible_engine::id::{EntityId, Epoch, LogPlace, ProposalId};
+use indelible_engine::ledger::{Header, Logged, RefusalDraft};
 use indelible_engine::lifecycle::{self, Request};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};
@@ -168,14 +168,15 @@ impl Filling {
                 let refusal = Refusal::policy(0, violations);
                 request.entries.clear();
                 request.refusals.push(RefusalDraft {
-                    entity: before.id().clone(),
-                    epoch: before.epoch(),
-                    seq: before.seq(),
-                    proposal: None,
-                    author: author.clone(),
-                    session: None,
-                    at: now,
-                    policy_hash: self.policy.hash(),
+                    header: Header {
+                        entity: before.id().clone(),
+                        place: LogPlace::new(before.epoch(), before.seq()),
+                        proposal: None,
+                        author: author.clone(),
+                        session: None,
+                        at: now,
+                        policy_hash: self.policy.hash(),
+                    },
                     code: refusal.code.to_string(),
                     admitted: 0,
                     change: None,

@@ -4,7 +4,7 @@ use automerge::transaction::{Transactable, Transaction};
 use automerge::{Automerge, ObjId, ROOT, ReadDoc};
 use indelible_engine::admission::{Origin, Proposal, Verdict, admit};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, Seq};
 use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::limits::Limits;
 use indelible_engine::principal::Principal;
@@ -89,8 +89,7 @@ impl Ground {
         let Client { doc, principal } = client;
         let entry = Logged {
             kind: EntryKind::Changes,
-            epoch: Epoch::FIRST,
-            seq: Seq(1),
+            place: LogPlace::new(Epoch::FIRST, Seq(1)),
             hash: Hash::ZERO,
             at: NOW,
             author: &principal.id,

@@ -85,9 +85,8 @@ fn is_held(store: &RedbStore, versions: &Versions, said: &Said) -> bool {
             epoch,
             seq,
             id,
-        } => {
-            entry(entity, *epoch, *seq).is_some_and(|stored| decoded(stored).proposal == Some(*id))
-        }
+        } => entry(entity, *epoch, *seq)
+            .is_some_and(|stored| decoded(stored).header.proposal == Some(*id)),
         Said::Version { entity, version } => {
             let opened = versions.open(entity, PROJECTION, version).unwrap();
             let found = entry(entity, opened.epoch, opened.seq);

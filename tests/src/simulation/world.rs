@@ -6,7 +6,7 @@ use std::sync::Arc;
 use automerge::{Automerge, Change, ChangeHash};
 use indelible_engine::admission::{Admitted, Origin, Proposal, Verdict, admit};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, ProposalId, Seq};
 use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::limits::Limits;
 use indelible_engine::policy::Policy;
@@ -205,9 +205,8 @@ impl World {
                     0 => EntryKind::Genesis,
                     _ => EntryKind::Changes,
                 },
-                epoch: Epoch::FIRST,
+                place: LogPlace::new(Epoch::FIRST, Seq(seq)),
                 policy_hash: self.policy.hash(),
-                seq: Seq(seq),
                 hash: record.hash,
                 at: record.at,
                 author: record.author,
@@ -377,12 +376,11 @@ impl World {
         if let Err(fault) = model::transition(&self.spec, &before.raw, &after, author, creation) {
             panic!("{author:?} got through: {fault}\n{}", self.spec.schema);
         }
-        let hash = Hash::of(&[&before.hash.0, &draft.seq.0.to_be_bytes()]);
+        let hash = Hash::of(&[&before.hash.0, &draft.header.place.seq.0.to_be_bytes()]);
         entity.confirm(Logged {
             kind: draft.kind,
-            epoch: draft.epoch,
-            policy_hash: draft.policy_hash,
-            seq: draft.seq,
+            place: LogPlace::new(draft.header.place.epoch, draft.header.place.seq),
+            policy_hash: draft.header.policy_hash,
             hash,
             at: self.now,
             author: author.name,

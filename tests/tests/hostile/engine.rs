@@ -5,7 +5,7 @@ use automerge::ROOT;
 use automerge::transaction::Transactable;
 use indelible_engine::admission::{Origin, Verdict};
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::id::{Epoch, Hash, LogPlace, Seq};
 use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::testing::NOW;
 use indelible_tests::hostile::{self, ADMITTED, CREATOR, Case, Step};
@@ -65,9 +65,8 @@ fn survives(entity: &Entity, log: &[Vec<Vec<u8>>]) {
     for (index, changes) in log.iter().enumerate() {
         let logged = Logged {
             kind: EntryKind::Changes,
-            epoch: Epoch::FIRST,
+            place: LogPlace::new(Epoch::FIRST, Seq(index as u64 + 1)),
             policy_hash: policy.hash(),
-            seq: Seq(index as u64 + 1),
             hash: Hash::ZERO,
             at: NOW,
             author: CREATOR,

@@ -7,8 +7,8 @@ use indelible_engine::admission::{Admitted, Origin, Proposal, admit};
 use indelible_engine::bundle::{Depth, Verifier, Writer};
 use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{Epoch, GlobalSeq, Hash, ProposalId, SessionId};
-use indelible_engine::ledger::{EntryDraft, Logged, RefusalDraft};
+use indelible_engine::id::{Epoch, GlobalSeq, Hash, LogPlace, ProposalId, SessionId};
+use indelible_engine::ledger::{EntryDraft, Header, Logged, RefusalDraft};
 use indelible_engine::lifecycle::{self, Request};
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeError, MergeOptions, merge};
@@ -83,14 +83,15 @@ impl Story {
             Ok(merged) => merged.changes,
             Err(MergeError::Refused(violations)) => {
                 self.refusals.push(RefusalDraft {
-                    entity: entity.id().clone(),
-                    epoch: entity.epoch(),
-                    seq: entity.seq(),
-                    proposal: Some(ProposalId([9; 16])),
-                    author: author.clone(),
-                    session: Some(SessionId([8; 16])),
-                    at: now,
-                    policy_hash: entity.policy().hash(),
+                    header: Header {
+                        entity: entity.id().clone(),
+                        place: LogPlace::new(entity.epoch(), entity.seq()),
+                        proposal: Some(ProposalId([9; 16])),
+                        author: author.clone(),
+                        session: Some(SessionId([8; 16])),
+                        at: now,
+                        policy_hash: entity.policy().hash(),
+                    },
                     code: "policy".to_owned(),
                     admitted: 0,
                     change: None,

@@ -7,7 +7,7 @@ use automerge::{
 };
 use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{EntityId, Epoch, Hash, Seq};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, Seq};
 use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::merge::{MergeOptions, merge};
 use indelible_engine::policy::{Policy, Rules};
@@ -133,9 +133,8 @@ fn entities() {
     let mut created = genesis.clone();
     let entry = Logged {
         kind: EntryKind::Changes,
-        epoch: Epoch::FIRST,
+        place: LogPlace::new(Epoch::FIRST, Seq(1)),
         policy_hash: policy_made.hash(),
-        seq: Seq(1),
         hash: Hash::ZERO,
         at: Timestamp(0),
         author: "alice",

@@ -1,9 +1,9 @@
 //! Entries, refusals and their chains.
 
-use indelible_engine::id::{Epoch, GlobalSeq, Hash, ProposalId, Seq, SessionId};
+use indelible_engine::id::{Epoch, GlobalSeq, Hash, LogPlace, ProposalId, Seq, SessionId};
 use indelible_engine::ledger::{
-    self, Claimed, Entry, EntryDraft, EntryKind, RecordError, RefusalDraft, RefusalRecord, Sealed,
-    SealedRefusal, decode_refusal, verify_chain, verify_refusal_chain,
+    self, Claimed, Entry, EntryDraft, EntryKind, Header, RecordError, RefusalDraft, RefusalRecord,
+    Sealed, SealedRefusal, decode_refusal, verify_chain, verify_refusal_chain,
 };
 use indelible_engine::principal::Principal;
 use indelible_engine::time::Timestamp;
@@ -25,14 +25,15 @@ fn alice() -> Principal {
 fn draft(kind: EntryKind, epoch: u64, seq: u64) -> EntryDraft {
     EntryDraft {
         kind,
-        entity: "team/jane-doe".parse().expect("a name"),
-        epoch: Epoch(epoch),
-        seq: Seq(seq),
-        proposal: None,
-        author: Principal::system(),
-        session: None,
-        at: Timestamp(AT),
-        policy_hash: Hash([0x55; 32]),
+        header: Header {
+            entity: "team/jane-doe".parse().expect("a name"),
+            place: LogPlace::new(Epoch(epoch), Seq(seq)),
+            proposal: None,
+            author: Principal::system(),
+            session: None,
+            at: Timestamp(AT),
+            policy_hash: Hash([0x55; 32]),
+        },
         changes: vec![],
         heads: vec![Hash([0x22; 32])],
         claimed: None,
@@ -53,15 +54,16 @@ fn log() -> Vec<Sealed> {
         }),
         ..draft(EntryKind::Changes, 1, 1)
     };
-    let edited = EntryDraft {
+    let mut edited = draft(EntryKind::Changes, 1, 2);
+    edited.header = Header {
         proposal: Some(ProposalId([0x11; 16])),
         author: alice(),
         session: Some(SessionId([0x44; 16])),
         at: Timestamp(AT + 1),
-        changes: vec![vec![0xab; 300], vec![]],
-        heads: vec![Hash([0x99; 32]), Hash([0x01; 32])],
-        ..draft(EntryKind::Changes, 1, 2)
+        ..edited.header
     };
+    edited.changes = vec![vec![0xab; 300], vec![]];
+    edited.heads = vec![Hash([0x99; 32]), Hash([0x01; 32])];
     let claims_nothing = Some(Claimed::default());
     let drafts = [
         genesis,
@@ -83,7 +85,7 @@ fn log() -> Vec<Sealed> {
         .map(|draft| {
             global += 1;
             let sealed = draft.seal(GlobalSeq(global), last, previous);
-            (previous, last) = (sealed.hash, sealed.entry.at);
+            (previous, last) = (sealed.hash, sealed.entry.header.at);
             sealed
         })
         .collect()
@@ -94,15 +96,15 @@ fn describe(sealed: &Sealed) -> Value {
     json!({
         "entry": {
             "kind": entry.kind as u8,
-            "entity": entry.entity,
-            "epoch": entry.epoch,
-            "seq": entry.seq,
+            "entity": entry.header.entity,
+            "epoch": entry.header.place.epoch,
+            "seq": entry.header.place.seq,
             "global": entry.global,
-            "proposal": entry.proposal,
-            "author": entry.author,
-            "session": entry.session,
-            "at": entry.at,
-            "policy_hash": entry.policy_hash,
+            "proposal": entry.header.proposal,
+            "author": entry.header.author,
+            "session": entry.header.session,
+            "at": entry.header.at,
+            "policy_hash": entry.header.policy_hash,
             "changes": entry.changes.iter().map(hex::encode).collect::<Vec<_>>(),
             "heads": entry.heads,
             "claimed": entry.claimed.as_ref().map(|claimed| json!({
@@ -175,14 +177,15 @@ fn entries() {
 
 fn refusals_log() -> Vec<SealedRefusal> {
     let draft = |violations, further| RefusalDraft {
-        entity: "team/jane-doe".parse().expect("a name"),
-        epoch: Epoch(1),
-        seq: Seq(2),
-        proposal: Some(ProposalId([0x11; 16])),
-        author: alice(),
-        session: Some(SessionId([0x44; 16])),
-        at: Timestamp(AT),
-        policy_hash: Hash([0x55; 32]),
+        header: Header {
+            entity: "team/jane-doe".parse().expect("a name"),
+            place: LogPlace::new(Epoch(1), Seq(2)),
+            proposal: Some(ProposalId([0x11; 16])),
+            author: alice(),
+            session: Some(SessionId([0x44; 16])),
+            at: Timestamp(AT),
+            policy_hash: Hash([0x55; 32]),
+        },
         code: "policy".into(),
         admitted: 1,
         change: Some(Hash([0x77; 32])),
@@ -203,12 +206,9 @@ fn refusals_log() -> Vec<SealedRefusal> {
     let first = draft(vec![violation("\"E-2\"")], 0).seal(0, Timestamp(0), Hash::ZERO);
     let many = draft(vec![violation(&"ß".repeat(1_000)); 40], 0);
     let many = many.seal(1, Timestamp(AT + 5), first.hash);
-    let counted = RefusalDraft {
-        proposal: None,
-        session: None,
-        change: None,
-        ..draft(vec![], 900)
-    };
+    let mut counted = draft(vec![], 900);
+    (counted.header.proposal, counted.header.session) = (None, None);
+    counted.change = None;
     let counted = counted.seal(2, Timestamp(AT + 5), many.hash);
     vec![first, many, counted]
 }
@@ -221,15 +221,15 @@ fn refusals() {
             let record = &sealed.record;
             json!({
                 "record": {
-                    "entity": record.entity,
+                    "entity": record.header.entity,
                     "number": record.number,
-                    "epoch": record.epoch,
-                    "seq": record.seq,
-                    "proposal": record.proposal,
-                    "author": record.author,
-                    "session": record.session,
-                    "at": record.at,
-                    "policy_hash": record.policy_hash,
+                    "epoch": record.header.place.epoch,
+                    "seq": record.header.place.seq,
+                    "proposal": record.header.proposal,
+                    "author": record.header.author,
+                    "session": record.header.session,
+                    "at": record.header.at,
+                    "policy_hash": record.header.policy_hash,
                     "code": record.code,
                     "admitted": record.admitted,
                     "change": record.change,

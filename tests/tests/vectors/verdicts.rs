@@ -99,7 +99,7 @@ impl Story {
 fn describe(verdict: &Verdict) -> Value {
     let admitted = verdict.admitted.as_ref().map(|admitted| {
         json!({
-            "seq": admitted.draft().seq,
+            "seq": admitted.draft().header.place.seq,
             "changes": admitted.draft().changes.len(),
             "effects": admitted.effects(),
         })

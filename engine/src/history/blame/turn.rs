@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use super::{By, Node};
 use crate::history::record::Record;
-use crate::history::state::{PastError, Place};
+use crate::history::state::PastError;
+use crate::id::LogPlace;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Origin, Policy, PolicySource, Shape, Succession};
 
@@ -283,8 +284,8 @@ pub fn former_names<'r>(
     records: impl IntoIterator<Item = &'r Record>,
     policies: &dyn PolicySource,
     pointer: &Pointer,
-) -> Result<Vec<(Place, Pointer)>, PastError> {
-    let mut names: Vec<(Place, Pointer)> = Vec::new();
+) -> Result<Vec<(LogPlace, Pointer)>, PastError> {
+    let mut names: Vec<(LogPlace, Pointer)> = Vec::new();
     for (place, turn) in turns(records, policies)?.into_iter().rev() {
         let later = names.last().map_or(pointer, |(_, name)| name);
         if names.is_empty() && turn.new.find(later).is_none() {
@@ -320,8 +321,8 @@ pub fn later_name<'r>(
     records: impl IntoIterator<Item = &'r Record>,
     policies: &dyn PolicySource,
     pointer: &Pointer,
-) -> Result<Option<(Place, Later)>, PastError> {
-    let mut later: Option<(Place, Later)> = None;
+) -> Result<Option<(LogPlace, Later)>, PastError> {
+    let mut later: Option<(LogPlace, Later)> = None;
     let mut name = pointer.clone();
     for (place, turn) in turns(records, policies)? {
         if turn.old.find(&name).is_none() {
@@ -360,17 +361,17 @@ pub fn later_name<'r>(
 fn turns<'r>(
     records: impl IntoIterator<Item = &'r Record>,
     policies: &dyn PolicySource,
-) -> Result<Vec<(Place, Turn)>, PastError> {
+) -> Result<Vec<(LogPlace, Turn)>, PastError> {
     let mut policy: Option<Arc<Policy>> = None;
     let mut turns = Vec::new();
     for record in records {
-        let former = policy.take_if(|held| held.hash() != record.policy_hash);
+        let former = policy.take_if(|held| held.hash() != record.header.policy_hash);
         if policy.is_none() {
-            let found = policies.policy(record.policy_hash);
+            let found = policies.policy(record.header.policy_hash);
             let place = record.place();
             let found = found.ok_or(PastError::Policy {
                 place,
-                policy: record.policy_hash,
+                policy: record.header.policy_hash,
             })?;
             if let Some(former) = former {
                 turns.push((place, Turn::new(0, &former, &found)));

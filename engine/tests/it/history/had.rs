@@ -149,12 +149,12 @@ fn what_is_near_is_found_near() {
     struct Counting<'a>(InMemory<'a>, usize);
     impl indelible_engine::history::Archive for Counting<'_> {
         type Error = std::convert::Infallible;
-        fn last(&mut self) -> Result<Option<indelible_engine::history::Place>, Self::Error> {
+        fn last(&mut self) -> Result<Option<indelible_engine::id::LogPlace>, Self::Error> {
             self.0.last()
         }
         fn records(
             &mut self,
-            from: indelible_engine::history::Place,
+            from: indelible_engine::id::LogPlace,
             count: usize,
         ) -> Result<Vec<indelible_engine::history::Record>, Self::Error> {
             let read = self.0.records(from, count)?;
@@ -164,7 +164,7 @@ fn what_is_near_is_found_near() {
         fn bringing(
             &mut self,
             change: indelible_engine::id::Hash,
-        ) -> Result<Option<indelible_engine::history::Place>, Self::Error> {
+        ) -> Result<Option<indelible_engine::id::LogPlace>, Self::Error> {
             self.0.bringing(change)
         }
     }

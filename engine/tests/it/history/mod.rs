@@ -17,8 +17,9 @@ use indelible_engine::admission::Origin;
 use indelible_engine::change::server_actor;
 use indelible_engine::effects::{Effect, EffectChange, effects};
 use indelible_engine::entity::Entity;
-use indelible_engine::history::{Blame, Place, State, effects_of};
+use indelible_engine::history::{Blame, State, effects_of};
 use indelible_engine::history::{RestoreScope, races, restore};
+use indelible_engine::id::LogPlace;
 use indelible_engine::ledger::Logged;
 use indelible_engine::lifecycle::next_epoch;
 use indelible_engine::merge::MergeOptions;
@@ -52,7 +53,9 @@ fn effects_lead_to_every_state_and_back() {
             back.back(record.place(), records, &log.policies).unwrap();
             is_state(&back, &replayed);
             let now = log.now();
-            if (now.epoch(), now.policy().hash()) == (record.epoch, record.policy_hash) {
+            if (now.epoch(), now.policy().hash())
+                == (record.header.place.epoch, record.header.policy_hash)
+            {
                 let then = now.presented_at(&record.heads).unwrap();
                 for (name, field) in back.value() {
                     assert_eq!(Some(field), then.get(name));
@@ -65,7 +68,7 @@ fn effects_lead_to_every_state_and_back() {
 fn is_state(state: &State, entity: &Entity) {
     assert_eq!(state.presented(), entity.presented());
     assert_eq!(state.stamps(), entity.stamps());
-    assert_eq!(state.place(), (entity.epoch(), entity.seq()));
+    assert_eq!(state.place(), entity.place());
     assert_eq!(state.presence(), entity.presence());
 }
 
@@ -88,11 +91,11 @@ fn effects_are_made_again() {
 /// Who wrote each current value, found by comparing state with state.
 #[derive(Debug, Clone, PartialEq)]
 enum Set {
-    Value(Value, Place),
+    Value(Value, LogPlace),
     /// Each element of a text or list.
-    Elements(Vec<Place>),
+    Elements(Vec<LogPlace>),
     /// An item, or an object in an open map.
-    Made(Place),
+    Made(LogPlace),
 }
 
 /// Blame of every field is what one finds who compares state with state.
@@ -103,7 +106,7 @@ fn blame_names_the_entry_that_set_the_value() {
         let mut blame = Blame::new();
         let mut sets = BTreeMap::new();
         for (record, entity) in log.records.iter().zip(&log.entities) {
-            let policy = log.policies.policy(record.policy_hash).unwrap();
+            let policy = log.policies.policy(record.header.policy_hash).unwrap();
             blame.take(record, &policy).unwrap();
             let state = State::of(entity);
             let mut next = BTreeMap::new();
@@ -114,7 +117,7 @@ fn blame_names_the_entry_that_set_the_value() {
         let mut found = BTreeMap::new();
         for field in blame.fields() {
             let at = field.pointer.to_string();
-            let by = (field.by.epoch, field.by.seq);
+            let by = field.by.place;
             let set = match sets.get(&at) {
                 Some(Set::Value(value, _)) => Set::Value(value.clone(), by),
                 Some(Set::Made(_)) => Set::Made(by),
@@ -129,10 +132,8 @@ fn blame_names_the_entry_that_set_the_value() {
     });
 }
 
-fn elements(runs: &[indelible_engine::history::CreditedRun<'_>]) -> Vec<Place> {
-    let own = |run: &indelible_engine::history::CreditedRun<'_>| {
-        vec![(run.by.epoch, run.by.seq); run.length]
-    };
+fn elements(runs: &[indelible_engine::history::CreditedRun<'_>]) -> Vec<LogPlace> {
+    let own = |run: &indelible_engine::history::CreditedRun<'_>| vec![run.by.place; run.length];
     runs.iter().flat_map(own).collect()
 }
 
@@ -141,7 +142,7 @@ fn carried(
     mut before: BTreeMap<String, Set>,
     next: BTreeMap<String, Set>,
     effects: &[Effect],
-    by: Place,
+    by: LogPlace,
 ) -> BTreeMap<String, Set> {
     let mut after = BTreeMap::new();
     for (at, set) in next {
@@ -156,7 +157,7 @@ fn carried(
     after
 }
 
-fn spliced(mut elements: Vec<Place>, at: &str, effects: &[Effect], by: Place) -> Set {
+fn spliced(mut elements: Vec<LogPlace>, at: &str, effects: &[Effect], by: LogPlace) -> Set {
     let length = |value: &Value| match value {
         Value::String(text) => text.encode_utf16().count(),
         value => value.as_array().unwrap().len(),
@@ -181,7 +182,7 @@ fn fields(
     policy: &Policy,
     (node, value): (NodeId, Value),
     at: String,
-    by: Place,
+    by: LogPlace,
     found: &mut BTreeMap<String, Set>,
 ) {
     match (&policy.node(node).shape, value) {

@@ -1,9 +1,9 @@
 //! Guards against pages that leave something out and points that name another entry.
 
 use indelible_engine::history::{
-    Archive, FindError, InMemory, Place, Point, Record, TimelineQuery, find, timeline,
+    Archive, FindError, InMemory, Point, Record, TimelineQuery, find, timeline,
 };
-use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::id::{Epoch, Hash, LogPlace, Seq};
 use indelible_engine::ledger::Presence;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::time::Timestamp;
@@ -16,17 +16,17 @@ struct Counted<'a>(InMemory<'a>, usize);
 impl Archive for Counted<'_> {
     type Error = std::convert::Infallible;
 
-    fn last(&mut self) -> Result<Option<Place>, Self::Error> {
+    fn last(&mut self) -> Result<Option<LogPlace>, Self::Error> {
         self.0.last()
     }
 
-    fn records(&mut self, from: Place, count: usize) -> Result<Vec<Record>, Self::Error> {
+    fn records(&mut self, from: LogPlace, count: usize) -> Result<Vec<Record>, Self::Error> {
         let records = self.0.records(from, count)?;
         self.1 += records.len();
         Ok(records)
     }
 
-    fn bringing(&mut self, change: Hash) -> Result<Option<Place>, Self::Error> {
+    fn bringing(&mut self, change: Hash) -> Result<Option<LogPlace>, Self::Error> {
         self.0.bringing(change)
     }
 }
@@ -59,7 +59,9 @@ fn pages_tell_everything_once() {
         assert_eq!(pages(&log.records, query.clone()), all);
 
         let author = ["alice", "bob", "carol"][dice.below(3)].to_owned();
-        let own = all.iter().filter(|record| record.author.id == author);
+        let own = all
+            .iter()
+            .filter(|record| record.header.author.id == author);
         let query = TimelineQuery {
             author: Some(author.clone()),
             ..query
@@ -76,7 +78,7 @@ fn pages_tell_everything_once() {
             let near = |at: &Pointer| at.contains(&within) || within.contains(at);
             record.effects.iter().any(|effect| near(&effect.pointer))
         });
-        let places: Vec<Place> = touched.map(Record::place).collect();
+        let places: Vec<LogPlace> = touched.map(Record::place).collect();
         let query = TimelineQuery {
             author: None,
             within: Some(within.clone()),
@@ -95,8 +97,8 @@ fn a_page_reads_no_more_than_it_shows() {
     let log = super::log_of(&(0..40).map(|hits| vec![18, hits, 1]).collect::<Vec<_>>());
     for before in [
         None,
-        Some((Epoch::FIRST, Seq(20))),
-        Some((Epoch::FIRST, Seq(u64::MAX))),
+        Some(LogPlace::new(Epoch::FIRST, Seq(20))),
+        Some(LogPlace::new(Epoch::FIRST, Seq(u64::MAX))),
     ] {
         let mut archive = Counted(InMemory(&log.records), 0);
         let query = TimelineQuery {
@@ -126,17 +128,23 @@ fn points_name_their_entries() {
         }
         for (index, record) in log.records.iter().enumerate() {
             let place = record.place();
-            let point: Point = format!("{}:{}", place.0, place.1).parse().unwrap();
+            let point: Point = place.to_string().parse().unwrap();
             assert_eq!(find(&mut archive, &point), Ok(place));
-            let later = log.records.get(index + 1).map_or(record.at, |next| next.at);
-            for at in [record.at, Timestamp((record.at.0 + later.0) / 2)] {
+            let later = log
+                .records
+                .get(index + 1)
+                .map_or(record.header.at, |next| next.header.at);
+            for at in [
+                record.header.at,
+                Timestamp((record.header.at.0 + later.0) / 2),
+            ] {
                 assert_eq!(find(&mut archive, &Point::Time(at)), Ok(place));
             }
             let like = log
                 .records
                 .iter()
                 .filter(|other| other.heads == record.heads);
-            let like: Vec<Place> = like.map(Record::place).collect();
+            let like: Vec<LogPlace> = like.map(Record::place).collect();
             let there = like.iter().rfind(|place| present.contains(place));
             let mut heads = record.heads.clone();
             heads.reverse();
@@ -155,15 +163,15 @@ fn what_names_no_entry_is_told() {
     super::concurrent(&mut log);
     let mut archive = InMemory(&log.records);
     let last = log.records.last().unwrap();
-    let wanted = (Epoch::FIRST, last.seq.next());
-    let point = Point::Entry(None, wanted.1);
+    let wanted = last.header.place.next();
+    let point = Point::Entry(None, wanted.seq);
     let missing = FindError::Entry {
         wanted,
         last: last.place(),
     };
     assert_eq!(find(&mut archive, &point), Err(missing));
 
-    let first = log.records[0].at;
+    let first = log.records[0].header.at;
     let wanted = Timestamp(first.0 - 1);
     assert_eq!(
         find(&mut archive, &Point::Time(wanted)),

@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use indelible_engine::history::{
-    Archive, Blame, Checkpoints, InMemory, Past, PastError, Place, ReachError, Record, State,
+    Archive, Blame, Checkpoints, InMemory, Past, PastError, ReachError, Record, State,
 };
-use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::id::{Epoch, Hash, LogPlace, Seq};
 use indelible_engine::policy::PolicySource;
 
 use super::log::{Dice, Log, log_of, random_log, run_all};
 
-type Kept = BTreeMap<Place, Vec<u8>>;
+type Kept = BTreeMap<LogPlace, Vec<u8>>;
 
 fn reach(
     log: &Log,
     checkpoints: &mut dyn Checkpoints,
     present: Option<&State>,
-    place: Place,
+    place: LogPlace,
 ) -> Result<State, ReachError<std::convert::Infallible>> {
     let mut past = Past {
         archive: &mut InMemory(&log.records),
@@ -91,17 +91,17 @@ struct Counted<'a>(InMemory<'a>, usize);
 impl Archive for Counted<'_> {
     type Error = std::convert::Infallible;
 
-    fn last(&mut self) -> Result<Option<Place>, Self::Error> {
+    fn last(&mut self) -> Result<Option<LogPlace>, Self::Error> {
         self.0.last()
     }
 
-    fn records(&mut self, from: Place, count: usize) -> Result<Vec<Record>, Self::Error> {
+    fn records(&mut self, from: LogPlace, count: usize) -> Result<Vec<Record>, Self::Error> {
         let records = self.0.records(from, count)?;
         self.1 += records.len();
         Ok(records)
     }
 
-    fn bringing(&mut self, change: Hash) -> Result<Option<Place>, Self::Error> {
+    fn bringing(&mut self, change: Hash) -> Result<Option<LogPlace>, Self::Error> {
         self.0.bringing(change)
     }
 }
@@ -150,7 +150,7 @@ fn bad_checkpoints_are_not_used() {
     // One of another log of the same entity.
     let steps: Vec<Vec<u8>> = (0..90).map(|number| vec![18, number, 1]).collect();
     let other = log_of(&steps);
-    let index = usize::try_from(first.1.0).unwrap();
+    let index = usize::try_from(first.seq.0).unwrap();
     let mut kept = Kept::from([(first, good[&first].clone())]);
     let state = reach(&other, &mut kept, None, first).unwrap();
     super::is_state(&state, &other.entities[index]);
@@ -161,9 +161,9 @@ fn a_place_that_is_not_there_is_told() {
     let log = long_log();
     let last = log.records.last().unwrap().place();
     for place in [
-        (last.0, last.1.next()),
-        (last.0.next(), Seq(0)),
-        (Epoch(0), Seq(3)),
+        last.next(),
+        LogPlace::start_of(last.epoch.next()),
+        LogPlace::new(Epoch(0), Seq(3)),
     ] {
         let found = reach(log, &mut Kept::new(), Some(&State::of(log.now())), place);
         let missing = ReachError::Past(PastError::Records { wanted: place });
@@ -176,7 +176,7 @@ fn blame_reads_the_whole_log() {
     let log = long_log();
     let mut blame = Blame::new();
     for record in &log.records {
-        let policy = log.policies.policy(record.policy_hash).unwrap();
+        let policy = log.policies.policy(record.header.policy_hash).unwrap();
         blame.take(record, &policy).unwrap();
     }
     let mut past = Past {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indelible_engine::admission::Origin;
-use indelible_engine::history::{Blame, Blamed, Place};
+use indelible_engine::history::{Blame, Blamed};
+use indelible_engine::id::LogPlace;
 use indelible_engine::ledger::EntryKind;
 use indelible_engine::policy::{Policy, PolicySource};
 use indelible_engine::schema;
@@ -202,7 +203,7 @@ fn twins(seed: u64) -> (Log, Log, [usize; 2]) {
 fn blamed(log: &Log) -> Blame {
     let mut blame = Blame::new();
     for record in &log.records {
-        let policy = log.policies.policy(record.policy_hash).unwrap();
+        let policy = log.policies.policy(record.header.policy_hash).unwrap();
         blame.take(record, &policy).unwrap();
     }
     blame
@@ -216,11 +217,11 @@ fn told(log: &Log, fields: &[Blamed<'_>], stage: usize) -> Told {
         .records
         .iter()
         .filter(|record| record.kind != EntryKind::Policy);
-    let places: Vec<Place> = people
+    let places: Vec<LogPlace> = people
         .map(indelible_engine::history::Record::place)
         .collect();
     let number = |by: &indelible_engine::history::Credit| {
-        let own = |place: &Place| *place == (by.epoch, by.seq);
+        let own = |place: &LogPlace| *place == by.place;
         places
             .iter()
             .position(own)
@@ -244,7 +245,7 @@ fn renaming_takes_no_credit() {
         let expected = told(&plain, &alone.fields(), 2);
         assert_eq!(told(&turned, &renamed.fields(), 0), expected);
 
-        let turns: Vec<Place> = turned
+        let turns: Vec<LogPlace> = turned
             .records
             .iter()
             .filter(|record| record.kind == EntryKind::Policy)
@@ -261,14 +262,11 @@ fn renaming_takes_no_credit() {
             let first = &firsts[&field.pointer.to_string()];
             let credits = field.runs.iter().map(|run| run.by).chain([field.by]);
             for by in credits {
-                let stage = turns
-                    .iter()
-                    .filter(|turn| **turn < (by.epoch, by.seq))
-                    .count();
+                let stage = turns.iter().filter(|turn| **turn < by.place).count();
                 assert_eq!(field.name_at(by).to_string(), pointer(first, stage));
             }
             for former in &field.formerly {
-                let until = (former.until.epoch, former.until.seq);
+                let until = former.until.place;
                 let stage = turns.iter().position(|turn| *turn == until).unwrap();
                 assert_eq!(former.pointer.to_string(), pointer(first, stage));
             }
@@ -286,7 +284,7 @@ fn shown(blame: &Blame) -> Vec<String> {
             }
         }
         for former in &field.formerly {
-            line += &format!(", {} until {}", former.pointer, former.until.seq);
+            line += &format!(", {} until {}", former.pointer, former.until.place.seq);
         }
         line
     };

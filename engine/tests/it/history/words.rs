@@ -264,7 +264,7 @@ fn every_effect_is_told() {
         let log = random_log(seed);
         let mut state = State::first(&log.records[0], &log.policies).unwrap();
         for record in &log.records[1..] {
-            let policy = log.policies.policy(record.policy_hash).unwrap();
+            let policy = log.policies.policy(record.header.policy_hash).unwrap();
             let known = describe(&policy, &record.effects, Some(state.value().clone()));
             let unknown = describe(&policy, &record.effects, None);
             state.forward([record], &log.policies).unwrap();

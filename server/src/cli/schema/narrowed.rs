@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indelible_engine::effects::EffectChange;
 use indelible_engine::entity::Entity;
-use indelible_engine::history::{Blame, Place, Record};
+use indelible_engine::history::{Blame, Record};
+use indelible_engine::id::LogPlace;
 use indelible_engine::migration::{self, Narrowed};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::{Policy, PolicyBook, WriteRule};
@@ -77,7 +78,7 @@ fn edited_by_fewer(entity: &Entity, policy: &Policy) -> Option<Narrowed> {
 
 /// The entry before the one that last took away what is at a place: what it held then comes back
 /// where the deletion is undone.
-fn before_deletion(past: &Past, at: &Pointer) -> Option<Place> {
+fn before_deletion(past: &Past, at: &Pointer) -> Option<LogPlace> {
     let mut records: Vec<&Record> = past.records().collect();
     let takes = |record: &&Record| {
         record.effects.iter().any(|effect| {

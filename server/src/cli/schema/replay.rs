@@ -202,7 +202,7 @@ fn entries(
         }
         for record in stored {
             let entry = decode(&record.bytes)?;
-            seq = entry.seq.next();
+            seq = entry.header.place.seq.next();
             each(&entry, record.hash)?;
         }
     }
@@ -223,17 +223,22 @@ impl Walk<'_> {
     fn step(&mut self, entry: &Entry, hash: Hash) -> Result<Option<Judged>, Box<dyn Error>> {
         let logged = Logged::of(entry, hash);
         let after = match self.entity.take() {
-            None => Entity::begin(&entry.entity, logged, self.known)?,
+            None => Entity::begin(&entry.header.entity, logged, self.known)?,
             Some(mut entity) => {
                 entity.replay([logged], self.known)?;
                 entity
             }
         };
-        let place = |error| format!("{} at entry {}: {error}", entry.entity, entry.seq);
+        let place = |error| {
+            format!(
+                "{} at entry {}: {error}",
+                entry.header.entity, entry.header.place.seq
+            )
+        };
         let mut violations = Vec::new();
         let hindsight = match &mut self.hindsight {
             Some(hindsight) => {
-                let judged = hindsight.judge(&after, entry.kind, &entry.author);
+                let judged = hindsight.judge(&after, entry.kind, &entry.header.author);
                 violations = judged.map_err(place)?;
                 hindsight
             }
@@ -252,12 +257,12 @@ impl Walk<'_> {
         let quiet = violations.is_empty() && released.is_empty() && gained.is_empty();
         Ok((!quiet).then(|| Judged {
             global: entry.global,
-            entity: entry.entity.clone(),
-            epoch: entry.epoch,
-            seq: entry.seq,
+            entity: entry.header.entity.clone(),
+            epoch: entry.header.place.epoch,
+            seq: entry.header.place.seq,
             kind: entry.kind,
-            at: entry.at,
-            author: entry.author.clone(),
+            at: entry.header.at,
+            author: entry.header.author.clone(),
             violations,
             released,
             gained,

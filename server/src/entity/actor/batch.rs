@@ -19,8 +19,8 @@ use indelible_engine::change;
 use indelible_engine::claims::{self, Claim, Step};
 use indelible_engine::entity::Entity;
 use indelible_engine::history::{Deletions, Derived, Had};
-use indelible_engine::id::{EntityId, Epoch, Hash, ProposalId, Seq, SessionId};
-use indelible_engine::ledger::{Claimed, EntryKind, RefusalDraft};
+use indelible_engine::id::{EntityId, Epoch, Hash, LogPlace, ProposalId, Seq, SessionId};
+use indelible_engine::ledger::{Claimed, EntryKind, Header, RefusalDraft};
 use indelible_engine::merge::{self, Attempts, MergeError, MergeOptions};
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
@@ -407,7 +407,7 @@ impl<'a> Batch<'a> {
         let changes: usize = draft.changes.iter().map(Vec::len).sum();
         let bytes = changes + effects.len();
         self.context.rates.charge_bytes(case.writer(), bytes);
-        let written = Written::at(draft.epoch, draft.seq);
+        let written = Written::at(draft.header.place.epoch, draft.header.place.seq);
         self.request.entries.push(NewEntry {
             draft,
             effects: Some(effects),
@@ -436,19 +436,18 @@ impl<'a> Batch<'a> {
         if !self.policy.rights(case.author).any() {
             return;
         }
-        let (epoch, seq) = match self.staging.as_mut().map(Staging::entity) {
-            Some(entity) => (entity.epoch(), entity.seq()),
-            None => (Epoch::FIRST, Seq(0)),
-        };
+        let staged = self.staging.as_mut().map(Staging::entity);
+        let place = staged.map_or(LogPlace::FIRST, Entity::place);
         self.request.refusals.push(RefusalDraft {
-            entity: self.id.clone(),
-            epoch,
-            seq,
-            proposal: Some(case.id),
-            author: case.author.clone(),
-            session: case.session.map(|session| session.id),
-            at: clock::now(),
-            policy_hash: self.policy.hash(),
+            header: Header {
+                entity: self.id.clone(),
+                place,
+                proposal: Some(case.id),
+                author: case.author.clone(),
+                session: case.session.map(|session| session.id),
+                at: clock::now(),
+                policy_hash: self.policy.hash(),
+            },
             code: refusal.code.to_string(),
             admitted: u32::try_from(refusal.admitted).unwrap_or(u32::MAX),
             change: None,

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use indelible_engine::entity::Entity;
-use indelible_engine::id::{Epoch, Hash, Seq};
+use indelible_engine::id::{Epoch, Hash, LogPlace, Seq};
 use indelible_engine::ledger::Sealed;
 
 use super::super::loading;
@@ -73,7 +73,7 @@ impl Actor {
     /// The entries of an epoch after a place that is in the log, if they are not too many.
     fn entries_after(&self, (epoch, seq, hash): (Epoch, Seq, Hash)) -> Option<Vec<Sealed>> {
         let (store, settings) = (&*self.context.store, &self.context.settings);
-        let place = ((epoch, seq), hash);
+        let place = (LogPlace::new(epoch, seq), hash);
         let missed = loading::after(store, &self.id, place, settings.resume_bytes_max);
         let missed = missed.inspect_err(|error| tracing::error!(%error, "entries cannot be read"));
         let missed = missed.ok()??;

@@ -15,8 +15,8 @@ pub(super) fn log_unrecorded(refusals: &[RefusalDraft]) {
             .map(|violation| format!("{} at {}", violation.rule, violation.pointer))
             .collect();
         tracing::warn!(
-            entity = %refusal.entity,
-            principal = ?refusal.author.id,
+            entity = %refusal.header.entity,
+            principal = ?refusal.header.author.id,
             code = refusal.code,
             violations = refusal.violations.len(),
             rules = rules.join(", "),

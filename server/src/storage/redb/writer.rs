@@ -83,7 +83,11 @@ impl<'txn> Writer<'txn> {
         for (sealed, new) in entries.iter().zip(&request.entries) {
             self.put_entry(sealed)?;
             if let Some(effects) = &new.effects {
-                let place = keys::numbered(&request.entity, sealed.entry.epoch, sealed.entry.seq.0);
+                let place = keys::numbered(
+                    &request.entity,
+                    sealed.entry.header.place.epoch,
+                    sealed.entry.header.place.seq.0,
+                );
                 put(&mut self.effects, &place, effects)?;
             }
         }
@@ -107,7 +111,8 @@ impl<'txn> Writer<'txn> {
 
     fn put_entry(&mut self, sealed: &Sealed) -> StoreResult<()> {
         let entry = &sealed.entry;
-        let place = keys::numbered(&entry.entity, entry.epoch, entry.seq.0);
+        let header = &entry.header;
+        let place = keys::numbered(&header.entity, header.place.epoch, header.place.seq.0);
         put(
             &mut self.entries,
             &place,
@@ -117,17 +122,18 @@ impl<'txn> Writer<'txn> {
     }
 
     fn index_entry(&mut self, entry: &ledger::Entry, place: &[u8]) -> StoreResult<()> {
+        let header = &entry.header;
         put(&mut self.global, &keys::global(entry.global), place)?;
-        if let Some(proposal) = entry.proposal {
+        if let Some(proposal) = header.proposal {
             put(
                 &mut self.proposals,
-                &keys::proposal(&entry.author.id, proposal),
+                &keys::proposal(&header.author.id, proposal),
                 place,
             )?;
         }
         for change in &entry.changes {
-            let key = keys::change(&entry.entity, entry.epoch, change_hash(change));
-            put(&mut self.changes, &key, &entry.seq.0.to_be_bytes())?;
+            let key = keys::change(&header.entity, header.place.epoch, change_hash(change));
+            put(&mut self.changes, &key, &header.place.seq.0.to_be_bytes())?;
         }
         Ok(())
     }
@@ -145,10 +151,14 @@ impl<'txn> Writer<'txn> {
         let mut head = read_refusal_head(get(&self.refusal_heads, key)?.as_deref())?;
         let mut kept = Vec::new();
         for draft in &request.refusals {
-            let count_key = keys::refusal_count(&request.entity, draft.epoch, &draft.author.id);
+            let count_key = keys::refusal_count(
+                &request.entity,
+                draft.header.place.epoch,
+                &draft.header.author.id,
+            );
             let mut count = read_count(get(&self.counts, &count_key)?.as_deref())?;
             let draft = draft.clone();
-            let epoch = draft.epoch;
+            let epoch = draft.header.place.epoch;
             let max = settings.kept_per_principal_max;
             if let Some(sealed) = seal_refusal(draft, max, &mut count, &mut head, tail) {
                 let place = keys::numbered(&request.entity, epoch, sealed.record.number);
@@ -218,14 +228,14 @@ impl<'txn> Writer<'txn> {
                 .map_err(|error| damaged(format!("the log of {entity}: {error}")))?;
             *presence = Some(Presence::after(*presence, entry.kind));
             let head = Head {
-                epoch: entry.epoch,
-                seq: entry.seq,
+                epoch: entry.header.place.epoch,
+                seq: entry.header.place.seq,
                 hash,
                 presence: presence.unwrap_or(Presence::Unborn),
             };
             put(&mut self.heads, &keys::entity(&entity), &head_value(&head))?;
             tail.global = tail.global.max(entry.global);
-            tail.at = tail.at.max(entry.at);
+            tail.at = tail.at.max(entry.header.at);
             self.index_entry(&entry, key)?;
             Ok(true)
         })
@@ -236,7 +246,7 @@ impl<'txn> Writer<'txn> {
             let (hash, bytes) = split_hash(value)?;
             let record = ledger::decode_refusal(bytes)?;
             let (entity, _) = keys::split_entity(key)?;
-            tail.at = tail.at.max(record.at);
+            tail.at = tail.at.max(record.header.at);
             let head = RefusalHead {
                 next: record.number + 1,
                 hash,

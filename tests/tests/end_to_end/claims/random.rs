@@ -110,20 +110,24 @@ fn replay(store: &dyn Ledger) -> BTreeMap<EntityId, BTreeMap<String, Value>> {
     for stored in store.feed(GlobalSeq(0), usize::MAX).unwrap() {
         let entry = decode(&stored.bytes).unwrap();
         match entry.kind {
-            EntryKind::Deleted => drop(present.remove(&entry.entity)),
-            EntryKind::Changes | EntryKind::Undeleted => drop(present.insert(entry.entity.clone())),
+            EntryKind::Deleted => drop(present.remove(&entry.header.entity)),
+            EntryKind::Changes | EntryKind::Undeleted => {
+                present.insert(entry.header.entity.clone());
+            }
             _ => {}
         }
         let place = Place {
-            entity: entry.entity.clone(),
-            epoch: entry.epoch,
-            seq: entry.seq,
+            entity: entry.header.entity.clone(),
+            epoch: entry.header.place.epoch,
+            seq: entry.header.place.seq,
         };
         let effects = store.effects(&place, 1).unwrap();
-        let effects = effects.into_iter().filter(|(seq, _)| *seq == entry.seq);
+        let effects = effects
+            .into_iter()
+            .filter(|(seq, _)| *seq == entry.header.place.seq);
         for (_, bytes) in effects {
             let fields: &mut BTreeMap<String, Value> =
-                values.entry(entry.entity.clone()).or_default();
+                values.entry(entry.header.entity.clone()).or_default();
             let Some(Kept::All(derived)) = Derived::decode(&bytes) else {
                 panic!("the store keeps what this version writes");
             };

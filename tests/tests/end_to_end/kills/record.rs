@@ -45,7 +45,7 @@ impl Record {
                     .entries
                     .get(&place)
                     .expect("what was acknowledged is there");
-                assert_eq!(entry.proposal, Some(said.id));
+                assert_eq!(entry.header.proposal, Some(said.id));
                 let found = log.places.get(&(writer.entity.clone(), said.change));
                 assert_eq!(found, Some(&said.seq), "{}", writer.name);
                 let indexed = store.proposal(&writer.name, said.id).unwrap();
@@ -79,13 +79,13 @@ fn read(store: &RedbStore) -> Log {
         );
         for change in &entry.changes {
             let change = automerge::Change::try_from(&change[..]).unwrap();
-            let key = (entry.entity.clone(), Hash::from(change.hash()));
-            let earlier = log.places.insert(key, entry.seq);
+            let key = (entry.header.entity.clone(), Hash::from(change.hash()));
+            let earlier = log.places.insert(key, entry.header.place.seq);
             assert_eq!(earlier, None, "a change is in the log twice");
         }
-        let chain = chains.entry(entry.entity.clone()).or_default();
+        let chain = chains.entry(entry.header.entity.clone()).or_default();
         chain.push((stored.bytes, stored.hash));
-        let place = (entry.entity.clone(), entry.seq);
+        let place = (entry.header.entity.clone(), entry.header.place.seq);
         log.entries.insert(place, (entry, stored.hash));
     }
     for (entity, chain) in chains {

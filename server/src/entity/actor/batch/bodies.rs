@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
-use indelible_engine::history::{Past, Place, State};
-use indelible_engine::id::Epoch;
+use indelible_engine::history::{Past, State};
+use indelible_engine::id::{Epoch, LogPlace};
 use indelible_engine::merge::{Attempts, MergeOptions};
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::PolicySource;
@@ -154,8 +154,8 @@ impl<'a> Batch<'a> {
         if self.is_current(entity, &opened) {
             return Ok(None);
         }
-        let place = (opened.epoch, opened.seq);
-        if place >= (entity.epoch(), entity.seq()) {
+        let place = LogPlace::new(opened.epoch, opened.seq);
+        if place >= entity.place() {
             return Err(WriteError::UnknownBase);
         }
         // A version is sent only after its entry's commit, so the entry is in the store, unless the
@@ -165,9 +165,9 @@ impl<'a> Batch<'a> {
         let entry = entry.map_err(unreadable)?;
         let entry = entry.filter(|(_, hash)| opened.is_of(hash));
         let (entry, _) = entry.ok_or(WriteError::UnknownBase)?;
-        let policy = self.context.known.policy(entry.policy_hash);
+        let policy = self.context.known.policy(entry.header.policy_hash);
         let policy = policy.ok_or(WriteError::UnknownBase)?;
-        let stamps = entity.stamp_fields_after(&policy, (entry.at, &entry.author.id));
+        let stamps = entity.stamp_fields_after(&policy, (entry.header.at, &entry.header.author.id));
         let value = match opened.epoch == entity.epoch() {
             true => None,
             false => Some(self.past_value(place)?),
@@ -183,13 +183,13 @@ impl<'a> Batch<'a> {
     /// Whether a version is that of the present value. The first entry of an epoch changes none, so
     /// the version before it stays good.
     pub(super) fn is_current(&self, entity: &Entity, opened: &Opened) -> bool {
-        let place = (entity.epoch(), entity.seq());
-        (opened.epoch, opened.seq) == place && opened.is_of(&entity.hash())
+        let place = entity.place();
+        LogPlace::new(opened.epoch, opened.seq) == place && opened.is_of(&entity.hash())
             || loading::begins_after(&*self.context.store, self.id, place, opened)
     }
 
     /// The value after an entry of an epoch that is over: by what each entry since has changed.
-    fn past_value(&self, place: Place) -> Result<Map<String, Value>, WriteError> {
+    fn past_value(&self, place: LogPlace) -> Result<Map<String, Value>, WriteError> {
         let entity = self.committed.ok_or(WriteError::UnknownBase)?;
         let mut log = self.log(entity);
         let mut past = Past {
@@ -241,7 +241,7 @@ impl<'a> Batch<'a> {
         StoredLog {
             store: &*self.context.store,
             entity: self.id,
-            last: (entity.epoch(), entity.seq()),
+            last: entity.place(),
             policies: &*self.context.known,
         }
     }

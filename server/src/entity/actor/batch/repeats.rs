@@ -60,7 +60,8 @@ impl Batch<'_> {
     /// Whether a write may have made this entry, as far as the entry shows.
     fn could_be(&self, task: &Task, entry: &Entry) -> bool {
         // After the genesis, whatever comes first is the creation.
-        let creates = (entry.epoch, entry.seq) == (Epoch::FIRST, Seq(0).next());
+        let creates =
+            (entry.header.place.epoch, entry.header.place.seq) == (Epoch::FIRST, Seq(0).next());
         match task {
             Task::Propose { changes, .. } => {
                 entry.kind == EntryKind::Changes && !creates && self.holds(changes, &entry.changes)
