@@ -353,7 +353,7 @@ fn operations(entity: &Entity, bytes: &[u8], field: &Pointer, limits: &Limits) -
     };
     let mut object = automerge::ROOT;
     for parent in parents {
-        match entity.doc.get(&object, parent.as_str()) {
+        match entity.doc().get(&object, parent.as_str()) {
             Ok(Some((_, below))) => object = below,
             Ok(None) | Err(_) => return Vec::new(),
         }

@@ -91,7 +91,7 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// The next change of `actor`, upon all that the entity's document holds.
     pub(crate) fn of(entity: &'a Entity, actor: &ActorId) -> Self {
-        let doc: &Automerge = &entity.doc;
+        let doc: &Automerge = entity.doc();
         let mut deps = doc.get_heads();
         let last = last_of(entity, actor);
         if let Some((_, hash)) = last
@@ -104,7 +104,7 @@ impl<'a> Draft<'a> {
             doc,
             actor: actor.clone(),
             seq: last.map_or(0, |(seq, _)| seq) + 1,
-            start: entity.max_op + 1,
+            start: entity.operations() + 1,
             deps,
             ops: Vec::new(),
             keys: HashMap::new(),
@@ -463,16 +463,16 @@ impl Maker for Draft<'_> {
 
 /// The last change that an actor made: its number and hash.
 fn last_of(entity: &Entity, actor: &ActorId) -> Option<(u64, ChangeHash)> {
-    if let Some(state) = entity.actors.get(actor) {
+    if let Some(state) = entity.actors().get(actor) {
         return Some((state.seq, state.last.into()));
     }
     // What came with a document is not among the actors whose principals are known.
     let any = ObjId::Id(1, actor.clone(), 0);
-    if let Err(AutomergeError::InvalidObjId(_)) = entity.doc.get(&any, "") {
+    if let Err(AutomergeError::InvalidObjId(_)) = entity.doc().get(&any, "") {
         // No operation of it is known.
         return None;
     }
-    let changes = entity.doc.get_changes_meta(&[]);
+    let changes = entity.doc().get_changes_meta(&[]);
     let own = changes.iter().filter(|change| *change.actor == *actor);
     own.map(|change| (change.seq, change.hash)).max()
 }

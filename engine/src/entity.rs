@@ -7,16 +7,21 @@
 //!
 //! [`Admitted`]: crate::admission::Admitted
 
+mod document;
 mod replay;
+mod standing;
+mod step;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{ActorId, Automerge, Change, ChangeHash, LoadOptions, ReadDoc as _};
+use automerge::{
+    ActorId, Automerge, AutomergeError, Change, ChangeHash, LoadOptions, ReadDoc as _,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{self, Reader};
+use crate::document::{ENCODING, Reader};
 use crate::genesis;
 use crate::id::{EntityId, Epoch, Hash, LogPlace, Seq};
 use crate::ledger::{Presence, Stamps};
@@ -24,13 +29,9 @@ use crate::pointer::Pointer;
 use crate::policy::{Policy, PolicySource};
 use crate::time::Timestamp;
 
-/// What an entity remembers of an actor id: whose it is and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ActorState {
-    pub(crate) principal: String,
-    pub(crate) seq: u64,
-    pub(crate) last: Hash,
-}
+pub(crate) use document::{ActorState, Document};
+pub(crate) use standing::Standing;
+pub(crate) use step::Step;
 
 /// Why a stored document or entry cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -103,20 +104,8 @@ struct ActorBytes(#[serde(with = "serde_bytes")] Vec<u8>);
 /// One entity at one place in its log.
 #[derive(Debug, Clone)]
 pub struct Entity {
-    pub(crate) id: EntityId,
-    pub(crate) epoch: Epoch,
-    pub(crate) seq: Seq,
-    pub(crate) hash: Hash,
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) presence: Presence,
-    /// Shared until somebody applies to it: a copy costs as much as the history is long.
-    pub(crate) doc: Arc<Automerge>,
-    pub(crate) value: Arc<Map<String, Value>>,
-    pub(crate) actors: Arc<BTreeMap<ActorId, ActorState>>,
-    pub(crate) stamps: Stamps,
-    /// Stamps as a server sent them, where the log's own are not at hand.
-    pub(crate) received: Option<Map<String, Value>>,
-    pub(crate) max_op: u64,
+    standing: Standing,
+    document: Document,
 }
 
 impl Entity {
@@ -130,22 +119,28 @@ impl Entity {
     }
 
     fn around(doc: Automerge, id: &EntityId, epoch: Epoch, policy: &Arc<Policy>) -> Self {
-        let max_op = max_op(&doc);
         let value = Arc::new(Reader::now(&doc, policy).root());
-        Self {
+        let standing = Standing {
             id: id.clone(),
-            epoch,
-            seq: Seq(0),
+            place: LogPlace::start_of(epoch),
             hash: Hash::ZERO,
             policy: Arc::clone(policy),
             presence: Presence::Unborn,
-            doc: Arc::new(doc),
             value,
-            actors: Arc::default(),
             stamps: Stamps::default(),
             received: None,
-            max_op,
-        }
+        };
+        Self::new(standing, Document::new(doc))
+    }
+
+    /// Puts together what [`Self::into_parts`] took apart.
+    pub(crate) fn new(standing: Standing, document: Document) -> Self {
+        Self { standing, document }
+    }
+
+    /// The parts, so that the document can be written to without a copy.
+    pub(crate) fn into_parts(self) -> (Standing, Document) {
+        (self.standing, self.document)
     }
 
     /// An entity from a saved document, as a replica receives it.
@@ -159,21 +154,18 @@ impl Entity {
         document: &[u8],
         (seq, hash): (Seq, Hash),
     ) -> Result<Self, LoadError> {
-        let doc = Automerge::load_with_options(
-            document,
-            LoadOptions::new().text_encoding(document::ENCODING),
-        )
-        .map_err(|source| LoadError::Document {
-            entity: id.clone(),
-            source: Box::new(source),
-        })?
-        .with_actor(crate::change::genesis_actor());
-        Ok(Self {
-            seq,
-            hash,
-            presence: Presence::Present,
-            ..Self::around(doc, id, epoch, policy)
-        })
+        let doc =
+            Automerge::load_with_options(document, LoadOptions::new().text_encoding(ENCODING))
+                .map_err(|source| LoadError::Document {
+                    entity: id.clone(),
+                    source: Box::new(source),
+                })?
+                .with_actor(crate::change::genesis_actor());
+        let mut entity = Self::around(doc, id, epoch, policy);
+        entity.standing.place.seq = seq;
+        entity.standing.hash = hash;
+        entity.standing.presence = Presence::Present;
+        Ok(entity)
     }
 
     /// The entity as bytes for the store: a cache of the log up to its seq.
@@ -183,23 +175,24 @@ impl Entity {
     /// must not be kept then.
     pub fn to_snapshot(&self) -> Result<Vec<u8>, LoadError> {
         let document = self
-            .doc
+            .doc()
             .save_and_verify()
             .map_err(|source| LoadError::Document {
-                entity: self.id.clone(),
+                entity: self.id().clone(),
                 source: Box::new(source),
             })?;
         let actors = self
-            .actors
+            .document
+            .actors()
             .iter()
             .map(|(actor, state)| (ActorBytes(actor.to_bytes().to_vec()), state.clone()))
             .collect();
         let snapshot = Snapshot {
-            seq: self.seq.0,
-            hash: self.hash,
-            policy: self.policy.hash(),
-            presence: self.presence,
-            stamps: self.stamps.clone(),
+            seq: self.seq().0,
+            hash: self.hash(),
+            policy: self.policy().hash(),
+            presence: self.presence(),
+            stamps: self.stamps().clone(),
             actors,
             document,
         };
@@ -230,27 +223,23 @@ impl Entity {
                 policy: snapshot.policy,
             })?;
         let mut entity = Self::from_document(id, epoch, &policy, &snapshot.document, at)?;
-        entity.presence = snapshot.presence;
-        entity.stamps = snapshot.stamps;
-        entity.actors = Arc::new(
-            snapshot
-                .actors
-                .into_iter()
-                .map(|(actor, state)| (ActorId::from(actor.0), state))
-                .collect(),
-        );
+        entity.standing.presence = snapshot.presence;
+        entity.standing.stamps = snapshot.stamps;
+        let actors = snapshot.actors.into_iter();
+        let actors = actors.map(|(actor, state)| (ActorId::from(actor.0), state));
+        entity.document.set_actors(actors.collect());
         Ok(entity)
     }
 
     /// The change that the entity's epoch began with.
     pub(crate) fn genesis_change(&self) -> Option<Vec<u8>> {
-        let first = self.doc.get_changes(&[]).into_iter().next()?;
+        let first = self.doc().get_changes(&[]).into_iter().next()?;
         Some(first.raw_bytes().to_vec())
     }
 
     fn snapshot_error(&self, reason: String) -> LoadError {
         LoadError::Snapshot {
-            entity: self.id.clone(),
+            entity: self.id().clone(),
             reason,
         }
     }
@@ -258,68 +247,68 @@ impl Entity {
     /// Takes over the stamps that a server sends with a snapshot or entries: an object of the
     /// schema's stamp fields. A replica presents them as they came.
     pub fn set_stamps(&mut self, stamps: Map<String, Value>) {
-        self.received = Some(stamps);
+        self.standing.received = Some(stamps);
     }
 
     /// The entity's name.
     #[must_use]
     pub fn id(&self) -> &EntityId {
-        &self.id
+        &self.standing.id
     }
 
     /// The epoch of its log.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.epoch
+        self.standing.place.epoch
     }
 
     /// The seq of its last entry.
     #[must_use]
     pub fn seq(&self) -> Seq {
-        self.seq
+        self.standing.place.seq
     }
 
     /// The place of its last entry.
     #[must_use]
     pub fn place(&self) -> LogPlace {
-        LogPlace::new(self.epoch, self.seq)
+        self.standing.place
     }
 
     /// The hash of its last entry.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        self.hash
+        self.standing.hash
     }
 
     /// Whether it is there, as its log says.
     #[must_use]
     pub fn presence(&self) -> Presence {
-        self.presence
+        self.standing.presence
     }
 
     /// About the operations that its document holds: what applying one more costs follows from it.
     #[must_use]
     pub fn operations(&self) -> u64 {
-        self.max_op
+        self.document.max_op()
     }
 
     /// The policy that judges changes to it.
     #[must_use]
     pub fn policy(&self) -> &Arc<Policy> {
-        &self.policy
+        &self.standing.policy
     }
 
     /// Hashes of the changes that nothing depends on yet, sorted.
     #[must_use]
     pub fn heads(&self) -> Vec<Hash> {
-        self.doc.get_heads().into_iter().map(Hash::from).collect()
+        self.doc().get_heads().into_iter().map(Hash::from).collect()
     }
 
     /// Whether a change, given as an Automerge change chunk, is in the document.
     #[must_use]
     pub fn holds(&self, change: &[u8]) -> bool {
         Change::try_from(change)
-            .is_ok_and(|change| self.doc.get_change_meta_by_hash(&change.hash()).is_some())
+            .is_ok_and(|change| self.doc().get_change_meta_by_hash(&change.hash()).is_some())
     }
 
     /// The value as the author of a change saw it who made it; `None` if it is not in the document.
@@ -332,22 +321,19 @@ impl Entity {
     /// The Automerge document, saved; a replica starts from it.
     #[must_use]
     pub fn document(&self) -> Vec<u8> {
-        self.doc.save()
+        self.doc().save()
     }
 
     /// The entity's stamps.
     #[must_use]
     pub fn stamps(&self) -> &Stamps {
-        &self.stamps
+        &self.standing.stamps
     }
 
     /// The stamps as the schema's fields present them.
     #[must_use]
     pub fn stamp_fields(&self) -> Map<String, Value> {
-        if let Some(received) = &self.received {
-            return received.clone();
-        }
-        self.stamps.fields(&self.policy)
+        self.standing.stamp_fields()
     }
 
     /// The stamps as a reader under `policy` got them after an earlier entry, which `author` wrote
@@ -358,15 +344,13 @@ impl Entity {
         policy: &Policy,
         (at, author): (Timestamp, &str),
     ) -> Map<String, Value> {
-        self.stamps.advanced(at, author, None).fields(policy)
+        self.stamps().advanced(at, author, None).fields(policy)
     }
 
     /// The value as a reader gets it, stamps included.
     #[must_use]
     pub fn presented(&self) -> Value {
-        let mut map = Map::clone(&self.value);
-        map.extend(self.stamp_fields());
-        Value::Object(map)
+        self.standing.presented()
     }
 
     /// Whether the document has something at a place, deleted or not.
@@ -374,7 +358,7 @@ impl Entity {
     pub fn holds_at(&self, at: &Pointer) -> bool {
         let mut object = automerge::ROOT;
         at.tokens().iter().all(|token| {
-            let found = self.doc.get(&object, token.as_str()).ok().flatten();
+            let found = self.doc().get(&object, token.as_str()).ok().flatten();
             found.is_some_and(|(_, inside)| {
                 object = inside;
                 true
@@ -388,7 +372,7 @@ impl Entity {
     /// # Errors
     /// The first of `heads` that is not in the document.
     pub fn presented_at(&self, heads: &[Hash]) -> Result<Value, Hash> {
-        let value = self.presented_under(&self.policy, heads, self.stamp_fields());
+        let value = self.presented_under(self.policy(), heads, self.stamp_fields());
         value.map(Value::Object)
     }
 
@@ -403,16 +387,51 @@ impl Entity {
         stamps: Map<String, Value>,
     ) -> Result<Map<String, Value>, Hash> {
         let heads = self.known_heads(heads)?;
-        let mut map = Reader::at(&self.doc, policy, &heads).root();
+        let mut map = Reader::at(self.doc(), policy, &heads).root();
         map.extend(stamps);
         Ok(map)
+    }
+
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    pub(crate) fn doc(&self) -> &Automerge {
+        self.document.doc()
+    }
+
+    /// The document with the actors of its changes.
+    pub(crate) fn live_document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Adds changes that are not admitted to the document; value and actors stay as they are.
+    pub(crate) fn extend(&mut self, changes: Vec<Change>) -> Result<(), AutomergeError> {
+        self.document.extend(changes)
+    }
+
+    /// Who writes to the document, by actor.
+    pub(crate) fn actors(&self) -> &BTreeMap<ActorId, ActorState> {
+        self.document.actors()
+    }
+
+    /// The value without stamps.
+    pub(crate) fn value(&self) -> &Arc<Map<String, Value>> {
+        &self.standing.value
+    }
+
+    /// The same document, as entities of another policy are read.
+    pub(crate) fn under(&self, policy: &Arc<Policy>) -> Self {
+        let mut entity = self.clone();
+        entity.standing.policy = Arc::clone(policy);
+        entity
     }
 
     pub(crate) fn known_heads(&self, heads: &[Hash]) -> Result<Vec<ChangeHash>, Hash> {
         heads
             .iter()
             .map(|&hash| {
-                let known = self.doc.get_change_meta_by_hash(&hash.into()).is_some();
+                let known = self.doc().get_change_meta_by_hash(&hash.into()).is_some();
                 if known {
                     Ok(ChangeHash::from(hash))
                 } else {
@@ -421,14 +440,4 @@ impl Entity {
             })
             .collect()
     }
-}
-
-/// The highest operation counter in a document: no change exceeds that of its dependents.
-pub(crate) fn max_op(doc: &Automerge) -> u64 {
-    doc.get_heads()
-        .iter()
-        .filter_map(|head| doc.get_change_meta_by_hash(head))
-        .map(|meta| meta.max_op)
-        .max()
-        .unwrap_or(0)
 }

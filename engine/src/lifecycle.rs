@@ -7,10 +7,12 @@
 
 mod epoch;
 
+use std::sync::Arc;
+
 use crate::admission::{Admitted, Verdict};
-use crate::entity::Entity;
-use crate::id::{LogPlace, ProposalId, SessionId};
-use crate::ledger::{EntryDraft, EntryKind, Header, Presence};
+use crate::entity::{Entity, Step};
+use crate::id::{ProposalId, SessionId};
+use crate::ledger::{EntryDraft, EntryKind, Presence};
 use crate::policy::Permission;
 use crate::principal::Principal;
 use crate::time::Timestamp;
@@ -32,21 +34,9 @@ pub struct Request {
 /// The entry that the log of a new entity begins with.
 #[must_use]
 pub fn genesis(entity: &Entity, now: Timestamp) -> EntryDraft {
-    EntryDraft {
-        kind: EntryKind::Genesis,
-        header: Header {
-            entity: entity.id.clone(),
-            place: LogPlace::new(entity.epoch, entity.seq),
-            proposal: None,
-            author: Principal::system(),
-            session: None,
-            at: now,
-            policy_hash: entity.policy.hash(),
-        },
-        changes: entity.genesis_change().into_iter().collect(),
-        heads: entity.heads(),
-        claimed: None,
-    }
+    let system = Principal::system();
+    let step = Step::of_system(EntryKind::Genesis, &system, now);
+    entity.entry(&step, entity.genesis_change().into_iter().collect())
 }
 
 /// Decides on deleting `entity`. Its document stays as it is.
@@ -55,8 +45,8 @@ pub fn delete(entity: &Entity, request: &Request, now: Timestamp) -> Verdict {
     if let Some(refusal) = forbidden(entity, request, "delete") {
         return Verdict::refusal(refusal);
     }
-    if entity.presence != Presence::Present {
-        let message = format!("{} is not there", entity.id);
+    if entity.presence() != Presence::Present {
+        let message = format!("{} is not there", entity.id());
         return Verdict::refusal(Refusal::structural(RefusalCode::NotFound, 0, message));
     }
     Verdict::admission(step(entity, EntryKind::Deleted, request, now))
@@ -68,23 +58,23 @@ pub fn undelete(entity: &Entity, request: &Request, now: Timestamp) -> Verdict {
     if let Some(refusal) = forbidden(entity, request, "undelete") {
         return Verdict::refusal(refusal);
     }
-    match entity.presence {
+    match entity.presence() {
         Presence::Deleted => Verdict::admission(step(entity, EntryKind::Undeleted, request, now)),
         Presence::Present => {
-            let message = format!("{} exists", entity.id);
+            let message = format!("{} exists", entity.id());
             Verdict::refusal(Refusal::structural(RefusalCode::Exists, 0, message))
         }
         Presence::Unborn => {
-            let message = format!("{} was never there", entity.id);
+            let message = format!("{} was never there", entity.id());
             Verdict::refusal(Refusal::structural(RefusalCode::NotFound, 0, message))
         }
     }
 }
 
 fn forbidden(entity: &Entity, request: &Request, word: &str) -> Option<Refusal> {
-    let policy = &entity.policy;
+    let policy = entity.policy();
     let message = if policy.is_singleton() {
-        format!("{} always exists: nobody can {word} it", entity.id)
+        format!("{} always exists: nobody can {word} it", entity.id())
     } else if policy.may(&request.author, Permission::Delete) {
         return None;
     } else {
@@ -95,24 +85,20 @@ fn forbidden(entity: &Entity, request: &Request, word: &str) -> Option<Refusal> 
 
 /// The entity one entry on, with the document as it is.
 fn step(entity: &Entity, kind: EntryKind, request: &Request, now: Timestamp) -> Admitted {
-    let mut next = entity.clone();
-    next.seq = entity.seq.next();
-    next.presence = Presence::after(Some(entity.presence), kind);
-    next.stamps = entity.stamps.advanced(now, &request.author.id, None);
-    let draft = EntryDraft {
+    let step = Step {
         kind,
-        header: Header {
-            entity: next.id.clone(),
-            place: LogPlace::new(next.epoch, next.seq),
-            proposal: Some(request.id),
-            author: request.author.clone(),
-            session: request.session,
-            at: now,
-            policy_hash: next.policy.hash(),
-        },
-        changes: Vec::new(),
-        heads: next.heads(),
+        author: &request.author,
+        proposal: Some(request.id),
+        session: request.session,
+        at: now,
         claimed: None,
     };
+    let value = Arc::clone(entity.value());
+    let next = entity.advanced(
+        &step,
+        entity.policy(),
+        (entity.live_document().clone(), value),
+    );
+    let draft = next.entry(&step, Vec::new());
     Admitted::assembled(next, draft, Vec::new())
 }

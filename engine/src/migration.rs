@@ -25,9 +25,8 @@ use crate::change::{genesis_actor, server_actor};
 use crate::conflicts::MIGRATION;
 use crate::document::Reader;
 use crate::effects::effects;
-use crate::entity::{ActorState, Entity};
-use crate::id::LogPlace;
-use crate::ledger::{EntryDraft, EntryKind, Header};
+use crate::entity::{Entity, Step};
+use crate::ledger::EntryKind;
 use crate::pointer::Pointer;
 use crate::policy::{Policy, Succession};
 use crate::principal::Principal;
@@ -127,7 +126,12 @@ pub fn migrate(
     policy: &Arc<Policy>,
     now: Timestamp,
 ) -> Result<Option<Admitted>, MigrationError> {
-    migrate_by(entity, policy, Succession::new(&entity.policy, policy), now)
+    migrate_by(
+        entity,
+        policy,
+        Succession::new(entity.policy(), policy),
+        now,
+    )
 }
 
 fn migrate_by(
@@ -136,7 +140,7 @@ fn migrate_by(
     succession: Succession,
     now: Timestamp,
 ) -> Result<Option<Admitted>, MigrationError> {
-    if entity.policy.hash() == policy.hash() {
+    if entity.policy().hash() == policy.hash() {
         return Ok(None);
     }
     let misfits = told(policy, &succession);
@@ -144,10 +148,10 @@ fn migrate_by(
         return Err(MigrationError::Schema(misfits));
     }
     let system = Principal::system();
-    let actor = server_actor(&entity.id, entity.epoch, &system.id);
-    let mut next = entity.clone();
-    let doc = Arc::make_mut(&mut next.doc);
-    doc.set_actor(actor.clone());
+    let actor = server_actor(entity.id(), entity.epoch(), &system.id);
+    let mut document = entity.live_document().clone();
+    let doc = document.doc_mut();
+    doc.set_actor(actor);
     let mut carrier = Carrier::new(entity, policy, &succession, doc.transaction());
     let carried = carrier.entity();
     let (tx, obstacles) = carrier.into_parts();
@@ -161,33 +165,13 @@ fn migrate_by(
     doc.set_actor(genesis_actor());
     let change = hash.and_then(|hash| doc.get_change_by_hash(&hash));
     if let Some(change) = &change {
-        let state = ActorState {
-            principal: system.id.clone(),
-            seq: change.seq(),
-            last: change.hash().into(),
-        };
-        Arc::make_mut(&mut next.actors).insert(actor, state);
-        next.max_op = next.max_op.max(change.max_op());
+        document.note(&system.id, change);
     }
-    next.value = Arc::new(Reader::now(&next.doc, policy).root());
-    next.policy = Arc::clone(policy);
-    next.seq = entity.seq.next();
-    next.received = None;
-    let draft = EntryDraft {
-        kind: EntryKind::Policy,
-        header: Header {
-            entity: next.id.clone(),
-            place: LogPlace::new(next.epoch, next.seq),
-            proposal: None,
-            author: system,
-            session: None,
-            at: now,
-            policy_hash: policy.hash(),
-        },
-        changes: change.iter().map(|c| c.raw_bytes().to_vec()).collect(),
-        heads: next.heads(),
-        claimed: None,
-    };
-    let effects = effects(policy, &entity.value, &next.value);
+    let value = Arc::new(Reader::now(document.doc(), policy).root());
+    let effects = effects(policy, entity.value(), &value);
+    let step = Step::of_system(EntryKind::Policy, &system, now);
+    let next = entity.advanced(&step, policy, (document, value));
+    let changes = change.iter().map(|change| change.raw_bytes().to_vec());
+    let draft = next.entry(&step, changes.collect());
     Ok(Some(Admitted::assembled(next, draft, effects)))
 }

@@ -134,16 +134,16 @@ impl<'a> Texts<'a> {
     pub fn between(before: &'a Entity, after: &'a Entity, common: &[Hash]) -> Self {
         if let Ok(from) = after.known_heads(&before.heads()) {
             return Self(Origin::Later {
-                doc: &after.doc,
+                doc: after.doc(),
                 from,
-                to: after.doc.get_heads(),
+                to: after.doc().get_heads(),
             });
         }
         let known = (before.known_heads(common), after.known_heads(common));
         Self(match known {
             (Ok(common), Ok(_)) if !common.is_empty() => Origin::Beside {
-                from: &before.doc,
-                to: &after.doc,
+                from: before.doc(),
+                to: after.doc(),
                 common,
             },
             _ => Origin::Values,

@@ -15,17 +15,16 @@ use serde_json::Value;
 use super::operations::{Fault, Lookup, Operations, fault, is_same};
 use super::references::Past;
 use crate::document::{DELETED, POSITION, Reader, object_id};
-use crate::entity::Entity;
 use crate::id::{ItemId, check_map_key};
 use crate::pointer::Pointer;
-use crate::policy::{NodeId, Rights, Shape, wrong_type};
+use crate::policy::{NodeId, Policy, Rights, Shape, wrong_type};
 use crate::position;
 use crate::violation::{RefusalCode, Rule, VIOLATIONS_MAX, Violation};
 
 /// What operations are judged on.
 pub(super) struct Case<'a> {
     pub(super) doc: &'a Automerge,
-    pub(super) entity: &'a Entity,
+    pub(super) policy: &'a Policy,
     pub(super) rights: Rights<'a>,
     pub(super) creation: bool,
 }
@@ -94,7 +93,7 @@ pub(super) fn judge(
 ) -> Result<(Vec<Touched>, Vec<Violation>), Fault> {
     let mut judge = Judge {
         case,
-        reader: Reader::now(case.doc, &case.entity.policy),
+        reader: Reader::now(case.doc, case.policy),
         lookup: Lookup::new(case.doc, operations, past),
         made: BTreeMap::new(),
         items: HashSet::new(),
@@ -167,7 +166,7 @@ impl Judge<'_> {
         };
         self.lookup.check(index, op, kind)?;
         let Some(place) = place else { return Ok(()) };
-        let policy = &self.case.entity.policy;
+        let policy = self.case.policy;
         match (&policy.node(place.node).shape, &op.key) {
             (Shape::Object { .. }, Key::Map(name)) => self.field(index, op, &place, name),
             (Shape::Keyed { item, .. }, Key::Map(id)) => self.item(index, op, &place, *item, id),
@@ -183,7 +182,7 @@ impl Judge<'_> {
         match object {
             ObjectId::Root => {
                 let place = Place {
-                    node: self.case.entity.policy.root(),
+                    node: self.case.policy.root(),
                     pointer: Pointer::root(),
                     object: Some(automerge::ROOT),
                     fresh: self.case.creation,
@@ -233,7 +232,7 @@ impl Judge<'_> {
         let Ok(parents) = self.case.doc.parents(&object) else {
             return fault(RefusalCode::UnknownObject, index, "there is no such object");
         };
-        let policy = &self.case.entity.policy;
+        let policy = self.case.policy;
         let mut names: Vec<String> = Vec::new();
         let mut visible = true;
         for parent in parents {
@@ -286,7 +285,7 @@ impl Judge<'_> {
     fn field(&mut self, index: usize, op: &Op, place: &Place, name: &str) {
         self.touch(place, name);
         let at = || place.pointer.child(name);
-        let policy = &self.case.entity.policy;
+        let policy = self.case.policy;
         if policy.is_dynamic(place.node) && (name == POSITION || name == DELETED) {
             self.register(index, op, place, name);
             return;
@@ -351,7 +350,7 @@ impl Judge<'_> {
                 last.message.clone()
             }
             _ => {
-                let policy = &self.case.entity.policy;
+                let policy = self.case.policy;
                 policy.undeclared(place.node, &place.pointer, name)
             }
         };
@@ -361,7 +360,7 @@ impl Judge<'_> {
     /// A declared container: made once, with the object it belongs to.
     fn make_declared(&mut self, index: usize, op: &Op, place: &Place, child: NodeId, name: &str) {
         let at = place.pointer.child(name);
-        let declared = object_type(&self.case.entity.policy.node(child).shape);
+        let declared = object_type(&self.case.policy.node(child).shape);
         let fits = matches!(op.action, OpType::Make(kind) if Some(kind) == declared);
         let owner = self.owner(&op.obj);
         let first = owner.is_some_and(|made| made.fields.insert(name.to_owned()));
@@ -414,7 +413,7 @@ impl Judge<'_> {
             let message = "it exists already; it is deleted by its own register, not replaced";
             self.refuse(index, &at, Rule::EXISTS, message);
         } else if !matches!(op.action, OpType::Make(ObjType::Map)) {
-            let fault = wrong_type(&self.case.entity.policy.node(child).shape);
+            let fault = wrong_type(&self.case.policy.node(child).shape);
             self.refuse_fault(index, &at, fault, None);
         } else if let Some(rule) = self
             .right(place.node, place.fresh)
@@ -435,7 +434,7 @@ impl Judge<'_> {
 
     /// `$position` or `$deleted` of an item.
     fn register(&mut self, index: usize, op: &Op, place: &Place, name: &str) {
-        let policy = &self.case.entity.policy;
+        let policy = self.case.policy;
         let at = || place.pointer.child(name);
         if let Some(made) = self.owner(&op.obj) {
             made.fields.insert(name.to_owned());
@@ -500,7 +499,7 @@ impl Judge<'_> {
 
     /// What new objects lack.
     fn completeness(&mut self) {
-        let policy = &self.case.entity.policy;
+        let policy = self.case.policy;
         let mut missing = Vec::new();
         for (_, made) in self.made.range(self.edit.clone()) {
             if made.filled.0 > 0 && !made.is_filled(policy) {

@@ -28,7 +28,7 @@ impl Judge<'_> {
         name: &str,
     ) {
         let at = || place.pointer.child(name);
-        let node = self.case.entity.policy.node(child);
+        let node = self.case.policy.node(child);
         if let Some(made) = self.owner(&op.obj) {
             made.fields.insert(name.to_owned());
         }
@@ -61,7 +61,7 @@ impl Judge<'_> {
         node: NodeId,
         value: Value,
     ) {
-        let checked = match &self.case.entity.policy.node(node).shape {
+        let checked = match &self.case.policy.node(node).shape {
             Shape::Scalar(rule) | Shape::Counter(rule) => rule.check(&value),
             Shape::Atomic(rule) => rule.check(&value),
             _ => Ok(()),
@@ -98,7 +98,7 @@ impl Judge<'_> {
         match &op.action {
             OpType::Put(ScalarValue::Counter(start)) if place.is_new() => {
                 let start = i64::from(start);
-                let default = self.case.entity.policy.node(child).default.as_ref();
+                let default = self.case.policy.node(child).default.as_ref();
                 let default = default.and_then(Value::as_i64).unwrap_or(0);
                 let first = self
                     .owner(&op.obj)
@@ -162,19 +162,17 @@ impl Judge<'_> {
         self.touch(place, "");
         let at = &place.pointer;
         let attempted = match &op.action {
-            OpType::Put(scalar) => {
-                match put_value(&self.case.entity.policy.node(element).shape, scalar) {
-                    Ok(value) => Some(value),
-                    Err(fault) => return self.refuse_fault(index, at, fault, None),
-                }
-            }
+            OpType::Put(scalar) => match put_value(&self.case.policy.node(element).shape, scalar) {
+                Ok(value) => Some(value),
+                Err(fault) => return self.refuse_fault(index, at, fault, None),
+            },
             OpType::Delete => None,
             _ => {
-                let fault = wrong_type(&self.case.entity.policy.node(element).shape);
+                let fault = wrong_type(&self.case.policy.node(element).shape);
                 return self.refuse_fault(index, at, fault, None);
             }
         };
-        if attempted.is_some() && self.case.entity.policy.shows_once(element) {
+        if attempted.is_some() && self.case.policy.shows_once(element) {
             self.note_list(op, at, element);
         }
         let rule = self.right(element, place.fresh);
@@ -222,7 +220,7 @@ impl Judge<'_> {
     /// Whether an operation gives a new text or list the next part of its default, which may stand
     /// in a new item whoever makes it.
     fn fills(&mut self, index: usize, op: &Op, place: &Place, value: Option<&Value>) -> bool {
-        let default = self.case.entity.policy.node(place.node).default.as_ref();
+        let default = self.case.policy.node(place.node).default.as_ref();
         let (Some(default), Some(value)) = (default, value) else {
             return false;
         };

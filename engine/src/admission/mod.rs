@@ -17,10 +17,6 @@ mod staging;
 mod trial;
 pub(crate) mod whole;
 
-use std::sync::Arc;
-
-use automerge::Automerge;
-
 use crate::change::ParsedChange;
 use crate::conflicts::Conflict;
 use crate::effects::Effect;
@@ -183,31 +179,28 @@ pub fn admit_made(
 
 /// [`admit`] for those who have no use for the entity unless the proposal is admitted whole: the
 /// document goes into the verdict instead of being copied. Anything less admits nothing.
-///
-/// `spare` is any document; it takes the place of the entity's meanwhile and is not read.
 pub(crate) fn admit_whole(
-    mut entity: Entity,
-    spare: &Arc<Automerge>,
+    entity: Entity,
     proposal: &Proposal,
-    (now, limits): (Timestamp, &Limits),
+    now: Timestamp,
+    limits: &Limits,
 ) -> Verdict {
     if let Some(refusal) = barred(&entity, proposal, limits) {
         return Verdict::refusal(refusal);
     }
-    let doc = std::mem::replace(&mut entity.doc, Arc::clone(spare));
-    let actors = std::mem::take(&mut entity.actors);
-    Trial::of_only(&entity, (doc, actors), proposal, limits).decide(now)
+    let (standing, document) = entity.into_parts();
+    Trial::of_only(&standing, document, proposal, limits).decide(now)
 }
 
 /// What keeps a proposal from being looked at.
 fn barred(entity: &Entity, proposal: &Proposal, limits: &Limits) -> Option<Refusal> {
-    let (policy, author) = (&entity.policy, &proposal.author);
+    let (policy, author) = (entity.policy(), &proposal.author);
     let (may, word) = match proposal.origin {
         Origin::Creation => (policy.may(author, Permission::Create), "create"),
         Origin::Client | Origin::Edit | Origin::Server => (policy.rights(author).any(), "edit"),
     };
     if !may {
-        let message = format!("{} may not {word} {}", author.id, entity.id.kind());
+        let message = format!("{} may not {word} {}", author.id, entity.id().kind());
         return Some(Refusal::structural(RefusalCode::Forbidden, 0, message));
     }
     if let Some(refusal) = absent(entity, proposal.origin) {
@@ -229,15 +222,15 @@ fn barred(entity: &Entity, proposal: &Proposal, limits: &Limits) -> Option<Refus
 /// Whether what is to be written to is not there, or what is to be created is.
 fn absent(entity: &Entity, origin: Origin) -> Option<Refusal> {
     let creation = origin == Origin::Creation;
-    match entity.presence {
+    match entity.presence() {
         Presence::Unborn => None,
         Presence::Present if !creation => None,
         Presence::Present => {
-            let message = format!("{} exists", entity.id);
+            let message = format!("{} exists", entity.id());
             Some(Refusal::structural(RefusalCode::Exists, 0, message))
         }
         Presence::Deleted => {
-            let message = format!("{} was deleted", entity.id);
+            let message = format!("{} was deleted", entity.id());
             Some(Refusal::structural(RefusalCode::NotFound, 0, message))
         }
     }

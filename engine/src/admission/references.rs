@@ -8,14 +8,23 @@ use std::collections::HashMap;
 
 use automerge::{ActorId, ChangeHash};
 
-use super::Origin;
 use super::operations::Fault;
-use super::trial::Trial;
+use super::{Origin, Proposal};
 use crate::change::{ActorClass, ParsedChange, server_actor};
+use crate::entity::{Document, Standing};
+use crate::limits::Limits;
 use crate::violation::RefusalCode;
 
 /// One author's concurrent changes take up at most this part of all that there may be.
 const HEADS_SHARE: usize = 8;
+
+/// The changes that a document holds, which those of a proposal are to extend.
+pub(super) struct Graph<'a> {
+    pub(super) standing: &'a Standing,
+    pub(super) document: &'a Document,
+    pub(super) proposal: &'a Proposal,
+    pub(super) limits: &'a Limits,
+}
 
 /// What a change can have seen: everything in the document but what is concurrent to it.
 pub(super) struct Past {
@@ -37,19 +46,19 @@ fn fault<T>(code: RefusalCode, message: String) -> Result<T, Fault> {
 }
 
 /// Checks changes of which each [`joins`] the one before it.
-pub(super) fn check_run(trial: &Trial<'_>, changes: &[ParsedChange]) -> Result<Past, Fault> {
+pub(super) fn check_run(graph: &Graph<'_>, changes: &[ParsedChange]) -> Result<Past, Fault> {
     let (first, others) = changes.split_first().expect("a run holds a change");
-    let past = check(trial, first)?;
+    let past = check(graph, first)?;
     // What each actor of the run has written last.
     let mut last: HashMap<&ActorId, u64> = HashMap::from([(first.actor(), first.seq())]);
-    let is_new = |actor: &ActorId| !trial.actors.contains_key(actor);
+    let is_new = |actor: &ActorId| !graph.document.actors().contains_key(actor);
     let mut new = usize::from(is_new(first.actor()));
     for change in others {
         let actor = change.actor();
         match last.insert(actor, change.seq()) {
             Some(seq) => check_seq(change, seq + 1)?,
             None => {
-                check_actor(trial, change, &past, new)?;
+                check_actor(graph, change, &past, new)?;
                 new += usize::from(is_new(actor));
             }
         }
@@ -57,10 +66,10 @@ pub(super) fn check_run(trial: &Trial<'_>, changes: &[ParsedChange]) -> Result<P
     Ok(past)
 }
 
-fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fault> {
+fn check(graph: &Graph<'_>, change: &ParsedChange) -> Result<Past, Fault> {
     let mut floor = 0;
     for dep in change.deps() {
-        match trial.doc.get_change_meta_by_hash(dep) {
+        match graph.document.doc().get_change_meta_by_hash(dep) {
             Some(meta) => floor = floor.max(meta.max_op),
             None => {
                 return fault(
@@ -74,11 +83,11 @@ fn check(trial: &Trial<'_>, change: &ParsedChange) -> Result<Past, Fault> {
         let message = "every change depends on the genesis or on what came after it".to_owned();
         return fault(RefusalCode::UnknownDeps, message);
     }
-    check_counters(trial, change, floor)?;
-    let heads = heads_beside(trial, change);
-    let past = past(trial, change, &heads);
-    check_actor(trial, change, &past, 0)?;
-    check_heads(trial, &heads)?;
+    check_counters(graph, change, floor)?;
+    let heads = heads_beside(graph, change);
+    let past = past(graph, change, &heads);
+    check_actor(graph, change, &past, 0)?;
+    check_heads(graph, &heads)?;
     Ok(past)
 }
 
@@ -98,8 +107,8 @@ pub(super) fn joins(before: &ParsedChange, after: &ParsedChange) -> bool {
     after.deps() == [before.hash().into()] && after.start_op() == before.max_op() + 1
 }
 
-fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Result<(), Fault> {
-    let (start, ceiling) = (change.start_op(), trial.max_op + 1);
+fn check_counters(graph: &Graph<'_>, change: &ParsedChange, floor: u64) -> Result<(), Fault> {
+    let (start, ceiling) = (change.start_op(), graph.document.max_op() + 1);
     if start <= floor || start > ceiling {
         let message = format!(
             "the first operation must be numbered {} to {ceiling}, not {start}",
@@ -112,15 +121,15 @@ fn check_counters(trial: &Trial<'_>, change: &ParsedChange, floor: u64) -> Resul
 
 /// `new` actors come before it that the document does not know.
 fn check_actor(
-    trial: &Trial<'_>,
+    graph: &Graph<'_>,
     change: &ParsedChange,
     past: &Past,
     new: usize,
 ) -> Result<(), Fault> {
-    let author = &trial.proposal.author;
+    let author = &graph.proposal.author;
     let actor = change.actor();
-    let server = || server_actor(&trial.entity.id, trial.entity.epoch, &author.id);
-    let allowed = match trial.proposal.origin {
+    let server = || server_actor(graph.standing.id(), graph.standing.epoch(), &author.id);
+    let allowed = match graph.proposal.origin {
         Origin::Client | Origin::Edit => ActorClass::of(actor) == ActorClass::Client,
         Origin::Server | Origin::Creation => *actor == server(),
     };
@@ -137,7 +146,7 @@ fn check_actor(
         let message = "the change names another author than the one who sent it".to_owned();
         return fault(RefusalCode::Author, message);
     }
-    let expected = match trial.actors.get(actor) {
+    let expected = match graph.document.actors().get(actor) {
         Some(state) if state.principal != author.id => {
             return fault(
                 RefusalCode::ActorTaken,
@@ -147,9 +156,11 @@ fn check_actor(
         Some(state) => {
             let last = ChangeHash::from(state.last);
             let seen = change.deps().contains(&last)
-                || trial
-                    .doc_meta(&last)
-                    .is_some_and(|max_op| past.holds(max_op, actor));
+                || graph
+                    .document
+                    .doc()
+                    .get_change_meta_by_hash(&last)
+                    .is_some_and(|meta| past.holds(meta.max_op, actor));
             if !seen {
                 let message = format!("it does not depend on {last}, the actor's change before");
                 return fault(RefusalCode::OwnPast, message);
@@ -157,13 +168,9 @@ fn check_actor(
             state.seq + 1
         }
         None => {
-            let mine = trial
-                .actors
-                .values()
-                .filter(|state| state.principal == author.id)
-                .count()
-                + new;
-            let max = trial.limits.actors_per_principal_max;
+            let actors = graph.document.actors().values();
+            let mine = actors.filter(|state| state.principal == author.id).count() + new;
+            let max = graph.limits.actors_per_principal_max;
             if mine >= max {
                 let message = format!(
                     "{} has used {mine} actors on this entity, when {max} are allowed",
@@ -189,8 +196,8 @@ fn check_seq(change: &ParsedChange, expected: u64) -> Result<(), Fault> {
 }
 
 /// Heads of the document that stay heads beside the change.
-fn heads_beside(trial: &Trial<'_>, change: &ParsedChange) -> Vec<ChangeHash> {
-    let mut heads = trial.doc.get_heads();
+fn heads_beside(graph: &Graph<'_>, change: &ParsedChange) -> Vec<ChangeHash> {
+    let mut heads = graph.document.doc().get_heads();
     // Dependencies are sorted: the parser saw to it.
     heads.retain(|head| change.deps().binary_search(head).is_err());
     heads
@@ -198,11 +205,11 @@ fn heads_beside(trial: &Trial<'_>, change: &ParsedChange) -> Vec<ChangeHash> {
 
 /// Keeps concurrency within what one change can depend on: whoever edits names all heads, so with
 /// more of them nobody could edit any more. One author may take up a part of it only.
-fn check_heads(trial: &Trial<'_>, beside: &[ChangeHash]) -> Result<(), Fault> {
-    let max = trial.limits.dependencies_max;
-    let author = &trial.proposal.author.id;
+fn check_heads(graph: &Graph<'_>, beside: &[ChangeHash]) -> Result<(), Fault> {
+    let max = graph.limits.dependencies_max;
+    let author = &graph.proposal.author.id;
     let own = || {
-        let states = trial.actors.values();
+        let states = graph.document.actors().values();
         states
             .filter(|state| state.principal == *author)
             .filter(|state| beside.contains(&ChangeHash::from(state.last)))
@@ -221,10 +228,10 @@ fn check_heads(trial: &Trial<'_>, beside: &[ChangeHash]) -> Result<(), Fault> {
     fault(RefusalCode::HeadsLimit, message)
 }
 
-fn past(trial: &Trial<'_>, change: &ParsedChange, heads: &[ChangeHash]) -> Past {
+fn past(graph: &Graph<'_>, change: &ParsedChange, heads: &[ChangeHash]) -> Past {
     let mut concurrent: HashMap<ActorId, u64> = HashMap::new();
     if !heads.is_empty() {
-        for meta in trial.doc.get_changes_meta(change.deps()) {
+        for meta in graph.document.doc().get_changes_meta(change.deps()) {
             let first = concurrent
                 .entry(meta.actor.into_owned())
                 .or_insert(u64::MAX);
@@ -232,13 +239,4 @@ fn past(trial: &Trial<'_>, change: &ParsedChange, heads: &[ChangeHash]) -> Past 
         }
     }
     Past { concurrent }
-}
-
-impl Trial<'_> {
-    /// The last operation counter of a change in the document.
-    fn doc_meta(&self, hash: &ChangeHash) -> Option<u64> {
-        self.doc
-            .get_change_meta_by_hash(hash)
-            .map(|meta| meta.max_op)
-    }
 }

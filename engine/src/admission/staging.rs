@@ -5,30 +5,23 @@
 //! something of it was applied, the copy is made again from the document that it was made from and
 //! the changes admitted since.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use automerge::{ActorId, Automerge, Change};
+use automerge::Change;
 
 use super::trial::Trial;
 use super::{Admitted, Proposal, Verdict, barred};
 use crate::effects::Effect;
-use crate::entity::{ActorState, Entity};
+use crate::entity::{Document, Entity, Standing};
 use crate::ledger::{EntryDraft, EntryKind};
 use crate::limits::Limits;
 use crate::time::Timestamp;
 
-/// A document and the actors that write to it.
-pub(super) type Working = (Arc<Automerge>, Arc<BTreeMap<ActorId, ActorState>>);
-
 /// An entity to which several proposals are made in turn before any of them is committed.
 #[derive(Debug)]
 pub struct Staging {
-    /// Its document is a stale one while it is lent.
-    entity: Entity,
+    standing: Standing,
+    /// `None` while the document is in a verdict that was not taken over yet.
+    entity: Option<Entity>,
     backup: Backup,
-    /// Whether the document went into a verdict that was not taken over yet.
-    is_lent: bool,
 }
 
 impl Staging {
@@ -36,19 +29,17 @@ impl Staging {
     #[must_use]
     pub fn new(entity: Entity) -> Self {
         Self {
+            standing: entity.standing().clone(),
             backup: Backup::of(&entity),
-            entity,
-            is_lent: false,
+            entity: Some(entity),
         }
     }
 
     /// The entity after what was taken over so far. Forgets a verdict that was not taken over.
     pub fn entity(&mut self) -> &Entity {
-        if self.is_lent {
-            (self.entity.doc, self.entity.actors) = self.backup.restore();
-            self.is_lent = false;
-        }
-        &self.entity
+        let (standing, backup) = (&self.standing, &mut self.backup);
+        self.entity
+            .get_or_insert_with(|| Entity::new(standing.clone(), backup.restore()))
     }
 
     /// Decides on a proposal as [`admit`](super::admit) does, without another copy of the document.
@@ -58,20 +49,15 @@ impl Staging {
         if let Some(refusal) = barred(self.entity(), proposal, limits) {
             return Verdict::refusal(refusal);
         }
-        let doc = std::mem::replace(&mut self.entity.doc, Arc::clone(&self.backup.doc));
-        let actors = std::mem::take(&mut self.entity.actors);
-        self.is_lent = true;
-        let trial = Trial::staged(
-            &self.entity,
-            (doc, actors),
-            &mut self.backup,
-            proposal,
-            limits,
-        );
+        let document = match self.entity.take() {
+            Some(entity) => entity.into_parts().1,
+            None => self.backup.restore(),
+        };
+        let (standing, backup) = (&self.standing, &mut self.backup);
+        let trial = Trial::staged(standing, (document, backup), proposal, limits);
         let verdict = trial.decide(now);
-        if let Some(returned) = self.backup.returned.take() {
-            (self.entity.doc, self.entity.actors) = returned;
-            self.is_lent = false;
+        if let Some(document) = self.backup.returned.take() {
+            self.entity = Some(Entity::new(self.standing.clone(), document));
         }
         verdict
     }
@@ -80,67 +66,62 @@ impl Staging {
     /// and what it changes.
     pub fn advance(&mut self, admitted: Admitted) -> (EntryDraft, Vec<Effect>) {
         let (next, draft, effects) = admitted.into_parts();
-        if self.is_lent && draft.kind == EntryKind::Changes {
+        if self.entity.is_none() && draft.kind == EntryKind::Changes {
             let author = draft.header.author.id.clone();
             self.backup.since.push((author, draft.changes.clone()));
         } else {
             self.backup = Backup::of(&next);
         }
-        self.entity = next;
-        self.is_lent = false;
+        self.standing = next.standing().clone();
+        self.entity = Some(next);
         (draft, effects)
     }
 
     /// The entity after everything that was taken over.
     #[must_use]
     pub fn into_entity(mut self) -> Entity {
-        self.entity();
-        self.entity
+        match self.entity {
+            Some(entity) => entity,
+            None => Entity::new(self.standing, self.backup.restore()),
+        }
     }
 }
 
 /// A document that is not written to, and the changes that bring it to where a copy of it is.
 #[derive(Debug)]
 pub(super) struct Backup {
-    doc: Arc<Automerge>,
-    actors: Arc<BTreeMap<ActorId, ActorState>>,
+    document: Document,
     /// Authors and their changes.
     since: Vec<(String, Vec<Vec<u8>>)>,
     /// What a trial borrowed that admitted nothing.
-    pub(super) returned: Option<Working>,
+    pub(super) returned: Option<Document>,
 }
 
 impl Backup {
     fn of(entity: &Entity) -> Self {
         Self {
-            doc: Arc::clone(&entity.doc),
-            actors: Arc::clone(&entity.actors),
+            document: entity.live_document().clone(),
             since: Vec::new(),
             returned: None,
         }
     }
 
     /// The document with all changes since. They are applied once, however often this is asked.
-    pub(super) fn restore(&mut self) -> Working {
+    pub(super) fn restore(&mut self) -> Document {
         let mut changes = Vec::new();
         for (author, bytes) in std::mem::take(&mut self.since) {
             for bytes in bytes {
                 let change = Change::try_from(bytes.as_slice()).expect("it was admitted");
-                let state = ActorState {
-                    principal: author.clone(),
-                    seq: change.seq(),
-                    last: change.hash().into(),
-                };
-                Arc::make_mut(&mut self.actors).insert(change.actor_id().clone(), state);
+                self.document.note(&author, &change);
                 changes.push(change);
             }
         }
         if !changes.is_empty() {
-            let doc = Arc::make_mut(&mut self.doc);
+            let doc = self.document.doc_mut();
             doc.apply_changes(changes)
                 .expect("a document like it took them");
         }
-        (Arc::clone(&self.doc), Arc::clone(&self.actors))
+        self.document.clone()
     }
 }
 

@@ -8,21 +8,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
+use automerge::{Automerge, Change, ChangeHash, ReadDoc};
 use serde_json::{Map, Value};
 
 use super::judge::{self, Touched};
 use super::operations::{Division, Fault, Operations};
-use super::staging::{Backup, Working};
+use super::staging::Backup;
 use super::whole::{introduced, overlong};
 use super::{Admitted, Origin, Proposal, Verdict, doubled, references};
 use crate::change::{self, ParsedChange};
 use crate::conflicts::{Around, Conflict, conflicts};
 use crate::document::Reader;
 use crate::effects::effects;
-use crate::entity::{ActorState, Entity};
-use crate::id::{Hash, LogPlace};
-use crate::ledger::{EntryDraft, EntryKind, Header, Presence};
+use crate::entity::{Document, Entity, Standing, Step};
+use crate::id::Hash;
+use crate::ledger::EntryKind;
 use crate::limits::Limits;
 use crate::policy::Rules;
 use crate::time::Timestamp;
@@ -32,7 +32,7 @@ use crate::violation::{Refusal, RefusalCode, Violation};
 /// Where the document is found again as it was before the proposal.
 enum Before<'a> {
     /// With the entity.
-    Kept,
+    Kept(&'a Document),
     /// It is made again.
     Staged(&'a mut Backup),
     /// Nowhere: nothing is taken back, and what fails ends the trial.
@@ -41,13 +41,11 @@ enum Before<'a> {
 
 /// A proposal on its way through the checks: the working copy and what was let through so far.
 pub(super) struct Trial<'a> {
-    pub(super) entity: &'a Entity,
+    standing: &'a Standing,
     pub(super) proposal: &'a Proposal,
     pub(super) limits: &'a Limits,
     /// The entity's own document until a change is applied, then a copy.
-    pub(super) doc: Arc<Automerge>,
-    pub(super) actors: Arc<BTreeMap<ActorId, ActorState>>,
-    pub(super) max_op: u64,
+    document: Document,
     before: Before<'a>,
     /// The heads of the document before the proposal.
     heads: Vec<ChangeHash>,
@@ -70,8 +68,9 @@ impl<'a> Trial<'a> {
         (proposal, made): (&'a Proposal, Vec<ParsedChange>),
         limits: &'a Limits,
     ) -> Self {
-        let own = (Arc::clone(&entity.doc), Arc::clone(&entity.actors));
-        let mut trial = Self::on(own, Before::Kept, entity, (proposal, limits));
+        let kept = entity.live_document().clone();
+        let before = Before::Kept(entity.live_document());
+        let mut trial = Self::on((kept, before), entity.standing(), proposal, limits);
         let is_within = |change: &ParsedChange| change::operations(change.bytes(), limits).is_ok();
         if made.iter().map(ParsedChange::bytes).eq(&proposal.changes) && made.iter().all(is_within)
         {
@@ -81,28 +80,27 @@ impl<'a> Trial<'a> {
         trial.run()
     }
 
-    /// The same with a document and actors of its own, which are the entity's, in place of those
-    /// that `entity` has. Without a copy a change costs what applying it costs; after one that
-    /// failed there is nothing to go back to.
+    /// The same on a document that is not kept. Without a copy a change costs what applying it
+    /// costs; after one that failed there is nothing to go back to.
     pub(super) fn of_only(
-        entity: &'a Entity,
-        own: Working,
+        standing: &'a Standing,
+        document: Document,
         proposal: &'a Proposal,
         limits: &'a Limits,
     ) -> Self {
-        Self::on(own, Before::Gone, entity, (proposal, limits)).run()
+        Self::on((document, Before::Gone), standing, proposal, limits).run()
     }
 
     /// The same, where `backup` makes the document again if need be. It gets the document back
     /// where nothing is admitted.
     pub(super) fn staged(
-        entity: &'a Entity,
-        own: Working,
-        backup: &'a mut Backup,
+        standing: &'a Standing,
+        (document, backup): (Document, &'a mut Backup),
         proposal: &'a Proposal,
         limits: &'a Limits,
     ) -> Self {
-        Self::on(own, Before::Staged(backup), entity, (proposal, limits)).run()
+        let own = (document, Before::Staged(backup));
+        Self::on(own, standing, proposal, limits).run()
     }
 
     /// Whether the working copy is the only document there is.
@@ -165,23 +163,22 @@ impl<'a> Trial<'a> {
     /// Whether a change is in the document.
     pub(super) fn knows(&self, change: &ParsedChange) -> bool {
         let hash = change.hash().into();
-        self.doc.get_change_meta_by_hash(&hash).is_some()
+        let doc = self.document.doc();
+        doc.get_change_meta_by_hash(&hash).is_some()
     }
 
     fn on(
-        (doc, actors): Working,
-        before: Before<'a>,
-        entity: &'a Entity,
-        (proposal, limits): (&'a Proposal, &'a Limits),
+        (document, before): (Document, Before<'a>),
+        standing: &'a Standing,
+        proposal: &'a Proposal,
+        limits: &'a Limits,
     ) -> Self {
         Self {
-            entity,
+            standing,
             proposal,
             limits,
-            heads: doc.get_heads(),
-            doc,
-            actors,
-            max_op: entity.max_op,
+            heads: document.doc().get_heads(),
+            document,
             before,
             made: Vec::new(),
             passed: Vec::new(),
@@ -193,15 +190,11 @@ impl<'a> Trial<'a> {
 
     /// Forgets what was applied.
     fn rewind(&mut self) {
-        (self.doc, self.actors) = match &mut self.before {
-            Before::Kept => (
-                Arc::clone(&self.entity.doc),
-                Arc::clone(&self.entity.actors),
-            ),
+        self.document = match &mut self.before {
+            Before::Kept(document) => document.clone(),
             Before::Staged(backup) => backup.restore(),
             Before::Gone => return,
         };
-        self.max_op = self.entity.max_op;
     }
 
     /// Checks and applies changes that directly follow one another, the first of which is the one
@@ -213,12 +206,18 @@ impl<'a> Trial<'a> {
         division: Division,
     ) -> Result<(), Refusal> {
         let fault = |(code, message): Fault| Refusal::structural(code, index, message);
-        let past = references::check_run(self, changes).map_err(fault)?;
+        let graph = references::Graph {
+            standing: self.standing,
+            document: &self.document,
+            proposal: self.proposal,
+            limits: self.limits,
+        };
+        let past = references::check_run(&graph, changes).map_err(fault)?;
         let creation = self.proposal.origin == Origin::Creation;
-        let (policy, author) = (&self.entity.policy, &self.proposal.author);
+        let (policy, author) = (self.standing.policy(), &self.proposal.author);
         let case = judge::Case {
-            doc: &self.doc,
-            entity: self.entity,
+            doc: self.document.doc(),
+            policy,
             rights: match creation {
                 true => policy.rights_at_creation(author),
                 false => policy.rights(author),
@@ -241,7 +240,7 @@ impl<'a> Trial<'a> {
 
     /// Applies checked changes to the working copy and proves that the copy holds them.
     fn apply(&mut self, index: usize, changes: &[ParsedChange]) -> Result<(), Refusal> {
-        let doc = Arc::make_mut(&mut self.doc);
+        let doc = self.document.doc_mut();
         let applied = catch_unwind(AssertUnwindSafe(|| {
             let raw: Vec<Change> = changes.iter().map(|change| change.raw().clone()).collect();
             let before = doc.get_heads();
@@ -254,14 +253,9 @@ impl<'a> Trial<'a> {
         }));
         let reason = match applied {
             Ok(Ok(())) => {
+                let author = &self.proposal.author.id;
                 for change in changes {
-                    self.max_op = self.max_op.max(change.max_op());
-                    let state = ActorState {
-                        principal: self.proposal.author.id.clone(),
-                        seq: change.seq(),
-                        last: change.hash(),
-                    };
-                    Arc::make_mut(&mut self.actors).insert(change.actor().clone(), state);
+                    self.document.note(author, change.raw());
                 }
                 return Ok(());
             }
@@ -298,7 +292,7 @@ impl<'a> Trial<'a> {
             None => creation || !self.passed.is_empty(),
         };
         while waits {
-            let next = self.next_entity(now);
+            let next = self.next_standing(now);
             if let Some(refusal) = self.oversize(&next) {
                 self.refused = Some(refusal);
                 break;
@@ -329,14 +323,15 @@ impl<'a> Trial<'a> {
             self.rewind();
         }
         if let Before::Staged(backup) = &mut self.before {
-            backup.returned = Some((Arc::clone(&self.doc), Arc::clone(&self.actors)));
+            backup.returned = Some(self.document.clone());
         }
     }
 
     /// Refuses a proposal after which the value would be larger than an entity may be. What makes
     /// it smaller passes, so that an entity that is too large can be mended.
-    fn oversize(&self, next: &Entity) -> Option<Refusal> {
-        let (before, after) = (value::size(&*self.entity.value), value::size(&*next.value));
+    fn oversize(&self, next: &Standing) -> Option<Refusal> {
+        let (before, after) = (self.standing.value(), next.value());
+        let (before, after) = (value::size(&**before), value::size(&**after));
         let max = self.limits.entity_bytes_max;
         (after > max && after > before).then(|| {
             let message = format!("the entity would hold {after} bytes, {max} are allowed");
@@ -350,55 +345,54 @@ impl<'a> Trial<'a> {
         passed.flat_map(|(_, touched)| &touched.roots).collect()
     }
 
-    /// What is wrong with `next`, the entity after the changes that passed, and was not before.
-    fn faults(&self, next: &Entity) -> Vec<Violation> {
+    /// What is wrong with `next`, the standing after the changes that passed, and was not before.
+    fn faults(&self, next: &Standing) -> Vec<Violation> {
         let creation = self.proposal.origin == Origin::Creation;
-        let mut faults = overlong(self.entity, next, &self.roots());
-        if !faults.is_empty() && next.policy.rules() >= Rules::V4 {
+        let mut faults = overlong(self.standing, next, &self.roots());
+        if !faults.is_empty() && next.policy().rules() >= Rules::V4 {
             return faults;
         }
-        faults.extend(introduced(self.entity, next, creation));
-        faults.extend(doubled::doubled(&self.doc, &next.policy, &self.passed));
+        faults.extend(introduced(self.standing, next, creation));
+        faults.extend(doubled::doubled(
+            self.document.doc(),
+            next.policy(),
+            &self.passed,
+        ));
         faults
     }
 
-    /// The entity after the changes that passed.
-    fn next_entity(&self, now: Timestamp) -> Entity {
-        let entity = self.entity;
-        let reader = Reader::now(&self.doc, &entity.policy);
+    /// The entry that the changes that passed make.
+    fn entry(&self, now: Timestamp) -> Step<'a> {
+        Step {
+            kind: EntryKind::Changes,
+            author: &self.proposal.author,
+            proposal: Some(self.proposal.id),
+            session: self.proposal.session,
+            at: now,
+            claimed: self.proposal.claimed.as_ref(),
+        }
+    }
+
+    /// The standing after the changes that passed.
+    fn next_standing(&self, now: Timestamp) -> Standing {
+        let policy = self.standing.policy();
+        let reader = Reader::now(self.document.doc(), policy);
         let roots = self.roots();
-        let untouched = entity
-            .value
-            .iter()
-            .filter(|(name, _)| !roots.contains(name));
+        let untouched = self.standing.value().iter();
+        let untouched = untouched.filter(|(name, _)| !roots.contains(name));
         let mut value: Map<String, Value> = untouched
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         for name in roots {
-            let Some(node) = entity.policy.child(entity.policy.root(), name) else {
+            let Some(node) = policy.child(policy.root(), name) else {
                 continue;
             };
             if let Some(present) = reader.property(&automerge::ROOT, name, node) {
                 value.insert(name.clone(), present);
             }
         }
-        let claimed = self.proposal.claimed.as_ref();
-        Entity {
-            id: entity.id.clone(),
-            epoch: entity.epoch,
-            seq: entity.seq.next(),
-            hash: entity.hash,
-            policy: Arc::clone(&entity.policy),
-            presence: Presence::Present,
-            doc: Arc::clone(&self.doc),
-            value: Arc::new(value),
-            actors: Arc::clone(&self.actors),
-            stamps: entity
-                .stamps
-                .advanced(now, &self.proposal.author.id, claimed),
-            received: entity.received.clone(),
-            max_op: self.max_op,
-        }
+        let step = self.entry(now);
+        self.standing.after(&step, policy, Arc::new(value))
     }
 
     /// Refuses a change that introduced a fault of the whole, and all after it; `violations` are
@@ -411,7 +405,7 @@ impl<'a> Trial<'a> {
         while bad - good > 1 {
             let middle = good + (bad - good) / 2;
             self.restart(&passed[..middle]);
-            let faults = self.faults(&self.next_entity(now));
+            let faults = self.faults(&self.next_standing(now));
             if faults.is_empty() {
                 good = middle;
             } else {
@@ -439,35 +433,21 @@ impl<'a> Trial<'a> {
         self.replay(passed.to_vec());
     }
 
-    fn admitted(mut self, next: Entity, now: Timestamp) -> Verdict {
+    fn admitted(mut self, next: Standing, now: Timestamp) -> Verdict {
         if let Some(refusal) = &mut self.refused {
             refusal.admitted = self.passed.len() + self.known.len();
         }
-        let draft = EntryDraft {
-            kind: EntryKind::Changes,
-            header: Header {
-                entity: next.id.clone(),
-                place: LogPlace::new(next.epoch, next.seq),
-                proposal: Some(self.proposal.id),
-                author: self.proposal.author.clone(),
-                session: self.proposal.session,
-                at: now,
-                policy_hash: next.policy.hash(),
-            },
-            changes: self
-                .passed
-                .iter()
-                .map(|(c, _)| c.raw().raw_bytes().to_vec())
-                .collect(),
-            heads: next.heads(),
-            claimed: self.proposal.claimed.clone(),
-        };
-        let effects = effects(&next.policy, &self.entity.value, &next.value);
+        let effects = effects(next.policy(), self.standing.value(), next.value());
         let conflicts = self.conflicts();
+        let step = self.entry(now);
+        let passed = self.passed.iter();
+        let changes = passed.map(|(change, _)| change.bytes().to_vec());
+        let changes = changes.collect();
+        let entity = Entity::new(next, self.document);
         Verdict {
             admitted: Some(Admitted {
-                entity: next,
-                draft,
+                draft: entity.entry(&step, changes),
+                entity,
                 effects,
                 conflicts,
             }),
@@ -535,11 +515,11 @@ impl Trial<'_> {
         }
         let changes: Vec<&Change> = self.passed.iter().map(|(change, _)| change.raw()).collect();
         let around = Around {
-            doc: &self.doc,
-            policy: &self.entity.policy,
-            actors: &self.actors,
+            doc: self.document.doc(),
+            policy: self.standing.policy(),
+            actors: self.document.actors(),
             before: &self.heads,
-            after: &self.doc.get_heads(),
+            after: &self.document.doc().get_heads(),
         };
         conflicts(around, &changes)
     }

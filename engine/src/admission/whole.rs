@@ -10,23 +10,23 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use crate::entity::Entity;
+use crate::entity::Standing;
 use crate::pointer::Pointer;
 use crate::policy::{Fault, Known, Policy, Rules, Shape};
 use crate::violation::Rule;
 use crate::violation::Violation;
 
 /// The faults of the whole entity that are in `after` and were not in `before`.
-pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec<Violation> {
-    if !after.policy.has_whole_constraints() {
+pub(crate) fn introduced(before: &Standing, after: &Standing, creation: bool) -> Vec<Violation> {
+    if !after.policy().has_whole_constraints() {
         return Vec::new();
     }
-    let mut faults = faults_of(&after.policy, &after.presented());
+    let mut faults = faults_of(after.policy(), &after.presented());
     if !faults.is_empty() && !creation {
-        let old = faults_of(&before.policy, &before.presented());
-        let is_exact = after.policy.rules() >= Rules::V3;
+        let old = faults_of(before.policy(), &before.presented());
+        let is_exact = after.policy().rules() >= Rules::V3;
         let known = Known::new(&old, is_exact);
-        let shifted = Shifted::new(&after.policy, &old, &faults);
+        let shifted = Shifted::new(after.policy(), &old, &faults);
         let is_new = |fault: &&Fault| !known.has(fault) && !shifted.has(fault);
         faults = faults.iter().filter(is_new).cloned().collect();
     }
@@ -35,8 +35,8 @@ pub(crate) fn introduced(before: &Entity, after: &Entity, creation: bool) -> Vec
         .map(|fault| Violation {
             change: 0,
             ops: Vec::new(),
-            kept: value_at(&before.presented(), &after.policy, &fault.pointer),
-            attempted: value_at(&after.presented(), &after.policy, &fault.pointer),
+            kept: value_at(&before.presented(), after.policy(), &fault.pointer),
+            attempted: value_at(&after.presented(), after.policy(), &fault.pointer),
             holder: None,
             pointer: fault.pointer,
             rule: Rule::keyword(&fault.keyword),
@@ -90,13 +90,13 @@ fn list_around(policy: &Policy, element: &Pointer) -> Option<Pointer> {
 /// What in the named fields of `after` is longer than it may be where the schema states no
 /// maximum. What makes it shorter passes, so that it can be mended.
 pub(crate) fn overlong(
-    before: &Entity,
-    after: &Entity,
+    before: &Standing,
+    after: &Standing,
     names: &BTreeSet<&String>,
 ) -> Vec<Violation> {
-    let mut found = after.policy.overlong(&after.value, names);
+    let mut found = after.policy().overlong(after.value(), names);
     if !found.is_empty() {
-        let old = before.policy.overlong(&before.value, names);
+        let old = before.policy().overlong(before.value(), names);
         found.retain(|now| {
             let was = old.iter().find(|was| was.is_about(&now.fault));
             was.is_none_or(|was| was.count < now.count)

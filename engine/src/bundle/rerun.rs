@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use automerge::Automerge;
-
 use super::fault::Flaw;
 use crate::admission::{Admitted, Origin, Proposal, Verdict, admit_whole};
 use crate::change::{self, ActorClass};
@@ -25,8 +23,6 @@ use crate::policy::{Policy, PolicyBook, PolicySource};
 pub(super) struct Bench<'a> {
     pub(super) policies: &'a PolicyBook,
     pub(super) limits: &'a Limits,
-    /// Any document; made with the first entity.
-    pub(super) spare: &'a mut Option<Arc<Automerge>>,
 }
 
 /// What an entry that was rightly admitted leaves.
@@ -46,7 +42,7 @@ pub(super) struct Rerun {
 pub(super) fn rerun(
     entity: Option<Entity>,
     (entry, hash): (&Entry, Hash),
-    bench: &mut Bench<'_>,
+    bench: &Bench<'_>,
 ) -> Result<Rerun, Flaw> {
     let header = &entry.header;
     let policies = bench.policies;
@@ -126,7 +122,7 @@ fn judge(
     entity: Entity,
     entry: &Entry,
     kind: EntryKind,
-    bench: &mut Bench<'_>,
+    bench: &Bench<'_>,
 ) -> Result<Admitted, Flaw> {
     let header = &entry.header;
     let limits = bench.limits;
@@ -149,8 +145,7 @@ fn judge(
                 changes: entry.changes.clone(),
                 claimed: entry.claimed.clone(),
             };
-            let spare = bench.spare.get_or_insert_with(|| Arc::clone(&entity.doc));
-            admit_whole(entity, spare, &proposal, (header.at, limits))
+            admit_whole(entity, &proposal, header.at, limits)
         }
     };
     let Verdict {

@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use automerge::Automerge;
-
 use super::fault::{Culprit, Fault, Flaw};
 use super::line::{
     FORMAT, Line, Read, Sum, Tail, VERSION, entry_line, from_base64, refusal_line, root,
@@ -95,8 +93,6 @@ pub struct Verifier {
     latest: Timestamp,
     schemas: Schemas,
     holders: Holders,
-    /// For judging without copies.
-    spare: Option<Arc<Automerge>>,
 }
 
 /// A flaw, and the record it is in.
@@ -146,7 +142,6 @@ impl Verifier {
             latest: Timestamp(0),
             schemas: Schemas::default(),
             holders: Holders::default(),
-            spare: None,
         }
     }
 
@@ -321,12 +316,11 @@ impl Verifier {
             Depth::Records => {}
             Depth::Admission => {
                 let before = log.entity.take();
-                let mut bench = Bench {
+                let bench = Bench {
                     policies: &self.policies,
                     limits: &self.limits,
-                    spare: &mut self.spare,
                 };
-                let after = rerun(before, (&entry, hash), &mut bench).map_err(at)?;
+                let after = rerun(before, (&entry, hash), &bench).map_err(at)?;
                 self.schemas.take(&entry).map_err(at)?;
                 settle(&mut self.holders, &header.entity, &after).map_err(at)?;
                 log.entity = Some(after.entity);

@@ -35,9 +35,9 @@ impl Entity {
         }
         after.sort();
         let around = Around {
-            doc: &self.doc,
-            policy: &self.policy,
-            actors: &self.actors,
+            doc: self.doc(),
+            policy: self.policy(),
+            actors: self.actors(),
             before: &before,
             after: &after,
         };
@@ -54,20 +54,20 @@ impl Entity {
 
     fn held(&self, pointer: &Pointer) -> Option<Vec<Held>> {
         let (last, way) = pointer.tokens().split_last()?;
-        let (mut object, mut node) = (ObjId::Root, self.policy.root());
+        let (mut object, mut node) = (ObjId::Root, self.policy().root());
         for token in way {
-            node = self.policy.child(node, token)?;
-            object = self.doc.get(&object, token.as_str()).ok()??.1;
+            node = self.policy().child(node, token)?;
+            object = self.doc().get(&object, token.as_str()).ok()??.1;
         }
         if !last.starts_with('$') {
-            node = self.policy.child(node, last)?;
+            node = self.policy().child(node, last)?;
         }
-        let all = self.doc.get_all(&object, last.as_str()).ok()?;
+        let all = self.doc().get_all(&object, last.as_str()).ok()?;
         let held = all.iter().filter_map(|(stored, op)| match stored {
             Stored::Object(_) => None,
             Stored::Scalar(scalar) => Some(Held {
-                value: scalar_value(self.policy.node(node), scalar),
-                change: self.doc.hash_for_opid(op).map(Hash::from),
+                value: scalar_value(self.policy().node(node), scalar),
+                change: self.doc().hash_for_opid(op).map(Hash::from),
                 actor: op_of(op).map_or_else(Vec::new, |(_, actor)| actor.to_bytes().to_vec()),
             }),
         });
@@ -78,14 +78,14 @@ impl Entity {
     /// deleted on the way to a place; none where nothing on the way is.
     #[must_use]
     pub fn deleted_by(&self, pointer: &Pointer) -> Option<String> {
-        let reader = Reader::now(&self.doc, &self.policy);
+        let reader = Reader::now(self.doc(), self.policy());
         let mut object = ObjId::Root;
         for token in pointer.tokens() {
-            object = self.doc.get(&object, token.as_str()).ok()??.1;
+            object = self.doc().get(&object, token.as_str()).ok()??.1;
             if reader.is_deleted(&object) {
-                let (_, op) = self.doc.get(&object, DELETED).ok()??;
+                let (_, op) = self.doc().get(&object, DELETED).ok()??;
                 let (_, actor) = op_of(&op)?;
-                return Some(self.actors.get(&actor)?.principal.clone());
+                return Some(self.actors().get(&actor)?.principal.clone());
             }
         }
         None
@@ -96,7 +96,7 @@ impl Entity {
     pub fn ever_held(&self, object: &Pointer) -> bool {
         let mut tokens = object.tokens().iter();
         let found = tokens.try_fold(ObjId::Root, |holder, token| {
-            let (stored, id) = self.doc.get(&holder, token.as_str()).ok()??;
+            let (stored, id) = self.doc().get(&holder, token.as_str()).ok()??;
             stored.is_object().then_some(id)
         });
         found.is_some()
@@ -105,7 +105,7 @@ impl Entity {
     /// The id of the actor that made a change of the document.
     #[must_use]
     pub fn maker(&self, change: Hash) -> Option<Vec<u8>> {
-        let meta = self.doc.get_change_meta_by_hash(&change.into())?;
+        let meta = self.doc().get_change_meta_by_hash(&change.into())?;
         Some(meta.actor.to_bytes().to_vec())
     }
 
@@ -115,9 +115,9 @@ impl Entity {
         let (id, list) = item.tokens().split_last()?;
         let mut object = ObjId::Root;
         for token in list {
-            object = self.doc.get(&object, token.as_str()).ok()??.1;
+            object = self.doc().get(&object, token.as_str()).ok()??.1;
         }
-        let rows = Reader::now(&self.doc, &self.policy).rows(&object);
+        let rows = Reader::now(self.doc(), self.policy()).rows(&object);
         let before = rows.iter().filter(|row| {
             !row.deleted && row.id != *id && (row.position.as_str(), &row.id) < (position, id)
         });

@@ -5,16 +5,15 @@
 //! as it was.
 //! Must never know: where entries lie, whether they should have been admitted.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
+use automerge::{Change, ChangeHash, ReadDoc};
 
-use super::{ActorState, Entity, LoadError, max_op};
+use super::{Document, Entity, LoadError, Standing};
 use crate::document::Reader;
 use crate::genesis;
 use crate::id::{Epoch, Hash, LogPlace, Seq};
-use crate::ledger::{EntryKind, Logged, Presence, Stamps};
+use crate::ledger::{EntryKind, Logged};
 use crate::policy::{Policy, PolicySource};
 
 impl Entity {
@@ -54,7 +53,7 @@ impl Entity {
         &mut self,
         entries: impl IntoIterator<Item = Logged<'a>>,
     ) -> Result<(), LoadError> {
-        let policy = Arc::clone(&self.policy);
+        let policy = Arc::clone(self.policy());
         self.replay(entries, &policy)
     }
 
@@ -78,56 +77,45 @@ impl Entity {
     /// Takes over where the commit put one of the entity's own entries, and when; those of one
     /// commit in order.
     pub fn confirm(&mut self, entry: Logged<'_>) {
-        (self.seq, self.hash) = (entry.place.seq, entry.hash);
+        self.stand_at(entry.place.seq, entry.hash);
         if !entry.kind.is_stamped() {
             return;
         }
         if entry.place == LogPlace::FIRST.next() {
             let claimed = entry.claimed.and_then(|claimed| claimed.created_at);
-            self.stamps.created_at = claimed.or(Some(entry.at));
+            self.standing.stamps.created_at = claimed.or(Some(entry.at));
         }
-        self.stamps.updated_at = Some(entry.at);
+        self.standing.stamps.updated_at = Some(entry.at);
     }
 
     /// Takes a place in the log that is known from elsewhere.
     pub fn stand_at(&mut self, seq: Seq, hash: Hash) {
-        (self.seq, self.hash) = (seq, hash);
+        (self.standing.place.seq, self.standing.hash) = (seq, hash);
     }
 }
 
 /// An entity on its way; the changes are applied in one go at the end.
 struct Replay<'a> {
     entity: &'a mut Entity,
+    standing: Standing,
     /// The document that the changes go into, where that is not the entity's own.
-    fresh: Option<Automerge>,
-    changes: Vec<Change>,
-    policy: Arc<Policy>,
-    presence: Presence,
-    actors: BTreeMap<ActorId, ActorState>,
-    stamps: Stamps,
-    epoch: Epoch,
-    seq: Seq,
-    hash: Hash,
+    fresh: Option<Document>,
+    /// Changes and their authors.
+    changes: Vec<(String, Change)>,
 }
 
 impl<'a> Replay<'a> {
     fn of(entity: &'a mut Entity) -> Self {
         Self {
+            standing: entity.standing.clone(),
             fresh: None,
             changes: Vec::new(),
-            policy: Arc::clone(&entity.policy),
-            presence: entity.presence,
-            actors: BTreeMap::clone(&entity.actors),
-            stamps: entity.stamps.clone(),
-            epoch: entity.epoch,
-            seq: entity.seq,
-            hash: entity.hash,
             entity,
         }
     }
 
     fn take(&mut self, entry: Logged<'_>, policies: &dyn PolicySource) -> Result<(), LoadError> {
-        let (place, here) = (entry.place, LogPlace::new(self.epoch, self.seq));
+        let (place, here) = (entry.place, self.standing.place);
         let first = place.seq == Seq(0);
         let follows = match entry.kind {
             EntryKind::Genesis => first && place == here,
@@ -136,33 +124,25 @@ impl<'a> Replay<'a> {
         };
         if !follows {
             return Err(LoadError::Order {
-                entity: self.entity.id.clone(),
-                after: self.seq,
-                found: entry.place.seq,
+                entity: self.standing.id.clone(),
+                after: here.seq,
+                found: place.seq,
             });
         }
         let changes = match entry.kind {
             EntryKind::Genesis | EntryKind::Epoch => self.begin(&entry, policies)?,
             EntryKind::Policy => {
-                self.policy = self.find(&entry, policies)?;
+                self.standing.policy = self.find(&entry, policies)?;
                 entry.changes
             }
             EntryKind::Changes | EntryKind::Deleted | EntryKind::Undeleted => entry.changes,
         };
         for bytes in changes {
             let change = Change::try_from(bytes.as_slice())
-                .map_err(|error| self.fault(entry.place.seq, error.to_string()))?;
-            let state = ActorState {
-                principal: entry.author.to_owned(),
-                seq: change.seq(),
-                last: change.hash().into(),
-            };
-            self.actors.insert(change.actor_id().clone(), state);
-            self.changes.push(change);
+                .map_err(|error| self.fault(place.seq, error.to_string()))?;
+            self.changes.push((entry.author.to_owned(), change));
         }
-        self.stamps = self.stamps.after(&entry);
-        self.presence = Presence::after(Some(self.presence), entry.kind);
-        (self.epoch, self.seq, self.hash) = (place.epoch, place.seq, entry.hash);
+        self.standing.follow(&entry);
         Ok(())
     }
 
@@ -173,26 +153,24 @@ impl<'a> Replay<'a> {
         policies: &dyn PolicySource,
     ) -> Result<&'b [Vec<u8>], LoadError> {
         let known = entry.kind == EntryKind::Genesis;
-        if !known || entry.policy_hash != self.policy.hash() {
-            self.policy = self.find(entry, policies)?;
-            self.fresh = Some(genesis::document(
-                &self.entity.id,
-                entry.place.epoch,
-                &self.policy,
-            ));
+        if !known || entry.policy_hash != self.standing.policy.hash() {
+            self.standing.policy = self.find(entry, policies)?;
+            let (id, policy) = (&self.standing.id, &self.standing.policy);
+            let doc = genesis::document(id, entry.place.epoch, policy);
+            self.fresh = Some(Document::new(doc));
             self.changes.clear();
-            self.actors.clear();
         }
         // Older stores left the genesis out, since it can be made again.
         let Some((first, rest)) = entry.changes.split_first() else {
             return Ok(&[]);
         };
-        let doc = self.fresh.as_ref().unwrap_or(&self.entity.doc);
-        let made = doc.get_changes(&[]);
+        let document = self.fresh.as_ref().unwrap_or(&self.entity.document);
+        let made = document.doc().get_changes(&[]);
         if made.first().is_some_and(|made| made.raw_bytes() == first) {
             Ok(rest)
         } else {
-            Err(self.fault(entry.place.seq, "it begins with another genesis".to_owned()))
+            let reason = "it begins with another genesis".to_owned();
+            Err(self.fault(entry.place.seq, reason))
         }
     }
 
@@ -201,13 +179,13 @@ impl<'a> Replay<'a> {
         entry: &Logged<'_>,
         policies: &dyn PolicySource,
     ) -> Result<Arc<Policy>, LoadError> {
-        if entry.policy_hash == self.policy.hash() {
-            return Ok(Arc::clone(&self.policy));
+        if entry.policy_hash == self.standing.policy.hash() {
+            return Ok(Arc::clone(&self.standing.policy));
         }
         policies
             .policy(entry.policy_hash)
             .ok_or_else(|| LoadError::Policy {
-                entity: self.entity.id.clone(),
+                entity: self.standing.id.clone(),
                 seq: entry.place.seq,
                 policy: entry.policy_hash,
             })
@@ -215,7 +193,7 @@ impl<'a> Replay<'a> {
 
     fn fault(&self, seq: Seq, reason: String) -> LoadError {
         LoadError::Change {
-            entity: self.entity.id.clone(),
+            entity: self.standing.id.clone(),
             seq,
             reason,
         }
@@ -223,38 +201,33 @@ impl<'a> Replay<'a> {
 
     fn finish(mut self) -> Result<(), LoadError> {
         let fresh = self.fresh.take();
-        let renewed = fresh.is_some() || self.policy.hash() != self.entity.policy.hash();
-        let mut max = match &fresh {
-            Some(doc) => max_op(doc),
-            None => self.entity.max_op,
-        };
+        let policy = Arc::clone(&self.standing.policy);
+        let renewed = fresh.is_some() || policy.hash() != self.entity.policy().hash();
         if renewed || !self.changes.is_empty() {
-            let mut doc = fresh.unwrap_or_else(|| Automerge::clone(&self.entity.doc));
-            let changes = std::mem::take(&mut self.changes);
-            max = changes.iter().map(Change::max_op).fold(max, u64::max);
-            self.apply(&mut doc, changes)
-                .map_err(|reason| self.fault(self.seq, reason))?;
-            self.entity.value = Arc::new(Reader::now(&doc, &self.policy).root());
-            self.entity.doc = Arc::new(doc);
+            let mut document = fresh.unwrap_or_else(|| self.entity.document.clone());
+            apply(&mut document, std::mem::take(&mut self.changes))
+                .map_err(|reason| self.fault(self.standing.place.seq, reason))?;
+            self.standing.value = Arc::new(Reader::now(document.doc(), &policy).root());
+            self.entity.document = document;
         }
-        let entity = self.entity;
-        entity.policy = self.policy;
-        entity.presence = self.presence;
-        entity.actors = Arc::new(self.actors);
-        entity.stamps = self.stamps;
-        entity.max_op = max;
-        (entity.epoch, entity.seq, entity.hash) = (self.epoch, self.seq, self.hash);
+        self.entity.standing = self.standing;
         Ok(())
     }
+}
 
-    fn apply(&self, doc: &mut Automerge, changes: Vec<Change>) -> Result<(), String> {
-        let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
-        doc.apply_changes(changes)
-            .map_err(|error| error.to_string())?;
-        if doc.get_missing_deps(&hashes).is_empty() {
-            Ok(())
-        } else {
-            Err("it depends on changes that are not in the log".to_owned())
-        }
+/// Applies changes, each with its author.
+fn apply(document: &mut Document, changes: Vec<(String, Change)>) -> Result<(), String> {
+    let raw = changes.iter().map(|(_, change)| change.clone());
+    if !changes.is_empty() {
+        let doc = document.doc_mut();
+        doc.apply_changes(raw).map_err(|error| error.to_string())?;
     }
+    let hashes: Vec<ChangeHash> = changes.iter().map(|(_, change)| change.hash()).collect();
+    if !document.doc().get_missing_deps(&hashes).is_empty() {
+        return Err("it depends on changes that are not in the log".to_owned());
+    }
+    for (author, change) in &changes {
+        document.note(author, change);
+    }
+    Ok(())
 }

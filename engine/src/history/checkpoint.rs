@@ -72,7 +72,7 @@ struct Content {
 /// `None` if it has no encoding.
 #[must_use]
 pub fn checkpoint(entity: &Entity) -> Option<Vec<u8>> {
-    encode(&State::of(entity), entity.hash)
+    encode(&State::of(entity), entity.hash())
 }
 
 /// The bytes of a state after the entry with this hash: their SHA-256, then JSON.

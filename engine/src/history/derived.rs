@@ -87,16 +87,16 @@ impl Derived {
     ) -> Result<Self, LoadError> {
         let value = match entry.kind {
             EntryKind::Genesis => std::sync::Arc::default(),
-            _ => std::sync::Arc::clone(&entity.value),
+            _ => std::sync::Arc::clone(entity.value()),
         };
-        let before = entity.doc.get_heads();
+        let before = entity.doc().get_heads();
         entity.replay([entry], policies)?;
         let conflicts = match entry.kind {
             EntryKind::Changes => of_changes(entity, &before, entry.changes),
             _ => Vec::new(),
         };
         Ok(Self {
-            effects: effects(&entity.policy, &value, &entity.value),
+            effects: effects(entity.policy(), &value, entity.value()),
             conflicts,
         })
     }
@@ -106,11 +106,11 @@ fn of_changes(entity: &Entity, before: &[ChangeHash], changes: &[Vec<u8>]) -> Ve
     let changes = changes.iter().map(Vec::as_slice).map(Change::try_from);
     let changes: Vec<Change> = changes.filter_map(Result::ok).collect();
     let around = Around {
-        doc: &entity.doc,
-        policy: &entity.policy,
-        actors: &entity.actors,
+        doc: entity.doc(),
+        policy: entity.policy(),
+        actors: entity.actors(),
         before,
-        after: &entity.doc.get_heads(),
+        after: &entity.doc().get_heads(),
     };
     conflicts(around, &changes.iter().collect::<Vec<_>>())
 }

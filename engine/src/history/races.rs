@@ -55,7 +55,7 @@ pub fn races<'a>(entity: &Entity, records: impl IntoIterator<Item = &'a Record>)
         authors,
         races: Vec::new(),
     };
-    found.object(&automerge::ROOT, entity.policy.root(), &Pointer::root());
+    found.object(&automerge::ROOT, entity.policy().root(), &Pointer::root());
     found.races
 }
 
@@ -68,13 +68,13 @@ struct Races<'a> {
 impl Races<'_> {
     fn object(&mut self, object: &ObjId, node: NodeId, at: &Pointer) {
         let entity = self.entity;
-        let range: MapRange<'_> = entity.doc.map_range(object, ..);
+        let range: MapRange<'_> = entity.doc().map_range(object, ..);
         for item in range {
             let name = item.key.as_ref();
             let child = if name.starts_with('$') {
                 Some(node)
             } else {
-                entity.policy.child(node, name)
+                entity.policy().child(node, name)
             };
             let Some(child) = child else {
                 continue;
@@ -91,7 +91,7 @@ impl Races<'_> {
     }
 
     fn register(&mut self, object: &ObjId, name: &str, node: NodeId, at: &Pointer) {
-        let all = self.entity.doc.get_all(object, name).unwrap_or_default();
+        let all = self.entity.doc().get_all(object, name).unwrap_or_default();
         let mut contenders: Vec<Contender> = all
             .iter()
             .map(|(stored, operation)| self.contender(stored, operation, node))
@@ -109,7 +109,7 @@ impl Races<'_> {
     }
 
     fn contender(&self, stored: &Stored<'_>, operation: &ObjId, node: NodeId) -> Contender {
-        let doc = &self.entity.doc;
+        let doc = self.entity.doc();
         let change = doc.hash_for_opid(operation);
         let meta = change.and_then(|hash| doc.get_change_meta_by_hash(&hash));
         let record = meta.and_then(|meta| {
@@ -118,7 +118,7 @@ impl Races<'_> {
         });
         Contender {
             value: match stored {
-                Stored::Scalar(scalar) => scalar_value(self.entity.policy.node(node), scalar),
+                Stored::Scalar(scalar) => scalar_value(self.entity.policy().node(node), scalar),
                 Stored::Object(_) => None,
             },
             change: change.map(Hash::from),

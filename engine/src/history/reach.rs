@@ -106,7 +106,10 @@ impl<A: Archive + ?Sized> Past<'_, A> {
     }
 
     /// The nearest checkpoint that is usable, and its bytes.
-    fn checkpoint(&mut self, place: LogPlace) -> Result<Option<(State, usize)>, ReachError<A::Error>> {
+    fn checkpoint(
+        &mut self,
+        place: LogPlace,
+    ) -> Result<Option<(State, usize)>, ReachError<A::Error>> {
         while let Some((at, bytes)) = self.checkpoints.nearest(place) {
             let record = one(self.archive, at).map_err(ReachError::Archive)?;
             let state = record

@@ -67,19 +67,19 @@ pub fn restore(
     past: &State,
     scope: &RestoreScope,
 ) -> Result<Restored, RestoreError> {
-    if !entity.policy.may(author, Permission::Restore) {
+    if !entity.policy().may(author, Permission::Restore) {
         return Err(RestoreError::Forbidden {
             principal: author.id.clone(),
-            entity: entity.id.to_string(),
+            entity: entity.id().to_string(),
         });
     }
     let mut missed = Vec::new();
     let mut body = match scope {
         RestoreScope::Whole => past.value().clone(),
         RestoreScope::Places(places) => {
-            let mut body = Map::clone(&entity.value);
+            let mut body = Map::clone(entity.value());
             for place in places {
-                if bring(&entity.policy, &mut body, past.value(), place).is_none() {
+                if bring(entity.policy(), &mut body, past.value(), place).is_none() {
                     missed.push(place.clone());
                 }
             }

@@ -57,10 +57,10 @@ impl State {
     pub fn of(entity: &Entity) -> Self {
         Self {
             place: entity.place(),
-            presence: entity.presence,
-            value: Map::clone(&entity.value),
-            stamps: entity.stamps.clone(),
-            policy: Arc::clone(&entity.policy),
+            presence: entity.presence(),
+            value: Map::clone(entity.value()),
+            stamps: entity.stamps().clone(),
+            policy: Arc::clone(entity.policy()),
         }
     }
 

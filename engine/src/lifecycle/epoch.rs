@@ -7,17 +7,16 @@
 use std::sync::Arc;
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue};
+use automerge::{Automerge, AutomergeError, Change, ObjId, ObjType, ReadDoc, ScalarValue};
 use serde_json::{Map, Value};
 
 use crate::admission::Admitted;
 use crate::change::server_actor;
 use crate::document::{POSITION, Reader, stored_scalar};
 use crate::effects::effects;
-use crate::entity::{ActorState, Entity, max_op};
+use crate::entity::{Document, Entity, Step};
 use crate::genesis::{self, make_fields};
-use crate::id::{LogPlace, Seq};
-use crate::ledger::{Claimed, EntryDraft, EntryKind, Header};
+use crate::ledger::{Claimed, EntryKind};
 use crate::policy::{NodeId, Policy, Shape};
 use crate::position;
 use crate::principal::Principal;
@@ -37,80 +36,47 @@ pub fn next_epoch(
     policy: &Arc<Policy>,
     now: Timestamp,
 ) -> Result<Admitted, AutomergeError> {
-    let epoch = entity.epoch.next();
+    let epoch = entity.epoch().next();
     let system = Principal::system();
-    let actor = server_actor(&entity.id, epoch, &system.id);
-    let mut doc = genesis::document(&entity.id, epoch, policy);
-    let made = carry(&mut doc, &actor, policy, &entity.value)?;
-    let changes = doc.get_changes(&[]);
-    let changes: Vec<Vec<u8>> = changes
-        .iter()
-        .map(|change| change.raw_bytes().to_vec())
-        .collect();
-    let mut actors = std::collections::BTreeMap::new();
-    if let Some(last) = made {
-        let state = ActorState {
-            principal: system.id.clone(),
-            seq: 1,
-            last: last.into(),
-        };
-        actors.insert(actor, state);
+    let actor = server_actor(entity.id(), epoch, &system.id);
+    let mut document = Document::new(genesis::document(entity.id(), epoch, policy));
+    if let Some(change) = carry(document.doc_mut(), &actor, policy, entity.value())? {
+        document.note(&system.id, &change);
     }
-    let value = Reader::now(&doc, policy).root();
-    let effects = effects(policy, &entity.value, &value);
-    let next = Entity {
-        id: entity.id.clone(),
-        epoch,
-        seq: Seq(0),
-        hash: entity.hash,
-        policy: Arc::clone(policy),
-        presence: entity.presence,
-        max_op: max_op(&doc),
-        doc: Arc::new(doc),
-        value: Arc::new(value),
-        actors: Arc::new(actors),
-        stamps: entity.stamps.clone(),
-        received: None,
-    };
+    let changes = document.doc().get_changes(&[]);
+    let changes = changes.iter().map(|change| change.raw_bytes().to_vec());
+    let changes = changes.collect();
+    let value = Reader::now(document.doc(), policy).root();
+    let effects = effects(policy, entity.value(), &value);
     let claimed = Claimed {
-        created_at: entity.stamps.created_at,
-        created_by: entity.stamps.created_by.clone(),
+        created_at: entity.stamps().created_at,
+        created_by: entity.stamps().created_by.clone(),
     };
-    let draft = EntryDraft {
-        kind: EntryKind::Epoch,
-        header: Header {
-            entity: next.id.clone(),
-            place: LogPlace::new(epoch, next.seq),
-            proposal: None,
-            author: system,
-            session: None,
-            at: now,
-            policy_hash: policy.hash(),
-        },
-        changes,
-        heads: next.heads(),
-        claimed: (claimed != Claimed::default()).then_some(claimed),
+    let step = Step {
+        claimed: (claimed != Claimed::default()).then_some(&claimed),
+        ..Step::of_system(EntryKind::Epoch, &system, now)
     };
+    let next = entity.advanced(&step, policy, (document, Arc::new(value)));
+    let draft = next.entry(&step, changes);
     Ok(Admitted::assembled(next, draft, effects))
 }
 
-/// Writes a value over a genesis, in one change; gives its hash, if anything was to be written.
+/// Writes a value over a genesis; gives the change that does so, if anything was to be written.
 fn carry(
     doc: &mut Automerge,
     actor: &automerge::ActorId,
     policy: &Policy,
     value: &Map<String, Value>,
-) -> Result<Option<automerge::ChangeHash>, AutomergeError> {
+) -> Result<Option<Change>, AutomergeError> {
     doc.set_actor(actor.clone());
-    let mut carrier = Carrier {
-        policy,
-        tx: doc.transaction(),
+    let hash = {
+        let tx = doc.transaction();
+        let mut carrier = Carrier { policy, tx };
+        carrier.object(&automerge::ROOT, policy.root(), value)?;
+        let options = CommitOptions::default().with_time(0);
+        carrier.tx.commit_with(options).0
     };
-    carrier.object(&automerge::ROOT, policy.root(), value)?;
-    let (hash, _) = carrier
-        .tx
-        .commit_with(CommitOptions::default().with_time(0));
-    Ok(hash)
+    Ok(hash.and_then(|hash| doc.get_change_by_hash(&hash)))
 }
 
 struct Carrier<'a> {

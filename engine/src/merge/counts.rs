@@ -148,10 +148,10 @@ impl Merger<'_> {
         let present = if suspect.is_new {
             None
         } else if suspect.at.is_root() {
-            whole = Value::Object(Map::clone(&self.entity.value));
+            whole = Value::Object(Map::clone(self.entity.value()));
             Some(&whole)
         } else {
-            Presented::new(self.policy, &self.entity.value).get(&suspect.at)
+            Presented::new(self.policy, self.entity.value()).get(&suspect.at)
         };
         let base = self.options.base.as_ref().map(|base| &base.value);
         let base = base.filter(|_| !suspect.is_new);

@@ -285,7 +285,7 @@ impl Merger<'_> {
 
     /// An id that no other item has: from the actor, its next operation and the place in the body.
     fn new_id(&self, list: &List<'_>, index: usize) -> String {
-        let next = self.entity.max_op + 1 + self.draft.len() as u64;
+        let next = self.entity.operations() + 1 + self.draft.len() as u64;
         let hash = Hash::of(&[
             b"indelible/item\0",
             self.actor.to_bytes(),

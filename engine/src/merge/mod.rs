@@ -180,7 +180,7 @@ pub fn merge_watched(
         ),
         _ => None,
     }
-    .filter(|heads| *heads != entity.doc.get_heads());
+    .filter(|heads| *heads != entity.doc().get_heads());
     let seen = match &options.base {
         Some(base) if base.heads.is_empty() => Seen::Value(&base.value, &[]),
         _ => Seen::Heads(base_heads.as_deref()),
@@ -199,10 +199,10 @@ fn write(
     (options, seen): (&MergeOptions, Seen<'_>),
     writes: impl FnOnce(&mut Merger<'_>) -> Outcome,
 ) -> Result<Merged, MergeError> {
-    let mut rights = entity.policy.rights(author);
+    let mut rights = entity.policy().rights(author);
     if options.creation || !rights.any() {
         // Admission refuses as a whole what comes from an author without any rights.
-        rights = entity.policy.rights_at_creation(author);
+        rights = entity.policy().rights_at_creation(author);
     }
     let base_heads = match seen {
         Seen::Heads(heads) => heads,
@@ -210,8 +210,8 @@ fn write(
     };
     let mut merger = Merger {
         entity,
-        policy: &entity.policy,
-        reader: Reader::now(&entity.doc, &entity.policy),
+        policy: entity.policy(),
+        reader: Reader::now(entity.doc(), entity.policy()),
         rights,
         actor,
         options,
@@ -262,11 +262,11 @@ impl Seen<'_> {
         let Self::Value(Value::Object(seen), earlier) = self else {
             return Ok(());
         };
-        let mut made = Automerge::clone(&entity.doc);
+        let mut made = Automerge::clone(entity.doc());
         made.apply_changes([Change::from(change.clone())])
             .map_err(|error| MergeError::Document(error.to_string()))?;
-        let after = Reader::now(&made, &entity.policy).root();
-        let mut places = unseen(&entity.policy, seen, (&entity.value, &after));
+        let after = Reader::now(&made, entity.policy()).root();
+        let mut places = unseen(entity.policy(), seen, (entity.value(), &after));
         let further = earlier.iter().filter(|at| !places.contains(at)).cloned();
         places.extend(further.collect::<Vec<_>>());
         change.message = unseen_message(&places, limits.message_bytes_max);
@@ -282,7 +282,7 @@ fn since(
 ) -> HashSet<ChangeHash> {
     match (&options.base, base_heads) {
         (Some(base), Some(heads)) if base.earlier.is_some() => {
-            let changes = entity.doc.get_changes(heads).into_iter();
+            let changes = entity.doc().get_changes(heads).into_iter();
             changes.map(|change| change.hash()).collect()
         }
         _ => HashSet::new(),

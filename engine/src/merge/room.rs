@@ -25,8 +25,8 @@ pub(super) fn check(
     if value::size(body) <= max {
         return Ok(());
     }
-    let bytes = value::size(written(&entity.policy, author, body, options));
-    let is_too_large = bytes > max && bytes > value::size(&*entity.value);
+    let bytes = value::size(written(entity.policy(), author, body, options));
+    let is_too_large = bytes > max && bytes > value::size(&**entity.value());
     match is_too_large {
         true => Err(MergeError::TooLarge { bytes, max }),
         false => Ok(()),

@@ -183,7 +183,7 @@ impl Merger<'_> {
         let carried = match self.base_heads {
             _ if by_values => Vec::new(),
             Some(heads) if sides.is_base => {
-                Reader::at(&self.entity.doc, self.policy, heads).stored_list(list, element)
+                Reader::at(self.entity.doc(), self.policy, heads).stored_list(list, element)
             }
             _ => now,
         };
@@ -256,7 +256,7 @@ impl Merger<'_> {
     /// Whether places in a text or list are carried over by comparing values: its elements are not
     /// those of the base, but such as were made from them when the schema changed.
     fn is_by_values(&self, object: &ObjId) -> bool {
-        let made = || self.entity.doc.hash_for_opid(object);
+        let made = || self.entity.doc().hash_for_opid(object);
         self.is_elsewhere()
             || (!self.since.is_empty() && made().is_some_and(|made| self.since.contains(&made)))
     }
@@ -299,7 +299,7 @@ impl Merger<'_> {
             // What this merge makes is in no earlier state, and nobody else has written in it.
             _ if self.draft.is_own(object) => Carried::unchanged(length),
             Some(heads) if sides.is_base => {
-                Carried::since(&self.entity.doc, object, heads, length)?
+                Carried::since(self.entity.doc(), object, heads, length)?
             }
             _ => Carried::unchanged(length),
         };

@@ -64,7 +64,7 @@ pub fn splice(
         ),
         None => None,
     }
-    .filter(|heads| *heads != entity.doc.get_heads());
+    .filter(|heads| *heads != entity.doc().get_heads());
     let text = seen(entity, edit.at, base.as_deref());
     let run = run(&text, edit)?;
     let options = MergeOptions {
@@ -80,8 +80,8 @@ pub fn splice(
 /// The text that the author saw, letter by letter.
 fn seen(entity: &Entity, at: &Pointer, base: Option<&[ChangeHash]>) -> Vec<char> {
     let reader = match base {
-        Some(heads) => Reader::at(&entity.doc, &entity.policy, heads),
-        None => Reader::now(&entity.doc, &entity.policy),
+        Some(heads) => Reader::at(entity.doc(), entity.policy(), heads),
+        None => Reader::now(entity.doc(), entity.policy()),
     };
     let mut object = automerge::ROOT;
     for token in at.tokens() {

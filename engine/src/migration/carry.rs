@@ -47,10 +47,10 @@ impl<'a, 't> Carrier<'a, 't> {
     ) -> Self {
         Self {
             entity,
-            old: &entity.policy,
+            old: entity.policy(),
             new,
             succession,
-            reader: Reader::now(&entity.doc, &entity.policy),
+            reader: Reader::now(entity.doc(), entity.policy()),
             tx,
             obstacles: Vec::new(),
         }
@@ -418,7 +418,7 @@ impl<'a, 't> Carrier<'a, 't> {
 
     /// The keys of an object that are not reserved.
     fn keys(&self, object: &ObjId) -> Vec<String> {
-        let keys = self.entity.doc.keys(object);
+        let keys = self.entity.doc().keys(object);
         keys.filter(|key| !key.starts_with('$')).collect()
     }
 }

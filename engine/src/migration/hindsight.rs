@@ -81,10 +81,10 @@ impl Hindsight {
                     false => {}
                 }
                 judge.removed(&self.past, after);
-                for effect in effects(&self.policy, &self.entity.value, &next.value) {
+                for effect in effects(&self.policy, self.entity.value(), next.value()) {
                     judge.effect(&effect);
                 }
-                for violation in introduced(&self.entity, &next, creation) {
+                for violation in introduced(self.entity.standing(), next.standing(), creation) {
                     judge.add(violation);
                 }
             }
@@ -107,7 +107,7 @@ impl Hindsight {
 /// An entity under a policy. Values that it would drop stay, so that whoever wrote them is judged;
 /// where they fit nowhere, they go.
 fn under(entity: &Entity, policy: &Arc<Policy>) -> Result<Entity, MigrationError> {
-    let succession = Succession::new(&entity.policy, policy);
+    let succession = Succession::new(entity.policy(), policy);
     let step = match migrate_by(entity, policy, succession.keeping(), Timestamp(0)) {
         Err(MigrationError::Values(_)) => migrate(entity, policy, Timestamp(0))?,
         step => step?,
@@ -156,9 +156,9 @@ impl Judge<'_> {
 
     /// What was written at places that the schema does not have any more.
     fn removed(&mut self, before: &Entity, after: &Entity) {
-        let old = &after.policy;
+        let old = after.policy();
         let succession = Succession::new(old, self.policy);
-        for effect in effects(old, &before.value, &after.value) {
+        for effect in effects(old, before.value(), after.value()) {
             let mut at = old.find(&effect.pointer);
             while let Some(id) = at {
                 if succession.removed.contains(&id) && !old.node(id).shape.is_derived() {

@@ -33,7 +33,7 @@ pub struct Narrowed {
 /// What has no place in it any more is not named; what would come back where a deletion is undone is.
 #[must_use]
 pub fn narrowed(entity: &Entity, next: &Policy) -> Vec<Narrowed> {
-    let succession = Succession::new(&entity.policy, next);
+    let succession = Succession::new(entity.policy(), next);
     let origins = next.nodes().filter_map(|(id, _)| {
         let (Origin::Kept(source) | Origin::Renamed(source)) = succession.origin(id) else {
             return None;
@@ -41,17 +41,17 @@ pub fn narrowed(entity: &Entity, next: &Policy) -> Vec<Narrowed> {
         Some((source, id))
     });
     let mut search = Search {
-        old: &entity.policy,
+        old: entity.policy(),
         new: next,
         successors: origins.collect(),
         succession: &succession,
-        shown: match entity.presence {
+        shown: match entity.presence() {
             Presence::Deleted => None,
-            _ => Some(Presented::new(&entity.policy, &entity.value)),
+            _ => Some(Presented::new(entity.policy(), entity.value())),
         },
         found: Vec::new(),
     };
-    let all = Reader::with_deleted(&entity.doc, &entity.policy).root();
+    let all = Reader::with_deleted(entity.doc(), entity.policy()).root();
     search.fields((NodeId::ROOT, NodeId::ROOT), &all, &Pointer::root());
     search.found
 }

@@ -35,8 +35,7 @@ impl Former {
         pending: &Pending,
         named: &HashMap<Place, String>,
     ) -> Result<Self, RebaseError> {
-        let mut entity = ground.entity.clone();
-        entity.policy = Arc::clone(policy);
+        let entity = ground.entity.under(policy);
         let changes: Vec<Vec<u8>> = pending
             .changes
             .iter()
@@ -55,7 +54,7 @@ impl Former {
             ..*ground
         };
         let rebased = rebase(&aside, policy, &changes, &named)?;
-        let mut doc = Automerge::clone(&entity.doc);
+        let mut doc = Automerge::clone(entity.doc());
         let mut heads = vec![doc.get_heads()];
         let mut made = rebased.changes.into_iter().peekable();
         for index in 0..changes.len() {

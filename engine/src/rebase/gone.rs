@@ -24,8 +24,8 @@ pub fn gone(entity: &Entity, changes: &[Vec<u8>], limits: &Limits) -> Vec<Droppe
     let Ok(pending) = Pending::read(changes, limits) else {
         return Vec::new();
     };
-    let mut objects = Objects::new(entity, &entity.policy);
-    let reader = Reader::now(&entity.doc, &entity.policy);
+    let mut objects = Objects::new(entity, entity.policy());
+    let reader = Reader::now(entity.doc(), entity.policy());
     let own = deleted_by(&pending);
     let mut known: HashMap<ObjectId, bool> = HashMap::new();
     let mut found = Vec::new();
@@ -36,14 +36,14 @@ pub fn gone(entity: &Entity, changes: &[Vec<u8>], limits: &Limits) -> Vec<Droppe
             let is_register = matches!(&op.key, Key::Map(name)
                 if name.starts_with('$') && (name.as_str() != POSITION || is_new()));
             let is_gone = *known.entry(op.obj.clone()).or_insert_with(|| {
-                above(&entity.doc, &op.obj)
+                above(entity.doc(), &op.obj)
                     .any(|object| !own.contains(&object) && reader.is_deleted(&object))
             });
             if is_gone && !is_register {
                 let place = (change, index);
                 found.push(dropped(
                     &mut objects,
-                    &entity.doc,
+                    entity.doc(),
                     &pending,
                     place,
                     Why::Gone,

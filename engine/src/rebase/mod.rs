@@ -164,8 +164,8 @@ pub fn rebase(
     refused: &[Named],
 ) -> Result<Rebased, RebaseError> {
     let mut pending = Pending::read(changes, ground.limits)?;
-    pending.look_back(&ground.entity.doc)?;
-    pending.is_current = policy.hash() == ground.entity.policy.hash();
+    pending.look_back(ground.entity.doc())?;
+    pending.is_current = policy.hash() == ground.entity.policy().hash();
     let named = named(&pending, refused);
     Rebase {
         ground,

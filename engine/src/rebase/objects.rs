@@ -63,8 +63,8 @@ pub(super) struct Objects {
 impl Objects {
     pub(super) fn new(onto: &Entity, old_policy: &Arc<Policy>) -> Self {
         Self {
-            policy: Arc::clone(&onto.policy),
-            passage: Passage::new(old_policy, &onto.policy),
+            policy: Arc::clone(onto.policy()),
+            passage: Passage::new(old_policy, onto.policy()),
             elements: HashMap::new(),
             spots: HashMap::new(),
             local: None,

@@ -76,7 +76,7 @@ impl Rebase<'_> {
                     Fate::Carried(object)
                 }
                 Ok(Step::Convert(field)) => {
-                    let written = self.pending.writes(&self.ground.entity.doc, place);
+                    let written = self.pending.writes(self.ground.entity.doc(), place);
                     let at = field.holder_at.child(&field.name);
                     fields.entry(at).or_insert((field, false)).1 |= written;
                     self.rebased.carried.push(place);
@@ -91,7 +91,7 @@ impl Rebase<'_> {
         }
         if !built.is_empty() {
             let old = &self.pending.changes[change];
-            let message = self.pending.message(&self.ground.entity.doc, change);
+            let message = self.pending.message(self.ground.entity.doc(), change);
             let words = (old.time(), message.as_deref());
             let parts = self.present.build(built, words, self.ground.limits)?;
             self.note_changes(change, parts);
@@ -234,7 +234,7 @@ impl Rebase<'_> {
     }
 
     fn at_key(&mut self, place: Place, op: Op, object: ObjectId) -> Result<Op, Why> {
-        let whole = self.pending.writes(&self.ground.entity.doc, place);
+        let whole = self.pending.writes(self.ground.entity.doc(), place);
         let mapped: Vec<OpId> = op
             .pred
             .iter()
@@ -319,7 +319,7 @@ impl Rebase<'_> {
 
     /// The elements of a sequence that has another name now.
     fn elements(&mut self, old: &ObjectId, new: &ObjectId) -> Result<&Elements, Why> {
-        let doc = &self.ground.entity.doc;
+        let doc = self.ground.entity.doc();
         let found = self.objects.elements(doc, old, new);
         found.ok_or_else(|| Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned()))
     }
@@ -350,7 +350,7 @@ impl Rebase<'_> {
                 return Ok(ElementId::Id(new));
             }
             let id = id.clone();
-            element = self.pending.left_of(&self.ground.entity.doc, &id, place);
+            element = self.pending.left_of(self.ground.entity.doc(), &id, place);
         }
     }
 
@@ -360,7 +360,7 @@ impl Rebase<'_> {
 
     /// Carries what a change did inside an object.
     fn carry(&mut self, change: usize, index: usize) -> Result<(), RebaseError> {
-        let doc = &self.ground.entity.doc;
+        let doc = self.ground.entity.doc();
         let version = self.objects.version(index, doc, &self.pending, change)?;
         let carried = &mut self.objects.carried[index];
         let base = carried.version.take();
@@ -391,7 +391,7 @@ impl Rebase<'_> {
             name: &carried.name,
         };
         let entity = &self.present.entity;
-        let present = Reader::now(&entity.doc, &policy).property(holder.object, holder.name, node);
+        let present = Reader::now(entity.doc(), &policy).property(holder.object, holder.name, node);
         let (mut base, was_removed) = match base {
             Some(base) => (Some(base.version), base.removed),
             None => (None, Vec::new()),
@@ -452,7 +452,7 @@ impl Rebase<'_> {
         let holder = object_id(&conversion.holder);
         let before = match policy.child(conversion.holder_node, &conversion.name) {
             Some(node) if whole => {
-                let reader = Reader::now(&self.present.entity.doc, &policy);
+                let reader = Reader::now(self.present.entity.doc(), &policy);
                 reader.property(&holder, &conversion.name, node)
             }
             _ => before,

@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use automerge::legacy::{ElementId, Key, ObjectId, OpId, OpType};
 use automerge::{
@@ -63,8 +62,8 @@ pub(super) struct Present {
 impl Present {
     pub(super) fn new(onto: &Entity, actor: &ActorId) -> Self {
         Self {
-            heads: onto.doc.get_heads(),
-            max_op: onto.max_op,
+            heads: onto.doc().get_heads(),
+            max_op: onto.operations(),
             entity: onto.clone(),
             actor: actor.clone(),
             seq: 0,
@@ -75,7 +74,7 @@ impl Present {
     }
 
     pub(super) fn doc(&self) -> &Automerge {
-        &self.entity.doc
+        self.entity.doc()
     }
 
     /// The id that the operation at `index` of the next change will have.
@@ -85,7 +84,7 @@ impl Present {
 
     /// Whether an object is in the document.
     pub(super) fn has_object(&self, object: &ObjectId) -> bool {
-        self.entity.doc.object_type(object_id(object)).is_ok()
+        self.entity.doc().object_type(object_id(object)).is_ok()
     }
 
     /// The values that stand at a key or element now.
@@ -103,7 +102,7 @@ impl Present {
     }
 
     fn all(&self, object: &ObjectId, prop: Prop) -> Vec<Standing> {
-        let found = self.entity.doc.get_all(object_id(object), prop);
+        let found = self.entity.doc().get_all(object_id(object), prop);
         found
             .unwrap_or_default()
             .into_iter()
@@ -125,7 +124,7 @@ impl Present {
     pub(super) fn place_of(&self, object: &ObjectId, element: &OpId) -> Option<usize> {
         let name = format!("{}@{}", element.counter(), element.actor());
         let cursor = Cursor::try_from(name.as_str()).ok()?;
-        let doc = &self.entity.doc;
+        let doc = self.entity.doc();
         doc.get_cursor_position(object_id(object), &cursor, None)
             .ok()
     }
@@ -150,7 +149,7 @@ impl Present {
 
     /// The element at which an operation of the document stands.
     fn element_of(&mut self, id: &OpId) -> Option<OpId> {
-        let op = self.changes.find(&self.entity.doc, id)?;
+        let op = self.changes.find(self.entity.doc(), id)?;
         match &op.key {
             _ if op.insert => Some(id.clone()),
             Key::Seq(ElementId::Id(element)) => Some(element.clone()),
@@ -238,10 +237,8 @@ impl Present {
     /// Brings everything that was built into the document.
     pub(super) fn apply(&mut self) -> Result<(), RebaseError> {
         self.values.clear();
-        Arc::make_mut(&mut self.entity.doc)
-            .apply_changes(std::mem::take(&mut self.waiting))
-            .map_err(|error| RebaseError::Document(error.to_string()))?;
-        self.entity.max_op = self.max_op;
-        Ok(())
+        let waiting = std::mem::take(&mut self.waiting);
+        let extended = self.entity.extend(waiting);
+        extended.map_err(|error| RebaseError::Document(error.to_string()))
     }
 }

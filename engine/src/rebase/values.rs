@@ -41,14 +41,14 @@ pub fn rebase_values(
     let pending = Pending::read(changes, ground.limits)?;
     let mut present = Present::new(ground.entity, ground.actor);
     let mut rebased = Rebased::default();
-    let policy = &ground.entity.policy;
+    let policy = ground.entity.policy();
     let by = (ground.author, ground.actor);
     let root = Pointer::root();
-    let mut local = Automerge::clone(&before.doc);
-    let passage = Passage::new(&before.policy, policy);
-    let roots = (before.policy.root(), policy.root());
+    let mut local = Automerge::clone(before.doc());
+    let passage = Passage::new(before.policy(), policy);
+    let roots = (before.policy().root(), policy.root());
     let at = |doc: &Automerge, heads: &[ChangeHash]| {
-        let value = Reader::at(doc, &before.policy, heads).root();
+        let value = Reader::at(doc, before.policy(), heads).root();
         passage.rename(roots, value)
     };
     for (from, change) in pending.changes.iter().enumerate() {

@@ -1,7 +1,9 @@
 //! Guards against a copy of the document for every proposal of a commit.
 
 use automerge::transaction::Transactable;
-use automerge::{ActorId, ROOT, ReadDoc};
+use std::sync::Arc;
+
+use automerge::{ActorId, Automerge, ROOT, ReadDoc};
 use serde_json::json;
 
 use super::*;
@@ -25,7 +27,7 @@ fn entity() -> Entity {
 
 /// What a client on `entity` proposes that puts these fields, each in a change of its own.
 fn puts(entity: &Entity, actor: u8, fields: &[(&str, &str)]) -> Proposal {
-    let mut doc = Automerge::clone(&entity.doc);
+    let mut doc = Automerge::clone(entity.doc());
     doc.set_actor(ActorId::from([actor; 16]));
     let changes = fields.iter().map(|(name, value)| {
         let mut tx = doc.transaction();
@@ -49,7 +51,7 @@ fn place(staging: &mut Staging, proposal: &Proposal) -> *const Automerge {
         assert_eq!(admitted.draft().kind, EntryKind::Changes);
         staging.advance(admitted);
     }
-    Arc::as_ptr(&staging.entity().doc)
+    std::ptr::from_ref(staging.entity().doc())
 }
 
 #[test]
@@ -57,7 +59,7 @@ fn the_document_is_copied_once_unless_something_of_a_proposal_is_taken_back() {
     let first = entity();
     let mut staging = Staging::new(first.clone());
     let copy = place(&mut staging, &puts(&first, 1, &[("name", "one")]));
-    assert_ne!(copy, Arc::as_ptr(&first.doc));
+    assert_ne!(copy, std::ptr::from_ref(first.doc()));
     for actor in 2..20 {
         let more = puts(staging.entity(), actor, &[("name", &actor.to_string())]);
         assert_eq!(place(&mut staging, &more), copy);
