@@ -1,12 +1,12 @@
-//! Reading plain JSON out of an Automerge document, along a policy.
+//! The mapping between stored and presented values along a policy: keyed lists become arrays,
+//! deleted items and empty optional containers are left out.
 //!
-//! Owns the mapping between stored and presented values (keyed lists become arrays, deleted items
-//! and empty optional containers are left out).
-//! Invariant: reads only; the same document and policy always give the same value.
+//! Reading is here, writing in `write`. The same document and policy always give the same value.
 //! Must never know: who asks. Stamps and tallies are not stored, so they never appear here.
 
 mod changes;
 mod registers;
+mod write;
 
 use std::collections::HashSet;
 
@@ -23,6 +23,7 @@ use crate::value::{nearest, normal, normalized, number};
 
 pub(crate) use changes::Changes;
 pub(crate) use registers::{Held, Registers};
+pub(crate) use write::{Writer, item_ids, make_field, make_fields, make_value};
 
 /// The register that holds an item's place in its keyed list.
 pub(crate) const POSITION: &str = "$position";

@@ -20,9 +20,8 @@ use automerge::{
     ScalarValue, Value as Stored,
 };
 
-use crate::document::{Held, Registers, plain_value};
+use crate::document::{Held, Registers, plain_value, Writer};
 use crate::entity::Entity;
-use crate::genesis::Maker;
 use elements::{Elements, Found};
 use pieces::{Anchor, Cut, Piece, Pieces};
 
@@ -440,7 +439,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-impl Maker for Draft<'_> {
+impl Writer for Draft<'_> {
     fn make(&mut self, map: &ObjId, key: &str, kind: ObjType) -> Result<ObjId, AutomergeError> {
         self.put_object(map, key, kind)
     }

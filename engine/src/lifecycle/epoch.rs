@@ -12,10 +12,10 @@ use serde_json::{Map, Value};
 
 use crate::admission::Admitted;
 use crate::change::server_actor;
-use crate::document::{POSITION, Reader, stored_scalar};
+use crate::document::{POSITION, Reader, stored_scalar, make_fields};
 use crate::effects::effects;
 use crate::entity::{Document, Entity, Step};
-use crate::genesis::{self, make_fields};
+use crate::genesis;
 use crate::ledger::{Claimed, EntryKind};
 use crate::policy::{NodeId, Policy, Shape};
 use crate::position;

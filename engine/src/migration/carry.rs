@@ -12,9 +12,8 @@ use automerge::{AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue, Value as S
 
 use super::Obstacle;
 use super::convert;
-use crate::document::{DELETED, POSITION, Reader, Row, stored_scalar};
+use crate::document::{DELETED, POSITION, Reader, Row, stored_scalar, make_field, make_value};
 use crate::entity::Entity;
-use crate::genesis::make_field;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Origin, Policy, Shape, Succession};
 
@@ -262,7 +261,7 @@ impl<'a, 't> Carrier<'a, 't> {
                 }
                 let faults = convert::faults(self.new, child, value.as_ref(), at);
                 if faults.is_empty() {
-                    return convert::make(
+                    return make_value(
                         &mut self.tx,
                         self.new,
                         (into, name, child),

@@ -1,24 +1,15 @@
-//! Writing a value into a place of another shape than the one it comes from.
+//! Whether a value fits a place of another shape than the one it comes from.
 //!
-//! Invariant: what [`faults`] finds nothing wrong with, [`make`] writes whole. Only the form counts
-//! here: a value that breaks a bound or a pattern is carried over like every other.
-//! Must never know: where the value comes from.
+//! What [`faults`] finds nothing wrong with, the writer of values writes whole. Only the form
+//! counts here: a value that breaks a bound or a pattern is carried over like every other.
 
-use std::collections::BTreeSet;
-
-use automerge::transaction::Transactable;
-use automerge::{ObjId, ObjType, ScalarValue};
 use serde_json::Value;
 
 use super::Obstacle;
-use super::carry::Outcome;
-use crate::document::{POSITION, stored_scalar};
-use crate::genesis::make_field;
-use crate::id::{Hash, ItemId, check_map_key};
+use crate::document::item_ids;
+use crate::id::check_map_key;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape, Succession, Types};
-use crate::position;
-use crate::value::{canonical, normal};
 
 /// Takes out of a value what the places below a node do not take over.
 pub(super) fn drop_narrowed(
@@ -95,7 +86,7 @@ fn look(policy: &Policy, node: NodeId, value: &Value, at: &Pointer, faults: &mut
             for (index, value) in items.iter().enumerate() {
                 look(policy, *item, value, &at.child(index.to_string()), faults);
             }
-            if let Err((index, reason)) = ids(items, key) {
+            if let Err((index, reason)) = item_ids(items, key) {
                 add(faults, &at.child(index.to_string()).child(key), reason);
             }
             return;
@@ -134,121 +125,4 @@ fn add(faults: &mut Vec<Obstacle>, at: &Pointer, reason: String) {
         pointer: at.clone(),
         reason,
     });
-}
-
-/// The ids of items: those they bring, and for the others ones that follow from their place. Or
-/// the first item whose id is none, and why.
-fn ids(items: &[Value], key: &str) -> Result<Vec<String>, (usize, String)> {
-    let mut seen = BTreeSet::new();
-    let mut ids = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let id = match item.get(key) {
-            Some(Value::String(id)) => match ItemId::new(id.as_str()) {
-                Ok(_) => id.clone(),
-                Err(error) => return Err((index, error.to_string())),
-            },
-            Some(_) => {
-                return Err((index, "must be a string, as the id of an item".to_owned()));
-            }
-            None => {
-                let index = index.to_string();
-                let text = canonical(item);
-                let hash = Hash::of(&[
-                    b"indelible/item-id/1\0",
-                    index.as_bytes(),
-                    b"\0",
-                    text.as_bytes(),
-                ]);
-                hash.to_string()[..24].to_owned()
-            }
-        };
-        if !seen.insert(id.clone()) {
-            return Err((index, "an item before it has the same id".to_owned()));
-        }
-        ids.push(id);
-    }
-    Ok(ids)
-}
-
-/// Writes a value at a key; without one, what stands for none.
-pub(super) fn make<T: Transactable>(
-    tx: &mut T,
-    policy: &Policy,
-    (object, name, node): (&ObjId, &str, NodeId),
-    value: Option<&Value>,
-) -> Outcome {
-    let value = value.map(normal);
-    match (&policy.node(node).shape, &value) {
-        (Shape::Scalar(_), Some(value)) => match stored_scalar(value) {
-            Some(scalar) => tx.put(object, name, scalar),
-            None => Ok(()),
-        },
-        (Shape::Atomic(_), Some(value)) => tx.put(object, name, canonical(value)),
-        (Shape::Counter(_), value) => {
-            let start = value.as_ref().and_then(Value::as_i64).unwrap_or(0);
-            tx.put(object, name, ScalarValue::counter(start))
-        }
-        (Shape::Text(_), value) => {
-            let made = tx.put_object(object, name, ObjType::Text)?;
-            match value.as_ref().and_then(Value::as_str) {
-                Some(text) => tx.splice_text(&made, 0, 0, text),
-                None => Ok(()),
-            }
-        }
-        (Shape::List { .. }, value) => {
-            let made = tx.put_object(object, name, ObjType::List)?;
-            let elements = value
-                .as_ref()
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten();
-            for (index, scalar) in elements.filter_map(stored_scalar).enumerate() {
-                tx.insert(&made, index, scalar)?;
-            }
-            Ok(())
-        }
-        (Shape::Keyed { item, key }, value) => {
-            let made = tx.put_object(object, name, ObjType::Map)?;
-            let items = value.as_ref().and_then(Value::as_array);
-            let items = items.map(Vec::as_slice).unwrap_or_default();
-            let ids = ids(items, key).unwrap_or_default();
-            let positions = position::spread(items.len());
-            for ((value, id), position) in items.iter().zip(ids).zip(positions) {
-                let object = tx.put_object(&made, id.as_str(), ObjType::Map)?;
-                tx.put(&object, POSITION, position)?;
-                fill(tx, policy, (&object, *item), Some(value))?;
-            }
-            Ok(())
-        }
-        (Shape::Object { .. }, value) => {
-            let made = tx.put_object(object, name, ObjType::Map)?;
-            fill(tx, policy, (&made, node), value.as_ref())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Fills an object that was just made. What the value lacks begins as in every new object.
-fn fill<T: Transactable>(
-    tx: &mut T,
-    policy: &Policy,
-    (object, node): (&ObjId, NodeId),
-    value: Option<&Value>,
-) -> Outcome {
-    for (name, child) in policy.children(node) {
-        match value.and_then(|value| value.get(name)) {
-            Some(value) => make(tx, policy, (object, name, child), Some(value))?,
-            None => make_field(tx, object, policy, (name, child))?,
-        }
-    }
-    let entries = value.and_then(Value::as_object).into_iter().flatten();
-    for (name, value) in entries {
-        if let Some(child) = policy
-            .child(node, name)
-            .filter(|id| policy.is_additional(*id))
-        {
-            make(tx, policy, (object, name, child), Some(value))?;
-        }
-    }
-    Ok(())
 }
