@@ -20,7 +20,7 @@ use automerge::{
     ScalarValue, Value as Stored,
 };
 
-use crate::document::{Held, Registers, plain_value, Writer};
+use crate::document::{Held, Registers, Writer, plain_value};
 use crate::entity::Entity;
 use elements::{Elements, Found};
 use pieces::{Anchor, Cut, Piece, Pieces};

@@ -12,7 +12,7 @@ use indelible_engine::limits::Limits;
 use indelible_engine::pointer::Pointer;
 use indelible_engine::policy::Policy;
 use indelible_engine::principal::Principal;
-use indelible_engine::rebase::{self, Dropped, Ground, Named, RebaseError, Rebased};
+use indelible_engine::rebase::{self, Dropped, RebaseError, RebaseTarget, Rebased, RefusedOps};
 use indelible_engine::time::Timestamp;
 use indelible_engine::violation::{Recovery, RefusalCode};
 
@@ -32,14 +32,14 @@ impl Refused<'_> {
 
     /// What is named, by the index of the pending change. Where an edit of several `parts` is named
     /// as a whole, all of them are.
-    fn named(&self, admitted: usize, parts: usize) -> Vec<Named> {
-        let mut named: Vec<Named> = self.violations.iter().map(Named::from).collect();
+    fn named(&self, admitted: usize, parts: usize) -> Vec<RefusedOps> {
+        let mut named: Vec<RefusedOps> = self.violations.iter().map(RefusedOps::from).collect();
         named.retain(|one| one.change >= admitted);
         for one in &mut named {
             one.change -= admitted;
         }
         if named.is_empty() {
-            named.push(Named {
+            named.push(RefusedOps {
                 change: 0,
                 ops: Vec::new(),
                 rule: self.code.to_string(),
@@ -48,7 +48,7 @@ impl Refused<'_> {
         if let Some(one) = named.iter().find(|one| one.ops.is_empty() && parts > 1) {
             let rule = one.rule.clone();
             return (0..parts)
-                .map(|change| Named {
+                .map(|change| RefusedOps {
                     change,
                     ops: Vec::new(),
                     rule: rule.clone(),
@@ -312,8 +312,8 @@ fn changes(pending: &[Edit]) -> Vec<Vec<u8>> {
 
 pub(super) type At<'a> = (&'a Entity, &'a Author<'a>);
 
-fn with_ground<T>((entity, author): At<'_>, use_it: impl FnOnce(&Ground<'_>) -> T) -> T {
-    use_it(&Ground {
+fn with_ground<T>((entity, author): At<'_>, use_it: impl FnOnce(&RebaseTarget<'_>) -> T) -> T {
+    use_it(&RebaseTarget {
         entity,
         author: author.principal,
         actor: &author.fresh.into(),
@@ -325,7 +325,7 @@ fn by_ids(
     at: At<'_>,
     policy: &Arc<Policy>,
     pending: &[Edit],
-    named: &[Named],
+    named: &[RefusedOps],
 ) -> Result<Rebased, RebaseError> {
     let changes = changes(pending);
     with_ground(at, |ground| rebase::rebase(ground, policy, &changes, named))
@@ -338,31 +338,31 @@ pub(super) fn everything(
     pending: &[Edit],
     code: &str,
 ) -> Rebased {
-    let all = (0..pending.len()).map(|change| Named {
+    let all = (0..pending.len()).map(|change| RefusedOps {
         change,
         ops: Vec::new(),
         rule: code.to_owned(),
     });
-    let named: Vec<Named> = all.collect();
+    let named: Vec<RefusedOps> = all.collect();
     let mut rebased = by_ids(at, policy, pending, &named).unwrap_or_else(|_| Rebased {
         dropped: named.into_iter().map(whole).collect(),
         ..Rebased::default()
     });
     if matches!(code, "deleted" | "not-found") {
         for one in &mut rebased.dropped {
-            one.why = rebase::Why::Gone;
+            one.why = rebase::DropReason::Gone;
         }
     }
     rebased
 }
 
 /// What is reported of a change that cannot be decoded.
-fn whole(named: Named) -> Dropped {
+fn whole(named: RefusedOps) -> Dropped {
     Dropped {
         change: named.change,
         op: None,
         pointer: Pointer::root(),
         attempted: None,
-        why: rebase::Why::Named(named.rule),
+        why: rebase::DropReason::Refused(named.rule),
     }
 }

@@ -20,7 +20,7 @@ use crate::id::{Epoch, Hash, LogPlace};
 use crate::ledger::EntryKind;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, PolicySource, Shape};
-use crate::rebase::Passage;
+use crate::rebase::SchemaMap;
 
 /// Deletions that are remembered at most, the latest ones.
 const KEPT_MAX: usize = 100_000;
@@ -116,25 +116,25 @@ impl Deletions {
         let last = archive.last_before(entity.epoch());
         if let Some(last) = last.map_err(ReachError::Archive)? {
             let mut back = Back::new(last);
-            let mut passage: Option<Passage> = None;
+            let mut schema_map: Option<SchemaMap> = None;
             while let Some(record) = back.next(archive)?
                 && places.len() < KEPT_MAX
             {
                 if record.kind != EntryKind::Changes {
                     continue;
                 }
-                let passage = match &mut passage {
-                    Some(passage) if passage.is_from(record.header.policy_hash) => passage,
+                let schema_map = match &mut schema_map {
+                    Some(schema_map) if schema_map.is_from(record.header.policy_hash) => schema_map,
                     other => {
                         let policy = policies.policy(record.header.policy_hash);
                         let policy = policy.ok_or(PastError::Policy {
                             place: record.place(),
                             policy: record.header.policy_hash,
                         })?;
-                        other.insert(Passage::new(&policy, entity.policy()))
+                        other.insert(SchemaMap::new(&policy, entity.policy()))
                     }
                 };
-                note(&record, passage, &mut places);
+                note(&record, schema_map, &mut places);
             }
         }
         (self.before, self.places) = (Some(before), places);
@@ -143,7 +143,7 @@ impl Deletions {
 }
 
 /// Notes what a record deleted, unless a later one did so too.
-fn note(record: &Record, passage: &Passage, places: &mut HashMap<Pointer, Deletion>) {
+fn note(record: &Record, schema_map: &SchemaMap, places: &mut HashMap<Pointer, Deletion>) {
     for effect in record.effects.iter().rev() {
         let is_removal = matches!(
             &effect.change,
@@ -153,10 +153,10 @@ fn note(record: &Record, passage: &Passage, places: &mut HashMap<Pointer, Deleti
                 ..
             }
         );
-        if !is_removal || !passage.is_dynamic(&effect.pointer) {
+        if !is_removal || !schema_map.is_dynamic(&effect.pointer) {
             continue;
         }
-        if let Ok(Some(now)) = passage.follow(&effect.pointer) {
+        if let Ok(Some(now)) = schema_map.follow(&effect.pointer) {
             places.entry(now).or_insert_with(|| Deletion {
                 entry: record.place(),
                 name: effect.pointer.clone(),
@@ -209,7 +209,7 @@ fn renamed(
         return None;
     };
     let roots = (old.root(), new.root());
-    let (whole, _) = Passage::new(old, new).rename(roots, whole);
+    let (whole, _) = SchemaMap::new(old, new).rename(roots, whole);
     new.value_at(&Value::Object(whole), now).cloned()
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::admission::Admitted;
 use crate::change::server_actor;
-use crate::document::{POSITION, Reader, stored_scalar, make_fields};
+use crate::document::{POSITION, Reader, make_fields, stored_scalar};
 use crate::effects::effects;
 use crate::entity::{Document, Entity, Step};
 use crate::genesis;

@@ -39,7 +39,7 @@ pub(crate) struct Version {
 
 /// What to leave alone.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Care<'a> {
+pub(crate) struct CarryOptions<'a> {
     /// What to do with values for fields that the author may not write.
     pub(crate) protected: Protected,
     /// More places to keep as they are.
@@ -48,7 +48,7 @@ pub(crate) struct Care<'a> {
     pub(crate) limits: &'a Limits,
 }
 
-fn options(base: Option<Value>, care: Care<'_>) -> MergeOptions {
+fn options(base: Option<Value>, care: CarryOptions<'_>) -> MergeOptions {
     MergeOptions {
         protected: care.protected,
         absent: match base {
@@ -72,7 +72,7 @@ fn carry(
     entity: &Entity,
     by: (&Principal, &ActorId),
     (base, seen): (Option<Value>, Seen<'_>),
-    care: Care<'_>,
+    care: CarryOptions<'_>,
     writes: impl FnOnce(&mut Merger<'_>) -> Outcome,
 ) -> Result<Merged, MergeError> {
     let options = options(base, care);
@@ -91,7 +91,7 @@ pub(crate) fn carry_value(
     entity: &Entity,
     by: (&Principal, &ActorId),
     (base, body): (&Value, &Value),
-    (unseen, care): (&[Pointer], Care<'_>),
+    (unseen, care): (&[Pointer], CarryOptions<'_>),
 ) -> Result<Merged, MergeError> {
     let from = (Some(base.clone()), Seen::Value(base, unseen));
     carry(entity, by, from, care, |merger| merger.root(body))
@@ -104,7 +104,7 @@ pub(crate) fn carry_object(
     by: (&Principal, &ActorId),
     holder: &Holder<'_>,
     (base, body): (Option<&Version>, &Version),
-    care: Care<'_>,
+    care: CarryOptions<'_>,
 ) -> Result<Merged, MergeError> {
     let value = base.map(|base| Value::Object(base.value.clone()));
     carry(entity, by, (value, Seen::Heads(None)), care, |merger| {
@@ -119,7 +119,7 @@ pub(crate) fn carry_fields(
     by: (&Principal, &ActorId),
     (object, node, at): (&ObjId, NodeId, &Pointer),
     (base, body): (&Map<String, Value>, &Map<String, Value>),
-    care: Care<'_>,
+    care: CarryOptions<'_>,
 ) -> Result<Merged, MergeError> {
     let value = Some(Value::Object(base.clone()));
     carry(entity, by, (value, Seen::Heads(None)), care, |merger| {

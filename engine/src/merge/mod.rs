@@ -51,7 +51,7 @@ pub use typed::{TextEdit, may_edit, splice};
 
 pub(crate) use wanted::wanted;
 
-pub(crate) use carry::{Care, Holder, Version, carry_fields, carry_object, carry_value};
+pub(crate) use carry::{CarryOptions, Holder, Version, carry_fields, carry_object, carry_value};
 
 /// What to do with a value for a field that the author may not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

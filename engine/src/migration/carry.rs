@@ -12,7 +12,7 @@ use automerge::{AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue, Value as S
 
 use super::Obstacle;
 use super::convert;
-use crate::document::{DELETED, POSITION, Reader, Row, stored_scalar, make_field, make_value};
+use crate::document::{DELETED, POSITION, Reader, Row, make_field, make_value, stored_scalar};
 use crate::entity::Entity;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Origin, Policy, Shape, Succession};
@@ -261,12 +261,7 @@ impl<'a, 't> Carrier<'a, 't> {
                 }
                 let faults = convert::faults(self.new, child, value.as_ref(), at);
                 if faults.is_empty() {
-                    return make_value(
-                        &mut self.tx,
-                        self.new,
-                        (into, name, child),
-                        value.as_ref(),
-                    );
+                    return make_value(&mut self.tx, self.new, (into, name, child), value.as_ref());
                 }
                 self.obstacles.extend(faults);
                 Ok(())

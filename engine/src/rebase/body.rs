@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::names::{Unplaced, is_said};
-use super::passage::Passage;
+use super::schema_map::SchemaMap;
 use crate::entity::Entity;
 use crate::id::Hash;
 use crate::merge::{Base, violation};
@@ -71,19 +71,19 @@ impl Read {
             }
             None => entity.presented_under(&self.policy, &self.heads, self.stamps)?,
         };
-        let passage = Passage::new(&self.policy, entity.policy());
+        let schema_map = SchemaMap::new(&self.policy, entity.policy());
         let roots = (self.policy.root(), entity.policy().root());
-        let (base, had) = passage.rename(roots, value);
+        let (base, had) = schema_map.rename(roots, value);
         let (body, unplaced) = match body {
             Value::Object(body) => {
-                let (body, unplaced) = passage.rename_body(roots, body.clone(), Some(&base));
+                let (body, unplaced) = schema_map.rename_body(roots, body.clone(), Some(&base));
                 (Value::Object(body), unplaced)
             }
             other => (other.clone(), Vec::new()),
         };
         let (mut preserved, mut lost) = (Vec::new(), Vec::new());
         let mut follow = |places: &[Pointer]| -> Vec<(Pointer, Pointer)> {
-            let followed = places.iter().filter_map(|at| match passage.follow(at) {
+            let followed = places.iter().filter_map(|at| match schema_map.follow(at) {
                 // What is not there any more need be neither kept nor removed.
                 Ok(now) => Some((at.clone(), now?)),
                 Err(whole) => {
@@ -122,7 +122,7 @@ impl Read {
                     true => Vec::new(),
                     false => self.heads,
                 },
-                earlier: passage.earlier(),
+                earlier: schema_map.earlier(),
             },
             preserve: kept,
             remove: removed.into_iter().map(|(_, now)| now).collect(),

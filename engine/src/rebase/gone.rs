@@ -12,7 +12,7 @@ use automerge::{Automerge, ObjId, ReadDoc};
 use super::objects::Objects;
 use super::pending::Pending;
 use super::present::object_id;
-use super::report::{Dropped, Why, dropped};
+use super::report::{DropReason, Dropped, dropped};
 use crate::change::Limits;
 use crate::document::{DELETED, POSITION, Reader};
 use crate::entity::Entity;
@@ -46,7 +46,7 @@ pub fn gone(entity: &Entity, changes: &[Vec<u8>], limits: &Limits) -> Vec<Droppe
                     entity.doc(),
                     &pending,
                     place,
-                    Why::Gone,
+                    DropReason::Gone,
                 ));
             }
         }

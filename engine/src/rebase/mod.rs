@@ -21,7 +21,7 @@
 //! # use indelible_engine::merge::{MergeOptions, merge};
 //! # use indelible_engine::principal::Principal;
 //! # use indelible_engine::schema;
-//! use indelible_engine::rebase::{Ground, Named, Why, rebase};
+//! use indelible_engine::rebase::{RebaseTarget, RefusedOps, DropReason, rebase};
 //! use serde_json::json;
 //!
 //! # let schema = json!({
@@ -38,32 +38,32 @@
 //! let body = json!({ "name": "Jane", "office": "Bern" });
 //! let edit = merge(&entity, &alice, &first, &body, &MergeOptions::default())?;
 //! let pending = edit.changes;
-//! let refused = [Named { change: 0, ops: vec![0], rule: "maxLength".to_owned() }];
+//! let refused = [RefusedOps { change: 0, ops: vec![0], rule: "maxLength".to_owned() }];
 //!
-//! let ground = Ground {
+//! let target = RebaseTarget {
 //!     entity: &entity,
 //!     author: &alice,
 //!     actor: &second,
 //!     limits: &Limits::default(),
 //! };
-//! let rebased = rebase(&ground, &policy, &pending, &refused)?;
+//! let rebased = rebase(&target, &policy, &pending, &refused)?;
 //! assert_eq!((rebased.changes.len(), rebased.kept.len()), (1, 1));
 //! assert_eq!(rebased.dropped[0].pointer.to_string(), "/name");
 //! assert_eq!(rebased.dropped[0].attempted, Some(json!("Jane")));
-//! assert_eq!(rebased.dropped[0].why, Why::Named("maxLength".to_owned()));
+//! assert_eq!(rebased.dropped[0].why, DropReason::Refused("maxLength".to_owned()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod body;
-mod former;
 mod gone;
 mod names;
 mod objects;
+mod old_schema;
 mod operations;
-mod passage;
 mod pending;
 mod present;
 mod report;
+mod schema_map;
 mod values;
 
 use std::collections::HashMap;
@@ -82,16 +82,16 @@ use crate::principal::Principal;
 
 pub use self::body::{Followed, Read};
 pub use self::gone::gone;
-pub(crate) use self::passage::Passage;
-pub use self::report::{Dropped, Named, Why};
+pub use self::report::{DropReason, Dropped, RefusedOps};
+pub(crate) use self::schema_map::SchemaMap;
 pub use self::values::rebase_values;
 
 /// A pending change and one of its operations, both from 0.
-pub type Place = (usize, usize);
+pub type OpIndex = (usize, usize);
 
 /// Onto what, for whom and as which actor changes are rebased.
 #[derive(Debug, Clone, Copy)]
-pub struct Ground<'a> {
+pub struct RebaseTarget<'a> {
     /// The server's present state, with everything of the author's that was admitted.
     pub entity: &'a Entity,
     /// Whose changes they are.
@@ -117,9 +117,9 @@ pub struct Rebased {
     /// The new changes, to be proposed in this order.
     pub changes: Vec<RebasedChange>,
     /// The operations that survived as operations; each is one operation of a new change.
-    pub kept: Vec<Place>,
+    pub kept: Vec<OpIndex>,
     /// The operations whose effect was carried over by values.
-    pub carried: Vec<Place>,
+    pub carried: Vec<OpIndex>,
     /// What is in no new change.
     pub dropped: Vec<Dropped>,
 }
@@ -148,31 +148,31 @@ pub enum RebaseError {
     Document(String),
 }
 
-/// Rebases `changes`, made in this order under `policy`, onto `ground`, without what `refused`
+/// Rebases `changes`, made in this order under `policy`, onto `target`, without what `refused`
 /// names.
 ///
 /// A refusal that names no operation of these changes takes the change that it names, or else all.
 /// An object that is made at a name where somebody else's stands by now, and every object that is
-/// made under a policy which is not the ground's, is carried over by values.
+/// made under a policy which is not the target's, is carried over by values.
 ///
 /// # Errors
 /// [`RebaseError`]; with [`RebaseError::NotThere`], [`rebase_values`] is left.
 pub fn rebase(
-    ground: &Ground<'_>,
+    target: &RebaseTarget<'_>,
     policy: &Arc<Policy>,
     changes: &[Vec<u8>],
-    refused: &[Named],
+    refused: &[RefusedOps],
 ) -> Result<Rebased, RebaseError> {
-    let mut pending = Pending::read(changes, ground.limits)?;
-    pending.look_back(ground.entity.doc())?;
-    pending.is_current = policy.hash() == ground.entity.policy().hash();
+    let mut pending = Pending::read(changes, target.limits)?;
+    pending.look_back(target.entity.doc())?;
+    pending.is_current = policy.hash() == target.entity.policy().hash();
     let named = named(&pending, refused);
     Rebase {
-        ground,
+        target,
         named,
         former: None,
-        objects: Objects::new(ground.entity, policy),
-        present: Present::new(ground.entity, ground.actor),
+        objects: Objects::new(target.entity, policy),
+        present: Present::new(target.entity, target.actor),
         fates: vec![Vec::new(); pending.changes.len()],
         pending,
         rebased: Rebased::default(),
@@ -181,7 +181,7 @@ pub fn rebase(
 }
 
 /// The operations that a refusal names, each with its rule.
-fn named(pending: &Pending, refused: &[Named]) -> HashMap<Place, String> {
+fn named(pending: &Pending, refused: &[RefusedOps]) -> HashMap<OpIndex, String> {
     let count = |change: usize| pending.changes.get(change).map_or(0, |c| c.ops().len());
     let mut found = HashMap::new();
     for named in refused {

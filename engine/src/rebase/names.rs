@@ -1,4 +1,4 @@
-//! Values and places of an earlier policy under the names of the ground's.
+//! Values and places of an earlier policy under the names of the target's.
 //!
 //! A value that somebody sends may use both: a field under its former name, under its present one,
 //! or under both. What is said of one place is put together, so that what equals the base is no
@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::passage::{Passage, Step};
+use super::schema_map::{SchemaMap, Step};
 use crate::merge::{repeats_value, wanted};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::value::same;
 
-/// A value that has no place under the ground's policy, or shares its place with another.
+/// A value that has no place under the target's policy, or shares its place with another.
 #[derive(Debug)]
 pub(super) struct Unplaced {
     /// Where it would be, by the present names of what it lies in.
@@ -59,8 +59,8 @@ impl At {
     }
 }
 
-impl Passage {
-    /// A value under the names of the ground's schema. What that has no place for is apart.
+impl SchemaMap {
+    /// A value under the names of the target's schema. What that has no place for is apart.
     pub(crate) fn rename(
         &self,
         roots: (NodeId, NodeId),
@@ -80,7 +80,7 @@ impl Passage {
         base: Option<&Map<String, Value>>,
     ) -> (Map<String, Value>, Vec<Unplaced>) {
         let mut renaming = Renaming {
-            passage: self,
+            schema_map: self,
             unplaced: Vec::new(),
         };
         let body = match self.is_other_schema() {
@@ -90,7 +90,7 @@ impl Passage {
         (body, renaming.unplaced)
     }
 
-    /// A place under the names of the ground's schema; none where that has removed it.
+    /// A place under the names of the target's schema; none where that has removed it.
     ///
     /// # Errors
     /// The field that it lies in, where that had parts and is one value now.
@@ -129,7 +129,7 @@ impl Passage {
 }
 
 struct Renaming<'p> {
-    passage: &'p Passage,
+    schema_map: &'p SchemaMap,
     unplaced: Vec<Unplaced>,
 }
 
@@ -141,10 +141,10 @@ impl Renaming<'_> {
         base: Option<&Map<String, Value>>,
         at: &At,
     ) -> Map<String, Value> {
-        let passage = self.passage;
+        let schema_map = self.schema_map;
         let keys = (
-            passage.old.presented_key(old),
-            passage.new.presented_key(new),
+            schema_map.old.presented_key(old),
+            schema_map.new.presented_key(new),
         );
         let mut renamed = Map::new();
         // By its present name, what the value calls each field.
@@ -152,18 +152,18 @@ impl Renaming<'_> {
         for (name, value) in value {
             let step = match keys {
                 (Some(was), Some(is)) if was == name => Step::To(is.to_owned(), None),
-                _ => passage.step((Some(old), Some(new)), &name),
+                _ => schema_map.step((Some(old), Some(new)), &name),
             };
             let (is, target) = match step {
                 Step::To(is, target) => (is, target),
                 Step::Removed => {
-                    let source = passage.old.child(old, &name);
+                    let source = schema_map.old.child(old, &name);
                     self.apart(at.child(&name, &name), (value, source), None);
                     continue;
                 }
             };
             let base = base.and_then(|base| base.get(&is));
-            let source = passage.source(old, &name, target);
+            let source = schema_map.source(old, &name, target);
             let value = match (source, target) {
                 (Some(source), Some(target)) => {
                     self.value((source, target), value, base, &at.child(&is, &name))
@@ -184,7 +184,7 @@ impl Renaming<'_> {
                         true => ((first, other), value),
                         false => ((name, value), other),
                     };
-                    let source = passage.source(old, &former, target);
+                    let source = schema_map.source(old, &former, target);
                     self.apart(at.child(&is, &former), (lost, source), Some(is.clone()));
                     kept
                 }
@@ -212,8 +212,11 @@ impl Renaming<'_> {
         base: Option<&Value>,
         at: &At,
     ) -> Value {
-        let passage = self.passage;
-        let shapes = (&passage.old.node(old).shape, &passage.new.node(new).shape);
+        let schema_map = self.schema_map;
+        let shapes = (
+            &schema_map.old.node(old).shape,
+            &schema_map.new.node(new).shape,
+        );
         match (shapes.0, shapes.1, value) {
             (Shape::Object { .. }, Shape::Object { .. }, Value::Object(value)) => {
                 let base = base.and_then(Value::as_object);
@@ -247,17 +250,17 @@ impl Renaming<'_> {
     }
 
     /// A place and the policy by whose rules a body speaks of it: the old one where the form differs.
-    fn place(&self, node: Option<NodeId>) -> Place<'_> {
-        match node.and_then(|node| self.passage.converted(node)) {
-            Some(old) => (&self.passage.old, Some(old)),
-            None => (&self.passage.new, node),
+    fn place(&self, node: Option<NodeId>) -> OpIndex<'_> {
+        match node.and_then(|node| self.schema_map.converted(node)) {
+            Some(old) => (&self.schema_map.old, Some(old)),
+            None => (&self.schema_map.new, node),
         }
     }
 
     /// What two values for one place say together; nothing where both say something of their own.
     fn both(
         &self,
-        (policy, node): Place<'_>,
+        (policy, node): OpIndex<'_>,
         one: &Value,
         other: &Value,
         base: Option<&Value>,
@@ -274,7 +277,7 @@ impl Renaming<'_> {
         else {
             return None;
         };
-        let is_old = Arc::ptr_eq(policy, &self.passage.old);
+        let is_old = Arc::ptr_eq(policy, &self.schema_map.old);
         let mut both = one.clone();
         for (name, value) in other {
             let value = match one.get(name) {
@@ -296,11 +299,11 @@ impl Renaming<'_> {
 }
 
 /// A place of a policy, where that has one.
-pub(super) type Place<'p> = (&'p Arc<Policy>, Option<NodeId>);
+pub(super) type OpIndex<'p> = (&'p Arc<Policy>, Option<NodeId>);
 
 /// Whether a value says only what the base says. An item without an id is a new one, whatever it
 /// holds.
-pub(super) fn is_said((policy, node): Place<'_>, value: &Value, base: Option<&Value>) -> bool {
+pub(super) fn is_said((policy, node): OpIndex<'_>, value: &Value, base: Option<&Value>) -> bool {
     let Some(base) = base else {
         return value.is_null();
     };

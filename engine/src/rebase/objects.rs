@@ -12,9 +12,9 @@ use automerge::{
 };
 
 use super::RebaseError;
-use super::passage::{Elements, Passage, Spot};
 use super::pending::Pending;
 use super::present::object_id;
+use super::schema_map::{Elements, Mapped, SchemaMap};
 use crate::change::Op;
 use crate::document::{POSITION, Reader};
 use crate::entity::Entity;
@@ -28,7 +28,7 @@ use serde_json::Value;
 pub(super) struct Carried {
     /// The list or map that it is made in, which the server's state has.
     pub(super) holder: ObjId,
-    pub(super) holder_spot: Spot,
+    pub(super) holder_place: Mapped,
     pub(super) name: String,
     /// The object in the pending changes.
     pub(super) old: OpId,
@@ -38,23 +38,23 @@ pub(super) struct Carried {
     pub(super) refused: Vec<Pointer>,
 }
 
-/// A version of an object under the names of the ground's schema.
+/// A version of an object under the names of the target's schema.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Renamed {
     pub(super) version: Version,
-    /// What the ground's schema has no place for.
+    /// What the target's schema has no place for.
     pub(super) removed: Vec<(Pointer, Value)>,
 }
 
 /// The objects that are met.
 pub(super) struct Objects {
-    /// The policy of the ground.
+    /// The policy of the target.
     pub(super) policy: Arc<Policy>,
-    pub(super) passage: Passage,
+    pub(super) schema_map: SchemaMap,
     /// How the elements of sequences are called that have another name now, by their old ids.
     elements: HashMap<ObjectId, Option<Elements>>,
-    /// Spots by the ids that the pending changes use.
-    spots: HashMap<OpId, Spot>,
+    /// Where objects are by the ids that the pending changes use.
+    found: HashMap<OpId, Mapped>,
     /// The server's state with the pending changes as they were made.
     local: Option<Automerge>,
     pub(super) carried: Vec<Carried>,
@@ -64,31 +64,31 @@ impl Objects {
     pub(super) fn new(onto: &Entity, old_policy: &Arc<Policy>) -> Self {
         Self {
             policy: Arc::clone(onto.policy()),
-            passage: Passage::new(old_policy, onto.policy()),
+            schema_map: SchemaMap::new(old_policy, onto.policy()),
             elements: HashMap::new(),
-            spots: HashMap::new(),
+            found: HashMap::new(),
             local: None,
             carried: Vec::new(),
         }
     }
 
-    /// Whether objects of the pending changes lack what the ground's schema declares.
+    /// Whether objects of the pending changes lack what the target's schema declares.
     pub(super) fn is_other_schema(&self) -> bool {
-        self.passage.is_other_schema()
+        self.schema_map.is_other_schema()
     }
 
     /// Notes the object that a pending operation makes, whatever becomes of it.
-    pub(super) fn made(&mut self, id: OpId, spot: Spot) {
-        self.spots.insert(id, spot);
+    pub(super) fn made(&mut self, id: OpId, mapped: Mapped) {
+        self.found.insert(id, mapped);
     }
 
     /// Where an object is.
-    pub(super) fn spot(&mut self, doc: &Automerge, object: &ObjectId) -> Spot {
+    pub(super) fn mapped(&mut self, doc: &Automerge, object: &ObjectId) -> Mapped {
         let ObjectId::Id(id) = object else {
-            return self.passage.root();
+            return self.schema_map.root();
         };
-        if let Some(spot) = self.spots.get(id) {
-            return spot.clone();
+        if let Some(mapped) = self.found.get(id) {
+            return mapped.clone();
         }
         let mut path: Vec<(String, ObjectId)> = Vec::new();
         let mut at = object.clone();
@@ -104,9 +104,9 @@ impl Objects {
             path.push((name, std::mem::replace(&mut at, holder)));
         }
         path.reverse();
-        let spot = self.passage.find(doc, &path);
-        self.spots.insert(id.clone(), spot.clone());
-        spot
+        let mapped = self.schema_map.find(doc, &path);
+        self.found.insert(id.clone(), mapped.clone());
+        mapped
     }
 
     /// The elements of the sequence that `old` is now, where it was made anew.
@@ -137,7 +137,7 @@ impl Objects {
     }
 
     /// What a carried object was after a pending change; `None` where its place is none of the old
-    /// schema's or none of the ground's.
+    /// schema's or none of the target's.
     pub(super) fn version(
         &mut self,
         carried: usize,
@@ -146,11 +146,11 @@ impl Objects {
         change: usize,
     ) -> Result<Option<Renamed>, RebaseError> {
         let Carried {
-            holder_spot, name, ..
+            holder_place, name, ..
         } = &self.carried[carried];
-        let (old, new) = (&self.passage.old, &self.policy);
-        let node = holder_spot.old.and_then(|holder| old.child(holder, name));
-        let place = holder_spot.node.and_then(|holder| new.child(holder, name));
+        let (old, new) = (&self.schema_map.old, &self.policy);
+        let node = holder_place.old.and_then(|holder| old.child(holder, name));
+        let place = holder_place.node.and_then(|holder| new.child(holder, name));
         let (Some(node), Some(place)) = (node, place) else {
             return Ok(None);
         };
@@ -159,7 +159,7 @@ impl Objects {
         let local = self.local(doc, pending)?;
         let mut version = version(local, &old, &heads, &object, node);
         let value = std::mem::take(&mut version.value);
-        let (value, removed) = self.passage.rename((node, place), value);
+        let (value, removed) = self.schema_map.rename((node, place), value);
         version.value = value;
         Ok(Some(Renamed { version, removed }))
     }

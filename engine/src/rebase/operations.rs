@@ -9,14 +9,14 @@ use std::sync::Arc;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use serde_json::{Map, Value};
 
-use super::former::Former;
 use super::objects::{Carried, Objects, Renamed, makes_map};
-use super::passage::{Conversion, Elements, Spot};
+use super::old_schema::OldSchemaRebase;
 use super::pending::Pending;
 use super::present::{Present, object_id};
-use super::report::{Dropped, Why, dropped};
+use super::report::{DropReason, Dropped, dropped};
+use super::schema_map::{Conversion, Elements, Mapped};
 use super::values::Lost;
-use super::{Ground, Place, RebaseError, Rebased, RebasedChange};
+use super::{OpIndex, RebaseError, RebaseTarget, Rebased, RebasedChange};
 use crate::document::Reader;
 use crate::merge::{Holder, carry_fields, carry_object};
 use crate::pointer::Pointer;
@@ -36,10 +36,10 @@ pub(super) enum Fate {
 }
 
 pub(super) struct Rebase<'a> {
-    pub(super) ground: &'a Ground<'a>,
-    pub(super) named: HashMap<Place, String>,
+    pub(super) target: &'a RebaseTarget<'a>,
+    pub(super) named: HashMap<OpIndex, String>,
     pub(super) objects: Objects,
-    pub(super) former: Option<Former>,
+    pub(super) former: Option<OldSchemaRebase>,
     pub(super) present: Present,
     pub(super) pending: Pending,
     /// By change and operation, of those that are done.
@@ -76,7 +76,7 @@ impl Rebase<'_> {
                     Fate::Carried(object)
                 }
                 Ok(Step::Convert(field)) => {
-                    let written = self.pending.writes(self.ground.entity.doc(), place);
+                    let written = self.pending.writes(self.target.entity.doc(), place);
                     let at = field.holder_at.child(&field.name);
                     fields.entry(at).or_insert((field, false)).1 |= written;
                     self.rebased.carried.push(place);
@@ -91,9 +91,9 @@ impl Rebase<'_> {
         }
         if !built.is_empty() {
             let old = &self.pending.changes[change];
-            let message = self.pending.message(self.ground.entity.doc(), change);
+            let message = self.pending.message(self.target.entity.doc(), change);
             let words = (old.time(), message.as_deref());
-            let parts = self.present.build(built, words, self.ground.limits)?;
+            let parts = self.present.build(built, words, self.target.limits)?;
             self.note_changes(change, parts);
         }
         if !carried.is_empty() || !fields.is_empty() {
@@ -109,18 +109,18 @@ impl Rebase<'_> {
     }
 
     /// The operation as it is to be now, or why it is not to be.
-    fn operation(&mut self, place: Place) -> Result<Step, Why> {
+    fn operation(&mut self, place: OpIndex) -> Result<Step, DropReason> {
         let op = self.pending.op(place).clone();
-        let spot = self.objects.spot(self.present.doc(), &op.obj);
+        let mapped = self.objects.mapped(self.present.doc(), &op.obj);
         let child = match &op.key {
-            Key::Map(name) => Some(self.objects.passage.child(&spot, &op.obj, name)),
+            Key::Map(name) => Some(self.objects.schema_map.child(&mapped, &op.obj, name)),
             Key::Seq(_) => None,
         };
         if let (OpType::Make(_), Some(child)) = (&op.action, &child) {
             let made = self.pending.changes[place.0].op_id(place.1);
             self.objects.made(made, child.clone());
         }
-        let target = child.as_ref().unwrap_or(&spot);
+        let target = child.as_ref().unwrap_or(&mapped);
         if let Some(field) = target.conversion.clone()
             && self.is_there(&op, &field)
         {
@@ -129,15 +129,15 @@ impl Rebase<'_> {
                 None => Ok(Step::Convert(field)),
             };
         }
-        let (object, carried) = self.object(&op, &spot)?;
+        let (object, carried) = self.object(&op, &mapped)?;
         if let Some(rule) = self.named.get(&place).cloned() {
             let taken = carried.is_none() && rule == Rule::EXISTS.code() && makes_map(&op);
-            if !taken || !self.is_carried(&object, &op, &spot) {
+            if !taken || !self.is_carried(&object, &op, &mapped) {
                 if let Some(carried) = carried {
-                    let at = child.map_or(spot.pointer, |child| child.pointer);
+                    let at = child.map_or(mapped.pointer, |child| child.pointer);
                     self.objects.carried[carried].refused.push(at);
                 }
-                return Err(Why::Named(rule));
+                return Err(DropReason::Refused(rule));
             }
         }
         if let Some(carried) = carried {
@@ -145,17 +145,17 @@ impl Rebase<'_> {
         }
         let op = match &child {
             Some(child) if child.is_removed => {
-                return Err(Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned()));
+                return Err(DropReason::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned()));
             }
             Some(child) => renamed(op, child),
             None => op,
         };
-        if self.is_carried(&object, &op, &spot)
+        if self.is_carried(&object, &op, &mapped)
             && let Key::Map(name) = &op.key
         {
             self.objects.carried.push(Carried {
                 holder: object_id(&object),
-                holder_spot: spot,
+                holder_place: mapped,
                 name: name.to_string(),
                 old: self.pending.changes[place.0].op_id(place.1),
                 version: None,
@@ -173,7 +173,7 @@ impl Rebase<'_> {
         Ok(Step::Op(op))
     }
 
-    fn fate(&self, id: &OpId, before: Place) -> Option<&Fate> {
+    fn fate(&self, id: &OpId, before: OpIndex) -> Option<&Fate> {
         let (change, op) = self.pending.place(id).filter(|place| *place < before)?;
         self.fates[change].get(op)
     }
@@ -189,30 +189,30 @@ impl Rebase<'_> {
     }
 
     /// The object that an operation works on, and which carried object it is a part of, if any.
-    fn object(&self, op: &Op, spot: &Spot) -> Result<(ObjectId, Option<usize>), Why> {
+    fn object(&self, op: &Op, mapped: &Mapped) -> Result<(ObjectId, Option<usize>), DropReason> {
         let ObjectId::Id(id) = &op.obj else {
             return Ok((ObjectId::Root, None));
         };
         match self.fate(id, (usize::MAX, 0)) {
             Some(Fate::Kept(new)) => Ok((ObjectId::Id(new.clone()), None)),
             Some(Fate::Carried(carried)) => Ok((op.obj.clone(), Some(*carried))),
-            Some(Fate::Dropped | Fate::Converted) => Err(Why::Depends),
-            None if self.pending.place(id).is_some() => Err(Why::Depends),
-            None if !self.present.has_object(&op.obj) => Err(Why::Gone),
-            None => match &spot.object {
+            Some(Fate::Dropped | Fate::Converted) => Err(DropReason::Depends),
+            None if self.pending.place(id).is_some() => Err(DropReason::Depends),
+            None if !self.present.has_object(&op.obj) => Err(DropReason::Gone),
+            None => match &mapped.object {
                 Some(object) => Ok((object.clone(), None)),
-                None => Err(Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned())),
+                None => Err(DropReason::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned())),
             },
         }
     }
 
     /// Whether the object that an operation makes goes by values.
-    fn is_carried(&mut self, object: &ObjectId, op: &Op, spot: &Spot) -> bool {
+    fn is_carried(&mut self, object: &ObjectId, op: &Op, mapped: &Mapped) -> bool {
         let Key::Map(name) = &op.key else {
             return false;
         };
         let policy = &self.objects.policy;
-        let dynamic = spot
+        let dynamic = mapped
             .node
             .and_then(|node| policy.child(node, name))
             .is_some_and(|child| policy.is_dynamic(child));
@@ -224,17 +224,17 @@ impl Rebase<'_> {
     }
 
     /// Why there is nothing left to work on.
-    fn nothing_there(&self, op: &Op, at: Place) -> Why {
+    fn nothing_there(&self, op: &Op, at: OpIndex) -> DropReason {
         let dropped = |pred: &OpId| matches!(self.fate(pred, at), Some(Fate::Dropped));
         if op.pred.iter().any(dropped) {
-            Why::Depends
+            DropReason::Depends
         } else {
-            Why::Gone
+            DropReason::Gone
         }
     }
 
-    fn at_key(&mut self, place: Place, op: Op, object: ObjectId) -> Result<Op, Why> {
-        let whole = self.pending.writes(self.ground.entity.doc(), place);
+    fn at_key(&mut self, place: OpIndex, op: Op, object: ObjectId) -> Result<Op, DropReason> {
+        let whole = self.pending.writes(self.target.entity.doc(), place);
         let mapped: Vec<OpId> = op
             .pred
             .iter()
@@ -264,7 +264,7 @@ impl Rebase<'_> {
     }
 
     /// The id that an operation has now.
-    fn mapped(&self, id: &OpId, at: Place) -> Option<OpId> {
+    fn mapped(&self, id: &OpId, at: OpIndex) -> Option<OpId> {
         match self.pending.place(id) {
             Some(_) => match self.fate(id, at) {
                 Some(Fate::Kept(new)) => Some(new.clone()),
@@ -276,11 +276,11 @@ impl Rebase<'_> {
 
     fn in_sequence(
         &mut self,
-        place: Place,
+        place: OpIndex,
         op: Op,
         object: ObjectId,
         element: &ElementId,
-    ) -> Result<Op, Why> {
+    ) -> Result<Op, DropReason> {
         if op.insert {
             let anchor = self.anchor(place, (&op.obj, &object), element.clone())?;
             return Ok(Op {
@@ -290,24 +290,24 @@ impl Rebase<'_> {
             });
         }
         let ElementId::Id(id) = element else {
-            return Err(Why::Gone);
+            return Err(DropReason::Gone);
         };
         let id = match self.pending.place(id) {
             None if op.obj != object => {
-                let unit = self.present.place_of(&op.obj, id).ok_or(Why::Gone)?;
+                let unit = self.present.place_of(&op.obj, id).ok_or(DropReason::Gone)?;
                 if self.present.element_at(&op.obj, unit).as_ref() != Some(id) {
-                    return Err(Why::Gone);
+                    return Err(DropReason::Gone);
                 }
                 let elements = self.elements(&op.obj, &object)?;
-                elements.at(unit).ok_or(Why::Gone)?.clone()
+                elements.at(unit).ok_or(DropReason::Gone)?.clone()
             }
-            _ => self.mapped(id, place).ok_or(Why::Depends)?,
+            _ => self.mapped(id, place).ok_or(DropReason::Depends)?,
         };
         let key = Key::Seq(ElementId::Id(id));
         let standing = self.present.standing(&object, &key);
         let pred: Vec<OpId> = standing.iter().map(|value| value.id.clone()).collect();
         if pred.is_empty() {
-            return Err(Why::Gone);
+            return Err(DropReason::Gone);
         }
         Ok(Op {
             obj: object,
@@ -318,26 +318,26 @@ impl Rebase<'_> {
     }
 
     /// The elements of a sequence that has another name now.
-    fn elements(&mut self, old: &ObjectId, new: &ObjectId) -> Result<&Elements, Why> {
-        let doc = self.ground.entity.doc();
+    fn elements(&mut self, old: &ObjectId, new: &ObjectId) -> Result<&Elements, DropReason> {
+        let doc = self.target.entity.doc();
         let found = self.objects.elements(doc, old, new);
-        found.ok_or_else(|| Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned()))
+        found.ok_or_else(|| DropReason::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned()))
     }
 
     /// Where an insertion goes whose left neighbour was `element`, in the sequence of this id, old
     /// and new.
     fn anchor(
         &mut self,
-        place: Place,
+        place: OpIndex,
         (old, new): (&ObjectId, &ObjectId),
         mut element: ElementId,
-    ) -> Result<ElementId, Why> {
+    ) -> Result<ElementId, DropReason> {
         loop {
             let ElementId::Id(id) = &element else {
                 return Ok(element);
             };
             if self.pending.place(id).is_none() && old != new && !self.is_own(old) {
-                let unit = self.present.place_of(old, id).ok_or(Why::Gone)?;
+                let unit = self.present.place_of(old, id).ok_or(DropReason::Gone)?;
                 let there = self.present.element_at(old, unit).as_ref() == Some(id);
                 let elements = self.elements(old, new)?;
                 let left = match there {
@@ -350,7 +350,7 @@ impl Rebase<'_> {
                 return Ok(ElementId::Id(new));
             }
             let id = id.clone();
-            element = self.pending.left_of(self.ground.entity.doc(), &id, place);
+            element = self.pending.left_of(self.target.entity.doc(), &id, place);
         }
     }
 
@@ -360,15 +360,15 @@ impl Rebase<'_> {
 
     /// Carries what a change did inside an object.
     fn carry(&mut self, change: usize, index: usize) -> Result<(), RebaseError> {
-        let doc = self.ground.entity.doc();
+        let doc = self.target.entity.doc();
         let version = self.objects.version(index, doc, &self.pending, change)?;
         let carried = &mut self.objects.carried[index];
         let base = carried.version.take();
         carried.version.clone_from(&version);
         let policy = Arc::clone(&self.objects.policy);
-        let at = carried.holder_spot.pointer.child(&carried.name);
+        let at = carried.holder_place.pointer.child(&carried.name);
         let places = carried
-            .holder_spot
+            .holder_place
             .node
             .and_then(|holder| Some((holder, policy.child(holder, &carried.name)?)));
         let (Some(body), Some((holder, node))) = (version, places) else {
@@ -377,7 +377,7 @@ impl Rebase<'_> {
                 op: None,
                 pointer: at,
                 attempted: None,
-                why: Why::Gone,
+                why: DropReason::Gone,
             });
             return Ok(());
         };
@@ -387,7 +387,7 @@ impl Rebase<'_> {
         let holder = Holder {
             object: &carried.holder,
             node: holder,
-            at: &carried.holder_spot.pointer,
+            at: &carried.holder_place.pointer,
             name: &carried.name,
         };
         let entity = &self.present.entity;
@@ -401,7 +401,7 @@ impl Rebase<'_> {
             removed,
         } = body;
         let mut lost = Lost::new(
-            (&self.objects.passage, self.ground.limits),
+            (&self.objects.schema_map, self.target.limits),
             node,
             &at,
             change,
@@ -413,7 +413,7 @@ impl Rebase<'_> {
             present,
             &mut body.value,
         );
-        let by = (self.ground.author, self.ground.actor);
+        let by = (self.target.author, self.target.actor);
         let made = lost.persist(&body.value, carried.refused.clone(), |care| {
             carry_object(entity, by, &holder, (base.as_ref(), &body), care)
         })?;
@@ -422,13 +422,13 @@ impl Rebase<'_> {
     }
 
     /// What would have been under the old schema.
-    fn former(&mut self) -> Result<&Former, Why> {
+    fn former(&mut self) -> Result<&OldSchemaRebase, DropReason> {
         if self.former.is_none() {
-            let policy = &self.objects.passage.old;
-            let former = Former::new(self.ground, policy, &self.pending, &self.named);
+            let policy = &self.objects.schema_map.old;
+            let former = OldSchemaRebase::new(self.target, policy, &self.pending, &self.named);
             self.former = former.ok();
         }
-        let unknown = || Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
+        let unknown = || DropReason::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
         self.former.as_ref().ok_or_else(unknown)
     }
 
@@ -448,7 +448,7 @@ impl Rebase<'_> {
         }
         let policy = Arc::clone(&self.objects.policy);
         // What was written whole replaces what is there; what was edited goes in beside it.
-        let whole = self.objects.passage.is_whole(conversion.old);
+        let whole = self.objects.schema_map.is_whole(conversion.old);
         let holder = object_id(&conversion.holder);
         let before = match policy.child(conversion.holder_node, &conversion.name) {
             Some(node) if whole => {
@@ -468,10 +468,10 @@ impl Rebase<'_> {
         };
         let (base, body) = (alone(before), alone(after));
         let entity = &self.present.entity;
-        let by = (self.ground.author, self.ground.actor);
+        let by = (self.target.author, self.target.actor);
         let place = (&holder, conversion.holder_node, &conversion.holder_at);
         let mut lost = Lost::new(
-            (&self.objects.passage, self.ground.limits),
+            (&self.objects.schema_map, self.target.limits),
             place.1,
             place.2,
             change,
@@ -496,7 +496,7 @@ impl Rebase<'_> {
         self.rebased.changes.extend(made);
     }
 
-    fn report(&mut self, place: Place, why: Why) {
+    fn report(&mut self, place: OpIndex, why: DropReason) {
         let doc = self.present.doc();
         let dropped = dropped(&mut self.objects, doc, &self.pending, place, why);
         self.rebased.dropped.push(dropped);
@@ -513,7 +513,7 @@ enum Step {
 }
 
 /// An operation at a key, under the name that the key has now.
-fn renamed(op: Op, child: &Spot) -> Op {
+fn renamed(op: Op, child: &Mapped) -> Op {
     match (child.pointer.tokens().last(), &op.key) {
         (Some(is), Key::Map(was)) if is.as_str() != was.as_str() => Op {
             key: Key::Map(is.as_str().into()),

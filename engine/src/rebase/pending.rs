@@ -11,14 +11,14 @@ use automerge::legacy::{ElementId, Key, ObjectId, OpId, OpType};
 use automerge::{Automerge, ChangeHash, ReadDoc};
 
 use super::present::{ids_of, object_id};
-use super::{Place, RebaseError};
+use super::{OpIndex, RebaseError};
 use crate::change::{self, Limits, Op, ParsedChange};
 use crate::conflicts::base_message;
 
 /// Pending changes, read.
 pub(super) struct Pending {
     pub(super) changes: Vec<ParsedChange>,
-    index: HashMap<OpId, Place>,
+    index: HashMap<OpId, OpIndex>,
     /// The server's heads that each change had seen.
     heads: Vec<Vec<ChangeHash>>,
     /// Whether these were made under the schema that stands.
@@ -81,22 +81,22 @@ impl Pending {
         own.or_else(|| base_message(seen?))
     }
 
-    pub(super) fn op(&self, (change, op): Place) -> &Op {
+    pub(super) fn op(&self, (change, op): OpIndex) -> &Op {
         &self.changes[change].ops()[op]
     }
 
     /// Which pending operation this is, if it is one.
-    pub(super) fn place(&self, id: &OpId) -> Option<Place> {
+    pub(super) fn place(&self, id: &OpId) -> Option<OpIndex> {
         self.index.get(id).copied()
     }
 
-    fn id(&self, (change, op): Place) -> OpId {
+    fn id(&self, (change, op): OpIndex) -> OpId {
         self.changes[change].op_id(op)
     }
 
     /// Whether a deletion at a map key took away the value that stood there. Automerge also writes
     /// deletions that settle a race between values in favour of the one that wins anyway.
-    pub(super) fn takes_away(&self, doc: &Automerge, at: Place) -> bool {
+    pub(super) fn takes_away(&self, doc: &Automerge, at: OpIndex) -> bool {
         let op = self.op(at);
         let Key::Map(key) = &op.key else { return true };
         let own = matches!(&op.obj, ObjectId::Id(id) if self.place(id).is_some());
@@ -135,7 +135,7 @@ impl Pending {
     }
 
     /// Whether an operation changed what is shown at its place.
-    pub(super) fn writes(&self, doc: &Automerge, at: Place) -> bool {
+    pub(super) fn writes(&self, doc: &Automerge, at: OpIndex) -> bool {
         match self.op(at).action {
             OpType::Delete => self.takes_away(doc, at),
             _ => true,
@@ -144,7 +144,7 @@ impl Pending {
 
     /// The element directly to the left of a pending one, in its sequence as it was when the
     /// operation at `at` was made; those that were deleted by then count.
-    pub(super) fn left_of(&mut self, doc: &Automerge, element: &OpId, at: Place) -> ElementId {
+    pub(super) fn left_of(&mut self, doc: &Automerge, element: &OpId, at: OpIndex) -> ElementId {
         if self.order.is_none() {
             self.order = Some(Order::of(self, doc));
         }

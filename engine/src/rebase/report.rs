@@ -7,7 +7,7 @@ use automerge::legacy::{Key, OpType};
 use automerge::{Automerge, ScalarValue};
 use serde_json::Value;
 
-use super::Place;
+use super::OpIndex;
 use super::objects::Objects;
 use super::pending::Pending;
 use crate::document::{plain_value, scalar_value};
@@ -16,7 +16,7 @@ use crate::violation::{Violation, ViolationReport};
 
 /// Operations that a refusal names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct RefusedOps {
     /// Which pending change, from 0.
     pub change: usize,
     /// Which of its operations, from 0. Empty: all of them.
@@ -25,7 +25,7 @@ pub struct Named {
     pub rule: String,
 }
 
-impl From<&ViolationReport> for Named {
+impl From<&ViolationReport> for RefusedOps {
     fn from(report: &ViolationReport) -> Self {
         let index = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         Self {
@@ -36,7 +36,7 @@ impl From<&ViolationReport> for Named {
     }
 }
 
-impl From<&Violation> for Named {
+impl From<&Violation> for RefusedOps {
     fn from(violation: &Violation) -> Self {
         Self {
             change: violation.change,
@@ -48,9 +48,9 @@ impl From<&Violation> for Named {
 
 /// Why something was dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
+pub enum DropReason {
     /// The refusal names it; the stable code of the rule.
-    Named(String),
+    Refused(String),
     /// It works on an object, element or value that was dropped.
     Depends,
     /// What it works on is not there any more: others removed it.
@@ -59,12 +59,12 @@ pub enum Why {
     Forbidden(String),
 }
 
-impl Why {
+impl DropReason {
     /// A stable word for it.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Named(_) => "refused",
+            Self::Refused(_) => "refused",
             Self::Depends => "depends",
             Self::Gone => "gone",
             Self::Forbidden(_) => "forbidden",
@@ -75,7 +75,7 @@ impl Why {
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
         match self {
-            Self::Named(rule) | Self::Forbidden(rule) => Some(rule),
+            Self::Refused(rule) | Self::Forbidden(rule) => Some(rule),
             Self::Depends | Self::Gone => None,
         }
     }
@@ -94,7 +94,7 @@ pub struct Dropped {
     /// The value that was to stand there, or the element or increment that was to be added.
     pub attempted: Option<Value>,
     /// Why.
-    pub why: Why,
+    pub why: DropReason,
 }
 
 /// What is reported of an operation.
@@ -102,20 +102,20 @@ pub(super) fn dropped(
     objects: &mut Objects,
     doc: &Automerge,
     pending: &Pending,
-    (change, index): Place,
-    why: Why,
+    (change, index): OpIndex,
+    why: DropReason,
 ) -> Dropped {
     let op = pending.op((change, index));
-    let spot = objects.spot(doc, &op.obj);
-    let passage = &objects.passage;
+    let mapped = objects.mapped(doc, &op.obj);
+    let schema_map = &objects.schema_map;
     let (pointer, node) = match &op.key {
         Key::Map(name) => {
-            let child = passage.child(&spot, &op.obj, name);
-            let new = child.node.map(|node| passage.new.node(node));
-            let node = new.or_else(|| child.old.map(|node| passage.old.node(node)));
+            let child = schema_map.child(&mapped, &op.obj, name);
+            let new = child.node.map(|node| schema_map.new.node(node));
+            let node = new.or_else(|| child.old.map(|node| schema_map.old.node(node)));
             (child.pointer, node)
         }
-        Key::Seq(_) => (spot.pointer, None),
+        Key::Seq(_) => (mapped.pointer, None),
     };
     let value = |scalar: &ScalarValue| match node {
         Some(node) => scalar_value(node, scalar),

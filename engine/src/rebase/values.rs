@@ -10,22 +10,22 @@ use std::collections::{BTreeMap, HashMap};
 use automerge::{Automerge, ChangeHash};
 use serde_json::{Map, Value};
 
-use super::passage::Passage;
 use super::pending::Pending;
 use super::present::Present;
-use super::report::{Dropped, Why};
-use super::{Ground, RebaseError, Rebased, RebasedChange};
+use super::report::{DropReason, Dropped};
+use super::schema_map::SchemaMap;
+use super::{RebaseError, RebaseTarget, Rebased, RebasedChange};
 use crate::conflicts::unseen_in;
 use crate::document::Reader;
 use crate::entity::Entity;
 use crate::limits::Limits;
-use crate::merge::{Care, MergeError, Merged, Protected, carry_value};
+use crate::merge::{CarryOptions, MergeError, Merged, Protected, carry_value};
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, Policy, Shape};
 use crate::violation::Rule;
 
-/// Rebases `changes`, made in this order on `before`, onto a ground that shares no operations with
-/// them: another epoch, another genesis. What each change did to the value is done to the ground's
+/// Rebases `changes`, made in this order on `before`, onto a target that shares no operations with
+/// them: another epoch, another genesis. What each change did to the value is done to the target's
 /// value: scalars are set, counters go on by the same amount, texts and lists get the same splices
 /// at the places that comparing the values tells, items keep their ids. What a change did is seen from
 /// what its author had seen, also where `before` has heard of more since.
@@ -34,22 +34,22 @@ use crate::violation::Rule;
 /// [`RebaseError::Unreadable`], or [`RebaseError::NotThere`] when the changes were not made on
 /// `before`.
 pub fn rebase_values(
-    ground: &Ground<'_>,
+    target: &RebaseTarget<'_>,
     before: &Entity,
     changes: &[Vec<u8>],
 ) -> Result<Rebased, RebaseError> {
-    let pending = Pending::read(changes, ground.limits)?;
-    let mut present = Present::new(ground.entity, ground.actor);
+    let pending = Pending::read(changes, target.limits)?;
+    let mut present = Present::new(target.entity, target.actor);
     let mut rebased = Rebased::default();
-    let policy = ground.entity.policy();
-    let by = (ground.author, ground.actor);
+    let policy = target.entity.policy();
+    let by = (target.author, target.actor);
     let root = Pointer::root();
     let mut local = Automerge::clone(before.doc());
-    let passage = Passage::new(before.policy(), policy);
+    let schema_map = SchemaMap::new(before.policy(), policy);
     let roots = (before.policy().root(), policy.root());
     let at = |doc: &Automerge, heads: &[ChangeHash]| {
         let value = Reader::at(doc, before.policy(), heads).root();
-        passage.rename(roots, value)
+        schema_map.rename(roots, value)
     };
     for (from, change) in pending.changes.iter().enumerate() {
         local
@@ -61,7 +61,7 @@ pub fn rebase_values(
         }
         let (mut base, was_removed) = at(&local, change.deps());
         let (mut body, removed) = at(&local, &[hash]);
-        let mut lost = Lost::new((&passage, ground.limits), policy.root(), &root, from);
+        let mut lost = Lost::new((&schema_map, target.limits), policy.root(), &root, from);
         lost.removed(&was_removed, removed);
         let now = Reader::now(present.doc(), policy).root();
         lost.fit(Some(&mut base), Some(&now), &mut body);
@@ -86,26 +86,26 @@ pub fn rebase_values(
 
 /// What of a change's values cannot be carried over.
 pub(super) struct Lost<'a> {
-    passage: &'a Passage,
+    schema_map: &'a SchemaMap,
     policy: &'a Policy,
     limits: &'a Limits,
     node: NodeId,
     at: &'a Pointer,
     change: usize,
-    found: BTreeMap<Pointer, (Option<Value>, Why)>,
+    found: BTreeMap<Pointer, (Option<Value>, DropReason)>,
 }
 
 impl<'a> Lost<'a> {
     /// For the value at `node`, which is called `at`, of a pending change.
     pub(super) fn new(
-        (passage, limits): (&'a Passage, &'a Limits),
+        (schema_map, limits): (&'a SchemaMap, &'a Limits),
         node: NodeId,
         at: &'a Pointer,
         change: usize,
     ) -> Self {
         Self {
-            passage,
-            policy: &passage.new,
+            schema_map,
+            policy: &schema_map.new,
             limits,
             node,
             at,
@@ -127,12 +127,12 @@ impl<'a> Lost<'a> {
             })
     }
 
-    /// Notes what was written where the ground's schema has no place.
+    /// Notes what was written where the target's schema has no place.
     pub(super) fn removed(&mut self, before: &[(Pointer, Value)], after: Vec<(Pointer, Value)>) {
         let before: HashMap<&Pointer, &Value> = before.iter().map(|(at, had)| (at, had)).collect();
         for removed in after {
             if before.get(&removed.0) != Some(&&removed.1) {
-                let why = Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
+                let why = DropReason::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
                 let at = removed
                     .0
                     .tokens()
@@ -143,7 +143,7 @@ impl<'a> Lost<'a> {
         }
     }
 
-    /// Takes out of both versions what they agree in, and out of `body` what the ground's schema
+    /// Takes out of both versions what they agree in, and out of `body` what the target's schema
     /// does not declare and items that were there before and are not any more. A field that was
     /// one value and has parts now is replaced: its difference is the one from what is there.
     pub(super) fn fit(
@@ -181,7 +181,7 @@ impl<'a> Lost<'a> {
                     base.remove(&name);
                 }
                 if !same {
-                    let why = Why::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
+                    let why = DropReason::Forbidden(Rule::UNKNOWN_FIELD.code().to_owned());
                     self.found.insert(at.child(name), (value, why));
                 }
                 continue;
@@ -191,10 +191,10 @@ impl<'a> Lost<'a> {
             // An entry that others deleted is gone, as an item is.
             if old.is_some() && now.is_none() && self.policy.is_dynamic(child) {
                 let value = body.remove(&name);
-                self.found.insert(at, (value, Why::Gone));
+                self.found.insert(at, (value, DropReason::Gone));
                 continue;
             }
-            if self.passage.converted(child).is_some() {
+            if self.schema_map.converted(child).is_some() {
                 continue;
             }
             let old = base.as_mut().and_then(|base| base.get_mut(&name));
@@ -223,8 +223,8 @@ impl<'a> Lost<'a> {
         body: &Map<String, Value>,
     ) {
         let is_whole = |child: NodeId| {
-            let form = self.passage.converted(child);
-            form.is_some_and(|form| self.passage.is_whole(form))
+            let form = self.schema_map.converted(child);
+            form.is_some_and(|form| self.schema_map.is_whole(form))
         };
         let names = base.keys().chain(body.keys()).filter(|name| {
             let child = self.policy.child(node, name);
@@ -276,7 +276,8 @@ impl<'a> Lost<'a> {
             let now = present.and_then(|present| present.get(*there.get(&id)?));
             if old.is_some() && now.is_none() {
                 if old.as_deref() != Some(value) {
-                    self.found.insert(at, (Some(value.clone()), Why::Gone));
+                    self.found
+                        .insert(at, (Some(value.clone()), DropReason::Gone));
                 }
                 return false;
             }
@@ -294,11 +295,11 @@ impl<'a> Lost<'a> {
         &mut self,
         body: &Map<String, Value>,
         refused: Vec<Pointer>,
-        attempt: impl Fn(Care<'_>) -> Result<Merged, MergeError>,
+        attempt: impl Fn(CarryOptions<'_>) -> Result<Merged, MergeError>,
     ) -> Result<Vec<Vec<u8>>, RebaseError> {
         let mut skipped = refused;
         loop {
-            let care = |protected| Care {
+            let care = |protected| CarryOptions {
                 protected,
                 preserve: &skipped,
                 limits: self.limits,
@@ -314,8 +315,10 @@ impl<'a> Lost<'a> {
                     for at in kept {
                         let rule = rules.iter().find(|violation| violation.pointer == at);
                         let why = match rule {
-                            Some(violation) => Why::Forbidden(violation.rule.code().to_owned()),
-                            None => Why::Gone,
+                            Some(violation) => {
+                                DropReason::Forbidden(violation.rule.code().to_owned())
+                            }
+                            None => DropReason::Gone,
                         };
                         self.lose(body, at, why);
                     }
@@ -325,7 +328,7 @@ impl<'a> Lost<'a> {
                 Err(error) => return Err(RebaseError::Document(error.to_string())),
             };
             for violation in violations {
-                let why = Why::Forbidden(violation.rule.code().to_owned());
+                let why = DropReason::Forbidden(violation.rule.code().to_owned());
                 let mut at = violation.pointer;
                 // What cannot be left out alone is left out with what is around it.
                 while skipped.contains(&at) {
@@ -344,7 +347,7 @@ impl<'a> Lost<'a> {
         }
     }
 
-    fn lose(&mut self, body: &Map<String, Value>, at: Pointer, why: Why) {
+    fn lose(&mut self, body: &Map<String, Value>, at: Pointer, why: DropReason) {
         let attempted = self.value_at(body, &at);
         self.found.insert(at, (attempted, why));
     }

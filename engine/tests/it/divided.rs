@@ -14,7 +14,7 @@ use indelible_engine::id::Epoch;
 use indelible_engine::lifecycle::next_epoch;
 use indelible_engine::merge::{Base, MergeError, MergeOptions, merge};
 use indelible_engine::policy::Policy;
-use indelible_engine::rebase::{Ground, rebase};
+use indelible_engine::rebase::{RebaseTarget, rebase};
 use indelible_engine::schema;
 use serde_json::{Value, json};
 
@@ -332,7 +332,7 @@ fn a_rebased_edit_stays_within_the_limits() {
         .into_parts();
     let limits = Limits::default();
     let fresh = ActorId::from([0x41; 16]);
-    let ground = Ground {
+    let ground = RebaseTarget {
         entity: &onto,
         author: &author,
         actor: &fresh,
@@ -351,7 +351,7 @@ fn a_rebased_edit_stays_within_the_limits() {
     let value = verdict.admitted.unwrap().into_parts().0.presented();
     assert_eq!(value["before"], body["before"]);
     assert_eq!(value["parts"][0]["story"], body["parts"][0]["story"]);
-    let ground = Ground {
+    let ground = RebaseTarget {
         entity: &entity,
         ..ground
     };

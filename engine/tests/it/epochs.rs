@@ -14,7 +14,7 @@ use indelible_engine::ledger::{EntryKind, Logged};
 use indelible_engine::lifecycle::next_epoch;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{Base, MergeOptions, merge};
-use indelible_engine::rebase::{Ground, Rebased, Why, rebase_values};
+use indelible_engine::rebase::{DropReason, RebaseTarget, Rebased, rebase_values};
 use serde_json::{Value, json};
 
 use crate::fixture::{Client, NOW, editor, judge, made_of, next, thing, write};
@@ -166,7 +166,7 @@ fn what_is_deleted_with_values_that_its_author_had_not_seen_names_them() {
 
 /// Pending changes brought onto another epoch.
 fn rebased(onto: &Entity, before: &Entity, pending: &[Vec<u8>], actor: u8) -> Rebased {
-    let ground = Ground {
+    let ground = RebaseTarget {
         entity: onto,
         author: &editor("bob"),
         actor: &ActorId::from([actor; 16]),
@@ -260,7 +260,7 @@ fn edits_in_what_others_deleted_are_gone_in_another_epoch_too() {
         let expected = expected.map(|(change, at)| (change, at.to_owned()));
         assert_eq!(places.collect::<Vec<_>>(), expected);
         assert!(
-            over.dropped.iter().all(|one| one.why == Why::Gone),
+            over.dropped.iter().all(|one| one.why == DropReason::Gone),
             "{:?}",
             over.dropped
         );

@@ -22,7 +22,7 @@ use indelible_engine::merge::{
 };
 use indelible_engine::pointer::Pointer;
 use indelible_engine::principal::Principal;
-use indelible_engine::rebase::{Ground, Read, gone, rebase_values};
+use indelible_engine::rebase::{Read, RebaseTarget, gone, rebase_values};
 use serde_json::{Map, Value};
 
 use self::alike::{alike, nameless};
@@ -337,7 +337,7 @@ impl World {
                 .collect();
             return told;
         }
-        let ground = Ground {
+        let ground = RebaseTarget {
             entity: &self.entity,
             author,
             actor: &fresh,

@@ -4,7 +4,7 @@ use automerge::transaction::Transactable;
 use automerge::{ObjType, ROOT, ReadDoc};
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
-use indelible_engine::rebase::{Named, Why};
+use indelible_engine::rebase::{DropReason, RefusedOps};
 use serde_json::json;
 
 use super::{check, rebased};
@@ -50,15 +50,15 @@ fn what_is_done_inside_a_refused_item_goes_with_it() {
     let new = check(&server, &[made.clone(), named.clone()], &[(0, 0)].into(), 2);
     assert_eq!(new.len(), 1);
     assert_eq!(after(&server, new).presented()["tagline"], "T");
-    let refused = Named {
+    let refused = RefusedOps {
         change: 0,
         ops: vec![0],
         rule: "write".to_owned(),
     };
     let report = rebased(&server, 2, &[made, named], &[refused]).dropped;
-    let whys: Vec<&Why> = report.iter().map(|one| &one.why).collect();
-    assert_eq!(whys[0], &Why::Named("write".to_owned()));
-    assert!(whys[1..].iter().all(|why| **why == Why::Depends));
+    let whys: Vec<&DropReason> = report.iter().map(|one| &one.why).collect();
+    assert_eq!(whys[0], &DropReason::Refused("write".to_owned()));
+    assert!(whys[1..].iter().all(|why| **why == DropReason::Depends));
     assert_eq!(report.last().unwrap().pointer.to_string(), "/items/n/name");
     assert_eq!(report.last().unwrap().attempted, Some(json!("N")));
 }
@@ -101,7 +101,7 @@ fn a_name_that_is_taken_keeps_its_object_and_gets_the_values() {
     let verdict = judge(&server, &editor("alice"), pending.to_vec(), Origin::Client);
     let refusal = verdict.refused.unwrap();
     assert_eq!(refusal.violations[0].rule.code(), "exists");
-    let named: Vec<Named> = refusal.violations.iter().map(Named::from).collect();
+    let named: Vec<RefusedOps> = refusal.violations.iter().map(RefusedOps::from).collect();
     let result = rebased(&server, 2, &pending, &named);
     assert_eq!(result.dropped, []);
     assert_eq!(result.carried, [(0, 0), (0, 1), (1, 0)]);
@@ -144,7 +144,7 @@ fn refusals_end_and_take_only_what_they_name() {
             break;
         };
         pending.drain(..refusal.admitted);
-        let mut named: Vec<Named> = refusal.violations.iter().map(Named::from).collect();
+        let mut named: Vec<RefusedOps> = refusal.violations.iter().map(RefusedOps::from).collect();
         for one in &mut named {
             one.change -= refusal.admitted;
         }
@@ -178,7 +178,7 @@ fn a_refusal_of_what_is_not_there_takes_the_change_or_all() {
         .map(|name| alice.change(|tx| tx.put(ROOT, "tagline", name).unwrap()))
         .into();
     for (change, ops, left) in [(0, vec![9], 1), (1, Vec::new(), 1), (7, vec![0], 0)] {
-        let refused = Named {
+        let refused = RefusedOps {
             change,
             ops,
             rule: "seq".to_owned(),

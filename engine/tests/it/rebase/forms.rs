@@ -12,7 +12,7 @@ use indelible_engine::lifecycle::next_epoch;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{Absent, MergeOptions, merge};
 use indelible_engine::policy::Policy;
-use indelible_engine::rebase::{Ground, Read, RebaseError, Rebased, rebase, rebase_values};
+use indelible_engine::rebase::{Read, RebaseError, RebaseTarget, Rebased, rebase, rebase_values};
 use serde_json::{Value, json};
 
 use super::schemas::under;
@@ -335,7 +335,7 @@ fn rebased(
     read: &Entity,
     onto: &Entity,
     bodies: &[&Value],
-    rebase: impl Fn(&Ground<'_>, &[Vec<u8>]) -> Result<Rebased, RebaseError>,
+    rebase: impl Fn(&RebaseTarget<'_>, &[Vec<u8>]) -> Result<Rebased, RebaseError>,
 ) -> Entity {
     let (alice, actor) = (editor("alice"), ActorId::from([1; 16]));
     let (mut shown, mut pending) = (read.clone(), Vec::new());
@@ -344,7 +344,7 @@ fn rebased(
         shown = next(judge(&shown, &alice, edit.changes.clone(), Origin::Client));
         pending.extend(edit.changes);
     }
-    let ground = Ground {
+    let ground = RebaseTarget {
         entity: onto,
         author: &alice,
         actor: &ActorId::from([2; 16]),

@@ -5,7 +5,7 @@ use indelible_engine::change::server_actor;
 use indelible_engine::entity::Entity;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{MergeOptions, merge};
-use indelible_engine::rebase::{Dropped, Why, gone};
+use indelible_engine::rebase::{DropReason, Dropped, gone};
 use serde_json::{Value, json};
 
 use crate::fixture::{editor, judge, thing};
@@ -24,7 +24,7 @@ fn admitted(entity: &Entity, who: &str, changes: Vec<Vec<u8>>) -> Entity {
 }
 
 fn told(dropped: &[Dropped]) -> Vec<(String, Option<Value>)> {
-    assert!(dropped.iter().all(|one| one.why == Why::Gone));
+    assert!(dropped.iter().all(|one| one.why == DropReason::Gone));
     dropped
         .iter()
         .map(|one| (one.pointer.to_string(), one.attempted.clone()))

@@ -22,7 +22,7 @@ use automerge::{ActorId, Automerge, Change, ReadDoc, ScalarValue, Value as Store
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
 use indelible_engine::limits::Limits;
-use indelible_engine::rebase::{Ground, Named, Rebased, rebase};
+use indelible_engine::rebase::{RebaseTarget, Rebased, RefusedOps, rebase};
 use serde_json::{Map, Value, json};
 
 use crate::fixture::{Client, editor, judge, thing};
@@ -76,8 +76,8 @@ fn view_one(doc: &Automerge, value: &Stored<'_>, id: &automerge::ObjId) -> Value
     }
 }
 
-fn rebased(server: &Entity, actor: u8, pending: &[Vec<u8>], named: &[Named]) -> Rebased {
-    let ground = Ground {
+fn rebased(server: &Entity, actor: u8, pending: &[Vec<u8>], named: &[RefusedOps]) -> Rebased {
+    let ground = RebaseTarget {
         entity: server,
         author: &editor("alice"),
         actor: &ActorId::from([actor; 16]),
@@ -86,8 +86,8 @@ fn rebased(server: &Entity, actor: u8, pending: &[Vec<u8>], named: &[Named]) -> 
     rebase(&ground, server.policy(), pending, named).unwrap()
 }
 
-fn names(named: &BTreeSet<Place>) -> Vec<Named> {
-    let one = |&(change, op): &Place| Named {
+fn names(named: &BTreeSet<Place>) -> Vec<RefusedOps> {
+    let one = |&(change, op): &Place| RefusedOps {
         change,
         ops: vec![op],
         rule: "write".to_owned(),

@@ -8,7 +8,7 @@ use automerge::Automerge;
 use indelible_engine::admission::Origin;
 use indelible_engine::entity::Entity;
 use indelible_engine::migration::migrate;
-use indelible_engine::rebase::{Named, Why};
+use indelible_engine::rebase::{DropReason, RefusedOps};
 use indelible_engine::schema;
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ fn case(seed: u64) {
         let Some(refusal) = verdict.refused else {
             break;
         };
-        let mut named: Vec<Named> = refusal.violations.iter().map(Named::from).collect();
+        let mut named: Vec<RefusedOps> = refusal.violations.iter().map(RefusedOps::from).collect();
         for one in &mut named {
             one.change -= count;
         }
@@ -102,7 +102,7 @@ fn case(seed: u64) {
         for one in &result.dropped {
             let place = origin[one.change][one.op.unwrap()];
             gone.insert(place);
-            if matches!(one.why, Why::Named(_)) {
+            if matches!(one.why, DropReason::Refused(_)) {
                 refused.insert(place);
             }
         }

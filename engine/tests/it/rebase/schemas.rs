@@ -10,7 +10,7 @@ use indelible_engine::entity::Entity;
 use indelible_engine::limits::Limits;
 use indelible_engine::migration::migrate;
 use indelible_engine::policy::Policy;
-use indelible_engine::rebase::{Dropped, Ground, Rebased, Why, rebase};
+use indelible_engine::rebase::{DropReason, Dropped, RebaseTarget, Rebased, rebase};
 use serde_json::{Map, Value, json};
 
 use super::writer::{Dice, Writer};
@@ -96,7 +96,7 @@ pub(super) fn under(entity: &Entity, policy: &Arc<Policy>) -> Entity {
 }
 
 fn across(onto: &Entity, pending: &[Vec<u8>]) -> Rebased {
-    let ground = Ground {
+    let ground = RebaseTarget {
         entity: onto,
         author: &editor("alice"),
         actor: &ActorId::from([2; 16]),
@@ -180,7 +180,7 @@ fn case(seed: u64) {
         .any(|one| one.why.rule() == Some("unknown-field"));
     assert_eq!(
         told,
-        gone.iter().any(|one| one.why != Why::Gone),
+        gone.iter().any(|one| one.why != DropReason::Gone),
         "{gone:?}"
     );
     let found = after(&onto, &result).expect("the new schema takes it");

@@ -10,7 +10,7 @@ use indelible_engine::id::Epoch;
 use indelible_engine::limits::Limits;
 use indelible_engine::merge::{Absent, Base, MergeOptions, Protected, merge};
 use indelible_engine::policy::Policy;
-use indelible_engine::rebase::{Ground, RebaseError, Rebased, rebase, rebase_values};
+use indelible_engine::rebase::{RebaseError, RebaseTarget, Rebased, rebase, rebase_values};
 use indelible_engine::schema;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn next_epoch(entity: &Entity, policy: &Arc<Policy>) -> Entity {
 }
 
 fn by_values(onto: &Entity, before: &Entity, pending: &[Vec<u8>]) -> Rebased {
-    let ground = Ground {
+    let ground = RebaseTarget {
         entity: onto,
         author: &editor("alice"),
         actor: &ActorId::from([2; 16]),

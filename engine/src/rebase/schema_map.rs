@@ -1,4 +1,4 @@
-//! From the places of the policy that the changes were made under to those of the ground's.
+//! From the places of the policy that the changes were made under to those of the target's.
 //!
 //! A renamed field is another key, and what a container there held was made anew when the entity
 //! was taken over: each object is found under its new name, each element of a sequence by its place
@@ -21,16 +21,16 @@ use crate::policy::{NodeId, NodeName, Origin, Policy, Shape, Succession};
 
 /// Where something is that the changes name.
 #[derive(Debug, Clone)]
-pub(super) struct Spot {
-    /// By the names that the ground's policy has for it; under those of the old where it has none.
+pub(super) struct Mapped {
+    /// By the names that the target's policy has for it; under those of the old where it has none.
     pub(super) pointer: Pointer,
-    /// Its place in the ground's schema, where it has one.
+    /// Its place in the target's schema, where it has one.
     pub(super) node: Option<NodeId>,
     /// Its place in the schema that the changes were made under.
     pub(super) old: Option<NodeId>,
-    /// Of an object: what it is in the ground. None where the ground has no place for it.
+    /// Of an object: what it is in the target. None where the target has no place for it.
     pub(super) object: Option<ObjectId>,
-    /// The old schema has a place for it, and the ground's has none that takes it.
+    /// The old schema has a place for it, and the target's has none that takes it.
     pub(super) is_removed: bool,
     /// It lies in a field that is stored in another form now.
     pub(super) conversion: Option<Conversion>,
@@ -39,7 +39,7 @@ pub(super) struct Spot {
 /// A field that has another name and is stored in another form.
 #[derive(Debug, Clone)]
 pub(super) struct Conversion {
-    /// The object that the field belongs to: by the ids of the changes, and in the ground.
+    /// The object that the field belongs to: by the ids of the changes, and in the target.
     pub(super) old_holder: ObjectId,
     pub(super) holder: ObjectId,
     pub(super) holder_node: NodeId,
@@ -57,18 +57,18 @@ pub(super) enum Step {
 }
 
 /// The two policies and what leads from one to the other.
-pub(crate) struct Passage {
-    /// The policy of the ground.
+pub(crate) struct SchemaMap {
+    /// The policy of the target.
     pub(super) new: Arc<Policy>,
     /// The policy that the changes were made under.
     pub(super) old: Arc<Policy>,
     /// Where each place of the old policy went. None: both are the same.
     targets: Option<HashMap<NodeId, NodeId>>,
-    /// Where each place of the ground's policy comes from.
+    /// Where each place of the target's policy comes from.
     origins: HashMap<NodeId, NodeId>,
 }
 
-impl Passage {
+impl SchemaMap {
     pub(crate) fn new(old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
         let mut origins = HashMap::new();
         let targets = (old.hash() != new.hash()).then(|| {
@@ -101,7 +101,7 @@ impl Passage {
         node.is_some_and(|node| self.old.is_dynamic(node))
     }
 
-    /// The place of the old policy that a place of the ground's comes from; none under one policy.
+    /// The place of the old policy that a place of the target's comes from; none under one policy.
     pub(super) fn origin(&self, new: NodeId) -> Option<NodeId> {
         self.origins.get(&new).copied()
     }
@@ -114,19 +114,19 @@ impl Passage {
         self.is_other_schema().then(earlier)
     }
 
-    /// The place of the old policy that a place of the ground's comes from, where the form of the
+    /// The place of the old policy that a place of the target's comes from, where the form of the
     /// two differs.
     pub(super) fn converted(&self, new: NodeId) -> Option<NodeId> {
         self.origin(new).filter(|old| !self.is_alike(*old, new))
     }
 
-    /// Whether objects of the pending changes may lack what the ground's schema declares.
+    /// Whether objects of the pending changes may lack what the target's schema declares.
     pub(super) fn is_other_schema(&self) -> bool {
         self.targets.is_some()
     }
 
-    pub(super) fn root(&self) -> Spot {
-        Spot {
+    pub(super) fn root(&self) -> Mapped {
+        Mapped {
             pointer: Pointer::root(),
             node: Some(self.new.root()),
             old: Some(self.old.root()),
@@ -138,19 +138,19 @@ impl Passage {
 
     /// What lies at a name of an object, which the changes know as `holder`; its own `object` is not
     /// looked up.
-    pub(super) fn child(&self, spot: &Spot, holder: &ObjectId, name: &str) -> Spot {
-        let old = spot.old.and_then(|old| self.old.child(old, name));
-        let step = match (spot.is_removed, &spot.conversion) {
+    pub(super) fn child(&self, mapped: &Mapped, holder: &ObjectId, name: &str) -> Mapped {
+        let old = mapped.old.and_then(|old| self.old.child(old, name));
+        let step = match (mapped.is_removed, &mapped.conversion) {
             (true, _) => Step::Removed,
             // Inside, the names are nobody's but the old schema's.
             (_, Some(_)) => Step::To(name.to_owned(), None),
-            _ => self.step((spot.old, spot.node), name),
+            _ => self.step((mapped.old, mapped.node), name),
         };
         let (new_name, node, is_removed) = match step {
             Step::To(name, node) => (name, node, false),
             Step::Removed => (name.to_owned(), None, true),
         };
-        let conversion = match (&spot.conversion, old, node, &spot.object, spot.node) {
+        let conversion = match (&mapped.conversion, old, node, &mapped.object, mapped.node) {
             (Some(conversion), ..) => Some(conversion.clone()),
             (_, Some(old), Some(node), Some(object), Some(holder_node))
                 if !name.starts_with('$') && !self.is_alike(old, node) =>
@@ -159,7 +159,7 @@ impl Passage {
                     old_holder: holder.clone(),
                     holder: object.clone(),
                     holder_node,
-                    holder_at: spot.pointer.clone(),
+                    holder_at: mapped.pointer.clone(),
                     old_name: name.to_owned(),
                     name: new_name.clone(),
                     old,
@@ -167,8 +167,8 @@ impl Passage {
             }
             _ => None,
         };
-        Spot {
-            pointer: spot.pointer.child(new_name),
+        Mapped {
+            pointer: mapped.pointer.child(new_name),
             node,
             old,
             object: None,
@@ -220,23 +220,23 @@ impl Passage {
 
     /// Where an object of the document is. `path` holds the names on the way, from the root, each
     /// with the object there.
-    pub(super) fn find(&self, doc: &Automerge, path: &[(String, ObjectId)]) -> Spot {
-        let mut spot = self.root();
+    pub(super) fn find(&self, doc: &Automerge, path: &[(String, ObjectId)]) -> Mapped {
+        let mut mapped = self.root();
         let (mut moved, mut holder) = (false, &ObjectId::Root);
         for (name, object) in path {
-            let mut next = self.child(&spot, holder, name);
+            let mut next = self.child(&mapped, holder, name);
             let is = next.pointer.tokens().last();
             moved |= is != Some(name);
             holder = object;
-            next.object = match (&spot.object, is) {
+            next.object = match (&mapped.object, is) {
                 _ if next.is_removed || next.conversion.is_some() => None,
                 _ if !moved => Some(object.clone()),
                 (Some(holder), Some(is)) => same_sort(doc, holder, is, object),
                 _ => None,
             };
-            spot = next;
+            mapped = next;
         }
-        spot
+        mapped
     }
 }
 

@@ -11,47 +11,47 @@ use std::sync::Arc;
 use automerge::{Automerge, ChangeHash};
 use serde_json::Value;
 
-use super::passage::Conversion;
 use super::pending::Pending;
 use super::present::object_id;
-use super::report::{Named, Why};
-use super::{Ground, Place, RebaseError, rebase};
+use super::report::{DropReason, RefusedOps};
+use super::schema_map::Conversion;
+use super::{OpIndex, RebaseError, RebaseTarget, rebase};
 use crate::document::Reader;
 use crate::policy::Policy;
 
 /// The document with the pending changes, rebased under their own schema.
-pub(super) struct Former {
+pub(super) struct OldSchemaRebase {
     doc: Automerge,
     policy: Arc<Policy>,
     /// Before the first pending change, and after each.
     heads: Vec<Vec<ChangeHash>>,
-    dropped: HashMap<Place, Why>,
+    dropped: HashMap<OpIndex, DropReason>,
 }
 
-impl Former {
+impl OldSchemaRebase {
     pub(super) fn new(
-        ground: &Ground<'_>,
+        target: &RebaseTarget<'_>,
         policy: &Arc<Policy>,
         pending: &Pending,
-        named: &HashMap<Place, String>,
+        named: &HashMap<OpIndex, String>,
     ) -> Result<Self, RebaseError> {
-        let entity = ground.entity.under(policy);
+        let entity = target.entity.under(policy);
         let changes: Vec<Vec<u8>> = pending
             .changes
             .iter()
             .map(|change| change.raw().raw_bytes().to_vec())
             .collect();
-        let named: Vec<Named> = named
+        let named: Vec<RefusedOps> = named
             .iter()
-            .map(|(&(change, op), rule)| Named {
+            .map(|(&(change, op), rule)| RefusedOps {
                 change,
                 ops: vec![op],
                 rule: rule.clone(),
             })
             .collect();
-        let aside = Ground {
+        let aside = RebaseTarget {
             entity: &entity,
-            ..*ground
+            ..*target
         };
         let rebased = rebase(&aside, policy, &changes, &named)?;
         let mut doc = Automerge::clone(entity.doc());
@@ -80,7 +80,7 @@ impl Former {
     }
 
     /// Why an operation has no effect even so.
-    pub(super) fn dropped(&self, place: Place) -> Option<&Why> {
+    pub(super) fn dropped(&self, place: OpIndex) -> Option<&DropReason> {
         self.dropped.get(&place)
     }
 
