@@ -8,7 +8,6 @@
 //!
 //! Invariant: [`parse`] panics for no input, takes time linear in the input and memory bounded by
 //! the input and [`Limits`]; a [`ParsedChange`] is in Automerge's own encoding.
-//! Must never know: documents, policies, whether what a change refers to exists.
 
 mod actors;
 mod chunk;
@@ -69,7 +68,7 @@ pub enum ChangeError {
     /// The dependencies are not sorted, or one comes twice.
     #[error("dependencies out of order")]
     DependencyOrder,
-    /// The actor id has another length than is allowed.
+    /// The length of the actor id is not allowed.
     #[error("an actor id of {found} bytes, when {min} to {max} are allowed")]
     ActorLength {
         /// How long it is.
@@ -85,10 +84,10 @@ pub enum ChangeError {
     /// The actors that the change refers to are not sorted, or one comes twice.
     #[error("other actors out of order")]
     ActorOrder,
-    /// The sequence number is none that an actor can reach.
+    /// No actor can reach this sequence number.
     #[error("impossible sequence number {0}, when 1 to {max} are allowed", max = OPERATION_COUNTER_END - 1)]
     Seq(u64),
-    /// The operation counters are none that a document can reach.
+    /// No document can reach these operation counters.
     #[error("impossible operation counter {0}, when 1 to {max} are allowed", max = OPERATION_COUNTER_END - 1)]
     OperationCounter(u64),
     /// The claimed time is beyond [`TIME_MAX`].
@@ -114,7 +113,7 @@ pub enum ChangeError {
         /// How many it should describe.
         expected: u64,
     },
-    /// A column holds a value that cannot stand there.
+    /// A column holds a value that is not allowed there.
     #[error("impossible value in column {0}")]
     ColumnValue(&'static str),
     /// The change does nothing.
@@ -265,7 +264,7 @@ impl ParsedChange {
         self.raw.max_op()
     }
 
-    /// The hashes of the changes it was made upon, sorted.
+    /// The hashes of the changes that it depends on, sorted.
     pub fn deps(&self) -> &[ChangeHash] {
         self.raw.deps()
     }

@@ -3,7 +3,6 @@
 //!
 //! Invariant: which claims an entity has follows from its policy and its present value; a field
 //! that is absent or null claims nothing, an entity that is not there has no claims.
-//! Must never know: how claims are kept, or who else wants one at this moment.
 
 mod holders;
 
@@ -80,8 +79,8 @@ fn pointer_of(policy: &Policy, mut id: NodeId) -> Pointer {
     names.into_iter().rev().collect()
 }
 
-/// What tells the claims under one schema from those under another, which may have other unique
-/// fields, or may have changed what is in them.
+/// Identifies the schema that claims were taken under: a different one may have other unique fields,
+/// or may have changed what is in them.
 #[must_use]
 pub fn signature(policy: &Policy) -> Hash {
     Hash::of(&[b"indelible/claims/2\0", &policy.hash().0])
@@ -174,10 +173,10 @@ fn changed(fields: &[Pointer], effects: &[Effect]) -> Vec<Step> {
     released
 }
 
-/// [`admission::admit`], and what others claim is not taken from them: the first change after
-/// which the entity would hold such a value is refused, with the rest of its proposal.
+/// Like [`admission::admit`], but also refuses values claimed by another entity: the first change
+/// after which this one would hold such a value is refused, with the rest of its proposal.
 ///
-/// `holder` tells who, other than this entity, has a claim.
+/// `holder` returns which entity, other than this one, has a claim.
 ///
 /// # Errors
 /// Those of `holder`.
@@ -207,7 +206,7 @@ pub fn admit_made<E>(
     }
 }
 
-/// [`Staging::admit`], and what others claim is not taken from them, as in [`admit`].
+/// Like [`Staging::admit`], but also refuses values claimed by another entity, as [`admit`] does.
 ///
 /// # Errors
 /// Those of `holder`.
@@ -227,7 +226,7 @@ pub fn admit_next<E>(
     }
 }
 
-/// The verdict on a proposal of which the whole would take a claim from somebody.
+/// The verdict on a proposal that as a whole would take a claim from another entity.
 fn without_taken<E>(
     entity: &Entity,
     proposal: &Proposal,
@@ -250,7 +249,7 @@ fn without_taken<E>(
             match first_taken(&verdict, holder)? {
                 Some(found) => (beyond, taken) = (middle, found),
                 None if verdict.refused.is_some() => {
-                    // It does not stand without what comes after it, which cannot come.
+                    // It is not valid without what comes after it, which is refused.
                     let rest = &proposal.changes[middle..];
                     verdict.dropped.extend(hashes(rest, limits));
                     return Ok(verdict);
@@ -284,7 +283,7 @@ fn without_taken<E>(
     })
 }
 
-/// [`lifecycle::undelete`], where nobody else has come to hold what the entity would claim again.
+/// Like [`lifecycle::undelete`], but refuses if another entity now holds what this one would claim.
 ///
 /// # Errors
 /// Those of `holder`.
@@ -302,7 +301,7 @@ pub fn undelete<E>(
     Ok(Verdict::refusal(Refusal::policy(0, vec![violation])))
 }
 
-/// The first claim that the admitted part of a verdict would take from somebody.
+/// The first claim that the admitted part of a verdict would take from another entity.
 fn first_taken<E>(
     verdict: &Verdict,
     holder: &mut impl FnMut(&Claim) -> Result<Option<EntityId>, E>,
@@ -340,7 +339,7 @@ fn violation(entity: &Entity, author: &Principal, (claim, by): &(Claim, EntityId
     }
 }
 
-/// What is said to whoever wants what another entity has.
+/// Says that another entity has the value.
 #[must_use]
 pub fn taken_text(by: &EntityId) -> String {
     format!("{by} has this value, which only one of its kind may have")

@@ -1,5 +1,4 @@
-//! Writes that were made at the same time as another one at the same place, and which of them
-//! stands.
+//! Concurrent writes at the same place, and which of them is the value now.
 //!
 //! Automerge keeps one value of a register and hides the others, and the deletion of an item hides
 //! what others write into it. What an entry did can then not be read from the value before and
@@ -34,13 +33,13 @@ use crate::principal::Principal;
 pub use standing::Held;
 pub(crate) use unseen::{unseen, unseen_in, unseen_message};
 
-/// What became of a write that was made at the same time as another one.
+/// What became of a write that was concurrent with another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The entry's write did not stand: the other value is the current one.
+    /// The entry's write lost: the other value is the current one.
     Lost,
-    /// The entry's write stands, in place of a value that its author had not seen.
+    /// The entry's write won, in place of a value that its author had not seen.
     Replaced,
 }
 
@@ -50,7 +49,7 @@ pub struct Conflict {
     /// The field; items of keyed lists by id. `$position` and `$deleted` are the place of an item
     /// and whether it is deleted.
     pub pointer: Pointer,
-    /// Which of both stands.
+    /// Which of both is the value now.
     pub outcome: Outcome,
     /// What the entry wrote; absent where it removed the value.
     #[serde(

@@ -2,7 +2,7 @@
 //! deleted items and empty optional containers are left out.
 //!
 //! Reading is here, writing in `write`. The same document and policy always give the same value.
-//! Must never know: who asks. Stamps and tallies are not stored, so they never appear here.
+//! Stamps and tallies are not stored, so they never appear here.
 
 mod changes;
 mod registers;
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
         self.presented(&self.get(object, name)?, node)
     }
 
-    /// What stands at a property, as presented.
+    /// The value of a property, as presented.
     pub(crate) fn presented(&self, (stored, id): &Held<'_>, node: NodeId) -> Option<Value> {
         match stored {
             Stored::Object(_) => self.container(id, node, self.policy.node(node).required),
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         self.read_rows_for(list, item, |_, _| {})
     }
 
-    /// The same for somebody who asks for registers of the items afterwards: `seen` is told of each.
+    /// The same for a caller that looks up registers of the items afterwards: `seen` gets each.
     pub(crate) fn read_rows_for(
         &self,
         list: &ObjId,
@@ -273,7 +273,7 @@ impl<'a> Reader<'a> {
         (required || !empty).then_some(value)
     }
 
-    /// A container with whatever it holds, empty or not; a deleted one is none.
+    /// A container with everything in it, empty or not; `None` for a deleted one.
     pub(crate) fn content(&self, object: &ObjId, node: NodeId) -> Option<Value> {
         self.container(object, node, true)
     }

@@ -1,10 +1,9 @@
 //! A change in the making, beside the document that it is made for.
 //!
 //! Owns what a transaction of Automerge does for a merge: the ids of new operations, what each of
-//! them replaces, and what stands after those before it. A transaction puts every operation into
+//! them replaces, and what is there after those before it. A transaction puts every operation into
 //! the document's columns by itself; here it is only noted, and admission applies all at once.
 //! Invariant: the change is, byte for byte, the one that a transaction makes by the same calls.
-//! Must never know: policies, who writes.
 
 mod elements;
 mod pieces;
@@ -61,13 +60,13 @@ pub(crate) fn letter(letter: &char) -> ScalarValue {
     ScalarValue::from(*letter)
 }
 
-/// What stands at a key that this change wrote to.
+/// The value at a key that this change wrote to.
 #[derive(Debug)]
 enum Standing {
     Nothing,
     /// What the operation with this counter wrote.
     Own(u64),
-    /// What stood there already: what was written beside it went.
+    /// The value that was there already: what was written beside it is gone.
     Kept(Box<Held<'static>>),
 }
 
@@ -82,13 +81,13 @@ pub(crate) struct Draft<'a> {
     ops: Vec<Op>,
     keys: HashMap<ObjId, BTreeMap<String, Standing>>,
     sequences: HashMap<ObjId, Pieces>,
-    /// What stood in maps before it.
+    /// The values in maps before it.
     registers: Registers<'a>,
     elements: Elements<'a>,
 }
 
 impl<'a> Draft<'a> {
-    /// The next change of `actor`, upon all that the entity's document holds.
+    /// The next change of `actor`, depending on everything in the entity's document.
     pub(crate) fn of(entity: &'a Entity, actor: &ActorId) -> Self {
         let doc: &Automerge = entity.doc();
         let mut deps = doc.get_heads();
@@ -135,7 +134,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// What stands at a key of a map: the later of several values.
+    /// The value at a key of a map: the later of several.
     pub(crate) fn get(&self, map: &ObjId, key: &str) -> Result<Option<Held<'_>>, AutomergeError> {
         match self.written(map, key) {
             Some(standing) => Ok(self.value_of(standing)),
@@ -144,17 +143,17 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What stood in maps before this change, for those who read them whole.
+    /// The values in maps before this change, for callers that read them whole.
     pub(crate) fn registers(&self) -> &Registers<'a> {
         &self.registers
     }
 
-    /// What stood at a key of a map before this change.
+    /// The value at a key of a map before this change.
     pub(crate) fn before(&self, map: &ObjId, key: &str) -> Option<Held<'a>> {
         self.registers.get(map, key).ok().flatten()
     }
 
-    /// Writes a single value to a key of a map. What stands alone there already is not written.
+    /// Writes a single value to a key of a map, unless it is the only value there already.
     pub(crate) fn put(&mut self, map: &ObjId, key: &str, value: impl Into<ScalarValue>) -> Outcome {
         let value = value.into();
         let mut standing = self.standing(map, key)?;
@@ -192,7 +191,7 @@ impl<'a> Draft<'a> {
         Ok(id)
     }
 
-    /// Removes what stands at a key of a map.
+    /// Removes the value at a key of a map.
     pub(crate) fn delete(&mut self, map: &ObjId, key: &str) -> Outcome {
         let replaced = ids(self.standing(map, key)?);
         if !replaced.is_empty() {
@@ -397,7 +396,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// All values that stand at a key of a map, the one that shows last.
+    /// All values at a key of a map; the one that shows comes last.
     fn standing(&self, map: &ObjId, key: &str) -> Result<Vec<Held<'_>>, AutomergeError> {
         match self.written(map, key) {
             Some(standing) => Ok(self.value_of(standing).into_iter().collect()),

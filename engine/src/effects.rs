@@ -4,7 +4,6 @@
 //! Invariant: a function of the two values and the policy; applying [`json_patch`] to `before`
 //! gives `after`. Effects are exact: one after the other they lead from `before` to `after`, and
 //! undone from the last to the first they lead back.
-//! Must never know: documents, operations, who wrote it.
 
 mod patch;
 
@@ -25,7 +24,7 @@ pub use patch::{PatchOp, json_patch, spliced_patch};
 pub struct Effect {
     /// Where; items of keyed lists are named by their ids.
     pub pointer: Pointer,
-    /// How many of the containers that it writes into were absent before: the innermost so many.
+    /// How many of the containers that it writes into were absent before: counted from the innermost outward.
     /// An empty optional container is left out of values, so its first content brings it in.
     #[serde(skip_serializing_if = "is_zero")]
     pub made: u32,
@@ -65,7 +64,7 @@ pub enum EffectChange {
     },
     /// An item of a keyed list changed its place among the items.
     Move {
-        /// Its index in the list as that is by then.
+        /// Its index in the list at that point.
         from: usize,
         /// Its index after, counted without it (as in RFC 6902).
         to: usize,
@@ -291,7 +290,7 @@ impl Effects<'_> {
         true
     }
 
-    /// Splices in ascending order; each position counts in the text as it is by then.
+    /// Splices in ascending order; each position counts in the text at that point.
     fn text(&mut self, from: &str, to: &str, at: &Pointer) {
         let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
         let mut units: usize = 0;

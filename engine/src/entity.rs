@@ -3,7 +3,6 @@
 //! Owns every way a document is made or advanced. An entity moves forward only by [`Admitted`]
 //! (which only the engine makes) or by entries of its log, which were admitted before.
 //! Invariant: the value, the actors and the stamps are those of the log up to `seq`.
-//! Must never know: storage, sockets, who may read what.
 //!
 //! [`Admitted`]: crate::admission::Admitted
 
@@ -60,7 +59,7 @@ pub enum LoadError {
     Order {
         /// Which entity.
         entity: EntityId,
-        /// Where the entity stands.
+        /// The entity's last entry.
         after: Seq,
         /// The entry that was offered.
         found: Seq,

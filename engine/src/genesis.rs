@@ -2,7 +2,6 @@
 //!
 //! Invariant: the genesis is a function of the entity's name, the epoch and the policy alone, byte
 //! for byte, so that a client can start on it without asking the server.
-//! Must never know: principals, times, content.
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge};

@@ -2,7 +2,6 @@
 //!
 //! Invariant: a value of one of these types is well-formed; every way in (`new`, `FromStr`, serde)
 //! goes through the same check, so nothing behind it checks a name again.
-//! Must never know: what an entity contains, who may see it, where it is stored.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -60,7 +59,7 @@ pub enum IdError {
     },
 }
 
-/// Keeps error messages short when somebody sends a megabyte as a name.
+/// Keeps error messages short when a name has a megabyte.
 fn shortened(text: &str) -> String {
     Short(text).to_string()
 }
@@ -94,7 +93,7 @@ fn is_item_id(text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// [`IdError::MapKey`] when the key has another form.
+/// [`IdError::MapKey`] when the key is not valid.
 pub fn check_map_key(key: &str) -> Result<(), IdError> {
     let good = !key.is_empty()
         && key.len() <= MAP_KEY_BYTES_MAX

@@ -1,8 +1,7 @@
 //! The record: entries and refusals, their one encoding, and the hash chains through them.
 //!
 //! Invariant: a record has exactly one encoding (canonical CBOR: definite lengths, shortest
-//! integers, sorted sets), and decoding refuses every other, so that a hash stands for a record.
-//! Must never know: where records are stored, who may read them, what a change in them does.
+//! integers, sorted sets), and decoding refuses every other, so that a hash identifies a record.
 
 mod chain;
 mod codec;

@@ -1,9 +1,8 @@
-//! Whether an entity is there: how it begins, is deleted, comes back, and begins anew.
+//! The life of an entity: its first entry, deleting, undeleting, new epochs.
 //!
 //! Owns the entries that are not about the content of an entity, and the right to make them.
-//! Invariant: they leave the value as it is; what is made here is [`Admitted`], like every edit,
+//! They leave the value as it is (a new epoch under another policy aside); what is made here is [`Admitted`], like every edit,
 //! or the first entry of a log.
-//! Must never know: storage, what an entity holds.
 
 mod epoch;
 

@@ -1,12 +1,11 @@
-//! Taking an entity over to a new version of its kind's schema.
+//! Migrating an entity to a new version of its kind's schema.
 //!
 //! Owns what becomes of what is stored: added places are made with their defaults, renamed ones get
 //! the values of the old, removed ones stay in the document and leave the value. Those that fewer
-//! may write begin anew where the schema says so.
-//! Invariant: a function of the entity, the policy and the time alone, so that whoever has the log
-//! can make the entry again and compare. What nothing says anything about stays as it is, in deleted
+//! may write are reset where the schema says so.
+//! Invariant: a function of the entity, the policy and the time alone, so that the
+//! entry can be made again from the log and compared. What nothing says anything about stays as it is, in deleted
 //! items too.
-//! Must never know: storage, when a schema changes.
 
 mod carry;
 mod convert;
@@ -35,7 +34,7 @@ use crate::time::Timestamp;
 pub use hindsight::Hindsight;
 pub use narrowed::{Narrowed, narrowed};
 
-/// What keeps an entity from going over to a new schema.
+/// What keeps an entity from migrating to a new schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
     /// Where: in the schema (with `*` for items) or, for a value, in the entity.
@@ -54,7 +53,7 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// Why an entity cannot go over to a new schema.
+/// Why an entity cannot migrate to a new schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MigrationError {
     /// The new schema cannot follow the old one, whatever an entity holds.
@@ -73,7 +72,7 @@ fn joined(obstacles: &[Obstacle]) -> String {
     texts.join("; ")
 }
 
-/// What keeps any entity of a kind from going over from one version of its schema to another.
+/// What keeps all entities of a kind from migrating from one version of its schema to another.
 #[must_use]
 pub fn obstacles(old: &Policy, new: &Policy) -> Vec<Obstacle> {
     told(new, &Succession::new(old, new))
@@ -88,7 +87,7 @@ fn told(new: &Policy, succession: &Succession) -> Vec<Obstacle> {
     obstacles.collect()
 }
 
-/// Takes `entity` over to `policy`, by an entry of kind policy with one change at most, the
+/// Migrates `entity` to `policy`, by an entry of kind policy with one change at most, the
 /// system's. None when that is its policy already.
 ///
 /// The entity that results may be faulty by the new rules; it can still be edited, since admission
@@ -120,7 +119,7 @@ fn told(new: &Policy, succession: &Succession) -> Vec<Obstacle> {
 /// ```
 ///
 /// # Errors
-/// [`MigrationError`]; all obstacles are told.
+/// [`MigrationError`], with all obstacles.
 pub fn migrate(
     entity: &Entity,
     policy: &Arc<Policy>,

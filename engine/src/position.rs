@@ -1,4 +1,4 @@
-//! Where an item stands in a keyed list: a fraction, written so that it sorts as text.
+//! The position of an item in a keyed list: a fraction, written so that it sorts as text.
 //!
 //! A position is 1 to 128 bytes of `[0-9A-Za-z]`, compared bytewise, and reads as the digits of a
 //! fraction in base 62 after the point; so that each fraction is written in one way it never ends
@@ -9,8 +9,7 @@
 //! positions at the ends are chosen, so that appending one by one does not make them long.
 //!
 //! Invariant: every position that comes from here satisfies [`check`]. A list that has no room left
-//! somewhere is spaced anew with [`spread`].
-//! Must never know: items, lists, who moves what.
+//! somewhere is spaced again with [`spread`].
 
 /// How many bytes a position has at most.
 pub const POSITION_BYTES_MAX: usize = 128;
@@ -27,7 +26,7 @@ pub enum PositionError {
     /// Too short or too long.
     #[error("a position has 1 to 128 bytes, not {0}")]
     Length(usize),
-    /// A character that is no digit in base 62.
+    /// A character that is not a digit in base 62.
     #[error("a position consists of ASCII letters and digits")]
     Character,
     /// The same fraction could be written shorter.
@@ -56,7 +55,7 @@ pub fn check(position: &str) -> Result<(), PositionError> {
 /// A position between two others; without `after` at the beginning of the list, without `before` at
 /// its end. The same neighbours always give the same position.
 ///
-/// None when there is no room: the two are equal or in the wrong order, one of them is no position,
+/// None when there is no room: the two are equal or in the wrong order, one of them is not a position,
 /// or what lies between them would be longer than [`POSITION_BYTES_MAX`].
 pub fn between(after: Option<&str>, before: Option<&str>) -> Option<String> {
     let lower = after.map(to_digits).transpose().ok()?;

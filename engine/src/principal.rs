@@ -1,7 +1,6 @@
 //! Who is asking.
 //!
 //! Invariant: roles are a set, so two principals with the same roles compare and encode alike.
-//! Must never know: how somebody proved who they are, or what a role may do.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,10 +13,10 @@ pub const ROLE_PUBLIC: &str = "public";
 const ID_ANONYMOUS: &str = "anonymous";
 const ID_SYSTEM: &str = "system";
 
-/// The ids of principals that nobody can sign in as.
+/// The ids that no sign-in can have.
 pub const RESERVED_IDS: [&str; 2] = [ID_SYSTEM, ID_ANONYMOUS];
 
-/// Somebody, or something, that reads and writes: its id, a name to show, and its roles.
+/// A person or program that reads and writes: its id, a name to show, and its roles.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Principal {
     /// The id that entries record; unique in one installation.
@@ -40,7 +39,7 @@ impl Principal {
         }
     }
 
-    /// Somebody who did not sign in.
+    /// A visitor who did not sign in.
     pub fn anonymous() -> Self {
         Self::new(ID_ANONYMOUS, [ROLE_PUBLIC])
     }
@@ -55,7 +54,7 @@ impl Principal {
         self.id == ID_SYSTEM
     }
 
-    /// Whether this is somebody who did not sign in.
+    /// Whether this is a visitor who did not sign in.
     pub fn is_anonymous(&self) -> bool {
         self.id == ID_ANONYMOUS
     }
@@ -66,8 +65,8 @@ impl Principal {
     }
 }
 
-/// Whether `id` belongs to a principal that nobody can sign in as. Whoever makes principals from
-/// tokens must refuse such an id: it is all that tells the server itself from everybody else.
+/// Whether `id` is reserved: no sign-in can have it. Code that makes principals from tokens must
+/// refuse such an id, because the server itself is known by nothing else.
 pub fn is_reserved_id(id: &str) -> bool {
     RESERVED_IDS.contains(&id)
 }

@@ -178,7 +178,7 @@ fn later(
     to: &[ChangeHash],
 ) -> Option<Vec<Splice>> {
     let object = text_at(doc, at, Some(from))?;
-    // A text that was made anew since has none of the old letters.
+    // A text that was made again since has none of the old letters.
     if text_at(doc, at, None)? != object {
         return None;
     }

@@ -1,7 +1,6 @@
 //! Points in time, as milliseconds.
 //!
 //! Invariant: nothing here asks what time it is; times come in from outside.
-//! Must never know: clocks, time zones.
 
 use std::fmt;
 use std::str::FromStr;

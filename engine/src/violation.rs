@@ -81,7 +81,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// More faults of one change, or of one value, than this are not told one by one.
+/// More faults of one change, or of one value, than this are not reported one by one.
 pub(crate) const VIOLATIONS_MAX: usize = 100;
 
 /// One reason why one change is refused.
@@ -97,7 +97,7 @@ pub struct Violation {
     pub rule: Rule,
     /// What was tried, where it is a value.
     pub attempted: Option<Value>,
-    /// What stands.
+    /// The current value.
     pub kept: Option<Value>,
     /// Who has the value that only one may have, as far as the author may know.
     pub holder: Option<EntityId>,
@@ -107,14 +107,14 @@ pub struct Violation {
     pub message: String,
 }
 
-/// The reason as a sentence that stands by itself: it names the field too.
+/// The reason as a full sentence: it names the field too.
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&sentence(&self.pointer, &self.message))
     }
 }
 
-/// A message of a violation as a sentence that stands by itself: `name must be …`,
+/// A message of a violation as a full sentence: `name must be …`,
 /// `/links/a/url: …`.
 pub(crate) fn sentence(pointer: &Pointer, message: &str) -> String {
     /// How messages begin that have the field for their subject.
@@ -187,7 +187,7 @@ impl Refusal {
     }
 }
 
-/// Which operations broke which rule, where, and what stands instead.
+/// Which operations broke which rule, where, and the current value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViolationReport {
     /// Which change of the proposal, from 0.
@@ -201,7 +201,7 @@ pub struct ViolationReport {
     /// What was tried, as JSON text, as far as the author may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempted: Option<String>,
-    /// What stands, as JSON text, as far as the author may read it.
+    /// The current value as JSON text, as far as the author may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
     /// Which entity has the value that only one of its kind may have, as far as the author may read
@@ -218,7 +218,7 @@ pub struct ViolationReport {
 }
 
 impl ViolationReport {
-    /// The reason as a sentence that stands by itself, as [`Violation`] is displayed.
+    /// The reason as a full sentence, as [`Violation`] is displayed.
     #[must_use]
     pub fn sentence(&self) -> String {
         sentence(&self.pointer, &self.message)

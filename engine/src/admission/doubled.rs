@@ -1,9 +1,8 @@
-//! Elements that somebody writes twice into a list whose elements must differ.
+//! Elements that an author writes twice into a list whose elements must differ.
 //!
-//! A list may hold an element twice because two people each moved it; nobody is to blame for that,
+//! A list may hold an element twice because two people each moved it; neither is to blame,
 //! and it is presented once. So what counts is what the author of a change saw: no element may
-//! stand twice in the list as it is for them after their own changes that did not before.
-//! Must never know: what others wrote beside.
+//! be twice in the list as they see it after their own changes that was not before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

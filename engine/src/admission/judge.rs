@@ -2,7 +2,6 @@
 //!
 //! Invariant: no operation is let through at a place that the schema does not declare, and none
 //! that the author may not do there. All faults of a change are reported, not only the first.
-//! Must never know: how the change arrived; what else waits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -135,7 +134,7 @@ pub(super) struct Judge<'a> {
     places: HashMap<OpId, (Rc<Place>, ObjType)>,
     /// The object that the operation before works on: most work on the same one.
     last: Option<(ObjectId, Found)>,
-    /// What counters stand at, with the increments of this change.
+    /// The values of counters, with the increments of this change.
     pub(super) counters: HashMap<(ObjectId, String), i64>,
     pub(super) touched: Touched,
     violations: Vec<Violation>,
@@ -158,7 +157,7 @@ impl Judge<'_> {
             Some((object, found)) if *object == op.obj => found.clone(),
             _ => {
                 let found = self.place(index, &op.obj)?;
-                // Each operation at a refused place is told.
+                // Each operation at a refused place is reported.
                 let last = (op.obj.clone(), found.clone());
                 self.last = found.0.is_some().then_some(last);
                 found

@@ -1,7 +1,6 @@
 //! Operations on single values: scalars, counters, list elements, characters.
 //!
 //! Invariant: a value is let through only with the right to write it and within its own rule.
-//! Must never know: how objects are made or found.
 
 use automerge::ScalarValue;
 use automerge::Value as Stored;
@@ -184,7 +183,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Notes a list whose elements must differ in the eyes of whoever writes them.
+    /// Notes a list whose elements must differ for the author who writes them.
     fn note_list(&mut self, op: &Op, at: &Pointer, element: NodeId) {
         let ObjectId::Id(id) = &op.obj else { return };
         if !self.touched.lists.contains_key(at) {
@@ -217,8 +216,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether an operation gives a new text or list the next part of its default, which may stand
-    /// in a new item whoever makes it.
+    /// Whether an operation gives a new text or list the next part of its default, which is
+    /// allowed in a new item, whoever makes it.
     fn fills(&mut self, index: usize, op: &Op, place: &Place, value: Option<&Value>) -> bool {
         let default = self.case.policy.node(place.node).default.as_ref();
         let (Some(default), Some(value)) = (default, value) else {

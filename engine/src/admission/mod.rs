@@ -4,8 +4,7 @@
 //! Invariant: a verdict is a function of the entity (its log up to now), the proposal and the time
 //! given. Only [`admit`] and [`lifecycle`](crate::lifecycle) make [`Admitted`], and only `Admitted`
 //! can be committed.
-//! Must never know: sockets, storage. Proposals that are judged in turn share a document
-//! ([`Staging`]), and nothing else.
+//! Proposals that are judged in turn share a document ([`Staging`]), and nothing else.
 
 mod doubled;
 mod judge;
@@ -54,7 +53,7 @@ impl Origin {
     }
 }
 
-/// What somebody asks to be written, in one go, to one entity.
+/// Changes to one entity that a principal asks for in one go.
 #[derive(Debug, Clone)]
 pub struct Proposal {
     /// Chosen by the client; a repeat is recognised by it.
@@ -132,7 +131,7 @@ impl Admitted {
         &self.effects
     }
 
-    /// Which of its writes were made at the same time as another one.
+    /// Which of its writes were concurrent with other writes.
     #[must_use]
     pub fn conflicts(&self) -> &[Conflict] {
         &self.conflicts

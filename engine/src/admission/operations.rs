@@ -2,7 +2,6 @@
 //!
 //! Invariant: after these checks Automerge applies the change without a panic and saves a document
 //! that loads again. An operation may only refer to operations in its own past.
-//! Must never know: the policy.
 
 use std::ops::Range;
 

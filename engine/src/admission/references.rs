@@ -1,8 +1,7 @@
 //! Whether a change fits where it says it comes after: dependencies, actor, seq, counters.
 //!
 //! Invariant: a change that passes extends the change graph without gaps, under an actor of its
-//! author's, with operation ids that nobody else has or will have.
-//! Must never know: what the operations do.
+//! author's, with operation ids that are not used elsewhere and never will be.
 
 use std::collections::HashMap;
 
@@ -102,7 +101,7 @@ fn follows(before: &ParsedChange, after: &ParsedChange) -> bool {
     joins(before, after) && after.actor() == before.actor() && after.seq() == before.seq() + 1
 }
 
-/// Whether the change `after` was made with `before` as the only head, whoever made it.
+/// Whether the change `after` was made with `before` as the only head, by any actor.
 pub(super) fn joins(before: &ParsedChange, after: &ParsedChange) -> bool {
     after.deps() == [before.hash().into()] && after.start_op() == before.max_op() + 1
 }
@@ -203,8 +202,8 @@ fn heads_beside(graph: &Graph<'_>, change: &ParsedChange) -> Vec<ChangeHash> {
     heads
 }
 
-/// Keeps concurrency within what one change can depend on: whoever edits names all heads, so with
-/// more of them nobody could edit any more. One author may take up a part of it only.
+/// Keeps concurrency within what one change can depend on: an edit names all heads, so with more of
+/// them no edit would be possible any more. One author may take up a part of it only.
 fn check_heads(graph: &Graph<'_>, beside: &[ChangeHash]) -> Result<(), Fault> {
     let max = graph.limits.dependencies_max;
     let author = &graph.proposal.author.id;

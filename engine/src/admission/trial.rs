@@ -2,7 +2,6 @@
 //!
 //! Invariant: the copy holds the entity and the changes that passed, nothing else; a copy in which
 //! something failed is dropped.
-//! Must never know: what comes after the verdict.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -477,7 +476,7 @@ fn hold(doc: &Automerge, before: &[ChangeHash], changes: &[ParsedChange]) -> boo
     })
 }
 
-/// Violations of operations that were judged in one go, told by the changes that hold them.
+/// Violations of operations that were judged in one go, split by the changes that hold them.
 fn by_change(first: usize, changes: &[ParsedChange], found: Vec<Violation>) -> Vec<Violation> {
     let mut ends = Vec::with_capacity(changes.len());
     let mut end = 0;
@@ -507,8 +506,8 @@ fn by_change(first: usize, changes: &[ParsedChange], found: Vec<Violation>) -> V
 }
 
 impl Trial<'_> {
-    /// Which of the writes that passed were made at the same time as another one. With the only
-    /// document there is, nobody asks.
+    /// Which of the writes that passed were concurrent with other writes. Where the document is
+    /// the only one, the caller does not need them.
     fn conflicts(&self) -> Vec<Conflict> {
         if self.is_only() {
             return Vec::new();

@@ -2,9 +2,8 @@
 //!
 //! Invariant: only faults that a proposal introduces count, so that an entity that a tightened
 //! schema made invalid stays editable. Two faults are the same when place and keyword agree, and
-//! since the third rules the place in the schema too; then a bound may not be broken further. How
-//! far one is broken, and by what, is told of every keyword since the fifth.
-//! Must never know: operations.
+//! since the third rules the place in the schema too; then a bound may not be broken further. Since
+//! the fifth, how far one is broken, and by what, is reported for every keyword.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -23,7 +23,7 @@ pub enum ActorClass {
     Genesis,
     /// An actor under which the server writes for a principal.
     Server,
-    /// An actor that Automerge derived from another; nobody may send such.
+    /// An actor that Automerge derived from another; not accepted from anybody.
     Derived,
     /// Any other: for clients.
     Client,

@@ -15,7 +15,7 @@ const HASH_BYTES: u64 = 32;
 const FOOTER_AUTHOR: u64 = 1;
 const AUTHOR_BYTES_MAX: u64 = 256;
 
-/// Checks what stands around the content of a change chunk, and gives the content.
+/// Checks what surrounds the content of a change chunk, and returns the content.
 pub(super) fn open(bytes: &[u8]) -> Result<&[u8], ChangeError> {
     let rest = bytes.strip_prefix(&MAGIC).ok_or(ChangeError::NotAChunk)?;
     let (checksum, hashed) = rest.split_at_checked(4).ok_or(ChangeError::NotAChunk)?;
@@ -34,7 +34,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<&[u8], ChangeError> {
     Ok(reader.rest())
 }
 
-/// Reads the fields before the columns, without checking what stands around them.
+/// Reads the fields before the columns, without checking what surrounds them.
 pub(super) fn head(bytes: &[u8]) -> Result<ChangeHead, ChangeError> {
     let rest = bytes.strip_prefix(&MAGIC).ok_or(ChangeError::NotAChunk)?;
     let (_, rest) = rest.split_at_checked(4).ok_or(ChangeError::NotAChunk)?;

@@ -1,7 +1,6 @@
-//! Who has which claim, by the way of the log.
+//! Who holds each claim, folded from the log.
 //!
 //! Invariant: an entity has a claim from when it took it until it gave it up.
-//! Must never know: values, how claims are found, which of several holders is in the right.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +22,7 @@ impl Holders {
         holders.iter().find(|holder| *holder != entity)
     }
 
-    /// From now on `entity` has the claim, whoever else has it.
+    /// From now on `entity` has the claim, even if another one has it too.
     pub fn hold(&mut self, entity: &EntityId, claim: &Claim) {
         let holders = self.claims.entry(claim.key(entity.kind())).or_default();
         holders.insert(entity.clone());

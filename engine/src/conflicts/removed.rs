@@ -1,6 +1,6 @@
-//! Items and objects of open maps that one author deletes while another one writes into them.
+//! Items and objects of open maps that one author deletes while another writes into them.
 //!
-//! The deletion stands, whichever of both came first; what was written stays in the document and is
+//! The deletion wins, whichever of both came first; what was written stays in the document and is
 //! not shown.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Operations of a document by their ids, for somebody who may ask for many.
+//! Operations of a document by their ids, for callers that look up many.
 //!
 //! Invariant: however many changes are asked for, the document is gone through a bounded number of
 //! times; only those that are asked for are decoded.

@@ -1,4 +1,4 @@
-//! The values that stand at the keys of a document's maps.
+//! The values at the keys of a document's maps.
 //!
 //! Invariant: few keys of a map are looked up one by one, and many in one pass over it, so that each
 //! costs the same however large the map is; both give the same.
@@ -19,7 +19,7 @@ const PASSED_PER_LOOKUP: usize = 16;
 /// A value, and the operation that wrote it.
 pub(crate) type Held<'a> = (Stored<'a>, ObjId);
 
-/// Finds what stands at keys of maps, for somebody who may ask for many.
+/// Finds the values at keys of maps, for callers that look up many.
 pub(crate) struct Registers<'a> {
     doc: &'a Automerge,
     maps: RefCell<HashMap<ObjId, Keys>>,
@@ -97,7 +97,7 @@ impl<'a> Registers<'a> {
             .collect()
     }
 
-    /// Takes a field of a map over from somebody who reads all fields of that map.
+    /// Takes over a field of a map from a caller that reads all of its fields.
     pub(crate) fn take(&self, map: &ObjId, field: &MapRangeItem<'_>) {
         let (key, held) = held(field);
         let mut maps = self.maps.borrow_mut();

@@ -3,7 +3,6 @@
 //! Owns what each kind of entry means for a document and for what is derived from it.
 //! Invariant: the entries follow one another; when one does not, or does not apply, the entity is
 //! as it was.
-//! Must never know: where entries lie, whether they should have been admitted.
 
 use std::sync::Arc;
 

@@ -23,7 +23,7 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// An entry that nobody proposed.
+    /// An entry that the server makes by itself.
     pub(crate) fn of_system(kind: EntryKind, system: &'a Principal, at: Timestamp) -> Self {
         Self {
             kind,

@@ -22,7 +22,7 @@ pub enum ChainError {
         /// Which record.
         index: usize,
     },
-    /// The record names another predecessor.
+    /// The record names a different predecessor.
     #[error("record {index} does not follow the record before it")]
     Previous {
         /// Which record.
@@ -34,7 +34,7 @@ pub enum ChainError {
         /// Which record.
         index: usize,
     },
-    /// The record belongs to another entity.
+    /// The record belongs to a different entity.
     #[error("record {index} belongs to another entity")]
     Entity {
         /// Which record.
@@ -95,7 +95,7 @@ impl Chain {
     ///
     /// # Errors
     ///
-    /// [`ChainError`]; the chain then still stands where it stood.
+    /// [`ChainError`]; the chain is unchanged then.
     pub fn check(&mut self, bytes: &[u8], hash: Hash) -> Result<Entry, ChainError> {
         let index = self.checked;
         let entry = decode(bytes).map_err(|source| ChainError::Record { index, source })?;
@@ -152,7 +152,7 @@ impl Chain {
 }
 
 /// Checks all entries of an entity, as (encoding, stored hash), in the order of the log.
-/// Gives the hash of the last; none of no entries.
+/// Returns the hash of the last one, `None` if there is none.
 ///
 /// # Errors
 ///

@@ -28,7 +28,7 @@ pub enum EntryKind {
     Undeleted = 3,
     /// A new epoch begins.
     Epoch = 4,
-    /// The entity goes over to another policy.
+    /// The entity migrated to a different policy.
     Policy = 5,
 }
 
@@ -46,7 +46,7 @@ impl EntryKind {
         }
     }
 
-    /// Whether an entry of this kind is somebody's doing, which the stamps tell of. A genesis, a
+    /// Whether the stamps show an entry of this kind, because a principal wrote it. A genesis, a
     /// new epoch and a new policy are the server's own.
     #[must_use]
     pub fn is_stamped(self) -> bool {

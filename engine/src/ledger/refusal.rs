@@ -44,7 +44,7 @@ pub struct RefusalDraft {
     pub change: Option<Hash>,
     /// What was wrong.
     pub violations: Vec<ViolationReport>,
-    /// How many further refusals of the same author this record stands for.
+    /// How many further refusals of the same author this record counts.
     pub further: u64,
 }
 
@@ -65,7 +65,7 @@ pub struct RefusalRecord {
     pub violations_total: u64,
     /// The first of them, as many as fit, with long texts cut.
     pub violations: Vec<ViolationReport>,
-    /// How many further refusals of the same author this record stands for.
+    /// How many further refusals of the same author this record counts.
     pub further: u64,
     /// The hash of the refusal before this one; zeros for the first.
     pub previous_hash: Hash,
@@ -292,7 +292,7 @@ impl RefusalChain {
     ///
     /// # Errors
     ///
-    /// [`ChainError`]; the chain then still stands where it stood.
+    /// [`ChainError`]; the chain is unchanged then.
     pub fn check(&mut self, bytes: &[u8], hash: Hash) -> Result<RefusalRecord, ChainError> {
         let index = self.index();
         let record =
@@ -344,7 +344,7 @@ impl RefusalChain {
 }
 
 /// Checks an entity's chain of refusals from its beginning: encodings, hashes, numbers, time.
-/// Gives the hash of the last record; none of no records.
+/// Returns the hash of the last one, `None` if there is none.
 ///
 /// # Errors
 ///

@@ -36,8 +36,7 @@ impl Stamps {
         }
     }
 
-    /// The stamps after one more entry. What the server does of itself leaves no mark on who wrote
-    /// last.
+    /// The stamps after one more entry. What the server does by itself does not count as a write.
     pub(crate) fn after(&self, entry: &Logged<'_>) -> Self {
         if entry.kind.is_stamped() {
             return self.advanced(entry.at, entry.author, entry.claimed);

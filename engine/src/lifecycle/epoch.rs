@@ -1,8 +1,7 @@
 //! A new epoch: the entity's value in a new document, without the operations that led to it.
 //!
-//! Invariant: a function of the entity, the policy and the time alone, so that whoever has the log
-//! can make it again and compare. Under the same policy the value stays the same.
-//! Must never know: why a new epoch begins.
+//! Invariant: a function of the entity, the policy and the time alone, so that it
+//! can be made again from the log and compared. Under the same policy the value stays the same.
 
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ use crate::value::canonical;
 /// place for it, in a document that holds nothing else. Deleted items do not come along.
 ///
 /// The entry holds the genesis of the new epoch and, where the value differs from it, one change of
-/// the system's. It claims the stamps of the creation, so that they can be told from it alone.
+/// the system's. It claims the stamps of the creation, so that they follow from it alone.
 ///
 /// # Errors
 /// When the value cannot be written, which only a broken document can cause.

@@ -1,9 +1,8 @@
-//! Items and entries that were deleted before the epoch began, made anew for a body that has them.
+//! Items and entries that were deleted before the epoch began, made again for a body that has them.
 //!
 //! Undeleting an object keeps what it held; the document has nothing of these, so what they held is
 //! given, and the body's edits are made to that.
-//! Invariant: what equals the base is no edit, and what is to be preserved is as it was held.
-//! Must never know: where the values come from.
+//! Invariant: what equals the base is not an edit, and what is to be preserved is as it was held.
 
 use serde_json::{Map, Value};
 

@@ -42,7 +42,7 @@ impl Carried {
         length: usize,
     ) -> Result<Self, AutomergeError> {
         let mut carried = Self::default();
-        // Patches ascend, each counting in the sequence as it is by then: up to `now` as in the end.
+        // Patches ascend, each counting in the sequence at that point: up to `now` as in the end.
         let (mut old, mut now) = (0, 0);
         for patch in doc.diff_obj(object, heads, &doc.get_heads(), false)? {
             let (at, inserted, removed) = match patch.action {

@@ -1,10 +1,9 @@
 //! Carrying over by values what was written to a document that shares no operations with this one.
 //!
 //! Owns the places where a rebase cannot go by operation ids: whole entities (another epoch or
-//! genesis), fields that are stored in another form now, and objects that are made anew (somebody
+//! genesis), fields that are stored in another form now, and objects that are made again (another author
 //! else's has their name, or another schema declares other containers for them).
-//! Invariant: what the two versions agree in is not touched; protected fields stay and are told.
-//! Must never know: why the ids are gone, which changes the values come from.
+//! Invariant: what the two versions agree in is not touched; protected fields stay and are reported.
 
 use automerge::{ActorId, ObjId};
 use serde_json::{Map, Value};
@@ -66,7 +65,7 @@ fn options(base: Option<Value>, care: CarryOptions<'_>) -> MergeOptions {
     }
 }
 
-/// Makes the edit that `writes` makes of what somebody wrote elsewhere: of a whole object, or of its
+/// Makes the edit that `writes` makes of what was written elsewhere: of a whole object, or of its
 /// difference from a `base`.
 fn carry(
     entity: &Entity,
@@ -149,7 +148,7 @@ impl Merger<'_> {
         let at = holder.at.child(holder.name);
         let found = self.draft.get(holder.object, holder.name)?;
         let Some((_, object)) = found else {
-            // Nobody has seen it, so it need not be there to be deleted.
+            // It was never seen, so it need not be there to be deleted.
             if body.deleted {
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 //! anything is made of them.
 //!
 //! Invariant: what is refused here, admission refuses too, whatever others have written since the
-//! base. So nothing is counted that somebody may have deleted, or that is kept as it is.
+//! base. So nothing is counted that may have been deleted, or that is kept as it is.
 
 use std::collections::HashSet;
 
@@ -41,7 +41,7 @@ impl Way<'_> {
     }
 }
 
-/// A part of a body that has more elements than may be there, as far as the body alone tells.
+/// A part of a body that has more elements than may be there, as far as the body alone shows.
 struct Suspect<'v> {
     node: NodeId,
     value: &'v Value,

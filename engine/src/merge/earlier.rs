@@ -3,8 +3,7 @@
 //! Owns what a body means there. It was made under the rules of the base's schema, so it is made
 //! whole by these ([`wanted`]), and the whole is compared with the base. What was one value then
 //! replaces what is there now; what had parts has its difference from the base brought in.
-//! Invariant: what equals the base is no edit.
-//! Must never know: how the field was carried over.
+//! Invariant: what equals the base is not an edit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use super::{Absent, Merger, Outcome, Target, wanted};
 use crate::policy::{NodeId, Policy};
 use crate::value::normal;
 
-/// The policy of a base, where another one holds now.
+/// The policy of a base, where a different one is in force now.
 #[derive(Debug, Clone)]
 pub struct Earlier {
     policy: Arc<Policy>,

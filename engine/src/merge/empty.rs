@@ -2,7 +2,7 @@
 //! to be removed.
 //!
 //! Invariant: what can be removed is removed, and what is always there (objects, lists, texts) is
-//! emptied; counters stay and are told.
+//! emptied; counters stay and are reported.
 
 use automerge::{ObjId, Value as Stored};
 use serde_json::{Map, Value};

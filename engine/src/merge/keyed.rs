@@ -2,7 +2,6 @@
 //!
 //! Invariant: items that others added since the base stay; an item is never made twice nor
 //! removed, only its registers are written.
-//! Must never know: how items are stored inside beyond the two registers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -29,7 +28,7 @@ pub(super) struct List<'a> {
     pub(super) at: &'a Pointer,
 }
 
-/// An item of the body and what it stands for.
+/// An item of the body and what it means.
 enum Item<'a> {
     /// An item of the list.
     Present(&'a Row, &'a Map<String, Value>),
@@ -262,7 +261,7 @@ impl Merger<'_> {
                 }
             }
         }
-        // Where no more faults are told, it is not known whether there were any.
+        // Once no more faults are reported, it is not known whether there were any.
         (self.violations.len() == faults && faults < VIOLATIONS_MAX).then_some(items)
     }
 
@@ -354,7 +353,7 @@ impl Merger<'_> {
                 };
                 return self.revive(&entry, body, base);
             }
-            // What the base lacks had nothing in it, whoever has made or filled it since.
+            // What the base lacks had nothing in it, even if others have made or filled it since.
             let nothing = Map::new();
             let base = base.map(|base| base.unwrap_or(&nothing));
             let fresh = target.fresh || self.is_new(&object);

@@ -1,8 +1,7 @@
 //! Merging single values: registers, counters, atomics.
 //!
-//! Invariant: what stands already is not written again; a counter is moved by as much as its value
+//! Invariant: a value that is there already is not written again; a counter is moved by as much as its value
 //! differs from the base.
-//! Must never know: how objects are made or found.
 
 use std::borrow::Cow;
 

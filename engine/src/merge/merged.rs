@@ -1,4 +1,4 @@
-//! What a merge comes to.
+//! The result of a merge.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::pointer::Pointer;
 use crate::violation::Violation;
 
-/// What a merge came to.
+/// The result of a merge.
 #[derive(Debug, Clone, Default)]
 pub struct Merged {
     /// The edit, as Automerge change chunks: none where nothing differs, one as a rule, and where
@@ -76,5 +76,5 @@ impl Unnamed {
 }
 
 /// Values that a body had for protected fields, where those are kept: the rule that protects each,
-/// what was tried and what stands.
+/// what was tried and the current value.
 pub type Attempts = Vec<Violation>;

@@ -4,7 +4,6 @@
 //! is written; texts and lists by splices, keyed lists by key and place, counters by increments.
 //! `null` empties what can be emptied, at every place.
 //! Invariant: what it writes is an ordinary change, judged by admission like any other.
-//! Must never know: HTTP, frames, who else is writing.
 
 mod anew;
 mod carried;
@@ -59,7 +58,7 @@ pub enum Protected {
     /// Refuse the whole merge.
     #[default]
     Refuse,
-    /// Keep what stands, and say so in [`Merged::preserved`].
+    /// Keep the current value, and report it in [`Merged::preserved`].
     Keep,
 }
 
@@ -78,10 +77,10 @@ pub enum Absent {
 pub struct Base {
     /// The value at that state, as presented, under the names of now.
     pub value: Value,
-    /// The heads of that state; none where it is of an epoch that is over, so that only values tell
+    /// The heads of that state; none where it is of an epoch that is over, so that only values show
     /// what became of it.
     pub heads: Vec<Hash>,
-    /// The policy of that state, where another one holds now. What it had may be in other objects.
+    /// The policy of that state, where a different one is in force now. What it had may be in other objects.
     pub earlier: Option<Earlier>,
 }
 
@@ -101,7 +100,7 @@ pub struct MergeOptions {
     /// Items and entries that were deleted before the epoch of the entity began, so that its document
     /// has nothing of them, with what they held: a body that has them undeletes them.
     pub deleted: BTreeMap<Pointer, Value>,
-    /// Whether the body tells of an earlier state: deleted items that it has are undeleted.
+    /// Whether the body is an earlier state: deleted items that it has are undeleted.
     pub revive: bool,
     /// Whether items that the list never held are made under the ids that the body gives.
     pub remake: bool,
@@ -294,7 +293,7 @@ type Outcome = Result<(), automerge::AutomergeError>;
 /// Where the values come from that are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// A body that somebody sent.
+    /// A body that a client sent.
     Body,
     /// An object that was made elsewhere: its items keep their ids.
     Object,
@@ -321,7 +320,7 @@ struct Merger<'a> {
     draft: Draft<'a>,
     /// Whether this is inside a field that was stored in another form at the base.
     is_converted: bool,
-    /// Whether this is inside an object that is made anew, since it was deleted before the epoch began.
+    /// Whether this is inside an object that is made again, since it was deleted before the epoch began.
     is_anew: bool,
     /// Items that get their ids here.
     unnamed: Unnamed,
@@ -423,7 +422,7 @@ impl Merger<'_> {
                 self.refuse_undeclared(target, name);
                 continue;
             };
-            // What is made anew has what it held at such places.
+            // What is made again has what it held at such places.
             if !self.is_anew && self.keeps(target, name) {
                 continue;
             }

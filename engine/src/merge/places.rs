@@ -2,7 +2,6 @@
 //!
 //! Invariant: what keeps its place is not written, unless there is no room beside it; many that go
 //! to one spot are spread there evenly.
-//! Must never know: what is in an item, who may move it.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -11,7 +11,7 @@ use crate::value::normal;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
 impl Merger<'_> {
-    /// Reports a field that nobody writes, unless the body repeats what stands.
+    /// Reports a field that is not for writing, unless the body repeats its value.
     pub(super) fn derived(
         &mut self,
         at: &Pointer,
@@ -108,7 +108,7 @@ impl Merger<'_> {
         });
     }
 
-    /// A body with more faults than are told is refused like one with these: nobody reads a million.
+    /// A body with more faults than are reported is refused like one with these.
     fn add(&mut self, violation: impl FnOnce() -> Violation) {
         if self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(violation());

@@ -247,7 +247,7 @@ impl Merger<'_> {
         self.base_heads.is_some() || self.is_elsewhere()
     }
 
-    /// Whether the base is no state of this document.
+    /// Whether the base is not a state of this document.
     fn is_elsewhere(&self) -> bool {
         let base = self.options.base.as_ref();
         self.source == Source::Edits || base.is_some_and(|base| base.heads.is_empty())
@@ -296,7 +296,7 @@ impl Merger<'_> {
                 let differ = runs(old, present);
                 Carried::compared(&differ, &starts, &self::starts(present, &width))
             }
-            // What this merge makes is in no earlier state, and nobody else has written in it.
+            // What this merge makes is in no earlier state, and has no other writer.
             _ if self.draft.is_own(object) => Carried::unchanged(length),
             Some(heads) if sides.is_base => {
                 Carried::since(self.entity.doc(), object, heads, length)?

@@ -1,8 +1,7 @@
 //! What a body makes of the value that it was made from, without a document.
 //!
 //! Invariant: the rules are those of a merge: what an object of the body lacks stays, lists are
-//! told whole, `null` empties.
-//! Must never know: rights, what others wrote since.
+//! given whole, `null` empties.
 
 use std::collections::HashMap;
 

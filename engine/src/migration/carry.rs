@@ -3,7 +3,6 @@
 //! Invariant: objects that stay at their key are kept, and only what is new in them is made; objects
 //! that get another key are made again with all that they hold, ids, positions and deleted items
 //! included.
-//! Must never know: why, or by whom.
 
 use std::collections::BTreeSet;
 
@@ -424,7 +423,7 @@ fn additional(policy: &Policy, id: NodeId) -> Option<NodeId> {
     }
 }
 
-/// A scalar to be written again; a counter begins where it stands.
+/// A scalar to be written again; a counter begins at its value.
 fn plain(scalar: &ScalarValue) -> ScalarValue {
     match scalar {
         ScalarValue::Counter(counter) => ScalarValue::counter(i64::from(counter)),

@@ -1,11 +1,10 @@
 //! What a schema would have said to an edit of the past.
 //!
 //! Judged are values, not operations: what the edit changed, as it would look under the schema.
-//! Renamed fields are then looked at under their new names, and what the schema adds is in nobody's
+//! Renamed fields are then looked at under their new names, and what the schema adds is in no author's
 //! way. An operation that changed no value is not seen.
 //!
 //! Invariant: nothing is written, and the edit stays what it was.
-//! Must never know: where entries are kept.
 
 use std::sync::Arc;
 
@@ -97,14 +96,15 @@ impl Hindsight {
         Ok(found)
     }
 
-    /// What the entity would claim by now. Who had it first is for whoever sees all entities.
+    /// What the entity would claim at this point. Who had it first, only a caller that sees all
+    /// entities knows.
     #[must_use]
     pub fn claims(&self) -> Vec<Claim> {
         held_by(&self.entity)
     }
 }
 
-/// An entity under a policy. Values that it would drop stay, so that whoever wrote them is judged;
+/// An entity under a policy. Values that it would drop stay, so that their authors are judged;
 /// where they fit nowhere, they go.
 fn under(entity: &Entity, policy: &Arc<Policy>) -> Result<Entity, MigrationError> {
     let succession = Succession::new(entity.policy(), policy);
@@ -225,7 +225,7 @@ impl Judge<'_> {
         self.policy.node(item).parent.unwrap_or(item)
     }
 
-    /// Whether the author may write; tells if not.
+    /// Whether the author may write; reports it if not.
     fn right(
         &mut self,
         node: NodeId,

@@ -1,7 +1,6 @@
 //! Values at places that fewer may write after a change of the schema.
 //!
 //! Invariant: each value is named once, at the innermost field, or at the item that goes as a whole.
-//! Must never know: who wrote the values.
 
 use std::collections::BTreeMap;
 use std::mem::discriminant;
@@ -14,7 +13,7 @@ use crate::ledger::Presence;
 use crate::pointer::Pointer;
 use crate::policy::{NodeId, NodeName, Origin, Policy, Presented, Shape, Succession, WriteRule};
 
-/// A value that somebody might write who may not write it under the next schema.
+/// A value that fewer principals may write under the next schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Narrowed {
     /// The place in the entity as it is; items by id.

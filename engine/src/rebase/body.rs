@@ -1,7 +1,7 @@
 //! A body that was made from a value under an earlier policy, under the names of now.
 //!
 //! What a replica does with its edits when the schema has changed, for those who send values: names
-//! are followed as the entity went over, and what equals the base is no edit, whether the schema
+//! are followed as the entity migrated, and what equals the base is not an edit, whether the schema
 //! still has a place for it or not.
 //! Invariant: what the body changes ends up in the result or among the violations.
 
@@ -19,7 +19,7 @@ use crate::pointer::Pointer;
 use crate::policy::Policy;
 use crate::violation::{Rule, VIOLATIONS_MAX, Violation};
 
-/// What somebody had read when they made a body.
+/// What the author of a body had read when making it.
 #[derive(Debug)]
 pub struct Read {
     /// The policy that held then.
@@ -99,7 +99,7 @@ impl Read {
             let is_kept = preserve.iter().any(|at| at.contains(&one.told))
                 || kept.iter().any(|at| at.contains(&one.at));
             match is_kept {
-                // Of a field with two names the merge tells.
+                // The merge reports a field with two names.
                 true if one.rival.is_some() => {}
                 true => preserved.push(one.told.clone()),
                 false if lost.len() < VIOLATIONS_MAX => lost.push(one.violation()),

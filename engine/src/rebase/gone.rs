@@ -2,7 +2,6 @@
 //!
 //! Invariant: only what its author wrote into the item or entry is reported, and the place that was
 //! given to an item that had been there.
-//! Must never know: when and by whom it was deleted.
 
 use std::collections::{HashMap, HashSet};
 

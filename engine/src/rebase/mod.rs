@@ -2,15 +2,14 @@
 //!
 //! Pending changes were made on a state that will never be. [`rebase`] makes new ones under a fresh
 //! actor: the surviving operations, in order, applied to the server's state as it is now, each with
-//! the predecessors that an honest new operation has (all values that stand at its key or element).
+//! the predecessors that an honest new operation has (all values at its key or element).
 //! What depends on a dropped operation is dropped too; an insertion after a dropped element goes
 //! after the nearest surviving element on the left in the sequence as it was when the insertion was
-//! made. Everything that is dropped is reported. Where operation ids are of no use any more
-//! ([`rebase_values`]), and for single objects that must be made anew, values are carried over.
+//! made. Everything that is dropped is reported. Where operation ids no longer help
+//! ([`rebase_values`]), and for single objects that must be made again, values are carried over.
 //!
 //! Invariant: every operation of the pending changes is kept, carried or dropped, and only that;
-//! each refusal takes at least one operation, so that refusing and rebasing come to an end.
-//! Must never know: connections, proposals, whether the new changes will be admitted.
+//! each refusal takes at least one operation, so that refusing and rebasing ends.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -127,7 +126,7 @@ pub struct Rebased {
 /// Why changes cannot be rebased.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RebaseError {
-    /// A pending change is none.
+    /// A pending change cannot be decoded.
     #[error("pending change {change} cannot be read")]
     Unreadable {
         /// Which, from 0.
@@ -136,8 +135,8 @@ pub enum RebaseError {
         #[source]
         error: ChangeError,
     },
-    /// A pending change was made upon changes that the server's state does not hold: another epoch
-    /// or genesis. [`rebase_values`] can do it.
+    /// A pending change depends on changes that the server does not have: of another epoch or
+    /// genesis. [`rebase_values`] can do it.
     #[error("pending change {change} was made upon what is not there")]
     NotThere {
         /// Which, from 0.
@@ -152,7 +151,7 @@ pub enum RebaseError {
 /// names.
 ///
 /// A refusal that names no operation of these changes takes the change that it names, or else all.
-/// An object that is made at a name where somebody else's stands by now, and every object that is
+/// An object that is made at a name where another author's is now, and every object that is
 /// made under a policy which is not the target's, is carried over by values.
 ///
 /// # Errors

@@ -1,10 +1,9 @@
 //! Values and places of an earlier policy under the names of the target's.
 //!
-//! A value that somebody sends may use both: a field under its former name, under its present one,
+//! A value that a client sends may use both: a field under its former name, under its present one,
 //! or under both. What is said of one place is put together, so that what equals the base is no
 //! edit, whichever name it comes under.
-//! Invariant: whatever the value holds ends up in the renamed one, or is told as unplaced.
-//! Must never know: where the values come from, what becomes of them.
+//! Invariant: whatever the value holds ends up in the renamed one, or is reported as unplaced.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -71,7 +70,7 @@ impl SchemaMap {
         (value, apart.collect())
     }
 
-    /// The same of a value that somebody made from `base`, which has the present names: it may have
+    /// The same of a value that was made from `base`, which has the present names: it may have
     /// former names and present ones beside each other.
     pub(super) fn rename_body(
         &self,

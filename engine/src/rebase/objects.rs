@@ -1,7 +1,6 @@
-//! Where the objects are that operations work on, and which of them must be made anew.
+//! Where the objects are that operations work on, and which of them must be made again.
 //!
 //! Invariant: the name of an object in the report is the one that a violation at its place has.
-//! Must never know: what becomes of an operation.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -109,7 +108,7 @@ impl Objects {
         mapped
     }
 
-    /// The elements of the sequence that `old` is now, where it was made anew.
+    /// The elements of the sequence that `old` is now, where it was made again.
     pub(super) fn elements(
         &mut self,
         doc: &Automerge,

@@ -1,9 +1,8 @@
-//! What the pending changes would have come to if the schema had stayed as it was.
+//! What the pending changes would have resulted in if the schema had stayed as it was.
 //!
 //! A field that is stored in another form now has no place for operations. What it was is still in
-//! the document, so the operations are rebased there, aside, and the values go over.
+//! the document, so the operations are rebased there, aside, and the values are carried over.
 //! Invariant: nothing of it is proposed.
-//! Must never know: what the fields are called now.
 
 use std::collections::HashMap;
 use std::sync::Arc;

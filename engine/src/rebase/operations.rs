@@ -1,7 +1,6 @@
 //! The operations of pending changes, one after the other: kept, carried or dropped.
 //!
 //! Invariant: an operation is kept as one operation, at the same place, with the same value.
-//! Must never know: policies, beyond which objects come and go.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -317,7 +316,7 @@ impl Rebase<'_> {
         })
     }
 
-    /// The elements of a sequence that has another name now.
+    /// The elements of a sequence that was renamed since.
     fn elements(&mut self, old: &ObjectId, new: &ObjectId) -> Result<&Elements, DropReason> {
         let doc = self.target.entity.doc();
         let found = self.objects.elements(doc, old, new);

@@ -3,7 +3,6 @@
 //! Owns the past: which operation is whose, which of the server's changes each pending change had
 //! seen, and in what order elements stood in a sequence then.
 //! Invariant: reads only; every question is about the moment at which an operation was made.
-//! Must never know: what becomes of the operations.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +20,7 @@ pub(super) struct Pending {
     index: HashMap<OpId, OpIndex>,
     /// The server's heads that each change had seen.
     heads: Vec<Vec<ChangeHash>>,
-    /// Whether these were made under the schema that stands.
+    /// Whether these were made under the schema in force.
     pub(super) is_current: bool,
     order: Option<Order>,
 }
@@ -54,7 +53,7 @@ impl Pending {
     /// Finds what each change had seen of `doc`.
     ///
     /// # Errors
-    /// When a change was made upon what is not there.
+    /// When a change depends on what is not there.
     pub(super) fn look_back(&mut self, doc: &Automerge) -> Result<(), RebaseError> {
         let own: HashSet<ChangeHash> = self.changes.iter().map(|c| c.raw().hash()).collect();
         let mut seen: Vec<ChangeHash> = Vec::new();
@@ -94,7 +93,7 @@ impl Pending {
         self.changes[change].op_id(op)
     }
 
-    /// Whether a deletion at a map key took away the value that stood there. Automerge also writes
+    /// Whether a deletion at a map key took away the value that was there. Automerge also writes
     /// deletions that settle a race between values in favour of the one that wins anyway.
     pub(super) fn takes_away(&self, doc: &Automerge, at: OpIndex) -> bool {
         let op = self.op(at);
@@ -143,7 +142,7 @@ impl Pending {
     }
 
     /// The element directly to the left of a pending one, in its sequence as it was when the
-    /// operation at `at` was made; those that were deleted by then count.
+    /// operation at `at` was made; those that were deleted before count.
     pub(super) fn left_of(&mut self, doc: &Automerge, element: &OpId, at: OpIndex) -> ElementId {
         if self.order.is_none() {
             self.order = Some(Order::of(self, doc));
@@ -162,7 +161,7 @@ impl Pending {
 /// The insertions since the first pending change was begun. Elements that were there before stand
 /// to the left of all that was inserted after them, so more need not be known.
 struct Order {
-    /// What was inserted directly after an element, the latest first: so it stands.
+    /// What was inserted directly after an element, the latest first, as in the sequence.
     after: HashMap<(ObjectId, ElementId), Vec<OpId>>,
     /// The object and the left neighbour, when it was inserted, of each element.
     made: HashMap<OpId, (ObjectId, ElementId)>,

@@ -1,9 +1,8 @@
 //! The server's present state with the changes that were rebased so far.
 //!
-//! Owns what an honest new operation names as its predecessors: all values that stand at a key or
+//! Owns what an honest new operation names as its predecessors: all values at a key or
 //! element now.
 //! Invariant: what was built and not applied yet counts as present.
-//! Must never know: the operations that are being rebased.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -38,7 +37,7 @@ pub(super) fn ids_of(values: Vec<(Stored<'_>, ObjId)>) -> Vec<OpId> {
         .collect()
 }
 
-/// A value that stands somewhere.
+/// A value at a key or element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) id: OpId,
@@ -87,7 +86,7 @@ impl Present {
         self.entity.doc().object_type(object_id(object)).is_ok()
     }
 
-    /// The values that stand at a key or element now.
+    /// The values at a key or element now.
     pub(super) fn standing(&mut self, object: &ObjectId, key: &Key) -> &mut Vec<Standing> {
         let place = (object.clone(), key.clone());
         if !self.values.contains_key(&place) {
@@ -147,7 +146,7 @@ impl Present {
         self.element_of(&first.id)
     }
 
-    /// The element at which an operation of the document stands.
+    /// The element that an operation of the document is at.
     fn element_of(&mut self, id: &OpId) -> Option<OpId> {
         let op = self.changes.find(self.entity.doc(), id)?;
         match &op.key {
@@ -181,7 +180,7 @@ impl Present {
     }
 
     /// Makes the next change, or the next few where one may not hold so much; their operations have
-    /// the ids that [`Self::next_id`] told.
+    /// the ids that [`Self::next_id`] gave.
     pub(super) fn build(
         &mut self,
         operations: Vec<Op>,

@@ -1,7 +1,6 @@
 //! What a rebase dropped, for its author.
 //!
 //! Invariant: every operation that is in no new change is in the report, once.
-//! Must never know: how it was found out.
 
 use automerge::legacy::{Key, OpType};
 use automerge::{Automerge, ScalarValue};
@@ -91,7 +90,7 @@ pub struct Dropped {
     pub op: Option<usize>,
     /// Where; items of keyed lists are named by their ids.
     pub pointer: Pointer,
-    /// The value that was to stand there, or the element or increment that was to be added.
+    /// The value that was to be written there, or the element or increment that was to be added.
     pub attempted: Option<Value>,
     /// Why.
     pub why: DropReason,

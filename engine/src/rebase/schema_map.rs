@@ -1,10 +1,9 @@
 //! From the places of the policy that the changes were made under to those of the target's.
 //!
-//! A renamed field is another key, and what a container there held was made anew when the entity
+//! A renamed field is another key, and what a container there held was made again when the entity
 //! was taken over: each object is found under its new name, each element of a sequence by its place
 //! among those that were there then. What is on neither policy's side goes as it is, to be judged.
 //! Invariant: reads only; under one and the same policy everything stays where it is.
-//! Must never know: pending changes, what becomes of an operation.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,7 +35,7 @@ pub(super) struct Mapped {
     pub(super) conversion: Option<Conversion>,
 }
 
-/// A field that has another name and is stored in another form.
+/// A field that was renamed and is stored in another form.
 #[derive(Debug, Clone)]
 pub(super) struct Conversion {
     /// The object that the field belongs to: by the ids of the changes, and in the target.
@@ -142,7 +141,7 @@ impl SchemaMap {
         let old = mapped.old.and_then(|old| self.old.child(old, name));
         let step = match (mapped.is_removed, &mapped.conversion) {
             (true, _) => Step::Removed,
-            // Inside, the names are nobody's but the old schema's.
+            // Inside, only the old schema has names.
             (_, Some(_)) => Step::To(name.to_owned(), None),
             _ => self.step((mapped.old, mapped.node), name),
         };

@@ -1,9 +1,8 @@
-//! Rebasing by values, where operation ids are of no use any more.
+//! Rebasing by values, where operation ids no longer help.
 //!
 //! Each pending change is the difference of two values; the difference is merged into the server's
 //! state, and what cannot be taken is left out, place by place, until the rest can.
 //! Invariant: a difference ends up in the new change or in the report.
-//! Must never know: operations.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +26,7 @@ use crate::violation::Rule;
 /// Rebases `changes`, made in this order on `before`, onto a target that shares no operations with
 /// them: another epoch, another genesis. What each change did to the value is done to the target's
 /// value: scalars are set, counters go on by the same amount, texts and lists get the same splices
-/// at the places that comparing the values tells, items keep their ids. What a change did is seen from
+/// at the places that comparing the values gives, items keep their ids. What a change did is seen from
 /// what its author had seen, also where `before` has heard of more since.
 ///
 /// # Errors

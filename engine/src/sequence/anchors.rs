@@ -241,7 +241,7 @@ fn each_run(elements: &[u32], length: usize, mut take: impl FnMut(u64)) {
     }
 }
 
-/// Numbers by hash: open addressing, half full at most. Whoever chooses the elements may choose them
+/// Numbers by hash: open addressing, half full at most. The author of the elements may choose them
 /// so that their hashes crowd: what does not find a place soon gets none.
 struct Table {
     entries: Vec<(u64, u32)>,

@@ -8,12 +8,12 @@ use std::hash::Hash;
 
 use super::moves;
 
-/// An element that comes to its place.
+/// An element that is moved or inserted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Placed {
     /// Which, as an index in what is wanted.
     pub(crate) wanted: usize,
-    /// Where it was, in the line as it is by then; `None` for a new one.
+    /// Where it was, in the line at that point; `None` for a new one.
     pub(crate) from: Option<usize>,
     /// Where it comes, in the line without it.
     pub(crate) to: usize,

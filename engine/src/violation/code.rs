@@ -101,7 +101,7 @@ refusal_codes! {
     OwnPast "own-past" Again
     /// Its first operation does not follow what it depends on.
     StartOp "start-op" Again
-    /// It knows of too few of the changes that stand side by side.
+    /// It depends on too few of the concurrent changes.
     HeadsLimit "heads-limit" Again
     /// The actor id is one that only the server may use.
     ActorReserved "actor-reserved" DropNamed
