@@ -48,7 +48,7 @@ mod schemas;
 mod verifier;
 mod writer;
 
-pub use fault::{Culprit, Fault, Flaw};
+pub use fault::{Fault, Flaw, RecordName};
 pub use line::{FORMAT, LINE_BYTES_MAX, VERSION};
 pub use verifier::{Depth, Report, Verifier};
 pub use writer::Writer;

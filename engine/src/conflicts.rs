@@ -102,7 +102,7 @@ pub(crate) fn conflicts(around: Around<'_>, changes: &[&Change]) -> Vec<Conflict
     let mut found = registers::conflicts(&own);
     found.extend(removed::conflicts(&own));
     let mut unseen = unseen::conflicts(&own);
-    // What the document tells by itself, it tells better.
+    // Where the document shows it by itself, that is more exact.
     unseen.retain(|one| found.iter().all(|known| known.pointer != one.pointer));
     found.extend(unseen);
     found.sort_by(|a, b| a.pointer.tokens().cmp(b.pointer.tokens()));

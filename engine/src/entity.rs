@@ -55,7 +55,7 @@ pub enum LoadError {
         reason: String,
     },
     /// The entries do not follow each other.
-    #[error("entry {found} of {entity} follows {after}")]
+    #[error("expected the entry after {after} of {entity}, found {found}")]
     Order {
         /// Which entity.
         entity: EntityId,

@@ -22,7 +22,7 @@ use std::thread;
 use tokio::sync::{oneshot, watch};
 
 use self::committer::{Committer, Waiting};
-use self::queue::{Message, Queue, Turn};
+use self::queue::{CommitGuard, Message, Queue};
 use crate::config::CommitSettings;
 use crate::storage::{Append, Appended, Conflict, Rejected, Store, StoreError, StoreResult, Taken};
 use crate::work;
@@ -117,7 +117,7 @@ struct Shared {
 
 impl Shared {
     /// Commits what waits, in one transaction.
-    fn commit(&self, turn: Turn<'_>) {
+    fn commit(&self, turn: CommitGuard<'_>) {
         let messages = turn.take(self.requests_per_transaction_max);
         let mut committer = self
             .committer

@@ -21,7 +21,7 @@ pub(crate) use cold::{Purpose, present as cold_value, settled};
 pub(crate) use loading::{LoadingError, begins_after, load};
 pub(crate) use naming::name_for_creation;
 pub(crate) use outcome::{Outcome, WriteError, Written};
-pub(crate) use places::{Care, misplaced};
+pub(crate) use places::{PlaceAction, misplaced};
 pub(crate) use residents::Residents;
 pub use writes::{Merging, Precondition};
 pub(crate) use writes::{Task, Write, WriterSession};

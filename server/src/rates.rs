@@ -1,7 +1,7 @@
 //! Who has written how much lately, and whether that leaves room for more.
 //!
 //! Writes are counted where they come in; operations and bytes are charged when they are known, and
-//! whoever is in debt waits until it is paid off. So no single write is ever too big for a quota.
+//! a writer in debt waits until it is paid off. So no single write is ever too big for a quota.
 //!
 //! Invariant: the memory is bounded however many principals and addresses there are; of those that
 //! are forgotten first, the quotas were nearly full again.
@@ -37,7 +37,7 @@ const IPV6_NETWORK_BITS: u32 = 64;
 pub(crate) struct Writer<'a> {
     /// Who writes.
     pub(crate) principal: &'a Principal,
-    /// Where from, if that tells callers apart.
+    /// The address, if callers have different ones.
     pub(crate) address: Option<IpAddr>,
 }
 

@@ -207,8 +207,8 @@ impl Work {
         Self::with((slots, processors), (processors / 2).max(1), WAITING_MAX)
     }
 
-    /// Slots for pages of values that are read from the store. One principal has half of them at
-    /// most; whoever waits has a turn after the other.
+    /// Slots for pages of values that are read from the store. One principal has at most half of
+    /// them; principals that wait are served in turns.
     pub(crate) fn of_pages(at_once: usize) -> Self {
         Self::with((at_once, at_once), (at_once / 2).max(1), WAITING_MAX)
     }

@@ -12,14 +12,14 @@ pub struct Fault {
     /// The line, from 1.
     pub line: u64,
     /// Which record it is in, if it is in one that can be read.
-    pub record: Option<Box<Culprit>>,
+    pub record: Option<Box<RecordName>>,
     /// What is wrong.
     pub flaw: Box<Flaw>,
 }
 
 /// A record that something is wrong with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Culprit {
+pub struct RecordName {
     /// Whose it is.
     pub entity: EntityId,
     /// An entry's place in the log.
@@ -28,7 +28,7 @@ pub struct Culprit {
     pub number: Option<u64>,
 }
 
-impl Culprit {
+impl RecordName {
     pub(super) fn entry(entity: &EntityId, place: Option<LogPlace>) -> Self {
         Self {
             entity: entity.clone(),
@@ -46,7 +46,7 @@ impl Culprit {
     }
 }
 
-impl fmt::Display for Culprit {
+impl fmt::Display for RecordName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.entity)?;
         if let Some(LogPlace { epoch, seq }) = self.place {

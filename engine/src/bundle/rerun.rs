@@ -20,7 +20,7 @@ use crate::policy::{Policy, PolicyBook, PolicySource};
 
 /// What entries are judged with.
 #[derive(Debug)]
-pub(super) struct Bench<'a> {
+pub(super) struct RerunContext<'a> {
     pub(super) policies: &'a PolicyBook,
     pub(super) limits: &'a Limits,
 }
@@ -42,7 +42,7 @@ pub(super) struct Rerun {
 pub(super) fn rerun(
     entity: Option<Entity>,
     (entry, hash): (&Entry, Hash),
-    bench: &Bench<'_>,
+    bench: &RerunContext<'_>,
 ) -> Result<Rerun, Flaw> {
     let header = &entry.header;
     let policies = bench.policies;
@@ -122,7 +122,7 @@ fn judge(
     entity: Entity,
     entry: &Entry,
     kind: EntryKind,
-    bench: &Bench<'_>,
+    bench: &RerunContext<'_>,
 ) -> Result<Admitted, Flaw> {
     let header = &entry.header;
     let limits = bench.limits;

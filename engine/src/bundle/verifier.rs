@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::fault::{Culprit, Fault, Flaw};
+use super::fault::{Fault, Flaw, RecordName};
 use super::line::{
     FORMAT, Line, Read, Sum, Tail, VERSION, entry_line, from_base64, refusal_line, root,
 };
-use super::rerun::{Bench, Rerun, rerun};
+use super::rerun::{Rerun, RerunContext, rerun};
 use super::schemas::Schemas;
 use crate::claims::{Holders, Step};
 use crate::entity::Entity;
@@ -97,12 +97,12 @@ pub struct Verifier {
 
 /// A flaw, and the record it is in.
 struct Found {
-    record: Option<Box<Culprit>>,
+    record: Option<Box<RecordName>>,
     flaw: Box<Flaw>,
 }
 
 impl Found {
-    fn new(record: Culprit, flaw: Flaw) -> Self {
+    fn new(record: RecordName, flaw: Flaw) -> Self {
         Self {
             record: Some(Box::new(record)),
             flaw: Box::new(flaw),
@@ -295,7 +295,7 @@ impl Verifier {
         let entry = decode(&bytes).map_err(Flaw::from)?;
         let header = &entry.header;
         let place = Some(header.place);
-        let at = |flaw| Found::new(Culprit::entry(&header.entity, place), flaw);
+        let at = |flaw| Found::new(RecordName::entry(&header.entity, place), flaw);
         same(line, entry_line(&entry, hash, raw)).map_err(at)?;
         let log = self.logs.entry(header.entity.clone()).or_default();
         let chain = log.chain.get_or_insert_default();
@@ -316,7 +316,7 @@ impl Verifier {
             Depth::Records => {}
             Depth::Admission => {
                 let before = log.entity.take();
-                let bench = Bench {
+                let bench = RerunContext {
                     policies: &self.policies,
                     limits: &self.limits,
                 };
@@ -339,7 +339,7 @@ impl Verifier {
         let bytes = from_base64(raw).ok_or_else(|| Flaw::Malformed("raw is not base64".into()))?;
         let record = decode_refusal(&bytes).map_err(Flaw::from)?;
         let header = &record.header;
-        let at = |flaw| Found::new(Culprit::refusal(&record), flaw);
+        let at = |flaw| Found::new(RecordName::refusal(&record), flaw);
         same(line, refusal_line(&record, hash, raw)).map_err(at)?;
         if self.last.as_ref().is_some_and(|last| *last > header.entity) {
             let text = "refusals must be in the order of their entities";
@@ -378,7 +378,7 @@ impl Verifier {
         let entity = entity.clone();
         let place = tail.entry.map(|(place, _)| place);
         same(line, tail.line(&entity))
-            .map_err(|flaw| Found::new(Culprit::entry(&entity, place), flaw))?;
+            .map_err(|flaw| Found::new(RecordName::entry(&entity, place), flaw))?;
         self.last = Some(entity);
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Values of one register: a field, an entry of an open map, an item's place or deletion, an
-//! element of a list that was put anew.
+//! element of a list that was put again.
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@
 
 mod losses;
 mod runs;
-mod turn;
+mod schema_change;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use serde_json::Value;
 pub use self::losses::Loss;
 use self::losses::Losses;
 use self::runs::Runs;
-pub use self::turn::{Later, former_names, later_name};
-pub(super) use self::turn::{Renamed, Turn};
+pub use self::schema_change::{Later, former_names, later_name};
+pub(super) use self::schema_change::{Renamed, SchemaChange};
 use super::apply::Misfit;
 use super::record::Record;
 use crate::effects::{Effect, EffectChange};
@@ -70,12 +70,12 @@ pub struct Blamed<'a> {
     /// For a text or list: the runs that it consists of.
     pub runs: Vec<CreditedRun<'a>>,
     /// Its former names since the first of these entries, the last one first.
-    pub formerly: Vec<Former<'a>>,
+    pub formerly: Vec<FormerName<'a>>,
 }
 
 /// A place that a field had before a change of the schema renamed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Former<'a> {
+pub struct FormerName<'a> {
     /// The former pointer.
     pub pointer: Pointer,
     /// The entry that migrated the value to its next name.
@@ -86,7 +86,7 @@ impl Blamed<'_> {
     /// What the field was called when one of its entries set it.
     #[must_use]
     pub fn name_at(&self, by: &Credit) -> &Pointer {
-        let later = |former: &&Former<'_>| former.until.place > by.place;
+        let later = |former: &&FormerName<'_>| former.until.place > by.place;
         let first = self.formerly.iter().rfind(later);
         first.map_or(&self.pointer, |former| &former.pointer)
     }
@@ -112,7 +112,7 @@ pub struct Blame {
     /// The policy of the last record.
     policy: Option<Arc<Policy>>,
     /// The changes of the schema that renamed something, in their order.
-    turns: Vec<Arc<Turn>>,
+    schema_changes: Vec<Arc<SchemaChange>>,
     losses: Losses,
 }
 
@@ -130,7 +130,7 @@ impl Blame {
             credits: Vec::new(),
             fields: BTreeMap::new(),
             policy: None,
-            turns: Vec::new(),
+            schema_changes: Vec::new(),
             losses: Losses::default(),
         }
     }
@@ -150,17 +150,18 @@ impl Blame {
         self.credits.push(Credit::of(record));
         self.losses.take(record, by);
         let former = former.filter(|_| record.kind == EntryKind::Policy);
-        let turned = former.map(|former| (Turn::new(by, &former, policy), self.fields.clone()));
+        let turned =
+            former.map(|former| (SchemaChange::new(by, &former, policy), self.fields.clone()));
         for effect in &record.effects {
             fold(&mut self.fields, policy, effect, by).ok_or_else(|| Misfit {
                 pointer: effect.pointer.clone(),
             })?;
         }
-        if let Some((turn, before)) = turned {
-            turn.carry(&before, &mut self.fields);
-            if turn.renames() {
-                self.losses.turn(&turn);
-                self.turns.push(Arc::new(turn));
+        if let Some((schema_change, before)) = turned {
+            schema_change.carry(&before, &mut self.fields);
+            if schema_change.renames() {
+                self.losses.schema_change(&schema_change);
+                self.schema_changes.push(Arc::new(schema_change));
             }
         }
         Ok(())
@@ -208,18 +209,18 @@ impl Blame {
     }
 
     /// The names that a place had since an entry.
-    fn formerly(&self, pointer: &Pointer, since: By) -> Vec<Former<'_>> {
-        let mut formerly: Vec<Former<'_>> = Vec::new();
-        let turns = self.turns.iter().rev();
-        for turn in turns.take_while(|turn| turn.by > since) {
+    fn formerly(&self, pointer: &Pointer, since: By) -> Vec<FormerName<'_>> {
+        let mut formerly: Vec<FormerName<'_>> = Vec::new();
+        let schema_changes = self.schema_changes.iter().rev();
+        for schema_change in schema_changes.take_while(|schema_change| schema_change.by > since) {
             let later = formerly.last().map_or(pointer, |former| &former.pointer);
-            let Some(before) = turn.before(later) else {
+            let Some(before) = schema_change.before(later) else {
                 break;
             };
             if before != *later {
-                formerly.push(Former {
+                formerly.push(FormerName {
                     pointer: before,
-                    until: self.credit(turn.by),
+                    until: self.credit(schema_change.by),
                 });
             }
         }

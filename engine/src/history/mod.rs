@@ -27,7 +27,7 @@ pub mod words;
 pub use apply::{Misfit, apply, undo};
 pub use archive::{Archive, InMemory};
 pub use blame::{
-    Blame, Blamed, Credit, CreditedRun, Former, Later, Loss, former_names, later_name,
+    Blame, Blamed, Credit, CreditedRun, FormerName, Later, Loss, former_names, later_name,
 };
 pub use checkpoint::{Checkpoints, checkpoint};
 pub use deletions::Deletions;

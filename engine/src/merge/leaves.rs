@@ -55,7 +55,7 @@ impl Merger<'_> {
             present.as_ref() == Some(value)
         };
         let rule = self.rights.denied(child, target.fresh);
-        // A counter goes on from where others have brought it, though that be the same place.
+        // A counter keeps the increments of others, even where the sum equals the value of the body.
         let counts = matches!(node.shape, Shape::Counter(_)) && base.is_some() && rule.is_none();
         let unset = self.draft.is_own(target.object) && self.is_unset(target.object, name);
         if same && !unset && !counts {

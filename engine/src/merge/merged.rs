@@ -41,7 +41,7 @@ impl Merged {
     }
 
     /// Names places as the body names them that the edit was made from, where a refusal of the edit
-    /// tells of them: of a new item that the body gives no id there is nothing but its index.
+    /// names them: of a new item that the body gives no id there is nothing but its index.
     pub fn name_as_given(&self, violations: &mut [Violation]) {
         for violation in violations {
             violation.pointer = self.unnamed.as_given(&violation.pointer);

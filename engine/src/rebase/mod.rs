@@ -137,7 +137,7 @@ pub enum RebaseError {
     },
     /// A pending change depends on changes that the server does not have: of another epoch or
     /// genesis. [`rebase_values`] can do it.
-    #[error("pending change {change} was made upon what is not there")]
+    #[error("pending change {change} depends on changes that are not there")]
     NotThere {
         /// Which, from 0.
         change: usize,

@@ -240,7 +240,7 @@ fn references_lead_into_definitions_and_end() {
         &with(list, json!({ "type": "string", "$ref": "#/$defs/t" })),
         &["/$defs/t/anyOf/0/$ref: #/$defs/t leads back to itself"],
     );
-    // A mistake in a definition is told once, even when it is used twice or not at all.
+    // A mistake in a definition is reported once, even when it is used twice or not at all.
     let mut schema = kind(json!({ "x": { "$ref": "#/$defs/a" }, "y": { "$ref": "#/$defs/a" } }));
     schema["$defs"] = json!({
         "a": { "type": "string", "x-indelible": { "unique": true }, "default": "" },

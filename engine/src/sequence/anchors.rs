@@ -2,7 +2,7 @@
 //!
 //! Runs of a fixed length are numbered by their content (so that letters need no blanks between
 //! them); those that occur equally often on both sides are paired in order, and the longest chain
-//! of pairs that keeps the order on both sides is kept: patience diff (Cohen 2003) upon all runs
+//! of pairs that keeps the order on both sides is kept: patience diff (Cohen 2003) on all runs
 //! instead of unique lines. Long runs first, since a long run is seldom the same by chance.
 //!
 //! Invariant: what is found is the same on both sides and in the same order. Takes O(N log N).

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indelible_engine::history::{
-    Blamed, Contender, Credit, CreditedRun, Former, Loss, Point, State,
+    Blamed, Contender, Credit, CreditedRun, FormerName, Loss, Point, State,
 };
 use indelible_engine::id::LogPlace;
 use indelible_engine::ledger::{EntryKind, Presence};
@@ -235,12 +235,12 @@ fn rest(pointer: &Pointer, known: usize) -> Pointer {
 }
 
 /// The former names of a field that do not follow from those of the item that it lies in.
-fn formerly<'a>(told: &'a Told<'_>, items: &[&Told<'_>]) -> Vec<&'a Former<'a>> {
+fn formerly<'a>(told: &'a Told<'_>, items: &[&Told<'_>]) -> Vec<&'a FormerName<'a>> {
     let item = items.last();
     let known = item.map_or(0, |item| item.pointer.tokens().len());
     let of_item = item.and_then(|item| item.blamed.as_ref());
-    let of_item: &[Former<'_>] = of_item.map_or(&[], |blamed| &blamed.formerly);
-    let follows = |former: &Former<'_>| {
+    let of_item: &[FormerName<'_>] = of_item.map_or(&[], |blamed| &blamed.formerly);
+    let follows = |former: &FormerName<'_>| {
         let same = of_item.iter().find(|item| item.until == former.until);
         let inner = rest(&told.pointer, known);
         same.is_some_and(|item| {

@@ -115,7 +115,7 @@ impl Queue {
     }
 
     /// Waits until something waits and no commit runs; `None` when nothing will come any more.
-    pub(super) fn turn(&self) -> Option<Turn<'_>> {
+    pub(super) fn turn(&self) -> Option<CommitGuard<'_>> {
         let idle = |state: &mut State| state.led || state.is_empty() && !state.closed;
         let state = self.changed.wait_while(self.lock(), idle);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
@@ -123,7 +123,7 @@ impl Queue {
             return None;
         }
         state.led = true;
-        Some(Turn { queue: self })
+        Some(CommitGuard { queue: self })
     }
 }
 
@@ -153,7 +153,7 @@ impl<'a> Room<'a> {
     ///
     /// # Errors
     /// [`Closed`].
-    pub(super) fn lead(self, message: Message) -> Result<Option<Turn<'a>>, Closed> {
+    pub(super) fn lead(self, message: Message) -> Result<Option<CommitGuard<'a>>, Closed> {
         let queue = self.queue;
         let mut state = queue.lock();
         if state.led || !state.is_empty() {
@@ -162,7 +162,7 @@ impl<'a> Room<'a> {
         }
         self.push(&mut state, message)?;
         state.led = true;
-        Ok(Some(Turn { queue }))
+        Ok(Some(CommitGuard { queue }))
     }
 
     fn push(self, state: &mut State, message: Message) -> Result<(), Closed> {
@@ -187,11 +187,11 @@ impl Drop for Room<'_> {
 }
 
 /// The right to commit, until it is dropped.
-pub(super) struct Turn<'a> {
+pub(super) struct CommitGuard<'a> {
     queue: &'a Queue,
 }
 
-impl Turn<'_> {
+impl CommitGuard<'_> {
     /// What waits: small ones from the front, as far as `max` goes, or one large one.
     pub(super) fn take(&self, max: usize) -> Vec<Message> {
         let mut state = self.queue.lock();
@@ -210,7 +210,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for CommitGuard<'_> {
     /// What came meanwhile is the commit thread's; until it is done, no other thread takes a turn.
     fn drop(&mut self) {
         let mut state = self.queue.lock();

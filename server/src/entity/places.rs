@@ -15,7 +15,7 @@ const NAMES_MAX: usize = 5;
 
 /// What is to become of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Care {
+pub(crate) enum PlaceAction {
     /// It is to stay as it is.
     Preserve,
     /// It is to be emptied.
@@ -23,12 +23,12 @@ pub(crate) enum Care {
 }
 
 /// What is wrong with a place, for any value: the end of a sentence that begins with it.
-pub(crate) fn misplaced(policy: &Policy, at: &Pointer, care: Care) -> Option<String> {
+pub(crate) fn misplaced(policy: &Policy, at: &Pointer, care: PlaceAction) -> Option<String> {
     let (mut node, mut way) = (policy.root(), Pointer::root());
     for token in at.tokens() {
         let shape = &policy.node(node).shape;
         let is_list = matches!(shape, Shape::List { .. });
-        if is_list && care == Care::Preserve {
+        if is_list && care == PlaceAction::Preserve {
             return Some(format!(
                 "which is an element of a list of single values and cannot be kept by itself: \
                  name {way}"
@@ -97,13 +97,13 @@ impl<'a> There<'a> {
     /// What is wrong with a place of the schema on whose way there is an item or an entry that is
     /// nowhere, as [`misplaced`] has it. A deleted item is known; an entry that is to be removed
     /// need not be there, since nothing remembers those that were.
-    pub(crate) fn lacks(&mut self, at: &Pointer, care: Care) -> Option<String> {
+    pub(crate) fn lacks(&mut self, at: &Pointer, care: PlaceAction) -> Option<String> {
         let policy = self.entity.policy();
         let (mut node, mut way) = (policy.root(), Pointer::root());
         for token in at.tokens() {
             let child = policy.child(node, token)?;
             let is_item = matches!(policy.node(node).shape, Shape::Keyed { .. });
-            let is_entry = policy.is_additional(child) && care == Care::Preserve;
+            let is_entry = policy.is_additional(child) && care == PlaceAction::Preserve;
             let inner = way.child(token);
             if (is_item || is_entry) && !self.is_known(&inner) {
                 let what = if is_item { "item" } else { "entry" };

@@ -75,7 +75,7 @@ pub(crate) struct Write {
     pub(crate) author: Principal,
     /// The connection it came by.
     pub(crate) session: Option<Arc<WriterSession>>,
-    /// The address it came from, if that tells callers apart.
+    /// The address it came from, if callers have different ones.
     pub(crate) address: Option<IpAddr>,
     /// What is to be written.
     pub(crate) task: Task,

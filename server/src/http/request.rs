@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::validators::{self, if_match};
 use crate::config::{IDEMPOTENCY_KEY_BYTES_MAX, PRESERVE_MAX};
-use crate::entity::{Care, Merging, Precondition, misplaced};
+use crate::entity::{Merging, PlaceAction, Precondition, misplaced};
 use crate::json::{self, JsonError};
 use crate::random;
 
@@ -95,7 +95,7 @@ impl Replacement {
         let body = object(headers, body)?;
         // With a base, names may be those of its time: they are known where the base is.
         let known = query.get("base").is_none().then_some(policy);
-        let remove = places(known, Care::Remove, query.get("remove"))?;
+        let remove = places(known, PlaceAction::Remove, query.get("remove"))?;
         let given = |at: &&Pointer| policy.value_at(&body, at).is_some_and(|v| !v.is_null());
         if let Some(at) = remove.iter().find(given) {
             let detail = format!("{at} is to be removed, and the body has a value for it");
@@ -103,7 +103,7 @@ impl Replacement {
         }
         let merging = Merging {
             protected: protected(headers)?,
-            preserve: places(known, Care::Preserve, query.get("preserve"))?,
+            preserve: places(known, PlaceAction::Preserve, query.get("preserve"))?,
             remove,
             base: query.get("base").map(validators::version),
             precondition: if_match(headers)?,
@@ -340,12 +340,12 @@ fn is_way(word: &str) -> bool {
 /// must not cost the protection.
 fn places(
     policy: Option<&Policy>,
-    care: Care,
+    care: PlaceAction,
     text: Option<&str>,
 ) -> Result<Vec<Pointer>, Problem> {
     let what = match care {
-        Care::Preserve => "preserve",
-        Care::Remove => "remove",
+        PlaceAction::Preserve => "preserve",
+        PlaceAction::Remove => "remove",
     };
     let text = text.unwrap_or_default().trim();
     let is_stated = !text.is_empty();

@@ -10,7 +10,7 @@ use super::caller::Caller;
 use super::problem::Problem;
 use crate::rates::Writer;
 
-/// The address that a request is counted under, if it tells callers apart.
+/// The address that a request is counted under, if callers have different ones.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sender(pub(crate) Option<IpAddr>);
 

@@ -44,7 +44,7 @@ fn puts(entity: &Entity, actor: u8, fields: &[(&str, &str)]) -> Proposal {
     )
 }
 
-/// Decides on a proposal, takes over what is admitted of it, and tells where the document is then.
+/// Decides on a proposal, takes over what is admitted of it, and returns where the document is then.
 fn place(staging: &mut Staging, proposal: &Proposal) -> *const Automerge {
     let verdict = staging.admit(proposal, Timestamp(1), &Limits::default());
     if let Some(admitted) = verdict.admitted {

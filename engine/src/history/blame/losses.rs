@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::turn::Turn;
+use super::schema_change::SchemaChange;
 use super::{Blame, By, Node};
 use crate::conflicts::{Conflict, Outcome};
 use crate::history::races::Contender;
@@ -47,10 +47,10 @@ impl Losses {
     }
 
     /// Follows the names that a change of the schema gave to fields.
-    pub(super) fn turn(&mut self, turn: &Turn) {
+    pub(super) fn schema_change(&mut self, schema_change: &SchemaChange) {
         let before = std::mem::take(&mut self.recorded);
         for (pointer, recorded) in before {
-            let pointer = turn.after(&pointer).unwrap_or(pointer);
+            let pointer = schema_change.after(&pointer).unwrap_or(pointer);
             self.recorded.entry(pointer).or_default().extend(recorded);
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Description, What, describe, differences, place};
 use crate::effects::{Effect, effects};
-use crate::history::blame::{Renamed, Turn};
+use crate::history::blame::{Renamed, SchemaChange};
 use crate::policy::{Policy, Presented};
 
 /// Describes the effects of an entry that migrated an entity from one schema to another. `before`
@@ -20,7 +20,7 @@ pub fn describe_migration(
     before: &Map<String, Value>,
     after: &Map<String, Value>,
 ) -> Vec<Description> {
-    let Renamed { value, mut names } = Turn::new(0, old, new).renamed(before);
+    let Renamed { value, mut names } = SchemaChange::new(0, old, new).renamed(before);
     let places = found.iter().flat_map(|effect| {
         let tokens = effect.pointer.tokens();
         (1..=tokens.len()).map(|length| &tokens[..length])

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::super::super::loading;
 use super::super::super::log::StoredLog;
 use super::super::super::outcome::{WriteError, Written};
-use super::super::super::places::{self, Care};
+use super::super::super::places::{self, PlaceAction};
 use super::super::super::writes::Merging;
 use super::{Batch, Case, Judged, unreadable};
 use crate::versions::Opened;
@@ -132,8 +132,11 @@ impl<'a> Batch<'a> {
         let readable = self.policy.readable(case.author);
         let base = options.base.as_ref().map(|base| &base.value);
         let mut there = places::There::new(entity, [Some(body), base].into_iter().flatten());
-        let preserve = options.preserve.iter().map(|at| (at, Care::Preserve));
-        let named = preserve.chain(options.remove.iter().map(|at| (at, Care::Remove)));
+        let preserve = options
+            .preserve
+            .iter()
+            .map(|at| (at, PlaceAction::Preserve));
+        let named = preserve.chain(options.remove.iter().map(|at| (at, PlaceAction::Remove)));
         let mut unknown = Vec::new();
         for (at, care) in named {
             let why = match places::misplaced(self.policy, at, care) {

@@ -20,7 +20,7 @@ type Fields = BTreeMap<String, Node>;
 
 /// A change of the schema, and the entry that made it.
 #[derive(Debug)]
-pub(in crate::history) struct Turn {
+pub(in crate::history) struct SchemaChange {
     pub(super) by: By,
     old: Arc<Policy>,
     new: Arc<Policy>,
@@ -66,7 +66,7 @@ impl Way {
     }
 }
 
-impl Turn {
+impl SchemaChange {
     pub(in crate::history) fn new(by: By, old: &Arc<Policy>, new: &Arc<Policy>) -> Self {
         Self {
             by,
@@ -286,13 +286,13 @@ pub fn former_names<'r>(
     pointer: &Pointer,
 ) -> Result<Vec<(LogPlace, Pointer)>, PastError> {
     let mut names: Vec<(LogPlace, Pointer)> = Vec::new();
-    for (place, turn) in turns(records, policies)?.into_iter().rev() {
+    for (place, schema_change) in schema_changes(records, policies)?.into_iter().rev() {
         let later = names.last().map_or(pointer, |(_, name)| name);
-        if names.is_empty() && turn.new.find(later).is_none() {
+        if names.is_empty() && schema_change.new.find(later).is_none() {
             // A name that was given up before.
             continue;
         }
-        match turn.before(later) {
+        match schema_change.before(later) {
             Some(before) if before != *later => names.push((place, before)),
             Some(_) => {}
             None => break,
@@ -324,12 +324,12 @@ pub fn later_name<'r>(
 ) -> Result<Option<(LogPlace, Later)>, PastError> {
     let mut later: Option<(LogPlace, Later)> = None;
     let mut name = pointer.clone();
-    for (place, turn) in turns(records, policies)? {
-        if turn.old.find(&name).is_none() {
+    for (place, schema_change) in schema_changes(records, policies)? {
+        if schema_change.old.find(&name).is_none() {
             continue;
         }
-        let next = turn.after(&name);
-        let next = next.filter(|next| turn.new.find(next).is_some());
+        let next = schema_change.after(&name);
+        let next = next.filter(|next| schema_change.new.find(next).is_some());
         if next.as_ref() == Some(&name) {
             continue;
         }
@@ -341,10 +341,10 @@ pub fn later_name<'r>(
         // What it lay in may have become one value.
         let around = std::iter::successors(name.parent(), Pointer::parent);
         let around = around.take_while(|at| !at.is_root());
-        let mut around = around.filter_map(|at| turn.after(&at));
+        let mut around = around.filter_map(|at| schema_change.after(&at));
         let whole = around.next().filter(|at| {
-            let node = turn.new.find(at);
-            node.is_some_and(|node| !turn.new.node(node).shape.is_container())
+            let node = schema_change.new.find(at);
+            node.is_some_and(|node| !schema_change.new.node(node).shape.is_container())
         });
         match whole {
             Some(whole) => {
@@ -358,12 +358,12 @@ pub fn later_name<'r>(
 }
 
 /// The changes of the schema in the beginning of a log.
-fn turns<'r>(
+fn schema_changes<'r>(
     records: impl IntoIterator<Item = &'r Record>,
     policies: &dyn PolicySource,
-) -> Result<Vec<(LogPlace, Turn)>, PastError> {
+) -> Result<Vec<(LogPlace, SchemaChange)>, PastError> {
     let mut policy: Option<Arc<Policy>> = None;
-    let mut turns = Vec::new();
+    let mut schema_changes = Vec::new();
     for record in records {
         let former = policy.take_if(|held| held.hash() != record.header.policy_hash);
         if policy.is_none() {
@@ -374,12 +374,12 @@ fn turns<'r>(
                 policy: record.header.policy_hash,
             })?;
             if let Some(former) = former {
-                turns.push((place, Turn::new(0, &former, &found)));
+                schema_changes.push((place, SchemaChange::new(0, &former, &found)));
             }
             policy = Some(found);
         }
     }
-    Ok(turns)
+    Ok(schema_changes)
 }
 
 impl Node {
