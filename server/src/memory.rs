@@ -336,6 +336,8 @@ impl Memory {
             one.ended.cancel();
             ended += 1;
         }
+        // The log may have to wait for whoever reads it.
+        drop(state);
         if ended > 0 {
             tracing::warn!(
                 connections = ended,

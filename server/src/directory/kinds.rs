@@ -10,9 +10,12 @@ use indelible_engine::principal::Principal;
 use super::Directory;
 use crate::commit::Health;
 use crate::entity::{Purpose, WriteError, settled};
-use crate::storage::{Head, Presence, Scope, StoreError};
+use crate::storage::{Head, Presence, Scope};
 use crate::values::{Gathering, Present};
 use crate::work::{Busy, Lane, Weight};
+
+/// Heads that are read at a time, deleted entities among them.
+const HEADS_AT_ONCE: usize = 1_000;
 
 impl Directory {
     /// Makes sure that all values of a kind are known, read for `asker`, and keeps them for who is to
@@ -33,22 +36,25 @@ impl Directory {
         if gathering.is_complete() {
             return Ok(Some(gathering));
         }
-        let (store, listed) = (Arc::clone(&self.context().store), kind.clone());
-        let list = move || store.heads(Scope::Kind(&listed), None, usize::MAX);
-        let entities = self.list(kind, list).await?;
+        let (mut entities, mut after) = (Vec::new(), None);
+        loop {
+            let heads = self.list(kind, after, HEADS_AT_ONCE, asker).await?;
+            after = heads.last().map(|(last, _)| last.clone());
+            if after.is_none() {
+                break;
+            }
+            entities.extend(present(heads));
+        }
         let (lacks, busy) = (&AtomicBool::new(false), &AtomicBool::new(false));
         futures_util::stream::iter(entities)
-            .for_each_concurrent(
-                self.context().settings.loads_at_once,
-                |(entity, _)| async move {
-                    match self.read(&entity, asker, Purpose::Many).await {
-                        Ok(_) => {}
-                        Err(WriteError::Busy) => busy.store(true, Ordering::Relaxed),
-                        // It has been logged where it happened.
-                        Err(_) => lacks.store(true, Ordering::Relaxed),
-                    }
-                },
-            )
+            .for_each_concurrent(self.context().settings.loads_at_once, |entity| async move {
+                match self.read(&entity, asker, Purpose::Many).await {
+                    Ok(_) => {}
+                    Err(WriteError::Busy) => busy.store(true, Ordering::Relaxed),
+                    // It has been logged where it happened.
+                    Err(_) => lacks.store(true, Ordering::Relaxed),
+                }
+            })
             .await;
         if busy.load(Ordering::Relaxed) {
             return Err(WriteError::Busy);
@@ -87,22 +93,20 @@ impl Directory {
         // One more than is enough shows that there are more.
         let (mut bytes, mut without_last) = (0, 0);
         while page.len() < limit && without_last < bytes_max {
-            let (store, listed, from) = (
-                Arc::clone(&self.context().store),
-                kind.clone(),
-                after.take(),
-            );
-            let list = move || store.heads(Scope::Kind(&listed), from.as_ref(), limit);
-            let heads = self.list(kind, list).await?;
+            let at_once = limit.max(HEADS_AT_ONCE);
+            let heads = self.list(kind, after, at_once, asker).await?;
             let Some((last, _)) = heads.last() else {
                 break;
             };
             after = Some(last.clone());
-            let present = heads
-                .into_iter()
-                .filter(|(_, head)| head.presence == Presence::Present);
-            let loads =
-                present.map(async |(entity, _)| self.read(&entity, asker, Purpose::Many).await);
+            let mut present: Vec<EntityId> = present(heads).collect();
+            let wanted = limit - page.len();
+            if present.len() > wanted {
+                present.truncate(wanted);
+                after = present.last().cloned();
+            }
+            let present = present.into_iter();
+            let loads = present.map(async |entity| self.read(&entity, asker, Purpose::Many).await);
             let mut loads =
                 futures_util::stream::iter(loads).buffered(self.context().settings.loads_at_once);
             while page.len() < limit && without_last < bytes_max {
@@ -126,14 +130,22 @@ impl Directory {
         Ok(page)
     }
 
-    /// Reads a list of entities.
+    /// Reads which entities of a kind there ever were, those after `after`, when it is the asker's
+    /// turn.
     async fn list(
         &self,
         kind: &Kind,
-        list: impl FnOnce() -> Result<Vec<(EntityId, Head)>, StoreError> + Send + 'static,
+        after: Option<EntityId>,
+        limit: usize,
+        asker: &Principal,
     ) -> Result<Vec<(EntityId, Head)>, WriteError> {
+        let lane = Lane::Loading(asker.id.clone());
+        let slot = self.context().work.enter(lane, Weight::Light).await;
+        let _slot = slot.map_err(|Busy| WriteError::Busy)?;
+        let (store, listed) = (Arc::clone(&self.context().store), kind.clone());
+        let list = move || store.heads(Scope::Kind(&listed), after.as_ref(), limit);
         match tokio::task::spawn_blocking(list).await {
-            Ok(Ok(entities)) => Ok(entities),
+            Ok(Ok(heads)) => Ok(heads),
             Ok(Err(error)) => {
                 tracing::error!(%kind, %error, "the entities of a kind cannot be listed");
                 Err(WriteError::Storage)
@@ -144,4 +156,12 @@ impl Directory {
             }
         }
     }
+}
+
+/// Those that are not deleted.
+fn present(heads: Vec<(EntityId, Head)>) -> impl Iterator<Item = EntityId> {
+    let present = heads
+        .into_iter()
+        .filter(|(_, head)| head.presence == Presence::Present);
+    present.map(|(entity, _)| entity)
 }
