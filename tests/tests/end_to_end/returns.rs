@@ -201,3 +201,35 @@ async fn an_item_that_is_written_back_is_there_again_and_an_old_list_undoes_no_d
     assert_eq!(answer.body["preserved"], json!([]));
     assert_eq!(answer.body["value"]["steps"], edited);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_pass_over_what_was_deleted() {
+    let server = Running::with(|config| config.schema = folder("returns")).await;
+    let http = server.http_as("alice", &["admin"]);
+    for id in ["b", "c", "d", "e", "f"] {
+        let made = http
+            .post(&format!("/api/note?id={id}"), json!({ "name": id }))
+            .await;
+        assert_eq!(made.status, 201, "{}", made.body);
+    }
+    for id in ["c", "d", "e"] {
+        let path = format!("/api/note/{id}");
+        let gone = http.send("DELETE", &path, &[("if-match", "*")], None).await;
+        assert!(gone.status < 300, "{}", gone.body);
+    }
+    for limit in [1, 2, 3, 10] {
+        let (mut found, mut path) = (Vec::new(), format!("/api/note?limit={limit}"));
+        loop {
+            let page = http.get(&path).await;
+            let items = page.body["items"].as_array().unwrap();
+            assert!(items.len() <= limit, "{}", page.body);
+            let ids = items.iter().map(|item| item["id"].as_str().unwrap());
+            found.extend(ids.map(str::to_owned));
+            let Some(next) = page.body["next"].as_str() else {
+                break;
+            };
+            path = format!("/api/note?limit={limit}&after={next}");
+        }
+        assert_eq!(found, ["b", "f"], "{limit}");
+    }
+}
